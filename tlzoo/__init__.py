@@ -1,0 +1,59 @@
+"""Transfer learning that ends in one self-describing ONNX file, proven equal to what was trained."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Backbone": "tlzoo.parts",
+    "Freeze": "tlzoo.parts",
+    "Graph": "tlzoo.parts",
+    "Head": "tlzoo.parts",
+    "Run": "tlzoo.engine.run",
+    "Stage": "tlzoo.parts",
+    "TlzooError": "tlzoo.errors",
+    "Weights": "tlzoo.parts",
+    "adapt": "tlzoo.engine.adaptation",
+    "evaluate": "tlzoo.evaluation",
+    "export": "tlzoo.export",
+    "finetune": "tlzoo.engine.finetuning",
+    "hookimpl": "tlzoo.hookspecs",
+    "load": "tlzoo.runtime",
+    "registry": "",
+}
+
+__all__ = [
+    "Backbone",
+    "Freeze",
+    "Graph",
+    "Head",
+    "Run",
+    "Stage",
+    "TlzooError",
+    "Weights",
+    "__version__",
+    "adapt",
+    "evaluate",
+    "export",
+    "finetune",
+    "hookimpl",
+    "load",
+    "registry",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tlzoo' has no attribute {name!r}")
+    if not _HOME[name]:
+        return importlib.import_module(f"tlzoo.{name}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

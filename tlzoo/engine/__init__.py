@@ -1,0 +1,1 @@
+"""The transfer engine: freeze, compute what is frozen once, train the rest. Torch lives here."""

@@ -1,0 +1,93 @@
+"""The errors a user can cause. Each says what failed, and where it can, what to type next.
+
+TlzooError
+├── RegistryError          a registry file or entry is wrong
+│   └── UnknownCheckpoint  no entry has this id
+├── SourceError            weights could not be fetched
+│   ├── HashMismatch       what arrived is not what the entry pins
+│   └── Offline            the network is needed and not there
+├── PluginError            a plugin is missing, broken or in conflict
+│   └── HookError          a plugin's hook raised or returned the wrong thing
+├── DataError              a data set cannot be read or used
+│   └── InputError         one picture, text or recording cannot be read
+├── UsageError             an option's value is not possible
+├── TrainingError          training cannot go on
+├── RunError               a run folder is missing, torn or of another version
+├── ExportError            the model could not be exported
+│   └── ParityError        the exported file does not equal the trained model
+└── ArtifactError          an ONNX file is not one that tlzoo can run
+"""
+
+from __future__ import annotations
+
+
+class TlzooError(Exception):
+    """`message` is one line; `hint` says what to do or type next."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class RegistryError(TlzooError):
+    """A registry file or entry is wrong."""
+
+
+class UnknownCheckpoint(RegistryError):
+    """No registry has an entry of this id."""
+
+
+class SourceError(TlzooError):
+    """Weights could not be fetched."""
+
+
+class HashMismatch(SourceError):
+    """What arrived is not what the entry pins."""
+
+
+class Offline(SourceError):
+    """The network is needed and not there, or switched off."""
+
+
+class PluginError(TlzooError):
+    """A plugin is missing, broken or in conflict with another."""
+
+
+class HookError(PluginError):
+    """A plugin's hook raised, or returned something of the wrong type."""
+
+
+class DataError(TlzooError):
+    """A data set cannot be read or used."""
+
+
+class InputError(DataError):
+    """One picture, text or recording cannot be read."""
+
+
+class UsageError(TlzooError):
+    """An option's value is not possible."""
+
+
+class TrainingError(TlzooError):
+    """Training cannot go on."""
+
+
+class RunError(TlzooError):
+    """A run folder is missing, torn or of another version."""
+
+
+class ExportError(TlzooError):
+    """The model could not be exported."""
+
+
+class ParityError(ExportError):
+    """The exported file does not equal the trained model."""
+
+
+class ArtifactError(TlzooError):
+    """An ONNX file is not one that tlzoo can run."""

