@@ -47,7 +47,7 @@ class PypiSource(Record):
     kind: Literal["pypi"] = "pypi"
     project: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
     version: str = Field(pattern=r"^[A-Za-z0-9.!+_-]+$")
-    archive: str = Field(pattern=r"^[^/\\\0]+(\.whl|\.tar\.gz)$", description="file name of the wheel or sdist")
+    archive: str = Field(pattern=r"^[^/\\\x00]+(\.whl|\.tar\.gz)$", description="file name of the wheel or sdist")
     members: tuple[Member, ...] = Field(min_length=1)
 
 
