@@ -1,0 +1,8 @@
+"""Labelled data: read it from folders and tables, split it, fingerprint it. Torch-free."""
+
+from __future__ import annotations
+
+from tlzoo.data.reading import read
+from tlzoo.data.samples import Collection, Samples, fingerprint, split
+
+__all__ = ["Collection", "Samples", "fingerprint", "read", "split"]
