@@ -90,6 +90,4 @@ def _file_digest(path: str) -> bytes:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as cause:
-        raise InputError(
-            f"File {path} cannot be read: {cause.strerror}.", hint="Restore it, or take it out."
-        ) from cause
+        raise InputError(f"File {path} cannot be read: {cause.strerror}.", hint="Restore it or drop it.") from cause

@@ -1,0 +1,188 @@
+"""Pictures to arrays: decoding, orientation, colour and the geometry of timm's and torchvision's evaluation."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tlzoo.errors import InputError
+from tlzoo.registry.schema import ImageSpec
+
+# Just under the size at which Pillow itself starts to warn.
+MAX_PIXELS = 89_000_000
+# The formats of tlzoo.data.reading, and not EPS or PDF, for which Pillow starts other programs.
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BROKEN_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
+
+
+class ImagePreprocessor:
+    """Pictures to `image` uint8 [N, H, W, 3] (RGB), bit for bit the same however many threads decode."""
+
+    def __init__(self, spec: ImageSpec) -> None:
+        self.spec = spec
+
+    def __call__(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
+        """Paths, encoded bytes, Pillow images or uint8 arrays [H, W], [H, W, 3] or [H, W, 4], to one batch.
+
+        Turned by EXIF, transparency laid on white, shorter side resized to floor(size / crop), centre cropped. Raises
+        InputError naming the picture that is missing, empty, broken, too large or of an unknown kind.
+        """
+        batch = np.zeros((len(inputs), *self.spec.size, 3), dtype=np.uint8)
+
+        def fill(position: int) -> None:
+            batch[position] = self._picture(inputs[position], f"picture {position + 1} of the batch")
+
+        for shared in inputs:
+            if isinstance(shared, Image.Image):
+                _loaded(shared, "a Pillow image")
+        threads = min(_cores(), len(inputs))
+        if threads <= 1:
+            for position in range(len(inputs)):
+                fill(position)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(fill, range(len(inputs))))
+        return {"image": batch}
+
+    def _picture(self, source: Any, name: str) -> np.ndarray:
+        if isinstance(source, str | os.PathLike):
+            name = str(source)
+        if isinstance(source, np.ndarray):
+            image = _from_array(source, name)
+        elif isinstance(source, Image.Image):
+            image = source
+        else:
+            image = _opened(source, name)
+        _check_pixels(image.size, name)
+        return np.asarray(fit(_rgb(_upright(_loaded(image, name)), name), self.spec, name))
+
+
+def fit(image: Image.Image, spec: ImageSpec, name: str = "the picture") -> Image.Image:
+    """Resize the shorter side to floor(size / crop), keeping proportions, and cut `spec.size` from the centre."""
+    height, width = spec.size
+    target_height, target_width = math.floor(height / spec.crop), math.floor(width / spec.crop)
+    resized = _resized(image.size, (target_width, target_height))
+    _check_pixels(resized, f"{name}, once resized,")
+    if resized != image.size:
+        image = image.resize(resized, Image.Resampling[spec.interpolation.upper()])
+    left, top = round((resized[0] - width) / 2), round((resized[1] - height) / 2)
+    return image.crop((left, top, left + width, top + height))
+
+
+def _resized(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+    """Width and height that just cover `target`, rounded as torchvision does for squares and timm for the rest."""
+    width, height = size
+    if target[0] != target[1]:
+        ratio = min(width / target[0], height / target[1])
+        return round(width / ratio), round(height / ratio)
+    if width <= height:
+        return target[0], int(target[0] * height / width)
+    return int(target[0] * width / height), target[0]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _opened(source: Any, name: str) -> Image.Image:
+    """The header only: pixels are decoded once their number is known."""
+    data = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else _bytes_of(source, name)
+    if not data:
+        raise InputError(f"{name} has zero bytes.", hint="Restore it or take it out.")
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except Image.DecompressionBombError as cause:
+        raise _too_large(name) from cause
+    except Exception as cause:
+        raise InputError(
+            f"{name} is not a picture that can be read.", hint=f"Readable kinds: {', '.join(_FORMATS)}"
+        ) from cause
+
+
+def _bytes_of(source: Any, name: str) -> bytes:
+    if not isinstance(source, str | os.PathLike):
+        kind = type(source).__name__
+        raise InputError(f"{name} is a {kind}.", hint="Give a path, bytes, a Pillow image or a uint8 array.")
+    try:
+        return Path(source).read_bytes()
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or cause
+        raise InputError(f"{name} cannot be read: {reason}.", hint="Check the path.") from cause
+
+
+def _loaded(image: Image.Image, name: str) -> Image.Image:
+    try:
+        image.load()
+    except Exception as cause:
+        raise InputError(f"{name} is truncated or broken: {cause}.", hint="Restore it or take it out.") from cause
+    return image
+
+
+def _check_pixels(size: tuple[int, int], name: str) -> None:
+    if size[0] * size[1] > MAX_PIXELS:
+        raise _too_large(name)
+    if not all(size):
+        raise InputError(f"{name} has no pixels.", hint="Take it out.")
+
+
+def _too_large(name: str) -> InputError:
+    return InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Scale or cut it first.")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except _BROKEN_EXIF:
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        wide = np.asarray(image.convert("I")).clip(0, 65535)
+        return Image.fromarray(((wide + 128) // 257).astype(np.uint8)).convert("RGB")
+    try:
+        if image.has_transparency_data:
+            front = image.convert("RGBA")
+            return Image.alpha_composite(Image.new("RGBA", front.size, "white"), front).convert("RGB")
+        if image.mode == "F":
+            raise ValueError("floating-point pixels have no fixed range")
+        return image.convert("RGB")
+    except ValueError as cause:
+        raise InputError(
+            f"{name} has colours of mode {image.mode!r}, which have no one meaning in RGB.",
+            hint="Save it as an 8-bit or 16-bit picture.",
+        ) from cause
+
+
+def _from_array(pixels: np.ndarray, name: str) -> Image.Image:
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
+        raise InputError(
+            f"{name} is an array {pixels.dtype} {list(pixels.shape)}.",
+            hint="Give uint8 [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA).",
+        )
+    if not pixels.size:
+        raise InputError(f"{name} has no pixels.", hint="Take it out.")
+    return Image.fromarray(np.ascontiguousarray(pixels))
