@@ -1,0 +1,1 @@
+"""Vision backbones for tlzoo, built with timm."""

@@ -1,0 +1,86 @@
+"""Build a checkpoint's backbone, or its whole classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import timm
+import torch
+from timm.models import is_model
+from torch import nn
+
+from tlzoo import Backbone
+from tlzoo.errors import PluginError
+from tlzoo.registry.schema import Checkpoint, ImageSpec
+from tlzoo_vision.network import Pictures
+from tlzoo_vision.stages import stages
+from tlzoo_vision.weights import ORDERED, in_order, load_state, read_state
+
+if TYPE_CHECKING:
+    from tlzoo import Weights
+    from tlzoo.parts import Output
+
+
+def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone:
+    """The backbone in eval mode: `vector` [N, D] or `map` [N, C, H, W]; random where `weights` is `None`.
+
+    Raises PluginError for an architecture that timm does not have, an output that is neither, weights that do not fit
+    (naming the first tensor) and a `feature_dim` that is not the model's.
+    """
+    if output not in ("vector", "map"):
+        raise PluginError(f"Vision backbones have no output {output!r}.", hint="Outputs: map, vector")
+    spec = _image_spec(checkpoint)
+    net = _network(checkpoint, weights, headless=True)
+    module = Pictures(net, spec.mean, spec.std, output).eval()
+    images = torch.randint(0, 256, (2, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        feature_dim = module(images).shape[1]
+    if output == "vector" and feature_dim != checkpoint.feature_dim:
+        raise PluginError(
+            f"Entry {checkpoint.id!r} says feature_dim {checkpoint.feature_dim}, its model gives {feature_dim}.",
+            hint="Correct the registry entry.",
+        )
+    return Backbone(
+        module=module,
+        feature_dim=feature_dim,
+        stages=stages(module, net, "net"),
+        example_inputs={"image": images},
+        dynamic_axes={"image": {0: "batch"}},
+        output=output,
+        preprocess=spec,
+    )
+
+
+def load_classifier(checkpoint: Checkpoint, weights: Weights | None) -> nn.Module:
+    """The model with the classifier it was pretrained with, in eval mode: uint8 [N, H, W, 3] to logits [N, classes]."""
+    spec = _image_spec(checkpoint)
+    return Pictures(_network(checkpoint, weights, headless=False), spec.mean, spec.std, "logits").eval()
+
+
+def _image_spec(checkpoint: Checkpoint) -> ImageSpec:
+    if not isinstance(checkpoint.preprocess, ImageSpec):
+        raise PluginError(
+            f"Entry {checkpoint.id!r} preprocesses {checkpoint.preprocess.kind!r}; vision takes pictures.",
+            hint="Correct the registry entry.",
+        )
+    return checkpoint.preprocess
+
+
+def _network(checkpoint: Checkpoint, weights: Weights | None, *, headless: bool) -> nn.Module:
+    if not is_model(checkpoint.architecture):
+        raise PluginError(
+            f"timm {timm.__version__} has no architecture {checkpoint.architecture!r} for {checkpoint.id!r}.",
+            hint="Upgrade it: pip install --upgrade timm",
+        )
+    net = _create(checkpoint, headless=headless)
+    if weights is not None:
+        state = read_state(checkpoint, weights)
+        if ORDERED in checkpoint.tags:
+            state = in_order(checkpoint, state, (_create(checkpoint, headless=False) if headless else net).state_dict())
+        load_state(checkpoint, net, state, headless=headless)
+    return net
+
+
+def _create(checkpoint: Checkpoint, *, headless: bool) -> nn.Module:
+    options = {**checkpoint.config, **({"num_classes": 0} if headless else {})}
+    return timm.create_model(checkpoint.architecture, pretrained=False, **options)

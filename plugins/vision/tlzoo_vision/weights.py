@@ -1,0 +1,108 @@
+"""Read weight files and put them into timm's models, checking every name and shape."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from tlzoo.errors import PluginError
+
+if TYPE_CHECKING:
+    from tlzoo import Weights
+    from tlzoo.registry.schema import Checkpoint
+
+ORDERED = "ordered-state-dict"
+State = dict[str, torch.Tensor]
+# Heads that only help training, which timm leaves out of the models it builds.
+_AUXILIARY = ("AuxLogits.",)
+
+
+def read_state(checkpoint: Checkpoint, weights: Weights) -> State:
+    """The tensors of the checkpoint's one weight file; raises PluginError where there is none or it is no state dict."""
+    suffixes = (".safetensors", ".pth", ".pt", ".bin")
+    found = sorted(path for name, path in weights.files.items() if name.endswith(suffixes))
+    if len(found) != 1:
+        raise PluginError(
+            f"Entry {checkpoint.id!r} has {len(found)} weight files, not one: {', '.join(sorted(weights.files))}.",
+            hint=f"Name exactly one file ending in {', '.join(suffixes)}",
+        )
+    try:
+        state = _read(found[0])
+    except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError) as cause:
+        raise _unreadable(checkpoint, found[0]) from cause
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise _unreadable(checkpoint, found[0])
+    return state
+
+
+def _read(path: Path) -> State:
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except SafetensorError as cause:
+            raise ValueError(str(cause)) from cause
+    state: State = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def _unreadable(checkpoint: Checkpoint, path: Path) -> PluginError:
+    return PluginError(
+        f"Weight file {path.name} of {checkpoint.id!r} is not a state dict that can be read.",
+        hint=f"Fetch it again: delete {path} and run tlzoo pull {checkpoint.id}",
+    )
+
+
+def in_order(checkpoint: Checkpoint, state: State, full: State) -> State:
+    """Rename `state` to the names of `full`, the whole model with its classifier, tensor by tensor in order."""
+    for (theirs, tensor), (ours, wanted) in zip(state.items(), full.items(), strict=False):
+        same_kind = theirs.rpartition(".")[2] == ours.rpartition(".")[2]
+        if tensor.shape != wanted.shape or not same_kind:
+            raise _mismatch(
+                checkpoint, f"{theirs!r} {list(tensor.shape)} stands where {ours!r} {list(wanted.shape)} is expected"
+            )
+    if len(state) != len(full):
+        raise _mismatch(checkpoint, f"{len(state)} tensors where {len(full)} are expected")
+    return dict(zip(full, state.values(), strict=True))
+
+
+def load_state(checkpoint: Checkpoint, net: nn.Module, state: State, *, headless: bool) -> None:
+    """Load by name, strictly but for the classifier of a `headless` model and the counters of batch norm."""
+    expected = net.state_dict()
+    state = _converted(net, state)
+    beside = _AUXILIARY + (_classifier_prefixes(net) if headless else ())
+    given = {name: tensor for name, tensor in state.items() if name in expected or not name.startswith(beside)}
+    for name, tensor in given.items():
+        if name not in expected:
+            raise _mismatch(checkpoint, f"{name!r} is not in the model")
+        if tensor.shape != expected[name].shape:
+            raise _mismatch(checkpoint, f"{name!r} is {list(tensor.shape)}, not {list(expected[name].shape)}")
+    for name in expected:
+        if name not in given and not name.endswith("num_batches_tracked"):
+            raise _mismatch(checkpoint, f"{name!r} is missing")
+    net.load_state_dict(given, strict=False)
+
+
+def _converted(net: nn.Module, state: State) -> State:
+    """What timm itself does to older names and to position embeddings of another picture size."""
+    convert = getattr(sys.modules[type(net).__module__], "checkpoint_filter_fn", None)
+    return state if convert is None else dict(convert(state, net))
+
+
+def _classifier_prefixes(net: nn.Module) -> tuple[str, ...]:
+    names = net.default_cfg.get("classifier") or ()
+    return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
+
+
+def _mismatch(checkpoint: Checkpoint, what: str) -> PluginError:
+    return PluginError(
+        f"The weights of {checkpoint.id!r} do not fit timm's {checkpoint.architecture!r}: {what}.",
+        hint="Is the entry's architecture or config another one?",
+    )
