@@ -1,0 +1,1 @@
+"""Text backbones for tlzoo."""

@@ -1,0 +1,182 @@
+"""A transformers encoder, or GPT-2, as a tlzoo backbone. Imported only when a backbone is built: needs torch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from tlzoo import Backbone, Weights
+from tlzoo.errors import RegistryError
+from tlzoo.registry.schema import Checkpoint, TextSpec
+from tlzoo_nlp.stages import stages_of
+from tlzoo_nlp.tokenizer import with_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from tlzoo.parts import Output
+
+EXAMPLE_LENGTH = 9
+AXES = {0: "batch", 1: "length"}
+
+
+class Encoder(nn.Module):
+    """`network` under `input_ids` and `attention_mask`, both int64 [N, L]; a mask of 0 marks padding.
+
+    Returns [N, L, D] for `sequence`. For `vector`, [N, D]: the mean over the tokens under the mask, as in
+    Sentence-BERT (Reimers & Gurevych 2019). Token types are zeros.
+    """
+
+    def __init__(self, network: PreTrainedModel, output: Output) -> None:
+        super().__init__()
+        self.network = network
+        self.output = output
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        hidden: Tensor = self.network(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        if self.output == "sequence":
+            return hidden
+        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+
+
+def build_backbone(checkpoint: Checkpoint, spec: TextSpec, weights: Weights | None, output: Output) -> Backbone:
+    """The backbone of `checkpoint`, in eval mode and float32, pooler left out."""
+    config = _configuration(checkpoint, weights)
+    _check_length(checkpoint.id, spec, config)
+    network = _random(config) if weights is None else _pretrained(checkpoint.id, config, weights)
+    return Backbone(
+        module=Encoder(network, output).eval(),
+        feature_dim=config.hidden_size,
+        stages=stages_of(network, "network"),
+        example_inputs=_example_inputs(config),
+        dynamic_axes={"input_ids": AXES, "attention_mask": AXES},
+        output=output,
+        preprocess=spec if weights is None else with_tokenizer(spec, weights, config),
+    )
+
+
+def _configuration(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig:
+    """From the folder's config.json, else from the entry; always without key-value cache and with local code only."""
+    from transformers import AutoConfig
+
+    try:
+        if weights is not None and "config.json" in weights.files:
+            config = AutoConfig.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False)
+        else:
+            config = AutoConfig.for_model(checkpoint.architecture, **checkpoint.config)
+    except (OSError, ValueError, TypeError) as cause:
+        raise RegistryError(
+            f"No configuration can be made for {checkpoint.id}: {(str(cause).splitlines() or ['?'])[0]}",
+            hint="Correct the entry's architecture (a transformers model_type), config or files.",
+        ) from cause
+    if config.model_type != checkpoint.architecture or config.is_encoder_decoder:
+        kind = f"a {config.model_type!r} model" + (" with a decoder" if config.is_encoder_decoder else "")
+        raise RegistryError(
+            f"{checkpoint.id} should be a {checkpoint.architecture!r} encoder, and its configuration is of {kind}.",
+            hint="Correct the entry's architecture.",
+        )
+    config.use_cache = False
+    return config
+
+
+def _check_length(name: str, spec: TextSpec, config: PreTrainedConfig) -> None:
+    """RoBERTa's family and MPNet count positions from their padding id + 1; a model of relative ones has no limit."""
+    table: int | None = getattr(config, "max_position_embeddings", None)
+    if table is None or not getattr(config, "position_biased_input", True):
+        return
+    offset = (config.pad_token_id or 0) + 1 if "roberta" in config.model_type or config.model_type == "mpnet" else 0
+    if spec.max_length > table - offset:
+        raise RegistryError(
+            f"{name}: max_length {spec.max_length} is more than the model's {table - offset} positions.",
+            hint=f"Set the entry's preprocess.max_length to {table - offset} or less.",
+        )
+
+
+def _network_class(config: PreTrainedConfig) -> tuple[Any, dict[str, Any]]:
+    """The class without head for this configuration, and the arguments that leave out its pooler."""
+    from transformers import MODEL_MAPPING
+
+    kind = MODEL_MAPPING[type(config)]
+    drop_pooler = "add_pooling_layer" in inspect.signature(kind.__init__).parameters
+    return kind, {"add_pooling_layer": False} if drop_pooler else {}
+
+
+def _random(config: PreTrainedConfig) -> PreTrainedModel:
+    kind, arguments = _network_class(config)
+    network: PreTrainedModel = kind(config, **arguments)
+    return network.float()
+
+
+def _pretrained(name: str, config: PreTrainedConfig, weights: Weights) -> PreTrainedModel:
+    """Load the folder's weights and raise RegistryError unless they fill the network exactly, heads aside."""
+    kind, arguments = _network_class(config)
+    try:
+        with _silence():
+            network, report = kind.from_pretrained(
+                weights.folder,
+                config=config,
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                weights_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **arguments,
+            )
+    except Exception as cause:
+        raise RegistryError(
+            f"The weights of {name} cannot be loaded: {type(cause).__name__}: {(str(cause).splitlines() or ['?'])[0]}",
+            hint="The entry's files must be those of its architecture.",
+        ) from cause
+    _check_complete(name, network, report)
+    return network
+
+
+def _check_complete(name: str, network: PreTrainedModel, report: dict[str, Any]) -> None:
+    """What a head or pooler leaves over is fine; a layer too many is not, for the entry then describes another model."""
+    parts = {child for child, _ in network.named_children()}
+    surplus = [key for key in report["unexpected_keys"] if _part(key, network.base_model_prefix) in parts]
+    mismatched = [key for key, *_ in report["mismatched_keys"]]
+    problems = {"lack": report["missing_keys"], "have another shape in": mismatched, "have no place for": surplus}
+    for problem, keys in problems.items():
+        if keys:
+            raise RegistryError(
+                f"The weights of {name} {problem} {min(keys)!r} ({len(keys)} such).",
+                hint="The entry's files must be those of its architecture.",
+            )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without transformers' own progress bar and load report: what matters of it is raised."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _part(key: str, prefix: str) -> str:
+    """The first part of a weight's name within the network."""
+    return key.removeprefix(prefix + ".").partition(".")[0]
+
+
+def _example_inputs(config: PreTrainedConfig) -> dict[str, Tensor]:
+    """Two texts of random tokens, the second padded."""
+    draw = torch.Generator().manual_seed(0)
+    input_ids = torch.randint(0, config.vocab_size, (2, EXAMPLE_LENGTH), generator=draw)
+    attention_mask = torch.ones_like(input_ids)
+    attention_mask[1, EXAMPLE_LENGTH // 2 :] = 0
+    return {"input_ids": input_ids, "attention_mask": attention_mask}

@@ -1,0 +1,34 @@
+"""The hooks of the plugin `nlp`. Importing this imports neither torch nor transformers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tlzoo import Backbone, Weights, hookimpl
+from tlzoo.errors import RegistryError, UsageError
+from tlzoo.registry.schema import TextSpec
+
+if TYPE_CHECKING:
+    from tlzoo.parts import Output
+    from tlzoo.registry.schema import Checkpoint
+
+
+@hookimpl
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone:
+    """Build a transformers encoder, or GPT-2, from local files only; `weights=None` gives random weights.
+
+    `vector` is the mean over a text's tokens, `sequence` one vector per token. With weights, the backbone's
+    `preprocess` carries the folder's tokenizer; without, it is the checkpoint's as it stands.
+
+    Raises UsageError for `map`, RegistryError where files and entry do not fit each other.
+    """
+    if output == "map":
+        raise UsageError(f"{checkpoint.id} reads text and gives no map.", hint="Ask for 'vector' or 'sequence'.")
+    if not isinstance(checkpoint.preprocess, TextSpec):
+        raise RegistryError(
+            f"{checkpoint.id} has preprocess {checkpoint.preprocess.kind!r}.",
+            hint="The plugin 'nlp' needs preprocess of kind 'text'.",
+        )
+    from tlzoo_nlp.encoder import build_backbone
+
+    return build_backbone(checkpoint, checkpoint.preprocess, weights, output)
