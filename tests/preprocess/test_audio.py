@@ -157,7 +157,8 @@ def test_a_bad_recording_is_named_with_its_cause_and_a_way_out(name: str, tmp_pa
     raw, word = bad_inputs(tmp_path)[name]
     with pytest.raises(InputError) as caught:
         PREPARE([tone(0.5, 16_000), raw])
-    assert (str(raw) if isinstance(raw, str | Path) else "number 2") in caught.value.message
+    named = repr(str(raw)) if isinstance(raw, str | Path) else "number 2"
+    assert named in caught.value.message
     assert word in caught.value.message
     assert "\n" not in str(caught.value)
     assert caught.value.hint

@@ -64,7 +64,9 @@ class AudioPreprocessor:
 
 
 def _name(raw: Any, position: int) -> str:
-    return f"Recording '{raw}'" if isinstance(raw, str | Path) else f"Recording number {position + 1}"
+    if not isinstance(raw, str | Path):
+        return f"Recording number {position + 1}"
+    return f"Recording '{raw}'" if str(raw).isprintable() else f"Recording {str(raw)!r}"
 
 
 def _read_path(path: Path, name: str, seconds: float) -> tuple[np.ndarray, float]:
@@ -74,7 +76,8 @@ def _read_path(path: Path, name: str, seconds: float) -> tuple[np.ndarray, float
     except FileNotFoundError as cause:
         raise InputError(f"{name} does not exist.", hint="Check the path.") from cause
     except (OSError, ValueError) as cause:
-        raise InputError(f"{name} cannot be opened: {cause}", hint="Give the path of an audio file.") from cause
+        reason = getattr(cause, "strerror", None) or cause
+        raise InputError(f"{name} cannot be opened: {reason}.", hint="Give the path of an audio file.") from cause
 
 
 def _read_stream(file: BinaryIO, size: int, name: str, seconds: float) -> tuple[np.ndarray, float]:

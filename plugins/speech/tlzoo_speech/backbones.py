@@ -1,0 +1,162 @@
+"""From a checkpoint and its local files to a backbone: build the network, load the weights strictly, name its parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, WhisperModel
+from transformers.utils import logging
+
+from tlzoo import Backbone, Stage, Weights
+from tlzoo.errors import RegistryError, SourceError
+from tlzoo.parts import Output
+from tlzoo.registry.schema import AudioSpec, Checkpoint
+from tlzoo_speech.ctranslate2 import read_variables
+from tlzoo_speech.ge2e import GE2E_STAGES, HIDDEN, SpeakerEncoder
+from tlzoo_speech.spectral import RATE
+from tlzoo_speech.waveform import PLAIN_TRAINING, WaveformBackbone, waveform_stages
+from tlzoo_speech.whisper import WhisperBackbone, whisper_names_from_ctranslate2, whisper_stages
+
+Parts = tuple[nn.Module, int, tuple[Stage, ...]]
+
+
+def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, output: Output) -> Backbone:
+    """The backbone of a checkpoint of this plugin, with random weights where `weights` is `None`."""
+    if spec.sample_rate != RATE:
+        raise RegistryError(
+            f"Entry {checkpoint.id!r}: sample rate {spec.sample_rate} Hz, but its network hears {RATE} Hz.",
+            hint="Correct `preprocess.sample_rate` in the registry file.",
+        )
+    samples = round(spec.seconds * RATE)
+    match checkpoint.architecture:
+        case "whisper":
+            module, feature_dim, stages = _whisper(checkpoint, samples, weights, pooled=output == "vector")
+        case "ge2e-lstm":
+            module, feature_dim, stages = _speaker_encoder(checkpoint, samples, weights)
+        case _:
+            module, feature_dim, stages = _waveform(checkpoint, samples, weights, pooled=output == "vector")
+    if feature_dim != checkpoint.feature_dim:
+        raise RegistryError(
+            f"Entry {checkpoint.id!r}: feature_dim is {checkpoint.feature_dim}, but its network has {feature_dim}.",
+            hint="Correct `feature_dim` in the registry file.",
+        )
+    return Backbone(
+        module=module.eval(),
+        feature_dim=feature_dim,
+        stages=stages,
+        example_inputs={"audio": 0.1 * torch.randn(2, samples, generator=torch.Generator().manual_seed(0))},
+        dynamic_axes={"audio": {0: "batch"}},
+        output=output,
+        preprocess=spec,
+    )
+
+
+def _whisper(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, pooled: bool) -> Parts:
+    converted = weights is not None and "model.bin" in weights.files and "ctranslate2" in checkpoint.tags
+    config = _config(checkpoint, None if converted else weights)
+    module = WhisperBackbone(config, samples, pooled)
+    if weights is not None and converted:
+        variables = read_variables(weights.files["model.bin"], "encoder/")
+        _load_strictly(module.encoder, whisper_names_from_ctranslate2(variables), checkpoint)
+    elif weights is not None:
+        module.encoder = _pretrained(WhisperModel, checkpoint, config, weights).encoder
+    module.cut_positions()
+    return module, config.d_model, whisper_stages(config.encoder_layers)
+
+
+def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, pooled: bool) -> Parts:
+    config = _config(checkpoint, weights)
+    if weights is None:
+        model = AutoModel.from_config(config, dtype=torch.float32)
+    else:
+        model = _pretrained(AutoModel, checkpoint, config, weights)
+    module = WaveformBackbone(model, _normalises(checkpoint, weights), pooled)
+    feature_dim = config.output_hidden_size if getattr(config, "add_adapter", False) else config.hidden_size
+    return module, feature_dim, waveform_stages(config)
+
+
+def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | None) -> Parts:
+    module = SpeakerEncoder(samples)
+    if weights is not None:
+        stored = torch.load(_only_file(checkpoint, weights), map_location="cpu", weights_only=True)
+        state = {name: value for name, value in stored["model_state"].items() if not name.startswith("similarity_")}
+        _load_strictly(module, state, checkpoint)
+    return module, HIDDEN, GE2E_STAGES
+
+
+def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig:
+    """From the weights' own config.json, else from the entry; without what makes training random."""
+    if weights is not None and "config.json" in weights.files:
+        config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
+    else:
+        arguments = {name: value for name, value in checkpoint.config.items() if name != "do_normalize"}
+        config = AutoConfig.for_model(checkpoint.architecture, **arguments)
+    if config.model_type != checkpoint.architecture:
+        raise SourceError(
+            f"The weights of {checkpoint.id!r} are of {config.model_type!r}, the entry says {checkpoint.architecture!r}.",
+            hint="Correct `architecture` or `source` in the registry file.",
+        )
+    for name, value in PLAIN_TRAINING.items():
+        setattr(config, name, value)
+    return config
+
+
+def _pretrained(kind: Any, checkpoint: Checkpoint, config: PreTrainedConfig, weights: Weights) -> Any:
+    """A transformers model from the local folder, in float32, every parameter of it loaded."""
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        model, info = kind.from_pretrained(
+            weights.folder, config=config, local_files_only=True, dtype=torch.float32, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError) as cause:
+        reason = str(cause).strip().partition("\n")[0]
+        raise SourceError(
+            f"The weights of {checkpoint.id!r} cannot be loaded: {reason}", hint=_pull(checkpoint)
+        ) from cause
+    finally:
+        logging.set_verbosity(level)
+    _refuse(checkpoint, sorted(info["missing_keys"]), "lack")
+    return model
+
+
+def _load_strictly(module: nn.Module, state: Mapping[str, torch.Tensor], checkpoint: Checkpoint) -> None:
+    expected = module.state_dict()
+    _refuse(checkpoint, sorted(expected.keys() - state.keys()), "lack")
+    _refuse(checkpoint, sorted(state.keys() - expected.keys()), "have the unknown")
+    shapes = [name for name in sorted(state) if state[name].shape != expected[name].shape]
+    _refuse(checkpoint, shapes, "have another shape of")
+    module.load_state_dict(state, strict=True)
+
+
+def _refuse(checkpoint: Checkpoint, names: list[str], verb: str) -> None:
+    if names:
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise SourceError(
+            f"The weights of {checkpoint.id!r} {verb} {names[0]!r}{others}.",
+            hint=f"Check `config` and `source` in the registry file. {_pull(checkpoint)}",
+        )
+
+
+def _pull(checkpoint: Checkpoint) -> str:
+    return f"Fetch them again: tlzoo pull {checkpoint.id}"
+
+
+def _only_file(checkpoint: Checkpoint, weights: Weights) -> Path:
+    found = [path for name, path in sorted(weights.files.items()) if name.endswith((".pt", ".pth", ".bin"))]
+    if len(found) != 1:
+        raise SourceError(f"{checkpoint.id!r} needs one .pt file, its source has {len(found)}.", hint=_pull(checkpoint))
+    return found[0]
+
+
+def _normalises(checkpoint: Checkpoint, weights: Weights | None) -> bool:
+    """Whether the network was trained on recordings of mean 0 and variance 1."""
+    if weights is not None and "preprocessor_config.json" in weights.files:
+        options = json.loads(weights.files["preprocessor_config.json"].read_text("utf-8"))
+        return bool(options.get("do_normalize", True))
+    return bool(checkpoint.config.get("do_normalize", True))

@@ -1,0 +1,38 @@
+"""The hooks of the speech plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tlzoo import hookimpl
+from tlzoo.errors import RegistryError, UsageError
+from tlzoo.registry.schema import AudioSpec
+
+if TYPE_CHECKING:
+    from tlzoo import Backbone, Weights
+    from tlzoo.parts import Output
+    from tlzoo.registry.schema import Checkpoint
+
+
+@hookimpl
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
+    """Build `whisper` (its encoder), `wav2vec2`, `hubert`, `wavlm` or `ge2e-lstm` over samples [N, T]; else `None`.
+
+    T = round(seconds * sample_rate) of the checkpoint's preprocessing is fixed; only the batch varies. Raises
+    UsageError for an output that the architecture does not have, RegistryError where the entry contradicts the
+    network, SourceError where the weights do not fit it.
+    """
+    if checkpoint.architecture not in ("whisper", "wav2vec2", "hubert", "wavlm", "ge2e-lstm"):
+        return None
+    if not isinstance(checkpoint.preprocess, AudioSpec):
+        raise RegistryError(
+            f"Entry {checkpoint.id!r}: architecture {checkpoint.architecture!r} needs preprocessing of kind 'audio', "
+            f"not {checkpoint.preprocess.kind!r}.",
+            hint="Correct `preprocess` in the registry file.",
+        )
+    possible = ("vector",) if checkpoint.architecture == "ge2e-lstm" else ("vector", "sequence")
+    if output not in possible:
+        raise UsageError(f"{checkpoint.id!r} has no output of kind {output!r}.", hint=f"It has: {', '.join(possible)}.")
+    from tlzoo_speech.backbones import build
+
+    return build(checkpoint, checkpoint.preprocess, weights, output)
