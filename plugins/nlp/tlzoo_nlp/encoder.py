@@ -139,7 +139,7 @@ def _pretrained(name: str, config: PreTrainedConfig, weights: Weights) -> PreTra
 
 
 def _check_complete(name: str, network: PreTrainedModel, report: dict[str, Any]) -> None:
-    """What a head or pooler leaves over is fine; a layer too many is not, for the entry then describes another model."""
+    """What a head or pooler leaves over is fine; a layer too many is not: the entry then describes another model."""
     parts = {child for child, _ in network.named_children()}
     surplus = [key for key in report["unexpected_keys"] if _part(key, network.base_model_prefix) in parts]
     mismatched = [key for key, *_ in report["mismatched_keys"]]
