@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,8 @@ class Backbone:
     [N, T, D] or `map` [N, C, H, W]; it does the arithmetic of preprocessing itself (scaling, normalisation, log-mel).
     `stages` go from input to output and cover every parameter once. `example_inputs` have a batch of at least 2.
     `dynamic_axes` names the axes that may vary, as {input: {axis: name}}. `preprocess` turns raw inputs into arrays
-    named and shaped as `example_inputs`, complete (a text's tokenizer embedded).
+    named and shaped as `example_inputs`, complete (a text's tokenizer embedded). `config` holds the arguments with which
+    `load_backbone` builds the same architecture from the checkpoint alone; `None` where the checkpoint's own are enough.
     """
 
     module: nn.Module
@@ -54,6 +55,7 @@ class Backbone:
     dynamic_axes: Mapping[str, Mapping[int, str]]
     output: Output
     preprocess: Preprocess
+    config: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

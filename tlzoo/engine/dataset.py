@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tlzoo.data import Samples
 from tlzoo.preprocess import Preprocessor
+from tlzoo.tasks import Task
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """`inputs` are paths or texts; `targets` int64 [N] or `None` where unlabelled."""
+    """`inputs` are paths or texts; `targets` int64 [N] or `None` where unlabelled; `modality` image, text or audio."""
 
     inputs: Sequence[Any]
     targets: np.ndarray | None
     preprocessor: Preprocessor
+    modality: str
 
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def arrays(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+    def arrays(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
         """The preprocessed inputs at these positions, stacked."""
-        return self.preprocessor([self.inputs[i] for i in indices])
+        return self.preprocessor([self.inputs[i] for i in positions])
 
-    def batches(self, size: int, order: Sequence[int] | None = None) -> Iterator[tuple[Sequence[int], dict[str, np.ndarray]]]:
-        """Positions and arrays, `size` at a time, in `order` or from first to last."""
-        positions = range(len(self)) if order is None else order
-        for start in range(0, len(positions), size):
-            chosen = positions[start : start + size]
-            yield chosen, self.arrays(chosen)
+
+def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> Dataset:
+    """Samples with their labels encoded; raises DataError for a label the task does not know."""
+    targets = None if samples.labels is None else task.encode(samples.labels)
+    return Dataset(samples.inputs, targets, preprocessor, samples.modality)

@@ -1,0 +1,1 @@
+"""Domain adaptation: methods that take unlabelled target data."""

@@ -1,0 +1,67 @@
+"""From a torch module to one ONNX file."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tlzoo.engine.model import Model
+from tlzoo.errors import ExportError
+from tlzoo.parts import Graph
+
+OPSET = 20
+
+
+def export_graph(model: Model, path: Path, opset: int) -> Graph:
+    """The core's export: `torch.onnx.export` with dynamo, one file, named dynamic axes, output `logits`.
+
+    Raises ExportError with torch's own first line when the model cannot be exported.
+    """
+    parts = model.parts
+    names = tuple(parts.example_inputs)
+    dims = {axis: torch.export.Dim(axis) for axes in parts.dynamic_axes.values() for axis in axes.values()}
+    shapes = tuple({at: dims[axis] for at, axis in parts.dynamic_axes.get(name, {}).items()} for name in names)
+    was_training = model.training
+    model.eval()
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            _silence_exporter()
+            program = torch.onnx.export(
+                model,
+                tuple(parts.example_inputs.values()),
+                dynamo=True,
+                dynamic_shapes=(shapes,),
+                input_names=list(names),
+                output_names=["logits"],
+                opset_version=opset,
+                verbose=False,
+            )
+        if program is None:
+            raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: torch returned nothing.")
+        program.save(str(path), external_data=False)
+    except ExportError:
+        raise
+    except Exception as cause:
+        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+        raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: {reason}") from cause
+    finally:
+        model.train(was_training)
+    return Graph(path, names, ("logits",), opset)
+
+
+def _silence_exporter() -> None:
+    for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def eager(model: torch.nn.Module, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """The same by torch: outputs for these inputs, in eval mode."""
+    model.eval()
+    with torch.inference_mode():
+        output: torch.Tensor = model(*(torch.from_numpy(array) for array in arrays.values()))
+    return output.float().numpy()

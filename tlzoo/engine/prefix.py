@@ -1,0 +1,121 @@
+"""The frozen part, computed once: exported to ONNX, compiled by ONNX Runtime, one pass over the data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import torch
+
+from tlzoo import plugins
+from tlzoo.engine.dataset import Dataset
+from tlzoo.engine.graph import OPSET, eager, export_graph
+from tlzoo.engine.model import Model
+from tlzoo.errors import ExportError
+from tlzoo.files import whole_file
+from tlzoo.parts import Graph
+from tlzoo.progress import progress
+from tlzoo.registry.sources import cache
+from tlzoo.runtime.session import open_session, run_session
+
+BATCH = 32
+TOLERANCE = 1e-4
+
+
+def features(model: Model, *datasets: Dataset) -> list[np.ndarray]:
+    """The backbone's vectors float32 [N, D] for each data set, by one ONNX Runtime pass over each."""
+    session = backbone_session(model)
+    with progress("Features", sum(len(data) for data in datasets)) as advance:
+        return [_one_pass(session, data, model.parts.feature_dim, advance) for data in datasets]
+
+
+def backbone_session(model: Model) -> ort.InferenceSession:
+    """A session on the backbone's graph, exported once per content and kept in the cache.
+
+    Whether fresh or kept, the graph is compared with eager torch at another batch size than it was exported at, so
+    that neither a wrong export nor a stale file can be used. Raises ExportError when a fresh one differs.
+    """
+    headless = model.headless()
+    kept = cache.root() / "graphs" / f"{_content_key(headless)}.onnx"
+    if kept.exists():
+        session = _try_open(kept)
+        if session is not None and _difference(session, headless) <= TOLERANCE:
+            return session
+    with whole_file(kept) as temporary:
+        plugins.call(
+            "export",
+            model.checkpoint.plugin,
+            Graph,
+            default=export_graph,
+            model=headless.eval(),
+            path=temporary,
+            opset=OPSET,
+        )
+        session = open_session(temporary.read_bytes())
+        if (difference := _difference(session, headless)) > TOLERANCE:
+            raise ExportError(
+                f"The exported backbone of {model.checkpoint.id} differs from torch by {difference:.1e} of its scale.",
+                hint="Report it to the plugin's author: its module does something that ONNX does not.",
+            )
+    return session
+
+
+def _try_open(path: Path) -> ort.InferenceSession | None:
+    try:
+        return open_session(path.read_bytes())
+    except Exception:  # noqa: BLE001 - ONNX Runtime has a type per cause; a torn file is written again
+        return None
+
+
+def _content_key(model: Model) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.ndim else bytes(str(tensor.item()), "ascii"))
+    digest.update(model.parts.preprocess.model_dump_json(exclude={"tokenizer"}).encode())
+    versions = [metadata.version(name) for name in ("tlzoo", "torch", "onnxscript")]
+    digest.update(f"{model.checkpoint.id} {plugins.find(model.checkpoint.plugin)} {OPSET} {versions}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _difference(session: ort.InferenceSession, model: Model) -> float:
+    """Largest difference from eager torch on the examples at batch 3, relative to the outputs' scale."""
+    examples = {name: tensor.numpy() for name, tensor in model.parts.example_inputs.items()}
+    arrays = {name: np.concatenate([array, array[:1]])[:3] for name, array in examples.items()}
+    names = {given.name for given in session.get_inputs()}
+    if names != set(arrays):
+        return float("inf")
+    expected = eager(model, arrays)
+    return float(np.abs(run_session(session, arrays) - expected).max() / max(1e-12, np.abs(expected).max()))
+
+
+def _one_pass(session: ort.InferenceSession, data: Dataset, dim: int, advance: object) -> np.ndarray:
+    vectors = np.empty((len(data), dim), dtype=np.float32)
+    for positions, arrays in ahead(data, BATCH, by_length(data)):
+        vectors[positions] = run_session(session, arrays)
+        advance(len(positions))  # type: ignore[operator]
+    return vectors
+
+
+def by_length(data: Dataset) -> Sequence[int]:
+    """Positions so that texts of like length share a batch; other inputs keep their order."""
+    if data.modality != "text":
+        return range(len(data))
+    return [int(i) for i in np.argsort([len(text) for text in data.inputs], kind="stable")]
+
+
+def ahead(data: Dataset, size: int, order: Sequence[int]) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
+    """Batches in `order`, the next one prepared in another thread while the last one is used."""
+    chunks = [list(order[start : start + size]) for start in range(0, len(order), size)]
+    with ThreadPoolExecutor(1) as thread:
+        pending = thread.submit(data.arrays, chunks[0]) if chunks else None
+        for at, chunk in enumerate(chunks):
+            assert pending is not None
+            arrays = pending.result()
+            pending = thread.submit(data.arrays, chunks[at + 1]) if at + 1 < len(chunks) else None
+            yield chunk, arrays

@@ -1,0 +1,220 @@
+"""A run: a folder with everything a trained model is. Only safetensors and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import TypeAdapter
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file, save_file
+
+from tlzoo import plugins
+from tlzoo.data import Collection, Samples, fingerprint, read, split
+from tlzoo.engine.dataset import Dataset, make_dataset
+from tlzoo.engine.graph import eager
+from tlzoo.engine.model import Model, build, load_backbone, make_preprocessor
+from tlzoo.errors import DataError, RunError
+from tlzoo.files import whole_folder, write_json
+from tlzoo.registry.schema import Checkpoint, Preprocess
+from tlzoo.tasks import Task, make_task
+
+if TYPE_CHECKING:
+    from tlzoo.export.exporting import Exported
+
+RUN_VERSION = 1
+TEST_SHARE = 0.2
+VALIDATION_SHARE = 0.2
+REFERENCE_SAMPLES = 8
+REFERENCE_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """Where the data came from, enough to read and split it again; fingerprints are sha256 of labels and contents."""
+
+    path: str
+    test: str | None
+    columns: Mapping[str, str]
+    seed: int
+    fingerprint: str
+    heldout_fingerprint: str
+    n_train: int
+    n_validation: int
+    n_test: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Training, validation and held-out samples of one data set."""
+
+    train: Samples
+    validation: Samples
+    test: Samples
+
+
+def read_parts(path: str | Path, test: str | Path | None, modality: str, columns: Mapping[str, str], seed: int) -> Parts:
+    """Read labelled data and split off what no test set was given for: a fifth for testing, a fifth of the rest for validation."""
+    collection: Collection = read(path, modality, **columns)
+    train, held = collection.train, collection.test
+    if test is not None:
+        other = read(test, modality, **columns)
+        held = other.test or other.train
+    if held is None:
+        train, held = split(train, TEST_SHARE, seed)
+    assert train.labels is not None and held.labels is not None
+    if strange := sorted(set(held.labels) - set(train.labels)):
+        raise DataError(
+            f"The test data has labels that training never saw: {', '.join(map(repr, strange[:5]))}.",
+            hint="Add training samples of them, or remove them from the test data.",
+        )
+    rest, validation = split(train, VALIDATION_SHARE, seed)
+    return Parts(rest, validation, held)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model's folder, and what its `run.json` says."""
+
+    path: Path
+    checkpoint: Checkpoint
+    preprocess: Preprocess
+    task: Task
+    data: DataRecord
+    options: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    seconds: Mapping[str, float]
+    versions: Mapping[str, str]
+    adapted: Mapping[str, Any] | None = None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Read a run folder; raises RunError when it is none, is torn, or was written by another version."""
+        folder = Path(path)
+        if not (folder / "run.json").is_file():
+            raise RunError(f"{folder} is not a run: it has no run.json.", hint="Make one: tlzoo finetune ID DATA --out RUN")
+        try:
+            document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            if document.get("version") != RUN_VERSION:
+                raise RunError(
+                    f"{folder} is a run of version {document.get('version')}; this tlzoo reads {RUN_VERSION}.",
+                    hint="Use the tlzoo that wrote it, or train again.",
+                )
+            return cls(
+                path=folder,
+                checkpoint=Checkpoint.model_validate(document["checkpoint"]),
+                preprocess=_read_preprocess(folder),
+                task=make_task(document["task"], document["labels"]),
+                data=DataRecord(**document["data"]),
+                **{name: document[name] for name in ("options", "metrics", "seconds", "versions", "adapted")},
+            )
+        except (ValueError, KeyError, TypeError, OSError) as cause:
+            raise RunError(f"{folder}/run.json cannot be read: {cause}", hint="Train again, or restore the folder.") from cause
+
+    def model(self) -> Model:
+        """The trained model in eval mode, checked against the outputs it had when it was saved.
+
+        Raises RunError when its weights are missing or torn, or when the plugin now builds something else.
+        """
+        try:
+            state = load_file(self.path / "model.safetensors")
+            backbone = load_backbone(self.checkpoint, None)
+            model = build(self.checkpoint, self.task, replace(backbone, preprocess=self.preprocess))
+            model.load_state_dict(state, strict=True)
+        except (OSError, RuntimeError, ValueError) as cause:
+            reason = str(cause).strip().splitlines()[0]
+            raise RunError(f"{self.path}/model.safetensors cannot be loaded: {reason}", hint="Train again.") from cause
+        model.eval()
+        _check_reference(self.path, model)
+        return model
+
+    def dataset(self, samples: Samples) -> Dataset:
+        """Samples as this run's model takes them."""
+        return make_dataset(samples, self.task, make_preprocessor(self.checkpoint, self.preprocess))
+
+    def parts(self) -> Parts:
+        """The samples it was trained and tested on, read again; raises DataError when they moved or changed."""
+        parts = read_parts(self.data.path, self.data.test, self.task.modality, self.data.columns, self.data.seed)
+        if fingerprint(parts.test) != self.data.heldout_fingerprint:
+            raise DataError(
+                f"The held-out data of {self.path} is not what it was: {self.data.test or self.data.path} has changed.",
+                hint="Restore it, or name labelled data with --data.",
+            )
+        return parts
+
+    def heldout(self, data: str | Path | None = None) -> Samples:
+        """Labelled samples it was not trained on: those of `data`, or its own test part."""
+        if data is None:
+            return self.parts().test
+        collection = read(data, self.task.modality, **self.data.columns)
+        return collection.test or collection.train
+
+    def export(self, path: str | Path, *, data: str | Path | None = None) -> Exported:
+        """Write one ONNX file and prove it equal; see `tlzoo.export.exporting.export`."""
+        from tlzoo.export.exporting import export
+
+        return export(self, path, data=data)
+
+
+def save_run(path: Path, model: Model, reference: Dataset, history: Sequence[Mapping[str, float]], **facts: Any) -> Run:
+    """Write a run folder, whole; `facts` are Run's fields from `data` on. Raises RunError when `path` exists."""
+    refuse_existing(path)
+    with whole_folder(path) as folder:
+        document = {
+            "version": RUN_VERSION,
+            "task": model.task.name,
+            "labels": list(model.task.labels),
+            "checkpoint": model.checkpoint.model_dump(mode="json", exclude_none=True),
+            "adapted": None,
+            **{name: asdict(value) if isinstance(value, DataRecord) else value for name, value in facts.items()},
+            "versions": versions(model.checkpoint),
+        }
+        write_json(folder / "run.json", document)
+        write_json(folder / "preprocess.json", model.parts.preprocess.model_dump(mode="json"))
+        state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+        save_file(state, folder / "model.safetensors")
+        (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
+        _save_reference(folder, model, reference)
+    return Run.load(path)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise RunError when something is already there: a run is never overwritten."""
+    if path.exists():
+        raise RunError(f"{path} exists already.", hint="Choose another --out, or remove it.")
+
+
+def versions(checkpoint: Checkpoint) -> dict[str, str]:
+    """Versions of what made a run, the plugin's distribution included."""
+    names = ["tlzoo", plugins.find(checkpoint.plugin).distribution, "torch", "onnxruntime", "onnx", "numpy"]
+    return {name: metadata.version(name) for name in names}
+
+
+def _read_preprocess(folder: Path) -> Preprocess:
+    text = (folder / "preprocess.json").read_text(encoding="utf-8")
+    adapter: TypeAdapter[Preprocess] = TypeAdapter(Preprocess)
+    return adapter.validate_json(text)
+
+
+def _save_reference(folder: Path, model: Model, data: Dataset) -> None:
+    arrays = data.arrays(range(min(REFERENCE_SAMPLES, len(data))))
+    save_arrays({**arrays, "logits": eager(model, arrays)}, folder / "reference.safetensors")
+
+
+def _check_reference(folder: Path, model: Model) -> None:
+    """A plugin of another version may build another network around the same weights; the outputs tell."""
+    stored = load_arrays(folder / "reference.safetensors")
+    expected = stored["logits"]
+    now = eager(model, {name: stored[name] for name in model.parts.example_inputs})
+    difference = float(np.abs(now - expected).max() / max(1e-12, np.abs(expected).max()))
+    if not difference <= REFERENCE_TOLERANCE:
+        raise RunError(
+            f"{folder}: the model rebuilt from it gives other outputs than when it was saved (by {difference:.1e} of their scale).",
+            hint="Install the versions that its run.json names, or train again.",
+        )

@@ -1,0 +1,1 @@
+"""Export that cannot lie: one ONNX file, with a manifest, proven equal to what was trained."""

@@ -1,0 +1,108 @@
+"""Load an exported file and predict from paths, bytes, arrays or strings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from tlzoo.errors import ArtifactError
+from tlzoo.export.manifest import Manifest, parse_manifest
+from tlzoo.preprocess import Preprocessor, make_preprocessor
+from tlzoo.runtime.session import open_session, run_session
+from tlzoo.tasks import make_task
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer: the input as given (paths as strings; None for bytes and arrays), the likeliest label, its
+    probability, and every label's probability."""
+
+    input: str | None
+    label: str
+    score: float
+    scores: dict[str, float]
+
+
+class Predictor:
+    """An exported model with its own preprocessing, labels and proof."""
+
+    def __init__(self, session: ort.InferenceSession, manifest: Manifest, preprocessor: Preprocessor) -> None:
+        self.manifest = manifest
+        self.task = make_task(manifest.task, manifest.labels)
+        self._session = session
+        self._preprocessor = preprocessor
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in the order of the logits."""
+        return self.manifest.labels
+
+    def predict(self, inputs: Any, *, batch: int = 32) -> list[Prediction]:
+        """Label `inputs`: paths, bytes, arrays (uint8 [H, W, 3]; float32 [T] at the model's rate) or, for a text model, strings.
+
+        A single input gives a list of one. Raises InputError naming the first input that cannot be read.
+        """
+        items = [inputs] if isinstance(inputs, (str, bytes, Path, np.ndarray)) else list(inputs)
+        names = [str(item) if isinstance(item, (str, Path)) else None for item in items]
+        rows = self.task.decode(self.logits(items, batch=batch))
+        return [Prediction(input=name, **row) for name, row in zip(names, rows, strict=True)]
+
+    def logits(self, inputs: Sequence[Any], *, batch: int = 32) -> np.ndarray:
+        """Logits float32 [N, C], in the order of `inputs`; texts of like length share a batch."""
+        order = list(range(len(inputs)))
+        if self.task.modality == "text":
+            order.sort(key=lambda i: len(inputs[i]) if isinstance(inputs[i], str) else 0)
+        rows = np.empty((len(inputs), len(self.labels)), dtype=np.float32)
+        for positions, arrays in self._prepared(inputs, order, batch):
+            rows[positions] = run_session(self._session, arrays)
+        return rows
+
+    def _prepared(
+        self, inputs: Sequence[Any], order: list[int], batch: int
+    ) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
+        """Batches, the next one preprocessed in another thread while the last one is inferred."""
+        chunks = [order[start : start + batch] for start in range(0, len(order), batch)]
+        if len(chunks) == 1:
+            yield chunks[0], self._preprocessor([inputs[i] for i in chunks[0]])
+            return
+        with ThreadPoolExecutor(1) as thread:
+            pending = [thread.submit(self._preprocessor, [inputs[i] for i in chunk]) for chunk in chunks[:1]]
+            for at, chunk in enumerate(chunks):
+                arrays = pending.pop().result()
+                pending += [thread.submit(self._preprocessor, [inputs[i] for i in after]) for after in chunks[at + 1 : at + 2]]
+                yield chunk, arrays
+
+
+def load(path: str | Path, *, preprocessor: Preprocessor | None = None) -> Predictor:
+    """Load an exported ONNX file; `preprocessor` stands in for one that only a plugin could make.
+
+    Raises ArtifactError when the file is missing, not an ONNX model, or has no manifest that this version reads.
+    """
+    session = open_artifact(path)
+    manifest = read_manifest(session, path)
+    return Predictor(session, manifest, preprocessor or make_preprocessor(manifest.preprocess))
+
+
+def open_artifact(path: str | Path) -> ort.InferenceSession:
+    """A session on an ONNX file; raises ArtifactError when it is missing or not a model."""
+    file = Path(path)
+    if not file.is_file():
+        raise ArtifactError(f"{file} does not exist." if not file.exists() else f"{file} is not a file.", hint="Name an exported ONNX file.")
+    try:
+        return open_session(file.read_bytes())
+    except OSError as cause:
+        raise ArtifactError(f"{file} cannot be read: {cause.strerror}.") from cause
+    except Exception as cause:  # noqa: BLE001 - ONNX Runtime has a type per cause, none exported
+        reason = str(cause).strip().splitlines()[0][:200] if str(cause).strip() else type(cause).__name__
+        raise ArtifactError(f"{file} is not an ONNX model that can run: {reason}", hint="Export it again: tlzoo export RUN --out FILE.onnx") from cause
+
+
+def read_manifest(session: ort.InferenceSession, path: str | Path) -> Manifest:
+    """What an opened file says of itself."""
+    return parse_manifest(session.get_modelmeta().custom_metadata_map, str(path))
