@@ -1,0 +1,113 @@
+"""One registry file: parse, validate, and say in one line which file, entry and field is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tlzoo.errors import RegistryError
+from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, LocalFile, PypiSource, RegistryFile
+
+_HINT = "Mend that entry, or leave the file out of TLZOO_REGISTRY."
+
+
+def read_checkpoints(path: Path, allow_files: bool) -> tuple[Checkpoint, ...]:
+    """The file's checkpoints, relative `file` paths resolved; raises RegistryError."""
+    try:
+        text = path.read_text("utf-8")
+        document, repeated = _parse(text)
+    except OSError as cause:
+        raise RegistryError(f"Registry {path} cannot be read: {cause.strerror}.", hint="See TLZOO_REGISTRY.") from cause
+    except (ValueError, RecursionError) as cause:
+        raise RegistryError(f"Registry {path} is not JSON in UTF-8: {cause}.", hint="Mend it there.") from cause
+    if repeated:
+        at = _find(document, repeated[0][0]) or ()
+        raise RegistryError(
+            f"Registry {path}: {_where(document, (*at, repeated[0][1]))}: the key stands twice.", hint=_HINT
+        )
+    try:
+        checkpoints = RegistryFile.model_validate_json(text).checkpoints
+    except ValidationError as cause:
+        raise RegistryError(f"Registry {path}: {_first_fault(document, cause)}.", hint=_HINT) from cause
+    return tuple(_settled(path, checkpoint, allow_files) for checkpoint in checkpoints)
+
+
+def _parse(text: str) -> tuple[Any, list[tuple[dict[str, Any], str]]]:
+    """The document, and each object with a key that stands twice in it."""
+    repeated: list[tuple[dict[str, Any], str]] = []
+
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            keys = [key for key, _ in pairs]
+            repeated.append((made, next(key for key in keys if keys.count(key) > 1)))
+        return made
+
+    return json.loads(text, object_pairs_hook=build), repeated
+
+
+def _find(node: Any, wanted: dict[str, Any], at: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:
+    if node is wanted:
+        return at
+    below = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in below:
+        found = _find(value, wanted, (*at, key))
+        if found is not None:
+            return found
+    return None
+
+
+def _first_fault(document: Any, error: ValidationError) -> str:
+    faults = error.errors(include_url=False)
+    fault = faults[0]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    message = fault["msg"].removeprefix("Value error, ").replace("\n", " ")
+    return f"{_where(document, fault['loc'])}: {message}{more}"
+
+
+def _where(document: Any, location: Sequence[str | int]) -> str:
+    """`entry 'vision/x', field 'source.sha256'` for a place in the document."""
+    if len(location) < 2 or location[0] != "checkpoints":
+        return f"field {'.'.join(map(str, location))!r}" if location else "the file"
+    index, field = location[1], ".".join(map(str, location[2:]))
+    entry = f"entry {index}"
+    with contextlib.suppress(KeyError, TypeError, IndexError):
+        entry = f"entry {document['checkpoints'][index]['id']!r}"
+    return f"{entry}, field {field!r}" if field else entry
+
+
+def _settled(path: Path, checkpoint: Checkpoint, allow_files: bool) -> Checkpoint:
+    """The checkpoint with `file` paths made absolute; refuses what the schema alone cannot see."""
+    source = checkpoint.source
+    if isinstance(source, FileSource):
+        if not allow_files:
+            where = f"entry {checkpoint.id!r}, field 'source.kind'"
+            raise RegistryError(f"Registry {path}: {where}: only a user's own registry may name files.", hint=_HINT)
+        folder = path.absolute().parent
+        files = tuple(
+            LocalFile(path=str(folder / Path(file.path).expanduser()), sha256=file.sha256, size=file.size)
+            for file in source.files
+        )
+        checkpoint = checkpoint.model_copy(update={"source": FileSource(files=files)})
+    names = _file_names(checkpoint)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        where = f"entry {checkpoint.id!r}, field 'source'"
+        raise RegistryError(f"Registry {path}: {where}: two files are named {twice!r}.", hint=_HINT)
+    return checkpoint
+
+
+def _file_names(checkpoint: Checkpoint) -> list[str]:
+    match checkpoint.source:
+        case PypiSource(members=members):
+            return [member.name for member in members]
+        case HubSource(files=hub_files):
+            return [file.path for file in hub_files]
+        case FileSource(files=files):
+            return [Path(file.path).name for file in files]
+    return []

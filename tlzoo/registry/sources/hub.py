@@ -1,0 +1,217 @@
+"""Files of a Hugging Face hub repository. What the registry leaves unpinned is pinned on first use in `tlzoo.lock`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from tlzoo.errors import HashMismatch, Offline, SourceError, TlzooError
+from tlzoo.parts import Weights
+from tlzoo.progress import Advance, progress
+from tlzoo.registry.schema import HubFile, HubSource
+from tlzoo.registry.sources import cache, lockfile
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """A commit of a repository: its id, and by path the sizes, and the hashes of large files."""
+
+    revision: str
+    size: dict[str, int]
+    sha256: dict[str, str]
+
+
+def fetch(source: HubSource, request: cache.Request) -> Weights:
+    """The repository's files from the cache or the hub, at the registry's, the lock's or else the newest commit.
+
+    HF_ENDPOINT and HF_TOKEN are honoured. Raises Offline, HashMismatch (against the registry's pins or the lock's)
+    and SourceError.
+    """
+    name = source.repo if source.revision is None else f"{source.repo}@{source.revision}"
+    locked = lockfile.read().hub.get(name)
+    known = source if locked is None else _with_pins(source, locked, request)
+    remembered = None if _is_pinned(known) else _remembered(source, request)
+    if remembered is not None and known.revision in (None, remembered.revision):
+        known = _with_pins(known, remembered, request)
+    if _is_pinned(known):
+        found = _obtain(known, request)
+    else:
+        found, known = _first_use(known, request)
+        lockfile.write_atomically(_memory(source, request), _pins(known).model_dump_json())
+    if not _is_pinned(source):
+        lockfile.record(name, _pins(known))
+    return found
+
+
+def _obtain(source: HubSource, request: cache.Request) -> Weights:
+    def download(folder: Path) -> None:
+        _download(source, folder, request)
+
+    return cache.obtain(request, _folder(source, request), _files(source), download)
+
+
+def _first_use(source: HubSource, request: cache.Request) -> tuple[Weights, HubSource]:
+    """Download, and return the source with the commit and hashes that this gave."""
+    if request.offline:
+        raise cache.switched_off(request)
+    with cache.partial_folder(request.key) as partial:
+        revision = _download(source, partial, request)
+        seen = {file.path: _measured(partial / file.path) for file in source.files}
+        pinned = _with_pins(source, lockfile.Locked(revision=revision, files=seen), request)
+        cache.promote(request, partial, _folder(pinned, request), _files(pinned))
+    return cache.weights(_folder(pinned, request), _files(pinned)), pinned
+
+
+def _measured(path: Path) -> lockfile.LockedFile:
+    return lockfile.LockedFile(sha256=cache.sha256_of(path), size=path.stat().st_size)
+
+
+def _with_pins(source: HubSource, pins: lockfile.Locked, request: cache.Request) -> HubSource:
+    """The source with these pins filled in; raises HashMismatch where it has others already."""
+    files = []
+    for file in source.files:
+        pin = pins.files.get(file.path)
+        if pin is not None and (file.sha256 not in (None, pin.sha256) or file.size not in (None, pin.size)):
+            raise HashMismatch(
+                f"{request.key}: {file.path} of {source.repo} has sha256 {pin.sha256[:16]}… ({pin.size} bytes), "
+                f"but {(file.sha256 or '')[:16]}… ({file.size} bytes) is pinned.",
+                hint=f"If the change is meant, remove {source.repo} from {lockfile.path()} and pull again.",
+            )
+        files.append(file if pin is None else HubFile(path=file.path, sha256=pin.sha256, size=pin.size))
+    return HubSource(repo=source.repo, revision=source.revision or pins.revision, files=tuple(files))
+
+
+def _is_pinned(source: HubSource) -> bool:
+    return source.revision is not None and all(file.sha256 and file.size for file in source.files)
+
+
+def _pins(source: HubSource) -> lockfile.Locked:
+    files = {
+        file.path: lockfile.LockedFile(sha256=file.sha256, size=file.size)
+        for file in source.files
+        if file.sha256 is not None and file.size is not None
+    }
+    return lockfile.Locked(revision=source.revision or "", files=files)
+
+
+def _files(source: HubSource) -> list[cache.Pinned]:
+    return [cache.Pinned(path, pin.sha256, pin.size) for path, pin in _pins(source).files.items()]
+
+
+def _folder(source: HubSource, request: cache.Request) -> Path:
+    return cache.place(request.key, source.model_dump_json())
+
+
+def _memory(source: HubSource, request: cache.Request) -> Path:
+    """Where the cache keeps the pins of an unpinned source, for a folder that has no lock file yet."""
+    return cache.place(request.key, source.model_dump_json()).with_suffix(".pins.json")
+
+
+def _remembered(source: HubSource, request: cache.Request) -> lockfile.Locked | None:
+    try:
+        return lockfile.Locked.model_validate_json(_memory(source, request).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _download(source: HubSource, folder: Path, request: cache.Request) -> str:
+    """Put the files into `folder` and return the commit they are of."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="tlzoo")
+    try:
+        listing = _list(api, source)
+        for file in source.files:
+            if file.path not in listing.size:
+                raise SourceError(
+                    f"{request.key}: {source.repo} has no file {file.path} at {listing.revision[:12]}.",
+                    hint="The registry's entry is out of date; tell its author.",
+                )
+        total = sum(listing.size[file.path] for file in source.files)
+        with progress(f"Downloading {source.repo}", total, "bytes") as advance:
+            for file in source.files:
+                _download_file(api, source.repo, listing.revision, file.path, folder, advance)
+    except TlzooError:
+        raise
+    except Exception as cause:
+        raise _explained(cause, source, request) from cause
+    for path, digest in listing.sha256.items():
+        if (folder / path).is_file() and cache.sha256_of(folder / path) != digest:
+            raise HashMismatch(
+                f"{request.key}: {path} of {source.repo} is not what the hub's listing says.", hint="Try again."
+            )
+    return listing.revision
+
+
+def _list(api: HfApi, source: HubSource) -> _Listing:
+    info = api.model_info(source.repo, revision=source.revision, files_metadata=True, timeout=_TIMEOUT_S)
+    siblings = info.siblings or []
+    revision = source.revision or info.sha
+    if revision is None:
+        raise SourceError(f"The hub names no commit of {source.repo}.", hint="Is HF_ENDPOINT a hub?")
+    return _Listing(
+        revision=revision,
+        size={sibling.rfilename: sibling.size or 0 for sibling in siblings},
+        sha256={sibling.rfilename: sibling.lfs.sha256 for sibling in siblings if sibling.lfs and sibling.lfs.sha256},
+    )
+
+
+def _download_file(api: HfApi, repo: str, revision: str, path: str, folder: Path, advance: Advance) -> None:
+    from huggingface_hub import hf_hub_download, utils
+
+    class Reported(utils.tqdm):  # type: ignore[name-defined, misc]
+        """Hands the hub's progress on to ours."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "disable": True})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            advance(int(n or 0))
+            return None
+
+    beside = folder.with_name(folder.name + "-hub")
+    try:
+        got = hf_hub_download(
+            repo,
+            path,
+            revision=revision,
+            local_dir=beside,
+            endpoint=api.endpoint,
+            library_name="tlzoo",
+            tqdm_class=Reported,
+        )
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(got, folder / path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _explained(cause: Exception, source: HubSource, request: cache.Request) -> SourceError:
+    reason = " ".join(str(cause).split())[:300] or type(cause).__name__
+    status = getattr(getattr(cause, "response", None), "status_code", None)
+    if status in (401, 403):
+        return SourceError(
+            f"{request.key}: the hub refuses access to {source.repo} (status {status}).",
+            hint="If it is private or gated, accept its terms on the hub and set HF_TOKEN.",
+        )
+    if status == 404:
+        return SourceError(
+            f"{request.key}: the hub has no {source.repo} at {source.revision or 'its newest commit'}.",
+            hint="The registry's entry or tlzoo.lock is out of date.",
+        )
+    if status is not None:
+        return SourceError(f"{request.key}: the hub answered {status} for {source.repo}.", hint="Try again later.")
+    return Offline(
+        f"{request.key}: {source.repo} could not be fetched from the hub: {type(cause).__name__}: {reason}.",
+        hint="Check the network, or name a mirror with HF_ENDPOINT. Without a hub: tlzoo models --text by-package",
+    )
