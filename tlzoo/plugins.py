@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import os
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -17,11 +17,14 @@ from tlzoo import hookspecs
 from tlzoo.errors import HookError, PluginError, TlzooError
 
 GROUP = "tlzoo"
+REGISTRY_GROUP = "tlzoo.registry"
 T = TypeVar("T")
 FIRST_PARTY = {"vision": "tlzoo-vision", "nlp": "tlzoo-nlp", "speech": "tlzoo-speech"}
+_TERMINATED = 143
+"""The exit code with which the command line unwinds on SIGTERM: that stop is the user's, not the plugin's."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Installed:
     """A plugin as its distribution's metadata declares it; nothing of it is imported."""
 
@@ -48,18 +51,46 @@ class Loaded:
         return sorted(caller.name for caller in callers)
 
 
+def declared() -> list[Installed]:
+    """Every plugin of this environment, switched off or not, sorted by name, without importing any."""
+    return sorted({Installed(entry.name, *owner, entry.value) for entry, owner in _entries(GROUP)})
+
+
+def contributors() -> list[str]:
+    """The distributions that bring plugins or registry files, sorted."""
+    return sorted({owner[0] for group in (GROUP, REGISTRY_GROUP) for _, owner in _entries(group)})
+
+
 def installed() -> list[Installed]:
     """Every plugin that may load, sorted by name, without importing any.
 
     `TLZOO_PLUGINS=a,b` limits them to those named; empty means none.
     """
+    return [plugin for plugin in declared() if allowed(plugin.name)]
+
+
+def allowed(name: str) -> bool:
+    """Whether `TLZOO_PLUGINS` lets the plugin of this name load."""
     chosen = os.environ.get("TLZOO_PLUGINS")
-    names = None if chosen is None else {name.strip() for name in chosen.split(",")}
-    found = set()
-    for entry in metadata.entry_points(group=GROUP):
-        if (names is None or entry.name in names) and entry.dist is not None:
-            found.add((entry.name, entry.dist.name, entry.dist.version, entry.value))
-    return [Installed(*row) for row in sorted(found)]
+    return chosen is None or name in {part.strip() for part in chosen.split(",")}
+
+
+def _entries(group: str) -> Iterator[tuple[metadata.EntryPoint, tuple[str, str]]]:
+    """Entry points of a group with their distribution's name and version; of one installed twice, the first found.
+
+    A distribution whose metadata cannot be parsed is passed over, so that it does not take the others with it.
+    """
+    seen: set[str] = set()
+    for distribution in metadata.distributions():
+        try:
+            entries = distribution.entry_points.select(group=group)
+            owner = (str(distribution.metadata["Name"]), str(distribution.version)) if entries else ("", "")
+        except (ValueError, TypeError, KeyError, OSError, metadata.PackageNotFoundError):
+            continue
+        key = re.sub(r"[-_.]+", "-", owner[0]).lower()
+        if entries and key not in seen:
+            seen.add(key)
+            yield from ((entry, owner) for entry in entries)
 
 
 def find(name: str) -> Installed:
@@ -75,15 +106,13 @@ def find(name: str) -> Installed:
             hint=f"Uninstall one: tlzoo plugins uninstall {matches[1].distribution}",
         )
     if not matches:
-        if "TLZOO_PLUGINS" in os.environ and not _allowed(name):
-            raise PluginError(f"Plugin {name!r} is switched off by TLZOO_PLUGINS.", hint="Add its name there, or unset it.")
+        if not allowed(name):
+            raise PluginError(
+                f"Plugin {name!r} is switched off by TLZOO_PLUGINS.", hint="Add its name there, or unset it."
+            )
         package = FIRST_PARTY.get(name, f"tlzoo-{name}")
         raise PluginError(f"No plugin {name!r} is installed.", hint=f"Install it: tlzoo plugins install {package}")
     return matches[0]
-
-
-def _allowed(name: str) -> bool:
-    return name in {part.strip() for part in os.environ["TLZOO_PLUGINS"].split(",")}
 
 
 @cache
@@ -96,9 +125,11 @@ def load(name: str) -> Loaded:
     manager = pluggy.PluginManager("tlzoo")
     manager.add_hookspecs(hookspecs)
     try:
-        manager.register(importlib.import_module(plugin.module), plugin.name)
+        manager.register(metadata.EntryPoint(plugin.name, plugin.module, GROUP).load(), plugin.name)
         manager.check_pending()
     except (Exception, SystemExit) as cause:
+        if _is_termination(cause):
+            raise
         raise PluginError(
             f"Plugin {plugin.name!r} ({plugin}) cannot be loaded: {type(cause).__name__}: {cause}",
             hint=f"Mend or remove it: tlzoo plugins uninstall {plugin.distribution}",
@@ -122,7 +153,9 @@ def load_all() -> list[Loaded]:
     return loaded
 
 
-def call(hook: str, plugin: str, returns: type[T] | tuple[type, ...], default: Callable[..., T] | None = None, **given: Any) -> T:
+def call(
+    hook: str, plugin: str, returns: type[T] | tuple[type, ...], default: Callable[..., T] | None = None, **given: Any
+) -> T:
     """Ask one plugin's hook; where it has none or answers `None`, ask the core's `default`.
 
     Raises HookError with the plugin's name and version when the hook raises anything but a TlzooError or returns
@@ -133,7 +166,9 @@ def call(hook: str, plugin: str, returns: type[T] | tuple[type, ...], default: C
         answer = getattr(loaded.manager.hook, hook)(**given)
     except TlzooError:
         raise
-    except Exception as cause:
+    except (Exception, SystemExit) as cause:
+        if _is_termination(cause):
+            raise
         raise HookError(
             f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) failed: {type(cause).__name__}: {cause}",
             hint="See the whole trace with --debug.",
@@ -141,9 +176,19 @@ def call(hook: str, plugin: str, returns: type[T] | tuple[type, ...], default: C
     if answer is None and default is not None:
         return default(**given)
     if answer is None:
-        raise HookError(f"Plugin {plugin!r} ({loaded.installed}) does not answer the hook {hook!r}.", hint="Ask its author, or choose another checkpoint.")
+        raise HookError(
+            f"Plugin {plugin!r} ({loaded.installed}) does not answer the hook {hook!r}.",
+            hint="Ask its author, or choose another checkpoint.",
+        )
     expected = returns if isinstance(returns, tuple) else (returns,)
     if not isinstance(answer, expected):
         wanted = " or ".join(kind.__name__ for kind in expected)
-        raise HookError(f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) returned {type(answer).__name__}, not {wanted}.", hint="Ask its author, or choose another checkpoint.")
+        raise HookError(
+            f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) returned {type(answer).__name__}, not {wanted}.",
+            hint="Ask its author, or choose another checkpoint.",
+        )
     return answer
+
+
+def _is_termination(cause: BaseException) -> bool:
+    return isinstance(cause, SystemExit) and cause.code == _TERMINATED
