@@ -19,8 +19,7 @@ from tlzoo.registry.schema import ImageSpec
 # Just under the size at which Pillow itself starts to warn.
 MAX_PIXELS = 89_000_000
 # The formats of tlzoo.data.reading, and not EPS or PDF, for which Pillow starts other programs.
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-Image.init()  # Image.open(formats=...) knows only what was initialised
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
