@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pluggy
 
@@ -187,7 +187,7 @@ def call(
             f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) returned {type(answer).__name__}, not {wanted}.",
             hint="Ask its author, or choose another checkpoint.",
         )
-    return answer
+    return cast(T, answer)
 
 
 def _is_termination(cause: BaseException) -> bool:

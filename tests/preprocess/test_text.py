@@ -1,0 +1,129 @@
+"""Texts to token ids: shapes, padding, truncation, and whatever a user may pass."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from tlzoo.errors import ArtifactError, InputError
+from tlzoo.preprocess import make_preprocessor
+from tlzoo.preprocess.text import TextPreprocessor
+from tlzoo.registry.schema import TextSpec
+
+VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "red": 4, "green": 5, "blue": 6, "##s": 7}
+
+
+def tokenizer_json(*, special: bool = True, padding_to: int | None = None, truncation: int | None = None) -> str:
+    """A small WordPiece tokenizer, like BERT's."""
+    tokenizer = Tokenizer(models.WordPiece(VOCABULARY, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    if special:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        )
+    if padding_to:
+        tokenizer.enable_padding(length=padding_to)
+    if truncation:
+        tokenizer.enable_truncation(truncation)
+    return str(tokenizer.to_str())
+
+
+def preprocessor(max_length: int = 8, pad_id: int = 0, **options: object) -> TextPreprocessor:
+    return TextPreprocessor(TextSpec(max_length=max_length, pad_id=pad_id, tokenizer=tokenizer_json(**options)))
+
+
+def test_a_batch_is_padded_to_its_longest_text_under_the_mask():
+    arrays = preprocessor()(["red green blue", "reds"])
+    assert [[2, 4, 5, 6, 3], [2, 4, 7, 3, 0]] == arrays["input_ids"].tolist()
+    assert [[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]] == arrays["attention_mask"].tolist()
+    assert {np.dtype(np.int64)} == {array.dtype for array in arrays.values()}
+
+
+def test_padding_uses_the_pad_id_of_the_specification():
+    assert [2, 4, 3, 6] == preprocessor(pad_id=6)(["red", "red red"])["input_ids"][0].tolist()
+
+
+def test_a_long_text_is_cut_to_max_length_and_keeps_its_special_tokens():
+    assert [[2, 4, 4, 3]] == preprocessor(max_length=4)(["red " * 100])["input_ids"].tolist()
+
+
+def test_padding_and_truncation_of_the_tokenizer_file_are_ignored():
+    arrays = preprocessor(padding_to=128, truncation=3)(["red green blue"])
+    assert [[2, 4, 5, 6, 3]] == arrays["input_ids"].tolist()
+
+
+def test_an_empty_text_is_its_special_tokens():
+    assert [[2, 3]] == preprocessor()([""])["input_ids"].tolist()
+
+
+def test_an_empty_text_without_special_tokens_is_one_pad_token_under_the_mask():
+    arrays = preprocessor(special=False)(["", "  "])
+    assert ([[0], [0]], [[1], [1]]) == (arrays["input_ids"].tolist(), arrays["attention_mask"].tolist())
+
+
+def test_no_texts_give_arrays_without_rows():
+    assert (0, 1) == preprocessor()([])["input_ids"].shape
+
+
+def test_what_is_not_a_string_is_refused_with_its_position():
+    for wrong in (None, 3, b"red", ["red"], float("nan")):
+        with pytest.raises(InputError, match="Input 1 "):
+            preprocessor()(["red", wrong])
+
+
+def test_one_string_instead_of_a_list_is_refused():
+    with pytest.raises(InputError, match="list"):
+        preprocessor()("red")
+
+
+def test_numpy_strings_are_texts():
+    assert [[2, 4, 3]] == preprocessor()(np.array(["red"]))["input_ids"].tolist()
+
+
+def test_a_lone_surrogate_counts_as_the_replacement_character():
+    batch = preprocessor()(["red \ud800", "red \ufffd"])["input_ids"]
+    assert batch[0].tolist() == batch[1].tolist()
+
+
+@pytest.mark.parametrize("text", ["a" * 10_000_000, " " * 10_000_000, "red " * 2_500_000, "\u0301" * 10_000_000])
+def test_ten_megabytes_take_no_longer_than_their_first_tokens(text: str):
+    convert = preprocessor(max_length=128)
+    start = time.perf_counter()
+    assert convert([text])["input_ids"].shape[1] <= 128
+    assert time.perf_counter() - start < 1.0
+
+
+def test_cutting_the_characters_first_changes_nothing_for_text_of_words():
+    text = "red greens blue, " * 5_000
+    plain = Tokenizer.from_str(tokenizer_json())
+    plain.enable_truncation(64)
+    assert plain.encode(text).ids == preprocessor(max_length=64)([text])["input_ids"][0].tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.characters(codec=None), max_size=40), min_size=1, max_size=5))
+def test_any_text_gives_the_same_row_alone_and_in_a_batch(texts: list[str]):
+    convert = preprocessor()
+    batch = convert(texts)
+    for text, ids, mask in zip(texts, batch["input_ids"], batch["attention_mask"], strict=True):
+        alone = convert([text])["input_ids"][0].tolist()
+        assert alone == ids[mask == 1].tolist()
+        assert 1 <= len(alone) <= 8
+
+
+@pytest.mark.parametrize("broken", ["", "{", "{}", "null", json.dumps({"version": "1.0", "model": {"type": "No"}})])
+def test_a_missing_or_broken_tokenizer_is_named(broken: str):
+    with pytest.raises(ArtifactError, match="tokenizer") as caught:
+        make_preprocessor(TextSpec(max_length=8, tokenizer=broken))
+    assert caught.value.hint
+
+
+def test_a_max_length_without_room_for_a_token_is_refused():
+    with pytest.raises(ArtifactError, match="2 special tokens"):
+        preprocessor(max_length=2)
