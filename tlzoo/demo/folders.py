@@ -1,0 +1,37 @@
+"""Folders of demo data carry a card that says what they hold, so that a complete one is used again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from tlzoo.errors import DataError
+from tlzoo.files import write_json
+
+_CARD = ".tlzoo-demo.json"
+
+
+def write_card(folder: Path, card: dict[str, object]) -> None:
+    """Say what the folder holds."""
+    write_json(folder / _CARD, card)
+
+
+def is_complete(folder: Path, card: dict[str, object]) -> bool:
+    """Whether the folder holds what the card says; clears away other demo data and an empty folder.
+
+    Raises DataError for a folder of other contents, which is left alone.
+    """
+    if not folder.exists():
+        return False
+    try:
+        there = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as cause:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+            return False
+        raise DataError(f"{folder} holds other things than demo data.", hint="Choose another folder.") from cause
+    if there == card:
+        return True
+    shutil.rmtree(folder)
+    return False
