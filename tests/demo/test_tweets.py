@@ -57,4 +57,4 @@ def test_what_cannot_be_had_is_a_users_error(options: dict[str, object], tmp_pat
     with pytest.raises(UsageError) as caught:
         prepare(tmp_path, **{"n_train": 20, "n_test": 20, **options})
     assert caught.value.hint
-    assert [] == list(tmp_path.iterdir())
+    assert list(tmp_path.iterdir()) == []
