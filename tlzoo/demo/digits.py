@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def _mnist() -> tuple[np.ndarray, np.ndarray]:
     return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int64)
 
 
-def _is_complete(folder: Path, card: dict[str, object]) -> bool:
+def _is_complete(folder: Path, card: Mapping[str, object]) -> bool:
     """Whether `folder` holds just this; clears away the same kind of folder drawn with other numbers."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         if folder.exists():

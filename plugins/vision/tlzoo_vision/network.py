@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Pictures(nn.Module):
-    """uint8 [N, H, W, 3] to timm's output (`vector` and `logits` [N, D]) or its last feature map (`map` [N, C, H, W])."""
+    """uint8 [N, H, W, 3] to the output of timm's model [N, D], or for `map` to its last feature map [N, C, H, W]."""
 
     mean: torch.Tensor
     std: torch.Tensor

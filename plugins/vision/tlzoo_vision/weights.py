@@ -23,7 +23,7 @@ _AUXILIARY = ("AuxLogits.",)
 
 
 def read_state(checkpoint: Checkpoint, weights: Weights) -> State:
-    """The tensors of the checkpoint's one weight file; raises PluginError where there is none or it is no state dict."""
+    """The tensors of the checkpoint's one weight file; raises PluginError where it is no state dict."""
     suffixes = (".safetensors", ".pth", ".pt", ".bin")
     found = sorted(path for name, path in weights.files.items() if name.endswith(suffixes))
     if len(found) != 1:
