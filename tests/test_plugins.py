@@ -69,7 +69,7 @@ def test_a_plugin_is_listed_with_its_distribution_and_version_without_being_impo
 def test_a_hook_is_asked_by_keyword_and_its_answer_returned(install: Install):
     install("good")
     assert Freeze(frozenset({"all"})) == ask("good")
-    assert ["freeze"] == plugins.load("good").hooks
+    assert plugins.load("good").hooks == ["freeze"]
 
 
 def test_one_plugin_is_asked_and_not_the_others(install: Install):
@@ -120,7 +120,7 @@ def test_a_bad_plugin_is_a_warning_and_the_others_load(install: Install):
     with pytest.warns(RuntimeWarning, match="tlzoo-bad 1.2") as warned:
         loaded = plugins.load_all()
     assert {"good"} <= {plugin.installed.name for plugin in loaded}
-    assert 1 == len([warning for warning in warned if "tlzoo-bad" in str(warning.message)])
+    assert len([warning for warning in warned if "tlzoo-bad" in str(warning.message)]) == 1
 
 
 def test_a_bad_plugin_is_an_error_when_strict(install: Install, monkeypatch: pytest.MonkeyPatch):
@@ -147,7 +147,7 @@ def test_a_distribution_found_twice_counts_once(install: Install, tmp_path: Path
     (copy / "METADATA").write_text("Metadata-Version: 2.1\nName: TLZOO_good\nVersion: 1.1\n")
     (copy / "entry_points.txt").write_text("[tlzoo]\ngood = nowhere\n")
     monkeypatch.setattr(sys, "path", [*sys.path, str(copy.parent)])
-    assert ["1.2"] == [plugin.version for plugin in plugins.installed() if plugin.name == "good"]
+    assert [plugin.version for plugin in plugins.installed() if plugin.name == "good"] == ["1.2"]
 
 
 def test_a_distribution_with_unreadable_metadata_does_not_hide_the_others(install: Install):
@@ -166,7 +166,7 @@ def test_the_environment_selects_plugins(install: Install, monkeypatch: pytest.M
         plugins.load("good")
     monkeypatch.setenv("TLZOO_PLUGINS", "")
     assert set() == names()
-    assert [] == plugins.load_all()
+    assert plugins.load_all() == []
 
 
 @pytest.mark.parametrize(("name", "package"), [("nlp", "tlzoo-nlp"), ("genomes", "tlzoo-genomes")])
@@ -226,4 +226,4 @@ def test_the_light_path_imports_nothing_heavy(arguments: list[str] | None):
     run = "import tlzoo" if arguments is None else f"from tlzoo.cli import main; assert main({arguments}) == 0"
     code = f"{run}; import sys; print(sorted(set({HEAVY}) & set(sys.modules)), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
-    assert (0, "[]") == (done.returncode, done.stderr.strip().splitlines()[-1]), done.stderr
+    assert (done.returncode, done.stderr.strip().splitlines()[-1]) == (0, "[]"), done.stderr

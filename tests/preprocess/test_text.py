@@ -40,35 +40,35 @@ def preprocessor(max_length: int = 8, pad_id: int = 0, **options: object) -> Tex
 
 def test_a_batch_is_padded_to_its_longest_text_under_the_mask():
     arrays = preprocessor()(["red green blue", "reds"])
-    assert [[2, 4, 5, 6, 3], [2, 4, 7, 3, 0]] == arrays["input_ids"].tolist()
-    assert [[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]] == arrays["attention_mask"].tolist()
+    assert arrays["input_ids"].tolist() == [[2, 4, 5, 6, 3], [2, 4, 7, 3, 0]]
+    assert arrays["attention_mask"].tolist() == [[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]]
     assert {np.dtype(np.int64)} == {array.dtype for array in arrays.values()}
 
 
 def test_padding_uses_the_pad_id_of_the_specification():
-    assert [2, 4, 3, 6] == preprocessor(pad_id=6)(["red", "red red"])["input_ids"][0].tolist()
+    assert preprocessor(pad_id=6)(["red", "red red"])["input_ids"][0].tolist() == [2, 4, 3, 6]
 
 
 def test_a_long_text_is_cut_to_max_length_and_keeps_its_special_tokens():
-    assert [[2, 4, 4, 3]] == preprocessor(max_length=4)(["red " * 100])["input_ids"].tolist()
+    assert preprocessor(max_length=4)(["red " * 100])["input_ids"].tolist() == [[2, 4, 4, 3]]
 
 
 def test_padding_and_truncation_of_the_tokenizer_file_are_ignored():
     arrays = preprocessor(padding_to=128, truncation=3)(["red green blue"])
-    assert [[2, 4, 5, 6, 3]] == arrays["input_ids"].tolist()
+    assert arrays["input_ids"].tolist() == [[2, 4, 5, 6, 3]]
 
 
 def test_an_empty_text_is_its_special_tokens():
-    assert [[2, 3]] == preprocessor()([""])["input_ids"].tolist()
+    assert preprocessor()([""])["input_ids"].tolist() == [[2, 3]]
 
 
 def test_an_empty_text_without_special_tokens_is_one_pad_token_under_the_mask():
     arrays = preprocessor(special=False)(["", "  "])
-    assert ([[0], [0]], [[1], [1]]) == (arrays["input_ids"].tolist(), arrays["attention_mask"].tolist())
+    assert (arrays["input_ids"].tolist(), arrays["attention_mask"].tolist()) == ([[0], [0]], [[1], [1]])
 
 
 def test_no_texts_give_arrays_without_rows():
-    assert (0, 1) == preprocessor()([])["input_ids"].shape
+    assert preprocessor()([])["input_ids"].shape == (0, 1)
 
 
 def test_what_is_not_a_string_is_refused_with_its_position():
@@ -83,7 +83,7 @@ def test_one_string_instead_of_a_list_is_refused():
 
 
 def test_numpy_strings_are_texts():
-    assert [[2, 4, 3]] == preprocessor()(np.array(["red"]))["input_ids"].tolist()
+    assert preprocessor()(np.array(["red"]))["input_ids"].tolist() == [[2, 4, 3]]
 
 
 def test_a_lone_surrogate_counts_as_the_replacement_character():
