@@ -1,4 +1,4 @@
-"""Build registry.json from `checkpoints.py` and what can be derived: counts, widths, timm's configurations, hashes.
+"""Build registry.json from `checkpoints/` and what can be derived: counts, widths, timm's configurations, hashes.
 
     python tools/build_registry.py            write registry.json
     python tools/build_registry.py --check    exit 1 when registry.json is not what would be written
@@ -20,10 +20,10 @@ from typing import Any
 
 import timm
 import torch
-from checkpoints import ENTRIES, Entry
+from checkpoints import ENTRIES, WHISPER_LANGUAGES, Entry
 from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig
-from transformers.models.whisper.tokenization_whisper import LANGUAGES as WHISPER_LANGUAGES
+from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 from tlzoo.registry.schema import RegistryFile
 from tlzoo.registry.sources.pypi import download_archive
@@ -90,9 +90,9 @@ def complete(entry: Entry) -> dict[str, Any]:
 
 def languages(entry: Entry) -> list[str]:
     """ISO 639-1 codes; for the multilingual Whispers those of transformers' list that have one."""
-    if entry.get("languages") != "whisper":
-        return list(entry.get("languages", ()))
-    return sorted(WHISPER_OLD_CODES.get(code, code) for code in WHISPER_LANGUAGES if len(code) == 2)
+    if entry.get("languages") != WHISPER_LANGUAGES:
+        return str(entry.get("languages", "")).split()
+    return sorted(WHISPER_OLD_CODES.get(code, code) for code in LANGUAGES if len(code) == 2)
 
 
 def preprocessing(entry: Entry) -> dict[str, Any]:
