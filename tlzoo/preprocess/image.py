@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import math
 import os
@@ -19,7 +20,11 @@ from tlzoo.registry.schema import ImageSpec
 # Just under the size at which Pillow itself starts to warn.
 MAX_PIXELS = 89_000_000
 # The formats of tlzoo.data.reading, and not EPS or PDF, for which Pillow starts other programs.
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_WANTED = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+Image.preinit()
+for _plugin in ("Avif", "Tiff", "WebP"):  # Image.init() would import all of Pillow's forty-odd, for 0.4 s
+    importlib.import_module(f"PIL.{_plugin}ImagePlugin")
+_FORMATS = tuple(kind for kind in _WANTED if kind in Image.OPEN)
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

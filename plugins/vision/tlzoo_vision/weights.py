@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ ORDERED = "ordered-state-dict"
 State = dict[str, torch.Tensor]
 # Heads that only help training, which timm leaves out of the models it builds.
 _AUXILIARY = ("AuxLogits.",)
+# What timm's model files call the function that makes any published state dict of theirs the model's own.
+_CONVERSIONS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained")
 
 
 def read_state(checkpoint: Checkpoint, weights: Weights) -> State:
@@ -91,9 +94,13 @@ def load_state(checkpoint: Checkpoint, net: nn.Module, state: State, *, headless
 
 
 def _converted(net: nn.Module, state: State) -> State:
-    """What timm itself does to older names and to position embeddings of another picture size."""
-    convert = getattr(sys.modules[type(net).__module__], "checkpoint_filter_fn", None)
-    return state if convert is None else dict(convert(state, net))
+    """What timm itself does on loading: older names to its own, position embeddings to another picture size."""
+    home = sys.modules[type(net).__module__]
+    convert = next((getattr(home, name) for name in _CONVERSIONS if hasattr(home, name)), None)
+    if convert is None:
+        return state
+    takes_model = "model" in inspect.signature(convert).parameters
+    return dict(convert(dict(state), net) if takes_model else convert(dict(state)))
 
 
 def _classifier_prefixes(net: nn.Module) -> tuple[str, ...]:
