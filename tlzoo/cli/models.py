@@ -1,0 +1,101 @@
+"""`tlzoo models`: list the registry's checkpoints, or show one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from tlzoo.cli.output import make_app, print_json, print_table
+from tlzoo.errors import UsageError
+from tlzoo.registry import find, get
+from tlzoo.registry.schema import Checkpoint
+
+app = make_app("List the checkpoints of the registry, or show one.")
+
+_SCALE = {"K": 10**3, "M": 10**6, "B": 10**9}
+
+
+@app.callback(invoke_without_command=True)
+def models(
+    context: typer.Context,
+    task: Annotated[str | None, typer.Option(help="Such as image-classification.")] = None,
+    license: Annotated[str | None, typer.Option(help="SPDX expression, such as Apache-2.0.")] = None,
+    max_params: Annotated[str | None, typer.Option(help="At most so many parameters: 500k, 10M, 1.5B.")] = None,
+    language: Annotated[str | None, typer.Option(help="ISO 639-1 code, such as id for Indonesian.")] = None,
+    plugin: Annotated[str | None, typer.Option(help="Such as vision, nlp, speech.")] = None,
+    text: Annotated[str | None, typer.Option(help="Words in id, architecture, tags or training data.")] = None,
+    sort: Annotated[str, typer.Option(help="id, task, parameters or license; with - in front: reversed.")] = "id",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """List the checkpoints that meet every option, or show one: tlzoo models show ID."""
+    if context.invoked_subcommand is not None:
+        return
+    found = find(
+        task=task,
+        license=license,
+        max_parameters=None if max_params is None else parse_count(max_params),
+        language=language,
+        plugin=plugin,
+        text=text,
+        sort=sort,
+    )
+    if json:
+        print_json([describe(checkpoint) for checkpoint in found])
+        return
+    if not found:
+        print("No checkpoint meets all of that. See all: tlzoo models", file=sys.stderr)
+    rows = [(c.id, ", ".join(c.tasks), human(c.parameters), c.license or "unknown", c.source.kind) for c in found]
+    print_table(("id", "task", "params", "license", "source"), rows)
+
+
+@app.command()
+def show(
+    id: Annotated[str, typer.Argument(help="A checkpoint's id, such as vision/resnet50.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Show everything the registry says of one checkpoint."""
+    document = describe(get(id))
+    if json:
+        print_json(document)
+    else:
+        print_table(("field", "value"), [(name, _in_words(value)) for name, value in document.items() if value])
+
+
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The checkpoint as JSON holds it; a field that is not known is null or empty, never absent."""
+    return {**checkpoint.model_dump(mode="json"), "plugin": checkpoint.plugin}
+
+
+def parse_count(text: str) -> int:
+    """`10M` as 10,000,000; raises UsageError for what is no count."""
+    number, scale = text.strip().replace("_", ""), 1
+    if number[-1:].upper() in _SCALE:
+        number, scale = number[:-1], _SCALE[number[-1].upper()]
+    try:
+        count = float(number) * scale
+    except ValueError:
+        count = -1.0
+    if not 0 <= count < 1e15:
+        raise UsageError(f"{text!r} is not a number of parameters.", hint="Write it like 500k, 10M or 1.5B.")
+    return round(count)
+
+
+def human(count: int) -> str:
+    """23508032 as `23.5M`."""
+    for letter, scale in reversed(_SCALE.items()):
+        if count >= scale:
+            return f"{count / scale:.3g}{letter}"
+    return str(count)
+
+
+def _in_words(value: object) -> str:
+    match value:
+        case dict():
+            return ", ".join(
+                f"{name} {_in_words(item)}" for name, item in value.items() if item not in (None, "", [], {})
+            )
+        case list():
+            return ", ".join(_in_words(item) for item in value)
+    return str(value)
