@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass, field
 
@@ -23,14 +24,14 @@ GRADIENT_CLIP = 1.0
 
 @dataclass(frozen=True)
 class Options:
-    """How to fine-tune: `lr` is the backbone's peak rate; `max_seconds` ends training after the step that passes it."""
+    """How to fine-tune: `lr` is the backbone's peak rate; `max_steps` ends training early, the schedule included."""
 
     epochs: int = 5
     batch: int = 32
     lr: float = 1e-4
     weight_decay: float = 0.01
     seed: int = 0
-    max_seconds: float = float("inf")
+    max_steps: int | None = None
 
 
 @dataclass
@@ -48,14 +49,16 @@ def train(model: Model, frozen: Freeze, data: Dataset, validation: Dataset, opti
     torch.manual_seed(options.seed)
     shuffle = np.random.default_rng(options.seed)
     steps = options.epochs * -(-len(data) // options.batch)
+    steps = min(steps, options.max_steps or steps)
     optimizer = adamw(model, options.lr, options.weight_decay)
     scheduler = warmup_cosine(optimizer, steps)
     history, began, best = History(), time.monotonic(), (float("inf"), _copy(model, frozen))
-    with progress("Training", options.epochs * len(data)) as advance:
+    with progress("Training", steps * options.batch) as advance:
         for epoch in range(options.epochs):
             train_mode(model, frozen)
-            deadline = began + options.max_seconds
-            loss, taken = _epoch(model, data, _shuffled(data, shuffle, options.batch), (optimizer, scheduler), options.batch, deadline, advance)
+            order = _shuffled(data, shuffle, options.batch)[: steps * options.batch]
+            loss, taken = _epoch(model, data, order, (optimizer, scheduler), options.batch, advance)
+            steps -= taken
             metrics = measure(model, validation)
             history.rows.append(
                 {"epoch": epoch + 1, "steps": taken, "loss": loss, **metrics, "seconds": round(time.monotonic() - began, 2)}
@@ -63,7 +66,7 @@ def train(model: Model, frozen: Freeze, data: Dataset, validation: Dataset, opti
             say(f"Epoch {epoch + 1}/{options.epochs}: loss {loss:.4f}, validation accuracy {metrics['accuracy']:.4f}")
             if metrics["log_loss"] < best[0]:
                 best = (metrics["log_loss"], _copy(model, frozen))
-            if time.monotonic() > deadline:
+            if steps <= 0:
                 break
     model.load_state_dict(best[1], strict=False)
     model.eval()
@@ -76,7 +79,6 @@ def _epoch(
     order: list[int],
     rate: tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler],
     batch: int,
-    deadline: float,
     advance: Advance,
 ) -> tuple[float, int]:
     """Mean loss and number of steps."""
@@ -93,9 +95,21 @@ def _epoch(
         rate[1].step()
         total, steps = total + loss.item(), steps + 1
         advance(len(positions))
-        if time.monotonic() > deadline:
-            break
     return total / steps, steps
+
+
+def seconds_per_step(model: Model, frozen: Freeze, data: Dataset, options: Options) -> float:
+    """How long one step takes here: the second of two, on a copy of the model."""
+    trial = copy.deepcopy(model)
+    optimizer = adamw(trial, options.lr, options.weight_decay)
+    rate = (optimizer, warmup_cosine(optimizer, 2))
+    train_mode(trial, frozen)
+    order = list(range(min(options.batch, len(data))))
+    began = [time.monotonic()]
+    for _ in range(2):
+        _epoch(trial, data, order, rate, options.batch, lambda done: None)
+        began.append(time.monotonic())
+    return began[2] - began[1]
 
 
 def _shuffled(data: Dataset, random: np.random.Generator, batch: int) -> list[int]:

@@ -114,6 +114,9 @@ def embed(proto: ModelProto, manifest: Manifest) -> None:
     del proto.metadata_props[:]
     proto.metadata_props.extend(kept)
     proto.metadata_props.add(key=KEY, value=manifest.model_dump_json(exclude_none=True))
+    for node in proto.graph.node:
+        del node.metadata_props[:]  # torch's stack traces: paths of this machine
+        node.doc_string = ""
     proto.producer_name, proto.producer_version = "tlzoo", manifest.versions["tlzoo"]
 
 

@@ -29,8 +29,8 @@ class Proof:
 def prove(predictor: Predictor, inputs: Sequence[Any], reference: np.ndarray) -> Proof:
     """Compare the file's logits for raw `inputs` with torch's `reference` [N, C], at several batch sizes.
 
-    Raises ParityError naming the sample that differs most when a logit differs by more than 1e-4 of the largest
-    absolute logit, or when a label differs that is no tie within that tolerance.
+    Raises ParityError naming the sample that differs most when a logit differs by more than 1e-4 of the logits'
+    scale, or when a label differs that is no tie within that tolerance.
     """
     with progress("Proof", 1 + len(BATCHES), "batch sizes") as advance:
         exported = predictor.logits(inputs)
@@ -56,7 +56,8 @@ def agreement(exported: np.ndarray, reference: np.ndarray, tolerance: float) -> 
 
 
 def _scale(reference: np.ndarray) -> float:
-    return float(max(1e-12, np.abs(reference).max()))
+    """The largest logit's distance from its sample's mean: what all logits of a sample share does not count."""
+    return float(max(1e-12, np.abs(reference - reference.mean(axis=1, keepdims=True)).max()))
 
 
 def _figures(worst: np.ndarray, agreed: np.ndarray, reference: np.ndarray) -> Parity:

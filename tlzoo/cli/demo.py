@@ -1,0 +1,54 @@
+"""`tlzoo demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tlzoo.cli.options import Json, Quiet
+from tlzoo.cli.output import print_json, print_table, single
+from tlzoo.errors import UsageError
+
+COLUMNS = ("", "checkpoint", "data", "train", "test", "features", "training", "export", "trained", "onnx", "scratch")
+
+
+def demo(
+    modalities: Annotated[list[str] | None, typer.Argument(help="vision, nlp, speech; all three by default")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the runs and the ONNX files")] = Path("runs/demo"),
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Run the whole chain on real weights and small real data, and show what transfer buys."""
+    from tlzoo.demo.chain import DEMOS, run_demo
+    from tlzoo.progress import set_quiet
+
+    set_quiet(quiet)
+    chosen = modalities or list(DEMOS)
+    if strange := [name for name in chosen if name not in DEMOS]:
+        raise UsageError(f"No demonstration {strange[0]!r}.", hint=f"There are: {', '.join(DEMOS)}")
+    rows = [run_demo(name, out) for name in chosen]
+    if json:
+        print_json(rows)
+        return
+    print_table(COLUMNS, [_cells(row) for row in rows])
+    print("features, training, export: seconds. trained, onnx: accuracy on the test samples of the model in torch and of")
+    print("its ONNX file. scratch: the same network from random weights, trained as long as features and training took.")
+    print(f"Next: tlzoo inspect {rows[-1]['onnx']}")
+
+
+def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+    timing, accuracy = row["timing"], row["accuracy"]
+    return (
+        row["modality"],
+        row["checkpoint"],
+        row["data"],
+        row["n_train"],
+        row["n_test"],
+        *(f"{timing[name]:.1f}" for name in ("features", "training", "export")),
+        *(f"{accuracy[name]:.1%}" for name in ("trained", "onnx", "scratch")),
+    )
+
+
+app = single(demo)

@@ -1,0 +1,116 @@
+"""The demonstration: the whole chain on real weights and small real data, beside the same network without transfer."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tlzoo.demo import commands, digits, tweets
+from tlzoo.demo.folders import is_complete, write_card
+from tlzoo.engine.finetuning import finetune, make_sets
+from tlzoo.engine.freezing import freeze
+from tlzoo.engine.model import Model, build, load_backbone
+from tlzoo.engine.run import Run
+from tlzoo.engine.training import Options, measure, seconds_per_step, train
+from tlzoo.evaluation import evaluate
+from tlzoo.progress import say
+from tlzoo.registry.sources import cache
+
+SCRATCH_LR = 1e-3
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One modality's demonstration: which checkpoint, on which data, prepared how."""
+
+    checkpoint: str
+    data: str
+    prepare: Callable[[Path], object]
+    preprocess: Mapping[str, Any]
+
+
+DEMOS = {
+    "vision": Demo(
+        "vision/efficientnet-lite0",
+        "MNIST digits",
+        lambda folder: digits.prepare(folder, n_train=1000, n_test=500),
+        {},
+    ),
+    "nlp": Demo(
+        "nlp/all-minilm-l6-v2",
+        "sentiment of tweets",
+        lambda folder: tweets.prepare(folder, n_train=1200, n_test=500),
+        {"max_length": 64},
+    ),
+    "speech": Demo(
+        "speech/whisper-tiny-en",
+        "spoken commands by unseen voices (synthetic: eSpeak NG)",
+        commands.prepare,
+        {"seconds": 1.5},
+    ),
+}
+
+
+def run_demo(modality: str, out: Path) -> dict[str, Any]:
+    """The chain for one modality, written to `out`/<modality>; returns the row that `tlzoo demo --json` lists.
+
+    A folder that an earlier demonstration wrote there is replaced; any other content is left alone (DataError).
+    """
+    demo, folder = DEMOS[modality], out / modality
+    card: dict[str, object] = {"demo": modality, "made": time.time()}
+    is_complete(folder, card)
+    began = time.monotonic()
+    data = cache.root() / "demo-data" / modality
+    say(f"{modality}: preparing {demo.data}")
+    demo.prepare(data)
+    run = finetune(demo.checkpoint, data, out=folder / "run", preprocess=demo.preprocess)
+    write_card(folder, card)
+    exported = run.export(folder / "model.onnx")
+    shipped = evaluate(exported.path, data)
+    budget = run.seconds["features"] + run.seconds["training"]
+    scratch = from_scratch(run, budget)
+    return {
+        "modality": modality,
+        "checkpoint": demo.checkpoint,
+        "data": demo.data,
+        "n_train": run.data.n_train + run.data.n_validation,
+        "n_test": shipped.n,
+        "seconds": round(time.monotonic() - began, 2),
+        "timing": {**run.seconds, "export": exported.seconds, "scratch": scratch["seconds"]},
+        "accuracy": {
+            "trained": exported.metrics["reference"]["accuracy"],
+            "onnx": shipped.metrics["accuracy"],
+            "scratch": scratch["accuracy"],
+        },
+        "scratch_steps": scratch["steps"],
+        "onnx": str(exported.path),
+    }
+
+
+def from_scratch(run: Run, budget: float) -> dict[str, float]:
+    """The run's network from random weights, all of it trained for `budget` seconds' worth of steps on the same samples.
+
+    Returns its accuracy on the run's test samples, the steps taken and the seconds they took.
+    """
+    import torch
+
+    options = Options(lr=SCRATCH_LR, seed=run.data.seed)
+    torch.manual_seed(options.seed)
+    backbone = replace(load_backbone(run.checkpoint, None), preprocess=run.preprocess)
+    model: Model = build(run.checkpoint, run.task, backbone)
+    sets = make_sets(run.parts(), model)
+    frozen = freeze(model, "none")
+    steps = max(1, int(budget / seconds_per_step(model, frozen, sets.train, options)))
+    epochs = math.ceil(steps * options.batch / len(sets.train))
+    say(f"From random weights: {steps} steps in the same {budget:.0f} s")
+    began = time.monotonic()
+    history = train(model, frozen, sets.train, sets.validation, replace(options, epochs=epochs, max_steps=steps))
+    return {
+        "accuracy": measure(model, sets.test)["accuracy"],
+        "steps": sum(row["steps"] for row in history.rows),
+        "seconds": round(time.monotonic() - began, 2),
+    }
