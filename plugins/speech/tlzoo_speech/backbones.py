@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, WhisperModel
 from transformers.utils import logging
@@ -22,6 +25,16 @@ from tlzoo_speech.spectral import RATE
 from tlzoo_speech.waveform import PLAIN_TRAINING, WaveformBackbone, waveform_stages
 from tlzoo_speech.whisper import WhisperBackbone, whisper_names_from_ctranslate2, whisper_stages
 
+_DAMAGED = (
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    SafetensorError,
+    pickle.UnpicklingError,
+)
 Parts = tuple[nn.Module, int, tuple[Stage, ...]]
 
 
@@ -83,8 +96,11 @@ def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, 
 def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | None) -> Parts:
     module = SpeakerEncoder(samples)
     if weights is not None:
-        stored = torch.load(_only_file(checkpoint, weights), map_location="cpu", weights_only=True)
-        state = {name: value for name, value in stored["model_state"].items() if not name.startswith("similarity_")}
+        path = _only_file(checkpoint, weights)
+        with _explained(checkpoint):
+            stored = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+        # the loss's scale and offset are stored beside the network
+        state = {name: value for name, value in stored.items() if not name.startswith("similarity_")}
         _load_strictly(module, state, checkpoint)
     return module, HIDDEN, GE2E_STAGES
 
@@ -98,7 +114,7 @@ def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig
         config = AutoConfig.for_model(checkpoint.architecture, **arguments)
     if config.model_type != checkpoint.architecture:
         raise SourceError(
-            f"The weights of {checkpoint.id!r} are of {config.model_type!r}, the entry says {checkpoint.architecture!r}.",
+            f"The weights of {checkpoint.id!r} are of {config.model_type!r}, its entry is of {checkpoint.architecture!r}.",
             hint="Correct `architecture` or `source` in the registry file.",
         )
     for name, value in PLAIN_TRAINING.items():
@@ -108,21 +124,28 @@ def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig
 
 def _pretrained(kind: Any, checkpoint: Checkpoint, config: PreTrainedConfig, weights: Weights) -> Any:
     """A transformers model from the local folder, in float32, every parameter of it loaded."""
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
+    with _explained(checkpoint):
         model, info = kind.from_pretrained(
             weights.folder, config=config, local_files_only=True, dtype=torch.float32, output_loading_info=True
         )
-    except (OSError, ValueError, RuntimeError) as cause:
-        reason = str(cause).strip().partition("\n")[0]
+    _refuse(checkpoint, sorted(info["missing_keys"]), "lack")
+    return model
+
+
+@contextmanager
+def _explained(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turn what a damaged or foreign weights file raises into a SourceError; keep transformers' report quiet."""
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    except _DAMAGED as cause:
+        reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
         raise SourceError(
             f"The weights of {checkpoint.id!r} cannot be loaded: {reason}", hint=_pull(checkpoint)
         ) from cause
     finally:
         logging.set_verbosity(level)
-    _refuse(checkpoint, sorted(info["missing_keys"]), "lack")
-    return model
 
 
 def _load_strictly(module: nn.Module, state: Mapping[str, torch.Tensor], checkpoint: Checkpoint) -> None:
