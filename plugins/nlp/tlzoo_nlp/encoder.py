@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tlzoo.parts import Output
 
 EXAMPLE_LENGTH = 9
+_NOT_ARGUMENTS = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "use_cache"}
 AXES = {0: "batch", 1: "length"}
 
 
@@ -58,7 +60,14 @@ def build_backbone(checkpoint: Checkpoint, spec: TextSpec, weights: Weights | No
         dynamic_axes={"input_ids": AXES, "attention_mask": AXES},
         output=output,
         preprocess=spec if weights is None else with_tokenizer(spec, weights, config),
+        config=_arguments(config),
     )
+
+
+def _arguments(config: PreTrainedConfig) -> dict[str, Any]:
+    """What `AutoConfig.for_model` needs beside the architecture to make this configuration again."""
+    given = json.loads(json.dumps(config.to_diff_dict()))
+    return {name: value for name, value in given.items() if name not in _NOT_ARGUMENTS}
 
 
 def _configuration(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig:
