@@ -137,7 +137,9 @@ class Hub:
 
 
 @contextmanager
-def serving(answer: Callable[[str, str], tuple[int, dict[str, str], bytes]], seen: Callable[[Any], None], tls: Any = None):
+def _serving(
+    answer: Callable[[str, str], tuple[int, dict[str, str], bytes]], seen: Callable[[Any], None], tls: Any = None
+) -> Iterator[int]:
     """An HTTP (or with `tls`, an HTTPS) server on loopback; yields its port."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -170,10 +172,16 @@ def serving(answer: Callable[[str, str], tuple[int, dict[str, str], bytes]], see
 
 
 @pytest.fixture
+def serving() -> Any:
+    """Starts a server on loopback: give it what answers a method and path, and what looks at the headers."""
+    return _serving
+
+
+@pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub with nothing in it yet, which HF_ENDPOINT names."""
     served = Hub()
-    with serving(served.answer, lambda headers: served.tokens.add(headers.get("Authorization"))) as port:
+    with _serving(served.answer, lambda headers: served.tokens.add(headers.get("Authorization"))) as port:
         served.url = f"http://127.0.0.1:{port}"
         monkeypatch.setenv("HF_ENDPOINT", served.url)
         yield served
@@ -207,6 +215,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecureSite
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     served = SecureSite()
-    with serving(served.answer, lambda headers: None, context) as port:
+    with _serving(served.answer, lambda headers: None, context) as port:
         served.url = f"https://localhost:{port}"
         yield served

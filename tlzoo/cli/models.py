@@ -85,7 +85,7 @@ def parse_count(text: str) -> int:
 def human(count: int) -> str:
     """23508032 as `23.5M`."""
     for letter, scale in reversed(_SCALE.items()):
-        if count >= scale:
+        if round(count / scale, 3) >= 1:  # so that 999,999,999 is 1B, not 1000M
             return f"{count / scale:.3g}{letter}"
     return str(count)
 

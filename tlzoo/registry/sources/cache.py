@@ -10,9 +10,10 @@ import hashlib
 import os
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tlzoo.parts import Weights
 
 CHUNK = 1 << 20
 _STALE_AFTER_S = 3600.0
+_LONGEST_TURN_S = 600.0
 _PARTIAL = ".partial-"
 
 
@@ -75,9 +77,11 @@ def obtain(request: Request, folder: Path, files: Sequence[Pinned], download: Ca
                 hint=f"Fetch it again: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo pull {request.key}",
             )
         raise switched_off(request)
-    with partial_folder(request.key) as partial:
-        download(partial)
-        promote(request, partial, folder, files)
+    with turn(request.key):
+        if find_fault(folder, files) is not None:  # else another process fetched it while this one waited
+            with partial_folder(request.key) as partial:
+                download(partial)
+                promote(request, partial, folder, files)
     return weights(folder, files)
 
 
@@ -113,6 +117,29 @@ def sha256_of(path: Path) -> str:
     """The file's sha256 in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def turn(key: str) -> Iterator[None]:
+    """Let one process at a time download under this key. Only a courtesy: nothing breaks where locks do not work."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    path = root() / "locks" / key.replace("/", "--")
+    with ExitStack() as stack:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.open("w"))
+            until = time.monotonic() + _LONGEST_TURN_S
+            while time.monotonic() < until:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.05)
+        yield
 
 
 @contextmanager

