@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, WhisperModel
@@ -25,16 +26,8 @@ from tlzoo_speech.spectral import RATE
 from tlzoo_speech.waveform import PLAIN_TRAINING, WaveformBackbone, waveform_stages
 from tlzoo_speech.whisper import WhisperBackbone, whisper_names_from_ctranslate2, whisper_stages
 
-_DAMAGED = (
-    OSError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-    RuntimeError,
-    SafetensorError,
-    pickle.UnpicklingError,
-)
+_UNREADABLE = (OSError, EOFError, SafetensorError, pickle.UnpicklingError)
+_FOREIGN = (LookupError, TypeError, ValueError, RuntimeError)
 Parts = tuple[nn.Module, int, tuple[Stage, ...]]
 
 
@@ -46,13 +39,14 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
             hint="Correct `preprocess.sample_rate` in the registry file.",
         )
     samples = round(spec.seconds * RATE)
-    match checkpoint.architecture:
-        case "whisper":
-            module, feature_dim, stages = _whisper(checkpoint, samples, weights, pooled=output == "vector")
-        case "ge2e-lstm":
-            module, feature_dim, stages = _speaker_encoder(checkpoint, samples, weights)
-        case _:
-            module, feature_dim, stages = _waveform(checkpoint, samples, weights, pooled=output == "vector")
+    try:
+        module, feature_dim, stages = _parts(checkpoint, samples, weights, pooled=output == "vector")
+    except (StrictDataclassError, TypeError, ValueError) as cause:
+        reason = str(cause).strip().partition("\n")[0].rstrip(".")
+        raise RegistryError(
+            f"Entry {checkpoint.id!r}: no {checkpoint.architecture!r} can be built of its config: {reason}.",
+            hint="Correct `config` in the registry file.",
+        ) from cause
     if feature_dim != checkpoint.feature_dim:
         raise RegistryError(
             f"Entry {checkpoint.id!r}: feature_dim is {checkpoint.feature_dim}, but its network has {feature_dim}.",
@@ -67,6 +61,16 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
         output=output,
         preprocess=spec,
     )
+
+
+def _parts(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, pooled: bool) -> Parts:
+    match checkpoint.architecture:
+        case "whisper":
+            return _whisper(checkpoint, samples, weights, pooled=pooled)
+        case "ge2e-lstm":
+            return _speaker_encoder(checkpoint, samples, weights)
+        case _:
+            return _waveform(checkpoint, samples, weights, pooled=pooled)
 
 
 def _whisper(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, pooled: bool) -> Parts:
@@ -108,13 +112,15 @@ def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | No
 def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig:
     """From the weights' own config.json, else from the entry; without what makes training random."""
     if weights is not None and "config.json" in weights.files:
-        config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
+        with _explained(checkpoint):
+            config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
     else:
         arguments = {name: value for name, value in checkpoint.config.items() if name != "do_normalize"}
         config = AutoConfig.for_model(checkpoint.architecture, **arguments)
     if config.model_type != checkpoint.architecture:
         raise SourceError(
-            f"The weights of {checkpoint.id!r} are of {config.model_type!r}, its entry is of {checkpoint.architecture!r}.",
+            f"The weights of {checkpoint.id!r} are of architecture {config.model_type!r}, "
+            f"its entry says {checkpoint.architecture!r}.",
             hint="Correct `architecture` or `source` in the registry file.",
         )
     for name, value in PLAIN_TRAINING.items():
@@ -139,7 +145,7 @@ def _explained(checkpoint: Checkpoint) -> Iterator[None]:
     logging.set_verbosity_error()
     try:
         yield
-    except _DAMAGED as cause:
+    except (*_UNREADABLE, *_FOREIGN) as cause:
         reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
         raise SourceError(
             f"The weights of {checkpoint.id!r} cannot be loaded: {reason}", hint=_pull(checkpoint)
