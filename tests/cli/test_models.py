@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,7 +103,7 @@ def test_the_table_fits_a_terminal_of_100_columns() -> None:
     finally:
         os.close(parent)
     assert process.wait() == 0
-    lines = shown.decode().splitlines()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
     assert max(map(len, lines)) <= 100
     (line,) = [line for line in lines if line.startswith("nlp/paraphrase-multilingual-minilm-l12-v2 ")]
     assert line.split()[1:] == ["text-classification", "118M", "Apache-2.0", "hub"]
