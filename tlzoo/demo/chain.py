@@ -50,7 +50,7 @@ DEMOS = {
         "speech/whisper-tiny-en",
         "spoken commands by unseen voices (synthetic: eSpeak NG)",
         commands.prepare,
-        {"seconds": 1.5},
+        {"seconds": 1.0},
     ),
 }
 
@@ -92,7 +92,7 @@ def run_demo(modality: str, out: Path) -> dict[str, Any]:
 
 
 def from_scratch(run: Run, budget: float) -> dict[str, float]:
-    """The run's network from random weights, all of it trained for `budget` seconds' worth of steps on the same samples.
+    """The run's network from random weights, all of it trained on the same samples for `budget` seconds' worth of steps.
 
     Returns its accuracy on the run's test samples, the steps taken and the seconds they took.
     """

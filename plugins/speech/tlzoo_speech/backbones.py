@@ -28,7 +28,8 @@ from tlzoo_speech.whisper import WhisperBackbone, whisper_names_from_ctranslate2
 
 _UNREADABLE = (OSError, EOFError, SafetensorError, pickle.UnpicklingError)
 _FOREIGN = (LookupError, TypeError, ValueError, RuntimeError)
-Parts = tuple[nn.Module, int, tuple[Stage, ...]]
+_NOT_ARGUMENTS = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype"}
+Parts = tuple[nn.Module, int, tuple[Stage, ...], dict[str, Any]]
 
 
 def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, output: Output) -> Backbone:
@@ -40,7 +41,7 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
         )
     samples = round(spec.seconds * RATE)
     try:
-        module, feature_dim, stages = _parts(checkpoint, samples, weights, pooled=output == "vector")
+        module, feature_dim, stages, config = _parts(checkpoint, samples, weights, pooled=output == "vector")
     except (StrictDataclassError, TypeError, ValueError) as cause:
         reason = str(cause).strip().partition("\n")[0].rstrip(".")
         raise RegistryError(
@@ -60,6 +61,7 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
         dynamic_axes={"audio": {0: "batch"}},
         output=output,
         preprocess=spec,
+        config=config,
     )
 
 
@@ -83,7 +85,7 @@ def _whisper(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, p
     elif weights is not None:
         module.encoder = _pretrained(WhisperModel, checkpoint, config, weights).encoder
     module.cut_positions()
-    return module, config.d_model, whisper_stages(config.encoder_layers)
+    return module, config.d_model, whisper_stages(config.encoder_layers), _arguments(config)
 
 
 def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, pooled: bool) -> Parts:
@@ -92,9 +94,10 @@ def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, 
         model = AutoModel.from_config(config, dtype=torch.float32)
     else:
         model = _pretrained(AutoModel, checkpoint, config, weights)
-    module = WaveformBackbone(model, _normalises(checkpoint, weights), pooled)
+    normalises = _normalises(checkpoint, weights)
+    module = WaveformBackbone(model, normalises, pooled)
     feature_dim = config.output_hidden_size if getattr(config, "add_adapter", False) else config.hidden_size
-    return module, feature_dim, waveform_stages(config)
+    return module, feature_dim, waveform_stages(config), {**_arguments(config), "do_normalize": normalises}
 
 
 def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | None) -> Parts:
@@ -106,7 +109,7 @@ def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | No
         # the loss's scale and offset are stored beside the network
         state = {name: value for name, value in stored.items() if not name.startswith("similarity_")}
         _load_strictly(module, state, checkpoint)
-    return module, HIDDEN, GE2E_STAGES
+    return module, HIDDEN, GE2E_STAGES, {}
 
 
 def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig:
@@ -126,6 +129,12 @@ def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig
     for name, value in PLAIN_TRAINING.items():
         setattr(config, name, value)
     return config
+
+
+def _arguments(config: PreTrainedConfig) -> dict[str, Any]:
+    """What `AutoConfig.for_model` needs beside the architecture to make this configuration again."""
+    given = json.loads(json.dumps(config.to_diff_dict()))
+    return {name: value for name, value in given.items() if name not in _NOT_ARGUMENTS}
 
 
 def _pretrained(kind: Any, checkpoint: Checkpoint, config: PreTrainedConfig, weights: Weights) -> Any:
