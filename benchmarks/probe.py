@@ -3,9 +3,9 @@
     uv run python benchmarks/probe.py [--samples 5000] [--rounds 2]
 
 The pass is the least that frozen features can cost: a process that decodes every picture and runs the backbone's ONNX
-graph on it in batches of 32, nothing else. The command is a process too: start-up, torch, splitting, features, choosing the
-regularisation, measuring, saving. Both see the same MNIST pictures. `cold` exports the backbone first, `warm` finds its
-graph in the cache.
+graph on it in batches of 32, nothing else. The command is a process too: start-up, torch, splitting, features, choosing
+the regularisation, measuring, saving. Both see the same MNIST pictures. `cold` exports the backbone first, `warm` finds
+its graph in the cache.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def main() -> None:
     least = statistics.median(passes)
     print(f"{arguments.samples} pictures, {CHECKPOINT}, {os.cpu_count()} cores")
     print(f"one ONNX Runtime pass     {least:7.1f} s")
-    print(f"finetune --strategy probe {statistics.median(warm):7.1f} s   {statistics.median(warm) / least:.2f} x the pass (warm)")
+    usual = statistics.median(warm)
+    print(f"finetune --strategy probe {usual:7.1f} s   {usual / least:.2f} x the pass (warm)")
     print(f"                          {cold:7.1f} s   {cold / least:.2f} x the pass (cold: exports the backbone first)")
 
 

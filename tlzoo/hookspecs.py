@@ -40,7 +40,7 @@ def freeze(model: Model, policy: str) -> Freeze | None:
 def adapt_domain(
     model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]
 ) -> Model | None:
-    """Given a trained model, labelled source data (`None`: source-free) and unlabelled target data, return it adapted."""
+    """Given a trained model, labelled source data (`None`: source-free) and unlabelled target data, adapt it."""
 
 
 @hookspec(firstresult=True)

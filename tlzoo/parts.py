@@ -44,8 +44,9 @@ class Backbone:
     [N, T, D] or `map` [N, C, H, W]; it does the arithmetic of preprocessing itself (scaling, normalisation, log-mel).
     `stages` go from input to output and cover every parameter once. `example_inputs` have a batch of at least 2.
     `dynamic_axes` names the axes that may vary, as {input: {axis: name}}. `preprocess` turns raw inputs into arrays
-    named and shaped as `example_inputs`, complete (a text's tokenizer embedded). `config` holds the arguments with which
-    `load_backbone` builds the same architecture from the checkpoint alone; `None` where the checkpoint's own are enough.
+    named and shaped as `example_inputs`, complete (a text's tokenizer embedded). `config` holds the arguments with
+    which `load_backbone` builds the same architecture from the checkpoint alone; `None` where the checkpoint's own
+    are enough.
     """
 
     module: nn.Module

@@ -40,7 +40,10 @@ def main(argv: list[str] | None = None) -> int:
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
-        print(f"Error: no command {name!r}." + (f" Did you mean: tlzoo {near[0]}" if near else " See: tlzoo --help"), file=sys.stderr)
+        print(
+            f"Error: no command {name!r}." + (f" Did you mean: tlzoo {near[0]}" if near else " See: tlzoo --help"),
+            file=sys.stderr,
+        )
         return 2
     signal.signal(signal.SIGTERM, _terminate)
     return _run(name, rest, debug)

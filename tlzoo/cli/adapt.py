@@ -27,9 +27,17 @@ def adapt(
     adapted = adapt_run(run, target, out=out, method=method)
     facts = dict(adapted.adapted or {})
     if json:
-        print_json({"run": str(adapted.path), "metrics": dict(adapted.metrics), "seconds": adapted.seconds["total"], "adapted": facts})
+        print_json(
+            {
+                "run": str(adapted.path),
+                "metrics": dict(adapted.metrics),
+                "seconds": adapted.seconds["total"],
+                "adapted": facts,
+            }
+        )
         return
-    print(f"Run {adapted.path}: adapted by {facts['method']} to {facts['n_target']} unlabelled samples of {facts['target']}")
+    seen = f"{facts['n_target']} unlabelled samples of {facts['target']}"
+    print(f"Run {adapted.path}: adapted by {facts['method']} to {seen}")
     print(f"Next: tlzoo export {adapted.path} --out model.onnx")
 
 

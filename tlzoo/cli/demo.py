@@ -33,8 +33,12 @@ def demo(
         print_json(rows)
         return
     print_table(COLUMNS, [_cells(row) for row in rows])
-    print("features, training, export: seconds. trained, onnx: accuracy on the test samples of the model in torch and of")
-    print("its ONNX file. scratch: the same network from random weights, trained as long as features and training took.")
+    print(
+        "features, training, export: seconds. trained, onnx: accuracy on the test samples of the model in torch and of"
+    )
+    print(
+        "its ONNX file. scratch: the same network from random weights, trained as long as features and training took."
+    )
     print(f"Next: tlzoo inspect {rows[-1]['onnx']}")
 
 

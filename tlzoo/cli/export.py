@@ -14,7 +14,9 @@ from tlzoo.cli.output import print_json, single
 def export(
     run: Annotated[Path, typer.Argument(help="The run to export")],
     out: Annotated[Path, typer.Option("--out", help="The ONNX file to write")],
-    data: Annotated[Path | None, typer.Option(help="Labelled data to prove it on, instead of the run's own test part")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Labelled data to prove it on, instead of the run's own test part")
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -39,7 +41,8 @@ def export(
     print(f"{exported.path}: {exported.bytes / 1e6:.1f} MB")
     print(
         f"Proof: {parity.samples} held-out samples at batches {', '.join(map(str, parity.batches))}: labels agree on "
-        f"{parity.top1_agreement:.1%}, logits differ by {parity.max_abs_diff:.1e} at most ({parity.tolerance:.1e} allowed)"
+        f"{parity.top1_agreement:.1%}, logits differ by {parity.max_abs_diff:.1e} at most "
+        f"({parity.tolerance:.1e} allowed)"
     )
     for name, value in exported.metrics["reference"].items():
         print(f"{name}\t{value:.4f} trained\t{exported.metrics['exported'][name]:.4f} exported")

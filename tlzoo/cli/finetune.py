@@ -17,7 +17,9 @@ def finetune(
     out: Out,
     test: Annotated[Path | None, typer.Option(help="Labelled data to test on, instead of a fifth of DATA")] = None,
     task: Annotated[str | None, typer.Option(help="Task, where the checkpoint serves several")] = None,
-    strategy: Annotated[str, typer.Option(help="probe: a head on frozen features; finetune: gradient descent")] = "probe",
+    strategy: Annotated[
+        str, typer.Option(help="probe: a head on frozen features; finetune: gradient descent")
+    ] = "probe",
     freeze: Annotated[str | None, typer.Option(help="all, none, until:STAGE, last:N or norm")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the data (finetune)")] = 5,
     batch: Annotated[int, typer.Option(min=2, help="Samples per step (finetune)")] = 32,

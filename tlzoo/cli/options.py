@@ -9,7 +9,9 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress")]
-Data = Annotated[Path, typer.Argument(help="Folder per class, folder with train/ and test/, or CSV, TSV, JSONL, Parquet")]
+Data = Annotated[
+    Path, typer.Argument(help="Folder per class, folder with train/ and test/, or CSV, TSV, JSONL, Parquet")
+]
 Out = Annotated[Path, typer.Option("--out", help="Where to write it; must not exist yet")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts [text]")]
 PathColumn = Annotated[str | None, typer.Option(help="Column of the files' paths [path]")]

@@ -16,7 +16,9 @@ from tlzoo.cli.output import print_json, print_table, single
 
 def predict(
     file: Annotated[Path, typer.Argument(help="An exported ONNX file")],
-    inputs: Annotated[list[str], typer.Argument(help="Files or folders; texts for a text model; '-' reads lines from stdin")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Files or folders; texts for a text model; '-' reads lines from stdin")
+    ],
     batch: Annotated[int, typer.Option(min=1, help="Inputs per inference")] = 32,
     quiet: Quiet = False,
     json: Json = False,

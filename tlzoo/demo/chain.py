@@ -92,7 +92,7 @@ def run_demo(modality: str, out: Path) -> dict[str, Any]:
 
 
 def from_scratch(run: Run, budget: float) -> dict[str, float]:
-    """The run's network from random weights, all of it trained on the same samples for `budget` seconds' worth of steps.
+    """The run's network from random weights, all of it trained on the same samples for `budget` seconds.
 
     Returns its accuracy on the run's test samples, the steps taken and the seconds they took.
     """

@@ -71,9 +71,7 @@ def adapt(run: str | Path | Run, target: str | Path, *, out: str | Path, method:
     )
 
 
-def core_adapt(
-    model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]
-) -> Model:
+def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]) -> Model:
     """CORAL with a linear head refitted on aligned source features; the backbone stays as it is.
 
     `options["n_train"]` says how many of the source samples train; the rest chooses the regularisation. Raises
@@ -97,5 +95,6 @@ def _target_samples(run: Run, target: str | Path) -> Samples:
 
 
 def _join(first: Samples, second: Samples) -> Samples:
-    assert first.labels is not None and second.labels is not None
+    assert first.labels is not None
+    assert second.labels is not None
     return Samples(first.inputs + second.inputs, first.labels + second.labels, first.modality)

@@ -51,7 +51,7 @@ def finetune(
     columns: Mapping[str, str] | None = None,
     preprocess: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Train a head on `checkpoint`, and with `strategy="finetune"` what `freeze` leaves trainable, and save a run in `out`.
+    """Train a head on `checkpoint`, and with `strategy="finetune"` what `freeze` leaves trainable; save a run in `out`.
 
     `strategy="probe"` computes the frozen backbone's features once through ONNX Runtime and fits a linear head on them
     (see `tlzoo.engine.probe`); it implies `freeze="all"`. `strategy="finetune"` is AdamW with warm-up and cosine, by
@@ -74,8 +74,10 @@ def finetune(
     model = build(chosen, make_task(name, labels_of(parts)), backbone)
     sets = make_sets(parts, model)
     read_s = time.monotonic() - began
-    say(f"{chosen.id}: {len(sets.train)} training, {len(sets.validation)} validation, {len(sets.test)} test samples, "
-        f"{model.task.outputs} labels, seed {options.seed}")
+    say(
+        f"{chosen.id}: {len(sets.train)} training, {len(sets.validation)} validation, {len(sets.test)} test samples, "
+        f"{model.task.outputs} labels, seed {options.seed}"
+    )
     model, metrics, seconds, history, details = STRATEGY[strategy](model, policy, sets, options)
     record = data_record(data, test, columns, options.seed, parts)
     total = round(time.monotonic() - began, 2)
@@ -119,7 +121,9 @@ def make_sets(parts: Parts, model: Model) -> Sets:
     return Sets(*(make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test)))
 
 
-def data_record(data: str | Path, test: str | Path | None, columns: Mapping[str, str], seed: int, parts: Parts) -> DataRecord:
+def data_record(
+    data: str | Path, test: str | Path | None, columns: Mapping[str, str], seed: int, parts: Parts
+) -> DataRecord:
     """What a run remembers of its data."""
     return DataRecord(
         path=str(Path(data).resolve()),
@@ -139,7 +143,8 @@ def _policy(strategy: str, policy: str | None) -> str:
         raise UsageError(f"Unknown strategy {strategy!r}.", hint=f"Strategies: {', '.join(STRATEGIES)}")
     if strategy == "probe" and policy not in (None, "all"):
         raise UsageError(
-            f"Strategy 'probe' trains the head only; freeze policy {policy!r} asks for more.", hint="Add --strategy finetune."
+            f"Strategy 'probe' trains the head only; freeze policy {policy!r} asks for more.",
+            hint="Add --strategy finetune.",
         )
     return policy or ("all" if strategy == "probe" else "none")
 
@@ -150,7 +155,9 @@ def _task_name(checkpoint: Checkpoint, task: str | None) -> str:
         return known[0]
     if task not in known:
         raise UsageError(
-            f"{checkpoint.id} does not serve the task {task!r}." if task else f"{checkpoint.id} serves no task that can be trained.",
+            f"{checkpoint.id} does not serve the task {task!r}."
+            if task
+            else f"{checkpoint.id} serves no task that can be trained.",
             hint=f"It serves: {', '.join(checkpoint.tasks)}",
         )
     return task
@@ -165,7 +172,9 @@ def run_probe(model: Model, policy: str, sets: Sets, options: Options) -> Outcom
     began = time.monotonic()
     train_x, validation_x, test_x = features(model, sets.train, sets.validation, sets.test)
     computed = time.monotonic()
-    assert sets.train.targets is not None and sets.validation.targets is not None and sets.test.targets is not None
+    assert sets.train.targets is not None
+    assert sets.validation.targets is not None
+    assert sets.test.targets is not None
     probe = fit_probe((train_x, sets.train.targets), (validation_x, sets.validation.targets), model.task.outputs)
     model = model.with_head(head_from(probe.weight, probe.bias)).eval()
     metrics = model.task.metrics(test_x @ probe.weight.numpy().T + probe.bias.numpy(), sets.test.targets)

@@ -27,7 +27,9 @@ def freeze(model: Model, policy: str) -> Freeze:
     if strange := sorted(answer.trainable - names):
         raise UsageError(f"Freeze policy {policy!r} names parameters that the model lacks: {strange[0]}.")
     if not answer.trainable:
-        raise UsageError(f"Freeze policy {policy!r} leaves nothing to train.", hint="Try --freeze all (trains the head).")
+        raise UsageError(
+            f"Freeze policy {policy!r} leaves nothing to train.", hint="Try --freeze all (trains the head)."
+        )
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in answer.trainable)
     return answer
@@ -57,9 +59,7 @@ def core_freeze(model: Model, policy: str) -> Freeze:
         return _stages_train(model, stages[max(0, len(stages) - int(argument)) :])
     if policy == "norm":
         return _norms_train(model)
-    raise UsageError(
-        f"Unknown freeze policy {policy!r}.", hint="Policies: all, none, until:<stage>, last:<n>, norm."
-    )
+    raise UsageError(f"Unknown freeze policy {policy!r}.", hint="Policies: all, none, until:<stage>, last:<n>, norm.")
 
 
 def _position(stages: list[Stage], name: str) -> int:

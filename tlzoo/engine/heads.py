@@ -15,7 +15,7 @@ from tlzoo.tasks import Task
 
 
 def linear_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head:
-    """A linear layer from features [N, D] to logits [N, C], with cross-entropy; raises TrainingError for other outputs."""
+    """A linear layer from features [N, D] to logits [N, C], with cross-entropy; TrainingError for other outputs."""
     if backbone.output != "vector":
         raise TrainingError(
             f"The default head needs a backbone that gives one vector per sample, not {backbone.output!r}.",

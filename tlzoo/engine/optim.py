@@ -13,7 +13,7 @@ WARMUP_SHARE = 0.1
 
 
 def adamw(model: Model, lr: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019): `lr` for the backbone, ten times that for the fresh head, no decay on vectors."""
+    """AdamW (Loshchilov & Hutter 2019): `lr` for the backbone, ten times that for the new head, no decay on vectors."""
     groups = []
     for part, factor in (("backbone.", 1.0), ("head.", HEAD_FACTOR)):
         for vectors in (False, True):
@@ -28,7 +28,7 @@ def adamw(model: Model, lr: float, weight_decay: float) -> torch.optim.AdamW:
 
 
 def warmup_cosine(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """Learning rate from 0 up over the first tenth of `steps`, then down to 0 by half a cosine (Loshchilov & Hutter 2017)."""
+    """Rate from 0 up over the first tenth of `steps`, then down to 0 by half a cosine (Loshchilov & Hutter 2017)."""
     warmup = max(1, round(WARMUP_SHARE * steps))
 
     def share(step: int) -> float:

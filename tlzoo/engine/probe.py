@@ -28,9 +28,7 @@ class Probe:
     validation: dict[float, float]
 
 
-def fit_probe(
-    train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], classes: int
-) -> Probe:
+def fit_probe(train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], classes: int) -> Probe:
     """Choose the strength with the least validation log loss, then fit once more on training and validation together.
 
     Each pair is features float32 [N, D] and targets int64 [N] in 0..classes-1.
@@ -83,7 +81,12 @@ def _minimise(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     weight, bias = (tensor.clone().requires_grad_(True) for tensor in start)
     optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=200, history_size=10, tolerance_grad=1e-5, tolerance_change=1e-9, line_search_fn="strong_wolfe"
+        [weight, bias],
+        max_iter=200,
+        history_size=10,
+        tolerance_grad=1e-5,
+        tolerance_change=1e-9,
+        line_search_fn="strong_wolfe",
     )
 
     def closure() -> torch.Tensor:

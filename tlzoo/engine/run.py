@@ -59,8 +59,10 @@ class Parts:
     test: Samples
 
 
-def read_parts(path: str | Path, test: str | Path | None, modality: str, columns: Mapping[str, str], seed: int) -> Parts:
-    """Read labelled data and split off what no test set was given for: a fifth for testing, a fifth of the rest for validation."""
+def read_parts(
+    path: str | Path, test: str | Path | None, modality: str, columns: Mapping[str, str], seed: int
+) -> Parts:
+    """Read labelled data; a fifth is for testing where no test set is given, a fifth of the rest for validation."""
     collection: Collection = read(path, modality, **columns)
     train, held = collection.train, collection.test
     if test is not None:
@@ -68,7 +70,8 @@ def read_parts(path: str | Path, test: str | Path | None, modality: str, columns
         held = other.test or other.train
     if held is None:
         train, held = split(train, TEST_SHARE, seed)
-    assert train.labels is not None and held.labels is not None
+    assert train.labels is not None
+    assert held.labels is not None
     if strange := sorted(set(held.labels) - set(train.labels)):
         raise DataError(
             f"The test data has labels that training never saw: {', '.join(map(repr, strange[:5]))}.",
@@ -98,7 +101,9 @@ class Run:
         """Read a run folder; raises RunError when it is none, is torn, or was written by another version."""
         folder = Path(path)
         if not (folder / "run.json").is_file():
-            raise RunError(f"{folder} is not a run: it has no run.json.", hint="Make one: tlzoo finetune ID DATA --out RUN")
+            raise RunError(
+                f"{folder} is not a run: it has no run.json.", hint="Make one: tlzoo finetune ID DATA --out RUN"
+            )
         try:
             document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             if document.get("version") != RUN_VERSION:
@@ -115,7 +120,9 @@ class Run:
                 **{name: document[name] for name in ("options", "metrics", "seconds", "versions", "adapted")},
             )
         except (ValueError, KeyError, TypeError, OSError) as cause:
-            raise RunError(f"{folder}/run.json cannot be read: {cause}", hint="Train again, or restore the folder.") from cause
+            raise RunError(
+                f"{folder}/run.json cannot be read: {cause}", hint="Train again, or restore the folder."
+            ) from cause
 
     def model(self) -> Model:
         """The trained model in eval mode, checked against the outputs it had when it was saved.
@@ -215,6 +222,7 @@ def _check_reference(folder: Path, model: Model) -> None:
     difference = float(np.abs(now - expected).max() / max(1e-12, np.abs(expected).max()))
     if not difference <= REFERENCE_TOLERANCE:
         raise RunError(
-            f"{folder}: the model rebuilt from it gives other outputs than when it was saved (by {difference:.1e} of their scale).",
+            f"{folder}: the model rebuilt from it gives other outputs than when it was saved "
+            f"(by {difference:.1e} of their scale).",
             hint="Install the versions that its run.json names, or train again.",
         )

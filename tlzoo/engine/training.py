@@ -61,7 +61,13 @@ def train(model: Model, frozen: Freeze, data: Dataset, validation: Dataset, opti
             steps -= taken
             metrics = measure(model, validation)
             history.rows.append(
-                {"epoch": epoch + 1, "steps": taken, "loss": loss, **metrics, "seconds": round(time.monotonic() - began, 2)}
+                {
+                    "epoch": epoch + 1,
+                    "steps": taken,
+                    "loss": loss,
+                    **metrics,
+                    "seconds": round(time.monotonic() - began, 2),
+                }
             )
             say(f"Epoch {epoch + 1}/{options.epochs}: loss {loss:.4f}, validation accuracy {metrics['accuracy']:.4f}")
             if metrics["log_loss"] < best[0]:
@@ -85,7 +91,9 @@ def _epoch(
     assert data.targets is not None
     total, steps = 0.0, 0
     for positions, arrays in ahead(data, batch, order):
-        loss = model.loss(model(*(torch.from_numpy(array) for array in arrays.values())), torch.from_numpy(data.targets[positions]))
+        loss = model.loss(
+            model(*(torch.from_numpy(array) for array in arrays.values())), torch.from_numpy(data.targets[positions])
+        )
         if not torch.isfinite(loss):
             raise TrainingError(f"The loss became {loss.item()} at step {steps + 1}.", hint="Try a smaller --lr.")
         rate[0].zero_grad()

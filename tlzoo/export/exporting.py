@@ -28,7 +28,7 @@ from tlzoo.runtime.session import open_session
 
 @dataclass(frozen=True)
 class Exported:
-    """The file written: `bytes` long, its proof, metrics of the trained model (`reference`) and of the file (`exported`)."""
+    """The file written: `bytes` long, its proof, metrics of the model (`reference`) and of the file (`exported`)."""
 
     path: Path
     bytes: int
@@ -76,10 +76,16 @@ def write_graph(model: Model, path: Path, opset: int) -> Graph:
     )
     proto = onnx.load(path, load_external_data=False)
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in proto.graph.initializer):
-        raise ExportError(f"The export of {checkpoint.id} keeps weights outside its file.", hint="Ask the plugin's author for one file.")
+        raise ExportError(
+            f"The export of {checkpoint.id} keeps weights outside its file.",
+            hint="Ask the plugin's author for one file.",
+        )
     names = tuple(given.name for given in proto.graph.input)
     if names != graph.inputs:
-        raise ExportError(f"The export of {checkpoint.id} has inputs {names}, not {graph.inputs}.", hint="Report it to the plugin's author.")
+        raise ExportError(
+            f"The export of {checkpoint.id} has inputs {names}, not {graph.inputs}.",
+            hint="Report it to the plugin's author.",
+        )
     return graph
 
 
@@ -133,4 +139,6 @@ def _origin(checkpoint: Checkpoint) -> Origin:
     source = json.loads(checkpoint.source.model_dump_json(exclude_none=True))
     files = source.get("members") or source.get("files") or [source]
     pinned = {f.get("path") or f.get("url"): f["sha256"] for f in files if "sha256" in f}
-    return Origin(id=checkpoint.id, architecture=checkpoint.architecture, license=checkpoint.license, source=source, sha256=pinned)
+    return Origin(
+        id=checkpoint.id, architecture=checkpoint.architecture, license=checkpoint.license, source=source, sha256=pinned
+    )

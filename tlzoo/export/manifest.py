@@ -18,8 +18,9 @@ VERSION = 1
 class Parity(Record):
     """The proof: exported file against torch on held-out samples.
 
-    `max_abs_diff` is the largest difference of a logit, `scale` the largest distance of a
-    logit from its sample's mean, `tolerance` the largest difference allowed; `top1_agreement` is the share of samples with the same label, ties within the tolerance aside.
+    `max_abs_diff` is the largest difference of a logit, `scale` the largest distance of a logit from its sample's mean,
+    `tolerance` the largest difference allowed; `top1_agreement` is the share of samples with the same label, ties
+    within the tolerance aside.
     """
 
     samples: int
@@ -60,7 +61,7 @@ class Manifest(Record):
 
 
 def parse_manifest(metadata: Mapping[str, str], file: str) -> Manifest:
-    """The manifest in an ONNX model's metadata; raises ArtifactError naming `file` when it is absent, newer or broken."""
+    """The manifest in a model's metadata; raises ArtifactError naming `file` when it is absent, newer or broken."""
     text = metadata.get(KEY)
     if text is None:
         raise ArtifactError(
@@ -79,6 +80,8 @@ def parse_manifest(metadata: Mapping[str, str], file: str) -> Manifest:
     except ValidationError as cause:
         first = cause.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ArtifactError(f"{file} has a broken manifest: {where}: {first['msg']}.", hint="Export it again.") from cause
+        raise ArtifactError(
+            f"{file} has a broken manifest: {where}: {first['msg']}.", hint="Export it again."
+        ) from cause
     except (ValueError, AttributeError) as cause:
         raise ArtifactError(f"{file} has a broken manifest: {cause}.", hint="Export it again.") from cause

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -19,7 +19,14 @@ class Record(BaseModel):
 
 def _inside(path: str) -> str:
     parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path or re.match(r"^[A-Za-z]:", path):
+    if (
+        not parts
+        or path.startswith("/")
+        or ".." in parts
+        or "\\" in path
+        or "\0" in path
+        or re.match(r"^[A-Za-z]:", path)
+    ):
         raise ValueError(f"path {path!r} must stay inside its archive: relative, with '/', without '..'")
     return path
 
@@ -92,7 +99,7 @@ class FileSource(Record):
     files: tuple[LocalFile, ...] = Field(min_length=1)
 
 
-Source = Annotated[Union[PypiSource, HubSource, UrlSource, FileSource], Field(discriminator="kind")]
+Source = Annotated[PypiSource | HubSource | UrlSource | FileSource, Field(discriminator="kind")]
 
 
 class ImageSpec(Record):
@@ -142,7 +149,7 @@ class PluginSpec(Record):
     options: dict[str, Any] = {}
 
 
-Preprocess = Annotated[Union[ImageSpec, TextSpec, AudioSpec, PluginSpec], Field(discriminator="kind")]
+Preprocess = Annotated[ImageSpec | TextSpec | AudioSpec | PluginSpec, Field(discriminator="kind")]
 
 
 class Metric(Record):

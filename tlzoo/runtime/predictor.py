@@ -44,7 +44,7 @@ class Predictor:
         return self.manifest.labels
 
     def predict(self, inputs: Any, *, batch: int = 32) -> list[Prediction]:
-        """Label `inputs`: paths, bytes, arrays (uint8 [H, W, 3]; float32 [T] at the model's rate) or, for a text model, strings.
+        """Label `inputs`: paths, bytes, arrays (uint8 [H, W, 3]; float32 [T] at the model's rate) or texts.
 
         A single input gives a list of one. Raises InputError naming the first input that cannot be read.
         """
@@ -75,7 +75,9 @@ class Predictor:
             pending = [thread.submit(self._preprocessor, [inputs[i] for i in chunk]) for chunk in chunks[:1]]
             for at, chunk in enumerate(chunks):
                 arrays = pending.pop().result()
-                pending += [thread.submit(self._preprocessor, [inputs[i] for i in after]) for after in chunks[at + 1 : at + 2]]
+                pending += [
+                    thread.submit(self._preprocessor, [inputs[i] for i in after]) for after in chunks[at + 1 : at + 2]
+                ]
                 yield chunk, arrays
 
 
@@ -93,14 +95,20 @@ def open_artifact(path: str | Path) -> ort.InferenceSession:
     """A session on an ONNX file; raises ArtifactError when it is missing or not a model."""
     file = Path(path)
     if not file.is_file():
-        raise ArtifactError(f"{file} does not exist." if not file.exists() else f"{file} is not a file.", hint="Name an exported ONNX file.")
+        raise ArtifactError(
+            f"{file} does not exist." if not file.exists() else f"{file} is not a file.",
+            hint="Name an exported ONNX file.",
+        )
     try:
         return open_session(file.read_bytes())
     except OSError as cause:
         raise ArtifactError(f"{file} cannot be read: {cause.strerror}.") from cause
-    except Exception as cause:  # noqa: BLE001 - ONNX Runtime has a type per cause, none exported
+    except Exception as cause:
         reason = str(cause).strip().splitlines()[0][:200] if str(cause).strip() else type(cause).__name__
-        raise ArtifactError(f"{file} is not an ONNX model that can run: {reason}", hint="Export it again: tlzoo export RUN --out FILE.onnx") from cause
+        raise ArtifactError(
+            f"{file} is not an ONNX model that can run: {reason}",
+            hint="Export it again: tlzoo export RUN --out FILE.onnx",
+        ) from cause
 
 
 def read_manifest(session: ort.InferenceSession, path: str | Path) -> Manifest:
