@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlzoo.allocator import keep_big_blocks
-from tlzoo.data import Samples, read
+from tlzoo.data import Columns, Samples, read
 from tlzoo.errors import DataError, UsageError
 
 
@@ -19,7 +18,7 @@ class Evaluation:
     n: int
 
 
-def evaluate(model: str | Path, data: str | Path, *, columns: Mapping[str, str] | None = None) -> Evaluation:
+def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = None) -> Evaluation:
     """Measure a run folder (by torch) or an exported ONNX file (without torch) on labelled data.
 
     Data with a `test` part is measured on that part alone. Raises DataError when the data has labels that the model
@@ -32,7 +31,7 @@ def evaluate(model: str | Path, data: str | Path, *, columns: Mapping[str, str] 
     return _evaluate_file(path, data, columns or {})
 
 
-def _evaluate_run(path: Path, data: str | Path, columns: Mapping[str, str]) -> Evaluation:
+def _evaluate_run(path: Path, data: str | Path, columns: Columns) -> Evaluation:
     from tlzoo.engine.run import Run
     from tlzoo.engine.training import measure
 
@@ -41,7 +40,7 @@ def _evaluate_run(path: Path, data: str | Path, columns: Mapping[str, str]) -> E
     return Evaluation(measure(run.model(), run.dataset(samples)), len(samples))
 
 
-def _evaluate_file(path: Path, data: str | Path, columns: Mapping[str, str]) -> Evaluation:
+def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation:
     from tlzoo.runtime import load
 
     predictor = load(path)
@@ -51,7 +50,7 @@ def _evaluate_file(path: Path, data: str | Path, columns: Mapping[str, str]) -> 
     return Evaluation(predictor.task.metrics(predictor.logits(samples.inputs), targets), len(samples))
 
 
-def _labelled(data: str | Path, modality: str, columns: Mapping[str, str]) -> Samples:
+def _labelled(data: str | Path, modality: str, columns: Columns) -> Samples:
     if not str(data):
         raise UsageError("No data was named.", hint="Name a folder or a table.")
     collection = read(data, modality, **columns)

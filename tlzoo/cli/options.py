@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+
+if TYPE_CHECKING:
+    from tlzoo.data import Columns
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress")]
@@ -18,7 +21,7 @@ PathColumn = Annotated[str | None, typer.Option(help="Column of the files' paths
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels [label]")]
 
 
-def columns(text: str | None, path: str | None, label: str | None) -> dict[str, str]:
+def columns(text: str | None, path: str | None, label: str | None) -> Columns:
     """The columns that were named, as `tlzoo.data.read` takes them."""
     named = {"text_column": text, "path_column": path, "label_column": label}
-    return {name: value for name, value in named.items() if value is not None}
+    return cast("Columns", {name: value for name, value in named.items() if value is not None})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlzoo.data.reading import read
+from tlzoo.data.reading import Columns, read
 from tlzoo.data.samples import Collection, Samples, fingerprint, split
 
-__all__ = ["Collection", "Samples", "fingerprint", "read", "split"]
+__all__ = ["Collection", "Columns", "Samples", "fingerprint", "read", "split"]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from tlzoo.data.samples import Collection, Samples
 from tlzoo.data.tables import FORMATS, Table, cells, decode_text, read_table
@@ -27,6 +28,14 @@ class _Wanted:
     path_column: str
     label_column: str
     labelled: bool
+
+
+class Columns(TypedDict, total=False):
+    """What a table calls its columns, where not `text`, `path` and `label`."""
+
+    text_column: str
+    path_column: str
+    label_column: str
 
 
 def read(

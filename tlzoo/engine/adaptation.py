@@ -90,7 +90,8 @@ def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: st
 
 
 def _target_samples(run: Run, target: str | Path) -> Samples:
-    columns = {name: value for name, value in run.data.columns.items() if name != "label_column"}
+    columns = run.data.columns.copy()
+    columns.pop("label_column", None)
     return read(target, run.task.modality, labelled=False, **columns).train
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tlzoo import registry
 from tlzoo.allocator import keep_big_blocks
-from tlzoo.data import fingerprint
+from tlzoo.data import Columns, fingerprint
 from tlzoo.engine.dataset import Dataset, make_dataset
 from tlzoo.engine.freezing import freeze
 from tlzoo.engine.heads import head_from
@@ -48,7 +48,7 @@ def finetune(
     strategy: str = "probe",
     freeze: str | None = None,
     options: Options | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Columns | None = None,
     preprocess: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train a head on `checkpoint`, and with `strategy="finetune"` what `freeze` leaves trainable; save a run in `out`.
@@ -67,7 +67,7 @@ def finetune(
     refuse_existing(Path(out))
     policy = _policy(strategy, freeze)
     name = _task_name(chosen, task)
-    columns = dict(columns or {})
+    columns = columns or {}
     parts = read_parts(data, test, MODALITY[name], columns, options.seed)
     keep_big_blocks()
     backbone, chosen = prepare_backbone(chosen, preprocess)
@@ -121,14 +121,12 @@ def make_sets(parts: Parts, model: Model) -> Sets:
     return Sets(*(make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test)))
 
 
-def data_record(
-    data: str | Path, test: str | Path | None, columns: Mapping[str, str], seed: int, parts: Parts
-) -> DataRecord:
+def data_record(data: str | Path, test: str | Path | None, columns: Columns, seed: int, parts: Parts) -> DataRecord:
     """What a run remembers of its data."""
     return DataRecord(
         path=str(Path(data).resolve()),
         test=None if test is None else str(Path(test).resolve()),
-        columns=dict(columns),
+        columns=columns,
         seed=seed,
         fingerprint=fingerprint(parts.train),
         heldout_fingerprint=fingerprint(parts.test),

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
 from tlzoo import plugins
-from tlzoo.data import Collection, Samples, fingerprint, read, split
+from tlzoo.data import Collection, Columns, Samples, fingerprint, read, split
 from tlzoo.engine.dataset import Dataset, make_dataset
 from tlzoo.engine.graph import eager
 from tlzoo.engine.model import Model, build, load_backbone, make_preprocessor
@@ -41,7 +41,7 @@ class DataRecord:
 
     path: str
     test: str | None
-    columns: Mapping[str, str]
+    columns: Columns
     seed: int
     fingerprint: str
     heldout_fingerprint: str
@@ -59,9 +59,7 @@ class Parts:
     test: Samples
 
 
-def read_parts(
-    path: str | Path, test: str | Path | None, modality: str, columns: Mapping[str, str], seed: int
-) -> Parts:
+def read_parts(path: str | Path, test: str | Path | None, modality: str, columns: Columns, seed: int) -> Parts:
     """Read labelled data; a fifth is for testing where no test set is given, a fifth of the rest for validation."""
     collection: Collection = read(path, modality, **columns)
     train, held = collection.train, collection.test

@@ -124,7 +124,7 @@ def _shuffled(data: Dataset, random: np.random.Generator, batch: int) -> list[in
     """A random order; for texts the batches are random but each holds texts of like length."""
     order = random.permutation(len(data))
     if data.modality != "text":
-        return order.tolist()
+        return [int(at) for at in order]
     pool = batch * 16
     chunks: list[list[int]] = []
     for start in range(0, len(order), pool):

@@ -78,7 +78,7 @@ def _judge(parity: Parity, worst: np.ndarray, agreed: np.ndarray, inputs: Sequen
         return
     raise ParityError(
         f"The exported file differs from the trained model: by {worst[at]:.3g} at most "
-        f"({parity.tolerance:.3g} is allowed), labels agree on "
-        f"{parity.top1_agreement:.1%} of {parity.samples} held-out samples; it differs most on {str(inputs[at])[:120]!r}.",
+        f"({parity.tolerance:.3g} is allowed), labels agree on {parity.top1_agreement:.1%} of {parity.samples} "
+        f"held-out samples; it differs most on {str(inputs[at])[:120]!r}.",
         hint="No file was written. Report it to the plugin's author.",
     )
