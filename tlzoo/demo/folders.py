@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tlzoo.errors import DataError
@@ -12,12 +13,12 @@ from tlzoo.files import write_json
 _CARD = ".tlzoo-demo.json"
 
 
-def write_card(folder: Path, card: dict[str, object]) -> None:
+def write_card(folder: Path, card: Mapping[str, object]) -> None:
     """Say what the folder holds."""
     write_json(folder / _CARD, card)
 
 
-def is_complete(folder: Path, card: dict[str, object]) -> bool:
+def is_complete(folder: Path, card: Mapping[str, object]) -> bool:
     """Whether the folder holds what the card says; clears away other demo data and an empty folder.
 
     Raises DataError for a folder of other contents, which is left alone.
