@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -18,13 +18,15 @@ from transformers.utils import logging
 
 from tlzoo import Backbone, Stage, Weights
 from tlzoo.errors import RegistryError, SourceError
-from tlzoo.parts import Output
 from tlzoo.registry.schema import AudioSpec, Checkpoint
 from tlzoo_speech.ctranslate2 import read_variables
 from tlzoo_speech.ge2e import GE2E_STAGES, HIDDEN, SpeakerEncoder
 from tlzoo_speech.spectral import RATE
 from tlzoo_speech.waveform import PLAIN_TRAINING, WaveformBackbone, waveform_stages
 from tlzoo_speech.whisper import WhisperBackbone, whisper_names_from_ctranslate2, whisper_stages
+
+if TYPE_CHECKING:
+    from tlzoo.parts import Output
 
 _UNREADABLE = (OSError, EOFError, SafetensorError, pickle.UnpicklingError)
 _FOREIGN = (LookupError, TypeError, ValueError, RuntimeError)
