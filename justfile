@@ -1,0 +1,35 @@
+# One command per chore; `uv run pytest` does the checks among them all at once
+
+# Run the tests, style, types and layers among them
+test *arguments:
+    uv run pytest {{ arguments }}
+
+# Mend what ruff can mend, and say what it cannot
+lint:
+    uv run ruff check --fix
+    uv run ruff format
+    uv run lint-imports
+
+# Check types
+types:
+    uv run mypy
+
+# Run the whole chain on real weights
+demo *arguments:
+    uv run tlzoo demo {{ arguments }}
+
+# Write registry.json from tools/checkpoints
+registry:
+    uv run python tools/build_registry.py
+
+# Pin dependencies: `just pins --upgrade` takes the newest that go together
+pins *arguments:
+    uv run python tools/constraints.py {{ arguments }}
+
+# Build sdist and wheel of the core and of every plugin into dist/
+build:
+    uv build --all-packages
+
+# Say how long `tlzoo --help` takes
+startup:
+    uv run python benchmarks/startup.py
