@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
@@ -117,9 +118,10 @@ class Run:
                 data=DataRecord(**document["data"]),
                 **{name: document[name] for name in ("options", "metrics", "seconds", "versions", "adapted")},
             )
-        except (ValueError, KeyError, TypeError, OSError) as cause:
+        except (ValueError, LookupError, TypeError, AttributeError, OSError) as cause:
             raise RunError(
-                f"{folder}/run.json cannot be read: {cause}", hint="Train again, or restore the folder."
+                f"{folder}: its run.json or preprocess.json cannot be read: {_reason(cause)}.",
+                hint="Train again, or restore the folder.",
             ) from cause
 
     def model(self) -> Model:
@@ -132,9 +134,10 @@ class Run:
             backbone = load_backbone(self.checkpoint, None)
             model = build(self.checkpoint, self.task, replace(backbone, preprocess=self.preprocess))
             model.load_state_dict(state, strict=True)
-        except (OSError, RuntimeError, ValueError) as cause:
-            reason = str(cause).strip().splitlines()[0]
-            raise RunError(f"{self.path}/model.safetensors cannot be loaded: {reason}", hint="Train again.") from cause
+        except (OSError, RuntimeError, ValueError, SafetensorError) as cause:
+            raise RunError(
+                f"{self.path}/model.safetensors cannot be loaded: {_reason(cause)}.", hint="Train again."
+            ) from cause
         model.eval()
         _check_reference(self.path, model)
         return model
@@ -214,9 +217,15 @@ def _save_reference(folder: Path, model: Model, data: Dataset) -> None:
 
 def _check_reference(folder: Path, model: Model) -> None:
     """A plugin of another version may build another network around the same weights; the outputs tell."""
-    stored = load_arrays(folder / "reference.safetensors")
-    expected = stored["logits"]
-    now = eager(model, {name: stored[name] for name in model.parts.example_inputs})
+    try:
+        stored = load_arrays(folder / "reference.safetensors")
+        expected = stored["logits"]
+        arrays = {name: stored[name] for name in model.parts.example_inputs}
+    except (OSError, ValueError, KeyError, SafetensorError) as cause:
+        raise RunError(
+            f"{folder}/reference.safetensors cannot be loaded: {_reason(cause)}.", hint="Train again."
+        ) from cause
+    now = eager(model, arrays)
     difference = float(np.abs(now - expected).max() / max(1e-12, np.abs(expected).max()))
     if not difference <= REFERENCE_TOLERANCE:
         raise RunError(
@@ -224,3 +233,14 @@ def _check_reference(folder: Path, model: Model) -> None:
             f"(by {difference:.1e} of their scale).",
             hint="Install the versions that its run.json names, or train again.",
         )
+
+
+def _reason(cause: Exception) -> str:
+    """What an error says, on one line."""
+    if isinstance(cause, ValidationError):
+        first = cause.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(cause, KeyError):
+        return f"{cause} is missing"
+    lines = [line.strip() for line in str(cause).strip().splitlines()]
+    return " ".join(lines[:2]).rstrip(".") or type(cause).__name__
