@@ -38,6 +38,16 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def obstacle(path: Path) -> str | None:
+    """Why nothing can be written at `path`, or `None`: known before the work whose result belongs there."""
+    for folder in path.absolute().parents:
+        if folder.is_dir():
+            return None if os.access(folder, os.W_OK | os.X_OK) else f"the folder {folder} is not writable"
+        if folder.exists():
+            return f"{folder} is not a folder"
+    return "there is no folder above it"
+
+
 def write_json(path: Path, document: Any) -> None:
     """Write one JSON document, whole."""
     with whole_file(path) as temporary:

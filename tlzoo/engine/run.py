@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -22,7 +23,7 @@ from tlzoo.engine.dataset import Dataset, make_dataset
 from tlzoo.engine.graph import eager
 from tlzoo.engine.model import Model, build, load_backbone, make_preprocessor
 from tlzoo.errors import DataError, RunError
-from tlzoo.files import whole_folder, write_json
+from tlzoo.files import obstacle, whole_folder, write_json
 from tlzoo.registry.schema import Checkpoint, Preprocess
 from tlzoo.tasks import Task, make_task
 
@@ -193,9 +194,11 @@ def save_run(path: Path, model: Model, reference: Dataset, history: Sequence[Map
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise RunError when something is already there: a run is never overwritten."""
-    if path.exists():
+    """Raise RunError when something is already there, as a run is never overwritten, or nothing can be written."""
+    if os.path.lexists(path):
         raise RunError(f"{path} exists already.", hint="Choose another --out, or remove it.")
+    if reason := obstacle(path):
+        raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another --out.")
 
 
 def versions(checkpoint: Checkpoint) -> dict[str, str]:

@@ -19,7 +19,7 @@ from tlzoo.engine.training import logits
 from tlzoo.errors import ExportError
 from tlzoo.export.manifest import KEY, Manifest, Origin, Parity, parse_manifest
 from tlzoo.export.verify import prove
-from tlzoo.files import whole_file
+from tlzoo.files import obstacle, whole_file
 from tlzoo.parts import Graph
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runtime import Predictor, load
@@ -49,6 +49,8 @@ def export(run: Run, path: str | Path, *, data: str | Path | None = None, opset:
     held-out data is gone.
     """
     began = time.monotonic()
+    if reason := "it is a folder" if Path(path).is_dir() else obstacle(Path(path)):
+        raise ExportError(f"{path} cannot be written: {reason}.", hint="Choose another --out.")
     keep_big_blocks()
     model = run.model()
     heldout = run.dataset(run.heldout(data))
