@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +16,7 @@ from tlzoo import plugins
 from tlzoo.engine.dataset import Dataset
 from tlzoo.engine.graph import OPSET, eager, export_graph
 from tlzoo.engine.model import Model
-from tlzoo.errors import ExportError
+from tlzoo.errors import ExportError, TrainingError
 from tlzoo.files import whole_file
 from tlzoo.parts import Graph
 from tlzoo.progress import progress
@@ -28,7 +28,10 @@ TOLERANCE = 1e-4
 
 
 def features(model: Model, *datasets: Dataset) -> list[np.ndarray]:
-    """The backbone's vectors float32 [N, D] for each data set, by one ONNX Runtime pass over each."""
+    """The backbone's vectors float32 [N, D] for each data set, by one ONNX Runtime pass over each.
+
+    Raises TrainingError naming the first sample whose vector is not finite.
+    """
     session = backbone_session(model)
     with progress("Features", sum(len(data) for data in datasets)) as advance:
         return [_one_pass(session, data, model.parts.feature_dim, advance) for data in datasets]
@@ -37,15 +40,13 @@ def features(model: Model, *datasets: Dataset) -> list[np.ndarray]:
 def backbone_session(model: Model) -> ort.InferenceSession:
     """A session on the backbone's graph, exported once per content and kept in the cache.
 
-    Whether fresh or kept, the graph is compared with eager torch at another batch size than it was exported at, so
-    that neither a wrong export nor a stale file can be used. Raises ExportError when a fresh one differs.
+    Whether fresh or kept, the graph is compared with eager torch at other sizes than it was exported at, so that
+    neither a wrong export nor a stale file can be used. Raises ExportError when a fresh one differs.
     """
     headless = model.headless()
     kept = cache.root() / "graphs" / f"{_content_key(headless)}.onnx"
-    if kept.exists():
-        session = _try_open(kept)
-        if session is not None and _difference(session, headless) <= TOLERANCE:
-            return session
+    if kept.exists() and (session := _sound(kept, headless)):
+        return session
     with whole_file(kept) as temporary:
         plugins.call(
             "export",
@@ -57,7 +58,7 @@ def backbone_session(model: Model) -> ort.InferenceSession:
             opset=OPSET,
         )
         session = open_session(temporary.read_bytes())
-        if (difference := _difference(session, headless)) > TOLERANCE:
+        if not (difference := _difference(session, headless)) <= TOLERANCE:  # NaN is no agreement either
             raise ExportError(
                 f"The exported backbone of {model.checkpoint.id} differs from torch by {difference:.1e} of its scale.",
                 hint="Report it to the plugin's author: its module does something that ONNX does not.",
@@ -65,10 +66,12 @@ def backbone_session(model: Model) -> ort.InferenceSession:
     return session
 
 
-def _try_open(path: Path) -> ort.InferenceSession | None:
+def _sound(kept: Path, model: Model) -> ort.InferenceSession | None:
+    """A session on a kept graph; `None` where it is torn or computes something else than the model now does."""
     try:
-        return open_session(path.read_bytes())
-    except Exception:  # noqa: BLE001 - ONNX Runtime has a type per cause; a torn file is written again
+        session = open_session(kept.read_bytes())
+        return session if _difference(session, model) <= TOLERANCE else None
+    except Exception:  # noqa: BLE001 - ONNX Runtime has a type per cause; whatever it is, the graph is written again
         return None
 
 
@@ -88,9 +91,9 @@ def _content_key(model: Model) -> str:
 
 
 def _difference(session: ort.InferenceSession, model: Model) -> float:
-    """Largest difference from eager torch on the examples at batch 3, relative to the outputs' scale."""
-    examples = {name: tensor.numpy() for name, tensor in model.parts.example_inputs.items()}
-    arrays = {name: np.concatenate([array, array[:1]])[:3] for name, array in examples.items()}
+    """Largest difference from eager torch at other sizes than those of the examples, relative to the outputs' scale."""
+    axes = model.parts.dynamic_axes
+    arrays = {name: _resized(tensor.numpy(), axes.get(name, {})) for name, tensor in model.parts.example_inputs.items()}
     names = {given.name for given in session.get_inputs()}
     if names != set(arrays):
         return float("inf")
@@ -98,11 +101,24 @@ def _difference(session: ort.InferenceSession, model: Model) -> float:
     return float(np.abs(run_session(session, arrays) - expected).max() / max(1e-12, np.abs(expected).max()))
 
 
+def _resized(array: np.ndarray, axes: Mapping[int, str]) -> np.ndarray:
+    """One sample more, and two positions less along every other axis that may vary."""
+    array = np.concatenate([array, array[:1]])
+    for axis in set(axes) - {0}:
+        array = array.take(range(max(1, array.shape[axis] - 2)), axis)
+    return array
+
+
 def _one_pass(session: ort.InferenceSession, data: Dataset, dim: int, advance: object) -> np.ndarray:
     vectors = np.empty((len(data), dim), dtype=np.float32)
     for positions, arrays in ahead(data, BATCH, by_length(data)):
         vectors[positions] = run_session(session, arrays)
         advance(len(positions))  # type: ignore[operator]
+    if strange := np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist():
+        raise TrainingError(
+            f"The backbone gives NaN or infinite features for {str(data.inputs[strange[0]])[:200]!r}.",
+            hint="Take it out of the data, or choose another checkpoint.",
+        )
     return vectors
 
 

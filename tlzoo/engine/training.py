@@ -44,7 +44,7 @@ class History:
 def train(model: Model, frozen: Freeze, data: Dataset, validation: Dataset, options: Options) -> History:
     """Train `model` in place and leave it in eval mode with the weights of its best epoch (least validation log loss).
 
-    Raises TrainingError at the first step whose loss is not finite.
+    Raises TrainingError at the first step whose loss is not finite, and where validation gives such outputs.
     """
     torch.manual_seed(options.seed)
     shuffle = np.random.default_rng(options.seed)
@@ -140,12 +140,17 @@ def measure(model: Model, data: Dataset) -> dict[str, float]:
 
 
 def logits(model: Model, data: Dataset, batch: int = 32) -> np.ndarray:
-    """Logits float32 [N, C] by eager torch in eval mode."""
+    """Logits float32 [N, C] by eager torch in eval mode; raises TrainingError where one is not finite."""
     rows = np.empty((len(data), model.task.outputs), dtype=np.float32)
     with progress("Evaluating (torch)", len(data)) as advance:
         for positions, arrays in ahead(data, batch, by_length(data)):
             rows[positions] = eager(model, arrays)
             advance(len(positions))
+    if strange := np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist():
+        raise TrainingError(
+            f"The model gives outputs that are not finite for {len(strange)} of {len(data)} samples.",
+            hint="Train again with a smaller --lr.",
+        )
     return rows
 
 
