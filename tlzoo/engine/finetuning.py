@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from tlzoo import registry
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.data import Columns, fingerprint
@@ -102,7 +104,14 @@ def prepare_backbone(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | Non
                 f"{checkpoint.id} has no preprocessing option {strange[0]!r}.",
                 hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}",
             )
-        changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
+        try:
+            changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
+        except ValidationError as cause:
+            first = cause.errors()[0]
+            raise UsageError(
+                f"Preprocessing option {'.'.join(map(str, first['loc']))} cannot be {first['input']!r}.",
+                hint=f"{first['msg']}.",
+            ) from cause
         checkpoint = checkpoint.model_copy(update={"preprocess": changed})
     backbone = load_backbone(checkpoint, fetch(checkpoint))
     if backbone.config is not None:

@@ -55,7 +55,7 @@ def core_freeze(model: Model, policy: str) -> Freeze:
         return _stages_train(model, stages)
     if kind == "until" and argument:
         return _stages_train(model, stages[_position(stages, argument) + 1 :])
-    if kind == "last" and argument.isdigit():
+    if kind == "last" and argument.isdecimal():
         return _stages_train(model, stages[max(0, len(stages) - int(argument)) :])
     if policy == "norm":
         return _norms_train(model)
