@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from tlzoo import registry
@@ -73,6 +74,7 @@ def finetune(
     parts = read_parts(data, test, MODALITY[name], columns, options.seed)
     keep_big_blocks()
     backbone, chosen = prepare_backbone(chosen, preprocess)
+    torch.manual_seed(options.seed)  # for what the head starts from
     model = build(chosen, make_task(name, labels_of(parts)), backbone)
     sets = make_sets(parts, model)
     read_s = time.monotonic() - began
@@ -192,9 +194,6 @@ def run_probe(model: Model, policy: str, sets: Sets, options: Options) -> Outcom
 
 def run_finetune(model: Model, policy: str, sets: Sets, options: Options) -> Outcome:
     """All that the policy leaves trainable, by gradient descent; the metrics come from eager torch."""
-    import torch
-
-    torch.manual_seed(options.seed)
     frozen = freeze(model, policy)
     began = time.monotonic()
     history = train(model, frozen, sets.train, sets.validation, options)
