@@ -53,7 +53,7 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
 def _labelled(data: str | Path, modality: str, columns: Columns) -> Samples:
     if not str(data):
         raise UsageError("No data was named.", hint="Name a folder or a table.")
-    collection = read(data, modality, **columns)
+    collection = read(data, modality, minimum_classes=1, **columns)
     samples = collection.test or collection.train
     if samples.labels is None:
         raise DataError(f"{data} has no labels.", hint="Evaluation needs labelled data.")

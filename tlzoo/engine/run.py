@@ -66,7 +66,7 @@ def read_parts(path: str | Path, test: str | Path | None, modality: str, columns
     collection: Collection = read(path, modality, **columns)
     train, held = collection.train, collection.test
     if test is not None:
-        other = read(test, modality, **columns)
+        other = read(test, modality, minimum_classes=1, **columns)
         held = other.test or other.train
     if held is None:
         train, held = split(train, TEST_SHARE, seed)
@@ -161,7 +161,7 @@ class Run:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         if data is None:
             return self.parts().test
-        collection = read(data, self.task.modality, **self.data.columns)
+        collection = read(data, self.task.modality, minimum_classes=1, **self.data.columns)
         return collection.test or collection.train
 
     def export(self, path: str | Path, *, data: str | Path | None = None) -> Exported:
