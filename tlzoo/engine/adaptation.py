@@ -17,7 +17,7 @@ from tlzoo.engine.model import Model
 from tlzoo.engine.prefix import features
 from tlzoo.engine.run import Run, refuse_existing, save_run
 from tlzoo.engine.training import measure
-from tlzoo.errors import UsageError
+from tlzoo.errors import DataError, UsageError
 from tlzoo.progress import say
 
 METHODS = ("auto", "coral")
@@ -35,6 +35,8 @@ def adapt(run: str | Path | Run, target: str | Path, *, out: str | Path, method:
     refuse_existing(Path(out))
     keep_big_blocks()
     parts = run.parts()
+    if fingerprint(parts.train) != run.data.fingerprint:
+        raise DataError(f"{run.data.path} is no longer what {run.path} was trained on.", hint="Restore it.")
     unlabelled = _target_samples(run, target)
     model = run.model()
     both = run.dataset(_join(parts.train, parts.validation))
@@ -75,12 +77,14 @@ def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: st
     """CORAL with a linear head refitted on aligned source features; the backbone stays as it is.
 
     `options["n_train"]` says how many of the source samples train; the rest chooses the regularisation. Raises
-    UsageError for another method, and without source data.
+    UsageError for another method and without source data, DataError for a single target sample.
     """
     if method not in METHODS:
         raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {', '.join(METHODS)}")
     if source is None or source.targets is None:
         raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
+    if len(target) < 2:
+        raise DataError("One target sample has no covariance.", hint="Give more target data, better hundreds.")
     source_x, target_x = features(model, source, target)
     cut = int(options["n_train"])
     train = (source_x[:cut], source.targets[:cut])

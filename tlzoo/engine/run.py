@@ -149,11 +149,17 @@ class Run:
 
     def parts(self) -> Parts:
         """The samples it was trained and tested on, read again; raises DataError when they moved or changed."""
+        for place in filter(None, (self.data.path, self.data.test)):
+            if not os.path.exists(place):
+                raise DataError(
+                    f"The data of {self.path} is no longer at {place}.",
+                    hint="Restore it; for export, other labelled data can be named with --data.",
+                )
         parts = read_parts(self.data.path, self.data.test, self.task.modality, self.data.columns, self.data.seed)
         if fingerprint(parts.test) != self.data.heldout_fingerprint:
             raise DataError(
                 f"The held-out data of {self.path} is not what it was: {self.data.test or self.data.path} has changed.",
-                hint="Restore it, or name labelled data with --data.",
+                hint="Restore it; for export, other labelled data can be named with --data.",
             )
         return parts
 
