@@ -27,9 +27,8 @@ def main() -> int:
     runs = max(20, parser.parse_args().runs)
     seconds = measure(commands(), runs)
     plain, bare = seconds["python -c pass"], seconds["python -I -S -c pass"]
-    print(
-        f"{runs} runs each, taking turns; median of wall time, {os.cpu_count()} cores, Python {sys.version.split()[0]}"
-    )
+    python = sys.version.split()[0]
+    print(f"{runs} runs each, taking turns; medians of wall time; {os.cpu_count()} cores, Python {python}")
     print(f"{'':<24}{'ms':>8}{'x python -c pass':>20}{'x python -I -S':>18}")
     for name, took in seconds.items():
         print(f"{name:<24}{took * 1000:>8.1f}{took / plain:>20.2f}{took / bare:>18.2f}")

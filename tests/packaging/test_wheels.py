@@ -1,4 +1,4 @@
-"""What is inside the distributions, and that the core's wheel alone is enough to look up, manage plugins and predict."""
+"""What is inside the distributions, and that the core alone looks up, lists plugins and predicts."""
 
 from __future__ import annotations
 

@@ -1,1 +1,15 @@
 """The transfer engine: freeze, compute what is frozen once, train the rest. Torch lives here."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from tlzoo.errors import PluginError
+
+_MISSING = [name for name in ("torch", "onnx", "onnxscript", "safetensors") if find_spec(name) is None]
+if _MISSING:
+    raise PluginError(
+        f"Training needs {' and '.join(_MISSING)}, which the core alone does not bring.",
+        hint="The plugins do; install the one of your checkpoint: "
+        "tlzoo plugins install tlzoo-vision (or tlzoo-nlp, tlzoo-speech)",
+    )
