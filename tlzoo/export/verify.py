@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tlzoo.errors import ParityError
+from tlzoo.errors import ParityError, TlzooError
 from tlzoo.export.manifest import Parity
 from tlzoo.progress import progress
 from tlzoo.runtime import Predictor
@@ -33,19 +33,33 @@ def prove(predictor: Predictor, inputs: Sequence[Any], reference: np.ndarray) ->
     scale, or when a label differs that is no tie within that tolerance.
     """
     with progress("Proof", 1 + len(BATCHES), "batch sizes") as advance:
-        exported = predictor.logits(inputs)
+        exported = _answers(predictor, inputs, 32)
         advance(1)
         worst = np.abs(exported - reference).max(axis=1)
         few = range(min(PER_BATCH_SIZE, len(inputs)))
         agreed = agreement(exported, reference, TOLERANCE * _scale(reference))
         for size in BATCHES:
-            again = predictor.logits([inputs[i] for i in few], batch=size)
+            again = _answers(predictor, [inputs[i] for i in few], size)
             worst[: len(few)] = np.maximum(worst[: len(few)], np.abs(again - reference[: len(few)]).max(axis=1))
             agreed[: len(few)] &= agreement(again, reference[: len(few)], TOLERANCE * _scale(reference))
             advance(1)
     parity = _figures(worst, agreed, reference)
-    _judge(parity, worst, agreed, inputs)
+    longest = 120 if predictor.task.modality == "text" else None  # of a path, every letter counts
+    _judge(parity, worst, agreed, [repr(str(given)[:longest]) for given in inputs])
     return Proof(parity, exported)
+
+
+def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> np.ndarray:
+    try:
+        return predictor.logits(inputs, batch=batch)
+    except TlzooError:
+        raise
+    except Exception as cause:
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        raise ParityError(
+            f"The exported file fails on held-out samples in batches of {batch}: {reason}",
+            hint="No file was written. Report it to the plugin's author.",
+        ) from cause
 
 
 def agreement(exported: np.ndarray, reference: np.ndarray, tolerance: float) -> np.ndarray:
@@ -71,7 +85,7 @@ def _figures(worst: np.ndarray, agreed: np.ndarray, reference: np.ndarray) -> Pa
     )
 
 
-def _judge(parity: Parity, worst: np.ndarray, agreed: np.ndarray, inputs: Sequence[Any]) -> None:
+def _judge(parity: Parity, worst: np.ndarray, agreed: np.ndarray, names: Sequence[str]) -> None:
     finite = np.where(np.isfinite(worst), worst, np.inf)
     at = int(finite.argmax())
     if bool(agreed.all()) and finite[at] <= parity.tolerance:
@@ -79,6 +93,6 @@ def _judge(parity: Parity, worst: np.ndarray, agreed: np.ndarray, inputs: Sequen
     raise ParityError(
         f"The exported file differs from the trained model: by {worst[at]:.3g} at most "
         f"({parity.tolerance:.3g} is allowed), labels agree on {parity.top1_agreement:.1%} of {parity.samples} "
-        f"held-out samples; it differs most on {str(inputs[at])[:120]!r}.",
+        f"held-out samples; it differs most on {names[at]}.",
         hint="No file was written. Report it to the plugin's author.",
     )
