@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from tlzoo.errors import ArtifactError
+from tlzoo.errors import ArtifactError, InputError
 from tlzoo.export.manifest import Manifest, parse_manifest
 from tlzoo.preprocess import Preprocessor, make_preprocessor
 from tlzoo.runtime.session import open_session, run_session
 from tlzoo.tasks import make_task
+
+SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Predictor:
 
         A single input gives a list of one. Raises InputError naming the first input that cannot be read.
         """
-        items = [inputs] if isinstance(inputs, (str, bytes, Path, np.ndarray)) else list(inputs)
+        items = [inputs] if isinstance(inputs, SINGLE) or not isinstance(inputs, Iterable) else list(inputs)
         names = [str(item) if isinstance(item, (str, Path)) else None for item in items]
         rows = self.task.decode(self.logits(items, batch=batch))
         return [Prediction(input=name, **row) for name, row in zip(names, rows, strict=True)]
@@ -57,7 +60,12 @@ class Predictor:
         """Logits float32 [N, C], in the order of `inputs`; texts of like length share a batch."""
         order = list(range(len(inputs)))
         if self.task.modality == "text":
-            order.sort(key=lambda i: len(inputs[i]) if isinstance(inputs[i], str) else 0)
+            for position, given in enumerate(inputs):
+                if not isinstance(given, str):
+                    raise InputError(
+                        f"Input {position} is not a text but {type(given).__name__}.", hint="Give strings."
+                    )
+            order.sort(key=lambda i: len(inputs[i]))
         rows = np.empty((len(inputs), len(self.labels)), dtype=np.float32)
         for positions, arrays in self._prepared(inputs, order, batch):
             rows[positions] = run_session(self._session, arrays)
@@ -88,6 +96,9 @@ def load(path: str | Path, *, preprocessor: Preprocessor | None = None) -> Predi
     """
     session = open_artifact(path)
     manifest = read_manifest(session, path)
+    width = session.get_outputs()[0].shape[-1]  # a name where the graph leaves it open
+    if isinstance(width, int) and width != len(manifest.labels):
+        raise ArtifactError(f"{path} gives {width} logits for {len(manifest.labels)} labels.", hint="Export it again.")
     return Predictor(session, manifest, preprocessor or make_preprocessor(manifest.preprocess))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,11 @@ import onnxruntime as ort
 
 
 def open_session(model: bytes, threads: int | None = None) -> ort.InferenceSession:
-    """An ONNX Runtime session on the CPU, from bytes so that no external data can be read beside the file."""
+    """An ONNX Runtime session on the CPU, from bytes alone: a model whose weights lie in other files is refused."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    # For a model in memory ONNX Runtime looks for such files in the working directory; below a device there are none.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     if threads is not None:
         options.intra_op_num_threads = threads
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
