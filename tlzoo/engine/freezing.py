@@ -89,9 +89,23 @@ def _norms_train(model: Model) -> Freeze:
 
 
 def _modules_without(model: Model, trainable: frozenset[str]) -> frozenset[str]:
-    """Modules of the backbone none of whose parameters train, where the whole backbone does not."""
+    """Modules of the backbone that stay in eval mode: those with parameters none of which trains, and all inside.
+
+    A module without parameters follows the one around it (dropout), or its stage where it has buffers (BatchNorm).
+    """
     everything = {f"backbone.{name}" for name, _ in model.backbone.named_parameters()}
     if everything <= trainable:
         return frozenset()
-    modules = (name for name, _ in model.named_modules() if name == "backbone" or name.startswith("backbone."))
-    return frozenset(name for name in modules if not any(t.startswith(name + ".") for t in trainable))
+    live = [stage for stage in model.parts.stages if any(stage.owns(t.removeprefix("backbone.")) for t in trainable)]
+    still: set[str] = set()
+    for name, module in model.backbone.named_modules(prefix="backbone"):
+        buffers = [f"{name}.{buffer}".removeprefix("backbone.") for buffer, _ in module.named_buffers()]
+        if any(True for _ in module.parameters()):
+            trains = any(t.startswith(name + ".") for t in trainable)
+        elif buffers:
+            trains = any(stage.owns(buffer) for stage in live for buffer in buffers)
+        else:
+            trains = name.rpartition(".")[0] not in still
+        if not trains:
+            still.add(name)
+    return frozenset(still)
