@@ -48,7 +48,9 @@ def train(model: Model, frozen: Freeze, data: Dataset, validation: Dataset, opti
     """
     torch.manual_seed(options.seed)
     shuffle = np.random.default_rng(options.seed)
-    steps = options.epochs * -(-len(data) // options.batch)
+    # BatchNorm cannot train on one sample: one that would be left over alone waits for another epoch's order.
+    taken = len(data) - (len(data) > 1 and len(data) % options.batch == 1)
+    steps = options.epochs * -(-taken // options.batch)
     steps = min(steps, options.max_steps or steps)
     optimizer = adamw(model, options.lr, options.weight_decay)
     scheduler = warmup_cosine(optimizer, steps)
@@ -56,14 +58,14 @@ def train(model: Model, frozen: Freeze, data: Dataset, validation: Dataset, opti
     with progress("Training", steps * options.batch) as advance:
         for epoch in range(options.epochs):
             train_mode(model, frozen)
-            order = _shuffled(data, shuffle, options.batch)[: steps * options.batch]
-            loss, taken = _epoch(model, data, order, (optimizer, scheduler), options.batch, advance)
-            steps -= taken
+            order = _shuffled(data, shuffle, options.batch)[: min(taken, steps * options.batch)]
+            loss, done = _epoch(model, data, order, (optimizer, scheduler), options.batch, advance)
+            steps -= done
             metrics = measure(model, validation)
             history.rows.append(
                 {
                     "epoch": epoch + 1,
-                    "steps": taken,
+                    "steps": done,
                     "loss": loss,
                     **metrics,
                     "seconds": round(time.monotonic() - began, 2),
