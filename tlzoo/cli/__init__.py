@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import os
 import signal
 import sys
+import traceback
 from types import FrameType
 
 COMMANDS = {
@@ -21,6 +23,7 @@ COMMANDS = {
     "inspect": "Print what an ONNX file says of itself",
     "plugins": "List, install and uninstall plugins",
 }
+_ENVIRONMENT = {errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENOSPC, errno.EPERM, errno.EROFS}
 _USAGE = "Usage: tlzoo [--debug] [--version] COMMAND [OPTIONS]   (tlzoo COMMAND --help)"
 
 
@@ -63,23 +66,35 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
 
     try:
         app = importlib.import_module(f"tlzoo.cli.{name}").app
-        app(arguments, prog_name=f"tlzoo {name}")
+        code = app(arguments, prog_name=f"tlzoo {name}", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
     except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):
+            return _deaf()
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except TlzooError as error:
-        if debug:
-            raise
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
+        return _deaf()
     except Exception as error:
         if debug:
-            raise
-        print(f"Bug: {type(error).__name__}: {error}. Run again with --debug and report the trace.", file=sys.stderr)
-        return 1
-    return 0
+            traceback.print_exc()
+        if isinstance(error, TlzooError):
+            return _fail(2, f"Error: {error}")
+        if hasattr(error, "format_message"):  # Click's errors, whichever copy of Click they come from
+            return _fail(2, f"Error: {error.format_message()} See: tlzoo {name} --help")
+        if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
+            return _fail(2, f"Error: {error.strerror}: {error.filename or 'no file is named'}. Make room, or allow it.")
+        return _fail(1, f"Bug: {type(error).__name__}: {error}. Run again with --debug and report the trace.")
+
+
+def _fail(code: int, message: str) -> int:
+    print(" ".join(message.split("\n")), file=sys.stderr)
+    return code
+
+
+def _deaf() -> int:
+    """Whoever read the output has gone; keep the interpreter from writing to it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
