@@ -8,7 +8,6 @@ import importlib
 import os
 import signal
 import sys
-import traceback
 from types import FrameType
 
 COMMANDS = {
@@ -79,6 +78,8 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
         return _deaf()
     except Exception as error:
         if debug:
+            import traceback
+
             traceback.print_exc()
         if isinstance(error, TlzooError):
             return _fail(2, f"Error: {error}")
