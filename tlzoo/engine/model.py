@@ -57,8 +57,10 @@ def make_preprocessor(checkpoint: Checkpoint, spec: Preprocess) -> Preprocessor:
     return answer
 
 
-def build(checkpoint: Checkpoint, task: Task, backbone: Backbone) -> Model:
-    """A model with a fresh head."""
+def build(checkpoint: Checkpoint, task: Task, backbone: Backbone, *, plain: bool = False) -> Model:
+    """A model with a fresh head: the plugin's, or with `plain` the core's, which is what a probe leaves."""
+    if plain:
+        return Model(checkpoint, task, backbone, linear_head(backbone, task, {}))
     head = plugins.call(
         "build_head", checkpoint.plugin, Head, default=linear_head, backbone=backbone, task=task, options={}
     )

@@ -45,9 +45,10 @@ def fit_probe(train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray
 
 
 def standardisation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale [D] in float64; a feature that never varies keeps scale 1."""
+    """Mean and scale [D] in float64; a feature that varies by no more than rounding keeps scale 1."""
     mean, scale = features.mean(0, dtype=np.float64), features.std(0, dtype=np.float64)
-    return mean, np.where(scale > 1e-7 * max(1e-30, float(scale.max())), scale, 1.0)
+    rounding = np.maximum(1e-7 * scale.max(), 1e-6 * np.abs(mean))
+    return mean, np.where(scale > rounding, scale, 1.0)
 
 
 def _validation_losses(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from tlzoo import plugins
 from tlzoo.data import Collection, Columns, Samples, fingerprint, read, split
@@ -94,6 +95,7 @@ class Run:
     metrics: Mapping[str, float]
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
+    head: Literal["linear", "plugin"]
     adapted: Mapping[str, Any] | None = None
 
     @classmethod
@@ -117,7 +119,7 @@ class Run:
                 preprocess=_read_preprocess(folder),
                 task=make_task(document["task"], document["labels"]),
                 data=DataRecord(**document["data"]),
-                **{name: document[name] for name in ("options", "metrics", "seconds", "versions", "adapted")},
+                **{name: document[name] for name in ("options", "metrics", "seconds", "versions", "head", "adapted")},
             )
         except (ValueError, LookupError, TypeError, AttributeError, OSError) as cause:
             raise RunError(
@@ -133,7 +135,8 @@ class Run:
         try:
             state = load_file(self.path / "model.safetensors")
             backbone = load_backbone(self.checkpoint, None)
-            model = build(self.checkpoint, self.task, replace(backbone, preprocess=self.preprocess))
+            backbone = replace(backbone, preprocess=self.preprocess)
+            model = build(self.checkpoint, self.task, backbone, plain=self.head == "linear")
             model.load_state_dict(state, strict=True)
         except (OSError, RuntimeError, ValueError, SafetensorError) as cause:
             raise RunError(
@@ -187,6 +190,7 @@ def save_run(path: Path, model: Model, reference: Dataset, history: Sequence[Map
             "labels": list(model.task.labels),
             "checkpoint": model.checkpoint.model_dump(mode="json", exclude_none=True),
             "adapted": None,
+            "head": "linear" if isinstance(model.head, nn.Linear) else "plugin",
             **{name: asdict(value) if isinstance(value, DataRecord) else value for name, value in facts.items()},
             "versions": versions(model.checkpoint),
         }
