@@ -1,0 +1,347 @@
+"""A small zoo: three checkpoints of random weights in a registry of its own, small separable data, trained runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import textwrap
+import wave
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+COLOURS = {"blue": (40, 60, 220), "green": (30, 200, 60), "red": (220, 40, 30)}
+WORDS = {
+    "bad": "awful boring broken dull grim poor sad slow ugly worst".split(),
+    "good": "best bright clever fine fresh great happy lovely quick warm".split(),
+}
+FILLERS = "a and book film it of phone room service story that the this very was".split()
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+BERT = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+}
+WAV2VEC2 = {
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "conv_dim": (16, 16, 16),
+    "conv_stride": (5, 4, 4),
+    "conv_kernel": (10, 3, 3),
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 2,
+    "num_feat_extract_layers": 3,
+}
+RATE = 16_000
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """The folder that holds everything, and the environment that makes tlzoo use it and nothing else."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a test, or a process that it starts, sets."""
+        return {
+            "TLZOO_CACHE": str(self.folder / "cache"),
+            "TLZOO_REGISTRY": str(self.folder / "registry.json"),
+            "TLZOO_OFFLINE": "1",
+        }
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Set that environment for a while."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            yield
+
+
+@pytest.fixture(scope="session")
+def shared_zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
+    """The zoo, once per session; tests take `zoo`, which also sets the environment."""
+    folder = tmp_path_factory.mktemp("zoo")
+    entries = [
+        _resnet(folder / "weights" / "resnet"),
+        _vit(folder / "weights" / "vit"),
+        _bert(folder / "weights" / "bert"),
+        _wav2vec2(folder / "weights" / "wav2vec2"),
+    ]
+    (folder / "registry.json").write_text(json.dumps({"schema_version": 1, "checkpoints": entries}))
+    return Zoo(folder)
+
+
+@pytest.fixture
+def zoo(shared_zoo: Zoo) -> Iterator[Zoo]:
+    """The zoo, with the environment set so that tlzoo uses it."""
+    with shared_zoo.open():
+        yield shared_zoo
+
+
+def _entry(id: str, architecture: str, folder: Path, task: str, feature_dim: int, **fields: Any) -> dict[str, Any]:
+    files = [
+        {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "size": path.stat().st_size}
+        for path in sorted(folder.iterdir())
+    ]
+    return {
+        "id": id,
+        "architecture": architecture,
+        "source": {"kind": "file", "files": files},
+        "license": "Apache-2.0",
+        "tasks": [task],
+        "parameters": 1000,
+        "feature_dim": feature_dim,
+        **fields,
+    }
+
+
+def _timm(folder: Path, architecture: str, **config: Any) -> int:
+    """Save random weights of timm's `architecture`, BatchNorm statistics moved off their start; its feature width."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    network = timm.create_model(architecture, **config)
+    with torch.no_grad():
+        network.train()(torch.rand(16, 3, 64, 64))
+    folder.mkdir(parents=True)
+    save_file(network.state_dict(), folder / "model.safetensors")
+    return int(network.num_features)
+
+
+def _resnet(folder: Path) -> dict[str, Any]:
+    dim = _timm(folder, "test_resnet")
+    return _entry("vision/test-resnet", "test_resnet", folder, "image-classification", dim, preprocess=PICTURES)
+
+
+def _vit(folder: Path) -> dict[str, Any]:
+    dim = _timm(folder, "test_vit", img_size=64)
+    task, config = "image-classification", {"img_size": 64}
+    return _entry("vision/test-vit", "test_vit", folder, task, dim, preprocess=PICTURES, config=config)
+
+
+PICTURES = {"kind": "image", "size": [64, 64], "crop": 0.9, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}
+
+
+def _bert(folder: Path) -> dict[str, Any]:
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel
+
+    vocabulary = {word: i for i, word in enumerate([*SPECIAL, *sorted({*FILLERS, *WORDS["bad"], *WORDS["good"]})])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    ends = [(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ends)
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(vocabulary), **BERT)).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    preprocess = {"kind": "text", "max_length": 32}
+    return _entry("nlp/test-bert", "bert", folder, "text-classification", 32, preprocess=preprocess)
+
+
+def _wav2vec2(folder: Path) -> dict[str, Any]:
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    torch.manual_seed(0)
+    Wav2Vec2Model(Wav2Vec2Config(**WAV2VEC2)).save_pretrained(folder)
+    preprocess = {"kind": "audio", "sample_rate": RATE, "seconds": 0.25}
+    return _entry("speech/test-wav2vec2", "wav2vec2", folder, "audio-classification", 32, preprocess=preprocess)
+
+
+@pytest.fixture(scope="session")
+def make_pictures() -> Callable[..., Path]:
+    """Writes a folder per class of noisy pictures, each class of one colour: `make_pictures(folder, each)`."""
+    return _pictures
+
+
+def _pictures(folder: Path, each: int = 12, labels: tuple[str, ...] = tuple(COLOURS), seed: int = 0) -> Path:
+    random = np.random.default_rng(seed)
+    for label in labels:
+        (folder / label).mkdir(parents=True)
+        for number in range(each):
+            height, width = random.integers(50, 90, 2)
+            pixels = random.normal(128, 30, (height, width, 3))
+            top, left = random.integers(0, 25, 2)
+            pixels[top : top + 30, left : left + 30] = random.normal(COLOURS[label], 20, (30, 30, 3))[: height - top]
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / label / f"{number:03}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_texts() -> Callable[..., Path]:
+    """Writes a CSV of `text` and `label`, kind and unkind words among fillers: `make_texts(file, each)`."""
+    return _texts
+
+
+def _texts(file: Path, each: int = 40, seed: int = 0) -> Path:
+    random = np.random.default_rng(seed)
+    rows = ["text,label"]
+    for label, words in WORDS.items():
+        for _ in range(each):
+            count = int(random.integers(1, 8))
+            chosen = [*random.choice(words, count), *random.choice(FILLERS, int(random.integers(1, 2 + count)))]
+            random.shuffle(chosen)
+            rows.append(f"{' '.join(chosen)},{label}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(rows) + "\n")
+    return file
+
+
+@pytest.fixture(scope="session")
+def make_recordings() -> Callable[..., Path]:
+    """Writes a folder per class of WAV files, tones and noise: `make_recordings(folder, each)`."""
+    return _recordings
+
+
+def _recordings(folder: Path, each: int = 15, seed: int = 0) -> Path:
+    random = np.random.default_rng(seed)
+    for label in ("noise", "tone"):
+        (folder / label).mkdir(parents=True)
+        for number in range(each):
+            time = np.arange(int(random.uniform(0.2, 0.4) * RATE)) / RATE
+            tone = np.sin(2 * np.pi * random.uniform(200, 600) * time)
+            sound = 0.5 * tone if label == "tone" else 0.3 * random.standard_normal(len(time))
+            with wave.open(str(folder / label / f"{number:03}.wav"), "wb") as file:
+                file.setparams((1, 2, RATE, 0, "NONE", ""))
+                file.writeframes((sound.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures(shared_zoo: Zoo) -> Path:
+    """Pictures of three classes; not to be changed."""
+    return _pictures(shared_zoo.folder / "pictures")
+
+
+@pytest.fixture(scope="session")
+def texts(shared_zoo: Zoo) -> Path:
+    """Texts of two classes; not to be changed."""
+    return _texts(shared_zoo.folder / "texts.csv")
+
+
+@pytest.fixture(scope="session")
+def recordings(shared_zoo: Zoo) -> Path:
+    """Recordings of two classes; not to be changed."""
+    return _recordings(shared_zoo.folder / "recordings")
+
+
+TOY = """
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from tlzoo import Backbone, Graph, Head, Stage, hookimpl
+
+
+class Means(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(12, 12)
+        with torch.no_grad():
+            self.mix.weight.copy_(torch.eye(12) + 0.1)
+
+    def forward(self, image):
+        quarters = image.float().permute(0, 3, 1, 2) / 255
+        return self.mix(nn.functional.adaptive_avg_pool2d(quarters, 2).flatten(1))
+
+
+@hookimpl
+def load_backbone(checkpoint, weights, output):
+    example = torch.arange(2 * 8 * 8 * 3).reshape(2, 8, 8, 3).to(torch.uint8)
+    return Backbone(
+        module=Means(), feature_dim=12, stages=(Stage("mix", ("mix",)),), example_inputs={"image": example},
+        dynamic_axes={"image": {0: "batch"}}, output=output, preprocess=checkpoint.preprocess,
+    )
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """Installs the plugin `toy`, a linear map of colours, with the hooks given as code; returns its checkpoint's id."""
+    from tlzoo import plugins
+
+    def install(hooks: str = "") -> str:
+        site = tmp_path / "site"
+        info = site / "tlzoo_toy-1.0.dist-info"
+        info.mkdir(parents=True)
+        (site / "tlzoo_toy.py").write_text(TOY + textwrap.dedent(hooks))
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tlzoo-toy\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[tlzoo]\ntoy = tlzoo_toy\n")
+        (tmp_path / "weights").mkdir()
+        (tmp_path / "weights" / "none").write_text("none")
+        preprocess = {"kind": "image", "size": [8, 8], "mean": [0, 0, 0], "std": [1, 1, 1]}
+        entry = _entry("toy/means", "m", tmp_path / "weights", "image-classification", 12, preprocess=preprocess)
+        (tmp_path / "registry.json").write_text(json.dumps({"schema_version": 1, "checkpoints": [entry]}))
+        monkeypatch.syspath_prepend(site)
+        monkeypatch.setenv("TLZOO_REGISTRY", str(tmp_path / "registry.json"))
+        monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cache"))
+        return "toy/means"
+
+    plugins.load.cache_clear()
+    yield install
+    plugins.load.cache_clear()
+    sys.modules.pop("tlzoo_toy", None)
+
+
+def _probe(zoo: Zoo, checkpoint: str, data: Path) -> Any:
+    from tlzoo import finetune
+
+    with zoo.open():
+        return finetune(checkpoint, data, out=zoo.folder / "runs" / checkpoint)
+
+
+@pytest.fixture(scope="session")
+def picture_run(shared_zoo: Zoo, pictures: Path) -> Any:
+    """A probe on pictures; not to be changed."""
+    return _probe(shared_zoo, "vision/test-resnet", pictures)
+
+
+@pytest.fixture(scope="session")
+def text_run(shared_zoo: Zoo, texts: Path) -> Any:
+    """A probe on texts; not to be changed."""
+    return _probe(shared_zoo, "nlp/test-bert", texts)
+
+
+@pytest.fixture(scope="session")
+def recording_run(shared_zoo: Zoo, recordings: Path) -> Any:
+    """A probe on recordings; not to be changed."""
+    return _probe(shared_zoo, "speech/test-wav2vec2", recordings)
+
+
+def _export(zoo: Zoo, run: Any, name: str) -> Any:
+    with zoo.open():
+        return run.export(zoo.folder / "files" / f"{name}.onnx")
+
+
+@pytest.fixture(scope="session")
+def picture_file(shared_zoo: Zoo, picture_run: Any) -> Any:
+    """The export of `picture_run`; not to be changed."""
+    return _export(shared_zoo, picture_run, "pictures")
+
+
+@pytest.fixture(scope="session")
+def text_file(shared_zoo: Zoo, text_run: Any) -> Any:
+    """The export of `text_run`; not to be changed."""
+    return _export(shared_zoo, text_run, "texts")
+
+
+@pytest.fixture(scope="session")
+def recording_file(shared_zoo: Zoo, recording_run: Any) -> Any:
+    """The export of `recording_run`; not to be changed."""
+    return _export(shared_zoo, recording_run, "recordings")

@@ -1,0 +1,128 @@
+"""Freeze policies: exactly what they name moves in a real step of training, and nothing else by a single bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tlzoo.engine.freezing import freeze, train_mode
+from tlzoo.engine.model import Model
+from tlzoo.engine.training import Options, train
+from tlzoo.errors import UsageError
+
+STEP = Options(epochs=1, batch=8, lr=1e-2, max_steps=2)
+
+
+def sets(run: Any) -> tuple[Any, Any]:
+    parts = run.parts()
+    return run.dataset(parts.train), run.dataset(parts.validation)
+
+
+def stage_names(model: Model, *stages: str) -> set[str]:
+    chosen = [stage for stage in model.parts.stages if stage.name in stages]
+    assert len(chosen) == len(stages)
+    names = {name for name, _ in model.backbone.named_parameters()}
+    return {f"backbone.{name}" for name in names if any(stage.owns(name) for stage in chosen)}
+
+
+def head_names(model: Model) -> set[str]:
+    return {f"head.{name}" for name, _ in model.head.named_parameters()}
+
+
+def expected(model: Model, policy: str) -> set[str]:
+    """The parameters that a policy promises to train, in words other than the code's."""
+    everything = {name for name, _ in model.named_parameters()}
+    norms = {
+        f"backbone.{at}.{name}"
+        for at, module in model.backbone.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+        for name, _ in module.named_parameters()
+    }
+    return {
+        "all": head_names(model),
+        "none": everything,
+        "until:layer2": stage_names(model, "layer3", "layer4") | head_names(model),
+        "last:1": stage_names(model, "layer4") | head_names(model),
+        "last:99": everything,
+        "norm": norms | head_names(model),
+    }[policy]
+
+
+@pytest.mark.parametrize("policy", ["all", "none", "until:layer2", "last:1", "last:99", "norm"])
+def test_a_step_moves_exactly_what_the_policy_names_and_no_buffer_of_what_it_freezes(
+    zoo: Any, picture_run: Any, policy: str
+):
+    model = picture_run.model()
+    frozen = freeze(model, policy)
+    assert expected(model, policy) == frozen.trainable
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    train(model, frozen, *sets(picture_run), STEP)
+    moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    parameters = {name for name, _ in model.named_parameters()}
+    assert frozen.trainable == moved & parameters
+    trained_modules = {name.rpartition(".")[0] for name in frozen.trainable}
+    buffers = {name for name in before if name not in parameters}
+    assert {name for name in buffers if name.rpartition(".")[0] in trained_modules} == moved & buffers
+
+
+def test_freezing_twice_gives_the_same(zoo: Any, picture_run: Any):
+    model = picture_run.model()
+    first = freeze(model, "last:2")
+    freeze(model, "none")
+    assert first == freeze(model, "last:2")
+    assert first.trainable == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def test_layer_norms_count_as_norms_too(zoo: Any, text_run: Any):
+    model = text_run.model()
+    trained = freeze(model, "norm").trainable - head_names(model)
+    assert trained
+    assert all("LayerNorm" in name for name in trained)
+
+
+def test_dropout_works_in_stages_that_train_and_rests_in_those_that_do_not(zoo: Any, text_run: Any):
+    model = text_run.model()
+    train_mode(model, freeze(model, "last:1"))
+    states = {
+        name: module.training
+        for name, module in model.backbone.named_modules()
+        if isinstance(module, nn.Dropout) and "layer." in name
+    }
+    assert states
+    assert all(training == ("layer.1." in name) for name, training in states.items())
+
+
+def test_an_unknown_stage_is_answered_with_those_there_are(zoo: Any, picture_run: Any):
+    with pytest.raises(UsageError, match="No stage 'layer9'") as error:
+        freeze(picture_run.model(), "until:layer9")
+    assert "stem, layer1, layer2, layer3, layer4" in error.value.hint
+
+
+@pytest.mark.parametrize("policy", ["everything", "", "until", "until:", "last:", "last:-1", "last:two", "last:²"])
+def test_an_unknown_policy_is_answered_with_those_there_are(zoo: Any, picture_run: Any, policy: str):
+    with pytest.raises(UsageError) as error:
+        freeze(picture_run.model(), policy)
+    assert all(name in error.value.hint for name in ("all", "none", "until:<stage>", "last:<n>", "norm"))
+
+
+def test_a_plugins_own_policy_is_asked_first(toy: Any, make_pictures: Any, tmp_path: Any):
+    import tlzoo
+
+    id = toy(
+        """
+        from tlzoo import Freeze
+
+        @hookimpl
+        def freeze(model, policy):
+            return Freeze(frozenset({"backbone.mix.bias"})) if policy == "bias" else None
+        """
+    )
+    options = Options(epochs=1, batch=8, lr=1e-2)
+    run = tlzoo.finetune(
+        id, make_pictures(tmp_path / "data"), out=tmp_path / "run", strategy="finetune", freeze="bias", options=options
+    )
+    weight = run.model().backbone.mix.weight
+    torch.testing.assert_close(torch.eye(12) + 0.1, weight.detach(), rtol=0, atol=0)

@@ -1,0 +1,120 @@
+"""Features by ONNX Runtime: equal to torch's, from a graph that is exported once and never believed unchecked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from tlzoo.engine.graph import eager
+from tlzoo.engine.model import Model
+from tlzoo.engine.prefix import features
+from tlzoo.errors import ExportError, TrainingError
+from tlzoo.parts import Head
+
+
+def by_torch(model: Model, data: Any) -> np.ndarray:
+    return np.concatenate([eager(model.headless(), data.arrays([i])) for i in range(len(data))])
+
+
+def graph_of(zoo: Any) -> Path:
+    [graph] = (zoo / "graphs").glob("*.onnx")
+    return graph
+
+
+@pytest.fixture
+def cold(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache without graphs."""
+    monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("kind", ["picture", "text", "recording"])
+def test_features_through_onnx_runtime_equal_torchs_sample_by_sample(
+    zoo: Any, kind: str, request: pytest.FixtureRequest
+):
+    run = request.getfixturevalue(f"{kind}_run")
+    data, model = run.dataset(run.parts().test), run.model()
+    [computed] = features(model, data)
+    expected = by_torch(model, data)
+    assert (len(data), model.parts.feature_dim) == computed.shape
+    np.testing.assert_allclose(computed, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_second_call_exports_nothing(cold: Path, picture_run: Any):
+    model, data = picture_run.model(), picture_run.dataset(picture_run.parts().test)
+    [first] = features(model, data)
+    before = graph_of(cold).stat()
+    [second] = features(picture_run.model(), data)
+    after = graph_of(cold).stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_damaged_kept_graph_is_replaced(cold: Path, picture_run: Any):
+    model, data = picture_run.model(), picture_run.dataset(picture_run.parts().test)
+    [good] = features(model, data)
+    whole = graph_of(cold).read_bytes()
+    proto = onnx.load_from_string(whole)
+    largest = max(proto.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    largest.raw_data = largest.raw_data[::-1]
+    other_weights = proto.SerializeToString()
+    for damaged in (b"", whole[: len(whole) // 2], b"no graph at all", other_weights):
+        graph_of(cold).write_bytes(damaged)
+        np.testing.assert_array_equal(good, features(model, data)[0])
+        assert whole == graph_of(cold).read_bytes()
+    assert [graph_of(cold).name] == [path.name for path in (cold / "graphs").iterdir()]
+
+
+def test_a_module_that_changed_around_the_same_weights_is_noticed(cold: Path, picture_run: Any):
+    model, data = picture_run.model(), picture_run.dataset(picture_run.parts().test)
+    [before] = features(model, data)
+    kept = graph_of(cold).name
+    with torch.no_grad():
+        model.backbone.mean.add_(0.3)  # a buffer that is not saved: the key of the graph stays the same
+    [after] = features(model, data)
+    assert kept == graph_of(cold).name
+    assert np.abs(after - before).max() > 1e-2
+    np.testing.assert_allclose(after, by_torch(model, data), atol=1e-4 * np.abs(after).max())
+
+
+class Brightness(nn.Module):
+    """Features that are minus infinity for a black picture."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image.float().mean(dim=(1, 2)).log()
+
+
+class Nowhere(nn.Module):
+    """Features that are no numbers."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image.float().mean(dim=(1, 2)) + float("nan")
+
+
+def with_module(model: Model, module: nn.Module) -> Model:
+    parts = replace(model.parts, module=module, feature_dim=3)
+    return Model(model.checkpoint, model.task, parts, Head(nn.Identity(), model.loss))
+
+
+def test_a_sample_without_finite_features_is_named(cold: Path, picture_run: Any, tmp_path: Path):
+    samples = picture_run.parts().test
+    black = tmp_path / "black.png"
+    Image.new("RGB", (64, 64)).save(black)
+    data = replace(picture_run.dataset(samples), inputs=(*samples.inputs[:3], str(black)))
+    with pytest.raises(TrainingError, match=r"black\.png"):
+        features(with_module(picture_run.model(), Brightness()), data)
+
+
+def test_a_graph_of_nan_is_no_graph(cold: Path, picture_run: Any):
+    data = picture_run.dataset(picture_run.parts().test)
+    with pytest.raises(ExportError, match="differs from torch"):
+        features(with_module(picture_run.model(), Nowhere()), data)
+    assert list((cold / "graphs").iterdir()) == []
