@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import sys
 import textwrap
 import wave
@@ -162,6 +163,39 @@ def _wav2vec2(folder: Path) -> dict[str, Any]:
     Wav2Vec2Model(Wav2Vec2Config(**WAV2VEC2)).save_pretrained(folder)
     preprocess = {"kind": "audio", "sample_rate": RATE, "seconds": 0.25}
     return _entry("speech/test-wav2vec2", "wav2vec2", folder, "audio-classification", 32, preprocess=preprocess)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did: its exit code and what it wrote to stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON document on stdout of a command that succeeded."""
+        assert (self.code, self.err) == (0, "")
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def command(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
+    """Runs `tlzoo` with these arguments in this process."""
+    from tlzoo.cli import main
+    from tlzoo.progress import set_quiet
+
+    terminate = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return Outcome(code, *capfd.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, terminate)
+    set_quiet(False)
 
 
 @pytest.fixture(scope="session")

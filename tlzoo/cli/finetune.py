@@ -34,13 +34,16 @@ def finetune(
     json: Json = False,
 ) -> None:
     """Train a head on a pretrained checkpoint with your labelled DATA and save a run folder."""
+    from tlzoo import registry
+
+    chosen = registry.get(checkpoint)  # before the import of torch, which takes seconds
     from tlzoo.engine.finetuning import finetune as train
     from tlzoo.engine.training import Options
     from tlzoo.progress import set_quiet
 
     set_quiet(quiet)
     run = train(
-        checkpoint,
+        chosen,
         data,
         out=out,
         test=test,

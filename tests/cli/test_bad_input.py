@@ -1,0 +1,282 @@
+"""Bad input: one line that names the cause and a way out, exit code 2, and nothing left behind."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tlzoo.engine import finetuning
+
+Command = Callable[..., Any]
+Arguments = tuple[object, ...]
+
+
+@pytest.fixture
+def place(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory and a registry that may be changed; after the test nothing new lies there."""
+    registry = json.loads(Path(zoo.environment["TLZOO_REGISTRY"]).read_text())
+    (tmp_path / "registry.json").write_text(json.dumps(registry))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("TLZOO_REGISTRY", str(tmp_path / "registry.json"))
+    yield work
+    assert not (work / "out").exists()
+    assert [path for path in [*work.rglob(".*"), *zoo.folder.rglob("*.part")] if path.suffix == ".part"] == []
+
+
+def entry(place: Path, **changes: Any) -> None:
+    """Change the first entry of the registry."""
+    path = place.parent / "registry.json"
+    document = json.loads(path.read_text())
+    document["checkpoints"][0].update(changes)
+    path.write_text(json.dumps(document))
+
+
+def finetune(data: object, checkpoint: str = "vision/test-resnet", *more: object) -> Arguments:
+    return ("finetune", checkpoint, data, "--out", "out", "--quiet", *more)
+
+
+def unknown_checkpoint(place: Path, pictures: Path) -> Arguments:
+    return finetune(pictures, "vision/test-resnett")
+
+
+def missing_plugin(place: Path, pictures: Path) -> Arguments:
+    entry(place, id="radio/test-resnet")
+    return finetune(pictures, "radio/test-resnet")
+
+
+def missing_data(place: Path, pictures: Path) -> Arguments:
+    return finetune("nowhere")
+
+
+def empty_folder(place: Path, pictures: Path) -> Arguments:
+    (place / "data").mkdir()
+    return finetune("data")
+
+
+def one_class(place: Path, pictures: Path) -> Arguments:
+    shutil.copytree(pictures / "red", place / "data" / "red")
+    return finetune("data")
+
+
+def zero_byte_picture(place: Path, pictures: Path) -> Arguments:
+    shutil.copytree(pictures, place / "data")
+    (place / "data" / "red" / "bad.png").touch()
+    return finetune("data")
+
+
+def unreadable_picture(place: Path, pictures: Path) -> Arguments:
+    shutil.copytree(pictures, place / "data")
+    (place / "data" / "red" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    return finetune("data")
+
+
+def text_column_missing(place: Path, pictures: Path) -> Arguments:
+    (place / "data.csv").write_text("sentence,label\nfine,good\npoor,bad\n")
+    return finetune("data.csv", "nlp/test-bert")
+
+
+def labels_never_seen(place: Path, pictures: Path) -> Arguments:
+    shutil.copytree(pictures, place / "data" / "train")
+    shutil.copytree(pictures, place / "data" / "test")
+    shutil.move(place / "data" / "test" / "red", place / "data" / "test" / "crimson")
+    return finetune("data")
+
+
+def labels_never_seen_by_test(place: Path, pictures: Path) -> Arguments:
+    shutil.copytree(pictures / "red", place / "test" / "crimson")
+    return finetune(pictures, "vision/test-resnet", "--test", "test")
+
+
+def corrupt_weights(place: Path, pictures: Path) -> Arguments:
+    document = json.loads((place.parent / "registry.json").read_text())
+    [file] = document["checkpoints"][0]["source"]["files"]
+    content = bytearray(Path(file["path"]).read_bytes())
+    content[len(content) // 2] ^= 1
+    (place / "model.safetensors").write_bytes(content)
+    entry(
+        place,
+        id="vision/corrupt",
+        source={"kind": "file", "files": [{**file, "path": str(place / "model.safetensors")}]},
+    )
+    return finetune(pictures, "vision/corrupt")
+
+
+def truncated_weights(place: Path, pictures: Path) -> Arguments:
+    arguments = corrupt_weights(place, pictures)
+    (place / "model.safetensors").write_bytes((place / "model.safetensors").read_bytes()[:1000])
+    return arguments
+
+
+def weights_that_are_none(place: Path, pictures: Path) -> Arguments:
+    (place / "model.safetensors").write_bytes(b"pinned, but no weights")
+    digest = hashlib.sha256(b"pinned, but no weights").hexdigest()
+    file = {"path": str(place / "model.safetensors"), "sha256": digest, "size": 22}
+    entry(place, id="vision/none", source={"kind": "file", "files": [file]})
+    return finetune(pictures, "vision/none")
+
+
+def no_network(place: Path, pictures: Path) -> Arguments:
+    member = {"path": "a/model.safetensors", "sha256": "0" * 64, "size": 5}
+    source = {"kind": "pypi", "project": "x", "version": "1", "archive": "x-1-py3-none-any.whl", "members": [member]}
+    entry(place, id="vision/remote", source=source)
+    return finetune(pictures, "vision/remote")
+
+
+def unknown_field_in_registry(place: Path, pictures: Path) -> Arguments:
+    entry(place, flavour="sweet")
+    return finetune(pictures)
+
+
+def upward_path_in_member(place: Path, pictures: Path, path: str = "../../model.safetensors") -> Arguments:
+    member = {"path": path, "sha256": "0" * 64, "size": 5}
+    source = {"kind": "pypi", "project": "x", "version": "1", "archive": "x-1-py3-none-any.whl", "members": [member]}
+    entry(place, source=source)
+    return finetune(pictures)
+
+
+def absolute_path_in_member(place: Path, pictures: Path) -> Arguments:
+    return upward_path_in_member(place, pictures, "/etc/model.safetensors")
+
+
+def registry_that_is_no_json(place: Path, pictures: Path) -> Arguments:
+    (place.parent / "registry.json").write_text("{")
+    return finetune(pictures)
+
+
+def file_without_manifest(place: Path, pictures: Path) -> Arguments:
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [value], [out])
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)])
+    onnx.save(model, place / "plain.onnx")
+    return ("predict", "plain.onnx", pictures)
+
+
+def file_that_is_no_model(place: Path, pictures: Path) -> Arguments:
+    (place / "text.onnx").write_text("no model")
+    return ("inspect", "text.onnx")
+
+
+def missing_model(place: Path, pictures: Path) -> Arguments:
+    return ("evaluate", "gone.onnx", pictures)
+
+
+def folder_that_is_no_run(place: Path, pictures: Path) -> Arguments:
+    return ("export", pictures, "--out", "out")
+
+
+def run_that_is_missing(place: Path, pictures: Path) -> Arguments:
+    return ("adapt", "gone", "--target", pictures, "--out", "out", "--quiet")
+
+
+def unknown_command(place: Path, pictures: Path) -> Arguments:
+    return ("fintune", pictures)
+
+
+CASES: dict[Callable[[Path, Path], Arguments], tuple[str, ...]] = {
+    unknown_checkpoint: ("'vision/test-resnett'", "vision/test-resnet"),
+    missing_plugin: ("'radio'", "tlzoo plugins install tlzoo-radio"),
+    missing_data: ("nowhere", "does not exist"),
+    empty_folder: ("data", "sub-folder"),
+    one_class: ("only one class", "'red'"),
+    zero_byte_picture: ("bad.png", "zero bytes"),
+    unreadable_picture: ("bad.png",),
+    text_column_missing: ("'text'", "'sentence'", "--text-column"),
+    labels_never_seen: ("'crimson'",),
+    labels_never_seen_by_test: ("'crimson'",),
+    corrupt_weights: ("vision/corrupt", "sha256"),
+    truncated_weights: ("vision/corrupt", "1000 bytes"),
+    weights_that_are_none: ("vision/none", "tlzoo pull vision/none"),
+    no_network: ("vision/remote", "network", "tlzoo pull vision/remote"),
+    unknown_field_in_registry: ("flavour", "registry.json"),
+    upward_path_in_member: ("../../model.safetensors",),
+    absolute_path_in_member: ("/etc/model.safetensors",),
+    registry_that_is_no_json: ("registry.json",),
+    file_without_manifest: ("plain.onnx", "no tlzoo manifest", "tlzoo export"),
+    file_that_is_no_model: ("text.onnx", "tlzoo export"),
+    missing_model: ("gone.onnx", "does not exist"),
+    folder_that_is_no_run: ("run.json", "tlzoo finetune"),
+    run_that_is_missing: ("gone", "tlzoo finetune"),
+    unknown_command: ("'fintune'", "tlzoo finetune"),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_one_line_names_the_cause_and_a_way_out_and_nothing_is_left(
+    command: Command, place: Path, pictures: Path, case: Callable[[Path, Path], Arguments]
+):
+    arguments = case(place, pictures)
+    before = sorted(place.rglob("*"))
+    done = command(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("Error: ")
+    assert done.err.count("\n") == 1
+    assert [name for name in CASES[case] if name not in done.err] == []
+    assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.parametrize("case", [corrupt_weights, truncated_weights], ids=lambda case: case.__name__)
+def test_weights_that_are_not_those_pinned_do_not_enter_the_cache(
+    command: Command, zoo: Any, place: Path, pictures: Path, case: Callable[[Path, Path], Arguments]
+):
+    command(*case(place, pictures))
+    found = Path(zoo.environment["TLZOO_CACHE"]).glob("weights/vision/corrupt/**/*")
+    assert [path for path in found if path.is_file()] == []
+
+
+def test_debug_shows_the_trace_too(command: Command, place: Path, pictures: Path):
+    plain, debug = (
+        command(*unknown_checkpoint(place, pictures)),
+        command(*unknown_checkpoint(place, pictures), "--debug"),
+    )
+    assert "Traceback" not in plain.err
+    assert "Traceback" in debug.err
+    assert debug.code == 2
+    assert debug.err.splitlines()[-1] == plain.err.strip()
+
+
+def test_a_bug_is_called_one_and_exits_with_1(
+    command: Command, place: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(finetuning, "read_parts", lambda *given: 1 / 0)
+    done = command(*finetune(pictures))
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert done.err.startswith("Bug: ZeroDivisionError")
+    assert "--debug" in done.err
+
+
+def test_a_full_disk_is_no_bug(command: Command, place: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*given: Any, **named: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place / "out"))
+
+    monkeypatch.setattr(finetuning, "save_run", full)
+    done = command(*finetune(pictures))
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "No space left" in done.err
+
+
+def test_a_real_process_says_the_same(zoo: Any, tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tlzoo", "finetune", "vision/test-resnett", "x", "--out", str(tmp_path / "out")],
+        env={**os.environ, **zoo.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: Unknown checkpoint 'vision/test-resnett'.")
+    assert done.stderr.count("\n") == 1
