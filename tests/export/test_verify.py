@@ -86,16 +86,26 @@ def test_preprocessing_that_swaps_colours_is_found(zoo: Any, picture_file: Any, 
         prove(swapped, inputs, reference)
 
 
-def test_an_error_that_only_one_batch_size_shows_is_found(zoo: Any, picture_file: Any, proven: Any):
+@pytest.mark.parametrize("change", [lambda image: 255 - image, lambda image: image & 254], ids=["labels", "logits"])
+def test_an_error_that_only_one_batch_size_shows_is_found(zoo: Any, picture_file: Any, proven: Any, change: Tamper):
     inputs, reference = proven
     proper = make_preprocessor(load(picture_file.path).manifest.preprocess)
 
     def odd(given: Any) -> dict[str, np.ndarray]:
-        arrays = proper(given)
-        return {"image": 255 - arrays["image"]} if len(given) == 3 else arrays
+        image = proper(given)["image"]
+        return {"image": change(image) if len(given) == 3 else image}
 
     with pytest.raises(ParityError):
         prove(load(picture_file.path, preprocessor=odd), inputs, reference)
+
+
+def test_nan_is_no_agreement_even_where_it_stands_at_the_right_label(zoo: Any, picture_file: Any, proven: Any):
+    inputs, reference = proven
+    blue = reference.argmax(axis=1) == 0
+    assert blue.any()
+    chosen = [given for given, is_blue in zip(inputs, blue, strict=True) if is_blue]
+    with pytest.raises(ParityError, match="nan"):
+        prove(tampered(picture_file, "head.bias", poison), chosen, reference[blue])
 
 
 def test_a_file_that_cannot_run_at_a_batch_size_is_found(zoo: Any, picture_file: Any, proven: Any):
