@@ -66,7 +66,8 @@ def test_preprocessing_and_columns_can_be_named(command: Command, texts: Path, r
     run = Run.load(tmp_path / "texts")
     assert (run.preprocess.max_length, run.task.labels) == (8, ("bad", "good"))
     options = ("--out", tmp_path / "sounds", "--seconds", "0.2", "--quiet")
-    assert command("finetune", "speech/test-wav2vec2", recordings, *options).code == 0
+    done = command("finetune", "speech/test-wav2vec2", recordings, *options)
+    assert (done.code, done.err) == (0, "")
     assert Run.load(tmp_path / "sounds").preprocess.seconds == 0.2
     assert Run.load(tmp_path / "sounds").model().parts.example_inputs["audio"].shape == (2, 3200)
 

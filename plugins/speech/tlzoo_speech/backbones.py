@@ -152,8 +152,9 @@ def _pretrained(kind: Any, checkpoint: Checkpoint, config: PreTrainedConfig, wei
 @contextmanager
 def _explained(checkpoint: Checkpoint) -> Iterator[None]:
     """Turn what a damaged or foreign weights file raises into a SourceError; keep transformers' report quiet."""
-    level = logging.get_verbosity()
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     except (*_UNREADABLE, *_FOREIGN) as cause:
@@ -163,6 +164,8 @@ def _explained(checkpoint: Checkpoint) -> Iterator[None]:
         ) from cause
     finally:
         logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
 
 
 def _load_strictly(module: nn.Module, state: Mapping[str, torch.Tensor], checkpoint: Checkpoint) -> None:
