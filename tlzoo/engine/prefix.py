@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from tlzoo.engine.model import Model
 from tlzoo.errors import ExportError, TrainingError
 from tlzoo.files import whole_file
 from tlzoo.parts import Graph
-from tlzoo.progress import progress
+from tlzoo.preprocess.ahead import ahead
+from tlzoo.progress import Advance, progress
 from tlzoo.registry.sources import cache
 from tlzoo.runtime.session import open_session, run_session
 
@@ -109,11 +109,11 @@ def _resized(array: np.ndarray, axes: Mapping[int, str]) -> np.ndarray:
     return array
 
 
-def _one_pass(session: ort.InferenceSession, data: Dataset, dim: int, advance: object) -> np.ndarray:
+def _one_pass(session: ort.InferenceSession, data: Dataset, dim: int, advance: Advance) -> np.ndarray:
     vectors = np.empty((len(data), dim), dtype=np.float32)
-    for positions, arrays in ahead(data, BATCH, by_length(data)):
+    for positions, arrays in ahead(data.arrays, by_length(data), BATCH):
         vectors[positions] = run_session(session, arrays)
-        advance(len(positions))  # type: ignore[operator]
+        advance(len(positions))
     if strange := np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist():
         raise TrainingError(
             f"The backbone gives NaN or infinite features for {str(data.inputs[strange[0]])[:200]!r}.",
@@ -127,15 +127,3 @@ def by_length(data: Dataset) -> Sequence[int]:
     if data.modality != "text":
         return range(len(data))
     return [int(i) for i in np.argsort([len(text) for text in data.inputs], kind="stable")]
-
-
-def ahead(data: Dataset, size: int, order: Sequence[int]) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
-    """Batches in `order`, the next one prepared in another thread while the last one is used."""
-    chunks = [list(order[start : start + size]) for start in range(0, len(order), size)]
-    with ThreadPoolExecutor(1) as thread:
-        pending = thread.submit(data.arrays, chunks[0]) if chunks else None
-        for at, chunk in enumerate(chunks):
-            assert pending is not None
-            arrays = pending.result()
-            pending = thread.submit(data.arrays, chunks[at + 1]) if at + 1 < len(chunks) else None
-            yield chunk, arrays

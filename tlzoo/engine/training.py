@@ -14,9 +14,10 @@ from tlzoo.engine.freezing import train_mode
 from tlzoo.engine.graph import eager
 from tlzoo.engine.model import Model
 from tlzoo.engine.optim import adamw, warmup_cosine
-from tlzoo.engine.prefix import ahead, by_length
+from tlzoo.engine.prefix import by_length
 from tlzoo.errors import TrainingError
 from tlzoo.parts import Freeze
+from tlzoo.preprocess.ahead import ahead
 from tlzoo.progress import Advance, progress, say
 
 GRADIENT_CLIP = 1.0
@@ -92,7 +93,7 @@ def _epoch(
     """Mean loss and number of steps."""
     assert data.targets is not None
     total, steps = 0.0, 0
-    for positions, arrays in ahead(data, batch, order):
+    for positions, arrays in ahead(data.arrays, order, batch):
         loss = model.loss(
             model(*(torch.from_numpy(array) for array in arrays.values())), torch.from_numpy(data.targets[positions])
         )
@@ -145,7 +146,7 @@ def logits(model: Model, data: Dataset, batch: int = 32) -> np.ndarray:
     """Logits float32 [N, C] by eager torch in eval mode; raises TrainingError where one is not finite."""
     rows = np.empty((len(data), model.task.outputs), dtype=np.float32)
     with progress("Evaluating (torch)", len(data)) as advance:
-        for positions, arrays in ahead(data, batch, by_length(data)):
+        for positions, arrays in ahead(data.arrays, by_length(data), batch):
             rows[positions] = eager(model, arrays)
             advance(len(positions))
     if strange := np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist():

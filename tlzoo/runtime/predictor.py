@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import onnxruntime as ort
 from tlzoo.errors import ArtifactError, InputError
 from tlzoo.export.manifest import Manifest, parse_manifest
 from tlzoo.preprocess import Preprocessor, make_preprocessor
+from tlzoo.preprocess.ahead import ahead
 from tlzoo.runtime.session import open_session, run_session
 from tlzoo.tasks import make_task
 
@@ -67,26 +67,9 @@ class Predictor:
                     )
             order.sort(key=lambda i: len(inputs[i]))
         rows = np.empty((len(inputs), len(self.labels)), dtype=np.float32)
-        for positions, arrays in self._prepared(inputs, order, batch):
+        for positions, arrays in ahead(lambda chunk: self._preprocessor([inputs[i] for i in chunk]), order, batch):
             rows[positions] = run_session(self._session, arrays)
         return rows
-
-    def _prepared(
-        self, inputs: Sequence[Any], order: list[int], batch: int
-    ) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
-        """Batches, the next one preprocessed in another thread while the last one is inferred."""
-        chunks = [order[start : start + batch] for start in range(0, len(order), batch)]
-        if len(chunks) == 1:
-            yield chunks[0], self._preprocessor([inputs[i] for i in chunks[0]])
-            return
-        with ThreadPoolExecutor(1) as thread:
-            pending = [thread.submit(self._preprocessor, [inputs[i] for i in chunk]) for chunk in chunks[:1]]
-            for at, chunk in enumerate(chunks):
-                arrays = pending.pop().result()
-                pending += [
-                    thread.submit(self._preprocessor, [inputs[i] for i in after]) for after in chunks[at + 1 : at + 2]
-                ]
-                yield chunk, arrays
 
 
 def load(path: str | Path, *, preprocessor: Preprocessor | None = None) -> Predictor:
