@@ -59,7 +59,8 @@ def finetune(
     `strategy="probe"` computes the frozen backbone's features once through ONNX Runtime and fits a linear head on them
     (see `tlzoo.engine.probe`); it implies `freeze="all"`. `strategy="finetune"` is AdamW with warm-up and cosine, by
     default with nothing frozen; `options` says how long and how fast. `preprocess` overrides
-    fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length": 128}`. `columns` names a table's columns (`text_column`, `path_column`, `label_column`).
+    fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length": 128}`. `columns` names a table's columns
+    (`text_column`, `path_column`, `label_column`).
 
     Raises a TlzooError for anything a user can cause: DataError, UnknownCheckpoint, PluginError, SourceError,
     UsageError, TrainingError, RunError when `out` exists.
