@@ -72,8 +72,15 @@ def test_the_predictions_do_not_depend_on_the_units_of_the_features():
 
 def test_the_strength_of_least_validation_loss_is_chosen():
     probe = fit_probe(clouds(120, 0), clouds(30, 1), CLASSES)
-    assert tuple(probe.validation) == STRENGTHS
+    assert tuple(probe.validation) == STRENGTHS[: len(probe.validation)]
     assert probe.l2 == min(probe.validation, key=lambda strength: probe.validation[strength])
+
+
+def test_weaker_strengths_are_not_tried_once_validation_got_worse_twice():
+    random = np.random.default_rng(0)
+    noise = [(random.normal(size=(60, 20)).astype(np.float32), random.integers(0, CLASSES, 60)) for _ in range(2)]
+    probe = fit_probe(noise[0], noise[1], CLASSES)
+    assert len(probe.validation) == STRENGTHS.index(probe.l2) + 3
 
 
 def test_labels_that_follow_from_nothing_get_the_strongest_regularisation_and_clear_ones_a_weak():

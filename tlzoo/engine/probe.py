@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from scipy.optimize import minimize
 
 from tlzoo.progress import progress
 
 STRENGTHS = tuple(10.0**k for k in (1, 0, -1, -2, -3, -4, -5))
+PATIENCE = 2
+COARSE = {"maxiter": 100, "gtol": 1e-4, "ftol": 1e-7}
+FINE = {"maxiter": 500, "gtol": 1e-6, "ftol": 1e-12}
 
 
 @dataclass(frozen=True)
@@ -28,20 +31,30 @@ class Probe:
     validation: dict[float, float]
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """A head for standardised features, `weight` [C, D] and `bias` [C], and its log loss on the validation samples."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    loss: float
+
+
 def fit_probe(train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], classes: int) -> Probe:
     """Choose the strength with the least validation log loss, then fit once more on training and validation together.
 
     Each pair is features float32 [N, D] and targets int64 [N] in 0..classes-1.
     """
-    losses = _validation_losses(train, validation, classes)
-    best = min(losses, key=lambda strength: losses[strength])
+    path = _path(train, validation, classes)
+    best = min(path, key=lambda strength: path[strength].loss)
     features = np.concatenate([train[0], validation[0]])
     targets = np.concatenate([train[1], validation[1]])
     mean, scale = standardisation(features)
-    problem = _problem(features, targets, mean, scale)
-    weight, bias = _minimise(*problem, best, _start(features.shape[1], classes))
-    folded = weight / torch.from_numpy(scale)
-    return Probe(folded.float(), (bias - folded @ torch.from_numpy(mean)).float(), best, losses)
+    weight, bias = _minimise((features - mean) / scale, targets, best, (path[best].weight, path[best].bias), FINE)
+    weight /= scale
+    bias -= weight @ mean
+    losses = {strength: fit.loss for strength, fit in path.items()}
+    return Probe(torch.from_numpy(weight).float(), torch.from_numpy(bias).float(), best, losses)
 
 
 def standardisation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -51,50 +64,63 @@ def standardisation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(scale > rounding, scale, 1.0)
 
 
-def _validation_losses(
+def _path(
     train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], classes: int
-) -> dict[float, float]:
-    """Log loss on the validation samples for each strength, strong to weak, each fit starting from the last."""
+) -> dict[float, _Fit]:
+    """Coarse fits from strong to weak, each starting from the last, on features in single precision.
+
+    They end where validation got worse `PATIENCE` times in a row: weaker ones take longest and overfit more.
+    """
     mean, scale = standardisation(train[0])
-    features, targets = _problem(*train, mean, scale)
-    held, held_targets = _problem(*validation, mean, scale)
-    losses, point = {}, _start(features.shape[1], classes)
+    features = ((train[0] - mean) / scale).astype(np.float32)
+    held = ((validation[0] - mean) / scale).astype(np.float32)
+    fits: dict[float, _Fit] = {}
+    weight, bias = np.zeros((classes, features.shape[1])), np.zeros(classes)
     with progress("Probe", len(STRENGTHS), "fits") as advance:
         for strength in STRENGTHS:
-            point = _minimise(features, targets, strength, point)
-            losses[strength] = float(cross_entropy(held @ point[0].T + point[1], held_targets))
+            weight, bias = _minimise(features, train[1], strength, (weight, bias), COARSE)
+            fits[strength] = _Fit(weight, bias, _cross_entropy(held, validation[1], weight, bias)[0])
             advance(1)
-    return losses
-
-
-def _problem(
-    features: np.ndarray, targets: np.ndarray, mean: np.ndarray, scale: np.ndarray
-) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.from_numpy((features - mean) / scale), torch.from_numpy(targets)
-
-
-def _start(dim: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.zeros(classes, dim, dtype=torch.float64), torch.zeros(classes, dtype=torch.float64)
+            losses = [fit.loss for fit in fits.values()]
+            if min(losses) < min(losses[-PATIENCE:]):
+                break
+    return fits
 
 
 def _minimise(
-    features: torch.Tensor, targets: torch.Tensor, l2: float, start: tuple[torch.Tensor, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    weight, bias = (tensor.clone().requires_grad_(True) for tensor in start)
-    optimizer = torch.optim.LBFGS(
-        [weight, bias],
-        max_iter=200,
-        history_size=10,
-        tolerance_grad=1e-5,
-        tolerance_change=1e-9,
-        line_search_fn="strong_wolfe",
+    features: np.ndarray,
+    targets: np.ndarray,
+    l2: float,
+    start: tuple[np.ndarray, np.ndarray],
+    accuracy: dict[str, float],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weight [C, D] and bias [C] in float64 of the regularised optimum."""
+    # SciPy's L-BFGS: torch.optim imports torch's compiler on first use, which takes longer than most fits.
+    shape = start[0].shape
+
+    def objective(point: np.ndarray) -> tuple[float, np.ndarray]:
+        weight, bias = point[: -shape[0]].reshape(shape), point[-shape[0] :]
+        loss, slope = _cross_entropy(features, targets, weight, bias)
+        gradient = slope.T @ features + l2 * weight
+        return loss + 0.5 * l2 * float((weight * weight).sum()), np.concatenate([gradient.ravel(), slope.sum(0)])
+
+    found = minimize(
+        objective, np.concatenate([start[0].ravel(), start[1]]), jac=True, method="L-BFGS-B", options=accuracy
     )
+    point: np.ndarray = found.x
+    return point[: -shape[0]].reshape(shape), point[-shape[0] :]
 
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = cross_entropy(features @ weight.T + bias, targets) + 0.5 * l2 * weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return weight.detach(), bias.detach()
+def _cross_entropy(
+    features: np.ndarray, targets: np.ndarray, weight: np.ndarray, bias: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Mean cross-entropy of logits features W' + b, and its gradient [N, C] with respect to them."""
+    rows = np.arange(len(targets))
+    logits = features @ weight.astype(features.dtype).T + bias.astype(features.dtype)
+    logits -= logits.max(axis=1, keepdims=True)
+    shares = np.exp(logits)
+    totals = shares.sum(axis=1, keepdims=True)
+    loss = float(np.mean(np.log(totals[:, 0]) - logits[rows, targets], dtype=np.float64))
+    shares /= totals
+    shares[rows, targets] -= 1
+    return loss, shares / features.dtype.type(len(targets))
