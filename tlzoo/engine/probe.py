@@ -17,8 +17,8 @@ from tlzoo.progress import progress
 
 STRENGTHS = tuple(10.0**k for k in (1, 0, -1, -2, -3, -4, -5))
 PATIENCE = 2
-COARSE = {"maxiter": 100, "gtol": 1e-4, "ftol": 1e-7}
-FINE = {"maxiter": 500, "gtol": 1e-6, "ftol": 1e-12}
+COARSE = {"maxiter": 50, "gtol": 1e-4, "ftol": 1e-5}
+FINE = {"maxiter": 300, "gtol": 1e-5, "ftol": 1e-10}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def fit_probe(train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray
     features = np.concatenate([train[0], validation[0]])
     targets = np.concatenate([train[1], validation[1]])
     mean, scale = standardisation(features)
-    weight, bias = _minimise((features - mean) / scale, targets, best, (path[best].weight, path[best].bias), FINE)
+    start = path[best].weight, path[best].bias
+    weight, bias = _minimise(*_tensors((features - mean) / scale, targets), best, start, FINE)
     weight /= scale
     bias -= weight @ mean
     losses = {strength: fit.loss for strength, fit in path.items()}
@@ -72,14 +73,15 @@ def _path(
     They end where validation got worse `PATIENCE` times in a row: weaker ones take longest and overfit more.
     """
     mean, scale = standardisation(train[0])
-    features = ((train[0] - mean) / scale).astype(np.float32)
-    held = ((validation[0] - mean) / scale).astype(np.float32)
+    features, targets = _tensors((train[0] - mean) / scale, train[1])
+    held, held_targets = _tensors((validation[0] - mean) / scale, validation[1])
+    features, held = features.float(), held.float()
     fits: dict[float, _Fit] = {}
     weight, bias = np.zeros((classes, features.shape[1])), np.zeros(classes)
     with progress("Probe", len(STRENGTHS), "fits") as advance:
         for strength in STRENGTHS:
-            weight, bias = _minimise(features, train[1], strength, (weight, bias), COARSE)
-            fits[strength] = _Fit(weight, bias, _cross_entropy(held, validation[1], weight, bias)[0])
+            weight, bias = _minimise(features, targets, strength, (weight, bias), COARSE)
+            fits[strength] = _Fit(weight, bias, _cross_entropy(held, held_targets, weight, bias)[0])
             advance(1)
             losses = [fit.loss for fit in fits.values()]
             if min(losses) < min(losses[-PATIENCE:]):
@@ -87,9 +89,13 @@ def _path(
     return fits
 
 
+def _tensors(features: np.ndarray, targets: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(features), torch.from_numpy(targets)
+
+
 def _minimise(
-    features: np.ndarray,
-    targets: np.ndarray,
+    features: torch.Tensor,
+    targets: torch.Tensor,
     l2: float,
     start: tuple[np.ndarray, np.ndarray],
     accuracy: dict[str, float],
@@ -101,8 +107,9 @@ def _minimise(
     def objective(point: np.ndarray) -> tuple[float, np.ndarray]:
         weight, bias = point[: -shape[0]].reshape(shape), point[-shape[0] :]
         loss, slope = _cross_entropy(features, targets, weight, bias)
-        gradient = slope.T @ features + l2 * weight
-        return loss + 0.5 * l2 * float((weight * weight).sum()), np.concatenate([gradient.ravel(), slope.sum(0)])
+        gradient = (slope.T @ features).double().numpy() + l2 * weight
+        penalty = 0.5 * l2 * float((weight * weight).sum())
+        return loss + penalty, np.concatenate([gradient.ravel(), slope.sum(0).double().numpy()])
 
     found = minimize(
         objective, np.concatenate([start[0].ravel(), start[1]]), jac=True, method="L-BFGS-B", options=accuracy
@@ -112,15 +119,12 @@ def _minimise(
 
 
 def _cross_entropy(
-    features: np.ndarray, targets: np.ndarray, weight: np.ndarray, bias: np.ndarray
-) -> tuple[float, np.ndarray]:
+    features: torch.Tensor, targets: torch.Tensor, weight: np.ndarray, bias: np.ndarray
+) -> tuple[float, torch.Tensor]:
     """Mean cross-entropy of logits features W' + b, and its gradient [N, C] with respect to them."""
-    rows = np.arange(len(targets))
-    logits = features @ weight.astype(features.dtype).T + bias.astype(features.dtype)
-    logits -= logits.max(axis=1, keepdims=True)
-    shares = np.exp(logits)
-    totals = shares.sum(axis=1, keepdims=True)
-    loss = float(np.mean(np.log(totals[:, 0]) - logits[rows, targets], dtype=np.float64))
-    shares /= totals
-    shares[rows, targets] -= 1
-    return loss, shares / features.dtype.type(len(targets))
+    logits = features @ torch.from_numpy(weight).to(features.dtype).T + torch.from_numpy(bias).to(features.dtype)
+    log_shares = logits.log_softmax(dim=1)
+    loss = -float(log_shares.gather(1, targets[:, None]).mean(dtype=torch.float64))
+    slope = log_shares.exp_()
+    slope[torch.arange(len(targets)), targets] -= 1
+    return loss, slope.div_(len(targets))
