@@ -1,6 +1,6 @@
 """How much `tlzoo finetune --strategy probe` costs beside one ONNX Runtime pass over the same data. Both run here, now.
 
-    uv run python benchmarks/probe.py [--samples 5000] [--rounds 2]
+    uv run python benchmarks/probe.py [--samples 4990] [--rounds 2]
 
 The pass is the least that frozen features can cost: a process that decodes every picture and runs the backbone's ONNX
 graph on it in batches of 32, nothing else. The command is a process too: start-up, torch, splitting, features, choosing
