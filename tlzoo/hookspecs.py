@@ -33,7 +33,7 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
 
 @hookspec(firstresult=True)
 def freeze(model: Model, policy: str) -> Freeze | None:
-    """Given a model and a policy such as `all`, `none` or `until:<stage>`, return what trains. Changes nothing."""
+    """Given a model and a policy such as `all` or `until:<stage>`, return what trains; only adapters may be added."""
 
 
 @hookspec(firstresult=True)
