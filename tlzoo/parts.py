@@ -69,10 +69,15 @@ class Head:
 
 @dataclass(frozen=True)
 class Freeze:
-    """Names within the model: `trainable` parameters, and `eval_modules` that stay in eval mode while it trains."""
+    """Names within the model: `trainable` parameters, and `eval_modules` that stay in eval mode while it trains.
+
+    `eval_modules` stay so with all that is in them; of `eval_containers` only the module itself does, which is for
+    those that hold frozen and trainable layers and would add noise of their own before the frozen ones.
+    """
 
     trainable: frozenset[str]
     eval_modules: frozenset[str] = field(default_factory=frozenset)
+    eval_containers: frozenset[str] = field(default_factory=frozenset)
 
 
 @dataclass(frozen=True)
