@@ -8,6 +8,7 @@ from pathlib import Path
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.data import Columns, Samples, read
 from tlzoo.errors import DataError, UsageError
+from tlzoo.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def _evaluate_run(path: Path, data: str | Path, columns: Columns) -> Evaluation:
     from tlzoo.engine.training import measure
 
     run = Run.load(path)
-    samples = _labelled(data, run.task.modality, {**run.data.columns, **columns})
+    samples = _labelled(data, run.task, {**run.data.columns, **columns})
     return Evaluation(measure(run.model(), run.dataset(samples)), len(samples))
 
 
@@ -44,16 +45,16 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
     from tlzoo.runtime import load
 
     predictor = load(path)
-    samples = _labelled(data, predictor.task.modality, columns)
+    samples = _labelled(data, predictor.task, columns)
     assert samples.labels is not None
     targets = predictor.task.encode(samples.labels)
     return Evaluation(predictor.task.metrics(predictor.logits(samples.inputs), targets), len(samples))
 
 
-def _labelled(data: str | Path, modality: str, columns: Columns) -> Samples:
+def _labelled(data: str | Path, task: Task, columns: Columns) -> Samples:
     if not str(data):
         raise UsageError("No data was named.", hint="Name a folder or a table.")
-    collection = read(data, modality, minimum_classes=1, **columns)
+    collection = read(data, task.modality, minimum_classes=1, kind=task.kind, **columns)
     samples = collection.test or collection.train
     if samples.labels is None:
         raise DataError(f"{data} has no labels.", hint="Evaluation needs labelled data.")

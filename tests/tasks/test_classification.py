@@ -83,3 +83,9 @@ def test_tasks_and_data_import_neither_torch_nor_scikit_learn():
     code = f"{imports}; print({{'torch', 'sklearn', 'pyarrow'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_labels_may_differ_where_the_logits_tie_within_the_tolerance_and_not_beyond():
+    reference = np.array([[1.0, 1.0 - 5e-5, 0.0], [1.0, 0.9, 0.0], [0.2, 0.1, 0.0]])
+    exported = np.array([[1.0 - 5e-5, 1.0, 0.0], [0.9, 1.0, 0.0], [0.2, 0.1, 0.0]])
+    assert PETS.agreement(exported, reference, 1e-4).tolist() == [True, False, True]

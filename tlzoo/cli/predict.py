@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tlzoo.cli.options import Json, Quiet
 from tlzoo.cli.output import print_json, print_table, single
+
+LINES: dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]] = {
+    "single": (("input", "label", "score"), lambda p: (p.input, p.label, f"{p.score:.4f}")),
+    "multilabel": (
+        ("input", "labels", "scores"),
+        lambda p: (p.input, ";".join(p.labels), ";".join(f"{p.scores[label]:.4f}" for label in p.labels)),
+    ),
+    "regression": (("input", "value"), lambda p: (p.input, f"{p.value:.6g}")),
+}
+"""What each kind of answer looks like as a table: its header, and its line."""
 
 
 def predict(
@@ -23,7 +33,7 @@ def predict(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Label pictures, recordings or texts with an exported ONNX file."""
+    """Label or rate pictures, recordings or texts with an exported ONNX file."""
     from tlzoo.progress import set_quiet
     from tlzoo.runtime import load
 
@@ -33,7 +43,8 @@ def predict(
     if json:
         print_json([asdict(prediction) for prediction in predictions])
         return
-    print_table(("input", "label", "score"), [(p.input, p.label, f"{p.score:.4f}") for p in predictions])
+    header, line = LINES[predictor.task.kind]
+    print_table(header, [line(prediction) for prediction in predictions])
 
 
 def expand(inputs: Sequence[str], modality: str) -> list[str]:

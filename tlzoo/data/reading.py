@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from tlzoo.data.samples import Collection, Samples
-from tlzoo.data.tables import FORMATS, Table, cells, decode_text, read_table
+from tlzoo.data.samples import Collection, Kind, Samples, labels_in
+from tlzoo.data.tables import FORMATS, Table, cells, decode_text, label_cells, number_cells, read_table
 from tlzoo.errors import DataError, UsageError
 from tlzoo.progress import say
 
@@ -28,6 +28,7 @@ class _Wanted:
     path_column: str
     label_column: str
     labelled: bool
+    kind: Kind
 
 
 class Columns(TypedDict, total=False):
@@ -47,36 +48,57 @@ def read(
     label_column: str = "label",
     labelled: bool = True,
     minimum_classes: int = 2,
+    kind: Kind = "single",
 ) -> Collection:
     """Read a folder per class, `train/` and `test/` of that form (or tables of these names), or one table.
 
     `modality` is `image`, `audio` or `text`. With `labelled=False` folders may be flat or nested, labels are not
-    looked at and come back as `None`. The order is sorted for folders, the table's own for tables. Raises DataError
-    naming the file, class, column or row for whatever cannot be used, and for fewer than `minimum_classes` labels.
+    looked at and come back as `None`. The order is sorted for folders, the table's own for tables. `kind` says what a
+    label is: one class, any number of labels as `a;b` (or a list, where the format has lists), or a finite number;
+    the latter two take tables. Raises DataError naming the file, class, column or row for whatever cannot be used, and
+    for fewer than `minimum_classes` classes or different numbers; a label beside others counts as two, there or not.
     """
     if modality not in EXTENSIONS:
         raise UsageError(f"Unknown modality {modality!r}.", hint=f"Modalities: {', '.join(sorted(EXTENSIONS))}")
     place = Path(os.path.abspath(path))
-    wanted = _Wanted(modality, text_column, path_column, label_column, labelled)
+    wanted = _Wanted(modality, text_column, path_column, label_column, labelled, kind)
     if not place.exists():
         raise DataError(f"{place} does not exist.", hint="Give a folder with one sub-folder per class, or a table.")
     collection = _from_folder(place, wanted) if place.is_dir() else Collection(_from_table(place, wanted), None)
     if labelled:
-        _check_labels(place, collection, minimum_classes)
+        _check_labels(place, collection, minimum_classes, kind)
     return collection
 
 
-def _check_labels(place: Path, collection: Collection, minimum: int) -> None:
-    known = set(collection.train.labels or ())
-    if len(known) < minimum:
+def _check_labels(place: Path, collection: Collection, minimum: int, kind: Kind) -> None:
+    if kind == "regression":
+        _check_numbers(place, collection.train.labels or (), minimum)
+        return
+    known = _occurring(collection.train, kind)
+    if kind == "multilabel" and len(known) < minimum - 1:
+        raise DataError(f"{place} has no label in any row.", hint="Fill its label column: a;b where there are several.")
+    if kind == "single" and len(known) < minimum:
         only = ", ".join(repr(label) for label in sorted(known))
         raise DataError(f"{place} has only one class, {only}.", hint="A classifier needs samples of two or more.")
-    unseen = sorted(set(collection.test.labels or ()) - known) if collection.test else []
+    unseen = sorted(_occurring(collection.test, kind) - known) if collection.test else []
     if unseen:
         names = ", ".join(repr(label) for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
         raise DataError(
             f"{place} has labels in its test data that training never sees: {names}.",
             hint="Add samples of them to the training data or take them out of the test data.",
+        )
+
+
+def _occurring(samples: Samples, kind: Kind) -> set[str]:
+    cells = samples.labels or ()
+    return {label for cell in cells for label in labels_in(cell)} if kind == "multilabel" else set(cells)
+
+
+def _check_numbers(place: Path, cells: tuple[str, ...], minimum: int) -> None:
+    if len({float(cell) for cell in cells}) < minimum:
+        raise DataError(
+            f"{place} has only one target, {cells[0]}: there is nothing to learn.",
+            hint="Give samples with different targets.",
         )
 
 
@@ -121,6 +143,12 @@ def _halves(folder: Path, wanted: _Wanted) -> tuple[Path, Path | None] | None:
 def _from_classes(folder: Path, wanted: _Wanted) -> Samples:
     if not wanted.labelled:
         return _contents(_files(folder, wanted.modality), None, folder, wanted)
+    if wanted.kind != "single":
+        sort = "several labels per sample" if wanted.kind == "multilabel" else "numbers"
+        raise DataError(
+            f"Folder {folder} cannot hold {sort}: its folders are one class each.",
+            hint=f"Give a table with the columns {'text' if wanted.modality == 'text' else 'path'} and label.",
+        )
     classes = _folders(folder)
     if not classes:
         raise DataError(
@@ -155,7 +183,8 @@ def _from_table(path: Path, wanted: _Wanted) -> Samples:
         inputs = _files_in_rows(table, wanted)
     labels = None
     if wanted.labelled:
-        labels = tuple(label.strip() for label in cells(table, wanted.label_column, "--label-column"))
+        column = {"single": cells, "multilabel": label_cells, "regression": number_cells}[wanted.kind]
+        labels = tuple(label.strip() for label in column(table, wanted.label_column, "--label-column"))
     return Samples(tuple(inputs), labels, wanted.modality)
 
 

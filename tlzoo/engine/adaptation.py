@@ -89,8 +89,8 @@ def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: st
     cut = int(options["n_train"])
     train = (source_x[:cut], source.targets[:cut])
     validation = (source_x[cut:], source.targets[cut:])
-    probe = coral_probe(train, validation, target_x, model.task.outputs)
-    return model.with_head(head_from(probe.weight, probe.bias))
+    probe = coral_probe(train, validation, target_x, model.task)
+    return model.with_head(head_from(probe.weight, probe.bias, model.task))
 
 
 def _target_samples(run: Run, target: str | Path) -> Samples:

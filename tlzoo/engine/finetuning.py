@@ -27,7 +27,7 @@ from tlzoo.parts import Backbone
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.registry.sources import fetch
-from tlzoo.tasks import MODALITY, make_task
+from tlzoo.tasks import FAMILY, MODALITY, family, make_task, trainable
 
 STRATEGIES = ("probe", "finetune")
 
@@ -72,11 +72,11 @@ def finetune(
     policy = _policy(strategy, freeze)
     name = _task_name(chosen, task)
     columns = columns or {}
-    parts = read_parts(data, test, MODALITY[name], columns, options.seed)
+    parts = read_parts(data, test, name, columns, options.seed)
     keep_big_blocks()
     backbone, chosen = prepare_backbone(chosen, preprocess)
     torch.manual_seed(options.seed)  # for what the head starts from
-    model = build(chosen, make_task(name, labels_of(parts)), backbone)
+    model = build(chosen, make_task(name, labels_of(parts, name, columns)), backbone)
     sets = make_sets(parts, model)
     read_s = time.monotonic() - began
     say(
@@ -122,9 +122,9 @@ def prepare_backbone(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | Non
     return backbone, checkpoint
 
 
-def labels_of(parts: Parts) -> Sequence[str]:
-    """The labels of the training samples, sorted."""
-    return sorted(set(parts.train.labels or ()))
+def labels_of(parts: Parts, task: str, columns: Columns) -> Sequence[str]:
+    """The labels of the training samples, sorted; for regression the name of their column."""
+    return family(task).labels_of(parts.train.labels or (), columns.get("label_column", "label"))
 
 
 def make_sets(parts: Parts, model: Model) -> Sets:
@@ -160,15 +160,15 @@ def _policy(strategy: str, policy: str | None) -> str:
 
 
 def _task_name(checkpoint: Checkpoint, task: str | None) -> str:
-    known = [name for name in checkpoint.tasks if name in MODALITY]
-    if task is None and known:
-        return known[0]
+    known = trainable(checkpoint.tasks)
+    if known and (task is None or task in FAMILY):
+        task = known[0] if task is None else f"{MODALITY[known[0]]}-{task}"
     if task not in known:
         raise UsageError(
             f"{checkpoint.id} does not serve the task {task!r}."
             if task
             else f"{checkpoint.id} serves no task that can be trained.",
-            hint=f"It serves: {', '.join(checkpoint.tasks)}",
+            hint=f"It serves: {', '.join(known or checkpoint.tasks)}",
         )
     return task
 
@@ -185,11 +185,11 @@ def run_probe(model: Model, policy: str, sets: Sets, options: Options) -> Outcom
     assert sets.train.targets is not None
     assert sets.validation.targets is not None
     assert sets.test.targets is not None
-    probe = fit_probe((train_x, sets.train.targets), (validation_x, sets.validation.targets), model.task.outputs)
-    model = model.with_head(head_from(probe.weight, probe.bias)).eval()
+    probe = fit_probe((train_x, sets.train.targets), (validation_x, sets.validation.targets), model.task)
+    model = model.with_head(head_from(probe.weight, probe.bias, model.task)).eval()
     metrics = model.task.metrics(test_x @ probe.weight.numpy().T + probe.bias.numpy(), sets.test.targets)
     seconds = {"features": round(computed - began, 2), "training": round(time.monotonic() - computed, 2)}
-    history = [{"l2": l2, "log_loss": loss} for l2, loss in probe.validation.items()]
+    history = [{"l2": l2, model.task.monitor: loss} for l2, loss in probe.validation.items()]
     return model, metrics, seconds, history, {"l2": probe.l2}
 
 

@@ -26,7 +26,7 @@ from tlzoo.engine.model import Model, build, load_backbone, make_preprocessor
 from tlzoo.errors import DataError, RunError
 from tlzoo.files import obstacle, whole_folder, write_json
 from tlzoo.registry.schema import Checkpoint, Preprocess
-from tlzoo.tasks import Task, make_task
+from tlzoo.tasks import MODALITY, Task, family, make_task
 
 if TYPE_CHECKING:
     from tlzoo.export.exporting import Exported
@@ -62,23 +62,28 @@ class Parts:
     test: Samples
 
 
-def read_parts(path: str | Path, test: str | Path | None, modality: str, columns: Columns, seed: int) -> Parts:
-    """Read labelled data; a fifth is for testing where no test set is given, a fifth of the rest for validation."""
-    collection: Collection = read(path, modality, **columns)
+def read_parts(path: str | Path, test: str | Path | None, task: str, columns: Columns, seed: int) -> Parts:
+    """Read data labelled for `task`; without a test set a fifth is for testing, and a fifth of the rest for validation.
+
+    Raises DataError for data that does not suit the task, such as labels that only the test set has.
+    """
+    modality, kind = MODALITY[task], family(task).kind
+    collection: Collection = read(path, modality, kind=kind, **columns)
     train, held = collection.train, collection.test
     if test is not None:
-        other = read(test, modality, minimum_classes=1, **columns)
+        other = read(test, modality, minimum_classes=1, kind=kind, **columns)
         held = other.test or other.train
     if held is None:
-        train, held = split(train, TEST_SHARE, seed)
+        train, held = split(train, TEST_SHARE, seed, kind)
     assert train.labels is not None
     assert held.labels is not None
-    if strange := sorted(set(held.labels) - set(train.labels)):
+    labels_of = family(task).labels_of
+    if strange := sorted(set(labels_of(held.labels, "")) - set(labels_of(train.labels, ""))):
         raise DataError(
             f"The test data has labels that training never saw: {', '.join(map(repr, strange[:5]))}.",
             hint="Add training samples of them, or remove them from the test data.",
         )
-    rest, validation = split(train, VALIDATION_SHARE, seed)
+    rest, validation = split(train, VALIDATION_SHARE, seed, kind)
     return Parts(rest, validation, held)
 
 
@@ -158,7 +163,7 @@ class Run:
                     f"The data of {self.path} is no longer at {place}.",
                     hint="Restore it; for export, other labelled data can be named with --data.",
                 )
-        parts = read_parts(self.data.path, self.data.test, self.task.modality, self.data.columns, self.data.seed)
+        parts = read_parts(self.data.path, self.data.test, self.task.name, self.data.columns, self.data.seed)
         if fingerprint(parts.test) != self.data.heldout_fingerprint:
             raise DataError(
                 f"The held-out data of {self.path} is not what it was: {self.data.test or self.data.path} has changed.",
@@ -170,7 +175,7 @@ class Run:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         if data is None:
             return self.parts().test
-        collection = read(data, self.task.modality, minimum_classes=1, **self.data.columns)
+        collection = read(data, self.task.modality, minimum_classes=1, kind=self.task.kind, **self.data.columns)
         return collection.test or collection.train
 
     def export(self, path: str | Path, *, data: str | Path | None = None) -> Exported:

@@ -30,21 +30,23 @@ def prove(predictor: Predictor, inputs: Sequence[Any], reference: np.ndarray) ->
     """Compare the file's logits for raw `inputs` with torch's `reference` [N, C], at several batch sizes.
 
     Raises ParityError naming the sample that differs most when a logit differs by more than 1e-4 of the logits'
-    scale, or when a label differs that is no tie within that tolerance.
+    scale, or when an answer differs that is no tie within that tolerance; the task says what scale and answer are.
     """
+    task = predictor.task
+    tolerance = TOLERANCE * task.scale(reference)
     with progress("Proof", 1 + len(BATCHES), "batch sizes") as advance:
         exported = _answers(predictor, inputs, 32)
         advance(1)
         worst = np.abs(exported - reference).max(axis=1)
         few = range(min(PER_BATCH_SIZE, len(inputs)))
-        agreed = agreement(exported, reference, TOLERANCE * _scale(reference))
+        agreed = task.agreement(exported, reference, tolerance)
         for size in BATCHES:
             again = _answers(predictor, [inputs[i] for i in few], size)
             worst[: len(few)] = np.maximum(worst[: len(few)], np.abs(again - reference[: len(few)]).max(axis=1))
-            agreed[: len(few)] &= agreement(again, reference[: len(few)], TOLERANCE * _scale(reference))
+            agreed[: len(few)] &= task.agreement(again, reference[: len(few)], tolerance)
             advance(1)
-    parity = _figures(worst, agreed, reference)
-    longest = 120 if predictor.task.modality == "text" else None  # of a path, every letter counts
+    parity = _figures(worst, agreed, task.scale(reference))
+    longest = 120 if task.modality == "text" else None  # of a path, every letter counts
     _judge(parity, worst, agreed, [repr(str(given)[:longest]) for given in inputs])
     return Proof(parity, exported)
 
@@ -62,25 +64,13 @@ def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> np.ndar
         ) from cause
 
 
-def agreement(exported: np.ndarray, reference: np.ndarray, tolerance: float) -> np.ndarray:
-    """Per sample, whether the file's label is one whose reference logit is within `tolerance` of the largest."""
-    chosen = np.take_along_axis(reference, exported.argmax(axis=1)[:, None], axis=1)[:, 0]
-    result: np.ndarray = chosen >= reference.max(axis=1) - tolerance
-    return result
-
-
-def _scale(reference: np.ndarray) -> float:
-    """The largest logit's distance from its sample's mean: what all logits of a sample share does not count."""
-    return float(max(1e-12, np.abs(reference - reference.mean(axis=1, keepdims=True)).max()))
-
-
-def _figures(worst: np.ndarray, agreed: np.ndarray, reference: np.ndarray) -> Parity:
+def _figures(worst: np.ndarray, agreed: np.ndarray, scale: float) -> Parity:
     return Parity(
-        samples=len(reference),
+        samples=len(worst),
         batches=(*BATCHES, 32),
         max_abs_diff=float(worst.max()),
-        scale=_scale(reference),
-        tolerance=TOLERANCE * _scale(reference),
+        scale=scale,
+        tolerance=TOLERANCE * scale,
         top1_agreement=float(agreed.mean()),
     )
 
@@ -92,7 +82,7 @@ def _judge(parity: Parity, worst: np.ndarray, agreed: np.ndarray, names: Sequenc
         return
     raise ParityError(
         f"The exported file differs from the trained model: by {worst[at]:.3g} at most "
-        f"({parity.tolerance:.3g} is allowed), labels agree on {parity.top1_agreement:.1%} of {parity.samples} "
+        f"({parity.tolerance:.3g} is allowed), answers agree on {parity.top1_agreement:.1%} of {parity.samples} "
         f"held-out samples; it differs most on {names[at]}.",
         hint="No file was written. Report it to the plugin's author.",
     )

@@ -32,6 +32,26 @@ class Prediction:
     scores: dict[str, float]
 
 
+@dataclass(frozen=True)
+class MultiLabelPrediction:
+    """The input as given, the labels of probability 0.5 or more, and every label's own probability."""
+
+    input: str | None
+    labels: list[str]
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ValuePrediction:
+    """The input as given, and the number predicted for it."""
+
+    input: str | None
+    value: float
+
+
+ANSWER = {"single": Prediction, "multilabel": MultiLabelPrediction, "regression": ValuePrediction}
+
+
 class Predictor:
     """An exported model with its own preprocessing, labels and proof."""
 
@@ -46,15 +66,18 @@ class Predictor:
         """The labels in the order of the logits."""
         return self.manifest.labels
 
-    def predict(self, inputs: Any, *, batch: int = 32) -> list[Prediction]:
-        """Label `inputs`: paths, bytes, arrays (uint8 [H, W, 3]; float32 [T] at the model's rate) or texts.
+    def predict(self, inputs: Any, *, batch: int = 32) -> list[Any]:
+        """Answer `inputs`: paths, bytes, arrays (uint8 [H, W, 3]; float32 [T] at the model's rate) or texts.
 
-        A single input gives a list of one. Raises InputError naming the first input that cannot be read.
+        A single input gives a list of one. The answers are of type Prediction, where an input may have several labels
+        MultiLabelPrediction, for regression ValuePrediction. Raises InputError naming the first input that cannot be
+        read.
         """
         items = [inputs] if isinstance(inputs, SINGLE) or not isinstance(inputs, Iterable) else list(inputs)
         names = [str(item) if isinstance(item, (str, Path)) else None for item in items]
         rows = self.task.decode(self.logits(items, batch=batch))
-        return [Prediction(input=name, **row) for name, row in zip(names, rows, strict=True)]
+        answer = ANSWER[self.task.kind]
+        return [answer(input=name, **row) for name, row in zip(names, rows, strict=True)]
 
     def logits(self, inputs: Sequence[Any], *, batch: int = 32) -> np.ndarray:
         """Logits float32 [N, C], in the order of `inputs`; texts of like length share a batch."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from tlzoo.engine.probe import Probe, fit_probe, standardisation
+from tlzoo.engine.probe import Probe, fit_probe
+from tlzoo.engine.rows import standardisation
+from tlzoo.tasks import Task
 
 
 def align(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -26,7 +28,7 @@ def coral_probe(
     train: tuple[np.ndarray, np.ndarray],
     validation: tuple[np.ndarray, np.ndarray],
     target: np.ndarray,
-    classes: int,
+    task: Task,
 ) -> Probe:
     """A linear head for raw target features: fitted on source features and labels aligned with `target` [M, D].
 
@@ -38,7 +40,7 @@ def coral_probe(
     both = (np.concatenate([train[0], validation[0]]) - source_mean) / source_scale
     aligned = align(both, near)
     cut = len(train[0])
-    probe = fit_probe((aligned[:cut], train[1]), (aligned[cut:], validation[1]), classes)
+    probe = fit_probe((aligned[:cut], train[1]), (aligned[cut:], validation[1]), task)
     weight = probe.weight.double() / torch.from_numpy(target_scale)
     bias = probe.bias.double() - weight @ torch.from_numpy(target_mean)
     return Probe(weight.float(), bias.float(), probe.l2, probe.validation)
