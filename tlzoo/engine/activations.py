@@ -205,12 +205,12 @@ class Writer:
         """Everything on the disk, `meta.json` last."""
         if missing := np.flatnonzero(~self._written).tolist():
             raise RuntimeError(f"{len(missing)} of {self.count} samples were not computed, the first is {missing[0]}")
-        small = dict(zip(_SMALL, (self._starts, self._lengths, self._checksums), strict=True))
+        arrays: tuple[np.ndarray, ...] = (self._starts, self._lengths, self._checksums)
+        small = dict(zip(_SMALL, arrays, strict=True))
         with on_disk(self._estimate()):
             for name, array in small.items():
-                file = (self._folder / name).open("wb", buffering=0)
-                self._files.append(file)
-                _write(file, array)
+                self._files.append((self._folder / name).open("wb", buffering=0))
+                _write(self._files[-1], array)
             for file in self._files:
                 os.fsync(file.fileno())
             checksums = {name: zlib.crc32(_bytes(array)) for name, array in small.items()}
