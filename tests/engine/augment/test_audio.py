@@ -60,6 +60,11 @@ def test_a_loud_recording_is_not_clipped_but_raised_less():
     assert np.abs(_tone(amplitude=1.0) - changed).max() < 1e-5
 
 
+def test_a_recording_beyond_one_is_neither_clipped_nor_raised():
+    changed = change_recording(_tone(amplitude=2.0), replace(NOTHING, gain=(6.0, 6.0)), _rng(0))
+    assert np.abs(_tone(amplitude=2.0) - changed).max() < 1e-5
+
+
 def test_noise_lies_between_twenty_and_forty_decibels_below():
     def decibels(seed: int) -> float:
         noise = change_recording(_tone(), replace(NOTHING, snr=(20.0, 40.0)), _rng(seed)) - _tone()

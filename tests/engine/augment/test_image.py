@@ -94,6 +94,20 @@ def test_erasing_fills_one_rectangle_within_the_area_bounds():
         assert touched.sum() > 0.99 * area
 
 
+def test_erasing_reaches_every_edge():
+    black, policy = np.zeros((6, 6, 3), np.uint8), ImagePolicy(scale=WHOLE, ratio=WHOLE, flip=0.0, erase=1.0)
+    small = replace(policy, erased_area=(0.02, 0.04), erased_ratio=(0.9, 1.1))
+    touched = np.any([change_picture(black, small, _rng(seed)) for seed in range(400)], axis=(0, 3))
+    assert touched.all()
+
+
+@pytest.mark.parametrize(("strength", "threshold"), [(0.3, 179), (1.0, 0), (0.0, 256)])
+def test_solarize_inverts_what_is_bright(strength: float, threshold: int):
+    shades = np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (1, 1, 3))
+    expected = np.where(shades < threshold, shades, 255 - shades)
+    assert np.array_equal(expected, OPERATIONS["solarize"](Image.fromarray(shades), strength))
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_each_operation_changes_a_picture_alike_every_time_and_no_size(name: str):
     picture = Image.fromarray(_picture())

@@ -17,6 +17,7 @@ def test_the_ends_stay_and_nothing_hidden_comes_back(mask: list[int], drop: floa
     given_mask = np.array(mask, np.int64)
     changed = drop_tokens(given_mask, TextPolicy(drop), np.random.default_rng(seed))
     shown = np.flatnonzero(given_mask)
+    assert mask == given_mask.tolist()
     assert (changed <= given_mask).all()
     assert set(shown[[0, -1]] if len(shown) else []) <= set(np.flatnonzero(changed))
 
