@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tlzoo.engine.freezing import freeze, train_mode
+from tlzoo.engine.freezing import freeze, is_normalisation, train_mode, unfreeze_plan
 from tlzoo.engine.model import Model
 from tlzoo.engine.training import Options, train
 from tlzoo.errors import UsageError
@@ -46,12 +46,13 @@ def expected(model: Model, policy: str) -> set[str]:
         "none": everything,
         "until:layer2": stage_names(model, "layer3", "layer4") | head_names(model),
         "last:1": stage_names(model, "layer4") | head_names(model),
-        "last:99": everything,
+        "last:0": head_names(model),
+        "last:5": everything,
         "norm": norms | head_names(model),
     }[policy]
 
 
-@pytest.mark.parametrize("policy", ["all", "none", "until:layer2", "last:1", "last:99", "norm"])
+@pytest.mark.parametrize("policy", ["all", "none", "until:layer2", "last:0", "last:1", "last:5", "norm"])
 def test_a_step_moves_exactly_what_the_policy_names_and_no_buffer_of_what_it_freezes(
     zoo: Any, picture_run: Any, policy: str
 ):
@@ -105,7 +106,95 @@ def test_an_unknown_stage_is_answered_with_those_there_are(zoo: Any, picture_run
 def test_an_unknown_policy_is_answered_with_those_there_are(zoo: Any, picture_run: Any, policy: str):
     with pytest.raises(UsageError) as error:
         freeze(picture_run.model(), policy)
-    assert all(name in error.value.hint for name in ("all", "none", "until:<stage>", "last:<n>", "norm"))
+    assert all(name in error.value.hint for name in ("all", "none", "until:<stage>", "last:<n>", "norm", "lora:<rank>"))
+
+
+def test_more_stages_than_there_are_is_answered_with_those_there_are(zoo: Any, picture_run: Any):
+    with pytest.raises(UsageError, match="last:6") as error:
+        freeze(picture_run.model(), "last:6")
+    assert "stem, layer1, layer2, layer3, layer4" in error.value.hint
+
+
+def headless(run: Any) -> Model:
+    return run.model().headless()
+
+
+@pytest.mark.parametrize("policy", ["all", "last:0", "until:layer4"])
+def test_a_policy_that_leaves_nothing_to_train_is_refused(zoo: Any, picture_run: Any, policy: str):
+    with pytest.raises(UsageError, match="nothing to train") as error:
+        freeze(headless(picture_run), policy)
+    assert "--freeze none" in error.value.hint
+    with pytest.raises(UsageError, match="nothing to train"):
+        unfreeze_plan(headless(picture_run), policy.replace("all", "last:1"), 1, 3)
+
+
+def test_gradual_unfreezing_adds_a_stage_from_the_output_side_as_far_as_the_policy_goes(zoo: Any, picture_run: Any):
+    model = picture_run.model()
+    plan = unfreeze_plan(model, "until:layer1", every=2, epochs=9)
+    alone = [freeze(model, policy) for policy in ("all", "last:1", "last:2", "last:3")]
+    assert [alone[i] for i in (0, 0, 1, 1, 2, 2, 3, 3, 3)] == plan
+    assert unfreeze_plan(model, "none", every=1, epochs=20)[-1] == freeze(model, "none")
+    assert unfreeze_plan(model, "last:2", every=3, epochs=2) == [alone[0]] * 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "every", "epochs"), [("norm", 1, 1), ("all", 1, 1), ("lora:4", 1, 1), ("none", 0, 1), ("none", 1, 0)]
+)
+def test_gradual_unfreezing_refuses_what_has_no_stages_to_add(
+    zoo: Any, picture_run: Any, policy: str, every: int, epochs: int
+):
+    with pytest.raises(UsageError) as error:
+        unfreeze_plan(picture_run.model(), policy, every, epochs)
+    assert error.value.hint
+
+
+def own_norms() -> list[nn.Module]:
+    from timm.layers import BatchNormAct2d, FrozenBatchNormAct2d, GroupNorm1, LayerNorm2d, RmsNorm
+    from timm.layers.grn import GlobalResponseNorm
+    from transformers.models.llama.modeling_llama import LlamaRMSNorm
+    from transformers.models.t5.modeling_t5 import T5LayerNorm
+
+    own = [layer(4) for layer in (BatchNormAct2d, FrozenBatchNormAct2d, GlobalResponseNorm, GroupNorm1, LayerNorm2d)]
+    return [*own, RmsNorm(4), LlamaRMSNorm(4), T5LayerNorm(4), nn.GroupNorm(2, 4), nn.InstanceNorm1d(4)]
+
+
+def test_the_norms_of_timm_and_transformers_are_norms():
+    assert [type(m).__name__ for m in own_norms() if not is_normalisation(m)] == []
+
+
+def test_what_only_sounds_like_a_norm_or_stands_beside_one_is_none():
+    from timm.layers import ConvNormAct
+    from timm.models.vision_transformer import LayerScale
+    from transformers.models.wav2vec2.configuration_wav2vec2 import Wav2Vec2Config
+    from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2GroupNormConvLayer
+
+    others = [LayerScale(4), Wav2Vec2GroupNormConvLayer(Wav2Vec2Config()), nn.Linear(4, 4), nn.Dropout()]
+    assert [type(m).__name__ for m in others if is_normalisation(m)] == []
+    trained = [m for m in ConvNormAct(4, 4).modules() if is_normalisation(m) and list(m.parameters(recurse=False))]
+    assert [type(m).__name__ for m in trained] == ["BatchNormAct2d"]
+
+
+def test_statistics_of_a_batch_norm_without_parameters_rest_where_its_stage_does_not_train_as_a_whole(
+    zoo: Any, picture_run: Any
+):
+    model = picture_run.model()
+    model.backbone.net.layer1[0].bn1 = nn.BatchNorm2d(model.backbone.net.layer1[0].bn1.num_features, affine=False)
+    name = "backbone.net.layer1.0.bn1"
+    assert [name in freeze(model, policy).eval_modules for policy in ("norm", "last:3", "last:4")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_norms_train_on_the_toy_that_has_none_is_refused(toy: Any, make_pictures: Any, tmp_path: Any):
+    import tlzoo
+
+    with pytest.raises(UsageError, match="no normalisation") as error:
+        tlzoo.finetune(
+            toy(), make_pictures(tmp_path / "data"), out=tmp_path / "run", strategy="finetune", freeze="norm"
+        )
+    assert "--freeze all" in error.value.hint
 
 
 def test_a_plugins_own_policy_is_asked_first(toy: Any, make_pictures: Any, tmp_path: Any):
