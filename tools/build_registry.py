@@ -3,7 +3,7 @@
     python tools/build_registry.py            write registry.json
     python tools/build_registry.py --check    exit 1 when registry.json is not what would be written
 
-Needs timm and transformers, and a package index for the checkpoints that come by package.
+Needs timm, transformers and the three plugins, and a package index for the checkpoints that come by package.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-from tlzoo.registry.schema import RegistryFile
+from tlzoo.engine.stages import built_stages
+from tlzoo.registry.schema import Checkpoint, RegistryFile
 from tlzoo.registry.sources.pypi import download_archive
 
 REGISTRY = Path(__file__).resolve().parents[1] / "registry.json"
@@ -85,7 +86,18 @@ def complete(entry: Entry) -> dict[str, Any]:
         "paper": entry.get("paper"),
         "tags": tags,
     }
-    return {name: value for name, value in checkpoint.items() if value}
+    return with_stages({name: value for name, value in checkpoint.items() if value})
+
+
+def with_stages(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The checkpoint with its stages, as its plugin builds them, after `feature_dim`."""
+    built = built_stages(Checkpoint.model_validate(checkpoint))
+    fields: dict[str, Any] = {}
+    for name, value in checkpoint.items():
+        fields[name] = value
+        if name == "feature_dim":
+            fields["stages"] = [stage.model_dump() for stage in built]
+    return fields
 
 
 def languages(entry: Entry) -> list[str]:

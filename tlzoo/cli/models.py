@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from tlzoo.cli.output import make_app, print_json, print_table
-from tlzoo.errors import UsageError
+from tlzoo.errors import TlzooError, UsageError
+from tlzoo.progress import say
 from tlzoo.registry import find, get
 from tlzoo.registry.schema import Checkpoint
 
@@ -55,12 +56,35 @@ def show(
     id: Annotated[str, typer.Argument(help="A checkpoint's id, such as vision/resnet50.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Show everything the registry says of one checkpoint."""
-    document = describe(get(id))
+    """Show everything the registry says of one checkpoint, and the stages that --freeze can name."""
+    checkpoint = get(id)
+    document = describe(checkpoint if checkpoint.stages else _with_stages(checkpoint))
     if json:
         print_json(document)
-    else:
-        print_table(("field", "value"), [(name, _in_words(value)) for name, value in document.items() if value])
+        return
+    stages = document.pop("stages")
+    print_table(("field", "value"), [(name, _in_words(value)) for name, value in document.items() if value])
+    if stages:
+        print()
+        print_table(("stage", "params"), [(stage["name"], human(stage["parameters"])) for stage in stages])
+
+
+def _with_stages(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the stages that its plugin builds; as it is, and a note on stderr, where that cannot be."""
+    say(f"The registry has no stages of {checkpoint.id}: building its network to count them.")
+    try:
+        from tlzoo.engine.stages import built_stages
+
+        stages = built_stages(checkpoint)
+    except TlzooError as error:
+        say(f"Its stages are not known: {error}")
+        return checkpoint
+    except ImportError as error:
+        say(f"Its stages are not known: {error}. Install what training needs: pip install 'tlzoo[train]'")
+        return checkpoint
+    if (total := sum(stage.parameters for stage in stages)) != checkpoint.parameters:
+        say(f"They have {total:,} parameters together; the registry says {checkpoint.parameters:,}.")
+    return checkpoint.model_copy(update={"stages": stages})
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -161,11 +161,19 @@ class Metric(Record):
     source: str
 
 
+class StageRecord(Record):
+    """A part of the backbone between input and output, and how many parameters it has."""
+
+    name: str
+    parameters: int = Field(ge=0)
+
+
 class Checkpoint(Record):
     """One pretrained checkpoint: what to build, where the weights are, under which licence, made how.
 
     `id` is `<plugin>/<name>`; `architecture` is what the plugin builds, with `config` as its arguments in the
-    library's own names; `parameters` counts the backbone without its head; `license` is an SPDX expression.
+    library's own names; `parameters` counts the backbone without its head; `license` is an SPDX expression; `stages`
+    are what the freeze policies name, from input to output, as the plugin builds them.
     """
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -176,6 +184,7 @@ class Checkpoint(Record):
     tasks: tuple[str, ...] = Field(min_length=1)
     parameters: int = Field(gt=0)
     feature_dim: int = Field(gt=0)
+    stages: tuple[StageRecord, ...] = ()
     preprocess: Preprocess
     pretrained_on: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
