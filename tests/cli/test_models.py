@@ -9,9 +9,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tlzoo import plugins
 from tlzoo.cli import main
 from tlzoo.cli.models import human, parse_count
 from tlzoo.errors import UsageError
@@ -56,6 +58,48 @@ def test_show_tells_everything_of_one_checkpoint(capsys: pytest.CaptureFixture[s
     assert (document["parameters"], document["license"]) == (23_508_032, "Apache-2.0")
     assert main(["models", "show", "vision/resnet50"]) == 0
     assert "timm/resnet50.a1_in1k" in capsys.readouterr().out
+
+
+def test_show_lists_the_stages_from_input_to_output_with_their_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "show", "vision/resnet50", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [stage["name"] for stage in document["stages"]] == ["stem", "layer1", "layer2", "layer3", "layer4"]
+    assert sum(stage["parameters"] for stage in document["stages"]) == document["parameters"]
+    assert main(["models", "show", "vision/resnet50"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[out.index("stage\tparams") + 1] == "stem\t9.54K"
+
+
+def test_stages_that_the_registry_lacks_are_counted_on_the_network_that_the_plugin_builds(command: Any) -> None:
+    shown = command("models", "show", "nlp/test-bert", "--json")
+    stages = {stage["name"]: stage["parameters"] for stage in json.loads(shown.out)["stages"]}
+    assert (shown.code, list(stages)) == (0, ["embeddings", "layer.0", "layer.1"])
+    assert stages["layer.1"] == 4 * 32 * 33 + 2 * 32 * 48 + 48 + 32 + 4 * 32
+    assert "building its network" in shown.err
+    assert f"{sum(stages.values()):,}" in shown.err
+    assert "the registry says 1,000" in shown.err
+
+
+def test_stages_are_not_guessed_where_an_entry_says_too_little(
+    command: Any, zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = json.loads((zoo.folder / "registry.json").read_text())
+    for entry in registry["checkpoints"]:
+        entry["source"]["files"][0]["path"] = str(tmp_path / "gone")
+    (tmp_path / "registry.json").write_text(json.dumps(registry))
+    monkeypatch.setenv("TLZOO_REGISTRY", str(tmp_path / "registry.json"))
+    monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cache"))
+    shown = command("models", "show", "nlp/test-bert", "--json")
+    assert (shown.code, json.loads(shown.out)["stages"]) == (0, [])
+    assert "tlzoo pull nlp/test-bert" in shown.err
+
+
+def test_without_the_plugin_show_says_how_to_learn_the_stages(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLZOO_PLUGINS", "speech")
+    plugins.load.cache_clear()
+    shown = command("models", "show", "nlp/test-bert", "--json")
+    assert (shown.code, json.loads(shown.out)["stages"]) == (0, [])
+    assert "TLZOO_PLUGINS" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -111,7 +155,7 @@ def test_the_table_fits_a_terminal_of_100_columns() -> None:
 
 def test_listing_imports_no_heavy_library() -> None:
     code = (
-        "import sys; from tlzoo.cli import main; main(['models'])\n"
+        "import sys; from tlzoo.cli import main; main(['models']); main(['models', 'show', 'nlp/gpt2'])\n"
         "heavy = {'torch', 'numpy', 'transformers', 'timm', 'onnxruntime', 'huggingface_hub', 'pip'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )

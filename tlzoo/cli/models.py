@@ -9,11 +9,15 @@ import typer
 
 from tlzoo.cli.output import make_app, print_json, print_table
 from tlzoo.errors import TlzooError, UsageError
+from tlzoo.parts import Weights
 from tlzoo.progress import say
 from tlzoo.registry import find, get
 from tlzoo.registry.schema import Checkpoint
 
 app = make_app("List the checkpoints of the registry, or show one.")
+
+_LEFT_OUT = 0.1
+"""The share of a checkpoint's parameters that a backbone may leave out: Whisper's positions after a shorter window."""
 
 _SCALE = {"K": 10**3, "M": 10**6, "B": 10**9}
 
@@ -72,19 +76,34 @@ def show(
 def _with_stages(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with the stages that its plugin builds; as it is, and a note on stderr, where that cannot be."""
     say(f"The registry has no stages of {checkpoint.id}: building its network to count them.")
+    weights = _weights_here(checkpoint)
     try:
         from tlzoo.engine.stages import built_stages
 
-        stages = built_stages(checkpoint)
+        stages = built_stages(checkpoint, weights)
     except TlzooError as error:
         say(f"Its stages are not known: {error}")
         return checkpoint
     except ImportError as error:
         say(f"Its stages are not known: {error}. Install what training needs: pip install 'tlzoo[train]'")
         return checkpoint
-    if (total := sum(stage.parameters for stage in stages)) != checkpoint.parameters:
-        say(f"They have {total:,} parameters together; the registry says {checkpoint.parameters:,}.")
+    total = sum(stage.parameters for stage in stages)
+    if weights is None and abs(total - checkpoint.parameters) > _LEFT_OUT * checkpoint.parameters:
+        say(f"Its stages stand in its weights. Fetch them, then ask again: tlzoo pull {checkpoint.id}")
+        return checkpoint
+    if total != checkpoint.parameters:
+        say(f"The stages have {total:,} parameters together; the registry says {checkpoint.parameters:,}.")
     return checkpoint.model_copy(update={"stages": stages})
+
+
+def _weights_here(checkpoint: Checkpoint) -> Weights | None:
+    """The checkpoint's weights where this machine has them: their configuration may say more than the entry."""
+    from tlzoo.registry.sources import fetch
+
+    try:
+        return fetch(checkpoint, offline=True)
+    except TlzooError:
+        return None
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:

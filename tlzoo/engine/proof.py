@@ -84,5 +84,5 @@ def _digests(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
 def _digest(tensor: torch.Tensor) -> str:
     values = tensor.detach().cpu().contiguous()
     fingerprint = hashlib.sha256(f"{values.dtype} {tuple(values.shape)} ".encode())
-    fingerprint.update(values.reshape(-1).view(torch.uint8).numpy())
+    fingerprint.update(values.reshape(-1).view(torch.uint8).numpy().data)
     return fingerprint.hexdigest()

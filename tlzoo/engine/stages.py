@@ -9,7 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from tlzoo.engine.model import load_backbone
-from tlzoo.parts import Backbone
+from tlzoo.parts import Backbone, Weights
 from tlzoo.registry.schema import Checkpoint, StageRecord
 
 _DRAWS = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_}
@@ -39,10 +39,12 @@ def stages_of(backbone: Backbone) -> tuple[StageRecord, ...]:
     return tuple(StageRecord(name=name, parameters=count) for name, count in counts.items())
 
 
-def built_stages(checkpoint: Checkpoint) -> tuple[StageRecord, ...]:
-    """The stages of a checkpoint's backbone as its plugin builds it, without its weights.
+def built_stages(checkpoint: Checkpoint, weights: Weights | None = None) -> tuple[StageRecord, ...]:
+    """The stages of a checkpoint's backbone as its plugin builds it, with its weights or from the entry alone.
 
     Raises PluginError where the plugin is not installed or broken, RegistryError where the entry cannot be built.
     """
+    if weights is not None:
+        return stages_of(load_backbone(checkpoint, weights))
     with _NothingDrawn():
         return stages_of(load_backbone(checkpoint, None))
