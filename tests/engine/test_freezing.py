@@ -187,7 +187,7 @@ def test_statistics_of_a_batch_norm_without_parameters_rest_where_its_stage_does
     ]
 
 
-def test_norms_train_on_the_toy_that_has_none_is_refused(toy: Any, make_pictures: Any, tmp_path: Any):
+def test_norm_is_refused_on_a_backbone_without_norms(toy: Any, make_pictures: Any, tmp_path: Any):
     import tlzoo
 
     with pytest.raises(UsageError, match="no normalisation") as error:

@@ -126,7 +126,7 @@ def test_nothing_is_said_while_adapters_are_put_in(zoo: Any, capfd: Any):
 
 
 @pytest.mark.parametrize(
-    "policy", ["lora", "lora:", "lora:0", "lora:-1", "lora:257", "lora:two", "lora:8:0", "lora:8:x"]
+    "policy", ["lora", "lora:", "lora:0", "lora:-1", "lora:257", "lora:two", "lora:8:", "lora:8:0", "lora:8:x"]
 )
 def test_what_is_no_rank_is_refused_with_an_example(zoo: Any, policy: str):
     with pytest.raises(UsageError) as error:
