@@ -88,7 +88,7 @@ def _head(layer: nn.Linear, task: Task, options: Mapping[str, Any]) -> Head:
     smoothing = float(options.get("label_smoothing") or 0.0)
     if not 0 <= smoothing < 1:
         raise UsageError(f"Label smoothing cannot be {smoothing:g}.", hint="Give a number from 0 to below 1.")
-    weights = _weights(options.get("class_weights"), task)
+    weights = class_weights(options.get("class_weights"), task)
 
     def single(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return cross_entropy(logits, targets, weight=_beside(weights, logits), label_smoothing=smoothing)
@@ -105,7 +105,8 @@ def _head(layer: nn.Linear, task: Task, options: Mapping[str, Any]) -> Head:
     return Head(layer, {"single": single, "multilabel": several, "regression": squared}[task.kind])
 
 
-def _weights(given: Sequence[float] | None, task: Task) -> torch.Tensor | None:
+def class_weights(given: Sequence[float] | None, task: Task) -> torch.Tensor | None:
+    """Weights float32 [C] of a task's classes; raises UsageError unless they are C positive numbers, one a class."""
     if given is None:
         return None
     if task.kind == "regression":

@@ -18,6 +18,7 @@ import torch
 from scipy.optimize import minimize
 from torch.nn.functional import softplus
 
+from tlzoo.engine.heads import class_weights as checked_weights
 from tlzoo.engine.ridge import ridge_path, solve_ridge
 from tlzoo.engine.rows import Rows, standardisation, standardised
 from tlzoo.progress import progress
@@ -71,11 +72,13 @@ def fit_probe(
 
     Each pair is features [N, D] (float32 arrays or memory maps) and targets as the task encodes them. `class_weights`
     (C positive floats) weight the samples of a class; where samples have several labels, those that have the label.
-    They count in validation too. Raises DataError where the training targets of a regression do not vary.
+    They count in validation too. Raises UsageError for weights that cannot be, DataError where the training targets
+    of a regression do not vary.
     """
+    weights = checked_weights(class_weights, task)
     if isinstance(task, Regression):
         return _fit_ridge(train, validation, task)
-    aim = _aim(task, class_weights)
+    aim = _aim(task, weights)
     path = _path(train, validation, task.outputs, aim)
     best = min(path, key=lambda strength: path[strength].loss)
     pieces = [train[0], validation[0]]
@@ -173,13 +176,12 @@ def _logits(features: torch.Tensor, weight: np.ndarray, bias: np.ndarray) -> tor
     )
 
 
-def _aim(task: Task, class_weights: Sequence[float] | None) -> _Aim:
-    weights = None if class_weights is None else torch.tensor(list(class_weights), dtype=torch.float64)
+def _aim(task: Task, weights: torch.Tensor | None) -> _Aim:
     if task.kind == "multilabel":
         return _Aim(_logistic(weights), lambda targets: float(targets.numel()))
     if weights is None:
         return _Aim(_multinomial(None), lambda targets: float(len(targets)))
-    return _Aim(_multinomial(weights), lambda targets: float(weights[targets].sum()))
+    return _Aim(_multinomial(weights), lambda targets: float(weights[targets].sum(dtype=torch.float64)))
 
 
 def _multinomial(weights: torch.Tensor | None) -> Loss:
