@@ -51,6 +51,8 @@ def train_mode(model: Model, frozen: Freeze) -> None:
     model.train()
     for name in frozen.eval_modules:
         model.get_submodule(name).eval()
+    for name in frozen.eval_containers:
+        model.get_submodule(name).training = False
 
 
 def core_freeze(model: Model, policy: str) -> Freeze:
@@ -136,7 +138,7 @@ def _head_names(model: Model) -> Iterator[str]:
 def _stages_train(model: Model, training: list[Stage]) -> Freeze:
     backbone = [name for name, _ in model.backbone.named_parameters() if any(s.owns(name) for s in training)]
     trainable = frozenset([f"backbone.{name}" for name in backbone]) | frozenset(_head_names(model))
-    return Freeze(trainable, _modules_without(model, trainable))
+    return _still_apart_from(model, trainable)
 
 
 def _norms_train(model: Model) -> Freeze:
@@ -148,7 +150,7 @@ def _norms_train(model: Model) -> Freeze:
             hint="Try --freeze all (trains the head).",
         )
     trainable = frozenset([f"backbone.{name}" for name in backbone]) | frozenset(_head_names(model))
-    return Freeze(trainable, _modules_without(model, trainable))
+    return _still_apart_from(model, trainable)
 
 
 def is_normalisation(module: nn.Module) -> bool:
@@ -157,22 +159,44 @@ def is_normalisation(module: nn.Module) -> bool:
 
 
 def _adapters_train(model: Model, argument: str) -> Freeze:
-    rank, _, alpha = argument.partition(":")
-    if not (rank.isdecimal() and 1 <= int(rank) <= lora.MAX_RANK) or (alpha and not _is_positive(alpha)):
+    rank, colon, alpha = argument.partition(":")
+    if not (rank.isdecimal() and 1 <= int(rank) <= lora.MAX_RANK) or (colon and not _is_positive(alpha)):
         raise UsageError(
             f"Freeze policy {'lora:' + argument!r} is not lora:<rank> or lora:<rank>:<alpha>.",
             hint=f"Try --freeze lora:8; a rank is 1 to {lora.MAX_RANK}, an alpha above 0.",
         )
     lora.inject(model, int(rank), float(alpha) if alpha else None)
     trainable = lora.adapter_names(model) | frozenset(_head_names(model))
-    return Freeze(trainable, _modules_without(model, trainable))
+    return _still_apart_from(model, trainable)
 
 
 def _is_positive(number: str) -> bool:
     return bool(re.fullmatch(r"[0-9]+(\.[0-9]+)?", number)) and float(number) > 0
 
 
-def _modules_without(model: Model, trainable: frozenset[str]) -> frozenset[str]:
+def _still_apart_from(model: Model, trainable: frozenset[str]) -> Freeze:
+    containers = _containers(model, trainable)
+    return Freeze(trainable, _modules_without(model, trainable, containers), containers)
+
+
+def _containers(model: Model, trainable: frozenset[str]) -> frozenset[str]:
+    """Modules of the backbone around both trainable parameters and a stage that is frozen as a whole.
+
+    Noise of their own, such as the dropout before an encoder's first layer, would fall on frozen layers.
+    """
+    names = [name for name, _ in model.backbone.named_parameters()]
+    trains = {name for name in names if f"backbone.{name}" in trainable}
+    stages = [{name for name in names if stage.owns(name)} for stage in model.parts.stages]
+    frozen = set().union(*(inside for inside in stages if inside.isdisjoint(trains)))
+    found = set()
+    for path, _ in model.backbone.named_modules():
+        inside = {name for name in names if name.startswith(f"{path}.") or not path}
+        if not inside.isdisjoint(trains) and not inside.isdisjoint(frozen):
+            found.add(f"backbone.{path}".removesuffix("."))
+    return frozenset(found)
+
+
+def _modules_without(model: Model, trainable: frozenset[str], containers: frozenset[str]) -> frozenset[str]:
     """Modules of the backbone that stay in eval mode: those with parameters none of which trains, and all inside.
 
     A module without parameters follows the one around it (dropout), or where it has buffers its stage: a BatchNorm
@@ -192,7 +216,7 @@ def _modules_without(model: Model, trainable: frozenset[str]) -> frozenset[str]:
         elif buffers:
             trains = any(stage.owns(buffer) for stage in live for buffer in buffers)
         else:
-            trains = name.rpartition(".")[0] not in still
+            trains = name.rpartition(".")[0] not in still | containers
         if not trains:
             still.add(name)
     return frozenset(still)
