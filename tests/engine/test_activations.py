@@ -161,6 +161,23 @@ def test_every_position_must_be_written_once_in_its_shape(
     assert names(store) == []
 
 
+def test_a_position_put_before_is_refused_in_a_later_batch(store: Path):
+    def compute(writer: Writer) -> None:
+        writer.put([0, 1], {"maps": numbers(2)})
+        with pytest.raises(ValueError, match="twice"):
+            writer.put([2, 1], {"maps": numbers(2)})
+        writer.put([2], {"maps": numbers(1)})
+
+    keep("a", 3, compute=compute)
+
+
+@pytest.mark.parametrize("lengths", [[3, 5], [3, -1], [3]])
+def test_lengths_must_be_one_per_sample_within_the_padded_axis(store: Path, lengths: list[int]):
+    words = np.zeros((2, 4, 5), np.float32)
+    with pytest.raises(ValueError, match="from 0 to 4"):
+        cached("a", [WORDS], 2, lambda writer: writer.put([0, 1], {"words": words}, np.array(lengths)), limit_gb=1)
+
+
 def test_numbers_of_another_kind_are_not_forced_into_a_layout(store: Path):
     with pytest.raises(TypeError):
         cached("a", [Layout("x", "uint8", ())], 1, lambda w: w.put([0], {"x": np.array([1.5])}), limit_gb=1)
@@ -207,6 +224,14 @@ def test_a_damaged_entry_is_computed_again_and_never_used(store: Path, damage: C
     assert not again.reused
     np.testing.assert_array_equal(numbers(10), again.matrix("maps"))
     assert keep("a", compute=never).reused
+
+
+def test_a_damaged_entry_takes_no_room_while_it_is_computed_again(store: Path):
+    keep("a")
+    (store / "a" / "0.bin").unlink()
+    with pytest.raises(AssertionError):
+        keep("a", compute=never)
+    assert names(store) == []
 
 
 def test_something_foreign_in_the_entrys_place_is_replaced(store: Path):

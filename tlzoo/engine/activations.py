@@ -101,10 +101,7 @@ def cached(
                 return found
             if not in_progress(key):
                 remove(home() / key)  # torn, or of other layouts
-                _compute(key, layouts, count, compute, int(limit_gb * GB))
-                if found := _open(key, layouts, count, reused=False):
-                    prune(limit_gb, keep=key)
-                    return found
+                return _computed(key, layouts, count, compute, limit_gb)
         time.sleep(0.2)  # the turn ends after ten minutes; the other's computation may take hours
 
 
@@ -134,9 +131,10 @@ class Writer:
         TooLarge as soon as the entry outgrows the limit, TrainingError for a full disk and beyond float16's range.
         """
         chosen = np.asarray(positions, dtype=np.int64)
-        self._claim(chosen)
+        self._check_new(chosen)
         taken = {layout.name: _checked(layout, arrays[layout.name], len(chosen)) for layout in self._layouts}
         mask = self._mask(taken, chosen, lengths)
+        self._written[chosen] = True
         self._watch()
         with on_disk(self._estimate()):
             for number, layout in enumerate(self._layouts):
@@ -146,12 +144,11 @@ class Writer:
                 elif mask is not None:
                     self._put_ragged(number, chosen, np.moveaxis(array, layout.axis + 1, 1)[mask])
 
-    def _claim(self, chosen: np.ndarray) -> None:
+    def _check_new(self, chosen: np.ndarray) -> None:
         if chosen.size and not 0 <= chosen.min() <= chosen.max() < self.count:
             raise ValueError(f"positions from 0 to {self.count - 1} exist, not {chosen.min()} to {chosen.max()}")
         if len(np.unique(chosen)) < len(chosen) or self._written[chosen].any():
             raise ValueError("a position is written twice")
-        self._written[chosen] = True
 
     def _mask(
         self, arrays: Mapping[str, np.ndarray], chosen: np.ndarray, lengths: np.ndarray | None
@@ -319,14 +316,23 @@ def _open(key: str, layouts: Sequence[Layout], count: int, *, reused: bool) -> A
     return found
 
 
-def _compute(key: str, layouts: Sequence[Layout], count: int, compute: Callable[[Writer], None], limit: int) -> None:
-    with workplace(key) as part, closing(Writer(part, layouts, count, limit)) as writer:
+def _computed(
+    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[Writer], None], limit_gb: float
+) -> Activations:
+    with workplace(key) as part, closing(Writer(part, layouts, count, int(limit_gb * GB))) as writer:
         check_room(writer._estimate())
         compute(writer)
         writer._finish()
         if not _open(key, layouts, count, reused=True):  # where locks do not work another process may have been faster
             with on_disk(writer._estimate()):
                 place(part, home() / key)
+    if found := _open(key, layouts, count, reused=False):
+        prune(limit_gb, keep=key)
+        return found
+    raise TrainingError(
+        f"The activations {home() / key} were gone as soon as they were written.",
+        hint="Another process that shares the cache has a smaller --cache-gb: give both the same, or use --no-cache",
+    )
 
 
 def _checked(layout: Layout, array: np.ndarray, n: int) -> np.ndarray:
