@@ -222,6 +222,13 @@ def test_the_new_entry_stays_even_where_others_are_used_after_it(store: Path):
     assert names(store) == ["b"]
 
 
+def test_a_limit_that_was_lowered_holds_when_an_entry_is_reused(store: Path):
+    keep("a", 1000)
+    keep("b", 1000)
+    assert keep("a", 1000, limit_gb=60_000 / GB, compute=never).reused
+    assert names(store) == ["a"]
+
+
 def test_prune_bounds_entries_and_graphs_and_says_how_much_it_freed(store: Path):
     keep("a")
     graphs = store.parent / "graphs"

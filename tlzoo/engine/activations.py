@@ -93,16 +93,9 @@ def cached(
     if not re.fullmatch(r"[\w-]+", key):
         raise ValueError(f"{key!r} is no key")
     sweep()
-    while True:
-        if found := _open(key, layouts, count, reused=True):
-            return found
-        with cache.turn(f"activations/{key}"):
-            if found := _open(key, layouts, count, reused=True):
-                return found
-            if not in_progress(key):
-                remove(home() / key)  # torn, or of other layouts
-                return _computed(key, layouts, count, compute, limit_gb)
-        time.sleep(0.2)  # the turn ends after ten minutes; the other's computation may take hours
+    found = _found_or_computed(key, layouts, count, compute, limit_gb)
+    prune(limit_gb, keep=key)
+    return found
 
 
 class Writer:
@@ -316,6 +309,21 @@ def _open(key: str, layouts: Sequence[Layout], count: int, *, reused: bool) -> A
     return found
 
 
+def _found_or_computed(
+    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[Writer], None], limit_gb: float
+) -> Activations:
+    while True:
+        if found := _open(key, layouts, count, reused=True):
+            return found
+        with cache.turn(f"activations/{key}"):
+            if found := _open(key, layouts, count, reused=True):
+                return found
+            if not in_progress(key):
+                remove(home() / key)  # torn, or of other layouts
+                return _computed(key, layouts, count, compute, limit_gb)
+        time.sleep(0.2)  # the turn ends after ten minutes; the other's computation may take hours
+
+
 def _computed(
     key: str, layouts: Sequence[Layout], count: int, compute: Callable[[Writer], None], limit_gb: float
 ) -> Activations:
@@ -327,7 +335,6 @@ def _computed(
             with on_disk(writer._estimate()):
                 place(part, home() / key)
     if found := _open(key, layouts, count, reused=False):
-        prune(limit_gb, keep=key)
         return found
     raise TrainingError(
         f"The activations {home() / key} were gone as soon as they were written.",
