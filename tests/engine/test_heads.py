@@ -71,6 +71,14 @@ def test_a_fresh_head_for_numbers_starts_near_their_mean():
     assert bool(((outputs - 5000).abs() < 20).all())
 
 
+def test_numbers_keep_their_digits_in_half_precision():
+    made = head(NUMBER, mean=1e5, std=2.0)
+    features = torch.randn(8, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = made.module(features)
+    torch.testing.assert_close(outputs, made.module(features), rtol=0, atol=0.1)
+
+
 @pytest.mark.parametrize("task", [SINGLE, SEVERAL, NUMBER], ids=lambda task: task.kind)
 def test_a_head_of_given_weights_gives_what_they_give_whatever_its_options(task: Task):
     weight, bias, features = torch.randn(task.outputs, 4), torch.randn(task.outputs), torch.randn(5, 4)

@@ -32,7 +32,7 @@ class ScaledLinear(nn.Linear):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Outputs [N, 1] for features [N, D]."""
-        return super().forward(features) * self.std + self.mean
+        return super().forward(features).float() * self.std + self.mean  # half precision cannot hold 1e5 + 1
 
 
 def linear_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head:
@@ -100,7 +100,8 @@ def _head(layer: nn.Linear, task: Task, options: Mapping[str, Any]) -> Head:
     def squared(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         assert isinstance(layer, ScaledLinear)
         # one loss serves heads with a std of 1 as well, whose buffer is filled when a run is loaded
-        return mse_loss(outputs[:, 0] / layer.std, targets / layer.std)
+        std = layer.std.to(outputs.device)
+        return mse_loss(outputs[:, 0] / std, targets / std)
 
     return Head(layer, {"single": single, "multilabel": several, "regression": squared}[task.kind])
 
