@@ -12,7 +12,7 @@ _HOME = {
     "Freeze": "tlzoo.parts",
     "Graph": "tlzoo.parts",
     "Head": "tlzoo.parts",
-    "Options": "tlzoo.engine.training",
+    "Options": "tlzoo.engine.options",
     "Run": "tlzoo.engine.run",
     "Stage": "tlzoo.parts",
     "TlzooError": "tlzoo.errors",

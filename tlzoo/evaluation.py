@@ -33,8 +33,8 @@ def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = N
 
 
 def _evaluate_run(path: Path, data: str | Path, columns: Columns) -> Evaluation:
+    from tlzoo.engine.measuring import measure
     from tlzoo.engine.run import Run
-    from tlzoo.engine.training import measure
 
     run = Run.load(path)
     samples = _labelled(data, run.task, {**run.data.columns, **columns})

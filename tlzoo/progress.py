@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-Advance = Callable[[int], None]
 _LINE_EVERY_S = 10.0
 _quiet = False
+
+
+class Advance(Protocol):
+    """Says how many units were done just now, and in a few words how it goes."""
+
+    def __call__(self, done: int, note: str = "", /) -> None:
+        """Called after each piece of work."""
 
 
 def set_quiet(quiet: bool) -> None:
@@ -28,7 +35,7 @@ def say(line: str) -> None:
 def progress(what: str, total: int | None, unit: str = "samples") -> Iterator[Advance]:
     """Show how far `what` has come; call what this yields with the number of units just done."""
     if _quiet:
-        yield lambda done: None
+        yield lambda done, note="": None
     elif sys.stderr.isatty():
         with _bar(what, total, unit) as advance:
             yield advance
@@ -46,23 +53,41 @@ def _bar(what: str, total: int | None, unit: str) -> Iterator[Advance]:
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total} " + unit if total else "{task.completed:.0f} " + unit),
+        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)
+        task = bar.add_task(what, total=total, note="", rate="")
+
+        def advance(done: int, note: str = "") -> None:
+            speed = bar.tasks[0].speed
+            bar.update(task, advance=done, note=note, rate=f"{speed:.0f}/s" if speed else "")
+
+        yield advance
 
 
 @contextmanager
 def _lines(what: str, total: int | None, unit: str) -> Iterator[Advance]:
-    done, last = 0, time.monotonic()
+    done, last, began = 0, time.monotonic(), time.monotonic()
     of = f"/{total}" if total else ""
 
-    def advance(more: int) -> None:
+    def advance(more: int, note: str = "") -> None:
         nonlocal done, last
         done += more
-        if time.monotonic() - last >= _LINE_EVERY_S:
-            last = time.monotonic()
-            print(f"{what}: {done}{of} {unit}", file=sys.stderr, flush=True)
+        now = time.monotonic()
+        if now - last >= _LINE_EVERY_S:
+            last = now
+            speed = done / max(1e-9, now - began)
+            left = f", {_span((total - done) / speed)} left" if total and speed else ""
+            words = f", {note}" if note else ""
+            print(f"{what}: {done}{of} {unit}, {speed:.0f}/s{left}{words}", file=sys.stderr, flush=True)
 
     yield advance
+
+
+def _span(seconds: float) -> str:
+    """73 seconds as 1:13."""
+    whole = max(0, round(seconds))
+    hours = f"{whole // 3600}:{whole // 60 % 60:02}" if whole >= 3600 else str(whole // 60)
+    return f"{hours}:{whole % 60:02}"

@@ -9,36 +9,95 @@ import typer
 
 from tlzoo.cli.options import Data, Json, LabelColumn, Out, PathColumn, Quiet, TextColumn, columns
 from tlzoo.cli.output import print_json, single
+from tlzoo.errors import UsageError
+
+_RATE, _DATA, _FROZEN, _RUN = "Rates and regularisation", "What the model sees", "What is computed once", "The run"
+
+
+def _option(*names: str, help: str, panel: str | None = None) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel)
 
 
 def finetune(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint id, see: tlzoo models")],
     data: Data,
     out: Out,
-    test: Annotated[Path | None, typer.Option(help="Labelled data to test on, instead of a fifth of DATA")] = None,
-    task: Annotated[str | None, typer.Option(help="Task, where the checkpoint serves several")] = None,
+    test: Annotated[Path | None, _option(help="Labelled data to test on, instead of a fifth of DATA")] = None,
+    task: Annotated[str | None, _option(help="classification, multilabel or regression [classification]")] = None,
     strategy: Annotated[
-        str, typer.Option(help="probe: a head on frozen features; finetune: gradient descent")
+        str,
+        _option(
+            help="probe: a head on frozen features; finetune: gradient descent; lp-ft: the one, then the other; "
+            "lora: adapters; auto: whichever a short comparison prefers"
+        ),
     ] = "probe",
-    freeze: Annotated[str | None, typer.Option(help="all, none, until:STAGE, last:N or norm")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data (finetune)")] = 5,
-    batch: Annotated[int, typer.Option(min=2, help="Samples per step (finetune)")] = 32,
-    lr: Annotated[float, typer.Option(min=0.0, help="Peak learning rate of the backbone (finetune)")] = 1e-4,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the split and of training")] = 0,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="Window of a recording, in seconds")] = None,
-    max_length: Annotated[int | None, typer.Option(min=2, help="Longest text, in tokens")] = None,
+    freeze: Annotated[
+        str | None, _option(help="all, none, until:STAGE, last:N, norm or lora:RANK; stages: tlzoo models show ID")
+    ] = None,
+    epochs: Annotated[int | None, _option(help="Passes over the data [5]")] = None,
+    batch: Annotated[int | None, _option(help="Samples at a time [32]")] = None,
+    lr: Annotated[str | None, _option(help="Peak rate of the backbone, or auto to have it found [1e-4]")] = None,
+    seed: Annotated[int | None, _option(help="Seed of the split and of training [0]")] = None,
+    head_factor: Annotated[float | None, _option(help="Rate of the head over the backbone's [10]", panel=_RATE)] = None,
+    layer_decay: Annotated[
+        float | None, _option(help="Rate of each stage over that of the next, 0.001 to 1 [1]", panel=_RATE)
+    ] = None,
+    warmup: Annotated[
+        float | None, _option(help="Share of the steps in which the rate rises [0.1]", panel=_RATE)
+    ] = None,
+    weight_decay: Annotated[float | None, _option(help="AdamW's, of matrices [0.01]", panel=_RATE)] = None,
+    l2_sp: Annotated[float | None, _option("--l2-sp", help="Pull to the pretrained weights [0]", panel=_RATE)] = None,
+    clip: Annotated[float | None, _option(help="Largest norm of a gradient, 0 for any [1]", panel=_RATE)] = None,
+    accumulate: Annotated[int | None, _option(help="Batches per step [1]", panel=_RATE)] = None,
+    label_smoothing: Annotated[float | None, _option(help="0 to 0.9 [0]", panel=_RATE)] = None,
+    class_weights: Annotated[str | None, _option(help="none or balanced [none]", panel=_RATE)] = None,
+    ema: Annotated[
+        float | None, _option(help="Decay of averaged weights, such as 0.999 [0: none]", panel=_RATE)
+    ] = None,
+    unfreeze_every: Annotated[
+        int | None,
+        _option(help="Start with the head and add a stage every so many epochs [0: all at once]", panel=_RATE),
+    ] = None,
+    augment: Annotated[
+        str | None, _option(help="none, light, strong; for pictures also light-noflip, strong-noflip", panel=_DATA)
+    ] = None,
+    mixup: Annotated[float | None, _option(help="Alpha of mixup, such as 0.2 [0]", panel=_DATA)] = None,
+    cutmix: Annotated[float | None, _option(help="Alpha of CutMix, for pictures [0]", panel=_DATA)] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Window of a recording, in seconds", rich_help_panel=_DATA)
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(min=2, help="Longest text, in tokens", rich_help_panel=_DATA)
+    ] = None,
     text_column: TextColumn = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
+    views: Annotated[
+        int | None, _option(help="Cache so many augmented views of each sample [0]", panel=_FROZEN)
+    ] = None,
+    cache: Annotated[bool, _option(help="Keep what the frozen part computes", panel=_FROZEN)] = True,
+    cache_precision: Annotated[str | None, _option(help="fp32 or fp16 [fp32]", panel=_FROZEN)] = None,
+    cache_gb: Annotated[float | None, _option(help="Bound of the store in GB [20]", panel=_FROZEN)] = None,
+    monitor: Annotated[
+        str | None, _option(help="Metric that chooses the best epoch [log_loss or rmse]", panel=_RUN)
+    ] = None,
+    patience: Annotated[
+        int | None, _option(help="Stop after so many epochs without a better one [0: never]", panel=_RUN)
+    ] = None,
+    max_steps: Annotated[int | None, _option(help="Stop after so many steps", panel=_RUN)] = None,
+    precision: Annotated[str | None, _option(help="auto, fp32, bf16 or fp16 [auto]", panel=_RUN)] = None,
+    device: Annotated[str | None, _option(help="auto, cpu or cuda [auto]", panel=_RUN)] = None,
+    checkpoint_every: Annotated[float | None, _option(help="Seconds between checkpoints [60]", panel=_RUN)] = None,
+    resume: Annotated[bool, _option("--resume", help="Go on with the unfinished run", panel=_RUN)] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Train a head on a pretrained checkpoint with your labelled DATA and save a run folder."""
+    """Train a head on a pretrained checkpoint, and as much of the checkpoint as you like, with your labelled DATA."""
+    given = {name: value for name, value in locals().items() if value is not None}
     from tlzoo import registry
 
     chosen = registry.get(checkpoint)  # before the import of torch, which takes seconds
     from tlzoo.engine.finetuning import finetune as train
-    from tlzoo.engine.training import Options
     from tlzoo.progress import set_quiet
 
     set_quiet(quiet)
@@ -50,20 +109,50 @@ def finetune(
         task=task,
         strategy=strategy,
         freeze=freeze,
-        options=Options(epochs=epochs, batch=batch, lr=lr, seed=seed),
+        options=_options(given),
         columns=columns(text_column, path_column, label_column),
-        preprocess=_given(seconds=seconds, max_length=max_length),
+        preprocess={name: given[name] for name in ("seconds", "max_length") if name in given},
+        resume=resume,
     )
     if json:
         print_json(_document(run))
-        return
-    figures = ", ".join(f"{name} {value:.4f}" for name, value in run.metrics.items())
-    print(f"Run {run.path}: {figures} on {run.data.n_test} held-out samples, {run.seconds['total']:.1f} s")
-    print(f"Next: tlzoo export {run.path} --out model.onnx")
+    else:
+        print("\n".join(_summary(run)))
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def _options(given: dict[str, Any]) -> Any:
+    from dataclasses import fields
+
+    from tlzoo.engine.options import Options
+
+    chosen = {field.name: given[field.name] for field in fields(Options) if field.name in given}
+    if "lr" in chosen and chosen["lr"] != "auto":
+        try:
+            chosen["lr"] = float(chosen["lr"])
+        except ValueError as cause:
+            raise UsageError(
+                f"--lr cannot be {chosen['lr']!r}.", hint="Give a number such as 1e-4, or auto."
+            ) from cause
+    return Options(**chosen)
+
+
+def _summary(run: Any) -> list[str]:
+    figures = [f"{name} {value:.4f}" for name, value in run.metrics.items()]
+    sure = run.interval
+    headline = list(run.metrics).index(sure["metric"])
+    figures[headline] += f" ({sure['level']:.0%}: {sure['low']:.4f} to {sure['high']:.4f})"
+    frozen, seconds = run.frozen, dict(run.seconds)
+    total = seconds.pop("total")
+    spent = ", ".join(
+        f"{on} {value:.1f}" for on, value in sorted(seconds.items(), key=lambda item: -item[1]) if value >= 0.05
+    )
+    return [
+        f"Run {run.path}: {', '.join(figures)} on {run.data.n_test} held-out samples",
+        f"Frozen: {frozen['parameters']:,} parameters in {frozen['tensors']} tensors, proven bit-identical; "
+        f"trained: {frozen['trained']:,}" + (", merged into the weights" if frozen.get("merged") else ""),
+        f"Time: {total:.1f} s ({spent})",
+        f"Next: tlzoo export {run.path} --out model.onnx",
+    ]
 
 
 def _document(run: Any) -> dict[str, Any]:
@@ -72,6 +161,8 @@ def _document(run: Any) -> dict[str, Any]:
         "task": run.task.name,
         "labels": list(run.task.labels),
         "metrics": dict(run.metrics),
+        "interval": run.interval,
+        "frozen": run.frozen,
         "seconds": run.seconds["total"],
         "timing": dict(run.seconds),
         "checkpoint": run.checkpoint.id,

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tlzoo.data.reading import Columns, read
-from tlzoo.data.samples import Collection, Kind, Samples, fingerprint, split
+from tlzoo.data.samples import Collection, Kind, Samples, contents, fingerprint, split
 
-__all__ = ["Collection", "Columns", "Kind", "Samples", "fingerprint", "read", "split"]
+__all__ = ["Collection", "Columns", "Kind", "Samples", "contents", "fingerprint", "read", "split"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -114,18 +116,29 @@ def fingerprint(samples: Samples) -> str:
     Raises InputError naming a file that cannot be read.
     """
     digest = hashlib.sha256(f"{samples.modality} {len(samples)} {samples.labels is not None}\n".encode())
-    for position, source in enumerate(samples.inputs):
+    for position, content in enumerate(contents(samples.inputs, samples.modality)):
         label = "" if samples.labels is None else samples.labels[position]
-        content = hashlib.sha256(source.encode("utf-8", "surrogatepass")).digest()
-        if samples.modality != "text":
-            content = _file_digest(source)
         digest.update(hashlib.sha256(label.encode("utf-8", "surrogatepass")).digest() + content)
     return digest.hexdigest()
 
 
+def contents(inputs: Sequence[str], modality: str) -> list[bytes]:
+    """SHA-256 of each text, or of each file's bytes; raises InputError naming a file that cannot be read."""
+    if modality == "text":
+        return [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in inputs]
+    return [_file_digest(path) for path in inputs]
+
+
 def _file_digest(path: str) -> bytes:
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        facts = os.stat(path)
+        return _digest_of(path, facts.st_size, facts.st_mtime_ns)
     except OSError as cause:
         raise InputError(f"File {path} cannot be read: {cause.strerror}.", hint="Restore it or drop it.") from cause
+
+
+@lru_cache(maxsize=2**18)
+def _digest_of(path: str, size: int, changed: int) -> bytes:
+    """A run asks several times; a file of the same size and time of change is the same."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -26,7 +26,7 @@ aten = torch.ops.aten
 LEAST_SHARE = 0.2
 """A prefix with less than this share of the model's multiplications is not worth a cache."""
 
-_TRAINS: Mapping[Any, tuple[int, object, int | None]] = {
+_TRAINS: Mapping[Any, tuple[int, float, int | None]] = {
     # operator: position of the argument that training sets, its value in evaluation, position of its noise's share
     aten.dropout.default: (2, False, 1),
     aten.feature_dropout.default: (2, False, 1),
@@ -35,6 +35,9 @@ _TRAINS: Mapping[Any, tuple[int, object, int | None]] = {
     aten.lstm.input: (6, False, 5),
     aten.gru.input: (6, False, 5),
 }
+_STOCHASTIC_DEPTH = aten.bernoulli_.float
+"""Draws 0 or 1 with a probability by which the result is divided next: in evaluation, the probability itself."""
+
 _PRODUCTS = {
     aten.matmul.default,
     aten.bmm.default,
@@ -72,7 +75,7 @@ def find_cut(model: Model) -> Cut | None:
     graph = _without_changes_in_place(traced)
     nodes = list(graph.nodes)
     live = _live(nodes, traced)
-    if any(_is_random(node) and node.target not in _TRAINS for node in live):
+    if any(_is_random(node) and node.target not in _TRAINS and node.target != _STOCHASTIC_DEPTH for node in live):
         return None  # its twin for evaluation cannot be told from this graph
     values = _depending_on_data(nodes)
     axes = _axes(model, nodes)
@@ -111,7 +114,7 @@ def _without_changes_in_place(traced: fx.GraphModule) -> fx.Graph:
         elif _changes_in_place(node) and node.args[0].op != "get_attr":
             given = node.args[0]
             packet = getattr(aten, node.target._schema.name.removeprefix("aten::").removesuffix("_"))
-            node.target = getattr(packet, node.target._overloadname)
+            node.target = getattr(packet, node.target._overloadname, node.target)  # bernoulli_ has no twin
             given.replace_all_uses_with(node, lambda user, after=order[node]: order[user] > after)
     return graph
 
@@ -128,7 +131,7 @@ def _is_random(node: fx.Node) -> bool:
     if node.target in _TRAINS:
         at, still, noise = _TRAINS[node.target]
         given = node.args[at] if len(node.args) > at else node.kwargs.get("dropout_p", still)
-        return given != still and (noise is None or node.args[noise] != 0)
+        return bool(given != still) and (noise is None or bool(node.args[noise] != 0))
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
@@ -217,7 +220,7 @@ def _is_heavy(node: fx.Node, parameters: set[str]) -> bool:
 def _bytes(node: fx.Node) -> int:
     """Bytes of one sample, taking every free size as that of the example."""
     value = node.meta["val"]
-    return max(1, math.prod(_hint(size) for size in value.shape[1:]) * value.dtype.itemsize)
+    return int(max(1, math.prod(_hint(size) for size in value.shape[1:]) * value.dtype.itemsize))
 
 
 def _hint(size: Any) -> int:
@@ -317,7 +320,9 @@ def _subgraph(
 
 
 def _for_evaluation(node: fx.Node) -> None:
-    """Set the argument that says whether the operator trains."""
+    """Set the argument that says whether the operator trains, or put the mean in the place of a draw."""
+    if node.target == _STOCHASTIC_DEPTH:
+        node.target = aten.full_like.default
     if node.op == "call_function" and node.target in _TRAINS:
         at, still, _ = _TRAINS[node.target]
         if len(node.args) > at:

@@ -1,44 +1,36 @@
-"""`tlzoo.finetune`: from a checkpoint and a folder of labelled files to a run."""
+"""`tlzoo.finetune`: from a checkpoint and labelled data to a run."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from tlzoo import registry
 from tlzoo.allocator import keep_big_blocks
-from tlzoo.data import Columns, fingerprint
-from tlzoo.engine.dataset import Dataset, make_dataset
-from tlzoo.engine.freezing import freeze
-from tlzoo.engine.heads import head_from
-from tlzoo.engine.model import Model, build, load_backbone, make_preprocessor
-from tlzoo.engine.prefix import features
-from tlzoo.engine.probe import fit_probe
-from tlzoo.engine.run import DataRecord, Parts, Run, read_parts, refuse_existing, save_run
-from tlzoo.engine.training import Options, measure, train
-from tlzoo.errors import UsageError
-from tlzoo.parts import Backbone
+from tlzoo.data import Columns
+from tlzoo.engine.checkpoints import FILE, load_checkpoint
+from tlzoo.engine.clock import Clock
+from tlzoo.engine.model import Model, build
+from tlzoo.engine.network import Sets
+from tlzoo.engine.options import Options, differences
+from tlzoo.engine.preparation import data_record, head_options, labels_of, make_sets, prepare_backbone, task_name
+from tlzoo.engine.records import EVENTS
+from tlzoo.engine.run import DataRecord, Run, read_parts, refuse_existing, save_run
+from tlzoo.engine.state import Tensors
+from tlzoo.engine.strategies import STRATEGY, Job, Outcome, policy_of
+from tlzoo.engine.summary import interval, trained_parameters
+from tlzoo.errors import RunError
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.sources import fetch
-from tlzoo.tasks import FAMILY, MODALITY, family, make_task, trainable
+from tlzoo.tasks import make_task
 
-STRATEGIES = ("probe", "finetune")
-
-
-@dataclass(frozen=True)
-class Sets:
-    """The parts of the data as the model takes them."""
-
-    train: Dataset
-    validation: Dataset
-    test: Dataset
+MAY_CHANGE = {"lr"}
+"""Options that change weights and may still differ when a run is resumed: the way out of a loss that exploded."""
 
 
 def finetune(
@@ -53,154 +45,130 @@ def finetune(
     options: Options | None = None,
     columns: Columns | None = None,
     preprocess: Mapping[str, Any] | None = None,
+    resume: bool = False,
 ) -> Run:
-    """Train a head on `checkpoint`, and with `strategy="finetune"` what `freeze` leaves trainable; save a run in `out`.
+    """Train a head on `checkpoint`, and as much of it as `strategy` and `freeze` say; save a run in `out`.
 
-    `strategy="probe"` computes the frozen backbone's features once through ONNX Runtime and fits a linear head on them
-    (see `tlzoo.engine.probe`); it implies `freeze="all"`. `strategy="finetune"` is AdamW with warm-up and cosine, by
-    default with nothing frozen; `options` says how long and how fast. `preprocess` overrides
-    fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length": 128}`. `columns` names a table's columns
-    (`text_column`, `path_column`, `label_column`).
+    `strategy` is `probe` (a linear head on frozen features; see `tlzoo.engine.probe`), `finetune` (AdamW with warm-up
+    and cosine), `lp-ft` (the one from the other), `lora` (adapters, merged at the end) or `auto` (a short comparison).
+    `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`, `lora:<rank>` or what the plugin adds; what it
+    leaves frozen in front is computed once and cached, and all that is frozen is proven bit-identical at the end.
+    `task` is needed where the checkpoint serves several. `preprocess` overrides fields of the checkpoint's, such as
+    `{"seconds": 2.0}` or `{"max_length": 128}`. `columns` names a table's columns. While it trains, `out`.unfinished
+    holds checkpoints, history and events; `resume` goes on from there, on a CPU to the same bits.
 
     Raises a TlzooError for anything a user can cause: DataError, UnknownCheckpoint, PluginError, SourceError,
-    UsageError, TrainingError, RunError when `out` exists.
+    UsageError, TrainingError, RunError when `out` exists or what is to be resumed does not fit.
     """
-    began = time.monotonic()
-    options = options or Options()
-    chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
-    refuse_existing(Path(out))
-    policy = _policy(strategy, freeze)
-    name = _task_name(chosen, task)
-    columns = columns or {}
-    parts = read_parts(data, test, name, columns, options.seed)
-    keep_big_blocks()
-    backbone, chosen = prepare_backbone(chosen, preprocess)
-    torch.manual_seed(options.seed)  # for what the head starts from
-    model = build(chosen, make_task(name, labels_of(parts, name, columns)), backbone)
-    sets = make_sets(parts, model)
-    read_s = time.monotonic() - began
+    clock, options = Clock(), options or Options()
+    with clock.spent("prepare"):
+        chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
+        out = Path(out)
+        refuse_existing(out)
+        resumed = _resumed(unfinished(out), resume)
+        policy = policy_of(strategy, freeze)
+        name = task_name(chosen, task)
+        columns = columns or {}
+        parts = read_parts(data, test, name, columns, options.seed)
+        keep_big_blocks()
+        target = make_task(name, labels_of(parts, name, columns))
+        assert parts.train.labels is not None
+        head = head_options(target, target.encode(parts.train.labels), options)
+        backbone, chosen = prepare_backbone(chosen, preprocess)
+        torch.manual_seed(options.seed)  # for what the head starts from
+        model = build(chosen, target, backbone, options=head)
+        sets = make_sets(parts, model)
+        record = data_record(data, test, columns, options.seed, parts)
+    facts = _facts(model, record, strategy, policy, options)
+    if resumed:
+        facts = _refuse_another(unfinished(out), resumed[1], facts, options)
     say(
         f"{chosen.id}: {len(sets.train)} training, {len(sets.validation)} validation, {len(sets.test)} test samples, "
-        f"{model.task.outputs} labels, seed {options.seed}"
+        f"{len(target.labels)} labels, seed {options.seed}"
     )
-    model, metrics, seconds, history, details = STRATEGY[strategy](model, policy, sets, options)
-    record = data_record(data, test, columns, options.seed, parts)
-    total = round(time.monotonic() - began, 2)
-    return save_run(
-        Path(out),
+    job = Job(model, policy, sets, options, head, clock, unfinished(out), facts, resumed)
+    outcome = _run(strategy, job)
+    return _save(out, outcome, sets, clock, record, {"strategy": strategy, "freeze": policy, **vars(options)})
+
+
+def unfinished(out: Path) -> Path:
+    """Where a run to `out` keeps its checkpoints while it is under way."""
+    return out.with_name(out.name + ".unfinished")
+
+
+def _resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] | None:
+    if place.exists() and not resume:
+        raise RunError(
+            f"There is an unfinished run in {place}.",
+            hint="Go on with it: the same command with --resume. Or remove it.",
+        )
+    found = load_checkpoint(place) if place.exists() else None
+    if found:
+        counts = found[1]["counts"]
+        say(f"Going on from step {counts['step']}, epoch {counts['epoch'] + 1}, of {place}")
+    elif resume:
+        say(f"There is no checkpoint in {place}: training starts from the beginning.")
+    return found
+
+
+def _facts(model: Model, data: DataRecord, strategy: str, policy: str, options: Options) -> dict[str, Any]:
+    """What a resumed run must have in common with the one that was stopped."""
+    return {
+        "checkpoint": model.checkpoint.id,
+        "preprocess": model.parts.preprocess.model_dump(mode="json", exclude={"tokenizer"}),
+        "task": model.task.name,
+        "data": data.fingerprint,
+        "test data": data.heldout_fingerprint,
+        "strategy": strategy,
+        "freeze policy": policy,
+        "options": asdict(options),
+    }
+
+
+def _refuse_another(place: Path, before: Mapping[str, Any], now: dict[str, Any], options: Options) -> dict[str, Any]:
+    """Raise RunError where a checkpoint is of another run; else what is to stand in the next one."""
+    changed = [name for name in now if name != "options" and before.get(name) != now[name]]
+    changed += [name for name in differences(before["options"], options) if name not in MAY_CHANGE]
+    if changed:
+        raise RunError(
+            f"The run in {place} had another {' and another '.join(changed)}.",
+            hint="Resume it with the command that started it, or remove it and start anew.",
+        )
+    if before["options"]["lr"] != options.lr:
+        say(f"The rate was {before['options']['lr']} and is {options.lr} from here on.")
+        if options.lr != "auto":
+            before["counts"]["lr"] = options.lr
+    return {**now, **{name: before[name] for name in ("auto",) if name in before}}
+
+
+def _run(strategy: str, job: Job) -> Outcome:
+    """Train; what is left in the folder of an unfinished run is a checkpoint, or nothing."""
+    try:
+        return STRATEGY[strategy](job)
+    finally:
+        if job.folder is not None and not (job.folder / FILE).exists():
+            shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _save(out: Path, outcome: Outcome, sets: Sets, clock: Clock, record: DataRecord, options: Mapping[str, Any]) -> Run:
+    model = outcome.model
+    assert sets.test.targets is not None
+    with clock.spent("validate"):
+        metrics = model.task.metrics(outcome.logits, sets.test.targets)
+        sure = interval(model.task, outcome.logits, sets.test.targets, options["seed"])
+    seconds = clock.rounded()
+    run = save_run(
+        out,
         model,
         sets.test,
-        history,
+        outcome.history,
+        keep=sorted(unfinished(out).glob(EVENTS)),
         data=record,
-        options={"strategy": strategy, "freeze": policy, **vars(options), **details},
+        options={**options, **outcome.details},
         metrics=metrics,
-        seconds={"prepare": round(read_s, 2), **seconds, "total": total},
+        interval=sure,
+        frozen={**outcome.frozen, "trained": trained_parameters(model, outcome.frozen)},
+        seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )
-
-
-def prepare_backbone(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> tuple[Backbone, Checkpoint]:
-    """Fetch the weights and build the backbone; the checkpoint returned says all that building it again takes."""
-    if preprocess:
-        spec = checkpoint.preprocess
-        if strange := sorted(set(preprocess) - set(type(spec).model_fields)):
-            raise UsageError(
-                f"{checkpoint.id} has no preprocessing option {strange[0]!r}.",
-                hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}",
-            )
-        try:
-            changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
-        except ValidationError as cause:
-            first = cause.errors()[0]
-            raise UsageError(
-                f"Preprocessing option {'.'.join(map(str, first['loc']))} cannot be {first['input']!r}.",
-                hint=f"{first['msg']}.",
-            ) from cause
-        checkpoint = checkpoint.model_copy(update={"preprocess": changed})
-    backbone = load_backbone(checkpoint, fetch(checkpoint))
-    if backbone.config is not None:
-        checkpoint = checkpoint.model_copy(update={"config": dict(backbone.config)})
-    return backbone, checkpoint
-
-
-def labels_of(parts: Parts, task: str, columns: Columns) -> Sequence[str]:
-    """The labels of the training samples, sorted; for regression the name of their column."""
-    return family(task).labels_of(parts.train.labels or (), columns.get("label_column", "label"))
-
-
-def make_sets(parts: Parts, model: Model) -> Sets:
-    """The three parts with the model's preprocessing and encoded targets."""
-    preprocessor = make_preprocessor(model.checkpoint, model.parts.preprocess)
-    return Sets(*(make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test)))
-
-
-def data_record(data: str | Path, test: str | Path | None, columns: Columns, seed: int, parts: Parts) -> DataRecord:
-    """What a run remembers of its data."""
-    return DataRecord(
-        path=str(Path(data).resolve()),
-        test=None if test is None else str(Path(test).resolve()),
-        columns=columns,
-        seed=seed,
-        fingerprint=fingerprint(parts.train),
-        heldout_fingerprint=fingerprint(parts.test),
-        n_train=len(parts.train),
-        n_validation=len(parts.validation),
-        n_test=len(parts.test),
-    )
-
-
-def _policy(strategy: str, policy: str | None) -> str:
-    if strategy not in STRATEGIES:
-        raise UsageError(f"Unknown strategy {strategy!r}.", hint=f"Strategies: {', '.join(STRATEGIES)}")
-    if strategy == "probe" and policy not in (None, "all"):
-        raise UsageError(
-            f"Strategy 'probe' trains the head only; freeze policy {policy!r} asks for more.",
-            hint="Add --strategy finetune.",
-        )
-    return policy or ("all" if strategy == "probe" else "none")
-
-
-def _task_name(checkpoint: Checkpoint, task: str | None) -> str:
-    known = trainable(checkpoint.tasks)
-    if known and (task is None or task in FAMILY):
-        task = known[0] if task is None else f"{MODALITY[known[0]]}-{task}"
-    if task not in known:
-        raise UsageError(
-            f"{checkpoint.id} does not serve the task {task!r}."
-            if task
-            else f"{checkpoint.id} serves no task that can be trained.",
-            hint=f"It serves: {', '.join(known or checkpoint.tasks)}",
-        )
-    return task
-
-
-Outcome = tuple[Model, dict[str, float], dict[str, float], list[dict[str, float]], dict[str, Any]]
-
-
-def run_probe(model: Model, policy: str, sets: Sets, options: Options) -> Outcome:
-    """A linear head on features computed once; the metrics come from the same features."""
-    freeze(model, policy)
-    began = time.monotonic()
-    train_x, validation_x, test_x = features(model, sets.train, sets.validation, sets.test)
-    computed = time.monotonic()
-    assert sets.train.targets is not None
-    assert sets.validation.targets is not None
-    assert sets.test.targets is not None
-    probe = fit_probe((train_x, sets.train.targets), (validation_x, sets.validation.targets), model.task)
-    model = model.with_head(head_from(probe.weight, probe.bias, model.task)).eval()
-    metrics = model.task.metrics(test_x @ probe.weight.numpy().T + probe.bias.numpy(), sets.test.targets)
-    seconds = {"features": round(computed - began, 2), "training": round(time.monotonic() - computed, 2)}
-    history = [{"l2": l2, model.task.monitor: loss} for l2, loss in probe.validation.items()]
-    return model, metrics, seconds, history, {"l2": probe.l2}
-
-
-def run_finetune(model: Model, policy: str, sets: Sets, options: Options) -> Outcome:
-    """All that the policy leaves trainable, by gradient descent; the metrics come from eager torch."""
-    frozen = freeze(model, policy)
-    began = time.monotonic()
-    history = train(model, frozen, sets.train, sets.validation, options)
-    trained = time.monotonic()
-    metrics = measure(model, sets.test)
-    return model, metrics, {"features": 0.0, "training": round(trained - began, 2)}, history.rows, {}
-
-
-STRATEGY = {"probe": run_probe, "finetune": run_finetune}
+    shutil.rmtree(unfinished(out), ignore_errors=True)
+    return run

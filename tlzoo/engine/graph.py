@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from tlzoo.engine.model import Model
 from tlzoo.errors import ExportError
@@ -21,23 +22,34 @@ def export_graph(model: Model, path: Path, opset: int) -> Graph:
 
     Raises ExportError with torch's own first line when the model cannot be exported.
     """
+    was_training = model.training
+    model.eval()
+    try:
+        return to_onnx(model, model, path, opset, ("logits",))
+    finally:
+        model.train(was_training)
+
+
+def to_onnx(model: Model, module: nn.Module, path: Path, opset: int, outputs: tuple[str, ...]) -> Graph:
+    """Write `module`, which takes the model's inputs and returns these outputs, to one ONNX file.
+
+    Raises ExportError with torch's own first line when that cannot be done.
+    """
     parts = model.parts
     names = tuple(parts.example_inputs)
     dims = {axis: torch.export.Dim(axis) for axes in parts.dynamic_axes.values() for axis in axes.values()}
     shapes = tuple({at: dims[axis] for at, axis in parts.dynamic_axes.get(name, {}).items()} for name in names)
-    was_training = model.training
-    model.eval()
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             _silence_exporter()
             program = torch.onnx.export(
-                model,
+                module,
                 tuple(parts.example_inputs.values()),
                 dynamo=True,
-                dynamic_shapes=(shapes,),
+                dynamic_shapes=(shapes,) if module is model else shapes,  # a model takes `*inputs`: one argument
                 input_names=list(names),
-                output_names=["logits"],
+                output_names=list(outputs),
                 opset_version=opset,
                 verbose=False,
             )
@@ -49,9 +61,7 @@ def export_graph(model: Model, path: Path, opset: int) -> Graph:
     except Exception as cause:
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
         raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: {reason}") from cause
-    finally:
-        model.train(was_training)
-    return Graph(path, names, ("logits",), opset)
+    return Graph(path, names, outputs, opset)
 
 
 def _silence_exporter() -> None:
@@ -59,9 +69,13 @@ def _silence_exporter() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def eager(model: torch.nn.Module, arrays: dict[str, np.ndarray]) -> np.ndarray:
+def eager(model: nn.Module, arrays: dict[str, np.ndarray]) -> np.ndarray:
     """The same by torch: outputs for these inputs, in eval mode."""
-    model.eval()
+    return outputs_of(model.eval(), arrays)[0]
+
+
+def outputs_of(module: nn.Module, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """What a module gives for these inputs, in the mode it is in."""
     with torch.inference_mode():
-        output: torch.Tensor = model(*(torch.from_numpy(array) for array in arrays.values()))
-    return output.float().numpy()
+        made = module(*(torch.from_numpy(array) for array in arrays.values()))
+    return [tensor.numpy() for tensor in (made if isinstance(made, tuple) else (made,))]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -57,11 +60,21 @@ def make_preprocessor(checkpoint: Checkpoint, spec: Preprocess) -> Preprocessor:
     return answer
 
 
-def build(checkpoint: Checkpoint, task: Task, backbone: Backbone, *, plain: bool = False) -> Model:
-    """A model with a fresh head: the plugin's, or with `plain` the core's, which is what a probe leaves."""
+def build(
+    checkpoint: Checkpoint,
+    task: Task,
+    backbone: Backbone,
+    *,
+    plain: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> Model:
+    """A model with a fresh head: the plugin's, or with `plain` the core's, which is what a probe leaves.
+
+    `options` are those of `tlzoo.engine.heads.linear_head`.
+    """
     if plain:
-        return Model(checkpoint, task, backbone, linear_head(backbone, task, {}))
+        return Model(checkpoint, task, backbone, linear_head(backbone, task, options or {}))
     head = plugins.call(
-        "build_head", checkpoint.plugin, Head, default=linear_head, backbone=backbone, task=task, options={}
+        "build_head", checkpoint.plugin, Head, default=linear_head, backbone=backbone, task=task, options=options or {}
     )
     return Model(checkpoint, task, backbone, head)

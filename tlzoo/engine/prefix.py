@@ -1,83 +1,230 @@
-"""The frozen part, computed once: exported to ONNX, compiled by ONNX Runtime, one pass over the data."""
+"""The frozen part, computed once: exported to ONNX, compiled by ONNX Runtime, one pass over the data, kept on disk."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import torch
+from torch import nn
 
 from tlzoo import plugins
+from tlzoo.engine.activations import Activations, Layout, TooLarge, Writer, cached
+from tlzoo.engine.augment import make_augment, signature
+from tlzoo.engine.clock import Clock
+from tlzoo.engine.corpus import Corpus, make_corpus
+from tlzoo.engine.cut import Cut
 from tlzoo.engine.dataset import Dataset
-from tlzoo.engine.graph import OPSET, eager, export_graph
+from tlzoo.engine.devices import pick
+from tlzoo.engine.graph import OPSET, export_graph, outputs_of, to_onnx
 from tlzoo.engine.model import Model
+from tlzoo.engine.options import Options
 from tlzoo.errors import ExportError, TrainingError
 from tlzoo.files import whole_file
 from tlzoo.parts import Graph
 from tlzoo.preprocess.ahead import ahead
-from tlzoo.progress import Advance, progress
+from tlzoo.progress import progress, say
 from tlzoo.registry.sources import cache
-from tlzoo.runtime.session import open_session, run_session
+from tlzoo.runtime.session import open_session
 
 BATCH = 32
 TOLERANCE = 1e-4
+VIEW_SEED = 0
+"""Cached views draw from a seed of their own, so that runs of any seed share them."""
+
+Runner = Callable[[dict[str, np.ndarray]], Sequence[np.ndarray]]
 
 
-def features(model: Model, *datasets: Dataset) -> list[np.ndarray]:
-    """The backbone's vectors float32 [N, D] for each data set, by one ONNX Runtime pass over each.
+@dataclass(frozen=True)
+class Prefix:
+    """Something frozen: `open()` gives what computes the arrays of `layouts`; `key` names it by content."""
 
-    Raises TrainingError naming the first sample whose vector is not finite.
+    key: str
+    layouts: tuple[Layout, ...]
+    open: Callable[[], Runner]
+
+
+def features(
+    model: Model, *datasets: Dataset, options: Options | None = None, clock: Clock | None = None
+) -> list[np.ndarray]:
+    """The backbone's vectors float32 [N, D] for each data set, computed once per sample and kept between runs.
+
+    Raises TrainingError naming a sample whose vector is not finite, and where the cache cannot be written.
     """
-    session = backbone_session(model)
-    with progress("Features", sum(len(data) for data in datasets)) as advance:
-        return [_one_pass(session, data, model.parts.feature_dim, advance) for data in datasets]
+    options, clock = options or Options(), clock or Clock()
+    prefix, corpus = backbone_prefix(model, pick(options.device)), make_corpus(*datasets)
+    [layout] = prefix.layouts
+    if options.cache:
+        try:
+            kept = values(prefix, corpus, options, clock)
+            with clock.spent("cache"):
+                found = [kept.matrix(layout.name)[rows].astype(np.float32) for rows in corpus.rows]
+                kept.release()
+            return found
+        except TooLarge as reason:
+            say(f"{reason.message} They stay in memory.")
+    vectors = np.empty((len(corpus), model.parts.feature_dim), dtype=np.float32)
+    for positions, [array], _ in passing(prefix, corpus, clock):
+        vectors[positions] = array
+    return [vectors[rows] for rows in corpus.rows]
 
 
-def backbone_session(model: Model) -> ort.InferenceSession:
-    """A session on the backbone's graph, exported once per content and kept in the cache.
+def values(prefix: Prefix, corpus: Corpus, options: Options, clock: Clock, views: int = 0) -> Activations:
+    """What the prefix makes of the corpus, from the cache or now; with `views`, of so many augmented views of each.
+
+    View v of sample i is row `i * views + v`. Raises TooLarge where the cache may not take them, TrainingError where
+    the disk does not or an array is not finite.
+    """
+    each = max(1, views)
+    augment = options.augment if views else "none"
+    layouts = [_in_precision(layout, options.cache_precision) for layout in prefix.layouts]
+
+    def compute(writer: Writer) -> None:
+        for view in range(each):
+            for positions, arrays, lengths in passing(prefix, corpus, clock, augment, view):
+                named = {layout.name: array for layout, array in zip(layouts, arrays, strict=True)}
+                with clock.spent("cache"):
+                    writer.put([at * each + view for at in positions], named, lengths)
+
+    drawn = f"{views} {signature(corpus.data.modality, augment)} {VIEW_SEED}"
+    text = f"{prefix.key} {corpus.digest} {options.cache_precision} {drawn}"
+    key = hashlib.sha256(text.encode()).hexdigest()[:32]
+    with clock.spent("cache"):
+        return cached(key, layouts, len(corpus) * each, compute, limit_gb=options.cache_gb)
+
+
+def passing(
+    prefix: Prefix, corpus: Corpus, clock: Clock, augment: str = "none", view: int = 0
+) -> Iterator[tuple[list[int], Sequence[np.ndarray], np.ndarray | None]]:
+    """One pass: positions in the corpus, the prefix's arrays for them, and how long each text is.
+
+    The next batch is decoded while the last is computed. Raises TrainingError naming a sample whose arrays are not
+    finite.
+    """
+    change = make_augment(corpus.data.modality, augment, VIEW_SEED)
+
+    def prepare(positions: list[int]) -> dict[str, np.ndarray]:
+        arrays = corpus.data.arrays(positions)
+        return arrays if change is None else change(arrays, positions, view)
+
+    with clock.spent("prepare"):
+        run = prefix.open()
+    batches = ahead(prepare, by_length(corpus.data), BATCH)
+    with progress("Frozen part", len(corpus)) as advance:
+        for positions, given in clock.waiting(batches, "decode"):
+            with clock.spent("prefix"):
+                arrays = run(given)
+            lengths = given["attention_mask"].sum(axis=1) if "attention_mask" in given else None
+            _refuse_not_finite(arrays, [corpus.data.inputs[at] for at in positions], lengths)
+            yield positions, arrays, lengths
+            advance(len(positions))
+
+
+def backbone_prefix(model: Model, device: torch.device) -> Prefix:
+    """All of the backbone, pooled to one vector; on the CPU as its plugin exports it."""
+    headless = model.headless().eval()
+
+    def write(path: Path) -> Graph:
+        plugin = model.checkpoint.plugin
+        return plugins.call("export", plugin, Graph, default=export_graph, model=headless, path=path, opset=OPSET)
+
+    layout = Layout("features", "float32", (model.parts.feature_dim,))
+    return _prefix(model, headless, (layout,), write, device)
+
+
+def cut_prefix(model: Model, cut: Cut, device: torch.device) -> Prefix:
+    """The part of the model before a cut."""
+    names = tuple(layout.name for layout in cut.layouts)
+    return _prefix(
+        model,
+        cut.prefix,
+        cut.layouts,
+        lambda path: to_onnx(model, cut.prefix, path, OPSET, names),
+        device,
+        cut.prefix.code,
+    )
+
+
+def _prefix(
+    model: Model,
+    module: nn.Module,
+    layouts: tuple[Layout, ...],
+    write: Callable[[Path], Graph],
+    device: torch.device,
+    code: str = "",
+) -> Prefix:
+    key = _content_key(model, module, f"{layouts} {code}")
+    spec = model.parts.preprocess.model_dump_json()
+    if device.type == "cpu":
+        return Prefix(f"{key} {spec} onnxruntime", layouts, lambda: _by_onnx_runtime(model, module, key, write))
+    return Prefix(f"{key} {spec} {device.type}", layouts, lambda: _by_torch(module, device))
+
+
+def _by_torch(module: nn.Module, device: torch.device) -> Runner:
+    module.to(device)
+
+    def run(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+        with torch.inference_mode():
+            made = module(*(torch.from_numpy(array).to(device) for array in arrays.values()))
+        return [value.cpu().numpy() for value in (made if isinstance(made, tuple) else (made,))]
+
+    return run
+
+
+def _by_onnx_runtime(model: Model, module: nn.Module, key: str, write: Callable[[Path], Graph]) -> Runner:
+    """A session on the module's graph, exported once per content and kept in the cache.
 
     Whether fresh or kept, the graph is compared with eager torch at other sizes than it was exported at, so that
     neither a wrong export nor a stale file can be used. Raises ExportError when a fresh one differs.
     """
-    headless = model.headless()
-    kept = cache.root() / "graphs" / f"{_content_key(headless)}.onnx"
-    if kept.exists() and (session := _sound(kept, headless)):
-        return session
+    kept = cache.root() / "graphs" / f"{key}.onnx"
+    if kept.exists() and (session := _sound(kept, model, module)):
+        with suppress(OSError):
+            os.utime(kept)
+        return _runner(session)
+    say(f"Exporting the frozen part of {model.checkpoint.id}, once")
     with whole_file(kept) as temporary:
-        plugins.call(
-            "export",
-            model.checkpoint.plugin,
-            Graph,
-            default=export_graph,
-            model=headless.eval(),
-            path=temporary,
-            opset=OPSET,
-        )
+        write(temporary)
         session = open_session(temporary.read_bytes())
-        if not (difference := _difference(session, headless)) <= TOLERANCE:  # NaN is no agreement either
+        if not (difference := _difference(session, model, module)) <= TOLERANCE:  # NaN is no agreement either
             raise ExportError(
                 f"The exported backbone of {model.checkpoint.id} differs from torch by {difference:.1e} of its scale.",
                 hint="Report it to the plugin's author: its module does something that ONNX does not.",
             )
-    return session
+    return _runner(session)
 
 
-def _sound(kept: Path, model: Model) -> ort.InferenceSession | None:
-    """A session on a kept graph; `None` where it is torn or computes something else than the model now does."""
+def _runner(session: ort.InferenceSession) -> Runner:
+    wanted = {given.name for given in session.get_inputs()}
+
+    def run(arrays: dict[str, np.ndarray]) -> Sequence[np.ndarray]:
+        made: Sequence[np.ndarray] = session.run(
+            None, {name: array for name, array in arrays.items() if name in wanted}
+        )
+        return made
+
+    return run
+
+
+def _sound(kept: Path, model: Model, module: nn.Module) -> ort.InferenceSession | None:
+    """A session on a kept graph; `None` where it is torn or computes something else than the module now does."""
     try:
         session = open_session(kept.read_bytes())
-        return session if _difference(session, model) <= TOLERANCE else None
+        return session if _difference(session, model, module) <= TOLERANCE else None
     except Exception:  # noqa: BLE001 - ONNX Runtime has a type per cause; whatever it is, the graph is written again
         return None
 
 
-def _content_key(model: Model) -> str:
+def _content_key(model: Model, module: nn.Module, code: str) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(
             tensor.detach().cpu().contiguous().view(torch.uint8).numpy()
@@ -86,19 +233,21 @@ def _content_key(model: Model) -> str:
         )
     digest.update(model.parts.preprocess.model_dump_json(exclude={"tokenizer"}).encode())
     versions = [metadata.version(name) for name in ("tlzoo", "torch", "onnxscript")]
-    digest.update(f"{model.checkpoint.id} {plugins.find(model.checkpoint.plugin)} {OPSET} {versions}".encode())
+    digest.update(f"{model.checkpoint.id} {plugins.find(model.checkpoint.plugin)} {OPSET} {versions} {code}".encode())
     return digest.hexdigest()[:32]
 
 
-def _difference(session: ort.InferenceSession, model: Model) -> float:
+def _difference(session: ort.InferenceSession, model: Model, module: nn.Module) -> float:
     """Largest difference from eager torch at other sizes than those of the examples, relative to the outputs' scale."""
     axes = model.parts.dynamic_axes
     arrays = {name: _resized(tensor.numpy(), axes.get(name, {})) for name, tensor in model.parts.example_inputs.items()}
-    names = {given.name for given in session.get_inputs()}
-    if names != set(arrays):
+    if {given.name for given in session.get_inputs()} - set(arrays):
         return float("inf")
-    expected = eager(model, arrays)
-    return float(np.abs(run_session(session, arrays) - expected).max() / max(1e-12, np.abs(expected).max()))
+    found, expected = _runner(session)(arrays), outputs_of(module, arrays)
+    return max(
+        float(np.abs(one.astype(np.float64) - other).max() / max(1e-12, np.abs(other).max()))
+        for one, other in zip(found, expected, strict=True)
+    )
 
 
 def _resized(array: np.ndarray, axes: Mapping[int, str]) -> np.ndarray:
@@ -109,17 +258,21 @@ def _resized(array: np.ndarray, axes: Mapping[int, str]) -> np.ndarray:
     return array
 
 
-def _one_pass(session: ort.InferenceSession, data: Dataset, dim: int, advance: Advance) -> np.ndarray:
-    vectors = np.empty((len(data), dim), dtype=np.float32)
-    for positions, arrays in ahead(data.arrays, by_length(data), BATCH):
-        vectors[positions] = run_session(session, arrays)
-        advance(len(positions))
-    if strange := np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist():
-        raise TrainingError(
-            f"The backbone gives NaN or infinite features for {str(data.inputs[strange[0]])[:200]!r}.",
-            hint="Take it out of the data, or choose another checkpoint.",
-        )
-    return vectors
+def _in_precision(layout: Layout, precision: str) -> Layout:
+    return replace(layout, dtype="float16") if (layout.dtype, precision) == ("float32", "fp16") else layout
+
+
+def _refuse_not_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], lengths: np.ndarray | None) -> None:
+    for array in arrays:
+        if not np.issubdtype(array.dtype, np.floating) or np.isfinite(array).all():
+            continue
+        for row, (values, given) in enumerate(zip(array, inputs, strict=True)):
+            held = values[: lengths[row]] if lengths is not None and values.ndim else values
+            if not np.isfinite(held).all():
+                raise TrainingError(
+                    f"The backbone gives NaN or infinite features for {str(given)[:200]!r}.",
+                    hint="Take it out of the data, or choose another checkpoint.",
+                )
 
 
 def by_length(data: Dataset) -> Sequence[int]:

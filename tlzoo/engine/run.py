@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -23,6 +24,7 @@ from tlzoo.data import Collection, Columns, Samples, fingerprint, read, split
 from tlzoo.engine.dataset import Dataset, make_dataset
 from tlzoo.engine.graph import eager
 from tlzoo.engine.model import Model, build, load_backbone, make_preprocessor
+from tlzoo.engine.records import HISTORY, write_history
 from tlzoo.errors import DataError, RunError
 from tlzoo.files import obstacle, whole_folder, write_json
 from tlzoo.registry.schema import Checkpoint, Preprocess
@@ -31,9 +33,10 @@ from tlzoo.tasks import MODALITY, Task, family, make_task
 if TYPE_CHECKING:
     from tlzoo.export.exporting import Exported
 
-RUN_VERSION = 1
+RUN_VERSION = 2
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2
+_FIELDS = ("options", "metrics", "seconds", "versions", "head", "interval", "frozen", "adapted")
 REFERENCE_SAMPLES = 8
 REFERENCE_TOLERANCE = 1e-4
 
@@ -101,6 +104,8 @@ class Run:
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
     head: Literal["linear", "plugin"]
+    interval: Mapping[str, Any] | None = None
+    frozen: Mapping[str, Any] | None = None
     adapted: Mapping[str, Any] | None = None
 
     @classmethod
@@ -124,7 +129,7 @@ class Run:
                 preprocess=_read_preprocess(folder),
                 task=make_task(document["task"], document["labels"]),
                 data=DataRecord(**document["data"]),
-                **{name: document[name] for name in ("options", "metrics", "seconds", "versions", "head", "adapted")},
+                **{name: document[name] for name in _FIELDS},
             )
         except (ValueError, LookupError, TypeError, AttributeError, OSError) as cause:
             raise RunError(
@@ -185,8 +190,19 @@ class Run:
         return export(self, path, data=data)
 
 
-def save_run(path: Path, model: Model, reference: Dataset, history: Sequence[Mapping[str, float]], **facts: Any) -> Run:
-    """Write a run folder, whole; `facts` are Run's fields from `data` on. Raises RunError when `path` exists."""
+def save_run(
+    path: Path,
+    model: Model,
+    reference: Dataset,
+    history: Sequence[Mapping[str, float]],
+    *,
+    keep: Sequence[Path] = (),
+    **facts: Any,
+) -> Run:
+    """Write a run folder, whole, with copies of the files `keep`; `facts` are Run's fields from `data` on.
+
+    Raises RunError when `path` exists.
+    """
     refuse_existing(path)
     with whole_folder(path) as folder:
         document = {
@@ -194,7 +210,7 @@ def save_run(path: Path, model: Model, reference: Dataset, history: Sequence[Map
             "task": model.task.name,
             "labels": list(model.task.labels),
             "checkpoint": model.checkpoint.model_dump(mode="json", exclude_none=True),
-            "adapted": None,
+            **dict.fromkeys(("interval", "frozen", "adapted")),
             "head": "linear" if isinstance(model.head, nn.Linear) else "plugin",
             **{name: asdict(value) if isinstance(value, DataRecord) else value for name, value in facts.items()},
             "versions": versions(model.checkpoint),
@@ -203,7 +219,9 @@ def save_run(path: Path, model: Model, reference: Dataset, history: Sequence[Map
         write_json(folder / "preprocess.json", model.parts.preprocess.model_dump(mode="json"))
         state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
         save_file(state, folder / "model.safetensors")
-        (folder / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
+        write_history(folder / HISTORY, history)
+        for file in keep:
+            shutil.copy(file, folder / file.name)
         _save_reference(folder, model, reference)
     return Run.load(path)
 

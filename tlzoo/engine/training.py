@@ -1,168 +1,299 @@
-"""Plain fine-tuning: batches through the whole model, the best epoch on validation kept."""
+"""Gradient descent on a network: epochs, checkpoints, the best epoch on validation kept.
+
+Every epoch's order and every step's random numbers follow from the seed and the step's number alone, so a run that was
+killed and resumed ends in the same bits.
+"""
 
 from __future__ import annotations
 
-import copy
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from tlzoo.engine.dataset import Dataset
-from tlzoo.engine.freezing import train_mode
-from tlzoo.engine.graph import eager
+from tlzoo.engine.clock import Clock
+from tlzoo.engine.devices import fitting
+from tlzoo.engine.freezing import mark
+from tlzoo.engine.measuring import refuse_not_finite
 from tlzoo.engine.model import Model
-from tlzoo.engine.optim import adamw, warmup_cosine
+from tlzoo.engine.network import Network, Sets, connect, tensors
+from tlzoo.engine.optim import adamw, average, pull, set_rate
+from tlzoo.engine.options import Options
 from tlzoo.engine.prefix import by_length
+from tlzoo.engine.records import Record, recording
+from tlzoo.engine.state import Counts, State, Tensors, changing_tensors
+from tlzoo.engine.steps import count_steps, loss_of, shuffled, try_rates, usable
+from tlzoo.engine.stopping import Stop, stoppable
 from tlzoo.errors import TrainingError
 from tlzoo.parts import Freeze
 from tlzoo.preprocess.ahead import ahead
 from tlzoo.progress import Advance, progress, say
 
-GRADIENT_CLIP = 1.0
-
 
 @dataclass(frozen=True)
-class Options:
-    """How to fine-tune: `lr` is the backbone's peak rate; `max_steps` ends training early, the schedule included."""
+class Trained:
+    """One row per epoch; the network of the last epoch, and what was computed once for it."""
 
-    epochs: int = 5
-    batch: int = 32
-    lr: float = 1e-4
-    weight_decay: float = 0.01
-    seed: int = 0
-    max_steps: int | None = None
+    rows: list[dict[str, float]]
+    network: Network
+    facts: dict[str, Any]
 
 
 @dataclass
-class History:
-    """One row per epoch: epoch, steps, loss, the validation metrics, seconds since the start."""
+class Under:
+    """What a run under way needs at hand."""
 
-    rows: list[dict[str, float]] = field(default_factory=list)
-
-
-def train(model: Model, frozen: Freeze, data: Dataset, validation: Dataset, options: Options) -> History:
-    """Train `model` in place and leave it in eval mode with the weights of its best epoch (least validation log loss).
-
-    Raises TrainingError at the first step whose loss is not finite, and where validation gives such outputs.
-    """
-    torch.manual_seed(options.seed)
-    shuffle = np.random.default_rng(options.seed)
-    # BatchNorm cannot train on one sample: one that would be left over alone waits for another epoch's order.
-    taken = len(data) - (len(data) > 1 and len(data) % options.batch == 1)
-    steps = options.epochs * -(-taken // options.batch)
-    steps = min(steps, options.max_steps or steps)
-    optimizer = adamw(model, options.lr, options.weight_decay)
-    scheduler = warmup_cosine(optimizer, steps)
-    history, began, best = History(), time.monotonic(), (float("inf"), _copy(model, frozen))
-    with progress("Training", steps * options.batch) as advance:
-        for epoch in range(options.epochs):
-            train_mode(model, frozen)
-            order = _shuffled(data, shuffle, options.batch)[: min(taken, steps * options.batch)]
-            loss, done = _epoch(model, data, order, (optimizer, scheduler), options.batch, advance)
-            steps -= done
-            metrics = measure(model, validation)
-            history.rows.append(
-                {
-                    "epoch": epoch + 1,
-                    "steps": done,
-                    "loss": loss,
-                    **metrics,
-                    "seconds": round(time.monotonic() - began, 2),
-                }
-            )
-            say(f"Epoch {epoch + 1}/{options.epochs}: loss {loss:.4f}, validation accuracy {metrics['accuracy']:.4f}")
-            if metrics["log_loss"] < best[0]:
-                best = (metrics["log_loss"], _copy(model, frozen))
-            if steps <= 0:
-                break
-    model.load_state_dict(best[1], strict=False)
-    model.eval()
-    return history
+    model: Model
+    options: Options
+    state: State
+    pretrained: Tensors
+    steps: int
+    clock: Clock
+    record: Record
+    folder: Path | None
+    facts: Mapping[str, Any]
+    stop: Stop = field(default_factory=Stop)
+    saved: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.monotonic)
 
 
-def _epoch(
+def train(
     model: Model,
-    data: Dataset,
-    order: list[int],
-    rate: tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler],
-    batch: int,
-    advance: Advance,
-) -> tuple[float, int]:
-    """Mean loss and number of steps."""
-    assert data.targets is not None
-    total, steps = 0.0, 0
-    for positions, arrays in ahead(data.arrays, order, batch):
-        loss = model.loss(
-            model(*(torch.from_numpy(array) for array in arrays.values())), torch.from_numpy(data.targets[positions])
-        )
+    plan: Sequence[Freeze],
+    sets: Sets,
+    options: Options,
+    *,
+    clock: Clock | None = None,
+    folder: Path | None = None,
+    resumed: tuple[Tensors, dict[str, Any]] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Trained:
+    """Train `model` in place and leave it on the CPU, in eval mode, with the weights of its best epoch.
+
+    `plan` says for every epoch what trains; none may train more than the last. `folder` takes checkpoints (with
+    `facts`), history and events; `resumed` is a checkpoint to go on from. Raises TrainingError at the first step whose
+    loss is not finite, where validation gives such outputs, and where a checkpoint cannot be written.
+    """
+    clock, last = clock or Clock(), plan[-1]
+    mark(model, last)
+    model.to(memory_format=torch.channels_last)
+    steps = count_steps(len(sets.train), options)
+    network: Network | None = None
+    if resumed is None:
+        mark(model, plan[0])
+        network = connect(model, plan[0], sets, options, clock)
+    with clock.spent("prepare"):
+        lr = resumed[1]["counts"]["lr"] if resumed else _rate(model, last, network, options)
+        state = _start(model, last, options, lr)
+        pretrained = _pretrained(state.changing, options)
+        if resumed:
+            state.restore(resumed[0], resumed[1]["counts"])
+            state.counts.lr = lr
+    at = plan[0]
+    with recording(folder, state.counts.step) as record:
+        under = Under(model, options, state, pretrained, steps, clock, record, folder, facts or {})
+        with progress("Training", steps * options.batch * options.accumulate) as advance:
+            advance(state.counts.step * options.batch * options.accumulate)
+            for epoch in range(state.counts.epoch, options.epochs):
+                if network is None or plan[epoch] != at:
+                    at = plan[epoch]
+                    mark(model, at)
+                    network = connect(model, at, sets, options, clock)
+                with stoppable() as under.stop:
+                    _finish_epoch(under, network, advance)
+                if _is_over(under):
+                    break
+        assert network is not None
+    state.restore_best()
+    network.prepare(False)
+    rows = state.counts.rows
+    return Trained(rows, network, {"lr": lr, "best_epoch": state.counts.best_epoch, **network.facts})
+
+
+def finish(model: Model) -> Model:
+    """The model on the CPU, in eval mode and in the usual memory format, as it is saved and exported."""
+    return model.cpu().to(memory_format=torch.contiguous_format).eval()
+
+
+def _rate(model: Model, frozen: Freeze, network: Network | None, options: Options) -> float:
+    if options.lr != "auto":
+        return options.lr
+    assert network is not None
+    return try_rates(model, frozen, network, options)
+
+
+def _start(model: Model, frozen: Freeze, options: Options, lr: float) -> State:
+    optimizer = adamw(model, frozen.trainable, options, lr)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    changing = changing_tensors(model, frozen)
+    averages = {name: tensor.detach().clone() for name, tensor in changing.items()} if options.ema else {}
+    return State(changing, averages, optimizer, names, counts=Counts(lr=lr))
+
+
+def _pretrained(changing: Tensors, options: Options) -> Tensors:
+    if not options.l2_sp:
+        return {}
+    return {
+        name: tensor.detach().clone()
+        for name, tensor in changing.items()
+        if name.startswith("backbone.") and tensor.requires_grad
+    }
+
+
+class _Asked(Exception):
+    """The run was asked to stop."""
+
+
+def _finish_epoch(under: Under, network: Network, advance: Advance) -> None:
+    """Train the rest of the present epoch and measure it; when asked to stop, keep a checkpoint first."""
+    try:
+        _epoch(under, network, advance)
+        _validate(under, network)
+    except _Asked:
+        _save(under)
+        if under.folder is not None:
+            say(f"Stopped at step {under.state.counts.step}. To go on: the same command with --resume")
+        under.stop.leave()
+
+
+def _epoch(under: Under, network: Network, advance: Advance) -> None:
+    """The rest of the present epoch, step by step."""
+    options, counts, clock = under.options, under.state.counts, under.clock
+    feed, group = network.feeds["train"], options.batch * options.accumulate
+    order = shuffled(feed, np.random.default_rng([options.seed, counts.epoch]), options.batch)
+    left = under.steps - counts.step + counts.done
+    order = order[: min(usable(len(feed), options), left * group)]
+    rest = order[counts.done * group :]
+    network.prepare(True)
+    batches = ahead(lambda chunk: feed.arrays(chunk, counts.epoch), rest, options.batch)
+    pending: list[tuple[list[int], dict[str, np.ndarray]]] = []
+    for number, batch in enumerate(clock.waiting(batches, "decode"), start=1):
+        pending.append(batch)
+        if len(pending) < options.accumulate and number * options.batch < len(rest):
+            continue
+        with clock.spent("train"), fitting(options.batch):
+            loss = _step(under, network, pending)
+        counts.loss += loss * sum(len(positions) for positions, _ in pending)
+        counts.seen += sum(len(positions) for positions, _ in pending)
+        advance(group, f"epoch {counts.epoch + 1}/{options.epochs}, loss {counts.loss / counts.seen:.4f}")
+        pending = []
+        _after_step(under)
+
+
+def _step(under: Under, network: Network, batches: Sequence[tuple[list[int], dict[str, np.ndarray]]]) -> float:
+    """One optimiser step over these batches; their mean loss."""
+    options, state = under.options, under.state
+    step, optimizer = state.counts.step, state.optimizer
+    torch.manual_seed(int(np.random.SeedSequence([options.seed, step]).generate_state(1, np.uint64)[0] >> 1))
+    set_rate(optimizer, step, under.steps, options.warmup)
+    optimizer.zero_grad()
+    samples = sum(len(positions) for positions, _ in batches)
+    total = 0.0
+    for number, (positions, arrays) in enumerate(batches):
+        loss = loss_of(under.model, network, positions, arrays, options, [options.seed, step, number])
         if not torch.isfinite(loss):
-            raise TrainingError(f"The loss became {loss.item()} at step {steps + 1}.", hint="Try a smaller --lr.")
-        rate[0].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], GRADIENT_CLIP)
-        rate[0].step()
-        rate[1].step()
-        total, steps = total + loss.item(), steps + 1
-        advance(len(positions))
-    return total / steps, steps
+            raise TrainingError(
+                f"The loss became {loss.item()} at step {step + 1}.{_kept(under)}", hint=_smaller(under)
+            )
+        (loss * (len(positions) / samples)).backward()  # type: ignore[no-untyped-call]
+        total += loss.item() * len(positions) / samples
+    parameters = {name: tensor for name, tensor in state.changing.items() if tensor.requires_grad}
+    pull(parameters, under.pretrained, options.l2_sp)  # type: ignore[arg-type]
+    if options.clip:
+        torch.nn.utils.clip_grad_norm_(parameters.values(), options.clip)
+    optimizer.step()
+    average(state.averages, state.changing, options.ema, step)
+    state.counts.step += 1
+    state.counts.done += 1
+    return total
 
 
-def seconds_per_step(model: Model, frozen: Freeze, data: Dataset, options: Options) -> float:
-    """How long one step takes here: the second of two, on a copy of the model."""
-    trial = copy.deepcopy(model)
-    optimizer = adamw(trial, options.lr, options.weight_decay)
-    rate = (optimizer, warmup_cosine(optimizer, 2))
-    train_mode(trial, frozen)
-    order = list(range(min(options.batch, len(data))))
-    began = [time.monotonic()]
-    for _ in range(2):
-        _epoch(trial, data, order, rate, options.batch, lambda done: None)
-        began.append(time.monotonic())
-    return began[2] - began[1]
+def _after_step(under: Under) -> None:
+    """Events, and a checkpoint when it is time or the run is asked to stop."""
+    counts, options = under.state.counts, under.options
+    if counts.step % 10 == 0 or counts.step == 1:
+        rate = under.state.optimizer.param_groups[0]["lr"]
+        under.record.scalars(counts.step, {"train/loss": counts.loss / counts.seen, "train/lr": rate})
+    if time.monotonic() - under.saved >= options.checkpoint_every:
+        _save(under)
+    if under.stop.signal is not None:
+        raise _Asked
 
 
-def _shuffled(data: Dataset, random: np.random.Generator, batch: int) -> list[int]:
-    """A random order; for texts the batches are random but each holds texts of like length."""
-    order = random.permutation(len(data))
-    if data.modality != "text":
-        return [int(at) for at in order]
-    pool = batch * 16
-    chunks: list[list[int]] = []
-    for start in range(0, len(order), pool):
-        near = sorted(order[start : start + pool].tolist(), key=lambda i: len(data.inputs[i]))
-        chunks += [near[at : at + batch] for at in range(0, len(near), batch)]
-    return [i for at in random.permutation(len(chunks)) for i in chunks[at]]
+def _save(under: Under) -> None:
+    if under.folder is None:
+        return
+    counts = under.state.counts
+    counts.seconds += time.monotonic() - under.began
+    under.began = under.saved = time.monotonic()
+    with under.clock.spent("checkpoint"):
+        under.state.save(under.folder, dict(under.facts))
 
 
-def measure(model: Model, data: Dataset) -> dict[str, float]:
-    """The task's metrics by eager torch."""
-    assert data.targets is not None
-    return model.task.metrics(logits(model, data), data.targets)
+def _validate(under: Under, network: Network) -> None:
+    """Measure the epoch, keep its weights when they are the best, and count it as done."""
+    counts, model = under.state.counts, under.model
+    name = under.options.monitor or model.task.monitor
+    with under.state.averaged():
+        metrics = model.task.metrics(logits(model, network, "validation", under), network.feeds["validation"].targets)
+        value = metrics[name] if model.task.better(name) == "min" else -metrics[name]
+        better = counts.best is None or value < counts.best
+        if better:
+            under.state.keep_best()
+            counts.best, counts.best_epoch = value, counts.epoch + 1
+    counts.stale = 0 if better else counts.stale + 1
+    elapsed = counts.seconds + time.monotonic() - under.began
+    loss = counts.loss / max(1, counts.seen)
+    counts.rows.append(
+        {"epoch": counts.epoch + 1, "steps": counts.step, "loss": loss, **metrics, "seconds": round(elapsed, 2)}
+    )
+    counts.epoch, counts.done, counts.loss, counts.seen = counts.epoch + 1, 0, 0.0, 0
+    headline = model.task.headline
+    say(
+        f"Epoch {counts.epoch}/{under.options.epochs}: loss {loss:.4f}, validation {name} {metrics[name]:.4f}"
+        + (f", {headline} {metrics[headline]:.4f}" if headline != name else "")
+    )
+    under.record.epoch(counts.rows)
+    _save(under)
 
 
-def logits(model: Model, data: Dataset, batch: int = 32) -> np.ndarray:
-    """Logits float32 [N, C] by eager torch in eval mode; raises TrainingError where one is not finite."""
-    rows = np.empty((len(data), model.task.outputs), dtype=np.float32)
-    with progress("Evaluating (torch)", len(data)) as advance:
-        for positions, arrays in ahead(data.arrays, by_length(data), batch):
-            rows[positions] = eager(model, arrays)
+def _is_over(under: Under) -> bool:
+    counts, options = under.state.counts, under.options
+    if counts.step >= under.steps:
+        return True
+    if options.patience and counts.stale >= options.patience:
+        say(f"No better epoch since {counts.best_epoch}: training ends early.")
+        return True
+    return False
+
+
+def logits(model: Model, network: Network, part: str, under: Under | None = None, batch: int = 32) -> np.ndarray:
+    """Logits float32 [N, C] of a part of the data in eval mode; raises TrainingError where one is not finite."""
+    feed, clock = network.feeds[part], under.clock if under else Clock()
+    network.prepare(False)
+    rows = np.empty((len(feed), model.task.outputs), dtype=np.float32)
+    batches = ahead(lambda chunk: feed.arrays(chunk, 0), by_length(feed.data), batch)
+    with progress(f"Measuring on {part}", len(feed)) as advance, torch.inference_mode():
+        for positions, arrays in clock.waiting(batches, "decode"):
+            with clock.spent("validate"):
+                made = network.evaluate(*tensors(arrays, network.device))
+            rows[positions] = made.float().cpu().numpy()
             advance(len(positions))
-    if strange := np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist():
-        raise TrainingError(
-            f"The model gives outputs that are not finite for {len(strange)} of {len(data)} samples.",
-            hint="Train again with a smaller --lr.",
-        )
+            if under is not None and under.stop.signal is not None:
+                raise _Asked
+    refuse_not_finite(rows, _kept(under) if under else "", _smaller(under) if under else "Try a smaller --lr.")
     return rows
 
 
-def _copy(model: Model, frozen: Freeze) -> dict[str, torch.Tensor]:
-    """Copies of everything that training may change: trained parameters, and buffers outside frozen modules."""
-    still = tuple(f"{name}." for name in frozen.eval_modules)
-    fixed = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-    return {
-        name: tensor.detach().clone()
-        for name, tensor in model.state_dict().items()
-        if name not in fixed and not name.startswith(still or ("\0",))
-    }
+def _kept(under: Under) -> str:
+    best = under.state.counts.best_epoch
+    return f" The last good checkpoint is in {under.folder}." if under.folder and best else ""
+
+
+def _smaller(under: Under) -> str:
+    best = under.state.counts.best_epoch
+    return "Go on from it with --resume and a smaller --lr." if under.folder and best else "Try a smaller --lr."

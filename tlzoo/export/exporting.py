@@ -14,9 +14,9 @@ from tlzoo import __version__, plugins
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.data import fingerprint
 from tlzoo.engine.graph import OPSET, export_graph
+from tlzoo.engine.measuring import logits
 from tlzoo.engine.model import Model, make_preprocessor
 from tlzoo.engine.run import Run
-from tlzoo.engine.training import logits
 from tlzoo.errors import ExportError
 from tlzoo.export.manifest import KEY, Manifest, Origin, Parity, parse_manifest
 from tlzoo.export.verify import prove

@@ -1,0 +1,52 @@
+"""Where and how precisely torch computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from tlzoo.errors import TrainingError, UsageError
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def pick(name: str) -> torch.device:
+    """The device of this name; `auto` is the first CUDA device, else the CPU. Raises UsageError for one not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and not torch.cuda.is_available()):
+        raise UsageError(f"There is no device {name!r} here.", hint="Give --device cpu, or auto.")
+    return device
+
+
+def lowered(precision: str, device: torch.device) -> torch.dtype | None:
+    """The dtype of mixed precision, or `None` for float32: what `auto` means on this device.
+
+    Raises UsageError for float16 on a CPU, whose gradients would vanish unscaled.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else None
+    if precision == "fp16" and device.type == "cpu":
+        raise UsageError("A CPU does not train in fp16.", hint="Give --precision bf16 or fp32.")
+    return _DTYPES.get(precision)
+
+
+@contextmanager
+def fitting(batch: int) -> Iterator[None]:
+    """Raise TrainingError where a batch does not fit into memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as cause:
+        words = str(cause)
+        if not isinstance(cause, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in words:
+            raise
+        raise TrainingError(
+            f"A batch of {batch} samples does not fit into memory.",
+            hint=f"Halve it and keep the step: --batch {max(2, batch // 2)} --accumulate 2",
+        ) from cause

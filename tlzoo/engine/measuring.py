@@ -1,0 +1,38 @@
+"""Logits and metrics of a whole model by eager torch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tlzoo.engine.dataset import Dataset
+from tlzoo.engine.graph import eager
+from tlzoo.engine.model import Model
+from tlzoo.engine.prefix import by_length
+from tlzoo.errors import TrainingError
+from tlzoo.preprocess.ahead import ahead
+from tlzoo.progress import progress
+
+
+def measure(model: Model, data: Dataset) -> dict[str, float]:
+    """The task's metrics by eager torch."""
+    assert data.targets is not None
+    return model.task.metrics(logits(model, data), data.targets)
+
+
+def logits(model: Model, data: Dataset, batch: int = 32) -> np.ndarray:
+    """Logits float32 [N, C] by eager torch in eval mode; raises TrainingError where one is not finite."""
+    rows = np.empty((len(data), model.task.outputs), dtype=np.float32)
+    with progress("Evaluating (torch)", len(data)) as advance:
+        for positions, arrays in ahead(data.arrays, by_length(data), batch):
+            rows[positions] = eager(model, arrays)
+            advance(len(positions))
+    refuse_not_finite(rows, "", "Train again with a smaller --lr.")
+    return rows
+
+
+def refuse_not_finite(rows: np.ndarray, kept: str, hint: str) -> None:
+    """Raise TrainingError where logits [N, C] hold what is no number; `kept` says what was saved before."""
+    if strange := int((~np.isfinite(rows).all(axis=1)).sum()):
+        raise TrainingError(
+            f"The model gives outputs that are not finite for {strange} of {len(rows)} samples.{kept}", hint=hint
+        )

@@ -1,0 +1,107 @@
+"""Before training: the backbone from its weights, the task, the data as the model takes them, what the head knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from tlzoo.data import Columns, fingerprint
+from tlzoo.engine.dataset import make_dataset
+from tlzoo.engine.heads import target_options
+from tlzoo.engine.model import Model, load_backbone, make_preprocessor
+from tlzoo.engine.network import Sets
+from tlzoo.engine.options import Options
+from tlzoo.engine.run import DataRecord, Parts
+from tlzoo.errors import UsageError
+from tlzoo.parts import Backbone
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.registry.sources import fetch
+from tlzoo.tasks import FAMILY, MODALITY, Task, family, trainable
+
+
+def prepare_backbone(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> tuple[Backbone, Checkpoint]:
+    """Fetch the weights and build the backbone; the checkpoint returned says all that building it again takes."""
+    if preprocess:
+        spec = checkpoint.preprocess
+        if strange := sorted(set(preprocess) - set(type(spec).model_fields)):
+            raise UsageError(
+                f"{checkpoint.id} has no preprocessing option {strange[0]!r}.",
+                hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}",
+            )
+        try:
+            changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
+        except ValidationError as cause:
+            first = cause.errors()[0]
+            raise UsageError(
+                f"Preprocessing option {'.'.join(map(str, first['loc']))} cannot be {first['input']!r}.",
+                hint=f"{first['msg']}.",
+            ) from cause
+        checkpoint = checkpoint.model_copy(update={"preprocess": changed})
+    backbone = load_backbone(checkpoint, fetch(checkpoint))
+    if backbone.config is not None:
+        checkpoint = checkpoint.model_copy(update={"config": dict(backbone.config)})
+    return backbone, checkpoint
+
+
+def labels_of(parts: Parts, task: str, columns: Columns) -> Sequence[str]:
+    """The labels of the training samples, sorted; for regression the name of their column."""
+    return family(task).labels_of(parts.train.labels or (), columns.get("label_column", "label"))
+
+
+def make_sets(parts: Parts, model: Model) -> Sets:
+    """The three parts with the model's preprocessing and encoded targets."""
+    preprocessor = make_preprocessor(model.checkpoint, model.parts.preprocess)
+    return Sets(*(make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test)))
+
+
+def data_record(data: str | Path, test: str | Path | None, columns: Columns, seed: int, parts: Parts) -> DataRecord:
+    """What a run remembers of its data."""
+    return DataRecord(
+        path=str(Path(data).resolve()),
+        test=None if test is None else str(Path(test).resolve()),
+        columns=columns,
+        seed=seed,
+        fingerprint=fingerprint(parts.train),
+        heldout_fingerprint=fingerprint(parts.test),
+        n_train=len(parts.train),
+        n_validation=len(parts.validation),
+        n_test=len(parts.test),
+    )
+
+
+def head_options(task: Task, targets: np.ndarray, options: Options) -> dict[str, Any]:
+    """What a head is built with: smoothing, and what it takes to know of the training targets.
+
+    Balanced class weights are N / (C * n) for a class of n samples (King & Zeng 2001), up to 100; where samples have
+    several labels, the samples without a label over those with it. Raises UsageError for weights in a regression.
+    """
+    given: dict[str, Any] = dict(target_options(task, targets))
+    if options.label_smoothing:
+        if task.kind == "regression":
+            raise UsageError(f"{task.name} has no labels to smooth.", hint="Leave --label-smoothing out.")
+        given["label_smoothing"] = options.label_smoothing
+    if options.class_weights == "balanced":
+        if task.kind == "regression":
+            raise UsageError(f"{task.name} has no classes to weight.", hint="Leave --class-weights out.")
+        counts = np.bincount(targets, minlength=task.outputs) if task.kind == "single" else targets.sum(axis=0)
+        over = len(targets) / task.outputs if task.kind == "single" else len(targets) - counts
+        given["class_weights"] = np.clip(over / np.maximum(1, counts), 0.01, 100).tolist()
+    return given
+
+
+def task_name(checkpoint: Checkpoint, task: str | None) -> str:
+    known = trainable(checkpoint.tasks)
+    if known and (task is None or task in FAMILY):
+        task = known[0] if task is None else f"{MODALITY[known[0]]}-{task}"
+    if task not in known:
+        raise UsageError(
+            f"{checkpoint.id} does not serve the task {task!r}."
+            if task
+            else f"{checkpoint.id} serves no task that can be trained.",
+            hint=f"It serves: {', '.join(known or checkpoint.tasks)}",
+        )
+    return task

@@ -1,0 +1,43 @@
+"""Being asked to stop: the step at hand is finished and kept first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """Whether Ctrl-C or SIGTERM came. A second one stops at once."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler."""
+        if self.signal is not None:
+            self.leave()
+        self.signal = number
+
+    def leave(self) -> None:
+        """End as the signal would have it: KeyboardInterrupt, or exit code 143."""
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(143)
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """A `Stop` that hears this process's signals for as long as the block lasts; in the main thread only."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

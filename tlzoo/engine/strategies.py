@@ -1,0 +1,245 @@
+"""The ways to train: a probe, gradient descent, one after the other, adapters, or whichever validation prefers."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tlzoo.engine import lora
+from tlzoo.engine.clock import Clock
+from tlzoo.engine.freezing import freeze, unfreeze_plan
+from tlzoo.engine.heads import head_from
+from tlzoo.engine.measuring import refuse_not_finite
+from tlzoo.engine.model import Model
+from tlzoo.engine.network import Sets
+from tlzoo.engine.options import Options
+from tlzoo.engine.prefix import features
+from tlzoo.engine.probe import Probe, fit_probe
+from tlzoo.engine.proof import prove_frozen, snapshot
+from tlzoo.engine.state import Tensors
+from tlzoo.engine.training import finish, logits, train
+from tlzoo.errors import UsageError
+from tlzoo.parts import Freeze
+from tlzoo.progress import say
+
+LORA_RANK = 8
+TRIAL_SAMPLES = 1024
+_INNER_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, on what and how; `head` are the options that the head was built with.
+
+    `folder` takes checkpoints with `facts`; `resumed` is one to go on from.
+    """
+
+    model: Model
+    policy: str
+    sets: Sets
+    options: Options
+    head: Mapping[str, Any]
+    clock: Clock
+    folder: Path | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    resumed: tuple[Tensors, dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The trained model, its logits for the test samples, its history, the proof of what stayed, what else to tell."""
+
+    model: Model
+    logits: np.ndarray
+    history: list[dict[str, float]]
+    frozen: dict[str, Any]
+    details: dict[str, Any]
+
+
+def run_probe(job: Job) -> Outcome:
+    """A linear head on features computed once; the logits come from the same features."""
+    frozen = freeze(job.model, job.policy)
+    before = snapshot(job.model, frozen)
+    train_x, validation_x, test_x = features(
+        job.model, job.sets.train, job.sets.validation, job.sets.test, options=job.options, clock=job.clock
+    )
+    with job.clock.spent("train"):
+        training, validation = (train_x, _targets(job, "train")), (validation_x, _targets(job, "validation"))
+        probe = fit_probe(training, validation, job.model.task, class_weights=job.head.get("class_weights"))
+    model = _with_probe(job, probe).eval()
+    proof = asdict(prove_frozen(before, model))
+    history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
+    return Outcome(model, _apply(probe, test_x), history, proof, {"l2": probe.l2})
+
+
+def run_finetune(job: Job) -> Outcome:
+    """All that the policy leaves trainable, by gradient descent, what is frozen in front of it computed once."""
+    model, options = job.model, job.options
+    plan = _plan(model, job.policy, options)
+    before = snapshot(model, plan[-1])
+    trained = train(
+        model,
+        plan,
+        job.sets,
+        options,
+        clock=job.clock,
+        folder=job.folder,
+        resumed=job.resumed,
+        facts=job.facts,
+    )
+    found = logits(model, trained.network, "test")
+    finish(model)
+    proof = asdict(prove_frozen(before, model))
+    if lora.adapters(model) is not None:
+        lora.merge(model)
+        proof["merged"] = True
+    return Outcome(model, found, trained.rows, proof, trained.facts)
+
+
+def run_lp_ft(job: Job) -> Outcome:
+    """A probe, then gradient descent from it, which distorts the features less (Kumar et al. 2022)."""
+    if job.resumed is None:
+        job = replace(job, model=_with_probe(job, _probe_of_training(job)))
+    elif not isinstance(job.model.head, nn.Linear):
+        job = replace(job, model=_with_probe(job, _nothing(job.model)))
+    return run_finetune(job)
+
+
+def run_auto(job: Job) -> Outcome:
+    """Whatever a short comparison on the validation samples prefers, the simplest unless another is clearly better.
+
+    Candidates: a probe; from that probe, the last stage; from it, everything. The latter two are tried for one pass
+    over at most 1,024 samples. One takes the place of a simpler one when its mean score is better by more than one
+    standard error of the paired difference (the one-standard-error rule of Breiman et al. 1984).
+    """
+    decision = job.facts.get("auto") or _compare(job)
+    strategy, policy = decision["strategy"], decision["freeze"]
+    outcome = STRATEGY[strategy](replace(job, policy=policy, facts={**job.facts, "auto": decision}))
+    return replace(outcome, details={**outcome.details, "auto": decision})
+
+
+STRATEGY: Mapping[str, Callable[[Job], Outcome]] = {
+    "probe": run_probe,
+    "finetune": run_finetune,
+    "lp-ft": run_lp_ft,
+    "lora": run_finetune,
+    "auto": run_auto,
+}
+DEFAULT_POLICY = {"probe": "all", "finetune": "none", "lp-ft": "none", "lora": f"lora:{LORA_RANK}", "auto": "none"}
+
+
+def policy_of(strategy: str, policy: str | None) -> str:
+    """The freeze policy of a strategy where none is given; raises UsageError for two that contradict each other."""
+    if strategy not in STRATEGY:
+        raise UsageError(f"Unknown strategy {strategy!r}.", hint=f"Strategies: {', '.join(STRATEGY)}")
+    if policy is None:
+        return DEFAULT_POLICY[strategy]
+    if strategy == "probe" and policy != "all":
+        raise UsageError(
+            f"Strategy 'probe' trains the head only; freeze policy {policy!r} asks for more.",
+            hint="Add --strategy finetune.",
+        )
+    if strategy == "auto":
+        raise UsageError("Strategy 'auto' chooses what to freeze.", hint="Leave --freeze out, or name a strategy.")
+    if strategy == "lora" and not policy.startswith("lora:"):
+        raise UsageError(f"Strategy 'lora' trains adapters, not {policy!r}.", hint="Try --freeze lora:16")
+    return policy
+
+
+def _plan(model: Model, policy: str, options: Options) -> list[Freeze]:
+    if options.unfreeze_every:
+        freeze(model, policy)  # a policy that the plugin knows or refuses
+        return unfreeze_plan(model, policy, options.unfreeze_every, options.epochs)
+    return [freeze(model, policy)] * options.epochs
+
+
+def _targets(job: Job, part: str) -> np.ndarray:
+    found = getattr(job.sets, part).targets
+    assert isinstance(found, np.ndarray)
+    return found
+
+
+def _with_probe(job: Job, probe: Probe) -> Model:
+    return job.model.with_head(head_from(probe.weight, probe.bias, job.model.task, job.head))
+
+
+def _apply(probe: Probe, vectors: np.ndarray) -> np.ndarray:
+    found: np.ndarray = vectors @ probe.weight.numpy().T + probe.bias.numpy()
+    return found
+
+
+def _nothing(model: Model) -> Probe:
+    """A head of zeros, for weights that a checkpoint is about to fill."""
+    outputs = model.task.outputs
+    return Probe(torch.zeros(outputs, model.parts.feature_dim), torch.zeros(outputs), 0.0, {})
+
+
+def _probe_of_training(job: Job, *others: str) -> Probe:
+    """A head fitted without a look at the validation samples, which are to judge what comes after it."""
+    freeze(job.model, "all")
+    [vectors] = features(job.model, job.sets.train, options=job.options, clock=job.clock)
+    return _fit(job, vectors)
+
+
+def _fit(job: Job, vectors: np.ndarray) -> Probe:
+    targets = _targets(job, "train")
+    order = np.random.default_rng([job.options.seed, 1]).permutation(len(targets))
+    held = max(1, round(_INNER_SHARE * len(order)))
+    chosen, inner = np.sort(order[held:]), np.sort(order[:held])
+    if not len(chosen):
+        chosen = inner
+    with job.clock.spent("train"):
+        return fit_probe(
+            (vectors[chosen], targets[chosen]),
+            (vectors[inner], targets[inner]),
+            job.model.task,
+            class_weights=job.head.get("class_weights"),
+        )
+
+
+def _compare(job: Job) -> dict[str, Any]:
+    """Try the candidates and say which is taken, with the figures."""
+    task, options = job.model.task, job.options
+    vectors, held = features(job.model, job.sets.train, job.sets.validation, options=options, clock=job.clock)
+    probe = _fit(job, vectors)
+    steps = math.ceil(min(TRIAL_SAMPLES, len(job.sets.train)) / (options.batch * options.accumulate))
+    short = replace(options, epochs=1, max_steps=steps, patience=0, unfreeze_every=0)
+    found = {("probe", "all"): _apply(probe, held)}
+    for policy in ("last:1", "none"):
+        trial = replace(job, model=copy.deepcopy(_with_probe(job, probe)), policy=policy, options=short)
+        found["lp-ft", policy] = _validation_logits(trial)
+    targets = _targets(job, "validation")
+    sign = 1.0 if task.better(task.headline) == "max" else -1.0
+    scores = {name: sign * task.samplewise(rows, targets) for name, rows in found.items()}
+    chosen = next(iter(scores))
+    for name, score in scores.items():
+        gain = score - scores[chosen]
+        if gain.mean() > gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else False:
+            chosen = name
+    trials = []
+    for (strategy, policy), rows in found.items():
+        metrics = task.metrics(rows, targets)
+        trials.append({"strategy": strategy, "freeze": policy, **metrics})
+        say(
+            f"Tried {strategy}, freezing {policy}: validation {task.headline} {metrics[task.headline]:.4f}, "
+            f"{task.monitor} {metrics[task.monitor]:.4f}"
+        )
+    simplest = "no other is better by more than one standard error" if chosen[0] == "probe" else "it is clearly better"
+    say(f"Taken: {chosen[0]}, freezing {chosen[1]}: {simplest}.")
+    return {"strategy": chosen[0], "freeze": chosen[1], "trials": trials}
+
+
+def _validation_logits(trial: Job) -> np.ndarray:
+    plan = _plan(trial.model, trial.policy, trial.options)
+    trained = train(trial.model, plan, trial.sets, trial.options, clock=trial.clock)
+    rows = logits(trial.model, trained.network, "validation")
+    refuse_not_finite(rows, "", "Try a smaller --lr.")
+    return rows
