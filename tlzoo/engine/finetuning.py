@@ -23,7 +23,7 @@ from tlzoo.engine.records import EVENTS
 from tlzoo.engine.run import DataRecord, Run, read_parts, refuse_existing, save_run
 from tlzoo.engine.state import Tensors
 from tlzoo.engine.strategies import STRATEGY, Job, Outcome, policy_of
-from tlzoo.engine.summary import interval, trained_parameters
+from tlzoo.engine.summary import interval
 from tlzoo.errors import RunError
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
@@ -167,7 +167,7 @@ def _save(out: Path, outcome: Outcome, sets: Sets, clock: Clock, record: DataRec
         options={**options, **outcome.details},
         metrics=metrics,
         interval=sure,
-        frozen={**outcome.frozen, "trained": trained_parameters(model, outcome.frozen)},
+        frozen=outcome.frozen,
         seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )
     shutil.rmtree(unfinished(out), ignore_errors=True)

@@ -15,12 +15,16 @@ EPSILON = 1e-6
 """As for BERT (Devlin et al. 2019): a parameter whose gradient is nothing but rounding stays where it is."""
 
 
+ADAPTER_FACTOR = 10.0
+"""The rate of adapters over that of the weights they stand for: a usual ratio, see docs/training.md."""
+
+
 def adamw(model: Model, names: Iterable[str], options: Options, lr: float) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019) over the parameters of these names, one group per rate and decay.
 
-    The rate of the last stage is `lr`, that of the head `lr * head_factor`, and each stage before has `layer_decay`
-    times that of the next (discriminative rates, Howard & Ruder 2018). Vectors do not decay, nor does a backbone that
-    L2-SP pulls. Each group keeps its peak rate under `peak`; `set_rate` sets the present one.
+    The rate of the last stage is `lr`, that of the head `lr * head_factor`, that of adapters ten times `lr`; each stage
+    has `layer_decay` times the rate of the next (discriminative rates, Howard & Ruder 2018). Vectors do not decay, nor
+    does a backbone that L2-SP pulls. Each group keeps its peak rate under `peak`; `set_rate` sets the present one.
     """
     wanted = set(names)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -42,6 +46,8 @@ def adamw(model: Model, names: Iterable[str], options: Options, lr: float) -> to
 def _factor(model: Model, name: str, options: Options) -> float:
     if not name.startswith("backbone."):
         return options.head_factor
+    if ".lora_" in name:
+        return ADAPTER_FACTOR
     stages = model.parts.stages
     owners = [at for at, stage in enumerate(stages) if stage.owns(name.removeprefix("backbone."))]
     behind = len(stages) - 1 - owners[0] if owners else 0

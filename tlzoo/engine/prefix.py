@@ -226,11 +226,7 @@ def _content_key(model: Model, module: nn.Module, code: str) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(
-            tensor.detach().cpu().contiguous().view(torch.uint8).numpy()
-            if tensor.ndim
-            else bytes(str(tensor.item()), "ascii")
-        )
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     digest.update(model.parts.preprocess.model_dump_json(exclude={"tokenizer"}).encode())
     versions = [metadata.version(name) for name in ("tlzoo", "torch", "onnxscript")]
     digest.update(f"{model.checkpoint.id} {plugins.find(model.checkpoint.plugin)} {OPSET} {versions} {code}".encode())

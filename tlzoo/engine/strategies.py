@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from tlzoo.engine import lora
 from tlzoo.engine.clock import Clock
@@ -75,15 +76,20 @@ def run_probe(job: Job) -> Outcome:
         training, validation = (train_x, _targets(job, "train")), (validation_x, _targets(job, "validation"))
         probe = fit_probe(training, validation, job.model.task, class_weights=job.head.get("class_weights"))
     model = _with_probe(job, probe).eval()
-    proof = asdict(prove_frozen(before, model))
+    proof = _proof(before, model, frozen)
     history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
     return Outcome(model, _apply(probe, test_x), history, proof, {"l2": probe.l2})
 
 
 def run_finetune(job: Job) -> Outcome:
     """All that the policy leaves trainable, by gradient descent, what is frozen in front of it computed once."""
+    return _descend(job)
+
+
+def _descend(job: Job, still: frozenset[str] = frozenset()) -> Outcome:
+    """Gradient descent; the modules `still` keep their statistics."""
     model, options = job.model, job.options
-    plan = _plan(model, job.policy, options)
+    plan = _plan(job, still)
     before = snapshot(model, plan[-1])
     trained = train(
         model,
@@ -97,7 +103,7 @@ def run_finetune(job: Job) -> Outcome:
     )
     found = logits(model, trained.network, "test")
     finish(model)
-    proof = asdict(prove_frozen(before, model))
+    proof = _proof(before, model, plan[-1])
     if lora.adapters(model) is not None:
         lora.merge(model)
         proof["merged"] = True
@@ -105,12 +111,15 @@ def run_finetune(job: Job) -> Outcome:
 
 
 def run_lp_ft(job: Job) -> Outcome:
-    """A probe, then gradient descent from it, which distorts the features less (Kumar et al. 2022)."""
+    """A probe, then gradient descent from it, which distorts the features less (Kumar et al. 2022).
+
+    BatchNorm keeps the statistics with which the probe was fitted: those of a batch would be other features.
+    """
     if job.resumed is None:
         job = replace(job, model=_with_probe(job, _probe_of_training(job)))
     elif not isinstance(job.model.head, nn.Linear):
         job = replace(job, model=_with_probe(job, _nothing(job.model)))
-    return run_finetune(job)
+    return _descend(job, still=_batch_norms(job.model))
 
 
 def run_auto(job: Job) -> Outcome:
@@ -154,11 +163,24 @@ def policy_of(strategy: str, policy: str | None) -> str:
     return policy
 
 
-def _plan(model: Model, policy: str, options: Options) -> list[Freeze]:
+def _proof(before: Mapping[str, str], model: Model, frozen: Freeze) -> dict[str, Any]:
+    """What `run.json` says of what was frozen, and how many parameters trained."""
+    trained = sum(parameter.numel() for name, parameter in model.named_parameters() if name in frozen.trainable)
+    return {**asdict(prove_frozen(before, model)), "trained": trained}
+
+
+def _plan(job: Job, still: frozenset[str]) -> list[Freeze]:
+    """What trains in each epoch."""
+    whole, options = freeze(job.model, job.policy), job.options
+    plan = [whole] * options.epochs
     if options.unfreeze_every:
-        freeze(model, policy)  # a policy that the plugin knows or refuses
-        return unfreeze_plan(model, policy, options.unfreeze_every, options.epochs)
-    return [freeze(model, policy)] * options.epochs
+        plan = unfreeze_plan(job.model, job.policy, options.unfreeze_every, options.epochs)
+    kept = {each: replace(each, eval_modules=each.eval_modules | still) for each in plan}
+    return [kept[each] for each in plan]
+
+
+def _batch_norms(model: Model) -> frozenset[str]:
+    return frozenset(name for name, module in model.named_modules() if isinstance(module, _BatchNorm))
 
 
 def _targets(job: Job, part: str) -> np.ndarray:
@@ -238,7 +260,7 @@ def _compare(job: Job) -> dict[str, Any]:
 
 
 def _validation_logits(trial: Job) -> np.ndarray:
-    plan = _plan(trial.model, trial.policy, trial.options)
+    plan = _plan(trial, _batch_norms(trial.model))
     trained = train(trial.model, plan, trial.sets, trial.options, clock=trial.clock)
     rows = logits(trial.model, trained.network, "validation")
     refuse_not_finite(rows, "", "Try a smaller --lr.")

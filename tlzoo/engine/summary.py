@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from tlzoo.engine.model import Model
 from tlzoo.tasks import Task
 
 LEVEL = 0.95
@@ -32,11 +29,3 @@ def interval(task: Task, logits: np.ndarray, targets: np.ndarray, seed: int) -> 
         figures = np.sqrt(figures)
     low, high = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {"metric": task.headline, "level": LEVEL, "low": float(low), "high": float(high)}
-
-
-def trained_parameters(model: Model, frozen: Mapping[str, object]) -> int:
-    """How many scalars of the model's parameters are not among those proven frozen."""
-    whole = sum(parameter.numel() for parameter in model.parameters())
-    held = frozen["parameters"]
-    assert isinstance(held, int)
-    return max(0, whole - held)
