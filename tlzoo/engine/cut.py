@@ -323,6 +323,7 @@ def _for_evaluation(node: fx.Node) -> None:
     """Set the argument that says whether the operator trains, or put the mean in the place of a draw."""
     if node.target == _STOCHASTIC_DEPTH:
         node.target = aten.full_like.default
+        node.args = (node.args[0], node.args[1] if len(node.args) > 1 else 0.5)  # what the trace leaves out
     if node.op == "call_function" and node.target in _TRAINS:
         at, still, _ = _TRAINS[node.target]
         if len(node.args) > at:

@@ -1,0 +1,37 @@
+"""Models of the small zoo and their data, as training takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Prepared = Callable[..., tuple[Any, Any]]
+
+
+@pytest.fixture(scope="session")
+def prepared(shared_zoo: Any, pictures: Path, texts: Path, recordings: Path) -> Prepared:
+    """A fresh model of a checkpoint with its three data sets: `prepared(checkpoint, head=options of the head)`."""
+    import torch
+
+    from tlzoo import registry
+    from tlzoo.engine.model import build
+    from tlzoo.engine.preparation import labels_of, make_sets, prepare_backbone, task_name
+    from tlzoo.engine.run import read_parts
+    from tlzoo.tasks import make_task
+
+    data = {"vision": pictures, "nlp": texts, "speech": recordings}
+
+    def prepare(checkpoint: str, head: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
+        with shared_zoo.open():
+            chosen = registry.get(checkpoint)
+            name = task_name(chosen, None)
+            parts = read_parts(data[checkpoint.partition("/")[0]], None, name, {}, 0)
+            backbone, chosen = prepare_backbone(chosen, None)
+            torch.manual_seed(0)
+            model = build(chosen, make_task(name, labels_of(parts, name, {})), backbone, options=head)
+            return model, make_sets(parts, model)
+
+    return prepare
