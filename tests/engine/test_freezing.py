@@ -10,15 +10,17 @@ from torch import nn
 
 from tlzoo.engine.freezing import freeze, is_normalisation, train_mode, unfreeze_plan
 from tlzoo.engine.model import Model
-from tlzoo.engine.training import Options, train
+from tlzoo.engine.network import Sets
+from tlzoo.engine.options import Options
+from tlzoo.engine.training import train
 from tlzoo.errors import UsageError
 
 STEP = Options(epochs=1, batch=8, lr=1e-2, max_steps=2)
 
 
-def sets(run: Any) -> tuple[Any, Any]:
+def sets(run: Any) -> Sets:
     parts = run.parts()
-    return run.dataset(parts.train), run.dataset(parts.validation)
+    return Sets(run.dataset(parts.train), run.dataset(parts.validation), run.dataset(parts.test))
 
 
 def stage_names(model: Model, *stages: str) -> set[str]:
@@ -60,7 +62,7 @@ def test_a_step_moves_exactly_what_the_policy_names_and_no_buffer_of_what_it_fre
     frozen = freeze(model, policy)
     assert expected(model, policy) == frozen.trainable
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    train(model, frozen, *sets(picture_run), STEP)
+    train(model, [frozen], sets(picture_run), STEP)
     moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     parameters = {name for name, _ in model.named_parameters()}
     assert frozen.trainable == moved & parameters

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from tlzoo.engine.training import logits
+from tlzoo.engine.measuring import logits
 from tlzoo.errors import ParityError
 from tlzoo.export.verify import TOLERANCE, prove
 from tlzoo.preprocess import make_preprocessor
