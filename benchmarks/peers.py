@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 from children import ALLOCATOR, Cache, Finished, run
+from samples import CHECKPOINT, prepare
 
 HERE = Path(__file__).parent / "peers"
-CHECKPOINT = {"vision": "vision/efficientnet-lite0", "nlp": "nlp/all-minilm-l6-v2"}
 PEER = {"vision": "fastai", "nlp": "trainer"}
 TASK = {"vision": "image-classification", "nlp": "text-classification"}
 EPOCHS = {"frozen": 5, "last": 2, "full": 2}
@@ -72,19 +72,6 @@ def environment() -> Path:
         subprocess.run([uv, "pip", "install", "-q", "--python", python, "-r", wanted], check=True)
         (folder / "complete").touch()
     return python
-
-
-def prepare(modality: str, folder: Path, n_train: int, n_test: int) -> tuple[Path, Path]:
-    """Real labelled data for training and for the test: MNIST's digits, or snippets of film reviews."""
-    if modality == "vision":
-        from tlzoo.demo.digits import prepare as digits
-
-        data = digits(folder, n_train=n_train, n_test=n_test)
-        return data / "train", data / "test"
-    from tlzoo.demo.tweets import prepare as texts
-
-    folder.mkdir()
-    return texts(folder, n_train=n_train, n_test=n_test, domain="films")
 
 
 def job(modality: str, part: str, stages: int, samples: tuple[int, int], work: Path) -> dict[str, Any]:

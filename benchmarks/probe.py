@@ -22,9 +22,9 @@ import tempfile
 from pathlib import Path
 
 from children import ALLOCATOR, Cache, run
+from samples import CHECKPOINT, prepare
 
-CHECKPOINT = {"vision": "vision/efficientnet-lite0", "nlp": "nlp/all-minilm-l6-v2"}
-SAMPLES = {"vision": 4990, "nlp": 10_000}
+SAMPLES = {"vision": 4990, "nlp": 9900}
 TINY = 100
 
 PASS = """
@@ -50,21 +50,9 @@ for start in range(0, len(inputs), 32):
 """
 
 
-def prepare(modality: str, folder: Path, samples: int) -> Path:
-    """Real labelled data: MNIST's digits, or snippets of film reviews, of which there are the most."""
-    if modality == "vision":
-        from tlzoo.demo.digits import prepare as digits
-
-        return digits(folder, n_train=samples, n_test=10) / "train"
-    from tlzoo.demo.tweets import prepare as texts
-
-    folder.mkdir()
-    return texts(folder, n_train=samples, n_test=10, domain="films")[0]
-
-
 def measure(modality: str, samples: int, rounds: int, work: Path) -> None:
     """Print the medians of `rounds` and the ratios."""
-    data, tiny = prepare(modality, work / "data", samples), prepare(modality, work / "tiny", TINY)
+    data, tiny = (prepare(modality, work / name, n, 10)[0] for name, n in (("data", samples), ("tiny", TINY)))
     cache, checkpoint = Cache(work / "cache"), CHECKPOINT[modality]
     turns = 0
 
