@@ -77,8 +77,8 @@ def schedule(step: int, steps: int, warmup: float) -> float:
 def pull(parameters: Mapping[str, nn.Parameter], pretrained: Mapping[str, torch.Tensor], strength: float) -> None:
     """Add the gradient of strength/2 * ||w - w0||^2 (L2-SP; Li, Grandvalet & Davoine 2018) to those that have one."""
     for name, start in pretrained.items():
-        parameter = parameters[name]
-        if parameter.grad is not None:
+        parameter = parameters.get(name)
+        if parameter is not None and parameter.grad is not None:
             parameter.grad.add_(parameter - start, alpha=strength)
 
 
