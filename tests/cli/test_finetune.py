@@ -72,17 +72,23 @@ def test_preprocessing_and_columns_can_be_named(command: Command, texts: Path, r
     assert Run.load(tmp_path / "sounds").model().parts.example_inputs["audio"].shape == (2, 3200)
 
 
-ENDLESS = ("--strategy", "finetune", "--epochs", "1000000")
+ENDLESS = ("--strategy", "finetune", "--epochs", "1000")
+
+
+def kept(folder: Path) -> set[str]:
+    """What a stopped command keeps to go on from; events without their time."""
+    return {path.name.partition(".out")[0] for path in (folder / "run.unfinished").iterdir()}
 
 
 def left_behind(zoo: Any, folder: Path) -> list[Path]:
-    """Files that a stopped command left, but for the one that importing onnxruntime makes."""
+    """Other files that a stopped command left, but for the one that importing onnxruntime makes."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".ses"]
+    files = [path for path in files if path.parent.name != "run.unfinished"]
     return files + [path for path in zoo.folder.rglob("*") if path.suffix == ".part" or ".partial" in path.name]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_stops_it_and_leaves_neither_a_run_nor_temporary_files(
+def test_a_signal_stops_it_and_leaves_a_checkpoint_and_no_temporary_files(
     command: Command,
     zoo: Any,
     pictures: Path,
@@ -91,7 +97,10 @@ def test_a_signal_stops_it_and_leaves_neither_a_run_nor_temporary_files(
     number: signal.Signals,
     code: int,
 ):
+    said = []
+
     def stop_in_the_second_epoch(line: str) -> None:
+        said.append(line)
         if line.startswith("Epoch 2/"):
             signal.raise_signal(number)
 
@@ -100,7 +109,9 @@ def test_a_signal_stops_it_and_leaves_neither_a_run_nor_temporary_files(
     done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", *ENDLESS, "--quiet")
     signal.signal(signal.SIGINT, before)
     assert (done.code, done.out, done.err) == (code, "", "")
-    assert list(tmp_path.iterdir()) == []
+    assert said[-1].startswith("Stopped at step 2.")
+    assert list(tmp_path.iterdir()) == [tmp_path / "run.unfinished"]
+    assert kept(tmp_path) == {"checkpoint.safetensors", "history.jsonl", "events"}
     assert left_behind(zoo, tmp_path) == []
 
 
@@ -122,7 +133,7 @@ def test_a_signal_while_the_run_is_written_leaves_no_half_of_it(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_sigterm_stops_a_real_process_without_a_trace(zoo: Any, pictures: Path, tmp_path: Path):
+def test_sigterm_stops_a_real_process_which_says_how_to_go_on(zoo: Any, pictures: Path, tmp_path: Path):
     command = [sys.executable, "-m", "tlzoo", "finetune", "vision/test-resnet", str(pictures), *ENDLESS]
     (tmp_path / "tmp").mkdir()
     environment = {**os.environ, **zoo.environment, "TMPDIR": str(tmp_path / "tmp"), "OMP_NUM_THREADS": "1"}
@@ -138,8 +149,10 @@ def test_sigterm_stops_a_real_process_without_a_trace(zoo: Any, pictures: Path, 
         process.terminate()
         out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (143, "")
+    assert "--resume" in err
     assert "Traceback" not in err
     assert not (tmp_path / "run").exists()
+    assert "checkpoint.safetensors" in kept(tmp_path)
     assert left_behind(zoo, tmp_path) == []
 
 
@@ -166,7 +179,7 @@ def test_a_real_process_writes_one_json_document_to_stdout_however_much_is_said(
         (("--strategy", "finetune", "--freeze", "some"), ("'some'", "until:<stage>")),
         (("--task", "text-classification"), ("text-classification", "image-classification")),
         (("--max-length", "9"), ("max_length", "interpolation")),
-        (("--epochs", "0"), ("--epochs", "tlzoo finetune --help")),
+        (("--epochs", "0"), ("epochs", "1 or more")),
         (("--epochs", "many"), ("--epochs",)),
         (("--nonsense",), ("--nonsense",)),
     ],

@@ -25,7 +25,8 @@ def export(
     from tlzoo.progress import set_quiet
 
     set_quiet(quiet)
-    exported = Run.load(run).export(out, data=data)
+    trained = Run.load(run)
+    exported = trained.export(out, data=data)
     parity = exported.parity
     if json:
         print_json(
@@ -39,9 +40,10 @@ def export(
         )
         return
     print(f"{exported.path}: {exported.bytes / 1e6:.1f} MB")
+    answers, outputs = ("values", "they") if trained.task.kind == "regression" else ("labels", "logits")
     print(
-        f"Proof: {parity.samples} held-out samples at batches {', '.join(map(str, parity.batches))}: labels agree on "
-        f"{parity.top1_agreement:.1%}, logits differ by {parity.max_abs_diff:.1e} at most "
+        f"Proof: {parity.samples} held-out samples at batches {', '.join(map(str, parity.batches))}: {answers} agree "
+        f"on {parity.top1_agreement:.1%}, {outputs} differ by {parity.max_abs_diff:.1e} at most "
         f"({parity.tolerance:.1e} allowed)"
     )
     for name, value in exported.metrics["reference"].items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,8 +15,9 @@ from tlzoo.errors import UsageError
 _RATE, _DATA, _FROZEN, _RUN = "Rates and regularisation", "What the model sees", "What is computed once", "The run"
 
 
-def _option(*names: str, help: str, panel: str | None = None) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=panel)
+def _option(*names: str, help: str, panel: str | None = None, **bounds: Any) -> Any:
+    """An option whose default stands in brackets at the end of its help, as it is not a command line's to set."""
+    return typer.Option(*names, help=help.replace("[", r"\["), rich_help_panel=panel, **bounds)
 
 
 def finetune(
@@ -141,18 +143,37 @@ def _summary(run: Any) -> list[str]:
     sure = run.interval
     headline = list(run.metrics).index(sure["metric"])
     figures[headline] += f" ({sure['level']:.0%}: {sure['low']:.4f} to {sure['high']:.4f})"
-    frozen, seconds = run.frozen, dict(run.seconds)
+    seconds = dict(run.seconds)
     total = seconds.pop("total")
     spent = ", ".join(
         f"{on} {value:.1f}" for on, value in sorted(seconds.items(), key=lambda item: -item[1]) if value >= 0.05
     )
     return [
         f"Run {run.path}: {', '.join(figures)} on {run.data.n_test} held-out samples",
-        f"Frozen: {frozen['parameters']:,} parameters in {frozen['tensors']} tensors, proven bit-identical; "
-        f"trained: {frozen['trained']:,}" + (", merged into the weights" if frozen.get("merged") else ""),
+        _parameters(run.frozen),
+        *_choices(run.options),
         f"Time: {total:.1f} s ({spent})",
-        f"Next: tlzoo export {run.path} --out model.onnx",
+        f"Next: tlzoo export {run.path} --out model.onnx"
+        + ("   (or train more of it: --strategy auto)" if run.options["strategy"] == "probe" else ""),
     ]
+
+
+def _parameters(frozen: dict[str, Any]) -> str:
+    still = f"{frozen['parameters']:,} parameters in {frozen['tensors']} tensors, proven bit-identical"
+    merged = ", merged into the weights" if frozen.get("merged") else ""
+    return f"Frozen: {still if frozen['tensors'] else 'nothing'}; trained: {frozen['trained']:,} parameters{merged}"
+
+
+def _choices(options: Mapping[str, Any]) -> list[str]:
+    """What was found on the way: the strategy, the best epoch, the rate, the part computed once."""
+    said = []
+    if options.get("auto"):
+        said.append(f"{options['auto']['strategy']}, freezing {options['auto']['freeze']}")
+    if "best_epoch" in options:
+        said.append(f"epoch {options['best_epoch']} of {options['epochs']}, peak rate {options['lr']:.2g}")
+    if options.get("prefix"):
+        said.append(f"{options['prefix']['share']:.0%} of the work computed once")
+    return [f"Kept: {'; '.join(said)}"] if said else []
 
 
 def _document(run: Any) -> dict[str, Any]:

@@ -16,9 +16,9 @@ Data = Annotated[
     Path, typer.Argument(help="Folder per class, folder with train/ and test/, or CSV, TSV, JSONL, Parquet")
 ]
 Out = Annotated[Path, typer.Option("--out", help="Where to write it; must not exist yet")]
-TextColumn = Annotated[str | None, typer.Option(help="Column of the texts [text]")]
-PathColumn = Annotated[str | None, typer.Option(help="Column of the files' paths [path]")]
-LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels [label]")]
+TextColumn = Annotated[str | None, typer.Option(help="Column of the texts \\[text]")]
+PathColumn = Annotated[str | None, typer.Option(help="Column of the files' paths \\[path]")]
+LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels \\[label]")]
 
 
 def columns(text: str | None, path: str | None, label: str | None) -> Columns:

@@ -15,7 +15,11 @@ from tlzoo.tasks import Task
 
 @dataclass(frozen=True)
 class Dataset:
-    """`inputs` are paths or texts; `targets` int64 [N] or `None` where unlabelled; `modality` image, text or audio."""
+    """`inputs` are paths or texts; `modality` is image, text or audio; `targets` what the task makes of the labels.
+
+    Those are int64 [N] (one label each), float32 [N, C] of 0 and 1 (several), float32 [N] (a number), or `None` where
+    there are no labels.
+    """
 
     inputs: Sequence[Any]
     targets: np.ndarray | None

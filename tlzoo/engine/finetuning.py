@@ -14,6 +14,7 @@ from tlzoo import registry
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.data import Columns
 from tlzoo.engine.checkpoints import FILE, load_checkpoint
+from tlzoo.engine.checks import check, without_effect
 from tlzoo.engine.clock import Clock
 from tlzoo.engine.model import Model, build
 from tlzoo.engine.network import Sets
@@ -68,6 +69,7 @@ def finetune(
         resumed = _resumed(unfinished(out), resume)
         policy = policy_of(strategy, freeze)
         name = task_name(chosen, task)
+        check(name, strategy, policy, options)
         columns = columns or {}
         parts = read_parts(data, test, name, columns, options.seed)
         keep_big_blocks()
@@ -86,6 +88,8 @@ def finetune(
         f"{chosen.id}: {len(sets.train)} training, {len(sets.validation)} validation, {len(sets.test)} test samples, "
         f"{len(target.labels)} labels, seed {options.seed}"
     )
+    for line in without_effect(strategy, options):
+        say(line)
     job = Job(model, policy, sets, options, head, clock, unfinished(out), facts, resumed)
     outcome = _run(strategy, job)
     return _save(out, outcome, sets, clock, record, {"strategy": strategy, "freeze": policy, **vars(options)})

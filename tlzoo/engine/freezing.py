@@ -101,11 +101,7 @@ def unfreeze_plan(model: Model, policy: str, every: int, epochs: int) -> list[Fr
     It starts with the head and adds one stage, from the output side, every `every` epochs, as far as `policy` allows.
     Raises UsageError for a policy other than `none`, `until:<stage>` and `last:<n>`, and for counts below 1.
     """
-    if policy.partition(":")[0] not in ("none", "until", "last"):
-        raise UsageError(
-            f"Freeze policy {policy!r} cannot be reached stage by stage.",
-            hint="Gradual unfreezing goes with none, until:<stage> and last:<n>.",
-        )
+    refuse_unstaged(policy)
     if every < 1 or epochs < 1:
         raise UsageError(
             f"A stage every {every} epochs of {epochs}: neither can be below 1.", hint="Try --unfreeze-every 1."
@@ -115,6 +111,15 @@ def unfreeze_plan(model: Model, policy: str, every: int, epochs: int) -> list[Fr
     plans = {count: _stages_train(model, stages[len(stages) - count :]) for count in sorted(set(counts))}
     _refuse_empty(model, policy, plans[0])
     return [plans[count] for count in counts]
+
+
+def refuse_unstaged(policy: str) -> None:
+    """Raise UsageError for a policy that gradual unfreezing cannot reach."""
+    if policy.partition(":")[0] not in ("none", "until", "last"):
+        raise UsageError(
+            f"Freeze policy {policy!r} cannot be reached stage by stage.",
+            hint="Gradual unfreezing (--unfreeze-every) goes with --freeze none, until:<stage> and last:<n>.",
+        )
 
 
 def _refuse_empty(model: Model, policy: str, answer: Freeze) -> None:
@@ -159,15 +164,20 @@ def is_normalisation(module: nn.Module) -> bool:
 
 
 def _adapters_train(model: Model, argument: str) -> Freeze:
+    lora.inject(model, *adapter_size(argument))
+    trainable = lora.adapter_names(model) | frozenset(_head_names(model))
+    return _still_apart_from(model, trainable)
+
+
+def adapter_size(argument: str) -> tuple[int, float | None]:
+    """Rank and alpha that `<rank>` or `<rank>:<alpha>` names; raises UsageError where it does not."""
     rank, colon, alpha = argument.partition(":")
     if not (rank.isdecimal() and 1 <= int(rank) <= lora.MAX_RANK) or (colon and not _is_positive(alpha)):
         raise UsageError(
             f"Freeze policy {'lora:' + argument!r} is not lora:<rank> or lora:<rank>:<alpha>.",
             hint=f"Try --freeze lora:8; a rank is 1 to {lora.MAX_RANK}, an alpha above 0.",
         )
-    lora.inject(model, int(rank), float(alpha) if alpha else None)
-    trainable = lora.adapter_names(model) | frozenset(_head_names(model))
-    return _still_apart_from(model, trainable)
+    return int(rank), float(alpha) if alpha else None
 
 
 def _is_positive(number: str) -> bool:

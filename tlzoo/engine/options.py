@@ -55,8 +55,9 @@ class Options:
             value = getattr(self, name)
             if value is None or (name == "lr" and value == "auto"):
                 continue
-            if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
-                raise UsageError(f"Option {name} cannot be {value!r}.", hint=f"Give {_span(least, most)}.")
+            number = int if name in _WHOLE else int | float
+            if not isinstance(value, number) or isinstance(value, bool) or not least <= value <= most:
+                raise UsageError(f"Option {name} cannot be {value!r}.", hint=f"Give {_span(least, most)}.{_WHY.get(name, '')}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UsageError(
@@ -70,7 +71,7 @@ _MANY = 10**9
 _RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, _MANY),
     "batch": (2, _MANY),
-    "lr": (0.0, float("inf")),
+    "lr": (0.0, _MANY),
     "weight_decay": (0.0, 10.0),
     "seed": (0, 2**63 - 1),
     "max_steps": (1, _MANY),
@@ -90,6 +91,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "cache_gb": (0.0, 1e6),
     "checkpoint_every": (0.0, 1e9),
 }
+_WHY = {"batch": " BatchNorm cannot train on one sample at a time."}
+_WHOLE = {"epochs", "batch", "seed", "max_steps", "accumulate", "views", "patience", "unfreeze_every"}
 _CHOICES = {
     "class_weights": ("none", "balanced"),
     "precision": ("auto", "fp32", "bf16", "fp16"),

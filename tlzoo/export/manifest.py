@@ -18,9 +18,9 @@ VERSION = 1
 class Parity(Record):
     """The proof: exported file against torch on held-out samples.
 
-    `max_abs_diff` is the largest difference of a logit, `scale` the largest distance of a logit from its sample's mean,
-    `tolerance` the largest difference allowed; `top1_agreement` is the share of samples with the same label, ties
-    within the tolerance aside.
+    `max_abs_diff` is the largest difference of an output, `tolerance` the largest allowed, `scale` what the task judges
+    differences by (of one label: the largest distance of a logit from its sample's mean). `top1_agreement` is the share
+    of samples with the same label, labels or, within the tolerance, number; ties within the tolerance aside.
     """
 
     samples: int
