@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import networkx
 import torch
 from torch import fx, nn
 
@@ -87,6 +86,16 @@ def find_cut(model: Model) -> Cut | None:
         return None
     prefix = _subgraph(traced, nodes, prefix_nodes, (), tuple(chosen))
     return _assemble(traced, nodes, chosen, prefix, axes, share)
+
+
+def move(module: fx.GraphModule, device: torch.device) -> None:
+    """To another device, the places where the graph itself makes tensors included."""
+    for node in module.graph.nodes:
+        if "device" in node.kwargs:
+            node.update_kwarg("device", device)
+        node.args = fx.node.map_aggregate(node.args, lambda given: device if isinstance(given, torch.device) else given)
+    module.recompile()
+    module.to(device)
 
 
 def trace(model: Model) -> fx.GraphModule:
@@ -191,6 +200,8 @@ def _least_bytes(
     traced: fx.GraphModule,
 ) -> list[fx.Node]:
     """The cut: nodes in order. Empty where no set of values can be stored."""
+    import networkx  # half a second, for which a probe has no use
+
     parameters = {name for name, _ in traced.named_parameters()}
     flow = networkx.DiGraph()
     for node in nodes:

@@ -11,6 +11,7 @@ from tlzoo.engine.prefix import by_length
 from tlzoo.errors import TrainingError
 from tlzoo.preprocess.ahead import ahead
 from tlzoo.progress import progress
+from tlzoo.tasks import Task
 
 
 def measure(model: Model, data: Dataset) -> dict[str, float]:
@@ -28,6 +29,16 @@ def logits(model: Model, data: Dataset, batch: int = 32) -> np.ndarray:
             advance(len(positions))
     refuse_not_finite(rows, "", "Train again with a smaller --lr.")
     return rows
+
+
+def rounding_effect(task: Task, rounded: np.ndarray, full: np.ndarray) -> dict[str, float | int]:
+    """What rounding the network's inputs does to its logits [N, C]: the largest change, and how many labels stay."""
+    agree = task.agreement(rounded, full, 0.0)
+    return {
+        "samples": len(full),
+        "max_logit_change": float(np.abs(rounded - full).max()),
+        "agreement": float(agree.mean()),
+    }
 
 
 def refuse_not_finite(rows: np.ndarray, kept: str, hint: str) -> None:

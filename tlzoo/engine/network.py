@@ -13,13 +13,13 @@ from tlzoo.engine.activations import Activations, TooLarge
 from tlzoo.engine.augment import make_augment
 from tlzoo.engine.clock import Clock
 from tlzoo.engine.corpus import make_corpus
-from tlzoo.engine.cut import Cut, find_cut
+from tlzoo.engine.cut import Cut, find_cut, move
 from tlzoo.engine.dataset import Dataset
 from tlzoo.engine.devices import pick
 from tlzoo.engine.freezing import train_mode
 from tlzoo.engine.model import Model
 from tlzoo.engine.options import Options
-from tlzoo.engine.prefix import cut_prefix, values
+from tlzoo.engine.prefix import cut_prefix, exactly, values
 from tlzoo.parts import Freeze
 from tlzoo.progress import say
 
@@ -56,7 +56,8 @@ class Feed:
 class Network:
     """`train` and `evaluate` map the tensors of a feed to logits; `prepare(training)` comes before a series of either.
 
-    `facts` says for `run.json` what was computed once.
+    `facts` says for `run.json` what was computed once; `exact` computes arrays of validation samples anew where those
+    that the feed reads were rounded.
     """
 
     train: Callable[..., torch.Tensor]
@@ -65,6 +66,7 @@ class Network:
     feeds: Mapping[str, Feed]
     device: torch.device
     facts: Mapping[str, Any] = field(default_factory=dict)
+    exact: Callable[[Sequence[int]], Arrays] | None = None
 
 
 def connect(model: Model, frozen: Freeze, sets: Sets, options: Options, clock: Clock) -> Network:
@@ -73,8 +75,8 @@ def connect(model: Model, frozen: Freeze, sets: Sets, options: Options, clock: C
     Without a part worth caching, with `options.cache` off, and where every epoch augments the inputs anew, it is the
     whole model.
     """
-    train_mode(model, frozen)
     device = pick(options.device)
+    train_mode(model.cpu(), frozen)
     if not options.cache or not _still_inputs(options):
         return _whole(model, frozen, sets, options, device)
     with clock.spent("prepare"):
@@ -150,8 +152,9 @@ def _behind(model: Model, cut: Cut, sets: Sets, options: Options, device: torch.
         views = values(prefix, trained, options, clock, options.views)
         feeds["train"] = Feed(sets.train, _reader(views, trained.rows[0], options.views))
         kept = views
-    for module in (model, cut.train, cut.evaluate):
-        module.to(device)
+    model.to(device)
+    for module in (cut.train, cut.evaluate):
+        move(module, device)
     facts = {
         "share": round(cut.share, 3),
         "values": {layout.name: list(layout.shape) for layout in cut.layouts},
@@ -161,7 +164,9 @@ def _behind(model: Model, cut: Cut, sets: Sets, options: Options, device: torch.
     }
     what = "taken from the cache" if kept.reused else "computed once"
     say(f"Frozen part: {cut.share:.0%} of the work, {what} ({kept.nbytes / 1e6:.0f} MB)")
-    return Network(cut.train, cut.evaluate, lambda training: None, feeds, device, {"prefix": facts})
+    rounded = options.cache_precision != "fp32"
+    exact = (lambda positions: exactly(prefix, sets.validation, positions)) if rounded else None
+    return Network(cut.train, cut.evaluate, lambda training: None, feeds, device, {"prefix": facts}, exact)
 
 
 def _reader(kept: Activations, rows: np.ndarray, views: int = 1) -> Callable[[list[int], int], Arrays]:

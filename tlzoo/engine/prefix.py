@@ -5,29 +5,30 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnxruntime as ort
 import torch
-from torch import nn
+from torch import fx, nn
 
 from tlzoo import plugins
 from tlzoo.engine.activations import Activations, Layout, TooLarge, Writer, cached
 from tlzoo.engine.augment import make_augment, signature
 from tlzoo.engine.clock import Clock
 from tlzoo.engine.corpus import Corpus, make_corpus
-from tlzoo.engine.cut import Cut
+from tlzoo.engine.cut import Cut, move
 from tlzoo.engine.dataset import Dataset
 from tlzoo.engine.devices import pick
 from tlzoo.engine.graph import OPSET, export_graph, outputs_of, to_onnx
 from tlzoo.engine.model import Model
 from tlzoo.engine.options import Options
 from tlzoo.errors import ExportError, TrainingError
-from tlzoo.files import whole_file
+from tlzoo.files import obstacle, whole_file
 from tlzoo.parts import Graph
 from tlzoo.preprocess.ahead import ahead
 from tlzoo.progress import progress, say
@@ -127,6 +128,14 @@ def passing(
             advance(len(positions))
 
 
+def exactly(prefix: Prefix, data: Dataset, positions: Sequence[int]) -> dict[str, np.ndarray]:
+    """What the prefix makes of these samples now, in one batch, as full as it comes."""
+    return {
+        layout.name: array
+        for layout, array in zip(prefix.layouts, prefix.open()(data.arrays(list(positions))), strict=True)
+    }
+
+
 def backbone_prefix(model: Model, device: torch.device) -> Prefix:
     """All of the backbone, pooled to one vector; on the CPU as its plugin exports it."""
     headless = model.headless().eval()
@@ -168,6 +177,8 @@ def _prefix(
 
 
 def _by_torch(module: nn.Module, device: torch.device) -> Runner:
+    if isinstance(module, fx.GraphModule):
+        move(module, device)
     module.to(device)
 
     def run(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -190,7 +201,7 @@ def _by_onnx_runtime(model: Model, module: nn.Module, key: str, write: Callable[
             os.utime(kept)
         return _runner(session)
     say(f"Exporting the frozen part of {model.checkpoint.id}, once")
-    with whole_file(kept) as temporary:
+    with _place_for(kept) as temporary:
         write(temporary)
         session = open_session(temporary.read_bytes())
         if not (difference := _difference(session, model, module)) <= TOLERANCE:  # NaN is no agreement either
@@ -199,6 +210,26 @@ def _by_onnx_runtime(model: Model, module: nn.Module, key: str, write: Callable[
                 hint="Report it to the plugin's author: its module does something that ONNX does not.",
             )
     return _runner(session)
+
+
+@contextmanager
+def _place_for(kept: Path) -> Iterator[Path]:
+    """A file that becomes `kept`; in a folder that cannot be written, one that goes again.
+
+    Raises TrainingError naming the folder where the disk does not take it.
+    """
+    try:
+        if obstacle(kept) is None:
+            with whole_file(kept) as temporary:
+                yield temporary
+        else:
+            with TemporaryDirectory() as folder:
+                yield Path(folder) / kept.name
+    except OSError as cause:
+        raise TrainingError(
+            f"The frozen part's graph cannot be written in {kept.parent}: {cause.strerror or cause}.",
+            hint="Make room there, or choose another folder with TLZOO_CACHE.",
+        ) from cause
 
 
 def _runner(session: ort.InferenceSession) -> Runner:

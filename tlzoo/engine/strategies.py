@@ -16,13 +16,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tlzoo.engine import lora
 from tlzoo.engine.clock import Clock
+from tlzoo.engine.devices import pick
 from tlzoo.engine.freezing import freeze, unfreeze_plan
 from tlzoo.engine.heads import head_from
-from tlzoo.engine.measuring import refuse_not_finite
+from tlzoo.engine.measuring import refuse_not_finite, rounding_effect
 from tlzoo.engine.model import Model
-from tlzoo.engine.network import Sets
+from tlzoo.engine.network import Network, Sets, tensors
 from tlzoo.engine.options import Options
-from tlzoo.engine.prefix import features
+from tlzoo.engine.prefix import backbone_prefix, exactly, features
 from tlzoo.engine.probe import Probe, fit_probe
 from tlzoo.engine.proof import prove_frozen, snapshot
 from tlzoo.engine.state import Tensors
@@ -33,6 +34,7 @@ from tlzoo.progress import say
 
 LORA_RANK = 8
 TRIAL_SAMPLES = 1024
+ROUNDING_SAMPLES = 64
 _INNER_SHARE = 0.2
 
 
@@ -75,10 +77,20 @@ def run_probe(job: Job) -> Outcome:
     with job.clock.spent("train"):
         training, validation = (train_x, _targets(job, "train")), (validation_x, _targets(job, "validation"))
         probe = fit_probe(training, validation, job.model.task, class_weights=job.head.get("class_weights"))
-    model = _with_probe(job, probe).eval()
+    facts: dict[str, Any] = {"l2": probe.l2}
+    if job.options.cache and job.options.cache_precision != "fp32":
+        facts["rounding"] = _rounding_of_probe(job, probe, validation_x)
+    model = finish(_with_probe(job, probe))
     proof = _proof(before, model, frozen)
     history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
-    return Outcome(model, _apply(probe, test_x), history, proof, {"l2": probe.l2})
+    return Outcome(model, _apply(probe, test_x), history, proof, facts)
+
+
+def _rounding_of_probe(job: Job, probe: Probe, vectors: np.ndarray) -> dict[str, float | int]:
+    positions = range(min(ROUNDING_SAMPLES, len(vectors)))
+    prefix = backbone_prefix(job.model, pick(job.options.device))
+    [full] = exactly(prefix, job.sets.validation, positions).values()
+    return rounding_effect(job.model.task, _apply(probe, vectors[list(positions)]), _apply(probe, full))
 
 
 def run_finetune(job: Job) -> Outcome:
@@ -102,12 +114,32 @@ def _descend(job: Job, still: frozenset[str] = frozenset()) -> Outcome:
         facts=job.facts,
     )
     found = logits(model, trained.network, "test")
+    facts = {**trained.facts, **_rounding(model, trained.network)}
     finish(model)
     proof = _proof(before, model, plan[-1])
     if lora.adapters(model) is not None:
         lora.merge(model)
         proof["merged"] = True
-    return Outcome(model, found, trained.rows, proof, trained.facts)
+    return Outcome(model, found, trained.rows, proof, facts)
+
+
+def _rounding(model: Model, network: Network) -> dict[str, Any]:
+    """What keeping activations in half precision does to the trained model, measured on validation samples."""
+    if network.exact is None:
+        return {}
+    feed = network.feeds["validation"]
+    positions = list(range(min(ROUNDING_SAMPLES, len(feed))))
+    with torch.inference_mode():
+        rounded, full = (
+            network.evaluate(*tensors(arrays, network.device)).float().cpu().numpy()
+            for arrays in (feed.arrays(positions, 0), network.exact(positions))
+        )
+    effect = rounding_effect(model.task, rounded, full)
+    say(
+        f"Half precision in the cache changes a logit by {effect['max_logit_change']:.2g} at most, "
+        f"{effect['agreement']:.1%} of {effect['samples']} validation labels stay"
+    )
+    return {"rounding": effect}
 
 
 def run_lp_ft(job: Job) -> Outcome:
@@ -115,6 +147,8 @@ def run_lp_ft(job: Job) -> Outcome:
 
     BatchNorm keeps the statistics with which the probe was fitted: those of a batch would be other features.
     """
+    if not job.policy.startswith("lora:"):
+        freeze(job.model, job.policy)  # a policy that cannot be is refused before features are computed
     if job.resumed is None:
         job = replace(job, model=_with_probe(job, _probe_of_training(job)))
     elif not isinstance(job.model.head, nn.Linear):
@@ -236,6 +270,7 @@ def _compare(job: Job) -> dict[str, Any]:
     short = replace(options, epochs=1, max_steps=steps, patience=0, unfreeze_every=0)
     found = {("probe", "all"): _apply(probe, held)}
     for policy in ("last:1", "none"):
+        say(f"Trying lp-ft, freezing {policy}")
         trial = replace(job, model=copy.deepcopy(_with_probe(job, probe)), policy=policy, options=short)
         found["lp-ft", policy] = _validation_logits(trial)
     targets = _targets(job, "validation")
