@@ -183,6 +183,55 @@ def run_that_is_missing(place: Path, pictures: Path) -> Arguments:
     return ("adapt", "gone", "--target", pictures, "--out", "out", "--quiet")
 
 
+def class_with_one_sample(place: Path, pictures: Path) -> Arguments:
+    shutil.copytree(pictures, place / "data")
+    (place / "data" / "lone").mkdir()
+    shutil.copy(pictures / "red" / "000.png", place / "data" / "lone")
+    return finetune("data")
+
+
+def every_picture_unreadable(place: Path, pictures: Path) -> Arguments:
+    shutil.copytree(pictures, place / "data")
+    for file in (place / "data").rglob("*.png"):
+        file.write_bytes(file.read_bytes()[:100])
+    return finetune("data", "vision/test-resnet", "--strategy", "finetune")
+
+
+def numbers(place: Path, *targets: object) -> Arguments:
+    rows = [f"{word} book,{target}" for word, target in zip("a b c d e f g h i j".split(), targets, strict=True)]
+    (place / "data.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    return finetune("data.csv", "nlp/test-bert", "--task", "regression")
+
+
+def target_that_is_nan(place: Path, pictures: Path) -> Arguments:
+    return numbers(place, *range(9), "nan")
+
+
+def target_out_of_range(place: Path, pictures: Path) -> Arguments:
+    return numbers(place, "1e60", *range(9))
+
+
+def class_weights_of_numbers(place: Path, pictures: Path) -> Arguments:
+    return (*numbers(place, *range(10)), "--class-weights", "balanced")
+
+
+def run_of_another_version(place: Path, pictures: Path) -> Arguments:
+    (place / "old").mkdir()
+    (place / "old" / "run.json").write_text('{"version": 1, "task": "image-classification"}')
+    return ("export", "old", "--out", "out")
+
+
+def damaged_checkpoint(place: Path, pictures: Path) -> Arguments:
+    (place / "out.unfinished").mkdir()
+    (place / "out.unfinished" / "checkpoint.safetensors").write_bytes(b"torn")
+    return finetune(pictures, "vision/test-resnet", "--strategy", "finetune", "--resume")
+
+
+def unfinished_run_in_the_way(place: Path, pictures: Path) -> Arguments:
+    damaged_checkpoint(place, pictures)
+    return finetune(pictures, "vision/test-resnet", "--strategy", "finetune")
+
+
 def unknown_command(place: Path, pictures: Path) -> Arguments:
     return ("fintune", pictures)
 
@@ -211,6 +260,14 @@ CASES: dict[Callable[[Path, Path], Arguments], tuple[str, ...]] = {
     missing_model: ("gone.onnx", "does not exist"),
     folder_that_is_no_run: ("run.json", "tlzoo finetune"),
     run_that_is_missing: ("gone", "tlzoo finetune"),
+    class_with_one_sample: ("'lone'", "1 sample"),
+    every_picture_unreadable: ("work/data/", ".png"),
+    target_that_is_nan: ("nan", "data.csv", "line 11"),
+    target_out_of_range: ("1e60", "data.csv", "line 2"),
+    class_weights_of_numbers: ("no classes", "--class-weights"),
+    run_of_another_version: ("version 1", "old"),
+    damaged_checkpoint: ("out.unfinished", "Remove"),
+    unfinished_run_in_the_way: ("out.unfinished", "--resume"),
     unknown_command: ("'fintune'", "tlzoo finetune"),
 }
 
@@ -227,6 +284,153 @@ def test_one_line_names_the_cause_and_a_way_out_and_nothing_is_left(
     assert done.err.count("\n") == 1
     assert [name for name in CASES[case] if name not in done.err] == []
     assert sorted(place.rglob("*")) == before
+
+
+OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("--strategy", "magic"): ("'magic'", "probe, finetune, lp-ft, lora, auto"),
+    ("--strategy", "lora", "--freeze", "last:1"): ("lora", "'last:1'", "--freeze lora:16"),
+    ("--strategy", "auto", "--freeze", "last:1"): ("auto", "--freeze"),
+    ("--strategy", "finetune", "--freeze", "lora:0"): ("lora:0", "--freeze lora:8"),
+    ("--strategy", "finetune", "--freeze", "norm", "--unfreeze-every", "1"): ("'norm'", "--unfreeze-every", "last:<n>"),
+    ("--strategy", "lora", "--unfreeze-every", "1"): ("'lora:8'", "until:<stage>"),
+    ("--batch", "1"): ("batch", "2 or more"),
+    ("--lr", "abc"): ("--lr", "'abc'", "auto"),
+    ("--lr", "nan"): ("lr", "nan"),
+    ("--lr", "inf"): ("lr", "inf"),
+    ("--strategy", "finetune", "--views", "2"): ("views", "--augment light"),
+    ("--strategy", "finetune", "--augment", "wild"): ("'wild'", "light-noflip"),
+    ("--strategy", "finetune", "--monitor", "beauty"): ("'beauty'", "log_loss"),
+    ("--strategy", "finetune", "--monitor", "rmse"): ("'rmse'", "accuracy"),
+    ("--strategy", "finetune", "--precision", "fp16"): ("fp16", "bf16"),
+    ("--device", "tpu"): ("'tpu'", "--device cpu"),
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
+def test_an_option_that_cannot_be_is_refused_before_weights_are_fetched(
+    command: Command, place: Path, pictures: Path, options: tuple[str, ...]
+):
+    arguments = no_network(place, pictures)
+    done = command(*arguments, *options)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert [name for name in OPTIONS[options] if name not in done.err] == []
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "data", "option"),
+    [
+        ("nlp/test-bert", "texts", "--mixup"),
+        ("nlp/test-bert", "texts", "--cutmix"),
+        ("speech/test-wav2vec2", "recordings", "--cutmix"),
+    ],
+)
+def test_mixing_that_a_modality_cannot_have_is_refused(
+    command: Command, place: Path, request: pytest.FixtureRequest, checkpoint: str, data: str, option: str
+):
+    arguments = finetune(request.getfixturevalue(data), checkpoint, "--strategy", "finetune", option, "0.2")
+    done = command(*arguments)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert f"Leave {option} out" in done.err
+
+
+@pytest.mark.parametrize(("freeze", "named"), [("until:nowhere", "Stages: "), ("last:99", "Stages: "), ("x", "norm")])
+@pytest.mark.parametrize("strategy", ["finetune", "lp-ft"])
+def test_a_policy_that_cannot_be_is_refused_before_anything_is_computed(
+    command: Command,
+    place: Path,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
+    freeze: str,
+    named: str,
+):
+    monkeypatch.setenv("TLZOO_CACHE", str(place.parent / "cache"))
+    done = command(*finetune(pictures, "vision/test-resnet", "--strategy", strategy, "--freeze", freeze))
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert repr(freeze.removeprefix("until:")) in done.err
+    assert named in done.err
+    assert list((place.parent / "cache").glob("graphs/*")) == []
+
+
+def test_a_policy_that_leaves_nothing_to_train_is_refused(
+    command: Command, place: Path, pictures: Path, toy: Callable[[str], str]
+):
+    checkpoint = toy("""
+        from torch.nn.functional import cross_entropy
+        from tlzoo import Head
+
+        @hookimpl
+        def build_head(backbone, task, options):
+            return Head(nn.Flatten(), lambda logits, targets: cross_entropy(logits, targets))
+    """)
+    arguments = finetune(pictures, checkpoint, "--strategy", "finetune", "--freeze", "all")
+    done = command(*arguments)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "leaves nothing to train" in done.err
+
+
+HUNGRY = """
+    from dataclasses import replace
+
+
+    class Hungry(Means):
+        def forward(self, image):
+            made = super().forward(image)
+            if self.training:
+                made = made + torch.empty(len(image), 10**15).mean(1, keepdim=True)
+            return made
+
+
+    _load = load_backbone
+
+
+    @hookimpl
+    def load_backbone(checkpoint, weights, output):
+        return replace(_load(checkpoint, weights, output), module=Hungry())
+"""
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_no_bug(
+    command: Command, place: Path, pictures: Path, toy: Callable[[str], str]
+):
+    checkpoint = toy(HUNGRY)
+    done = command(*finetune(pictures, checkpoint, "--strategy", "finetune", "--batch", "8", "--no-cache"))
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "A batch of 8 samples does not fit into memory." in done.err
+    assert "--batch 4 --accumulate 2" in done.err
+
+
+@pytest.mark.parametrize("more", [(), ("--strategy", "finetune", "--freeze", "last:1")], ids=["probe", "finetune"])
+def test_a_cache_that_cannot_be_written_is_named_and_done_without(
+    command: Command, place: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+):
+    monkeypatch.setenv("TLZOO_CACHE", str(place.parent / "cache"))
+    (place.parent / "cache").mkdir()
+    for folder in ("activations", "graphs"):
+        (place.parent / "cache" / folder).write_text("in the way")
+    done = command(*finetune(pictures, "vision/test-vit", *more))
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert str(place.parent / "cache" / "activations") in done.err
+    assert "--no-cache" in done.err
+    assert command(*finetune(pictures, "vision/test-vit", *more, "--no-cache")).code == 0
+    shutil.rmtree(place / "out")
+
+
+def test_a_run_resumed_with_other_options_is_refused_by_name(
+    command: Command, place: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stop(*given: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "save_run", stop)
+        started = finetune(pictures, "vision/test-resnet", "--strategy", "finetune", "--epochs", "1")
+        assert command(*started).code == 130
+    done = command(*started, "--resume", "--weight-decay", "0.5")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "weight_decay" in done.err
+    assert command(*started, "--resume", "--checkpoint-every", "5").code == 0
+    shutil.rmtree(place / "out")
 
 
 @pytest.mark.parametrize("case", [corrupt_weights, truncated_weights], ids=lambda case: case.__name__)

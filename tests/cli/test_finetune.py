@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tlzoo import Run
+from tlzoo import Options, Run
 from tlzoo.engine import run as run_module
 from tlzoo.engine import training
 
@@ -39,6 +42,89 @@ def test_without_json_it_says_what_came_out_and_what_to_type_next(command: Comma
     assert "accuracy" in done.out
     assert f"tlzoo export {tmp_path / 'run'}" in done.out
     assert "seed 0" in done.err
+
+
+def test_the_summary_says_what_was_frozen_where_the_time_went_and_how_sure_the_metric_is(
+    command: Command, pictures: Path, tmp_path: Path
+):
+    out = tmp_path / "run"
+    options = ("--strategy", "finetune", "--freeze", "last:1", "--epochs", "1")
+    done = command("finetune", "vision/test-vit", pictures, "--out", out, "--quiet", *options)
+    run = Run.load(out)
+    assert run.interval is not None
+    assert run.frozen is not None
+    assert [line.partition(":")[0] for line in done.out.splitlines()] == [
+        f"Run {out}",
+        "Frozen",
+        "Kept",
+        "Time",
+        "Next",
+    ]
+    assert f"(95%: {run.interval['low']:.4f} to {run.interval['high']:.4f})" in done.out
+    assert (
+        f"{run.frozen['parameters']:,} parameters in {run.frozen['tensors']} tensors, proven bit-identical" in done.out
+    )
+    assert f"{run.options['prefix']['share']:.0%} of the work computed once" in done.out
+    assert f"tlzoo export {out}" in done.out
+
+
+def test_where_nothing_is_frozen_it_says_so(command: Command, pictures: Path, tmp_path: Path):
+    options = ("--strategy", "finetune", "--epochs", "1", "--max-steps", "1", "--quiet")
+    done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", *options)
+    assert "Frozen: nothing; trained: " in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--epochs", "9", "--mixup", "0.2"), "no use for --epochs, --mixup"),
+        (("--no-cache", "--cache-precision", "fp16"), "--cache-precision changes nothing"),
+        (("--strategy", "finetune", "--epochs", "1", "--patience", "3"), "--patience 3 of 1 epochs"),
+        (("--strategy", "finetune", "--epochs", "1", "--unfreeze-every", "1"), "trains the head only"),
+    ],
+)
+def test_options_without_effect_are_said_to_be_and_quiet_silences_it(
+    command: Command, pictures: Path, tmp_path: Path, options: tuple[str, ...], said: str
+):
+    out = ("--out", tmp_path / "run", "--json")
+    assert said in command("finetune", "vision/test-resnet", pictures, *out, *options).err
+    shutil.rmtree(tmp_path / "run")
+    assert command("finetune", "vision/test-resnet", pictures, *out, *options, "--quiet").err == ""
+
+
+def test_help_shows_every_default_of_the_options(command: Command, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = command("finetune", "--help").out
+    plain = {
+        name: value for name, value in vars(Options()).items() if value is not None and not isinstance(value, bool)
+    }
+    lines = {
+        name: next(line for line in shown.splitlines() if f"--{name.replace('_', '-')} " in line) for name in plain
+    }
+    numbers = {name: re.findall(r"\[([^]:=]*)[]:]", line)[-1:] for name, line in lines.items()}
+    expected = {name: [f"{value:g}" if isinstance(value, float) else str(value)] for name, value in plain.items()}
+    expected["lr"] = ["1e-4"]
+    assert numbers == expected
+
+
+def test_events_can_be_read_back_and_hold_the_history(command: Command, pictures: Path, tmp_path: Path):
+    from tensorboardX import proto
+
+    out = tmp_path / "run"
+    options = ("--strategy", "finetune", "--epochs", "2", "--batch", "8", "--quiet")
+    assert command("finetune", "vision/test-resnet", pictures, "--out", out, *options).code == 0
+    rows = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    [file] = out.glob("events.out.tfevents.*")
+    content, at, found = file.read_bytes(), 0, {}
+    while at < len(content):
+        [length] = struct.unpack_from("<Q", content, at)
+        event = proto.event_pb2.Event.FromString(content[at + 12 : at + 12 + length])
+        at += length + 16
+        found.update({(value.tag, event.step): value.simple_value for value in event.summary.value})
+    for row in rows:
+        assert found["validation/log_loss", row["steps"]] == pytest.approx(row["log_loss"], rel=1e-6)
+        assert found["validation/accuracy", row["steps"]] == pytest.approx(row["accuracy"], rel=1e-6)
+    assert ("train/loss", 1) in found
 
 
 def test_progress_goes_to_stderr_and_quiet_silences_it(command: Command, pictures: Path, tmp_path: Path):

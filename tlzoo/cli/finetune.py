@@ -51,7 +51,9 @@ def finetune(
     l2_sp: Annotated[float | None, _option("--l2-sp", help="Pull to the pretrained weights [0]", panel=_RATE)] = None,
     clip: Annotated[float | None, _option(help="Largest norm of a gradient, 0 for any [1]", panel=_RATE)] = None,
     accumulate: Annotated[int | None, _option(help="Batches per step [1]", panel=_RATE)] = None,
-    label_smoothing: Annotated[float | None, _option(help="0 to 0.9 [0]", panel=_RATE)] = None,
+    label_smoothing: Annotated[
+        float | None, _option(help="Share of a label that goes to the others [0]", panel=_RATE)
+    ] = None,
     class_weights: Annotated[str | None, _option(help="none or balanced [none]", panel=_RATE)] = None,
     ema: Annotated[
         float | None, _option(help="Decay of averaged weights, such as 0.999 [0: none]", panel=_RATE)
@@ -61,7 +63,7 @@ def finetune(
         _option(help="Start with the head and add a stage every so many epochs [0: all at once]", panel=_RATE),
     ] = None,
     augment: Annotated[
-        str | None, _option(help="none, light, strong; for pictures also light-noflip, strong-noflip", panel=_DATA)
+        str | None, _option(help="light, strong; for pictures also light-noflip, strong-noflip [none]", panel=_DATA)
     ] = None,
     mixup: Annotated[float | None, _option(help="Alpha of mixup, such as 0.2 [0]", panel=_DATA)] = None,
     cutmix: Annotated[float | None, _option(help="Alpha of CutMix, for pictures [0]", panel=_DATA)] = None,

@@ -57,7 +57,8 @@ class Options:
                 continue
             number = int if name in _WHOLE else int | float
             if not isinstance(value, number) or isinstance(value, bool) or not least <= value <= most:
-                raise UsageError(f"Option {name} cannot be {value!r}.", hint=f"Give {_span(least, most)}.{_WHY.get(name, '')}")
+                hint = f"Give {_span(least, most)}.{_WHY.get(name, '')}"
+                raise UsageError(f"Option {name} cannot be {value!r}.", hint=hint)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UsageError(
@@ -106,6 +107,13 @@ def differences(before: dict[str, Any], now: Options) -> list[str]:
     """Names of the options that change a weight and are not as they were."""
     names = [field.name for field in fields(now) if field.name not in WITHOUT_EFFECT]
     return [name for name in names if before.get(name) != getattr(now, name)]
+
+
+def possible(name: str) -> str:
+    """What an option may be, in words."""
+    if name in _CHOICES:
+        return ", ".join(_CHOICES[name])
+    return _span(*_RANGES[name]) if name in _RANGES else ""
 
 
 def _span(least: float, most: float) -> str:

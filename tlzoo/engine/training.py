@@ -96,18 +96,19 @@ def train(
     at = plan[0]
     with recording(folder, state.counts.step) as record:
         under = Under(model, options, state, pretrained, steps, clock, record, folder, facts or {})
-        with progress("Training", steps * options.batch * options.accumulate) as advance:
-            advance(state.counts.step * options.batch * options.accumulate)
-            for epoch in range(state.counts.epoch, options.epochs):
-                if network is None or plan[epoch] != at:
-                    at = plan[epoch]
+        passing, group = usable(len(sets.train), options), options.batch * options.accumulate
+        done = state.counts.epoch * passing + state.counts.done * group
+        with progress("Training", min(options.epochs * passing, steps * group), done=done) as advance:
+            while not (over := _is_over(under)) or network is None:
+                now = plan[state.counts.epoch - over]
+                if network is None or now != at:
+                    at = now
                     mark(model, at)
                     network = connect(model, at, sets, options, clock)
+                if over:  # already when it was stopped
+                    break
                 with stoppable() as under.stop:
                     _finish_epoch(under, network, advance)
-                if _is_over(under):
-                    break
-        assert network is not None
     state.restore_best()
     network.prepare(False)
     rows = state.counts.rows
@@ -123,7 +124,8 @@ def _rate(model: Model, frozen: Freeze, network: Network | None, options: Option
     if options.lr != "auto":
         return options.lr
     assert network is not None
-    return try_rates(model, frozen, network, options)
+    with fitting(options.batch):
+        return try_rates(model, frozen, network, options)
 
 
 def _start(model: Model, frozen: Freeze, options: Options, lr: float) -> State:
@@ -140,7 +142,7 @@ def _pretrained(changing: Tensors, options: Options) -> Tensors:
     return {
         name: tensor.detach().clone()
         for name, tensor in changing.items()
-        if name.startswith("backbone.") and tensor.requires_grad
+        if name.startswith("backbone.") and isinstance(tensor, torch.nn.Parameter)
     }
 
 
@@ -151,8 +153,11 @@ class _Asked(Exception):
 def _finish_epoch(under: Under, network: Network, advance: Advance) -> None:
     """Train the rest of the present epoch and measure it; when asked to stop, keep a checkpoint first."""
     try:
-        _epoch(under, network, advance)
+        with fitting(under.options.batch):
+            _epoch(under, network, advance)
         _validate(under, network)
+        if under.stop.signal is not None:  # it came after the last look at it, and the next epoch listens anew
+            raise _Asked
     except _Asked:
         _save(under)
         if under.folder is not None:
@@ -175,13 +180,21 @@ def _epoch(under: Under, network: Network, advance: Advance) -> None:
         pending.append(batch)
         if len(pending) < options.accumulate and number * options.batch < len(rest):
             continue
-        with clock.spent("train"), fitting(options.batch):
+        with clock.spent("train"):
             loss = _step(under, network, pending)
-        counts.loss += loss * sum(len(positions) for positions, _ in pending)
-        counts.seen += sum(len(positions) for positions, _ in pending)
-        advance(group, f"epoch {counts.epoch + 1}/{options.epochs}, loss {counts.loss / counts.seen:.4f}")
+        trained = sum(len(positions) for positions, _ in pending)
+        counts.loss += loss * trained
+        counts.seen += trained
+        advance(trained, _note(under))
         pending = []
         _after_step(under)
+
+
+def _note(under: Under) -> str:
+    """How it goes: the epoch's loss so far, the metric of the last one."""
+    counts, name = under.state.counts, under.options.monitor or under.model.task.monitor
+    metric = f", {name} {counts.rows[-1][name]:.3f}" if counts.rows else ""
+    return f"loss {counts.loss / counts.seen:.3f}{metric}"
 
 
 def _step(under: Under, network: Network, batches: Sequence[tuple[list[int], dict[str, np.ndarray]]]) -> float:
@@ -263,7 +276,7 @@ def _validate(under: Under, network: Network) -> None:
 
 def _is_over(under: Under) -> bool:
     counts, options = under.state.counts, under.options
-    if counts.step >= under.steps:
+    if counts.epoch >= options.epochs or (counts.step >= under.steps and not counts.done):
         return True
     if options.patience and counts.stale >= options.patience:
         say(f"No better epoch since {counts.best_epoch}: training ends early.")
