@@ -25,7 +25,7 @@ OPTIONS = {
     "probe": ("--strategy", "probe"),
     "lp-ft": ("--strategy", "lp-ft", "--freeze", "last:1", "--epochs", "1"),
 }
-FEW = 40
+FEW = 41
 
 
 def write_pictures(folder: Path, count: int) -> Path:
@@ -68,7 +68,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        pictures = {count: write_pictures(work / f"pictures{count}", count) for count in (FEW, *arguments.samples)}
+        counts = dict.fromkeys((FEW, *arguments.samples))
+        pictures = {count: write_pictures(work / f"pictures{count}", count) for count in counts}
         for strategy in [arguments.only] if arguments.only else OPTIONS:
             print(f"{' '.join(OPTIONS[strategy])}, {arguments.checkpoint} (goal: at most {GOAL} x)", flush=True)
             measure(strategy, arguments.checkpoint, pictures, work)

@@ -38,7 +38,9 @@ FULL_LR = slice(1e-4, 1e-3)
 def loaders(job: dict) -> DataLoaders:
     """Training and validation samples, resized and cropped as tlzoo does; no augmentation."""
     items = job["train"] + job["validation"]
-    geometry = [Resize(job["resize"], resamples=(Image.Resampling.BICUBIC, 0)), CropPad(job["size"])]
+    crop = CropPad(job["size"])
+    crop.order = Resize.order + 1  # fastai sorts transforms by it and would pad a small picture before resizing it
+    geometry = [Resize(job["resize"], resamples=(Image.Resampling.BICUBIC, 0)), crop]
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
         get_x=itemgetter(0),
