@@ -29,7 +29,7 @@ def prepared(shared_zoo: Any, pictures: Path, texts: Path, recordings: Path) -> 
             chosen = registry.get(checkpoint)
             name = task_name(chosen, None)
             parts = read_parts(data[checkpoint.partition("/")[0]], None, name, {}, 0)
-            backbone, chosen = prepare_backbone(chosen, None)
+            backbone, chosen = prepare_backbone(chosen)
             torch.manual_seed(0)
             model = build(chosen, make_task(name, labels_of(parts, name, {})), backbone, options=head)
             return model, make_sets(parts, model)

@@ -8,18 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tlzoo import registry
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.data import Columns
 from tlzoo.engine.checkpoints import FILE, load_checkpoint
 from tlzoo.engine.checks import check, without_effect
 from tlzoo.engine.clock import Clock
-from tlzoo.engine.model import Model, build
+from tlzoo.engine.headstart import HeadStart
+from tlzoo.engine.model import Model
 from tlzoo.engine.network import Sets
 from tlzoo.engine.options import Options, differences
-from tlzoo.engine.preparation import data_record, head_options, labels_of, make_sets, prepare_backbone, task_name
+from tlzoo.engine.preparation import data_record, labels_of, prepare, task_name, with_preprocess
 from tlzoo.engine.records import EVENTS
 from tlzoo.engine.run import DataRecord, Run, read_parts, refuse_existing, save_run
 from tlzoo.engine.state import Tensors
@@ -61,38 +60,41 @@ def finetune(
     Raises a TlzooError for anything a user can cause: DataError, UnknownCheckpoint, PluginError, SourceError,
     UsageError, TrainingError, RunError when `out` exists or what is to be resumed does not fit.
     """
-    clock, options = Clock(), options or Options()
+    clock, options, out = Clock(), options or Options(), Path(out)
     with clock.spent("prepare"):
         chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
-        out = Path(out)
         refuse_existing(out)
         resumed = _resumed(unfinished(out), resume)
-        policy = policy_of(strategy, freeze)
-        name = task_name(chosen, task)
+        policy, name = policy_of(strategy, freeze), task_name(chosen, task)
         check(name, strategy, policy, options)
-        columns = columns or {}
-        parts = read_parts(data, test, name, columns, options.seed)
+        parts = read_parts(data, test, name, columns or {}, options.seed)
         keep_big_blocks()
-        target = make_task(name, labels_of(parts, name, columns))
-        assert parts.train.labels is not None
-        head = head_options(target, target.encode(parts.train.labels), options)
-        backbone, chosen = prepare_backbone(chosen, preprocess)
-        torch.manual_seed(options.seed)  # for what the head starts from
-        model = build(chosen, target, backbone, options=head)
-        sets = make_sets(parts, model)
-        record = data_record(data, test, columns, options.seed, parts)
-    facts = _facts(model, record, strategy, policy, options)
-    if resumed:
-        facts = _refuse_another(unfinished(out), resumed[1], facts, options)
+        chosen = with_preprocess(chosen, preprocess)
+    started = HeadStart(chosen, (parts.train, parts.validation, parts.test), options) if strategy == "probe" else None
+    try:
+        with clock.spent("prepare"):
+            target = make_task(name, labels_of(parts, name, columns or {}))
+            model, sets, head = prepare(chosen, target, parts, options)
+            record = data_record(data, test, columns or {}, options.seed, parts)
+        facts = _facts(model, record, strategy, policy, options)
+        if resumed:
+            facts = _refuse_another(unfinished(out), resumed[1], facts, options)
+        _announce(model, sets, strategy, options)
+        job = Job(model, policy, sets, options, head, clock, unfinished(out), facts, resumed, started)
+        outcome = _run(strategy, job)
+    finally:
+        if started is not None:
+            started.end()
+    return _save(out, outcome, sets, clock, record, {"strategy": strategy, "freeze": policy, **vars(options)})
+
+
+def _announce(model: Model, sets: Sets, strategy: str, options: Options) -> None:
     say(
-        f"{chosen.id}: {len(sets.train)} training, {len(sets.validation)} validation, {len(sets.test)} test samples, "
-        f"{len(target.labels)} labels, seed {options.seed}"
+        f"{model.checkpoint.id}: {len(sets.train)} training, {len(sets.validation)} validation, "
+        f"{len(sets.test)} test samples, {len(model.task.labels)} labels, seed {options.seed}"
     )
     for line in without_effect(strategy, options):
         say(line)
-    job = Job(model, policy, sets, options, head, clock, unfinished(out), facts, resumed)
-    outcome = _run(strategy, job)
-    return _save(out, outcome, sets, clock, record, {"strategy": strategy, "freeze": policy, **vars(options)})
 
 
 def unfinished(out: Path) -> Path:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -24,6 +26,7 @@ from tlzoo.engine.corpus import Corpus, make_corpus
 from tlzoo.engine.cut import Cut, move
 from tlzoo.engine.dataset import Dataset
 from tlzoo.engine.devices import pick
+from tlzoo.engine.entries import home, remove
 from tlzoo.engine.graph import OPSET, export_graph, outputs_of, to_onnx
 from tlzoo.engine.model import Model
 from tlzoo.engine.options import Options
@@ -32,6 +35,7 @@ from tlzoo.files import obstacle, whole_file
 from tlzoo.parts import Graph
 from tlzoo.preprocess.ahead import ahead
 from tlzoo.progress import progress, say
+from tlzoo.registry.schema import Preprocess
 from tlzoo.registry.sources import cache
 from tlzoo.runtime.session import open_session
 
@@ -45,15 +49,33 @@ Runner = Callable[[dict[str, np.ndarray]], Sequence[np.ndarray]]
 
 @dataclass(frozen=True)
 class Prefix:
-    """Something frozen: `open()` gives what computes the arrays of `layouts`; `key` names it by content."""
+    """Something frozen: `open()` gives what computes the arrays of `layouts`.
+
+    `key` names it by content, `spec` is what makes its inputs; `graph` is the file that ONNX Runtime runs, where that
+    is what runs, and `is_kept()` says whether it is there and equal to the model.
+    """
 
     key: str
+    spec: Preprocess
     layouts: tuple[Layout, ...]
     open: Callable[[], Runner]
+    graph: Path | None = None
+    is_kept: Callable[[], bool] = lambda: True
+
+
+class Started(Protocol):
+    """A pass that may be under way already: `join` waits for it and says whether it was this prefix's."""
+
+    def join(self, prefix: Prefix) -> bool:
+        """Wait for it, or end it."""
 
 
 def features(
-    model: Model, *datasets: Dataset, options: Options | None = None, clock: Clock | None = None
+    model: Model,
+    *datasets: Dataset,
+    options: Options | None = None,
+    clock: Clock | None = None,
+    started: Started | None = None,
 ) -> list[np.ndarray]:
     """The backbone's vectors float32 [N, D] for each data set, computed once per sample and kept between runs.
 
@@ -62,6 +84,10 @@ def features(
     options, clock = options or Options(), clock or Clock()
     prefix, corpus = backbone_prefix(model, pick(options.device)), make_corpus(*datasets)
     [layout] = prefix.layouts
+    if started is not None:
+        with clock.spent("prefix"):
+            if started.join(prefix) and not prefix.is_kept():
+                remove(home() / store_key(prefix, corpus, options))
     if options.cache:
         try:
             kept = values(prefix, corpus, options, clock)
@@ -77,28 +103,41 @@ def features(
     return [vectors[rows] for rows in corpus.rows]
 
 
-def values(prefix: Prefix, corpus: Corpus, options: Options, clock: Clock, views: int = 0) -> Activations:
+def values(
+    prefix: Prefix,
+    corpus: Corpus,
+    options: Options,
+    clock: Clock,
+    views: int = 0,
+    before_batch: Callable[[], None] = lambda: None,
+) -> Activations:
     """What the prefix makes of the corpus, from the cache or now; with `views`, of so many augmented views of each.
 
     View v of sample i is row `i * views + v`. Raises TooLarge where the cache may not take them, TrainingError where
     the disk does not or an array is not finite.
     """
-    each = max(1, views)
-    augment = options.augment if views else "none"
+    each, augment = max(1, views), options.augment if views else "none"
     layouts = [_in_precision(layout, options.cache_precision) for layout in prefix.layouts]
 
     def compute(writer: Writer) -> None:
         for view in range(each):
             for positions, arrays, lengths in passing(prefix, corpus, clock, augment, view):
+                before_batch()
                 named = {layout.name: array for layout, array in zip(layouts, arrays, strict=True)}
                 with clock.spent("cache"):
                     writer.put([at * each + view for at in positions], named, lengths)
 
-    drawn = f"{views} {signature(corpus.data.modality, augment)} {VIEW_SEED}"
-    text = f"{prefix.key} {corpus.digest} {options.cache_precision} {drawn}"
-    key = hashlib.sha256(text.encode()).hexdigest()[:32]
+    key = store_key(prefix, corpus, options, views)
     with clock.spent("cache"):
         return cached(key, layouts, len(corpus) * each, compute, limit_gb=options.cache_gb)
+
+
+def store_key(prefix: Prefix, corpus: Corpus, options: Options, views: int = 0) -> str:
+    """What the values of this prefix for this corpus are called in the store."""
+    augment = options.augment if views else "none"
+    drawn = f"{views} {signature(corpus.data.modality, augment)} {VIEW_SEED}"
+    text = f"{prefix.key} {corpus.digest} {options.cache_precision} {drawn}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def passing(
@@ -170,10 +209,37 @@ def _prefix(
     code: str = "",
 ) -> Prefix:
     key = _content_key(model, module, f"{layouts} {code}")
-    spec = model.parts.preprocess.model_dump_json()
-    if device.type == "cpu":
-        return Prefix(f"{key} {spec} onnxruntime", layouts, lambda: _by_onnx_runtime(model, module, key, write))
-    return Prefix(f"{key} {spec} {device.type}", layouts, lambda: _by_torch(module, device))
+    spec = model.parts.preprocess
+    if device.type != "cpu":
+        return Prefix(_name(key, spec, device.type), spec, layouts, lambda: _by_torch(module, device))
+    kept = graph_path(key)
+    return Prefix(
+        _name(key, spec, "onnxruntime"),
+        spec,
+        layouts,
+        lambda: _by_onnx_runtime(model, module, kept, write),
+        kept,
+        lambda: kept.exists() and _sound(kept, model, module) is not None,
+    )
+
+
+def kept_prefix(graph: str, feature_dim: int, spec: Preprocess) -> Prefix | None:
+    """The prefix of a backbone from its graph's name alone, where that is kept: nothing of it has been checked."""
+    kept = graph_path(graph)
+    if not re.fullmatch("[0-9a-f]{32}", graph) or not kept.exists():
+        return None
+    layout = Layout("features", "float32", (feature_dim,))
+    name = _name(graph, spec, "onnxruntime")
+    return Prefix(name, spec, (layout,), lambda: _runner(open_session(kept.read_bytes())), kept)
+
+
+def graph_path(key: str) -> Path:
+    """Where the graph of this name is kept."""
+    return cache.root() / "graphs" / f"{key}.onnx"
+
+
+def _name(key: str, spec: Preprocess, by: str) -> str:
+    return f"{key} {spec.model_dump_json()} {by}"
 
 
 def _by_torch(module: nn.Module, device: torch.device) -> Runner:
@@ -189,13 +255,12 @@ def _by_torch(module: nn.Module, device: torch.device) -> Runner:
     return run
 
 
-def _by_onnx_runtime(model: Model, module: nn.Module, key: str, write: Callable[[Path], Graph]) -> Runner:
+def _by_onnx_runtime(model: Model, module: nn.Module, kept: Path, write: Callable[[Path], Graph]) -> Runner:
     """A session on the module's graph, exported once per content and kept in the cache.
 
     Whether fresh or kept, the graph is compared with eager torch at other sizes than it was exported at, so that
     neither a wrong export nor a stale file can be used. Raises ExportError when a fresh one differs.
     """
-    kept = cache.root() / "graphs" / f"{key}.onnx"
     if kept.exists() and (session := _sound(kept, model, module)):
         with suppress(OSError):
             os.utime(kept)

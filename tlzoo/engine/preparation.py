@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import ValidationError
 
 from tlzoo.data import Columns, fingerprint
 from tlzoo.engine.dataset import make_dataset
 from tlzoo.engine.heads import target_options
-from tlzoo.engine.model import Model, load_backbone, make_preprocessor
+from tlzoo.engine.model import Model, build, load_backbone, make_preprocessor
 from tlzoo.engine.network import Sets
 from tlzoo.engine.options import Options
 from tlzoo.engine.run import DataRecord, Parts
@@ -23,28 +24,43 @@ from tlzoo.registry.sources import fetch
 from tlzoo.tasks import FAMILY, MODALITY, Task, family, trainable
 
 
-def prepare_backbone(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> tuple[Backbone, Checkpoint]:
+def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> Checkpoint:
+    """The checkpoint with fields of its preprocessing replaced; raises UsageError for one that is none or cannot be."""
+    if not preprocess:
+        return checkpoint
+    spec = checkpoint.preprocess
+    if strange := sorted(set(preprocess) - set(type(spec).model_fields)):
+        raise UsageError(
+            f"{checkpoint.id} has no preprocessing option {strange[0]!r}.",
+            hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}",
+        )
+    try:
+        changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
+    except ValidationError as cause:
+        first = cause.errors()[0]
+        raise UsageError(
+            f"Preprocessing option {'.'.join(map(str, first['loc']))} cannot be {first['input']!r}.",
+            hint=f"{first['msg']}.",
+        ) from cause
+    return checkpoint.model_copy(update={"preprocess": changed})
+
+
+def prepare_backbone(checkpoint: Checkpoint) -> tuple[Backbone, Checkpoint]:
     """Fetch the weights and build the backbone; the checkpoint returned says all that building it again takes."""
-    if preprocess:
-        spec = checkpoint.preprocess
-        if strange := sorted(set(preprocess) - set(type(spec).model_fields)):
-            raise UsageError(
-                f"{checkpoint.id} has no preprocessing option {strange[0]!r}.",
-                hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}",
-            )
-        try:
-            changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
-        except ValidationError as cause:
-            first = cause.errors()[0]
-            raise UsageError(
-                f"Preprocessing option {'.'.join(map(str, first['loc']))} cannot be {first['input']!r}.",
-                hint=f"{first['msg']}.",
-            ) from cause
-        checkpoint = checkpoint.model_copy(update={"preprocess": changed})
     backbone = load_backbone(checkpoint, fetch(checkpoint))
     if backbone.config is not None:
         checkpoint = checkpoint.model_copy(update={"config": dict(backbone.config)})
     return backbone, checkpoint
+
+
+def prepare(checkpoint: Checkpoint, task: Task, parts: Parts, options: Options) -> tuple[Model, Sets, dict[str, Any]]:
+    """The model with a fresh head, the parts of the data as it takes them, the options of its head."""
+    assert parts.train.labels is not None
+    head = head_options(task, task.encode(parts.train.labels), options)
+    backbone, checkpoint = prepare_backbone(checkpoint)
+    torch.manual_seed(options.seed)  # for what the head starts from
+    model = build(checkpoint, task, backbone, options=head)
+    return model, make_sets(parts, model), head
 
 
 def labels_of(parts: Parts, task: str, columns: Columns) -> Sequence[str]:

@@ -19,6 +19,7 @@ from tlzoo.engine.clock import Clock
 from tlzoo.engine.devices import pick
 from tlzoo.engine.freezing import freeze, unfreeze_plan
 from tlzoo.engine.heads import head_from
+from tlzoo.engine.headstart import HeadStart
 from tlzoo.engine.measuring import refuse_not_finite, rounding_effect
 from tlzoo.engine.model import Model
 from tlzoo.engine.network import Network, Sets, tensors
@@ -42,7 +43,7 @@ _INNER_SHARE = 0.2
 class Job:
     """What to train, on what and how; `head` are the options that the head was built with.
 
-    `folder` takes checkpoints with `facts`; `resumed` is one to go on from.
+    `folder` takes checkpoints with `facts`; `resumed` is one to go on from. `started` may compute features already.
     """
 
     model: Model
@@ -54,6 +55,7 @@ class Job:
     folder: Path | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     resumed: tuple[Tensors, dict[str, Any]] | None = None
+    started: HeadStart | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,9 @@ def run_probe(job: Job) -> Outcome:
     """A linear head on features computed once; the logits come from the same features."""
     frozen = freeze(job.model, job.policy)
     before = snapshot(job.model, frozen)
+    sets = (job.sets.train, job.sets.validation, job.sets.test)
     train_x, validation_x, test_x = features(
-        job.model, job.sets.train, job.sets.validation, job.sets.test, options=job.options, clock=job.clock
+        job.model, *sets, options=job.options, clock=job.clock, started=job.started
     )
     with job.clock.spent("train"):
         training, validation = (train_x, _targets(job, "train")), (validation_x, _targets(job, "validation"))

@@ -1,0 +1,104 @@
+"""A head start: where the backbone's graph is known from before, the pass over the data begins at once.
+
+Importing a backbone's library and building the network takes seconds in which nothing else happens. What the graph of a
+checkpoint was called is noted beside it; with that note a thread computes features while the network is being built.
+They are used only if the network then turns out to be the noted one, and the graph equal to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from tlzoo import plugins
+from tlzoo.data import Samples
+from tlzoo.engine.clock import Clock
+from tlzoo.engine.corpus import make_corpus
+from tlzoo.engine.dataset import Dataset
+from tlzoo.engine.devices import pick
+from tlzoo.engine.model import make_preprocessor
+from tlzoo.engine.options import Options
+from tlzoo.engine.prefix import Prefix, kept_prefix, values
+from tlzoo.errors import TlzooError
+from tlzoo.files import write_json
+from tlzoo.registry.schema import Checkpoint, Preprocess
+from tlzoo.registry.sources import cache
+
+_SPEC: TypeAdapter[Preprocess] = TypeAdapter(Preprocess)
+
+
+class _NotWanted(Exception):
+    """Nobody waits for the features any more."""
+
+
+class HeadStart:
+    """The pass of a checkpoint's backbone over samples, in a thread of its own where a note makes it possible."""
+
+    def __init__(self, checkpoint: Checkpoint, samples: Sequence[Samples], options: Options) -> None:
+        self._place, self._samples, self._options = _place(checkpoint), samples, options
+        self._wanted, self._prefix = True, None
+        if options.cache and pick(options.device).type == "cpu" and (noted := _read(self._place)):
+            self._prefix, spec = noted
+            self._preprocessor = make_preprocessor(checkpoint, spec)
+            self._thread = threading.Thread(target=self._compute, daemon=True)
+            self._thread.start()
+
+    def join(self, prefix: Prefix) -> bool:
+        """Wait for it where it computes what `prefix` does, else end it; whether it did. What `prefix` is, is noted."""
+        begun = self._prefix
+        if begun is not None and begun.key == prefix.key:
+            self._thread.join()
+            return True
+        self.end()
+        self._note(prefix)
+        return False
+
+    def end(self) -> None:
+        """Stop after the batch at hand."""
+        self._wanted = False
+        if self._prefix is not None:
+            self._thread.join()
+
+    def _compute(self) -> None:
+        sets = [Dataset(part.inputs, None, self._preprocessor, part.modality) for part in self._samples]
+        assert self._prefix is not None
+        try:
+            values(self._prefix, make_corpus(*sets), self._options, Clock(), before_batch=self._go_on)
+        except (_NotWanted, TlzooError, OSError):
+            return  # what is wrong is said when the pass is made in its own place
+
+    def _go_on(self) -> None:
+        if not self._wanted:
+            raise _NotWanted
+
+    def _note(self, prefix: Prefix) -> None:
+        if prefix.graph is None:
+            return
+        [layout] = prefix.layouts
+        spec = prefix.spec.model_dump(mode="json")
+        with suppress(OSError):  # without a note the next run merely starts later
+            write_json(self._place, {"graph": prefix.graph.stem, "width": layout.shape[0], "preprocess": spec})
+
+
+def _read(place: Path) -> tuple[Prefix, Preprocess] | None:
+    """The prefix that a note tells of; `None` where there is no note, or no graph any more."""
+    try:
+        noted = json.loads(place.read_text(encoding="utf-8"))
+        spec = _SPEC.validate_python(noted["preprocess"])
+        prefix = kept_prefix(noted["graph"], int(noted["width"]), spec)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return None if prefix is None else (prefix, spec)
+
+
+def _place(checkpoint: Checkpoint) -> Path:
+    versions = [metadata.version(name) for name in ("tlzoo", "torch", "onnxscript")]
+    text = f"{checkpoint.model_dump_json()} {plugins.find(checkpoint.plugin)} {versions}"
+    return cache.root() / "graphs" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
