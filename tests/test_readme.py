@@ -16,6 +16,7 @@ from tlzoo import hookspecs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TRAINING = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -72,8 +73,14 @@ def test_the_python_quick_start_works(folder: Path) -> None:
     assert [line.split()[:2] for line in printed[-2:]] == [["a.jpg", "cat"], ["b.jpg", "coffee"]]
 
 
+def test_more_than_the_head_trains_from_python(folder: Path) -> None:
+    accuracy, low, frozen = map(float, type_in(folder, sys.executable, "-c", blocks("python")[1]).split())
+    assert 0 <= low <= accuracy <= 1
+    assert frozen == 2_958_848
+
+
 def test_plain_onnxruntime_labels_the_picture_as_tlzoo_does(folder: Path, typed: list[str]) -> None:
-    code = blocks("python")[1]
+    code = blocks("python")[2]
     check = "\nimport tlzoo; print(float(abs(tlzoo.load('photos.onnx').logits(['a.jpg']) - logits).max()))"
     label, difference = type_in(folder, sys.executable, "-c", code + check).split()
     assert label == "cat"
@@ -89,7 +96,7 @@ def test_the_plugin_of_the_readme_trains_exports_and_predicts(folder: Path) -> N
     site = folder / "site"
     entry = (site / "tlzoo_tiny-1.0.dist-info").resolve()
     entry.mkdir(parents=True)
-    (site / "tlzoo_tiny.py").write_text(blocks("python")[2])
+    (site / "tlzoo_tiny.py").write_text(blocks("python")[3])
     (declared,) = blocks("toml")
     name = re.search(r"^(\w+) = \"(\w+)\"$", declared, flags=re.M)
     assert name is not None
@@ -120,8 +127,20 @@ def test_the_plugin_of_the_readme_trains_exports_and_predicts(folder: Path) -> N
     assert "a.jpg\tcat" in type_in(folder, "tlzoo", "predict", "tiny.onnx", "a.jpg")
 
 
-def test_the_checkpoint_table_is_the_registry_s() -> None:
-    type_in(ROOT, sys.executable, "-m", "cogapp", "--check", "README.md")
+@pytest.mark.parametrize("document", ["README.md", "docs/training.md"])
+def test_the_tables_are_those_of_the_registry_and_of_the_options(document: str) -> None:
+    type_in(ROOT, sys.executable, "-m", "cogapp", "--check", document)
+
+
+def test_every_command_line_in_the_docs_on_training_has_options_that_there_are() -> None:
+    commands = [line for text in (README, TRAINING) for block in blocks("console", text) for line in block.splitlines()]
+    lines = [line.split("#")[0] for line in commands if line.startswith("tlzoo finetune")]
+    assert len(lines) >= 7
+    known = type_in(ROOT, "tlzoo", "finetune", "--help", COLUMNS="200")
+    flags = {
+        word for text in (*lines, *re.findall(r"`(--[^`]*)`", TRAINING)) for word in re.findall(r"--[a-z0-9-]+", text)
+    }
+    assert {flag for flag in flags if flag not in known} == set()
 
 
 def test_every_hook_s_signature_stands_in_the_docs() -> None:
