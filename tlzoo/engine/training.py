@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from tlzoo.engine.clock import Clock
-from tlzoo.engine.devices import fitting
+from tlzoo.engine.devices import fitting, pick
 from tlzoo.engine.freezing import mark
 from tlzoo.engine.measuring import refuse_not_finite
 from tlzoo.engine.model import Model
@@ -80,7 +80,7 @@ def train(
     """
     clock, last = clock or Clock(), plan[-1]
     mark(model, last)
-    model.to(memory_format=torch.channels_last)
+    model.to(device=pick(options.device)).to(memory_format=torch.channels_last)
     steps = count_steps(len(sets.train), options)
     network: Network | None = None
     if resumed is None:
@@ -105,6 +105,7 @@ def train(
                     at = now
                     mark(model, at)
                     network = connect(model, at, sets, options, clock)
+                    state.changing = changing_tensors(model, last)  # buffers are others after a move to a device
                 if over:  # already when it was stopped
                     break
                 with stoppable() as under.stop:
