@@ -13,6 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from fastai.vision.all import (
+    BnFreeze,
     CategoryBlock,
     CropPad,
     DataBlock,
@@ -70,6 +71,7 @@ def learner(job: dict) -> Learner:
         splitter=lambda model: groups(job, model),
         metrics=accuracy,
         train_bn=job["train_bn"],
+        cbs=BnFreeze(),  # else frozen batch norms would train on batch statistics and be judged on their own
         path=job["folder"],
     )
 
