@@ -36,6 +36,8 @@ from tlzoo.progress import say
 LORA_RANK = 8
 TRIAL_SAMPLES = 1024
 ROUNDING_SAMPLES = 64
+LEAST_SHARE = 0.01
+"""Stages with a smaller share of the parameters are not worth a trial of their own."""
 _INNER_SHARE = 0.2
 
 
@@ -266,24 +268,8 @@ def _fit(job: Job, vectors: np.ndarray) -> Probe:
 
 def _compare(job: Job) -> dict[str, Any]:
     """Try the candidates and say which is taken, with the figures."""
-    task, options = job.model.task, job.options
-    vectors, held = features(job.model, job.sets.train, job.sets.validation, options=options, clock=job.clock)
-    probe = _fit(job, vectors)
-    steps = math.ceil(min(TRIAL_SAMPLES, len(job.sets.train)) / (options.batch * options.accumulate))
-    short = replace(options, epochs=1, max_steps=steps, patience=0, unfreeze_every=0)
-    found = {("probe", "all"): _apply(probe, held)}
-    for policy in ("last:1", "none"):
-        say(f"Trying lp-ft, freezing {policy}")
-        trial = replace(job, model=copy.deepcopy(_with_probe(job, probe)), policy=policy, options=short)
-        found["lp-ft", policy] = _validation_logits(trial)
-    targets = _targets(job, "validation")
-    sign = 1.0 if task.better(task.headline) == "max" else -1.0
-    scores = {name: sign * task.samplewise(rows, targets) for name, rows in found.items()}
-    chosen = next(iter(scores))
-    for name, score in scores.items():
-        gain = score - scores[chosen]
-        if gain.mean() > gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else False:
-            chosen = name
+    task, targets = job.model.task, _targets(job, "validation")
+    found = _try_all(job)
     trials = []
     for (strategy, policy), rows in found.items():
         metrics = task.metrics(rows, targets)
@@ -292,9 +278,47 @@ def _compare(job: Job) -> dict[str, Any]:
             f"Tried {strategy}, freezing {policy}: validation {task.headline} {metrics[task.headline]:.4f}, "
             f"{task.monitor} {metrics[task.monitor]:.4f}"
         )
-    simplest = "no other is better by more than one standard error" if chosen[0] == "probe" else "it is clearly better"
-    say(f"Taken: {chosen[0]}, freezing {chosen[1]}: {simplest}.")
+    sign = 1.0 if task.better(task.headline) == "max" else -1.0
+    chosen = _simplest_of_the_best({name: sign * task.samplewise(rows, targets) for name, rows in found.items()})
+    why = "no other is better by more than one standard error" if chosen[0] == "probe" else "it is clearly better"
+    say(f"Taken: {chosen[0]}, freezing {chosen[1]}: {why}.")
     return {"strategy": chosen[0], "freeze": chosen[1], "trials": trials}
+
+
+def _try_all(job: Job) -> dict[tuple[str, str], np.ndarray]:
+    """Validation logits of every candidate, the simplest first."""
+    options = job.options
+    vectors, held = features(job.model, job.sets.train, job.sets.validation, options=options, clock=job.clock)
+    probe = _fit(job, vectors)
+    steps = math.ceil(min(TRIAL_SAMPLES, len(job.sets.train)) / (options.batch * options.accumulate))
+    short = replace(options, epochs=1, max_steps=steps, patience=0, unfreeze_every=0)
+    found = {("probe", "all"): _apply(probe, held)}
+    for policy in (_last_that_matters(job.model), "none"):
+        say(f"Trying lp-ft, freezing {policy}")
+        trial = replace(job, model=copy.deepcopy(_with_probe(job, probe)), policy=policy, options=short)
+        found["lp-ft", policy] = _validation_logits(trial)
+    return found
+
+
+def _simplest_of_the_best(scores: Mapping[tuple[str, str], np.ndarray]) -> tuple[str, str]:
+    """The name of the scores [N] (higher is better) that beat all simpler ones by more than a standard error."""
+    chosen = next(iter(scores))
+    for name, score in scores.items():
+        gain = score - scores[chosen]
+        if len(gain) > 1 and gain.mean() > gain.std(ddof=1) / math.sqrt(len(gain)):
+            chosen = name
+    return chosen
+
+
+def _last_that_matters(model: Model) -> str:
+    """The policy that trains the last stage; with those behind it where these are no more than a norm."""
+    sizes = {name: parameter.numel() for name, parameter in model.backbone.named_parameters()}
+    stages = model.parts.stages
+    for count in range(1, len(stages)):
+        training = sum(size for name, size in sizes.items() if any(stage.owns(name) for stage in stages[-count:]))
+        if training >= LEAST_SHARE * sum(sizes.values()):
+            return f"last:{count}"
+    return f"last:{len(stages)}"
 
 
 def _validation_logits(trial: Job) -> np.ndarray:
