@@ -105,8 +105,11 @@ def test_views_without_augmentation_are_refused():
 
 def test_only_options_that_change_a_weight_make_another_run():
     given = {"epochs": 7, "lr": 1e-2, "augment": "light", "ema": 0.5, "cache_gb": 1.0, "checkpoint_every": 1.0}
-    assert sorted(
-        differences(vars(Options()), Options(**given)), key=list(given).index
-    ) == ["epochs", "lr", "augment", "ema"]
+    assert sorted(differences(vars(Options()), Options(**given)), key=list(given).index) == [
+        "epochs",
+        "lr",
+        "augment",
+        "ema",
+    ]
     assert {field.name for field in fields(Options)} >= WITHOUT_EFFECT
     assert differences(vars(Options()), Options()) == []

@@ -50,15 +50,13 @@ class HeadStart:
             self._thread = threading.Thread(target=self._compute, daemon=True)
             self._thread.start()
 
-    def join(self, prefix: Prefix) -> bool:
-        """Wait for it where it computes what `prefix` does, else end it; whether it did. What `prefix` is, is noted."""
-        begun = self._prefix
-        if begun is not None and begun.key == prefix.key:
+    def join(self, prefix: Prefix) -> None:
+        """Wait for it where it computes what `prefix` does; else end it and note what `prefix` is."""
+        if self._prefix is not None and self._prefix.key == prefix.key:
             self._thread.join()
-            return True
-        self.end()
-        self._note(prefix)
-        return False
+        else:
+            self.end()
+            self._note(prefix)
 
     def end(self) -> None:
         """Stop after the batch at hand."""
