@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch.nn.functional import softplus
 
 from tlzoo.engine.heads import class_weights as checked_weights
@@ -141,7 +140,10 @@ def _minimise(
     aim: _Aim,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weight [C, D] and bias [C] in float64 of the regularised optimum."""
-    # SciPy's L-BFGS: torch.optim imports torch's compiler on first use, which takes longer than most fits.
+    # SciPy's L-BFGS: torch.optim imports torch's compiler on first use, which takes longer than most fits. It is
+    # imported here because a probe has it imported while the features are computed.
+    from scipy.optimize import minimize
+
     shape = start[0].shape
     share = aim.share(targets)
 

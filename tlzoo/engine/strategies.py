@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import math
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -75,6 +77,7 @@ def run_probe(job: Job) -> Outcome:
     """A linear head on features computed once; the logits come from the same features."""
     frozen = freeze(job.model, job.policy)
     before = snapshot(job.model, frozen)
+    threading.Thread(target=_import_ahead, daemon=True).start()
     sets = (job.sets.train, job.sets.validation, job.sets.test)
     train_x, validation_x, test_x = features(
         job.model, *sets, options=job.options, clock=job.clock, started=job.started
@@ -89,6 +92,12 @@ def run_probe(job: Job) -> Outcome:
     proof = _proof(before, model, frozen)
     history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
     return Outcome(model, _apply(probe, test_x), history, proof, facts)
+
+
+def _import_ahead() -> None:
+    """What comes after the pass takes seconds to import, and ONNX Runtime leaves the interpreter free meanwhile."""
+    for name in ("scipy.optimize", "sklearn.metrics"):
+        importlib.import_module(name)
 
 
 def _rounding_of_probe(job: Job, probe: Probe, vectors: np.ndarray) -> dict[str, float | int]:
