@@ -12,6 +12,8 @@ import json
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -25,11 +27,12 @@ from tlzoo.engine.dataset import Dataset
 from tlzoo.engine.devices import pick
 from tlzoo.engine.model import make_preprocessor
 from tlzoo.engine.options import Options
-from tlzoo.engine.prefix import Prefix, kept_prefix, values
+from tlzoo.engine.prefix import Prefix, Runner, kept_prefix, runner, values
 from tlzoo.errors import TlzooError
 from tlzoo.files import write_json
 from tlzoo.registry.schema import Checkpoint, Preprocess
-from tlzoo.registry.sources import cache
+from tlzoo.registry.sources import cache as kept
+from tlzoo.runtime.session import open_session
 
 _SPEC: TypeAdapter[Preprocess] = TypeAdapter(Preprocess)
 
@@ -43,9 +46,10 @@ class HeadStart:
 
     def __init__(self, checkpoint: Checkpoint, samples: Sequence[Samples], options: Options) -> None:
         self._place, self._samples, self._options = _place(checkpoint), samples, options
-        self._wanted, self._prefix = True, None
+        self._wanted, self._awaited, self._prefix = True, False, None
         if options.cache and pick(options.device).type == "cpu" and (noted := _read(self._place)):
-            self._prefix, spec = noted
+            noted_prefix, spec = noted
+            self._prefix = replace(noted_prefix, open=self._open)
             self._preprocessor = make_preprocessor(checkpoint, spec)
             self._thread = threading.Thread(target=self._compute, daemon=True)
             self._thread.start()
@@ -53,6 +57,7 @@ class HeadStart:
     def join(self, prefix: Prefix) -> None:
         """Wait for it where it computes what `prefix` does; else end it and note what `prefix` is."""
         if self._prefix is not None and self._prefix.key == prefix.key:
+            self._awaited = True
             self._thread.join()
         else:
             self.end()
@@ -63,6 +68,17 @@ class HeadStart:
         self._wanted = False
         if self._prefix is not None:
             self._thread.join()
+
+    def _open(self) -> Runner:
+        """Runs on one core, and on all once it is waited for: ONNX Runtime's threads would starve the import.
+
+        How many there are changes no bit of what comes out.
+        """
+        assert self._prefix is not None
+        assert self._prefix.graph is not None
+        model = self._prefix.graph.read_bytes()
+        alone, together = runner(open_session(model, threads=1)), cache(lambda: runner(open_session(model)))
+        return lambda arrays: together()(arrays) if self._awaited else alone(arrays)
 
     def _compute(self) -> None:
         sets = [Dataset(part.inputs, None, self._preprocessor, part.modality) for part in self._samples]
@@ -99,4 +115,4 @@ def _read(place: Path) -> tuple[Prefix, Preprocess] | None:
 def _place(checkpoint: Checkpoint) -> Path:
     versions = [metadata.version(name) for name in ("tlzoo", "torch", "onnxscript")]
     text = f"{checkpoint.model_dump_json()} {plugins.find(checkpoint.plugin)} {versions}"
-    return cache.root() / "graphs" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    return kept.root() / "graphs" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"

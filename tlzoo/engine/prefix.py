@@ -250,7 +250,7 @@ def kept_prefix(graph: str, feature_dim: int, spec: Preprocess) -> Prefix | None
         return None
     layout = Layout("features", "float32", (feature_dim,))
     name = _name(graph, spec, "onnxruntime")
-    return Prefix(name, spec, (layout,), lambda: _runner(open_session(kept.read_bytes())), kept)
+    return Prefix(name, spec, (layout,), lambda: runner(open_session(kept.read_bytes())), kept)
 
 
 def graph_path(key: str) -> Path:
@@ -284,7 +284,7 @@ def _by_onnx_runtime(model: Model, module: nn.Module, kept: Path, write: Callabl
     if kept.exists() and (session := _sound(kept, model, module)):
         with suppress(OSError):
             os.utime(kept)
-        return _runner(session)
+        return runner(session)
     say(f"Exporting the frozen part of {model.checkpoint.id}, once")
     with _place_for(kept) as temporary:
         write(temporary)
@@ -294,7 +294,7 @@ def _by_onnx_runtime(model: Model, module: nn.Module, kept: Path, write: Callabl
                 f"The exported backbone of {model.checkpoint.id} differs from torch by {difference:.1e} of its scale.",
                 hint="Report it to the plugin's author: its module does something that ONNX does not.",
             )
-    return _runner(session)
+    return runner(session)
 
 
 @contextmanager
@@ -317,7 +317,8 @@ def _place_for(kept: Path) -> Iterator[Path]:
         ) from cause
 
 
-def _runner(session: ort.InferenceSession) -> Runner:
+def runner(session: ort.InferenceSession) -> Runner:
+    """What runs a session on the arrays that it wants, and gives all its outputs."""
     wanted = {given.name for given in session.get_inputs()}
 
     def run(arrays: dict[str, np.ndarray]) -> Sequence[np.ndarray]:
@@ -356,7 +357,7 @@ def _difference(session: ort.InferenceSession, model: Model, module: nn.Module) 
     arrays = {name: _resized(tensor.numpy(), axes.get(name, {})) for name, tensor in model.parts.example_inputs.items()}
     if {given.name for given in session.get_inputs()} - set(arrays):
         return float("inf")
-    found, expected = _runner(session)(arrays), outputs_of(module, arrays)
+    found, expected = runner(session)(arrays), outputs_of(module, arrays)
     return max(
         float(np.abs(one.astype(np.float64) - other).max() / max(1e-12, np.abs(other).max()))
         for one, other in zip(found, expected, strict=True)
