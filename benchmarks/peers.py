@@ -82,7 +82,7 @@ def job(modality: str, part: str, stages: int, samples: tuple[int, int], work: P
 
     data, test = prepare(modality, work / "data", *samples)
     parts = read_parts(data, test, TASK[modality], {}, 0)
-    backbone, checkpoint = prepare_backbone(registry.get(CHECKPOINT[modality]), None)
+    backbone, checkpoint = prepare_backbone(registry.get(CHECKPOINT[modality]))
     prefixes = [prefix for stage in backbone.stages[-stages:] for prefix in stage.prefixes]
     return {
         "part": part,

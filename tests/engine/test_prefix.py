@@ -16,7 +16,7 @@ from torch import nn
 
 from tlzoo.engine.graph import eager
 from tlzoo.engine.model import Model
-from tlzoo.engine.prefix import features
+from tlzoo.engine.passes import features
 from tlzoo.errors import ExportError, TrainingError
 from tlzoo.parts import Head
 

@@ -15,7 +15,7 @@ from tlzoo.engine.dataset import Dataset
 from tlzoo.engine.heads import head_from
 from tlzoo.engine.measuring import measure
 from tlzoo.engine.model import Model
-from tlzoo.engine.prefix import features
+from tlzoo.engine.passes import features
 from tlzoo.engine.run import Run, refuse_existing, save_run
 from tlzoo.errors import DataError, UsageError
 from tlzoo.progress import say

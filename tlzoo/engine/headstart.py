@@ -27,8 +27,8 @@ from tlzoo.engine.dataset import Dataset
 from tlzoo.engine.devices import pick
 from tlzoo.engine.model import make_preprocessor
 from tlzoo.engine.options import Options
-from tlzoo.engine.prefix import Prefix, Runner, kept_prefix, runner, values
-from tlzoo.errors import TlzooError
+from tlzoo.engine.passes import values
+from tlzoo.engine.prefix import Prefix, Runner, kept_prefix, runner
 from tlzoo.files import write_json
 from tlzoo.registry.schema import Checkpoint, Preprocess
 from tlzoo.registry.sources import cache as kept
@@ -85,8 +85,8 @@ class HeadStart:
         assert self._prefix is not None
         try:
             values(self._prefix, make_corpus(*sets), self._options, Clock(), before_batch=self._go_on)
-        except (_NotWanted, TlzooError, OSError):
-            return  # what is wrong is said when the pass is made in its own place
+        except Exception:  # noqa: BLE001 - whatever is wrong is said when the pass is made in its own place
+            return
 
     def _go_on(self) -> None:
         if not self._wanted:

@@ -7,7 +7,7 @@ import numpy as np
 from tlzoo.engine.dataset import Dataset
 from tlzoo.engine.graph import eager
 from tlzoo.engine.model import Model
-from tlzoo.engine.prefix import by_length
+from tlzoo.engine.passes import by_length
 from tlzoo.errors import TrainingError
 from tlzoo.preprocess.ahead import ahead
 from tlzoo.progress import progress

@@ -19,7 +19,8 @@ from tlzoo.engine.devices import pick
 from tlzoo.engine.freezing import train_mode
 from tlzoo.engine.model import Model
 from tlzoo.engine.options import Options
-from tlzoo.engine.prefix import cut_prefix, exactly, values
+from tlzoo.engine.passes import exactly, values
+from tlzoo.engine.prefix import cut_prefix
 from tlzoo.parts import Freeze
 from tlzoo.progress import say
 

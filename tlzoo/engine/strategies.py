@@ -26,7 +26,8 @@ from tlzoo.engine.measuring import refuse_not_finite, rounding_effect
 from tlzoo.engine.model import Model
 from tlzoo.engine.network import Network, Sets, tensors
 from tlzoo.engine.options import Options
-from tlzoo.engine.prefix import backbone_prefix, exactly, features
+from tlzoo.engine.passes import exactly, features
+from tlzoo.engine.prefix import backbone_prefix
 from tlzoo.engine.probe import Probe, fit_probe
 from tlzoo.engine.proof import prove_frozen, snapshot
 from tlzoo.engine.state import Tensors

@@ -23,7 +23,7 @@ from tlzoo.engine.model import Model
 from tlzoo.engine.network import Network, Sets, connect, tensors
 from tlzoo.engine.optim import adamw, average, pull, set_rate
 from tlzoo.engine.options import Options
-from tlzoo.engine.prefix import by_length
+from tlzoo.engine.passes import by_length
 from tlzoo.engine.records import Record, recording
 from tlzoo.engine.state import Counts, State, Tensors, changing_tensors
 from tlzoo.engine.steps import count_steps, loss_of, shuffled, try_rates, usable
