@@ -40,6 +40,7 @@ def adamw(model: Model, names: Iterable[str], options: Options, lr: float) -> to
             for (rate, decay), chosen in groups.items()
         ],
         eps=EPSILON,
+        fused=True,
     )
 
 
