@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tlzoo.engine import prefix
+from tlzoo.engine import passes as frozen_passes
 from tlzoo.engine.clock import Clock
 from tlzoo.engine.freezing import freeze
 from tlzoo.engine.network import connect
@@ -33,13 +33,13 @@ def cold(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many samples each pass of a frozen part saw."""
     seen: list[int] = []
-    real = prefix.passing
+    real = frozen_passes.passing
 
     def counted(given: Any, corpus: Any, *rest: Any) -> Any:
         seen.append(len(corpus))
         return real(given, corpus, *rest)
 
-    monkeypatch.setattr(prefix, "passing", counted)
+    monkeypatch.setattr(frozen_passes, "passing", counted)
     return seen
 
 
