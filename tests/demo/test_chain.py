@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tlzoo.cli import main
+from tlzoo.cli.demo import COLUMNS
+from tlzoo.cli.demo import _cells as cells
 
 KEYS = {"modality", "checkpoint", "data", "n_train", "n_test", "seconds", "accuracy"}
 
@@ -26,6 +28,7 @@ def test_the_speech_demo_s_onnx_file_is_as_accurate_as_the_trained_model_and_bea
     assert row["accuracy"]["scratch"] < row["accuracy"]["trained"]
     assert (row["n_train"], row["n_test"]) == (700, 300)
     assert "synthetic" in row["data"]
+    assert len(cells(row)) == len(COLUMNS)
     assert (folder / "speech" / "model.onnx").stat().st_size > 1_000_000
 
 
