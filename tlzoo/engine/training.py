@@ -72,7 +72,7 @@ def train(
     resumed: tuple[Tensors, dict[str, Any]] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Trained:
-    """Train `model` in place and leave it on the CPU, in eval mode, with the weights of its best epoch.
+    """Train `model` in place and leave it in eval mode with the weights of its best epoch; `finish` is for afterwards.
 
     `plan` says for every epoch what trains; none may train more than the last. `folder` takes checkpoints (with
     `facts`), history and events; `resumed` is a checkpoint to go on from. Raises TrainingError at the first step whose
