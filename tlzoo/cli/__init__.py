@@ -19,7 +19,9 @@ COMMANDS = {
     "evaluate": "Measure a run or an ONNX file on labelled data",
     "adapt": "Adapt a run to unlabelled data of another domain",
     "export": "Write one ONNX file from a run and prove it equal",
+    "verify": "Repeat an ONNX file's proof on your data, without torch",
     "predict": "Label files or texts with an ONNX file, without torch",
+    "bench": "Measure latency and throughput of an ONNX file",
     "inspect": "Print what an ONNX file says of itself",
     "plugins": "List, install and uninstall plugins",
 }

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from tlzoo.errors import ArtifactError
 from tlzoo.registry.schema import Preprocess, Record
 
 KEY = "tlzoo.manifest"
-VERSION = 1
+VERSION = 2
+
+
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class Thresholds(Record):
+    """What a proof asks: `difference` is the largest allowed of an output, as a share of the outputs' scale; `agreement`
+    the smallest share of samples with the same answer; `drop` the largest loss of the task's headline metric, in points
+    (hundredths; for a metric in the targets' own unit, percent of its value). Adjustable, never off.
+    """
+
+    difference: float = Field(gt=0, le=2)
+    agreement: float = Field(ge=0.5, le=1)
+    drop: float = Field(ge=0, le=10)
 
 
 class Parity(Record):
@@ -20,15 +34,48 @@ class Parity(Record):
 
     `max_abs_diff` is the largest difference of an output, `tolerance` the largest allowed, `scale` what the task judges
     differences by (of one label: the largest distance of a logit from its sample's mean). `top1_agreement` is the share
-    of samples with the same label, labels or, within the tolerance, number; ties within the tolerance aside.
+    of samples with the same label, labels or, within the tolerance, number; ties aside. `batches` are the batch sizes
+    and `lengths` the tokens or samples of audio it was tried at, `worst` is the position of the sample that differs
+    most, `drop` what the headline metric lost, as in `thresholds`.
     """
 
     samples: int
     batches: tuple[int, ...]
+    lengths: tuple[int, ...] = ()
     max_abs_diff: float
     scale: float
     tolerance: float
     top1_agreement: float
+    worst: int | None = None
+    drop: float = 0.0
+    thresholds: Thresholds | None = None
+
+
+class Calibration(Record):
+    """Temperature by which logits are divided before they become probabilities, fitted on `samples` validation samples;
+    expected calibration error, 0..1, on held-out data before and after."""
+
+    temperature: float = Field(gt=0)
+    samples: int
+    ece_before: float
+    ece_after: float
+
+
+class Reference(Record):
+    """The trained model's outputs for `samples` held-out samples, in the metadata key `tlzoo.reference`."""
+
+    samples: int
+    sha256: str
+
+
+class Measured(Record):
+    """What a lower precision brought where it was exported: sizes, and how many times as many samples per second."""
+
+    bytes: int
+    fp32_bytes: int
+    speedup: float
+    batch: int
+    provider: str
 
 
 class Origin(Record):
@@ -42,7 +89,11 @@ class Origin(Record):
 
 
 class Manifest(Record):
-    """Everything that using the file takes, and where it came from."""
+    """Everything that using the file takes, and where it came from.
+
+    `kept_fp32` names the nodes that a lower `precision` left as they were. With `raw_input` the graph resizes and crops
+    pictures itself and takes any size, all pictures of a batch the same.
+    """
 
     version: int = VERSION
     task: str
@@ -57,6 +108,12 @@ class Manifest(Record):
     metrics: Mapping[str, Mapping[str, float]]
     parity: Parity
     versions: Mapping[str, str]
+    precision: Precision = "fp32"
+    kept_fp32: tuple[str, ...] = ()
+    raw_input: bool = False
+    calibration: Calibration | None = None
+    reference: Reference | None = None
+    measured: Measured | None = None
     adapted: Mapping[str, Any] | None = None
 
 

@@ -1,0 +1,26 @@
+"""Times measured side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+
+def side_by_side(
+    runs: Mapping[str, Callable[[], object]], *, seconds: float = 2.0, warmup: int = 2
+) -> dict[str, list[float]]:
+    """Seconds of every call of every candidate, called in turn for `seconds` per candidate, but three times at least.
+
+    In turn, because other work on the machine then falls on all of them alike; `warmup` calls of each are not counted.
+    """
+    for run in runs.values():
+        for _ in range(warmup):
+            run()
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds * len(runs) or min(map(len, taken.values())) < 3:
+        for name, run in runs.items():
+            before = time.perf_counter()
+            run()
+            taken[name].append(time.perf_counter() - before)
+    return taken
