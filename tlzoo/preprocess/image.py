@@ -68,31 +68,46 @@ class ImagePreprocessor:
         return {"image": batch}
 
     def _picture(self, source: Any, name: str) -> np.ndarray:
-        if isinstance(source, str | os.PathLike):
-            name = str(source)
-        if isinstance(source, np.ndarray):
-            image = _from_array(source, name)
-        elif isinstance(source, Image.Image):
-            image = source
-        else:
-            image = _opened(source, name)
-        _check_pixels(image.size, name)
-        return np.asarray(fit(_rgb(_upright(_loaded(image, name)), name), self.spec, name))
+        return np.asarray(fit(picture(source, name), self.spec, name_of(source, name)))
+
+
+def picture(source: Any, name: str) -> Image.Image:
+    """One decoded picture, upright, RGB, of its own size; raises InputError as ImagePreprocessor does."""
+    name = name_of(source, name)
+    if isinstance(source, np.ndarray):
+        image = _from_array(source, name)
+    elif isinstance(source, Image.Image):
+        image = source
+    else:
+        image = _opened(source, name)
+    _check_pixels(image.size, name)
+    return _rgb(_upright(_loaded(image, name)), name)
+
+
+def name_of(source: Any, otherwise: str) -> str:
+    """What errors call a picture: its path, where it has one."""
+    return str(source) if isinstance(source, str | os.PathLike) else otherwise
 
 
 def fit(image: Image.Image, spec: ImageSpec, name: str = "the picture") -> Image.Image:
     """Resize the shorter side to floor(size / crop), keeping proportions, and cut `spec.size` from the centre."""
     height, width = spec.size
-    target_height, target_width = math.floor(height / spec.crop), math.floor(width / spec.crop)
-    resized = _resized(image.size, (target_width, target_height))
-    _check_pixels(resized, f"{name}, once resized,")
+    resized = resized_size(image.size, spec, name)
     if resized != image.size:
         image = image.resize(resized, Image.Resampling[spec.interpolation.upper()])
     left, top = round((resized[0] - width) / 2), round((resized[1] - height) / 2)
     return image.crop((left, top, left + width, top + height))
 
 
-def _resized(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+def resized_size(size: tuple[int, int], spec: ImageSpec, name: str = "the picture") -> tuple[int, int]:
+    """Width and height to which `fit` resizes a picture of this width and height; InputError where they are too large."""
+    height, width = spec.size
+    resized = _covering(size, (math.floor(width / spec.crop), math.floor(height / spec.crop)))
+    _check_pixels(resized, f"{name}, once resized,")
+    return resized
+
+
+def _covering(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
     """Width and height that just cover `target`, rounded as torchvision does for squares and timm for the rest."""
     width, height = size
     if target[0] != target[1]:
