@@ -1,28 +1,56 @@
-"""Batches whose next one is prepared in another thread while the last one is used."""
+"""Batches that are prepared in other threads while earlier ones are used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
 
 Arrays = dict[str, "np.ndarray"]
+Task = TypeVar("Task")
+Made = TypeVar("Made")
 
 
 def ahead(
     prepare: Callable[[list[int]], Arrays], order: Sequence[int], size: int
 ) -> Iterator[tuple[list[int], Arrays]]:
     """Positions from `order`, `size` at a time, each with what `prepare` makes of them."""
-    chunks = [list(order[start : start + size]) for start in range(0, len(order), size)]
-    if len(chunks) == 1:
-        yield chunks[0], prepare(chunks[0])
+    chunks = (list(order[start : start + size]) for start in range(0, len(order), size))
+    yield from made_ahead(chunks, lambda chunk: (chunk, prepare(chunk)))
+
+
+def made_ahead(
+    tasks: Iterable[Task], make: Callable[[Task], Made], threads: int = 1, depth: int | None = None
+) -> Iterator[Made]:
+    """What `make` makes of each task, in order; at most `depth` tasks (as many as threads) are read ahead of use.
+
+    A lone task is made in this thread, without starting another.
+    """
+    waiting = iter(tasks)
+    first = list(_next(waiting))
+    second = list(_next(waiting)) if first else []
+    if not second:
+        yield from map(make, first)
         return
-    with ThreadPoolExecutor(1) as thread:
-        pending = [thread.submit(prepare, chunk) for chunk in chunks[:1]]
-        for at, chunk in enumerate(chunks):
-            arrays = pending.pop().result()
-            pending += [thread.submit(prepare, after) for after in chunks[at + 1 : at + 2]]
-            yield chunk, arrays
+    depth = max(1, threads if depth is None else depth)
+    pool = ThreadPoolExecutor(threads)
+    try:
+        pending: deque[Future[Made]] = deque(pool.submit(make, task) for task in (first + second)[: depth + 1])
+        while pending:
+            done = pending.popleft().result()
+            while len(pending) < depth and (more := list(_next(waiting))):
+                pending.append(pool.submit(make, more[0]))
+            yield done
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _next(tasks: Iterator[Task]) -> Iterator[Task]:
+    """The next task, or nothing."""
+    for task in tasks:
+        yield task
+        return

@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
-from tlzoo.errors import ArtifactError, InputError
+from tlzoo.errors import ArtifactError, TlzooError, UsageError
 from tlzoo.export.manifest import Manifest, parse_manifest
 from tlzoo.preprocess import Preprocessor, make_preprocessor
-from tlzoo.preprocess.ahead import ahead
-from tlzoo.runtime.session import open_session, run_session
+from tlzoo.registry.schema import ImageSpec
+from tlzoo.runtime.answers import Wanted, answers, failure
+from tlzoo.runtime.session import open_session
+from tlzoo.runtime.stream import Plan, Stretch, stretches
 from tlzoo.tasks import make_task
 
 SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One answer: the input as given (paths as strings; None for bytes and arrays), the likeliest label, its
-    probability, and every label's probability."""
-
-    input: str | None
-    label: str
-    score: float
-    scores: dict[str, float]
-
-
-@dataclass(frozen=True)
-class MultiLabelPrediction:
-    """The input as given, the labels of probability 0.5 or more, and every label's own probability."""
-
-    input: str | None
-    labels: list[str]
-    scores: dict[str, float]
-
-
-@dataclass(frozen=True)
-class ValuePrediction:
-    """The input as given, and the number predicted for it."""
-
-    input: str | None
-    value: float
-
-
-ANSWER = {"single": Prediction, "multilabel": MultiLabelPrediction, "regression": ValuePrediction}
 
 
 class Predictor:
@@ -58,57 +28,161 @@ class Predictor:
     def __init__(self, session: ort.InferenceSession, manifest: Manifest, preprocessor: Preprocessor) -> None:
         self.manifest = manifest
         self.task = make_task(manifest.task, manifest.labels)
+        self.providers: tuple[str, ...] = tuple(session.get_providers())
         self._session = session
         self._preprocessor = preprocessor
+        self._inputs = tuple(given.name for given in session.get_inputs())
+        self._outputs = tuple(given.name for given in session.get_outputs())
+        self._temperature = manifest.calibration.temperature if manifest.calibration else 1.0
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels in the order of the logits."""
         return self.manifest.labels
 
-    def predict(self, inputs: Any, *, batch: int = 32) -> list[Any]:
+    def prepare(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
+        """The arrays that the graph takes for `inputs`; raises InputError naming the first that cannot be read."""
+        return self._preprocessor(inputs)
+
+    def run(self, arrays: dict[str, np.ndarray], output: str = "logits") -> np.ndarray:
+        """One output of the graph for what `prepare` returns, such as `logits` [N, C] or `embeddings` [N, D].
+
+        Raises UsageError for an output that the graph does not have.
+        """
+        return self._run(arrays, (output,))[output]
+
+    def predict(
+        self,
+        inputs: Any,
+        *,
+        batch: int = 32,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        embeddings: bool = False,
+    ) -> list[Any]:
         """Answer `inputs`: paths, bytes, arrays (uint8 [H, W, 3]; float32 [T] at the model's rate) or texts.
 
         A single input gives a list of one. The answers are of type Prediction, where an input may have several labels
-        MultiLabelPrediction, for regression ValuePrediction. Raises InputError naming the first input that cannot be
-        read.
+        MultiLabelPrediction, for regression ValuePrediction; probabilities are calibrated where the export was.
+        `top_k` limits their `scores` to the likeliest labels. `threshold`, 0..1, is the probability a label needs; with
+        one label per input that is None below it. `embeddings` adds each input's [D]. Raises InputError naming the
+        first input that cannot be read, UsageError for options that the task or the file does not have.
         """
-        items = [inputs] if isinstance(inputs, SINGLE) or not isinstance(inputs, Iterable) else list(inputs)
-        names = [str(item) if isinstance(item, (str, Path)) else None for item in items]
-        rows = self.task.decode(self.logits(items, batch=batch))
-        answer = ANSWER[self.task.kind]
-        return [answer(input=name, **row) for name, row in zip(names, rows, strict=True)]
+        chosen = Wanted(top_k, threshold, embeddings)
+        return list(self._answers(_listed(inputs), batch, chosen, strict=True))
+
+    def stream(
+        self,
+        inputs: Iterable[Any],
+        *,
+        batch: int = 32,
+        strict: bool = False,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        embeddings: bool = False,
+    ) -> Iterator[Any]:
+        """Answers as of `predict`, in order, for inputs without end: they are read lazily, in bounded memory.
+
+        An input that cannot be read is answered with a Failure, whose `error` says why; with `strict` InputError is
+        raised instead, after the answers of those before it.
+        """
+        return self._answers(inputs, batch, Wanted(top_k, threshold, embeddings), strict)
 
     def logits(self, inputs: Sequence[Any], *, batch: int = 32) -> np.ndarray:
-        """Logits float32 [N, C], in the order of `inputs`; texts of like length share a batch."""
-        order = list(range(len(inputs)))
-        if self.task.modality == "text":
-            for position, given in enumerate(inputs):
-                if not isinstance(given, str):
-                    raise InputError(
-                        f"Input {position} is not a text but {type(given).__name__}.", hint="Give strings."
-                    )
-            order.sort(key=lambda i: len(inputs[i]))
-        rows = np.empty((len(inputs), len(self.labels)), dtype=np.float32)
-        for positions, arrays in ahead(lambda chunk: self._preprocessor([inputs[i] for i in chunk]), order, batch):
-            rows[positions] = run_session(self._session, arrays)
-        return rows
+        """Logits float32 [N, C] as trained, in the order of `inputs`; texts of like length share a batch."""
+        return self._rows(inputs, batch, "logits", len(self.labels))
+
+    def embeddings(self, inputs: Any, *, batch: int = 32) -> np.ndarray:
+        """What the head sees, float32 [N, D], in the order of `inputs`; raises UsageError where the file has none."""
+        self._check_output("embeddings")
+        return self._rows(_listed(inputs), batch, "embeddings", 0)
+
+    def _rows(self, inputs: Iterable[Any], batch: int, output: str, width: int) -> np.ndarray:
+        parts = []
+        for stretch in self._stretches(inputs, batch, (output,)):
+            _raise_first(stretch)
+            parts.append(stretch.outputs[output])
+        return np.concatenate(parts).astype(np.float32, copy=False) if parts else np.empty((0, width), np.float32)
+
+    def _answers(self, inputs: Iterable[Any], batch: int, wanted: Wanted, strict: bool) -> Iterator[Any]:
+        wanted.check(self.task)
+        if wanted.embeddings:
+            self._check_output("embeddings")
+        outputs = ("logits", "embeddings") if wanted.embeddings else ("logits",)
+        return self._answered(self._stretches(inputs, batch, outputs), wanted, strict)
+
+    def _answered(self, parts: Iterable[Stretch], wanted: Wanted, strict: bool) -> Iterator[Any]:
+        for part in parts:
+            embeddings = part.outputs.get("embeddings") if wanted.embeddings else None
+            logits = part.outputs.get("logits", np.zeros((len(part.items), len(self.labels)), np.float32))
+            rows = answers(self.task, part.items, logits, embeddings, self._temperature, wanted)
+            for at, (item, row) in enumerate(zip(part.items, rows, strict=True)):
+                if at not in part.errors:
+                    yield row
+                elif strict:
+                    raise part.errors[at]
+                else:
+                    yield failure(item, part.errors[at])
+
+    def _stretches(self, inputs: Iterable[Any], batch: int, outputs: tuple[str, ...]) -> Iterator[Stretch]:
+        if batch < 1:
+            raise UsageError(f"The batch size is {batch}.", hint="Give 1 or more.")
+        each = self.manifest.raw_input or self.manifest.preprocess.kind in ("image", "audio")
+        plan = Plan(self.task.modality, batch, each)
+        return stretches(inputs, self._preprocessor, lambda arrays: self._run(arrays, outputs), plan)
+
+    def _run(self, arrays: dict[str, np.ndarray], outputs: tuple[str, ...]) -> dict[str, np.ndarray]:
+        for output in outputs:
+            self._check_output(output)
+        given = {name: arrays[name] for name in self._inputs if name in arrays}
+        names = [self._outputs[0] if name == "logits" else name for name in outputs]
+        return dict(zip(outputs, map(np.asarray, self._session.run(names, given)), strict=True))
+
+    def _check_output(self, name: str) -> None:
+        if name != "logits" and name not in self._outputs:
+            raise UsageError(
+                f"The file has no output {name!r}; it has: {', '.join(self._outputs)}.", hint="Export it again."
+            )
 
 
-def load(path: str | Path, *, preprocessor: Preprocessor | None = None) -> Predictor:
-    """Load an exported ONNX file; `preprocessor` stands in for one that only a plugin could make.
+def load(
+    path: str | Path,
+    *,
+    providers: Sequence[str] | None = None,
+    threads: int | None = None,
+    preprocessor: Preprocessor | None = None,
+    cache: bool = True,
+) -> Predictor:
+    """Load an exported ONNX file to run on the CPU, or on `providers`, named as ONNX Runtime does or in short (`cuda`).
 
-    Raises ArtifactError when the file is missing, not an ONNX model, or has no manifest that this version reads.
+    `threads` share one operation, by default one per core. `preprocessor` stands in for one that only a plugin could
+    make. Raises ArtifactError when the file is missing, not an ONNX model, or has no manifest that this version reads,
+    UsageError for a provider that is not there or that ONNX Runtime would quietly have replaced by the CPU.
     """
-    session = open_artifact(path)
+    session = open_artifact(path, providers, threads, cache=cache)
     manifest = read_manifest(session, path)
     width = session.get_outputs()[0].shape[-1]  # a name where the graph leaves it open
     if isinstance(width, int) and width != len(manifest.labels):
         raise ArtifactError(f"{path} gives {width} logits for {len(manifest.labels)} labels.", hint="Export it again.")
-    return Predictor(session, manifest, preprocessor or make_preprocessor(manifest.preprocess))
+    return Predictor(session, manifest, preprocessor or preprocessor_of(manifest))
 
 
-def open_artifact(path: str | Path) -> ort.InferenceSession:
+def preprocessor_of(manifest: Manifest) -> Preprocessor:
+    """What makes the graph's inputs; raises ArtifactError for a plugin's own kind."""
+    if manifest.raw_input and isinstance(manifest.preprocess, ImageSpec):
+        from tlzoo.preprocess.raw import RawPictures
+
+        return RawPictures(manifest.preprocess)
+    return make_preprocessor(manifest.preprocess)
+
+
+def open_artifact(
+    path: str | Path,
+    providers: Sequence[str] | None = None,
+    threads: int | None = None,
+    *,
+    cache: bool = False,
+) -> ort.InferenceSession:
     """A session on an ONNX file; raises ArtifactError when it is missing or not a model."""
     file = Path(path)
     if not file.is_file():
@@ -117,7 +191,9 @@ def open_artifact(path: str | Path) -> ort.InferenceSession:
             hint="Name an exported ONNX file.",
         )
     try:
-        return open_session(file.read_bytes())
+        return open_session(file.read_bytes(), threads, providers)
+    except TlzooError:
+        raise
     except OSError as cause:
         raise ArtifactError(f"{file} cannot be read: {cause.strerror}.") from cause
     except Exception as cause:
@@ -131,3 +207,13 @@ def open_artifact(path: str | Path) -> ort.InferenceSession:
 def read_manifest(session: ort.InferenceSession, path: str | Path) -> Manifest:
     """What an opened file says of itself."""
     return parse_manifest(session.get_modelmeta().custom_metadata_map, str(path))
+
+
+def _listed(inputs: Any) -> list[Any]:
+    """A single input as a list of one."""
+    return [inputs] if isinstance(inputs, SINGLE) or not isinstance(inputs, Iterable) else list(inputs)
+
+
+def _raise_first(stretch: Stretch) -> None:
+    if stretch.errors:
+        raise stretch.errors[min(stretch.errors)]

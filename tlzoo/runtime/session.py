@@ -1,28 +1,92 @@
-"""ONNX Runtime sessions."""
+"""ONNX Runtime sessions: on the providers that were asked for, or an error."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
+from tlzoo.errors import UsageError
 
-def open_session(model: bytes, threads: int | None = None) -> ort.InferenceSession:
-    """An ONNX Runtime session on the CPU, from bytes alone: a model whose weights lie in other files is refused."""
+CPU = "CPUExecutionProvider"
+PACKAGES = {
+    "CUDAExecutionProvider": "onnxruntime-gpu",
+    "TensorrtExecutionProvider": "onnxruntime-gpu",
+    "NvTensorRTRTXExecutionProvider": "onnxruntime-trt-rtx",
+    "DmlExecutionProvider": "onnxruntime-directml",
+    "OpenVINOExecutionProvider": "onnxruntime-openvino",
+    "MIGraphXExecutionProvider": "onnxruntime-rocm",
+    "ROCMExecutionProvider": "onnxruntime-rocm",
+    "QNNExecutionProvider": "onnxruntime-qnn",
+    "CoreMLExecutionProvider": "onnxruntime",
+}
+"""What to install where ONNX Runtime lacks a provider (CoreML comes with macOS's plain package)."""
+
+
+def open_session(
+    model: bytes,
+    threads: int | None = None,
+    providers: Sequence[str] | None = None,
+    *,
+    optimise: bool = True,
+    save_to: Path | None = None,
+) -> ort.InferenceSession:
+    """An ONNX Runtime session from bytes alone: a model whose weights lie in other files is refused.
+
+    `providers` are named as ONNX Runtime does or in short (`cuda`), the first that can run a node gets it; without any
+    it is the CPU. Raises UsageError for one that is not there, or that ONNX Runtime gives up. `threads` share one
+    operation. `optimise=False` is for a graph that went through ONNX Runtime's optimiser; `save_to` writes it there.
+    """
+    names = provider_names(providers)
     options = ort.SessionOptions()
     options.log_severity_level = 3
     # For a model in memory ONNX Runtime looks for such files in the working directory; below a device there are none.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     if threads is not None:
         options.intra_op_num_threads = threads
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    if not optimise:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if save_to is not None:
+        options.optimized_model_filepath = str(save_to)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what they say, the check below says with an error
+        session = ort.InferenceSession(model, options, providers=list(names))
+    session.disable_fallback()  # else a failing run would silently go on, on the CPU
+    if given_up := [name for name in names if name not in session.get_providers()]:
+        raise UsageError(
+            f"ONNX Runtime could not start {given_up[0]} and fell back to {', '.join(session.get_providers())}.",
+            hint="Install what the provider needs (for CUDA: its libraries and cuDNN), or take another: --provider cpu",
+        )
+    return session
+
+
+def provider_names(providers: Sequence[str] | None) -> tuple[str, ...]:
+    """The full names of providers such as `cuda`, the CPU for none; raises UsageError for one that is not there."""
+    available: list[str] = ort.get_available_providers()
+    if providers is None or not len(providers):
+        return (CPU,)
+    if isinstance(providers, str):
+        providers = [providers]
+    full = {name.lower(): name for name in (*PACKAGES, *available)}
+    short = {name.removesuffix("executionprovider"): given for name, given in full.items()}
+    names = tuple(full.get(name.lower()) or short.get(name.lower()) or name for name in providers)
+    for name in names:
+        if name not in available:
+            install = f"Install it: pip install {PACKAGES[name]}. " if name in PACKAGES else ""
+            raise UsageError(
+                f"ONNX Runtime has no {name} here.", hint=f"{install}Providers here: {', '.join(available)}"
+            )
+    return names
 
 
 def run_session(session: ort.InferenceSession, arrays: dict[str, np.ndarray]) -> np.ndarray:
     """The first output for these inputs; inputs that the graph does not have are left out."""
     wanted = {given.name for given in session.get_inputs()}
-    outputs: Sequence[Any] = session.run(None, {name: array for name, array in arrays.items() if name in wanted})
+    first = session.get_outputs()[0].name
+    outputs: Sequence[Any] = session.run([first], {name: array for name, array in arrays.items() if name in wanted})
     return np.asarray(outputs[0])

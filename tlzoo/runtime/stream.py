@@ -1,0 +1,138 @@
+"""Any number of inputs through a model: prepared in other threads, batched, answered in order, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tlzoo.errors import InputError
+from tlzoo.preprocess import Preprocessor
+from tlzoo.preprocess.ahead import Arrays, made_ahead
+
+WINDOW = 32
+"""Texts are sorted by length within this many batches; the first windows are shorter, so that answers come soon."""
+
+Run = Callable[[Arrays], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Batches that the session takes, each with the positions of its inputs, and the inputs that cannot be read."""
+
+    batches: list[tuple[list[int], Arrays]]
+    errors: dict[int, InputError]
+
+
+@dataclass
+class Stretch:
+    """Consecutive inputs, from number `start` on: outputs by name, [N, ...], zeros where there is an error instead."""
+
+    start: int
+    items: list[Any]
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+    errors: dict[int, InputError] = field(default_factory=dict)
+
+    def put(self, positions: list[int], outputs: dict[str, np.ndarray]) -> None:
+        """Keep what the model gave for the inputs at these positions."""
+        for name, rows in outputs.items():
+            if name not in self.outputs:
+                self.outputs[name] = np.zeros((len(self.items), *rows.shape[1:]), rows.dtype)
+            self.outputs[name][positions] = rows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How inputs are batched: `batch` of them at a time, texts by length, pictures of any size with their like."""
+
+    modality: str
+    batch: int
+    each: bool
+    """Whether inputs are prepared one by one: those whose arrays are all of one shape, or of a shape of their own."""
+
+
+def stretches(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, plan: Plan) -> Iterator[Stretch]:
+    """The inputs in order, a stretch at a time; `inputs` is read as far ahead as the threads that prepare need.
+
+    Pictures and recordings are decoded in as many threads as there are cores: decoders and ONNX Runtime both let go of
+    Python's lock.
+    """
+    threads = _cores() if plan.each else 1
+    tasks = made_ahead(_tasks(inputs, plan), lambda task: (task, _prepare(*task[:2], preprocess, plan)), threads)
+    for (stretch, _, last), prepared in tasks:
+        for positions, arrays in prepared.batches:
+            stretch.put(positions, run(arrays))
+        stretch.errors.update(prepared.errors)
+        if last:
+            yield stretch
+
+
+def _tasks(inputs: Iterable[Any], plan: Plan) -> Iterator[tuple[Stretch, list[int], bool]]:
+    """Batches of positions within their stretch, and whether it is the stretch's last."""
+    by_length = plan.modality == "text"
+    rest, start, batches = iter(inputs), 0, 1
+    while items := list(islice(rest, plan.batch * batches)):
+        stretch, order = Stretch(start, items), list(range(len(items)))
+        if by_length:
+            order.sort(key=lambda at: len(items[at]) if isinstance(items[at], str) else 0)
+            batches = min(2 * batches, WINDOW)
+        for first in range(0, len(order), plan.batch):
+            yield stretch, order[first : first + plan.batch], first + plan.batch >= len(order)
+        start += len(items)
+
+
+def _prepare(stretch: Stretch, positions: list[int], preprocess: Preprocessor, plan: Plan) -> Prepared:
+    """The inputs at these positions as batches; one that cannot be read does not keep the others from it."""
+    if not plan.each or len(positions) == 1:
+        try:
+            _check_texts(stretch, positions, plan)
+            return Prepared([(positions, preprocess([stretch.items[at] for at in positions]))], {})
+        except InputError as error:
+            if len(positions) == 1:
+                return Prepared([], {positions[0]: _numbered(error, stretch, positions[0])})
+    made: dict[int, Arrays] = {}
+    errors: dict[int, InputError] = {}
+    for at in positions:
+        try:
+            _check_texts(stretch, [at], plan)
+            made[at] = preprocess([stretch.items[at]])
+        except InputError as error:
+            errors[at] = _numbered(error, stretch, at)
+    if plan.each:
+        return Prepared(_by_shape(made), errors)
+    good = list(made)
+    return Prepared([(good, preprocess([stretch.items[at] for at in good]))] if good else [], errors)
+
+
+def _by_shape(made: dict[int, Arrays]) -> list[tuple[list[int], Arrays]]:
+    """Arrays of one input each, joined where their shapes are the same."""
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for at, arrays in made.items():
+        alike.setdefault(tuple((name, array.shape) for name, array in arrays.items()), []).append(at)
+    return [
+        (group, {name: np.concatenate([made[at][name] for at in group]) for name in made[group[0]]})
+        for group in alike.values()
+    ]
+
+
+def _check_texts(stretch: Stretch, positions: Sequence[int], plan: Plan) -> None:
+    for at in positions:
+        if plan.modality == "text" and not isinstance(stretch.items[at], str):
+            kind = type(stretch.items[at]).__name__
+            raise InputError(f"Input {stretch.start + at} is not a text but {kind}.", hint="Give strings.")
+
+
+def _numbered(error: InputError, stretch: Stretch, at: int) -> InputError:
+    """The error with the input's number, where its message cannot name a path."""
+    if isinstance(stretch.items[at], str | Path) or error.message.startswith("Input "):
+        return error
+    return InputError(f"Input {stretch.start + at}: {error.message}", hint=error.hint)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
