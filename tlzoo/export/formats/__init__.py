@@ -1,0 +1,1 @@
+"""Layouts that an export can be written in, besides one file."""

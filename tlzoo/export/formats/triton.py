@@ -1,0 +1,95 @@
+"""A model repository for NVIDIA Triton Inference Server, which serves an exported file as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, ValueInfoProto
+
+from tlzoo.errors import ExportError
+from tlzoo.export.manifest import Manifest
+from tlzoo.tasks import make_task
+
+MAX_BATCH = 32
+PREFERRED_BATCHES = (8, 16, 32)
+QUEUE_MICROSECONDS = 500
+LABELS = "labels.txt"
+LABELLED = ("probabilities", "logits")
+TYPES = {
+    TensorProto.BOOL: "TYPE_BOOL",
+    TensorProto.UINT8: "TYPE_UINT8",
+    TensorProto.INT32: "TYPE_INT32",
+    TensorProto.INT64: "TYPE_INT64",
+    TensorProto.FLOAT16: "TYPE_FP16",
+    TensorProto.FLOAT: "TYPE_FP32",
+    TensorProto.DOUBLE: "TYPE_FP64",
+}
+
+
+def write(folder: Path, model: bytes, manifest: Manifest) -> None:
+    """Write `<name>/config.pbtxt`, `<name>/labels.txt` and `<name>/1/model.onnx` into an existing, empty folder.
+
+    `tritonserver --model-repository=folder` serves it. Types and dimensions are read from the model itself; requests
+    that arrive within half a millisecond, of one shape, share a batch of up to 32. Where the graph's batch is fixed
+    there is no batching. Raises ExportError for a tensor of a type that Triton does not have.
+    """
+    place = folder / name_of(manifest)
+    (place / "1").mkdir(parents=True)
+    (place / "1" / "model.onnx").write_bytes(model)
+    (place / "config.pbtxt").write_text(config(model, manifest), encoding="utf-8")
+    if _has_labels(manifest):
+        lines = [" ".join(label.splitlines()) for label in manifest.labels]
+        (place / LABELS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def name_of(manifest: Manifest) -> str:
+    """What Triton calls the model: checkpoint and task, such as `efficientnet-lite0-image-classification`."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{manifest.checkpoint.id.rpartition('/')[2]}-{manifest.task}")
+
+
+def config(model: bytes, manifest: Manifest) -> str:
+    """The text of `config.pbtxt`."""
+    graph = onnx.load_model_from_string(model).graph
+    initial = {tensor.name for tensor in graph.initializer}
+    given = [tensor for tensor in graph.input if tensor.name not in initial]
+    batched = all(tensor.type.tensor_type.shape.dim[0].dim_param for tensor in (*given, *graph.output))
+    labelled = LABELLED if _has_labels(manifest) else ()
+    lines = [
+        f"name: {json.dumps(name_of(manifest))}",
+        'platform: "onnxruntime_onnx"',
+        f"max_batch_size: {MAX_BATCH if batched else 0}",
+        *_tensors("input", given, batched, ()),
+        *_tensors("output", graph.output, batched, labelled),
+        "instance_group [ { count: 1 kind: KIND_AUTO } ]",
+    ]
+    if batched:
+        sizes = ", ".join(map(str, PREFERRED_BATCHES))
+        delay = f"max_queue_delay_microseconds: {QUEUE_MICROSECONDS}"
+        lines.append(f"dynamic_batching {{ preferred_batch_size: [ {sizes} ] {delay} }}")
+    return "\n".join(lines) + "\n"
+
+
+def _tensors(kind: str, tensors: list[ValueInfoProto], batched: bool, labelled: tuple[str, ...]) -> Iterator[str]:
+    for tensor in tensors:
+        described = tensor.type.tensor_type
+        if described.elem_type not in TYPES:
+            raise ExportError(
+                f"Triton has no type for the {kind} {tensor.name!r}: {TensorProto.DataType.Name(described.elem_type)}.",
+                hint="Export with --format onnx.",
+            )
+        dims = [-1 if dim.dim_param or not dim.dim_value else dim.dim_value for dim in described.shape.dim]
+        fields = [
+            f"name: {json.dumps(tensor.name)}",
+            f"data_type: {TYPES[described.elem_type]}",
+            f"dims: [ {', '.join(map(str, dims[1:] if batched else dims))} ]",
+            *([f'label_filename: "{LABELS}"'] if tensor.name in labelled else []),
+        ]
+        yield f"{kind} [ {{ {' '.join(fields)} }} ]"
+
+
+def _has_labels(manifest: Manifest) -> bool:
+    return make_task(manifest.task, manifest.labels).kind != "regression"
