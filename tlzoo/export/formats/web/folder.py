@@ -1,0 +1,53 @@
+"""Write that folder."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from tlzoo.errors import ExportError
+from tlzoo.export.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, vendored
+from tlzoo.export.manifest import Manifest
+from tlzoo.registry.schema import TextSpec
+
+PAGE = ("answer.js", "facts.js", "index.html", "inputs.js", "model.js", "page.css", "page.js")
+PREPROCESSING = {
+    "image": ("preprocess-image.js", "resample-image.js", "rounding.js"),
+    "text": ("normalize-bert.js", "preprocess-text.js"),
+    "audio": ("preprocess-audio.js", "resample-audio.js", "rounding.js", "sound-rate.js", "wav.js"),
+}
+_SITE = files("tlzoo.export.formats.web") / "site"
+
+
+def write(folder: Path, model: bytes, manifest: Manifest) -> None:
+    """Write `model`, `manifest`, the page and its libraries into the existing, empty `folder`.
+
+    Any server of static files will do for it; nothing in it asks another host. The libraries come from the cache, or by
+    the user's npm. Raises ExportError where a plugin's own preprocessing or a missing tokenizer cannot go along, or npm
+    fails; Offline and HashMismatch as `vendored`.
+    """
+    kind = manifest.preprocess.kind
+    if kind not in PREPROCESSING:
+        raise ExportError(
+            f"Preprocessing of kind {kind!r} is Python of the plugin {getattr(manifest.preprocess, 'plugin', '?')!r}, "
+            "which no browser runs.",
+            hint="Export it as one file: --format onnx",
+        )
+    if isinstance(manifest.preprocess, TextSpec) and not manifest.preprocess.tokenizer:
+        raise ExportError("The manifest has no tokenizer to take along.", hint="Export the run again.")
+    packages = (ONNXRUNTIME, TOKENIZERS) if kind == "text" else (ONNXRUNTIME,)
+    libraries = [file for package in packages for file in vendored(package).items()]
+    (folder / "vendor").mkdir()
+    for name, path in libraries:
+        shutil.copyfile(path, folder / "vendor" / name)
+    for name in (*PAGE, *PREPROCESSING[kind]):
+        _copy_own(name, folder / name)
+    _copy_own("onnxruntime-LICENSE.txt", folder / "vendor" / "onnxruntime-LICENSE.txt")
+    (folder / "manifest.json").write_text(manifest.model_dump_json(exclude_none=True), encoding="utf-8")
+    (folder / "model.onnx").write_bytes(model)
+
+
+def _copy_own(name: str, to: Path) -> None:
+    with as_file(_SITE / name) as path:
+        shutil.copyfile(path, to)

@@ -1,0 +1,56 @@
+/** Texts to input_ids and attention_mask, int64 [1, L], with the tokenizer.json that the manifest carries. */
+
+import { Tokenizer } from "./vendor/tokenizers.js";
+import { bertNormalizer } from "./normalize-bert.js";
+
+const CHARACTERS_PER_TOKEN = 64;
+
+/**
+ * @param {object} manifest the model's manifest
+ * @returns {(text: string) => Promise<object>} what turns a text into the model's inputs
+ */
+export function makePreprocessor(manifest) {
+  const { tokenizer: document, max_length: longest, pad_id: padding } = manifest.preprocess;
+  const tokenizer = makeTokenizer(JSON.parse(document));
+  return async (text) => {
+    const ids = encode(tokenizer, clean(text, CHARACTERS_PER_TOKEN * longest), longest);
+    const row = BigInt64Array.from(ids.length ? ids : [padding], BigInt);
+    return {
+      input_ids: { type: "int64", data: row, dims: [1, row.length] },
+      attention_mask: { type: "int64", data: new BigInt64Array(row.length).fill(1n), dims: [1, row.length] },
+    };
+  };
+}
+
+function makeTokenizer(document) {
+  const tokenizer = new Tokenizer(document, {});
+  if (document.normalizer?.type === "BertNormalizer") tokenizer.normalizer = bertNormalizer(document.normalizer);
+  return tokenizer;
+}
+
+/** The first characters as Python counts them, by code points; half a surrogate pair becomes U+FFFD. */
+function clean(text, characters) {
+  const start = text.slice(0, 2 * characters);
+  return [...start].slice(0, characters).join("").replace(/\p{Surrogate}/gu, "\ufffd");
+}
+
+/** Token numbers, cut so that the special tokens around the text stay. */
+function encode(tokenizer, text, longest) {
+  const ids = tokenizer.encode(text).ids;
+  if (ids.length <= longest) return ids;
+  const bare = tokenizer.encode(text, { add_special_tokens: false }).ids;
+  const { before, after } = specials(tokenizer);
+  return [...before, ...bare.slice(0, longest - before.length - after.length), ...after];
+}
+
+/** What the tokenizer puts before and after every text, found by one token between them. */
+function specials(tokenizer) {
+  const probe = "a";
+  const bare = tokenizer.encode(probe, { add_special_tokens: false }).ids;
+  const whole = tokenizer.encode(probe).ids;
+  const extra = whole.length - bare.length;
+  const start = Array.from({ length: extra + 1 }, (_, at) => at).find((at) =>
+    bare.every((id, i) => whole[at + i] === id),
+  );
+  return { before: whole.slice(0, start), after: whole.slice(start + bare.length) };
+}
