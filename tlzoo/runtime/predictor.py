@@ -11,11 +11,14 @@ import numpy as np
 import onnxruntime as ort
 
 from tlzoo.errors import ArtifactError, TlzooError, UsageError
-from tlzoo.export.manifest import Manifest, parse_manifest
+from tlzoo.export.manifest import KEY, Manifest, parse_manifest
 from tlzoo.preprocess import Preprocessor, make_preprocessor
 from tlzoo.registry.schema import ImageSpec
 from tlzoo.runtime.answers import Wanted, answers, failure
+from tlzoo.runtime.limits import failed_run, session_entries
+from tlzoo.runtime.matching import check_graph, check_rows
 from tlzoo.runtime.session import open_session
+from tlzoo.runtime.soundness import MAX_BYTES, check_model
 from tlzoo.runtime.stream import Plan, Stretch, stretches
 from tlzoo.tasks import make_task
 
@@ -39,6 +42,11 @@ class Predictor:
     def labels(self) -> tuple[str, ...]:
         """The labels in the order of the logits."""
         return self.manifest.labels
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The texts that the file carries: its manifest, and the answers it was proven by."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def prepare(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """The arrays that the graph takes for `inputs`; raises InputError naming the first that cannot be read."""
@@ -136,7 +144,12 @@ class Predictor:
             self._check_output(output)
         given = {name: arrays[name] for name in self._inputs if name in arrays}
         names = [self._outputs[0] if name == "logits" else name for name in outputs]
-        return dict(zip(outputs, map(np.asarray, self._session.run(names, given)), strict=True))
+        try:
+            found = [np.asarray(rows) for rows in self._session.run(names, given)]
+        except Exception as cause:
+            raise failed_run(cause) from cause
+        check_rows(found, given)
+        return dict(zip(outputs, found, strict=True))
 
     def _check_output(self, name: str) -> None:
         if name != "logits" and name not in self._outputs:
@@ -161,9 +174,7 @@ def load(
     """
     session = open_artifact(path, providers, threads, cache=cache)
     manifest = read_manifest(session, path)
-    width = session.get_outputs()[0].shape[-1]  # a name where the graph leaves it open
-    if isinstance(width, int) and width != len(manifest.labels):
-        raise ArtifactError(f"{path} gives {width} logits for {len(manifest.labels)} labels.", hint="Export it again.")
+    check_graph(session, manifest, str(path))
     return Predictor(session, manifest, preprocessor or preprocessor_of(manifest))
 
 
@@ -191,7 +202,11 @@ def open_artifact(
             hint="Name an exported ONNX file.",
         )
     try:
-        return open_session(file.read_bytes(), threads, providers)
+        if file.stat().st_size > MAX_BYTES:
+            raise ArtifactError(f"{file} is larger than 2 GiB, as no ONNX file is.", hint="Name an exported ONNX file.")
+        model = file.read_bytes()
+        entries = session_entries(check_model(model, KEY))
+        return open_session(model, threads, providers, entries=entries)
     except TlzooError:
         raise
     except OSError as cause:

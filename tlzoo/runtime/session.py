@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +35,22 @@ def open_session(
     *,
     optimise: bool = True,
     save_to: Path | None = None,
+    entries: Mapping[str, str] | None = None,
 ) -> ort.InferenceSession:
     """An ONNX Runtime session from bytes alone: a model whose weights lie in other files is refused.
 
     `providers` are named as ONNX Runtime does or in short (`cuda`), the first that can run a node gets it; without any
     it is the CPU. Raises UsageError for one that is not there, or that ONNX Runtime gives up. `threads` share one
     operation. `optimise=False` is for a graph that went through ONNX Runtime's optimiser; `save_to` writes it there.
+    `entries` are further settings of ONNX Runtime's, such as those of tlzoo.runtime.limits.
     """
     names = provider_names(providers)
     options = ort.SessionOptions()
     options.log_severity_level = 3
     # For a model in memory ONNX Runtime looks for such files in the working directory; below a device there are none.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    for key, value in (entries or {}).items():
+        options.add_session_config_entry(key, value)
     if threads is not None:
         options.intra_op_num_threads = threads
     if not optimise:

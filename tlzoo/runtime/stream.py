@@ -66,10 +66,33 @@ def stretches(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, plan: P
     tasks = made_ahead(_tasks(inputs, plan), lambda task: (task, _prepare(*task[:2], preprocess, plan)), threads)
     for (stretch, _, last), prepared in tasks:
         for positions, arrays in prepared.batches:
-            stretch.put(positions, run(arrays))
+            _run_into(stretch, positions, arrays, run)
         stretch.errors.update(prepared.errors)
         if last:
             yield stretch
+
+
+def _run_into(stretch: Stretch, positions: list[int], arrays: Arrays, run: Run) -> None:
+    """Keep what the model gives; a batch that it cannot take is halved, until the inputs at fault are known."""
+    try:
+        outputs = run(arrays)
+    except InputError as error:
+        if len(positions) == 1:
+            stretch.errors[positions[0]] = _numbered(error, stretch, positions[0])
+            return
+        middle = len(positions) // 2
+        for half in (slice(None, middle), slice(middle, None)):
+            _run_into(stretch, positions[half], {name: array[half] for name, array in arrays.items()}, run)
+        return
+    for rows in outputs.values():
+        for row in np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1)):
+            at = positions[int(row)]
+            error = InputError(
+                f"{_called(stretch, at)} makes the model answer NaN or infinity.",
+                hint="Leave it out; where others do too, export the model again.",
+            )
+            stretch.errors[at] = error
+    stretch.put(positions, outputs)
 
 
 def _tasks(inputs: Iterable[Any], plan: Plan) -> Iterator[tuple[Stretch, list[int], bool]]:
@@ -132,6 +155,12 @@ def _numbered(error: InputError, stretch: Stretch, at: int) -> InputError:
     if isinstance(stretch.items[at], str | Path) or error.message.startswith("Input "):
         return error
     return InputError(f"Input {stretch.start + at}: {error.message}", hint=error.hint)
+
+
+def _called(stretch: Stretch, at: int) -> str:
+    """How a message names an input: its path, else its number."""
+    item = stretch.items[at]
+    return str(item) if isinstance(item, Path) else f"Input {stretch.start + at}"
 
 
 def _cores() -> int:

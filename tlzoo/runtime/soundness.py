@@ -1,0 +1,284 @@
+"""What an ONNX file asks for, read from its bytes before ONNX Runtime believes it. Needs no onnx package.
+
+The wire format is protobuf's (a key of field number and kind, then a varint, 4 or 8 bytes, or a length and as many
+bytes); the field numbers are those of onnx.proto.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+MAX_BYTES = 2**31  # protobuf's own limit
+MAX_NODES = 100_000
+MAX_DEPTH = 16
+MAX_ELEMENTS = 2**28  # 1 GiB of float32
+MAX_MANIFEST = 64 * 2**20
+_MAX_STRUCTURE = 8 * 2**20  # bytes of a manifest outside its strings; each may become a Python object
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.ms.internal.nhwc", "com.microsoft.nchwc"})
+_ENDLESS = frozenset({"Loop", "Scan"})
+# The input that says how large the output becomes.
+_SHAPED_BY = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": 0, "RandomUniform": 0, "Resize": 3, "Tile": 1}
+_BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16}
+_BITS |= dict.fromkeys(range(17, 21), 8) | dict.fromkeys((21, 22, 23), 4) | {24: 8, 25: 2, 26: 2}
+_TYPED_DATA = (4, 5, 6, 7, 10, 11)  # float, int32, string, int64, double and uint64 data of a TensorProto
+_EXTERNAL, _STRINGS, _INT64 = 1, 8, 7
+
+Value = int | bytes | memoryview
+
+
+class Unsound(ValueError):
+    """The model asks for what no model of tlzoo's asks for; the message says what."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Nodes of a model, and the bytes of its largest tensor."""
+
+    nodes: int
+    largest: int
+
+
+@dataclass
+class _Found:
+    """What is known of the model so far."""
+
+    functions: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    nodes: int = 0
+    largest: int = 0
+
+
+def check_model(model: bytes, manifest_key: str) -> Asked:
+    """Raise Unsound for a model that could make ONNX Runtime take memory or time without bound, or read other files.
+
+    That is: bytes that are no protobuf, weights in other files or sparse, tensors that claim more elements than their
+    data holds, constant shapes of more than 2^28 elements, loops, unknown operator domains, more than 100,000 nodes
+    (functions expanded) or 16 nested graphs, and a manifest of more than 64 MiB.
+    """
+    found, graphs = _Found(), 0
+    for number, value in _fields(memoryview(model)):
+        if number == 7:
+            graphs += 1
+            _check_graph(_message(value), found, 1)
+        elif number == 14:
+            _check_property(_message(value), manifest_key)
+        elif number == 25:
+            _read_function(_message(value), found)
+    if graphs != 1:
+        raise Unsound(f"it holds {graphs} graphs, not one")
+    _check_expansion(found)
+    return Asked(found.nodes, found.largest)
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
+    """Field numbers and values of one message; raises Unsound where it is not one."""
+    at, end = 0, len(message)
+    while at < end:
+        key, at = _varint(message, at)
+        number, kind = key >> 3, key & 7
+        if kind == 2:
+            length, at = _varint(message, at)
+            size = length
+        elif kind == 0:
+            value, at = _varint(message, at)
+            yield number, value
+            continue
+        elif kind in (1, 5):
+            size = 8 if kind == 1 else 4
+        else:
+            raise Unsound("it is not in protobuf's format")
+        if not number or size > end - at:
+            raise Unsound("it is cut short, or not in protobuf's format")
+        yield number, message[at : at + size]
+        at += size
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    result = shift = 0
+    try:
+        while (byte := message[at]) & 0x80:
+            result |= (byte & 0x7F) << shift
+            shift += 7
+            at += 1
+            if shift > 63:
+                raise Unsound("it is not in protobuf's format")
+    except IndexError:
+        raise Unsound("it is cut short, or not in protobuf's format") from None
+    return result | byte << shift, at + 1
+
+
+def _message(value: Value) -> memoryview:
+    if not isinstance(value, memoryview):
+        raise Unsound("it is not an ONNX model: a number stands where a message belongs")
+    return value
+
+
+def _text(value: Value) -> str:
+    return bytes(_message(value)).decode("utf-8", "replace")
+
+
+def _numbers(value: Value) -> list[int]:
+    """One number, or several packed into bytes; int64, so large ones are negative."""
+    if isinstance(value, int):
+        return [value - 2**64 if value >= 2**63 else value]
+    packed, at, numbers = _message(value), 0, []
+    while at < len(packed):
+        one, at = _varint(packed, at)
+        numbers.append(one - 2**64 if one >= 2**63 else one)
+    return numbers
+
+
+def _check_graph(graph: memoryview, found: _Found, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise Unsound(f"its graphs are nested more than {MAX_DEPTH} deep")
+    shapes: dict[str, int] = {}
+    nodes = []
+    for number, value in _fields(graph):
+        if number == 1:
+            nodes.append(_message(value))
+        elif number == 5:
+            name, elements = _check_tensor(_message(value))
+            shapes[name] = elements
+            found.largest = max(found.largest, len(_message(value)))
+        elif number == 15:
+            raise Unsound("it has sparse weights")
+    for node in nodes:
+        _check_node(node, found, depth, shapes)
+
+
+def _check_node(node: memoryview, found: _Found, depth: int, shapes: dict[str, int]) -> None:
+    inputs, outputs, kind, domain = [], [], "", ""
+    attributes = []
+    for number, value in _fields(node):
+        if number == 1:
+            inputs.append(_text(value))
+        elif number == 2:
+            outputs.append(_text(value))
+        elif number == 4:
+            kind = _text(value)
+        elif number == 5:
+            attributes.append(_message(value))
+        elif number == 7:
+            domain = _text(value)
+    found.nodes += 1
+    found.calls.append((domain, kind))
+    if found.nodes > MAX_NODES:
+        raise Unsound(f"it has more than {MAX_NODES} nodes")
+    if kind in _ENDLESS and domain in ("", "ai.onnx"):
+        raise Unsound(f"it holds the operator {kind}, whose time has no bound")
+    constants = [elements for attribute in attributes for elements in _check_attribute(attribute, found, depth)]
+    if kind == "Constant" and constants and outputs:
+        shapes[outputs[0]] = constants[0]
+    asked = _SHAPED_BY.get(kind)
+    shape = shapes.get(inputs[asked], 0) if asked is not None and asked < len(inputs) else 0
+    if shape > MAX_ELEMENTS:
+        raise Unsound(f"its operator {kind} asks for {shape} elements")
+
+
+def _check_attribute(attribute: memoryview, found: _Found, depth: int) -> list[int]:
+    """Look into a node's attribute; what its tensors or integers say, read as shapes."""
+    shapes: list[int] = []
+    integers: list[int] = []
+    for number, value in _fields(attribute):
+        if number in (5, 10):
+            shapes.append(_check_tensor(_message(value))[1])
+        elif number in (6, 11):
+            _check_graph(_message(value), found, depth + 1)
+        elif number in (22, 23):
+            raise Unsound("it has sparse weights")
+        elif number == 8:
+            integers += _numbers(value)
+    return shapes or [_product(integers)]
+
+
+def _check_tensor(tensor: memoryview) -> tuple[str, int]:
+    """Its name and, for a small tensor of int64, the product of its values: the elements of a tensor of that shape."""
+    dims: list[int] = []
+    name, kind, raw, typed, external = "", 0, None, 0, 0
+    int64: list[int] = []
+    for number, value in _fields(tensor):
+        if number == 1:
+            dims += _numbers(value)
+        elif number == 2 and isinstance(value, int):
+            kind = value
+        elif number == 8:
+            name = _text(value)
+        elif number == 9:
+            raw = _message(value)
+        elif number == 13 or (number == 14 and value == _EXTERNAL):
+            external = 1
+        elif number in _TYPED_DATA:
+            typed += 1 if isinstance(value, int) or number == 6 else len(_message(value))
+            int64 += _numbers(value) if number == _INT64 and typed < 64 else []
+    if external:
+        raise Unsound(f"its tensor {name!r} lies in another file")
+    if any(size < 0 for size in dims):
+        raise Unsound(f"its tensor {name!r} has a negative size")
+    _check_data(name, kind, math.prod(dims), None if raw is None else len(raw), typed)
+    if kind == _INT64 and raw is not None and len(raw) <= 128 and not len(raw) % 8:
+        int64 = list(struct.unpack(f"<{len(raw) // 8}q", raw))
+    return name, _product(int64)
+
+
+def _check_data(name: str, kind: int, elements: int, raw: int | None, typed: int) -> None:
+    """`typed` is in bytes, or in elements where they stand alone: an upper bound on the elements in either case."""
+    if raw is not None and kind in _BITS:
+        there = raw * 8 // _BITS[kind]
+    else:
+        there = raw or 4 * typed
+    if elements > there and elements > 0:
+        raise Unsound(f"its tensor {name!r} claims {elements} elements, its data holds {there}")
+
+
+def _product(sizes: list[int]) -> int:
+    return math.prod(max(size, 1) for size in sizes[:64]) if sizes else 0
+
+
+def _check_property(entry: memoryview, manifest_key: str) -> None:
+    fields = {number: value for number, value in _fields(entry)}
+    value = _message(fields.get(2, memoryview(b"")))
+    if _text(fields.get(1, memoryview(b""))) != manifest_key or len(value) <= _MAX_STRUCTURE:
+        return
+    if len(value) > MAX_MANIFEST:
+        raise Unsound(f"its manifest has {len(value)} bytes")
+    if len(_STRING.sub("", _text(value))) > _MAX_STRUCTURE:
+        raise Unsound("its manifest holds more values than any model needs")
+
+
+def _read_function(function: memoryview, found: _Found) -> None:
+    name, domain, inside = "", "", _Found()
+    nodes = []
+    for number, value in _fields(function):
+        if number == 1:
+            name = _text(value)
+        elif number == 10:
+            domain = _text(value)
+        elif number == 7:
+            nodes.append(_message(value))
+    for node in nodes:
+        _check_node(node, inside, 1, {})
+    found.functions[domain, name] = inside.calls
+
+
+def _check_expansion(found: _Found) -> None:
+    """Functions are put in place of their calls: count the nodes that this makes."""
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(called: tuple[str, str], depth: int) -> int:
+        if called not in found.functions:
+            if called[0] not in _DOMAINS:
+                raise Unsound(f"its operator {called[0]}.{called[1]} is not one of ONNX")
+            return 1
+        if depth > MAX_DEPTH:
+            raise Unsound(f"its functions are nested more than {MAX_DEPTH} deep")
+        if called not in sizes:
+            sizes[called] = sum(size(inner, depth + 1) for inner in found.functions[called])
+        return sizes[called]
+
+    if sum(size(called, 1) for called in found.calls) > MAX_NODES:
+        raise Unsound(f"it has more than {MAX_NODES} nodes once its functions are expanded")
