@@ -19,9 +19,11 @@ Precision = Literal["fp32", "fp16", "int8"]
 
 
 class Thresholds(Record):
-    """What a proof asks: `difference` is the largest allowed of an output, as a share of the outputs' scale; `agreement`
-    the smallest share of samples with the same answer; `drop` the largest loss of the task's headline metric, in points
-    (hundredths; for a metric in the targets' own unit, percent of its value). Adjustable, never off.
+    """What a proof asks; adjustable, never off.
+
+    `difference` is the largest allowed of an output, as a share of the outputs' scale; `agreement` the smallest share
+    of samples with the same answer; `drop` the largest loss of the task's headline metric, in points (hundredths; for
+    a metric in the targets' own unit, percent of its value).
     """
 
     difference: float = Field(gt=0, le=2)
@@ -140,5 +142,5 @@ def parse_manifest(metadata: Mapping[str, str], file: str) -> Manifest:
         raise ArtifactError(
             f"{file} has a broken manifest: {where}: {first['msg']}.", hint="Export it again."
         ) from cause
-    except (ValueError, AttributeError) as cause:
+    except (ValueError, AttributeError, RecursionError) as cause:
         raise ArtifactError(f"{file} has a broken manifest: {cause}.", hint="Export it again.") from cause

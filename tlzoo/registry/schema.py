@@ -102,6 +102,9 @@ class FileSource(Record):
 Source = Annotated[PypiSource | HubSource | UrlSource | FileSource, Field(discriminator="kind")]
 
 
+Side = Annotated[int, Field(gt=0, le=4096)]
+
+
 class ImageSpec(Record):
     """A picture becomes `image` uint8 [N, H, W, 3] (RGB): EXIF turned, shorter side resized, centre cropped.
 
@@ -110,8 +113,8 @@ class ImageSpec(Record):
     """
 
     kind: Literal["image"] = "image"
-    size: tuple[int, int]
-    crop: float = Field(default=1.0, gt=0, le=1)
+    size: tuple[Side, Side]
+    crop: float = Field(default=1.0, ge=0.01, le=1)
     interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] = "bilinear"
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -125,8 +128,8 @@ class TextSpec(Record):
     """
 
     kind: Literal["text"] = "text"
-    max_length: int = Field(gt=0)
-    pad_id: int = Field(default=0, ge=0)
+    max_length: int = Field(gt=0, le=1_000_000)
+    pad_id: int = Field(default=0, ge=0, lt=2**31)
     tokenizer: str = ""
 
 
@@ -137,7 +140,7 @@ class AudioSpec(Record):
     """
 
     kind: Literal["audio"] = "audio"
-    sample_rate: int = Field(gt=0)
+    sample_rate: int = Field(gt=0, le=768_000)
     seconds: float = Field(gt=0, le=30)
 
 

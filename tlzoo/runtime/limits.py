@@ -20,7 +20,7 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 
 def session_entries(asked: Asked) -> dict[str, str]:
-    """ONNX Runtime's settings for a file that somebody gave: the memory that opening and running it may take is bounded.
+    """ONNX Runtime's settings for a file that somebody gave: opening and running it takes bounded memory.
 
     Constants computed while it is opened take about 1 GiB at most, running it what `memory_limit` says.
     """

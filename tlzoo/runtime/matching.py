@@ -19,7 +19,7 @@ Taken = Mapping[str, tuple[str, tuple[int | None, ...]]]
 
 
 def check_graph(session: ort.InferenceSession, manifest: Manifest, file: str) -> None:
-    """Raise ArtifactError where inputs differ from the preprocessing's in name, type or shape, or logits from labels."""
+    """Raise ArtifactError where inputs differ from what preprocessing makes, or logits from the labels."""
     prepared = prepared_inputs(manifest)
     if prepared is not None:
         _check_inputs(session.get_inputs(), prepared, file)
@@ -46,7 +46,7 @@ def prepared_inputs(manifest: Manifest) -> Taken | None:
             sides = (None, None) if manifest.raw_input else size
             return {"image": ("tensor(uint8)", (None, *sides, 3))}
         case TextSpec():
-            return {name: ("tensor(int64)", (None, None)) for name in ("input_ids", "attention_mask")}
+            return dict.fromkeys(("input_ids", "attention_mask"), ("tensor(int64)", (None, None)))
         case AudioSpec(sample_rate=rate, seconds=seconds):
             return {"audio": ("tensor(float)", (None, round(rate * seconds)))}
     return None

@@ -227,10 +227,7 @@ def _check_tensor(tensor: memoryview) -> tuple[str, int]:
 
 def _check_data(name: str, kind: int, elements: int, raw: int | None, typed: int) -> None:
     """`typed` is in bytes, or in elements where they stand alone: an upper bound on the elements in either case."""
-    if raw is not None and kind in _BITS:
-        there = raw * 8 // _BITS[kind]
-    else:
-        there = raw or 4 * typed
+    there = raw * 8 // _BITS[kind] if raw is not None and kind in _BITS else raw or 4 * typed
     if elements > there and elements > 0:
         raise Unsound(f"its tensor {name!r} claims {elements} elements, its data holds {there}")
 
@@ -240,7 +237,7 @@ def _product(sizes: list[int]) -> int:
 
 
 def _check_property(entry: memoryview, manifest_key: str) -> None:
-    fields = {number: value for number, value in _fields(entry)}
+    fields = dict(_fields(entry))
     value = _message(fields.get(2, memoryview(b"")))
     if _text(fields.get(1, memoryview(b""))) != manifest_key or len(value) <= _MAX_STRUCTURE:
         return
