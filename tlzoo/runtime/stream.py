@@ -21,6 +21,10 @@ WINDOW = 32
 Run = Callable[[Arrays], dict[str, np.ndarray]]
 
 
+class NotFinite(InputError):
+    """The model answers an input with what is no number."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Batches that the session takes, each with the positions of its inputs, and the inputs that cannot be read."""
@@ -87,7 +91,7 @@ def _run_into(stretch: Stretch, positions: list[int], arrays: Arrays, run: Run) 
     for rows in outputs.values():
         for row in np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1)):
             at = positions[int(row)]
-            error = InputError(
+            error = NotFinite(
                 f"{_called(stretch, at)} makes the model answer NaN or infinity.",
                 hint="Leave it out; where others do too, export the model again.",
             )
@@ -113,7 +117,7 @@ def _prepare(stretch: Stretch, positions: list[int], preprocess: Preprocessor, p
     """The inputs at these positions as batches; one that cannot be read does not keep the others from it."""
     if not plan.each or len(positions) == 1:
         try:
-            _check_texts(stretch, positions, plan)
+            _check(stretch, positions, plan)
             return Prepared([(positions, preprocess([stretch.items[at] for at in positions]))], {})
         except InputError as error:
             if len(positions) == 1:
@@ -122,7 +126,7 @@ def _prepare(stretch: Stretch, positions: list[int], preprocess: Preprocessor, p
     errors: dict[int, InputError] = {}
     for at in positions:
         try:
-            _check_texts(stretch, [at], plan)
+            _check(stretch, [at], plan)
             made[at] = preprocess([stretch.items[at]])
         except InputError as error:
             errors[at] = _numbered(error, stretch, at)
@@ -143,16 +147,21 @@ def _by_shape(made: dict[int, Arrays]) -> list[tuple[list[int], Arrays]]:
     ]
 
 
-def _check_texts(stretch: Stretch, positions: Sequence[int], plan: Plan) -> None:
+def _check(stretch: Stretch, positions: Sequence[int], plan: Plan) -> None:
+    """Raise for an input that is an error itself, or no text where one belongs."""
     for at in positions:
-        if plan.modality == "text" and not isinstance(stretch.items[at], str):
-            kind = type(stretch.items[at]).__name__
-            raise InputError(f"Input {stretch.start + at} is not a text but {kind}.", hint="Give strings.")
+        item = stretch.items[at]
+        if isinstance(item, InputError):
+            raise item
+        if plan.modality == "text" and not isinstance(item, str):
+            raise InputError(
+                f"Input {stretch.start + at} is not a text but {type(item).__name__}.", hint="Give strings."
+            )
 
 
 def _numbered(error: InputError, stretch: Stretch, at: int) -> InputError:
     """The error with the input's number, where its message cannot name a path."""
-    if isinstance(stretch.items[at], str | Path) or error.message.startswith("Input "):
+    if isinstance(stretch.items[at], str | Path | InputError) or error.message.startswith("Input "):
         return error
     return InputError(f"Input {stretch.start + at}: {error.message}", hint=error.hint)
 

@@ -1,0 +1,233 @@
+"""What people name on a command line, as the inputs of a predictor: read lazily, so that there may be millions."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlzoo.errors import DataError, InputError, UsageError
+
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+_WILD = "*?["
+_LONGEST_CELL = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """For a model of this modality: files in folders end in one of `endings`, tables have the inputs in `column`
+    (`text` for texts, `path` for files)."""
+
+    modality: str
+    endings: tuple[str, ...]
+    column: str | None = None
+
+    @property
+    def chosen(self) -> str:
+        """The column's name."""
+        return self.column or ("text" if self.modality == "text" else "path")
+
+
+Named = tuple[str, Any]
+"""An input's name, and what the predictor gets: a path, a text, or the InputError of what could not be read."""
+
+
+def check_inputs(given: Sequence[str], wanted: Wanted) -> None:
+    """Raise UsageError for a pattern that no file matches, before any work."""
+    if wanted.modality == "text":
+        return
+    for item in given:
+        if _is_pattern(item) and next(glob.iglob(item, recursive=True), None) is None:
+            raise UsageError(
+                f"No file matches {item!r}.", hint="Check the pattern; ** stands for folders of any depth."
+            )
+
+
+def named_inputs(given: Sequence[str], wanted: Wanted, lines: Iterable[str]) -> Iterator[Named]:
+    """Every input behind `given`, in order; '-' stands for `lines`.
+
+    A folder is what lies in it and below, by name. A pattern is the files it matches, by name. A table is its rows; a
+    relative path in it starts at the table's folder. For a text model an argument is a text unless it names a .txt
+    file (one text), a table, a folder with .txt files or a pattern that matches such. Raises DataError for a table
+    that cannot be read or lacks the column.
+    """
+    for item in given:
+        if item == "-":
+            yield from _from_lines(lines, wanted)
+        elif _is_pattern(item) and (found := _matching(item, wanted)):
+            for path in found:
+                yield from _from_path(path, wanted)
+        else:
+            yield from _from_argument(item, wanted)
+
+
+def _from_argument(item: str, wanted: Wanted) -> Iterator[Named]:
+    if wanted.modality != "text" or _names_texts(item, wanted):
+        yield from _from_path(item, wanted)
+    else:
+        yield item, item
+
+
+def _names_texts(item: str, wanted: Wanted) -> bool:
+    """Whether an argument for a text model is a text file, a table or a folder with text files."""
+    place = Path(item)
+    if not _exists(place):
+        return False
+    if place.is_dir():
+        return next(_walk(item, wanted.endings), None) is not None
+    return place.suffix.lower() in (*wanted.endings, *TABLES)
+
+
+def _from_lines(lines: Iterable[str], wanted: Wanted) -> Iterator[Named]:
+    for line in lines:
+        text = line.rstrip("\r\n")
+        if text or wanted.modality == "text":
+            yield text, text
+
+
+def _from_path(item: str, wanted: Wanted) -> Iterator[Named]:
+    if os.path.isdir(item):
+        empty = True
+        for path in _walk(item, wanted.endings):
+            empty = False
+            yield _file(path, wanted)
+        if empty:
+            raise DataError(
+                f"Folder {item} holds no {wanted.modality} file.", hint=f"Files read: {', '.join(wanted.endings)}"
+            )
+    elif Path(item).suffix.lower() in TABLES:
+        yield from _from_table(Path(item), wanted)
+    else:
+        yield _file(item, wanted)
+
+
+def _file(path: str, wanted: Wanted) -> Named:
+    if wanted.modality != "text":
+        return path, path
+    try:
+        return path, Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or "it is not UTF-8 text"
+        return path, InputError(f"{path} cannot be read: {reason}.", hint="Save it as UTF-8.")
+
+
+def _walk(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
+    """Files below a folder, each folder's names in order; nothing hidden."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "__MACOSX":
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, endings)
+        elif entry.name.lower().endswith(endings):
+            yield entry.path
+
+
+def _is_pattern(item: str) -> bool:
+    return any(sign in item for sign in _WILD) and not _exists(Path(item))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a long text, or one with a NUL
+        return False
+
+
+def _matching(pattern: str, wanted: Wanted) -> list[str]:
+    found = sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
+    if wanted.modality == "text":
+        return [path for path in found if path.lower().endswith((*wanted.endings, *TABLES))]
+    return found
+
+
+def _from_table(path: Path, wanted: Wanted) -> Iterator[Named]:
+    rows = {".jsonl": _json_lines, ".parquet": _parquet}.get(path.suffix.lower(), _separated)
+    try:
+        for place, cell in rows(path, wanted.chosen):
+            if isinstance(cell, InputError):
+                yield f"{path}, {place}", cell
+            elif not isinstance(cell, str) or (wanted.modality != "text" and not cell.strip()):
+                error = InputError(f"{path} has no {wanted.modality} in {place}, column {wanted.chosen!r}.")
+                yield f"{path}, {place}", error
+            elif wanted.modality == "text":
+                yield cell, cell
+            else:
+                file = os.path.join(path.parent, cell.strip())
+                yield file, file
+    except OSError as cause:
+        raise DataError(f"Table {path} cannot be read: {cause.strerror}.", hint="Check the path.") from cause
+    except UnicodeDecodeError as cause:
+        raise DataError(f"Table {path} is not UTF-8 text.", hint="Save it again as UTF-8.") from cause
+
+
+def _separated(path: Path, column: str) -> Iterator[tuple[str, Any]]:
+    csv.field_size_limit(_LONGEST_CELL)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        try:
+            columns = next(rows, [])
+            at = _column(path, columns, column)
+            for row in rows:
+                place = f"line {rows.line_num}"
+                if len(row) == len(columns):
+                    yield place, row[at]
+                elif row:
+                    yield place, InputError(f"{path} has {len(row)} cells in {place} but {len(columns)} columns.")
+        except csv.Error as cause:
+            raise DataError(
+                f"Table {path} is broken in line {rows.line_num}: {cause}.", hint="Check quotes."
+            ) from cause
+
+
+def _json_lines(path: Path, column: str) -> Iterator[tuple[str, Any]]:
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = None
+            if not isinstance(row, dict):
+                yield f"line {number}", InputError(f"{path} has no JSON object in line {number}.")
+            elif number == 1:
+                yield "line 1", row[_column_name(path, list(row), column)]
+            else:
+                yield f"line {number}", row.get(column)
+
+
+def _parquet(path: Path, column: str) -> Iterator[tuple[str, Any]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as cause:
+        raise UsageError(f"Reading {path} needs pyarrow.", hint="Install it: pip install 'tlzoo[evaluate]'") from cause
+    try:
+        with parquet.ParquetFile(path) as table:
+            _column(path, table.schema_arrow.names, column)
+            number = 0
+            for part in table.iter_batches(batch_size=1024, columns=[column]):
+                for cell in part.column(0).to_pylist():
+                    number += 1
+                    yield f"row {number}", cell
+    except pyarrow.ArrowException as cause:
+        reason = str(cause).split("\n", 1)[0]
+        raise DataError(f"Table {path} is not a readable Parquet file: {reason}", hint="Write it again.") from cause
+
+
+def _column(path: Path, columns: Sequence[str], column: str) -> int:
+    return list(columns).index(_column_name(path, columns, column))
+
+
+def _column_name(path: Path, columns: Sequence[str], column: str) -> str:
+    if column not in columns:
+        there = ", ".join(map(repr, columns)) or "none"
+        raise DataError(f"Table {path} has no column {column!r}.", hint=f"Name one with --column; it has: {there}")
+    return column
