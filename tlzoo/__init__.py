@@ -23,6 +23,7 @@ _HOME = {
     "hookimpl": "tlzoo.hookspecs",
     "load": "tlzoo.runtime",
     "registry": "",
+    "verify": "tlzoo.verification",
 }
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "hookimpl",
     "load",
     "registry",
+    "verify",
 ]
 
 

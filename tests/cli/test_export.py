@@ -12,7 +12,7 @@ import pytest
 from onnx import numpy_helper
 
 from tlzoo.engine import graph as core
-from tlzoo.export import exporting
+from tlzoo.export import graph as export_graph_of
 
 Command = Callable[..., Any]
 
@@ -47,7 +47,7 @@ def test_a_failed_proof_is_a_users_error_of_one_line_and_leaves_no_file(
         onnx.save(proto, path)
         return graph
 
-    monkeypatch.setattr(exporting, "export_graph", flawed)
+    monkeypatch.setattr(export_graph_of, "export_graph", flawed)
     done = command("export", text_run.path, "--out", tmp_path / "model.onnx", "--quiet")
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert "differs most on" in done.err

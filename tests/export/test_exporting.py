@@ -17,10 +17,15 @@ from onnx import numpy_helper
 import tlzoo
 from tlzoo.engine import graph as core
 from tlzoo.errors import DataError, ExportError, ParityError
-from tlzoo.export import exporting
+from tlzoo.export import graph as export_graph_of
 from tlzoo.export.manifest import KEY
 
 FILES = ("picture_file", "text_file", "recording_file")
+FIRST = {
+    "picture_file": [np.zeros((64, 64, 3), np.uint8)],
+    "text_file": ["a fine film"],
+    "recording_file": [np.zeros(4000, np.float32) + 0.1],
+}
 INPUTS = {
     "picture_file": {"image": (onnx.TensorProto.UINT8, ["batch", 64, 64, 3])},
     "text_file": {
@@ -55,8 +60,11 @@ def test_inputs_are_raw_named_and_dynamic_as_the_design_says(exported: tuple[str
     onnx.checker.check_model(proto)
     found = {given.name: (given.type.tensor_type.elem_type, shape(given)) for given in proto.graph.input}
     assert found == INPUTS[name]
+    classes, width = len(file.load().labels), file.load().embeddings(FIRST[name]).shape[1]
     assert [(given.name, shape(given)) for given in proto.graph.output] == [
-        ("logits", ["batch", len(file.load().labels)])
+        ("logits", ["batch", classes]),
+        ("embeddings", ["batch", width]),
+        ("probabilities", ["batch", classes]),
     ]
 
 
@@ -132,7 +140,7 @@ def break_head(proto: onnx.ModelProto) -> None:
 def test_a_defect_in_the_file_leaves_no_file_and_an_earlier_one_as_it_was(
     zoo: Any, picture_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, existing: bool
 ):
-    monkeypatch.setattr(exporting, "export_graph", planted(break_head))
+    monkeypatch.setattr(export_graph_of, "export_graph", planted(break_head))
     out = tmp_path / "model.onnx"
     if existing:
         out.write_bytes(b"the file of yesterday")

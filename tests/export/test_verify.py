@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from tlzoo.engine.measuring import logits
 from tlzoo.errors import ParityError
-from tlzoo.export.verify import TOLERANCE, prove
+from tlzoo.export.verify import THRESHOLDS, prove
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.session import open_session
@@ -45,7 +45,7 @@ def test_a_good_file_is_proven_on_every_sample_at_every_batch_size(zoo: Any, pic
     assert np.abs(proof.exported - reference).max() <= proof.parity.max_abs_diff <= proof.parity.tolerance
     centred = reference - reference.mean(axis=1, keepdims=True)
     assert proof.parity.scale == pytest.approx(np.abs(centred).max())
-    assert proof.parity.tolerance == pytest.approx(TOLERANCE * proof.parity.scale)
+    assert proof.parity.tolerance == pytest.approx(THRESHOLDS["fp32"].difference * proof.parity.scale)
 
 
 def swap_rows(weight: np.ndarray) -> np.ndarray:
@@ -89,14 +89,19 @@ def test_preprocessing_that_swaps_colours_is_found(zoo: Any, picture_file: Any, 
 @pytest.mark.parametrize("change", [lambda image: 255 - image, lambda image: image & 254], ids=["labels", "logits"])
 def test_an_error_that_only_one_batch_size_shows_is_found(zoo: Any, picture_file: Any, proven: Any, change: Tamper):
     inputs, reference = proven
-    proper = make_preprocessor(load(picture_file.path).manifest.preprocess)
+    predictor = load(picture_file.path)
+    session = predictor._session
 
-    def odd(given: Any) -> dict[str, np.ndarray]:
-        image = proper(given)["image"]
-        return {"image": change(image) if len(given) == 3 else image}
+    class Odd:
+        """The session, but for batches of three."""
 
+        def run(self, names: Any, given: dict[str, np.ndarray]) -> Any:
+            image = given["image"]
+            return session.run(names, {"image": change(image) if len(image) == 3 else image})
+
+    predictor._session = Odd()
     with pytest.raises(ParityError):
-        prove(load(picture_file.path, preprocessor=odd), inputs, reference)
+        prove(predictor, inputs, reference)
 
 
 def test_nan_is_no_agreement_even_where_it_stands_at_the_right_label(zoo: Any, picture_file: Any, proven: Any):

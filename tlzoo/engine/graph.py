@@ -17,15 +17,31 @@ from tlzoo.parts import Graph
 OPSET = 20
 
 
-def export_graph(model: Model, path: Path, opset: int) -> Graph:
-    """The core's export: `torch.onnx.export` with dynamo, one file, named dynamic axes, output `logits`.
+class WithFeatures(nn.Module):
+    """A model that gives its head's input beside the logits."""
 
-    Raises ExportError with torch's own first line when the model cannot be exported.
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.backbone = model.backbone
+        self.head = model.head
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.backbone(*inputs)
+        return self.head(features), features
+
+
+def export_graph(model: Model, path: Path, opset: int) -> Graph:
+    """The core's export: `torch.onnx.export` with dynamo, one file, named dynamic axes.
+
+    Outputs are `logits` and, of a model with a head, the head's input as `embeddings`. Raises ExportError
+    with torch's own first line when the model cannot be exported.
     """
     was_training = model.training
     model.eval()
     try:
-        return to_onnx(model, model, path, opset, ("logits",))
+        if isinstance(model.head, nn.Identity):
+            return to_onnx(model, model, path, opset, ("logits",))
+        return to_onnx(model, WithFeatures(model).eval(), path, opset, ("logits", "embeddings"))
     finally:
         model.train(was_training)
 
@@ -38,6 +54,7 @@ def to_onnx(model: Model, module: nn.Module, path: Path, opset: int, outputs: tu
     parts = model.parts
     names = tuple(parts.example_inputs)
     dims = {axis: torch.export.Dim(axis) for axes in parts.dynamic_axes.values() for axis in axes.values()}
+    starred = isinstance(module, Model | WithFeatures)  # `*inputs` is one argument
     shapes = tuple({at: dims[axis] for at, axis in parts.dynamic_axes.get(name, {}).items()} for name in names)
     try:
         with warnings.catch_warnings(), torch.no_grad():
@@ -47,7 +64,7 @@ def to_onnx(model: Model, module: nn.Module, path: Path, opset: int, outputs: tu
                 module,
                 tuple(parts.example_inputs.values()),
                 dynamo=True,
-                dynamic_shapes=(shapes,) if module is model else shapes,  # a model takes `*inputs`: one argument
+                dynamic_shapes=(shapes,) if starred else shapes,
                 input_names=list(names),
                 output_names=list(outputs),
                 opset_version=opset,

@@ -11,7 +11,8 @@ Features may be memory-mapped and larger than memory: they are read in chunks of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from tlzoo.engine.ridge import ridge_path, solve_ridge
 from tlzoo.engine.rows import Rows, standardisation, standardised
 from tlzoo.progress import progress
 from tlzoo.tasks import Task
+from tlzoo.tasks.calibration import fit_temperature
 from tlzoo.tasks.regression import Regression
 
 STRENGTHS = tuple(10.0**k for k in (1, 0, -1, -2, -3, -4, -5))
@@ -38,22 +40,25 @@ Loss = Callable[[torch.Tensor, torch.Tensor], tuple[float, torch.Tensor]]
 class Probe:
     """`weight` [C, D] and `bias` [C] for raw features; the strength chosen and what validation said of each.
 
-    Validation's figure is the log loss, for regression the rmse.
+    Validation's figure is the log loss, for regression the rmse. `temperature` calibrates probabilities; it is fitted
+    on validation samples with a head that had not seen them, and is None for a number.
     """
 
     weight: torch.Tensor
     bias: torch.Tensor
     l2: float
     validation: dict[float, float]
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """A head for standardised features, `weight` [C, D] and `bias` [C], and its loss on the validation samples."""
+    """A head for standardised features, `weight` [C, D] and `bias` [C], its loss and logits for validation samples."""
 
     weight: np.ndarray
     bias: np.ndarray
     loss: float
+    held: Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,8 @@ def fit_probe(
     rows = standardised(pieces, mean, scale, torch.float64)
     weight, bias = _minimise(rows, targets, best, start, FINE, aim)
     losses = {strength: fit.loss for strength, fit in path.items()}
-    return _for_raw_features(weight, bias, (mean, scale), best, losses)
+    temperature = fit_temperature(task, path[best].held(), validation[1])
+    return replace(_for_raw_features(weight, bias, (mean, scale), best, losses), temperature=temperature)
 
 
 def _for_raw_features(
@@ -123,7 +129,8 @@ def _path(train: Labelled, validation: Labelled, classes: int, aim: _Aim) -> dic
     with progress("Probe", len(STRENGTHS), "fits") as advance:
         for strength in STRENGTHS:
             weight, bias = _minimise(features, targets, strength, (weight, bias), COARSE, aim)
-            fits[strength] = _Fit(weight, bias, _evaluate(held, held_targets, weight, bias, aim))
+            loss = _evaluate(held, held_targets, weight, bias, aim)
+            fits[strength] = _Fit(weight, bias, loss, partial(_all_logits, held, weight, bias))
             advance(1)
             losses = [fit.loss for fit in fits.values()]
             if min(losses) < min(losses[-PATIENCE:]):
@@ -170,6 +177,10 @@ def _evaluate(rows: Rows, targets: torch.Tensor, weight: np.ndarray, bias: np.nd
         for begin, features in rows()
     )
     return sum(parts) / aim.share(targets)
+
+
+def _all_logits(rows: Rows, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    return np.concatenate([_logits(features, weight, bias).numpy() for _, features in rows()])
 
 
 def _logits(features: torch.Tensor, weight: np.ndarray, bias: np.ndarray) -> torch.Tensor:

@@ -183,11 +183,11 @@ class Run:
         collection = read(data, self.task.modality, minimum_classes=1, kind=self.task.kind, **self.data.columns)
         return collection.test or collection.train
 
-    def export(self, path: str | Path, *, data: str | Path | None = None) -> Exported:
-        """Write one ONNX file and prove it equal; see `tlzoo.export.exporting.export`."""
+    def export(self, path: str | Path, **options: Any) -> Exported:
+        """Write one ONNX file and prove it equal; `options` are those of `tlzoo.export.exporting.export`."""
         from tlzoo.export.exporting import export
 
-        return export(self, path, data=data)
+        return export(self, path, **options)
 
 
 def save_run(

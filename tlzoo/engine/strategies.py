@@ -86,7 +86,7 @@ def run_probe(job: Job) -> Outcome:
     with job.clock.spent("train"):
         training, validation = (train_x, _targets(job, "train")), (validation_x, _targets(job, "validation"))
         probe = fit_probe(training, validation, job.model.task, class_weights=job.head.get("class_weights"))
-    facts: dict[str, Any] = {"l2": probe.l2}
+    facts: dict[str, Any] = {"l2": probe.l2, "temperature": probe.temperature}
     if job.options.cache and job.options.cache_precision != "fp32":
         facts["rounding"] = _rounding_of_probe(job, probe, validation_x)
     model = finish(_with_probe(job, probe))

@@ -2,181 +2,175 @@
 
 from __future__ import annotations
 
+import importlib
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto
 
-from tlzoo import __version__, plugins
 from tlzoo.allocator import keep_big_blocks
-from tlzoo.data import fingerprint
-from tlzoo.engine.graph import OPSET, export_graph
-from tlzoo.engine.measuring import logits
-from tlzoo.engine.model import Model, make_preprocessor
+from tlzoo.data import contents, fingerprint
+from tlzoo.engine.graph import OPSET
 from tlzoo.engine.run import Run
-from tlzoo.errors import ExportError
-from tlzoo.export.manifest import KEY, Manifest, Origin, Parity, parse_manifest
-from tlzoo.export.verify import prove
-from tlzoo.files import obstacle, whole_file
-from tlzoo.parts import Graph
-from tlzoo.preprocess import make_preprocessor as core_preprocessor
-from tlzoo.registry.schema import Checkpoint, FileSource
+from tlzoo.errors import ExportError, UsageError
+from tlzoo.export.candidates import Base, Proven, choose, fp32, lowered, with_geometry
+from tlzoo.export.graph import embed, manifest_of
+from tlzoo.export.manifest import Calibration, Measured, Parity, Reference, Thresholds
+from tlzoo.export.reference import choose as choose_samples
+from tlzoo.export.reference import digest, pack
+from tlzoo.export.subject import Subject, examine
+from tlzoo.files import obstacle, whole_file, whole_folder
+from tlzoo.registry.schema import ImageSpec
 from tlzoo.runtime import Predictor, load
-from tlzoo.runtime.session import open_session
 
-PLACES = ("from", "target")
-"""What a run says of its adaptation that is a path of this machine."""
+FORMATS = {"triton": "tlzoo.export.formats.triton", "web": "tlzoo.export.formats.web"}
+"""What writes a layout other than one file, imported when it is asked for."""
+PRECISIONS = ("fp32", "fp16", "int8", "auto")
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The file written: `bytes` long, its proof, metrics of the model (`reference`) and of the file (`exported`)."""
+    """What was written at `path`: a model `bytes` long in `file`, its proof, metrics of the trained model (`reference`)
+    and of the file (`exported`); `worst` names the sample that differs most."""
 
     path: Path
+    file: Path
     bytes: int
+    precision: str
+    kept_fp32: tuple[str, ...]
     parity: Parity
+    worst: str
     metrics: dict[str, dict[str, float]]
+    calibration: Calibration | None
+    measured: Measured | None
     seconds: float
 
     def load(self) -> Predictor:
         """A predictor on the file."""
-        return load(self.path)
+        return load(self.file)
 
 
-def export(run: Run, path: str | Path, *, data: str | Path | None = None, opset: int = OPSET) -> Exported:
-    """Export a run to one ONNX file at `path` and prove it equal to the trained model on held-out samples.
+def export(
+    run: Run,
+    path: str | Path,
+    *,
+    data: str | Path | None = None,
+    opset: int = OPSET,
+    precision: str = "fp32",
+    raw_input: bool = False,
+    format: str = "onnx",
+    thresholds: Thresholds | None = None,
+) -> Exported:
+    """Export a run to `path` and prove what is written equal to the trained model on held-out samples.
 
-    `data` names labelled samples to prove it on; by default the run's own test part. The file appears only when the
-    proof holds. Raises ParityError when it does not, ExportError when the graph cannot be written, DataError when the
-    held-out data is gone.
+    `data` names labelled samples to prove it on; by default the run's own test part. `precision` is fp32, fp16, int8 or
+    auto, which takes the fastest on this machine that passes its proof. With `raw_input` the graph resizes and crops
+    pictures itself. `format` is onnx (one file), triton (a model repository) or web (a page). `thresholds` stand in for
+    those of the precision.
+
+    Nothing appears at `path` unless the proof holds. Raises ParityError when it does not; where only a lower precision
+    fails, the fp32 file is kept beside `path` and named. ExportError when the graph cannot be written, UsageError for
+    options that cannot be, DataError when the held-out data is gone.
     """
-    began = time.monotonic()
-    if reason := "it is a folder" if Path(path).is_dir() else obstacle(Path(path)):
-        raise ExportError(f"{path} cannot be written: {reason}.", hint="Choose another --out.")
+    began, out = time.monotonic(), Path(path)
+    _refuse(run, out, precision, raw_input, format)
     keep_big_blocks()
-    model = run.model()
-    samples = run.heldout(data)
-    heldout = run.dataset(samples)
-    assert heldout.targets is not None
-    reference = logits(model, heldout)
-    metrics = model.task.metrics(reference, heldout.targets)
-    with whole_file(Path(path)) as temporary:
-        graph = write_graph(model, temporary, opset)
-        proto = onnx.load(temporary, load_external_data=False)
-        forget_origins(proto)
-        predictor = _unproven(proto, run, graph)
-        proof = prove(predictor, heldout.inputs, reference)
-        both = {"reference": metrics, "exported": model.task.metrics(proof.exported, heldout.targets)}
-        manifest = describe(run, graph, both, proof.parity)
-        embed(proto, manifest.model_copy(update={"data": {**manifest.data, "proven_on": fingerprint(samples)}}))
-        onnx.save(proto, temporary)
-    seconds = round(time.monotonic() - began, 2)
-    return Exported(Path(path), Path(path).stat().st_size, proof.parity, both, seconds)
-
-
-def write_graph(model: Model, path: Path, opset: int) -> Graph:
-    """Ask the plugin, then the core, for the ONNX file; check it is one whole model that is as its graph says."""
-    checkpoint = model.checkpoint
-    graph = plugins.call(
-        "export", checkpoint.plugin, Graph, default=export_graph, model=model.eval(), path=path, opset=opset
-    )
-    proto = onnx.load(path, load_external_data=False)
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in proto.graph.initializer):
-        raise ExportError(
-            f"The export of {checkpoint.id} keeps weights outside its file.",
-            hint="Ask the plugin's author for one file.",
-        )
-    opsets = tuple(used.version for used in proto.opset_import if used.domain in ("", "ai.onnx"))
-    for what, found, said in (
-        ("inputs", tuple(given.name for given in proto.graph.input), graph.inputs),
-        ("outputs", tuple(given.name for given in proto.graph.output), graph.outputs),
-        ("opset", opsets, (graph.opset,)),
-    ):
-        if found != said:
-            raise ExportError(
-                f"The export of {checkpoint.id} has {what} {list(found)}, not {list(said)}.",
-                hint="Report it to the plugin's author.",
-            )
-    return graph
-
-
-def describe(run: Run, graph: Graph, metrics: dict[str, dict[str, float]], parity: Parity) -> Manifest:
-    """The manifest of a run's export."""
-    return Manifest(
-        task=run.task.name,
-        labels=run.task.labels,
-        preprocess=run.preprocess,
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        opset=graph.opset,
-        checkpoint=_origin(run.checkpoint),
-        data={
-            "fingerprint": run.data.fingerprint,
-            "heldout_fingerprint": run.data.heldout_fingerprint,
-            "n_train": run.data.n_train,
-            "n_validation": run.data.n_validation,
-            "n_test": run.data.n_test,
-        },
-        options=run.options,
-        metrics=metrics,
-        parity=parity,
-        versions=run.versions,
-        adapted=run.adapted and {name: fact for name, fact in run.adapted.items() if name not in PLACES},
-    )
-
-
-def forget_origins(proto: ModelProto) -> None:
-    """Remove torch's stack traces and notes: they hold paths of this machine, and nothing that running takes."""
-    for nodes in (proto.graph.node, *(function.node for function in proto.functions)):
-        for node in _with_inner(nodes):
-            del node.metadata_props[:]
-            node.doc_string = ""
-
-
-def _with_inner(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    """These nodes and those of the branches and bodies inside them."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _with_inner(graph.node)
-
-
-def embed(proto: ModelProto, manifest: Manifest) -> None:
-    """Put the manifest into the model's metadata, in place of one that is there."""
-    kept = [prop for prop in proto.metadata_props if prop.key != KEY]
-    del proto.metadata_props[:]
-    proto.metadata_props.extend(kept)
-    proto.metadata_props.add(key=KEY, value=manifest.model_dump_json(exclude_none=True))
-    proto.producer_name, proto.producer_version = "tlzoo", __version__
-
-
-def _unproven(proto: ModelProto, run: Run, graph: Graph) -> Predictor:
-    """The predictor as deployers will have it, from the model's bytes and a manifest that went through JSON."""
-    nothing = Parity(samples=0, batches=(), max_abs_diff=0, scale=0, tolerance=0, top1_agreement=0)
-    text = describe(run, graph, {}, nothing).model_dump_json(exclude_none=True)
-    manifest = parse_manifest({KEY: text}, run.checkpoint.id)
-    spec = manifest.preprocess
-    preprocessor = make_preprocessor(run.checkpoint, spec) if spec.kind == "plugin" else core_preprocessor(spec)
+    subject = examine(run, data)
+    with tempfile.TemporaryDirectory() as folder:
+        own = thresholds if precision == "fp32" and not raw_input else None
+        base, full = fp32(subject, Path(folder) / "model.onnx", opset, own)
     try:
-        return Predictor(open_session(proto.SerializeToString()), manifest, preprocessor)
-    except Exception as cause:
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        raise ExportError(
-            f"The export of {run.checkpoint.id} does not run: {reason}", hint="Report it to the plugin's author."
-        ) from cause
-
-
-def _origin(checkpoint: Checkpoint) -> Origin:
-    source = checkpoint.source.model_dump(mode="json", exclude_none=True)
-    files = source.get("members") or source.get("files") or [source]
-    if isinstance(checkpoint.source, FileSource):
-        for file in files:
-            file["path"] = Path(file["path"]).name
-    pinned = {f.get("path") or f.get("url"): f["sha256"] for f in files if "sha256" in f}
-    return Origin(
-        id=checkpoint.id, architecture=checkpoint.architecture, license=checkpoint.license, source=source, sha256=pinned
+        chosen = _chosen(base, full, precision, raw_input, thresholds)
+    except ExportError as failed:
+        if precision in ("fp32", "auto"):
+            raise
+        kept = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full))
+        raise type(failed)(failed.message, hint=f"The fp32 file, which is proven, is {kept}. {failed.hint}") from failed
+    proto = _finished(base, chosen)
+    if format == "onnx":
+        file = _write_file(out, proto)
+    else:
+        with whole_folder(out) as temporary:
+            layout = importlib.import_module(FORMATS[format])
+            layout.write(temporary, proto.SerializeToString(), manifest_of(proto))
+        [file] = out.rglob("model.onnx")
+    return Exported(
+        path=out,
+        file=file,
+        bytes=file.stat().st_size,
+        precision=chosen.precision,
+        kept_fp32=chosen.kept,
+        parity=chosen.proof.parity,
+        worst=chosen.proof.worst,
+        metrics=_metrics(subject, chosen),
+        calibration=base.calibration,
+        measured=chosen.measured,
+        seconds=round(time.monotonic() - began, 2),
     )
+
+
+def _chosen(base: Base, full: Proven, precision: str, raw_input: bool, thresholds: Thresholds | None) -> Proven:
+    asked = None if raw_input else thresholds
+    match precision:
+        case "fp32":
+            chosen = full
+        case "auto":
+            chosen = choose(base, full, asked)
+        case "fp16" | "int8":
+            chosen = lowered(base, full, precision, asked)
+    return with_geometry(base, chosen, thresholds) if raw_input else chosen
+
+
+def _refuse(run: Run, out: Path, precision: str, raw_input: bool, format: str) -> None:
+    """Raise for what cannot be, before any work."""
+    for what, given, possible in (("precision", precision, PRECISIONS), ("format", format, ("onnx", *FORMATS))):
+        if given not in possible:
+            raise UsageError(f"There is no {what} {given!r}.", hint=f"Choose one of: {', '.join(possible)}")
+    if raw_input and not isinstance(run.preprocess, ImageSpec):
+        raise UsageError(
+            f"--raw-input is for pictures; this run takes {run.task.modality}.", hint="Export it without --raw-input."
+        )
+    reason = obstacle(out)
+    if format == "onnx" and out.is_dir():
+        reason = "it is a folder"
+    if format != "onnx" and out.exists():
+        reason = "something is there already"
+    if reason:
+        raise ExportError(f"{out} cannot be written: {reason}.", hint="Choose another --out.")
+
+
+def _finished(base: Base, chosen: Proven) -> ModelProto:
+    """The model with its manifest and the reference outputs inside."""
+    subject = base.subject
+    kept = choose_samples(contents(subject.samples.inputs, subject.samples.modality), subject.reference)
+    outputs = pack(kept)
+    manifest = base.describe(
+        chosen.precision,
+        kept_fp32=chosen.kept,
+        raw_input=chosen.raw_input,
+        data={"proven_on": fingerprint(subject.samples)},
+        metrics=_metrics(subject, chosen),
+        parity=chosen.proof.parity,
+        reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
+        measured=chosen.measured,
+    )
+    proto = ModelProto()
+    proto.CopyFrom(chosen.proto)
+    embed(proto, manifest, outputs)
+    return proto
+
+
+def _metrics(subject: Subject, proven: Proven) -> dict[str, dict[str, float]]:
+    return {
+        "reference": subject.run.task.metrics(subject.reference, subject.targets),
+        "exported": subject.run.task.metrics(proven.proof.exported, subject.targets),
+    }
+
+
+def _write_file(path: Path, proto: ModelProto) -> Path:
+    with whole_file(path) as temporary:
+        onnx.save(proto, temporary)
+    return path

@@ -19,7 +19,7 @@ from tlzoo.runtime.limits import failed_run, session_entries
 from tlzoo.runtime.matching import check_graph, check_rows
 from tlzoo.runtime.session import open_session
 from tlzoo.runtime.soundness import MAX_BYTES, check_model
-from tlzoo.runtime.stream import Plan, Stretch, stretches
+from tlzoo.runtime.stream import NotFinite, Plan, Stretch, stretches
 from tlzoo.tasks import make_task
 
 SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
@@ -96,19 +96,23 @@ class Predictor:
         """
         return self._answers(inputs, batch, Wanted(top_k, threshold, embeddings), strict)
 
-    def logits(self, inputs: Sequence[Any], *, batch: int = 32) -> np.ndarray:
-        """Logits float32 [N, C] as trained, in the order of `inputs`; texts of like length share a batch."""
-        return self._rows(inputs, batch, "logits", len(self.labels))
+    def logits(self, inputs: Sequence[Any], *, batch: int = 32, finite: bool = True) -> np.ndarray:
+        """Logits float32 [N, C] as trained, in the order of `inputs`; texts of like length share a batch.
+
+        Raises InputError naming the first input that cannot be read, or unless `finite=False` that the model answers
+        with NaN or infinity.
+        """
+        return self._rows(inputs, batch, "logits", len(self.labels), finite)
 
     def embeddings(self, inputs: Any, *, batch: int = 32) -> np.ndarray:
         """What the head sees, float32 [N, D], in the order of `inputs`; raises UsageError where the file has none."""
         self._check_output("embeddings")
         return self._rows(_listed(inputs), batch, "embeddings", 0)
 
-    def _rows(self, inputs: Iterable[Any], batch: int, output: str, width: int) -> np.ndarray:
+    def _rows(self, inputs: Iterable[Any], batch: int, output: str, width: int, finite: bool = True) -> np.ndarray:
         parts = []
         for stretch in self._stretches(inputs, batch, (output,)):
-            _raise_first(stretch)
+            _raise_first(stretch, finite)
             parts.append(stretch.outputs[output])
         return np.concatenate(parts).astype(np.float32, copy=False) if parts else np.empty((0, width), np.float32)
 
@@ -229,6 +233,7 @@ def _listed(inputs: Any) -> list[Any]:
     return [inputs] if isinstance(inputs, SINGLE) or not isinstance(inputs, Iterable) else list(inputs)
 
 
-def _raise_first(stretch: Stretch) -> None:
-    if stretch.errors:
-        raise stretch.errors[min(stretch.errors)]
+def _raise_first(stretch: Stretch, finite: bool) -> None:
+    for _, error in sorted(stretch.errors.items()):
+        if finite or not isinstance(error, NotFinite):
+            raise error

@@ -1,0 +1,88 @@
+"""`tlzoo.verify`: an exported file's proof, repeated anywhere, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tlzoo.allocator import keep_big_blocks
+from tlzoo.data import Columns, Samples, contents, read
+from tlzoo.errors import DataError, ParityError, UsageError
+from tlzoo.export.manifest import Parity
+from tlzoo.export.reference import DIGEST_BYTES, unpack
+from tlzoo.export.verify import Proof, prove
+from tlzoo.runtime import Predictor, load
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The proof on those samples of the data that the file was proven on, `missing` of the file's being elsewhere.
+
+    `metrics` are the file's here, of all `n` samples of the data where they are labelled, and `then` those it was
+    exported with, on all it was proven on.
+    """
+
+    parity: Parity
+    worst: str
+    missing: int
+    n: int
+    metrics: dict[str, float] | None
+    then: dict[str, float]
+
+
+def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None) -> Verification:
+    """Compare an exported file's answers here with what the trained model answered when it was made.
+
+    The trained model's logits for held-out samples lie in the file; samples of `data` are known again by their
+    contents. Thresholds are those it was exported with. Raises ParityError where they do not hold, DataError where
+    none of the samples is in `data`, ArtifactError for a file without reference outputs.
+    """
+    keep_big_blocks()
+    predictor = load(file)
+    reference = unpack(predictor.metadata, predictor.manifest, str(file))
+    samples = _read(data, predictor, columns or {})
+    places = {name: at for at, name in enumerate(reference.contents)}
+    known = [digest[:DIGEST_BYTES] for digest in contents(samples.inputs, samples.modality)]
+    pairs = {places[name]: at for at, name in enumerate(known) if name in places}
+    if not pairs:
+        raise DataError(
+            f"None of the {len(samples)} samples of {data} is among the {len(places)} that {file} was proven on.",
+            hint="Name the data that was held out when it was exported.",
+        )
+    stored, here = zip(*sorted(pairs.items()), strict=True)
+    proof = _prove(predictor, [samples.inputs[at] for at in here], reference.logits[list(stored)], file)
+    return Verification(
+        parity=proof.parity,
+        worst=proof.worst,
+        missing=len(places) - len(pairs),
+        n=len(samples),
+        metrics=_metrics(predictor, samples),
+        then=dict(predictor.manifest.metrics["exported"]),
+    )
+
+
+def _prove(predictor: Predictor, inputs: list[str], reference: np.ndarray, file: str | Path) -> Proof:
+    try:
+        return prove(predictor, inputs, reference, thresholds=predictor.manifest.parity.thresholds)
+    except ParityError as error:
+        raise ParityError(
+            f"{file} does not answer here as it was proven to: {error.message}",
+            hint="Export it again; a file in int8 may depend on the kind of processor.",
+        ) from error
+
+
+def _read(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
+    """All samples of `data`: the held-out ones may lie in any part of it."""
+    if not str(data):
+        raise UsageError("No data was named.", hint="Name a folder or a table.")
+    task = predictor.task
+    collection = read(data, task.modality, minimum_classes=1, kind=task.kind, **columns)
+    return collection.test or collection.train
+
+
+def _metrics(predictor: Predictor, samples: Samples) -> dict[str, float] | None:
+    if samples.labels is None:
+        return None
+    return predictor.task.metrics(predictor.logits(samples.inputs), predictor.task.encode(samples.labels))
