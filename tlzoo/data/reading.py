@@ -14,10 +14,13 @@ from tlzoo.errors import DataError, UsageError
 from tlzoo.progress import say
 
 EXTENSIONS = {
-    "image": (".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+    "image": (
+        ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff",
+        ".webp",
+    ),
     "audio": (".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"),
     "text": (".txt",),
-}
+}  # fmt: skip
 _THIRD_SPLIT = ("dev", "val", "valid", "validation")
 
 

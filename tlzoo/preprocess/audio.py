@@ -12,13 +12,15 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tlzoo.errors import InputError
+from tlzoo.preprocess.regular import open_regular
 from tlzoo.registry.schema import AudioSpec
 
 Read = Callable[[int], np.ndarray]
 
 _BLOCK_FRAMES = 65_536
 _MARGIN_SECONDS = 0.25  # read past the cut, so that the resampling filter sees what follows it
-_MAX_RATE = 768_000
+_MIN_RATE, _MAX_RATE = 1, 768_000
+_MAX_CHUNKS = 10_000  # of a WAV file, before its sound
 _UNKNOWN_WAV_SIZE = 0x7FFFF000  # what pipes write, who cannot know the length when the header is due
 _EXPECTED = "Give a path, bytes, an array at the model's rate, or (array, sample rate)."
 
@@ -71,7 +73,7 @@ def _name(raw: Any, position: int) -> str:
 
 def _read_path(path: Path, name: str, seconds: float) -> tuple[np.ndarray, float]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _read_stream(file, path.stat().st_size, name, seconds)
     except FileNotFoundError as cause:
         raise InputError(f"{name} does not exist.", hint="Check the path.") from cause
@@ -126,7 +128,10 @@ def _refuse_cut_wav(file: BinaryIO, size: int, name: str) -> None:
         head = file.read(12)
         if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
             return
-        while len(chunk := file.read(8)) == 8:
+        for _ in range(_MAX_CHUNKS):
+            chunk = file.read(8)
+            if len(chunk) < 8:
+                return
             kind, claimed = struct.unpack("<4sI", chunk)
             there = size - file.tell()
             if kind == b"data":
@@ -135,6 +140,7 @@ def _refuse_cut_wav(file: BinaryIO, size: int, name: str) -> None:
                     raise InputError(message, hint="Copy it again.")
                 return
             file.seek(claimed + claimed % 2, io.SEEK_CUR)
+        raise InputError(f"{name} has more than {_MAX_CHUNKS} chunks before its sound.", hint="Save it again.")
     finally:
         file.seek(0)
 
@@ -164,10 +170,8 @@ def _from_array(array: np.ndarray, rate: float, name: str, seconds: float) -> tu
 
 
 def _check_rate(rate: float, name: str) -> None:
-    if not 0 < rate <= _MAX_RATE:
-        raise InputError(
-            f"{name} has a sample rate of {rate:g} Hz.", hint=f"Possible: above 0, at most {_MAX_RATE} Hz."
-        )
+    if not _MIN_RATE <= rate <= _MAX_RATE:
+        raise InputError(f"{name} has a sample rate of {rate:g} Hz.", hint=f"Possible: {_MIN_RATE} to {_MAX_RATE} Hz.")
 
 
 def _resample(samples: np.ndarray, rate: float, to: float) -> np.ndarray:

@@ -6,25 +6,42 @@ import importlib
 import io
 import math
 import os
-from collections.abc import Sequence
+import struct
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from tlzoo.errors import InputError
+from tlzoo.preprocess.dicom import dicom_picture, is_dicom
+from tlzoo.preprocess.regular import read_regular
 from tlzoo.registry.schema import ImageSpec
 
 # Just under the size at which Pillow itself starts to warn.
 MAX_PIXELS = 89_000_000
+MAX_BYTES = 256 * 2**20
+# Progressive JPEGs are decoded once per scan, of which a small file can hold thousands.
+_MAX_SCANNED = 3_000_000_000
+_STRIP_PIXELS = 2**22
 # The formats of tlzoo.data.reading, and not EPS or PDF, for which Pillow starts other programs.
 _WANTED = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 Image.preinit()
 for _plugin in ("Avif", "Tiff", "WebP"):  # Image.init() would import all of Pillow's forty-odd, for 0.4 s
     importlib.import_module(f"PIL.{_plugin}ImagePlugin")
 _FORMATS = tuple(kind for kind in _WANTED if kind in Image.OPEN)
+_READABLE = f"Readable kinds: {', '.join(_FORMATS)}, and DICOM with the extra tlzoo[dicom]"
+_FOREIGN = (
+    ("HEIC", 4, (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1")),
+    ("SVG", 0, (b"<svg", b"<?xml", b"\xef\xbb\xbf<svg", b"\xef\xbb\xbf<?xml")),
+    ("PDF", 0, (b"%PDF",)),
+    ("JPEG XL", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
+    ("JPEG 2000", 0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
+    ("EPS", 0, (b"%!PS",)),
+)
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -35,7 +52,12 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_BROKEN_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
+_BROKEN_EXIF = (
+    AttributeError, EOFError, LookupError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError,
+    ZeroDivisionError, struct.error,
+)  # fmt: skip
+_room = threading.Condition()
+_in_work: list[int] = []
 
 
 class ImagePreprocessor:
@@ -57,6 +79,7 @@ class ImagePreprocessor:
 
         for shared in inputs:
             if isinstance(shared, Image.Image):
+                _check_pixels(shared.size, "a Pillow image")
                 _loaded(shared, "a Pillow image")
         threads = min(_cores(), len(inputs))
         if threads <= 1:
@@ -79,9 +102,30 @@ def picture(source: Any, name: str) -> Image.Image:
     elif isinstance(source, Image.Image):
         image = source
     else:
-        image = _opened(source, name)
+        data = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else _bytes_of(source, name)
+        if is_dicom(data, source):
+            with _room_for(MAX_PIXELS):  # its own limit is lower; a pixel takes more memory on the way
+                return dicom_picture(data, name)
+        image = _opened(data, name)
+        del data
     _check_pixels(image.size, name)
-    return _rgb(_upright(_loaded(image, name)), name)
+    with _room_for(math.prod(image.size)):
+        image = _upright(_loaded(image, name))
+        return _rgb(image, name)
+
+
+@contextmanager
+def _room_for(pixels: int) -> Iterator[None]:
+    """Wait until the pictures that all threads decode have no more pixels together than one may have alone."""
+    with _room:
+        _room.wait_for(lambda: not _in_work or sum(_in_work) + pixels <= MAX_PIXELS)
+        _in_work.append(pixels)
+    try:
+        yield
+    finally:
+        with _room:
+            _in_work.remove(pixels)
+            _room.notify_all()
 
 
 def name_of(source: Any, otherwise: str) -> str:
@@ -100,7 +144,7 @@ def fit(image: Image.Image, spec: ImageSpec, name: str = "the picture") -> Image
 
 
 def resized_size(size: tuple[int, int], spec: ImageSpec, name: str = "the picture") -> tuple[int, int]:
-    """Width and height to which `fit` resizes a picture of this width and height; InputError where they are too large."""
+    """Width and height to which `fit` resizes a picture of this size; raises InputError where they are too large."""
     height, width = spec.size
     resized = _covering(size, (math.floor(width / spec.crop), math.floor(height / spec.crop)))
     _check_pixels(resized, f"{name}, once resized,")
@@ -122,19 +166,22 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _opened(source: Any, name: str) -> Image.Image:
+def _opened(data: bytes, name: str) -> Image.Image:
     """The header only: pixels are decoded once their number is known."""
-    data = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else _bytes_of(source, name)
     if not data:
         raise InputError(f"{name} has zero bytes.", hint="Restore it or take it out.")
+    for kind, at, marks in _FOREIGN:
+        if data.startswith(marks, at):
+            raise InputError(f"{name} is {kind}, not a picture of a kind that is read.", hint=_READABLE)
     try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as cause:
         raise _too_large(name) from cause
     except Exception as cause:
-        raise InputError(
-            f"{name} is not a picture that can be read.", hint=f"Readable kinds: {', '.join(_FORMATS)}"
-        ) from cause
+        raise InputError(f"{name} is not a picture that can be read.", hint=_READABLE) from cause
+    if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") * math.prod(image.size) > _MAX_SCANNED:
+        raise InputError(f"{name} is a JPEG of too many scans.", hint="Save it again, not progressive.")
+    return image
 
 
 def _bytes_of(source: Any, name: str) -> bytes:
@@ -142,7 +189,7 @@ def _bytes_of(source: Any, name: str) -> bytes:
         kind = type(source).__name__
         raise InputError(f"{name} is a {kind}.", hint="Give a path, bytes, a Pillow image or a uint8 array.")
     try:
-        return Path(source).read_bytes()
+        return read_regular(source, MAX_BYTES)
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or cause
         raise InputError(f"{name} cannot be read: {reason}.", hint="Check the path.") from cause
@@ -176,8 +223,20 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:
+    """In strips where it is large: copies in other modes would take several times its memory."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
+    width, height = image.size
+    rows = max(1, _STRIP_PIXELS // width)
+    if height <= rows:
+        return _converted(image, name)
+    whole = Image.new("RGB", image.size)
+    for top in range(0, height, rows):
+        whole.paste(_converted(image.crop((0, top, width, min(top + rows, height))), name), (0, top))
+    return whole
+
+
+def _converted(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
         wide = np.asarray(image.convert("I")).clip(0, 65535)
         return Image.fromarray(((wide + 128) // 257).astype(np.uint8)).convert("RGB")

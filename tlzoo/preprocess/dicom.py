@@ -1,0 +1,198 @@
+"""DICOM pictures (PS3.3, PS3.5) to 8 bits, as a viewer shows them. Reads through pydicom, the extra `tlzoo[dicom]`."""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from tlzoo.errors import InputError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+SUFFIXES = (".dcm", ".dicom")
+MAX_PIXELS = 40_000_000
+_MAX_INFLATED = 2**28
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_STRIP = 2**20
+
+
+def is_dicom(data: bytes, path: Any = None) -> bool:
+    """Whether it has DICOM's mark behind the preamble, or a path that ends as DICOM files do."""
+    return data[128:132] == b"DICM" or (
+        isinstance(path, str | os.PathLike) and os.fspath(path).lower().endswith(SUFFIXES)
+    )
+
+
+def dicom_picture(data: bytes, name: str) -> Image.Image:
+    """The first frame, RGB: grey values rescaled, windowed by the file's first window or VOI LUT, MONOCHROME1 inverted.
+
+    Without a window, up to 8 unsigned bits are taken as they are, and of more the frame's own range is spread over
+    0..255. Palettes are applied, YBR becomes RGB. Raises InputError for what is not DICOM, has no picture, more than
+    40 million pixels, or is compressed in a way that no installed decoder reads.
+    """
+    try:
+        import pydicom
+    except ImportError as cause:
+        raise InputError(
+            f"{name} is a DICOM file, which takes pydicom to read.", hint="Install it: pip install 'tlzoo[dicom]'"
+        ) from cause
+    _check_inflated(data, name)
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data))
+        _check_picture(dataset, name)
+        pixels = pydicom.pixels.pixel_array(dataset, index=0)
+        return Image.fromarray(_shown(dataset, pixels)).convert("RGB")
+    except InputError:
+        raise
+    except Exception as cause:
+        raise _broken(name, cause) from cause
+
+
+def _broken(name: str, cause: Exception) -> InputError:
+    said = " ".join(str(cause).split()).partition(". ")[0].rstrip(".")
+    if "plugin" in said or "missing dependencies" in said or isinstance(cause, NotImplementedError):
+        return InputError(
+            f"{name} is compressed in a way that no decoder here reads: {said[:150]}.",
+            hint="Install decoders: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg",
+        )
+    return InputError(
+        f"{name} is not a DICOM picture that can be read: {said[:150] or type(cause).__name__}.",
+        hint="Restore it or take it out.",
+    )
+
+
+def _check_inflated(data: bytes, name: str) -> None:
+    """pydicom inflates a deflated file whole, however small it was: see first how large it becomes."""
+    if _DEFLATED not in data[132:4096]:
+        return
+    start = 144 + int.from_bytes(data[140:144], "little")  # where the group of meta elements ends, by its first one
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    size = 0
+    try:
+        rest = data[start:]
+        while rest and not stream.eof and size <= _MAX_INFLATED:
+            size += len(stream.decompress(rest, 2**20))
+            rest = stream.unconsumed_tail
+    except zlib.error as cause:
+        raise _broken(name, cause) from cause
+    if data[132:140] != b"\x02\0\0\0UL\x04\0" or size > _MAX_INFLATED:
+        raise InputError(f"{name} is deflated and too large.", hint="Save it without deflation.")
+
+
+def _check_picture(dataset: Dataset, name: str) -> None:
+    if "PixelData" not in dataset:
+        raise InputError(f"{name} is a DICOM file without a picture.", hint="Take it out.")
+    samples, bits = int(dataset.get("SamplesPerPixel") or 1), int(dataset.BitsAllocated)
+    if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
+        raise InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Scale or cut it first.")
+    _check_runs(dataset, name)
+    if samples not in (1, 3) or bits > 32:
+        raise InputError(f"{name} has {samples} samples of {bits} bits per pixel.", hint="Readable: 1 or 3, up to 32.")
+
+
+def _check_runs(dataset: Dataset, name: str) -> None:
+    """A run-length code of few bytes becomes many: refuse a frame whose code is longer than its pixels."""
+    from pydicom.encaps import get_frame
+    from pydicom.uid import RLELossless
+
+    if dataset.file_meta.get("TransferSyntaxUID") != RLELossless:
+        return
+    pixels = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=int(dataset.get("NumberOfFrames") or 1))
+    if len(frame) > 2 * pixels * int(dataset.BitsAllocated) // 8 + 4096:
+        raise InputError(f"{name} holds more data than its picture can have.", hint="Restore it or take it out.")
+
+
+def _shown(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
+    """Grey [H, W] or RGB [H, W, 3], uint8, of one frame's stored values."""
+    from pydicom.pixels import apply_color_lut
+
+    kind = str(dataset.PhotometricInterpretation)
+    if kind == "PALETTE COLOR":
+        coloured = apply_color_lut(pixels, dataset)
+        return _eight(coloured, coloured.dtype.itemsize * 8)
+    if pixels.ndim == 3:
+        return _eight(pixels, int(dataset.BitsStored))
+    low, high = _range(dataset, pixels)
+    shown = np.empty(pixels.shape, np.uint8)
+    for rows in _strips(pixels):
+        share = np.nan_to_num(_windowed(dataset, pixels[rows], low, high), nan=0.0, posinf=1.0, neginf=0.0)
+        shown[rows] = np.round(share.clip(0, 1) * 255).astype(np.uint8)
+    return 255 - shown if kind == "MONOCHROME1" else shown
+
+
+def _eight(pixels: np.ndarray, bits: int) -> np.ndarray:
+    """Unsigned values of that many bits, on 8."""
+    if bits == 8:
+        return pixels.astype(np.uint8, copy=False)
+    shown = np.empty(pixels.shape, np.uint8)
+    for rows in _strips(pixels):
+        shown[rows] = np.round(pixels[rows].astype(np.float64).clip(0, 2**bits - 1) * (255 / (2**bits - 1)))
+    return shown
+
+
+def _strips(pixels: np.ndarray) -> Iterator[slice]:
+    """Slices of rows, about a million values each: float copies of a whole picture would take too much memory."""
+    height = max(1, _STRIP * len(pixels) // max(pixels.size, 1))
+    return (slice(top, top + height) for top in range(0, len(pixels), height))
+
+
+def _range(dataset: Dataset, pixels: np.ndarray) -> tuple[float, float]:
+    """The rescaled values that become black and white where the file names no window."""
+    if not int(dataset.get("PixelRepresentation") or 0) and int(dataset.BitsStored) <= 8:
+        ends = np.array([0, 2 ** int(dataset.BitsStored) - 1], pixels.dtype)
+    else:
+        ends = np.array([pixels.min(), pixels.max()], pixels.dtype)
+    low, high = sorted(_rescaled(dataset, ends).tolist())
+    return low, high
+
+
+def _rescaled(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
+    """Stored values in the modality's unit (PS3.3 C.11.1): by slope and intercept, or by a table."""
+    from pydicom.pixels import apply_modality_lut
+
+    if "ModalityLUTSequence" in dataset:
+        return np.asarray(apply_modality_lut(stored, dataset), np.float64)
+    slope = _value(dataset, "RescaleSlope", "PixelValueTransformationSequence")
+    intercept = _value(dataset, "RescaleIntercept", "PixelValueTransformationSequence")
+    return stored.astype(np.float64) * (1.0 if slope is None else slope) + (intercept or 0.0)
+
+
+def _windowed(dataset: Dataset, stored: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Shares of white, 0..1 where they lie inside the window (PS3.3 C.11.2.1)."""
+    from pydicom.pixels import apply_voi
+
+    values = _rescaled(dataset, stored)
+    centre = _value(dataset, "WindowCenter", "FrameVOILUTSequence")
+    width = _value(dataset, "WindowWidth", "FrameVOILUTSequence")
+    if centre is not None and width is not None and width >= 1:
+        match str(dataset.get("VOILUTFunction") or "LINEAR"):
+            case "SIGMOID":
+                return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
+            case "LINEAR_EXACT":
+                return (values - centre) / width + 0.5
+        return (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5
+    if dataset.get("VOILUTSequence"):
+        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+        return np.asarray(apply_voi(np.round(values).astype(np.int64), dataset), np.float64) / (2**bits - 1)
+    return (values - low) / ((high - low) or 1)
+
+
+def _value(dataset: Dataset, keyword: str, group: str) -> float | None:
+    """A number, the first where there are several; in enhanced files it stands with the frame or with all frames."""
+    places = [dataset]
+    for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        for frame in (dataset.get(groups) or [])[:1]:
+            places += (frame.get(group) or [])[:1]
+    for place in places:
+        value = place.get(keyword)
+        if value is not None and value != "":
+            return float(value if isinstance(value, str | float | int) else value[0])
+    return None

@@ -1,0 +1,37 @@
+"""Files that are files: opening a named pipe would wait for ever, reading a device has no end."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+_KINDS = {
+    stat.S_IFDIR: "it is a folder",
+    stat.S_IFIFO: "it is a named pipe",
+    stat.S_IFSOCK: "it is a socket",
+    stat.S_IFCHR: "it is a device",
+    stat.S_IFBLK: "it is a device",
+}
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file to read; raises OSError, at once and saying why, for anything else."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    kind = stat.S_IFMT(os.stat(path).st_mode)
+    if kind == stat.S_IFREG:
+        number = os.open(path, flags)
+        kind = stat.S_IFMT(os.fstat(number).st_mode)  # another may have taken its place in between
+        if kind == stat.S_IFREG:
+            return os.fdopen(number, "rb")
+        os.close(number)
+    raise OSError(0, _KINDS.get(kind, "it is not a file"), str(Path(path)))
+
+
+def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
+    """The bytes of a regular file of at most `most`; raises OSError as `open_regular`, and for a larger one."""
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise OSError(0, f"it is larger than {most // 2**20} MiB", str(Path(path)))
+        return file.read(most)
