@@ -1,0 +1,231 @@
+"""How fast a file answers on this machine: latency and throughput by batch, threads, precision and provider."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime as ort
+
+from tlzoo.errors import TlzooError, UsageError
+from tlzoo.preprocess import Preprocessor
+from tlzoo.progress import progress
+from tlzoo.runtime.predictor import open_artifact, preprocessor_of, read_manifest
+from tlzoo.runtime.session import run_session
+from tlzoo.runtime.timing import side_by_side
+
+if TYPE_CHECKING:
+    from tlzoo.export.manifest import Manifest
+
+Arrays = dict[str, np.ndarray]
+Call = Callable[[], object]
+Against = Callable[[Arrays, int], Mapping[str, Call | str]]
+"""Other ways to the same answer: for these arrays and threads, each way's call, or why there is none."""
+
+LENGTH = 128
+PICTURE = (480, 640)
+TURNS = 4
+DTYPES = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(float)": np.float32}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way of answering, `calls` times: milliseconds per batch at percentiles, and samples per second.
+
+    `shape` is one sample's, of the graph's first input. Where it could not run the figures are absent and `note` says
+    why.
+    """
+
+    file: str
+    precision: str
+    engine: str
+    provider: str
+    threads: int
+    batch: int
+    shape: str
+    calls: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    samples_per_s: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    name: str
+    provider: str
+    session: ort.InferenceSession
+    manifest: Manifest
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def bench(
+    files: Sequence[str | Path],
+    *,
+    batches: Sequence[int] = (1, 8, 32),
+    threads: Sequence[int] = (),
+    providers: Sequence[str] = ("cpu",),
+    inputs: Sequence[Any] | None = None,
+    length: int = LENGTH,
+    seconds: float = 2.0,
+    against: Against | None = None,
+) -> list[Row]:
+    """Measure exported files side by side: `seconds` of calls of each, in turns, for every batch and thread count.
+
+    With `inputs` (paths, texts; repeated to fill a batch) there is a row more for each file, end to end: decoding,
+    preprocessing and session. Without, arrays are made up: pixels and samples of noise, texts of `length` tokens,
+    pictures of 480 x 640 where the graph resizes itself. `threads` are all cores by default. Raises ArtifactError for
+    what is no exported file, UsageError for unknown providers or files of different kinds, InputError for bad inputs.
+    """
+    rows: list[Row] = []
+    counts = tuple(threads) or (cores(),)
+    with progress("Bench", len(counts) * len(batches), "settings") as advance:
+        for count in counts:
+            opened = list(_open(files, providers, count))
+            for batch in batches:
+                ways = _ways(opened, batch, count, inputs, length, against)
+                rows += _measured(ways, seconds)
+                advance(1)
+    return rows
+
+
+def _open(files: Sequence[str | Path], providers: Sequence[str], threads: int) -> Iterator[_Opened]:
+    tasks = {}
+    for file in files:
+        for provider in providers:
+            session = open_artifact(file, [provider], threads)
+            manifest = read_manifest(session, file)
+            tasks[manifest.preprocess.kind] = file
+            yield _Opened(Path(file).name, provider, session, manifest)
+    if len(tasks) > 1:
+        raise UsageError(
+            f"{' and '.join(map(str, tasks.values()))} take different inputs: {', '.join(tasks)}.",
+            hint="Compare files of one kind.",
+        )
+
+
+def _ways(
+    opened: Sequence[_Opened],
+    batch: int,
+    threads: int,
+    inputs: Sequence[Any] | None,
+    length: int,
+    against: Against | None,
+) -> list[tuple[Row, Call | str]]:
+    """Every way to answer a batch: its row without figures, and its call, or why there is none."""
+    ways: list[tuple[Row, Call | str]] = []
+    for file in opened:
+        row = Row(file.name, file.manifest.precision, "onnxruntime", file.provider, threads, batch, "")
+        if inputs is None:
+            arrays = synthetic(file.session, batch, length)
+        else:
+            given = _filled(inputs, batch, same=file.manifest.raw_input)
+            preprocessor = preprocessor_of(file.manifest)
+            arrays = preprocessor(given)
+            whole = _whole(file.session, preprocessor, given)
+        row = replace(row, shape="x".join(map(str, next(iter(arrays.values())).shape[1:])))
+        ways.append((row, _call(file.session, arrays)))
+        if inputs is not None:
+            ways.append((replace(row, engine="end to end"), whole))
+        if against and file is opened[0]:
+            for engine, call in against(arrays, threads).items():
+                ways.append((replace(row, precision="fp32", engine=engine), call))
+    return ways
+
+
+def _call(session: ort.InferenceSession, arrays: Arrays) -> Call:
+    return lambda: run_session(session, arrays)
+
+
+def _whole(session: ort.InferenceSession, preprocessor: Preprocessor, given: list[Any]) -> Call:
+    return lambda: run_session(session, preprocessor(given))
+
+
+def _filled(inputs: Sequence[Any], batch: int, same: bool) -> list[Any]:
+    """As many inputs as a batch takes, from the first on and again; the first alone where all must have one size."""
+    return list(islice(cycle(inputs[:1] if same else inputs), batch))
+
+
+def synthetic(session: ort.InferenceSession, batch: int, length: int = LENGTH) -> Arrays:
+    """Arrays of the shapes and types that the graph states, its free axes filled in; always the same ones.
+
+    Raises UsageError for an input of another type.
+    """
+    random = np.random.default_rng(0)
+    arrays = {}
+    for given in session.get_inputs():
+        if given.type not in DTYPES:
+            raise UsageError(f"There is no made-up data of type {given.type}.", hint="Give your own: --data INPUTS")
+        free = dict(zip((1, 2), PICTURE, strict=True)) if len(given.shape) == 4 else {}
+        shape = [d if isinstance(d, int) else free.get(at, length) for at, d in enumerate(given.shape)]
+        shape[0] = batch
+        match DTYPES[given.type]:
+            case np.uint8:
+                arrays[given.name] = random.integers(0, 256, shape, np.uint8)
+            case np.int64:
+                arrays[given.name] = np.ones(shape, np.int64)  # a token that every vocabulary has; all under the mask
+            case _:
+                arrays[given.name] = random.standard_normal(shape, np.float32) / 10
+    return arrays
+
+
+def _measured(ways: Sequence[tuple[Row, Call | str]], seconds: float) -> list[Row]:
+    """The rows with their figures.
+
+    Each way has several turns, as other work on the machine comes and goes. The first calls of a turn do not count:
+    meanwhile the threads of the way before it, which wait for more work and take its time, come to rest.
+    """
+    taken: dict[int, list[float]] = {}
+    notes: dict[int, str] = {}
+    turns: dict[int, int] = {}
+    for at, (_, call) in enumerate(ways):
+        if isinstance(call, str):
+            notes[at] = call
+            continue
+        try:
+            turns[at] = _turns(call, seconds)
+        except TlzooError:
+            raise
+        except Exception as cause:  # noqa: BLE001 - whatever a provider or a compiler raises, the others can run
+            notes[at] = first_line(cause)
+    for turn in range(TURNS):
+        for at, many in turns.items():
+            call = ways[at][1]
+            if turn < many and not isinstance(call, str):
+                times = side_by_side({"": call}, seconds=seconds / many, warmup=1 if many == 1 else 3)[""]
+                taken.setdefault(at, []).extend(times)
+    return [
+        _with_figures(row, taken[at]) if at in taken else replace(row, note=notes[at])
+        for at, (row, _) in enumerate(ways)
+    ]
+
+
+def _turns(call: Call, seconds: float) -> int:
+    """How many turns a call is given: one where few fit into the time."""
+    call()
+    before = time.perf_counter()
+    call()
+    return int(np.clip(seconds / (6 * max(time.perf_counter() - before, 1e-9)), 1, TURNS))
+
+
+def _with_figures(row: Row, times: Sequence[float]) -> Row:
+    p50, p95, p99 = (float(value) for value in np.percentile(np.array(times) * 1e3, (50, 95, 99)))
+    return replace(
+        row, calls=len(times), p50_ms=p50, p95_ms=p95, p99_ms=p99, samples_per_s=row.batch * len(times) / sum(times)
+    )
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
