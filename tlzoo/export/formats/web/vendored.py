@@ -108,7 +108,9 @@ def _pack(package: Package, scratch: Path) -> Path:
     try:
         done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as cause:
-        raise ExportError(f"npm could not fetch {wanted}: {cause}.", hint=f"Try it by hand: npm pack {wanted}") from cause
+        raise ExportError(
+            f"npm could not fetch {wanted}: {cause}.", hint=f"Try it by hand: npm pack {wanted}"
+        ) from cause
     archives = list(scratch.glob("*.tgz"))
     if done.returncode or len(archives) != 1:
         errors = [line for line in done.stderr.splitlines() if "error" in line.lower()] or ["it wrote no archive"]

@@ -33,12 +33,12 @@ function quality({ task, metrics, parity }) {
   const [name, title] = HEADLINE[kindOf(task)];
   const value = metrics.exported?.[name];
   if (value === undefined) return [title, ""];
-  const written = name === "rmse" ? value.toPrecision(4) : `${(100 * value).toFixed(1)} %`;
+  const written = name === "rmse" ? value.toPrecision(4) : `${(100 * value).toFixed(1)}%`;
   return [title, `${written} on ${parity.samples.toLocaleString("en")} samples it was not trained on`];
 }
 
 function proof({ parity }) {
-  const alike = `${(100 * parity.top1_agreement).toFixed(1)} %`;
+  const alike = `${(100 * parity.top1_agreement).toFixed(1)}%`;
   const count = parity.samples.toLocaleString("en");
   return (
     `This file answers as the trained model does on ${alike} of ${count} samples; ` +
@@ -48,6 +48,6 @@ function proof({ parity }) {
 
 function calibration({ calibration }) {
   if (!calibration) return "";
-  const [before, after] = [calibration.ece_before, calibration.ece_after].map((error) => `${(100 * error).toFixed(1)} %`);
+  const [before, after] = [calibration.ece_before, calibration.ece_after].map((error) => `${(100 * error).toFixed(1)}%`);
   return `Expected calibration error ${after} (${before} before), temperature ${calibration.temperature.toFixed(2)}.`;
 }

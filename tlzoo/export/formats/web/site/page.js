@@ -9,7 +9,7 @@ const MOST_BARS = 5;
 const THRESHOLD = 0.5;
 
 const byId = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => `${(100 * share).toFixed(1)}%`;
 const number = (value) => value.toLocaleString("en", { maximumSignificantDigits: 6 });
 
 function element(tag, properties = {}, ...children) {
@@ -20,13 +20,18 @@ function element(tag, properties = {}, ...children) {
 
 /** Show the manifest's facts: what the model is, what it was made from, how well it does, what was proven. */
 function introduce(manifest) {
-  const { task, labels } = manifest;
-  const some = labels.length > 4 ? `${labels.slice(0, 3).join(", ")} and ${labels.length - 3} more` : labels.join(", ");
-  byId("task").textContent = task.replace("-", " ");
-  byId("title").textContent = kindOf(task) === "regression" ? `How much: ${labels[0]}` : `Which: ${some}`;
-  document.title = byId("title").textContent;
+  byId("task").textContent = manifest.task.replace("-", " ");
+  byId("title").textContent = document.title = question(manifest);
   const facts = factsOf(manifest);
   byId("facts").append(...facts.flatMap(([name, fact]) => [element("dt", {}, name), element("dd", {}, fact)]));
+}
+
+function question({ task, labels, preprocess }) {
+  const thing = { image: "picture", text: "text", audio: "recording" }[preprocess.kind];
+  if (kindOf(task) === "regression") return `What is the ${labels[0]} of this ${thing}?`;
+  const some = labels.length > 4 ? [...labels.slice(0, 3), `${labels.length - 3} more`] : labels;
+  const listed = `${some.slice(0, -1).join(", ")} or ${some.at(-1)}`;
+  return labels.length < 2 ? `Is this ${thing} ${labels[0]}?` : `Is this ${thing} ${listed}?`;
 }
 
 function say(text, failed = false) {
@@ -53,12 +58,13 @@ function sentence(answer, manifest) {
 }
 
 function bar(label, score, chosen) {
-  const meter = element("meter", { min: 0, max: 1, value: score, ariaLabel: label });
+  const fill = element("span", { className: "fill" });
+  fill.style.width = percent(score);
   return element(
     "li",
     { className: chosen ? "chosen" : "" },
     element("span", { className: "label", title: label }, label),
-    meter,
+    element("span", { className: "track", ariaHidden: "true" }, fill),
     element("span", { className: "share" }, percent(score)),
   );
 }

@@ -22,8 +22,10 @@ export function makePreprocessor(manifest) {
   };
 }
 
+/** The package's tokenizer, less where it differs from the Rust one: see normalize-bert.js; WordLevel knows no `unk`. */
 function makeTokenizer(document) {
   const tokenizer = new Tokenizer(document, {});
+  if (document.model.type === "WordLevel") tokenizer.model.unk_token_id = document.model.vocab[document.model.unk_token];
   if (document.normalizer?.type === "BertNormalizer") tokenizer.normalizer = bertNormalizer(document.normalizer);
   return tokenizer;
 }

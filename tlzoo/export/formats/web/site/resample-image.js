@@ -1,4 +1,4 @@
-/** Pillow's Image.resize for RGB, to the bit: two passes with fixed-point weights, eight bits per channel between. */
+/** Image.resize of Pillow 13 for RGB, to the bit: two passes with fixed-point weights, eight bits per channel between. */
 
 const PRECISION = 22; // bits after the point of a weight: 32, less 8 for the pixel and 2 for the sum
 const HALF = 2 ** (PRECISION - 1);
@@ -29,8 +29,14 @@ const FILTERS = {
 export function resize(picture, width, height, interpolation) {
   if (interpolation === "nearest") return pick(picture, width, height);
   const filter = FILTERS[interpolation];
-  const wide = picture.width === width ? picture : squeeze(picture, width, filter);
-  return wide.height === height ? wide : stack(wide, height, filter);
+  const across = (given) => (given.width === width ? given : squeeze(given, width, filter));
+  const down = (given) => (given.height === height ? given : stack(given, height, filter));
+  return losesMostlyRows(picture, width, height) ? across(down(picture)) : down(across(picture));
+}
+
+/** Where Pillow, since 13, resizes vertically first; the order shows in how values are rounded between the passes. */
+function losesMostlyRows(picture, width, height) {
+  return picture.height > height && picture.height - height > 2 * (picture.width - width);
 }
 
 /** The weights of every output pixel along one axis: where its source pixels begin, how many they are, how they count. */
