@@ -25,6 +25,21 @@ _UNKNOWN_WAV_SIZE = 0x7FFFF000  # what pipes write, who cannot know the length w
 _EXPECTED = "Give a path, bytes, an array at the model's rate, or (array, sample rate)."
 
 
+class Source:
+    """A file as libsndfile wants one: it seeks before the start of broken ones, which Python prints a traceback for."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.tell = file.read, file.tell
+        self._seek = file.seek
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Where the file then is; unmoved where there is no such place."""
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError):
+            return self.tell()
+
+
 class AudioPreprocessor:
     """Recordings in, `{"audio": float32 [N, T]}` out: mono, `sample_rate` Hz, T = round(seconds * sample_rate)."""
 
@@ -90,7 +105,7 @@ def _read_stream(file: BinaryIO, size: int, name: str, seconds: float) -> tuple[
         raise InputError(f"{name} is empty (zero bytes).", hint="Remove it, or copy it again.")
     _refuse_cut_wav(file, size, name)
     try:
-        with soundfile.SoundFile(file) as sound:
+        with soundfile.SoundFile(Source(file)) as sound:
             _check_rate(sound.samplerate, name)
             wanted = min(sound.frames, _frames(seconds, sound.samplerate))
             samples = _read_blocks(lambda count: sound.read(count, dtype="float32", always_2d=True), wanted)

@@ -38,16 +38,17 @@ def dicom_picture(data: bytes, name: str) -> Image.Image:
     40 million pixels, or is compressed in a way that no installed decoder reads.
     """
     try:
-        import pydicom
+        from pydicom import dcmread
+        from pydicom.pixels.utils import pixel_array
     except ImportError as cause:
         raise InputError(
             f"{name} is a DICOM file, which takes pydicom to read.", hint="Install it: pip install 'tlzoo[dicom]'"
         ) from cause
     _check_inflated(data, name)
     try:
-        dataset = pydicom.dcmread(io.BytesIO(data))
+        dataset = dcmread(io.BytesIO(data))
         _check_picture(dataset, name)
-        pixels = pydicom.pixels.pixel_array(dataset, index=0)
+        pixels = pixel_array(dataset, index=0)
         return Image.fromarray(_shown(dataset, pixels)).convert("RGB")
     except InputError:
         raise
@@ -112,7 +113,7 @@ def _check_runs(dataset: Dataset, name: str) -> None:
 
 def _shown(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
     """Grey [H, W] or RGB [H, W, 3], uint8, of one frame's stored values."""
-    from pydicom.pixels import apply_color_lut
+    from pydicom.pixels.processing import apply_color_lut
 
     kind = str(dataset.PhotometricInterpretation)
     if kind == "PALETTE COLOR":
@@ -156,7 +157,7 @@ def _range(dataset: Dataset, pixels: np.ndarray) -> tuple[float, float]:
 
 def _rescaled(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
     """Stored values in the modality's unit (PS3.3 C.11.1): by slope and intercept, or by a table."""
-    from pydicom.pixels import apply_modality_lut
+    from pydicom.pixels.processing import apply_modality_lut
 
     if "ModalityLUTSequence" in dataset:
         return np.asarray(apply_modality_lut(stored, dataset), np.float64)
@@ -167,7 +168,7 @@ def _rescaled(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
 
 def _windowed(dataset: Dataset, stored: np.ndarray, low: float, high: float) -> np.ndarray:
     """Shares of white, 0..1 where they lie inside the window (PS3.3 C.11.2.1)."""
-    from pydicom.pixels import apply_voi
+    from pydicom.pixels.processing import apply_voi
 
     values = _rescaled(dataset, stored)
     centre = _value(dataset, "WindowCenter", "FrameVOILUTSequence")
@@ -175,7 +176,7 @@ def _windowed(dataset: Dataset, stored: np.ndarray, low: float, high: float) -> 
     if centre is not None and width is not None and width >= 1:
         match str(dataset.get("VOILUTFunction") or "LINEAR"):
             case "SIGMOID":
-                return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700)))
+                return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700))))
             case "LINEAR_EXACT":
                 return (values - centre) / width + 0.5
         return (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5

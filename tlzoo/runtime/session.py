@@ -59,7 +59,9 @@ def open_session(
         options.optimized_model_filepath = str(save_to)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what they say, the check below says with an error
-        session = ort.InferenceSession(model, options, providers=list(names))
+        # on the CPU there is nothing to fall back to, and trying prints to stdout
+        again = int(names != (CPU,))
+        session = ort.InferenceSession(model, options, providers=list(names), enable_fallback=again)
     session.disable_fallback()  # else a failing run would silently go on, on the CPU
     if given_up := [name for name in names if name not in session.get_providers()]:
         raise UsageError(

@@ -26,7 +26,8 @@ _SHAPED_BY = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": 0, "RandomUnifo
 _BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16}
 _BITS |= dict.fromkeys(range(17, 21), 8) | dict.fromkeys((21, 22, 23), 4) | {24: 8, 25: 2, 26: 2}
 _TYPED_DATA = (4, 5, 6, 7, 10, 11)  # float, int32, string, int64, double and uint64 data of a TensorProto
-_EXTERNAL, _STRINGS, _INT64 = 1, 8, 7
+_EXTERNAL, _INT64 = 1, 7
+_NAMES = ((1,), (2, 1, 2, 1, 2))  # of a ValueInfoProto: name, and type.tensor_type.shape.dim.dim_param
 
 Value = int | bytes | memoryview
 
@@ -69,6 +70,8 @@ def check_model(model: bytes, manifest_key: str) -> Asked:
             _check_property(_message(value), manifest_key)
         elif number == 25:
             _read_function(_message(value), found)
+        elif number in (2, 3, 4, 6):
+            _text(value)
     if graphs != 1:
         raise Unsound(f"it holds {graphs} graphs, not one")
     _check_expansion(found)
@@ -119,7 +122,10 @@ def _message(value: Value) -> memoryview:
 
 
 def _text(value: Value) -> str:
-    return bytes(_message(value)).decode("utf-8", "replace")
+    try:
+        return bytes(_message(value)).decode()
+    except UnicodeDecodeError:
+        raise Unsound("its names are not in UTF-8") from None
 
 
 def _numbers(value: Value) -> list[int]:
@@ -147,8 +153,22 @@ def _check_graph(graph: memoryview, found: _Found, depth: int) -> None:
             found.largest = max(found.largest, len(_message(value)))
         elif number == 15:
             raise Unsound("it has sparse weights")
+        elif number in (2, 10):
+            _text(value)
+        elif number in (11, 12):
+            _check_names(_message(value))
     for node in nodes:
         _check_node(node, found, depth, shapes)
+
+
+def _check_names(message: memoryview, path: tuple[int, ...] = ()) -> None:
+    """Of a ValueInfoProto, its name and those of its dimensions: Python cannot read others than UTF-8."""
+    for number, value in _fields(message):
+        here = (*path, number)
+        if here in _NAMES:
+            _text(value)
+        elif any(name[: len(here)] == here for name in _NAMES):
+            _check_names(_message(value), here)
 
 
 def _check_node(node: memoryview, found: _Found, depth: int, shapes: dict[str, int]) -> None:
@@ -238,12 +258,12 @@ def _product(sizes: list[int]) -> int:
 
 def _check_property(entry: memoryview, manifest_key: str) -> None:
     fields = dict(_fields(entry))
-    value = _message(fields.get(2, memoryview(b"")))
-    if _text(fields.get(1, memoryview(b""))) != manifest_key or len(value) <= _MAX_STRUCTURE:
+    key, value = (_text(fields.get(number, memoryview(b""))) for number in (1, 2))
+    if key != manifest_key or len(value) <= _MAX_STRUCTURE:
         return
     if len(value) > MAX_MANIFEST:
-        raise Unsound(f"its manifest has {len(value)} bytes")
-    if len(_STRING.sub("", _text(value))) > _MAX_STRUCTURE:
+        raise Unsound(f"its manifest has {len(value)} characters")
+    if len(_STRING.sub("", value)) > _MAX_STRUCTURE:
         raise Unsound("its manifest holds more values than any model needs")
 
 

@@ -91,11 +91,10 @@ def _run_into(stretch: Stretch, positions: list[int], arrays: Arrays, run: Run) 
     for rows in outputs.values():
         for row in np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1)):
             at = positions[int(row)]
-            error = NotFinite(
+            stretch.errors[at] = NotFinite(
                 f"{_called(stretch, at)} makes the model answer NaN or infinity.",
                 hint="Leave it out; where others do too, export the model again.",
             )
-            stretch.errors[at] = error
     stretch.put(positions, outputs)
 
 
