@@ -1,0 +1,110 @@
+"""Which nodes stay in float32, found by measurement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import ModelProto
+
+from tlzoo.runtime.session import open_session, run_session
+
+Judge = Callable[[ModelProto], float]
+Build = Callable[[frozenset[str]], ModelProto]
+Plan = tuple[Sequence[str], Build]
+
+GOOD = 0.06
+"""Error of the logits, in their own spread, at which no further node is given back to float32."""
+HALF_A_POINT = 0.005
+WHOLE, FEW = 32, 8
+"""Samples that a candidate is compared on; that a single node is."""
+
+
+@dataclass
+class Search:
+    """The search for the fewest nodes in float32: `error` of a model on some samples, the caller's `judge` and what it
+    says of the float32 model, and how many seconds single nodes are measured for."""
+
+    error: Callable[[ModelProto, int], float]
+    judge: Judge | None
+    base: float
+    seconds: float = 30.0
+    tried: list[tuple[tuple[float, float], tuple[str, ...], ModelProto]] = field(default_factory=list)
+
+    def best(self, plans: Mapping[str, Plan]) -> tuple[ModelProto, tuple[str, ...]]:
+        """The model of the plan with the least error when all is quantised, with the nodes that it needs in float32.
+
+        Nodes are given back in the order of the error that each causes alone, until the model is good; where none is,
+        the best one seen is the answer.
+        """
+        errors = {name: self.error(build(frozenset()), WHOLE) for name, (_, build) in plans.items()}
+        names, build = plans[min(errors, key=lambda name: errors[name])]
+        if self._good(build, ()):
+            return self._answer()
+        order = self._order(names, build)
+        bad, count = 0, 1
+        while count < max(2, len(order) // 2):
+            if self._good(build, order[:count]):
+                while count - bad > 1:
+                    middle = (bad + count) // 2
+                    bad, count = (bad, middle) if self._good(build, order[:middle]) else (middle, count)
+                return self._answer()
+            bad, count = count, count + max(1, count // 2)
+        return self._answer()
+
+    def _order(self, names: Sequence[str], build: Build) -> list[str]:
+        """The nodes by the error that each causes alone, greatest first; those without time to measure come last."""
+        until = time.monotonic() + self.seconds
+        alone: dict[str, float] = {}
+        for name in [*names[::-1][:1], *names[:-1]]:
+            if time.monotonic() > until:
+                break
+            alone[name] = self.error(build(frozenset(names) - {name}), FEW)
+        return sorted(names, key=lambda name: -alone.get(name, 0.0))
+
+    def _good(self, build: Build, kept: Sequence[str]) -> bool:
+        proto = build(frozenset(kept))
+        error = self.error(proto, WHOLE)
+        loss = self.judge(proto) - self.base if self.judge and error < 1 else 0.0
+        good = error <= GOOD and loss <= HALF_A_POINT
+        # a good model with fewer nodes in float32 comes before one with more, and any good one before the rest
+        rank = (0.0, float(len(kept))) if good else (1.0 + max(loss, 0.0), error)
+        self.tried.append((rank, tuple(kept), proto))
+        return good
+
+    def _answer(self) -> tuple[ModelProto, tuple[str, ...]]:
+        _, kept, proto = min(self.tried, key=lambda entry: entry[0])
+        return proto, kept
+
+
+def relative_error(
+    proto: ModelProto, calibration: Sequence[Mapping[str, np.ndarray]]
+) -> Callable[[ModelProto, int], float]:
+    """A measure of a model: mean distance of its logits from those of `proto`, over the standard deviation of these."""
+    batch = _spread(calibration, WHOLE)
+    arrays = {
+        count: [{name: a[: -(-count // len(batch))] for name, a in b.items()} for b in batch] for count in (WHOLE, FEW)
+    }
+    reference = {count: _logits(proto, given) for count, given in arrays.items()}
+
+    def error(candidate: ModelProto, count: int) -> float:
+        given = _logits(candidate, arrays[count])
+        spread = max(float(reference[count].std()), 1e-6)
+        distance = float(np.abs(given - reference[count]).mean()) / spread
+        return distance if np.isfinite(distance) else np.inf
+
+    return error
+
+
+def _spread(calibration: Sequence[Mapping[str, np.ndarray]], count: int) -> list[Mapping[str, np.ndarray]]:
+    """Four batches from all over the samples, sorted by length as they may be, of `count` samples together."""
+    places = np.unique(np.linspace(0, len(calibration) - 1, 4).astype(int))
+    each = -(-count // len(places))
+    return [{name: array[:each] for name, array in calibration[place].items()} for place in places]
+
+
+def _logits(proto: ModelProto, batches: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+    session = open_session(proto.SerializeToString())
+    return np.concatenate([run_session(session, dict(arrays)) for arrays in batches])
