@@ -23,7 +23,7 @@ const each = (text, change) => Array.from(text, change).join("");
 
 const tidy = (character) => {
   if (/[\t\n\r]/.test(character)) return " ";
-  if (/[\0\ufffd\p{C}]/u.test(character)) return "";
+  if (/[\0\ufffd\p{Cc}\p{Cf}\p{Cs}\p{Co}]/u.test(character)) return "";
   return /\p{White_Space}/u.test(character) ? " " : character;
 };
 
