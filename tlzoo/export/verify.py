@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tlzoo.errors import ParityError, TlzooError
+from tlzoo.errors import InputError, ParityError
 from tlzoo.export.manifest import Parity, Thresholds
 from tlzoo.progress import progress
 from tlzoo.runtime import Predictor
@@ -128,7 +128,7 @@ def lost(task: Task, reference: np.ndarray, exported: np.ndarray, targets: np.nd
 def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> np.ndarray:
     try:
         return predictor.logits(inputs, batch=batch, finite=False)
-    except TlzooError:
+    except InputError:
         raise
     except Exception as cause:
         raise _fails(f"on held-out samples in batches of {batch}", cause) from cause
