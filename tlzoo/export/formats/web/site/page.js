@@ -6,11 +6,14 @@ import { loadManifest, loadModel } from "./model.js";
 import { connectAudio, connectImage, connectText } from "./inputs.js";
 
 const MOST_BARS = 5;
+const MOST_NAMED = 4;
 const THRESHOLD = 0.5;
 
 const byId = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
 const number = (value) => value.toLocaleString("en", { maximumSignificantDigits: 6 });
+
+const disjunction = new Intl.ListFormat("en", { type: "disjunction" });
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -29,9 +32,8 @@ function introduce(manifest) {
 function question({ task, labels, preprocess }) {
   const thing = { image: "picture", text: "text", audio: "recording" }[preprocess.kind];
   if (kindOf(task) === "regression") return `What is the ${labels[0]} of this ${thing}?`;
-  const some = labels.length > 4 ? [...labels.slice(0, 3), `${labels.length - 3} more`] : labels;
-  const listed = `${some.slice(0, -1).join(", ")} or ${some.at(-1)}`;
-  return labels.length < 2 ? `Is this ${thing} ${labels[0]}?` : `Is this ${thing} ${listed}?`;
+  if (labels.length > MOST_NAMED) return `Which of ${labels.length} labels fits this ${thing}?`;
+  return labels.length < 2 ? `Is this ${thing} ${labels[0]}?` : `Is this ${thing} ${disjunction.format(labels)}?`;
 }
 
 function say(text, failed = false) {

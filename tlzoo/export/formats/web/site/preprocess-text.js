@@ -22,12 +22,21 @@ export function makePreprocessor(manifest) {
   };
 }
 
-/** The package's tokenizer, less where it differs from the Rust one: see normalize-bert.js; WordLevel knows no `unk`. */
+// What Rust's regular expressions take for a part of a word; the package's Whitespace means ASCII letters only.
+const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
+const WORDS = { type: "Split", pattern: { Regex: `[${WORD}]+|[^${WORD}\\s]+` }, behavior: "Removed", invert: true };
+
+/** The package's tokenizer, mended where it differs from the Rust one: see also normalize-bert.js. */
 function makeTokenizer(document) {
-  const tokenizer = new Tokenizer(document, {});
+  const tokenizer = new Tokenizer({ ...document, pre_tokenizer: mended(document.pre_tokenizer) }, {});
   if (document.model.type === "WordLevel") tokenizer.model.unk_token_id = document.model.vocab[document.model.unk_token];
   if (document.normalizer?.type === "BertNormalizer") tokenizer.normalizer = bertNormalizer(document.normalizer);
   return tokenizer;
+}
+
+function mended(splitting) {
+  if (splitting?.type === "Sequence") return { ...splitting, pretokenizers: splitting.pretokenizers.map(mended) };
+  return splitting?.type === "Whitespace" ? WORDS : splitting;
 }
 
 /** The first characters as Python counts them, by code points; half a surrogate pair becomes U+FFFD. */
