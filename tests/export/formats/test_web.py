@@ -185,6 +185,9 @@ PICTURES = {
     "jpeg": encoded(photo(), "JPEG", quality=90),
     "grey jpeg": encoded(photo().convert("L"), "JPEG", quality=90),
     **{f"jpeg turned {way}": turned(way) for way in (2, 3, 5, 6, 8)},
+    "four-colour jpeg": encoded(photo().convert("CMYK"), "JPEG", quality=90),
+    "progressive jpeg": encoded(photo(), "JPEG", progressive=True, subsampling=2),
+    "webp": encoded(photo(), "WEBP", quality=80),
     "lossless webp": encoded(photo(), "WEBP", lossless=True),
 }
 NEARLY = {

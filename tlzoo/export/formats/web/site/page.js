@@ -65,7 +65,7 @@ function bar(label, score, chosen) {
   return element(
     "li",
     { className: chosen ? "chosen" : "" },
-    element("span", { className: "label", title: label }, label),
+    element("span", { className: "label" }, label),
     element("span", { className: "track", ariaHidden: "true" }, fill),
     element("span", { className: "share" }, percent(score)),
   );
