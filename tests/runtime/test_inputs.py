@@ -1,0 +1,125 @@
+"""What stands behind the names on a command line."""
+
+from __future__ import annotations
+
+import json
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tlzoo.errors import DataError, InputError, UsageError
+from tlzoo.runtime.inputs import Wanted, check_inputs, named_inputs
+
+PICTURES = Wanted("image", (".jpg", ".png"))
+TEXTS = Wanted("text", (".txt",))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with files of several kinds."""
+    for name in ("photos/b.jpg", "photos/a.JPG", "photos/deep/c.png", "photos/notes.md", "photos/.hidden.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(given: list[str], wanted: Wanted) -> list[str]:
+    return [name for name, _ in named_inputs(given, wanted, [])]
+
+
+def test_a_folder_is_its_files_of_the_right_kind_in_order_and_nothing_hidden(place: Path):
+    assert names(["photos"], PICTURES) == ["photos/a.JPG", "photos/b.jpg", "photos/deep/c.png"]
+
+
+def test_a_pattern_is_the_files_it_matches(place: Path):
+    assert names(["photos/**/*.png", "photos/?.jpg"], PICTURES) == ["photos/deep/c.png", "photos/b.jpg"]
+    with pytest.raises(UsageError, match="No file matches"):
+        check_inputs(["photos/*.gif"], PICTURES)
+
+
+def test_a_folder_without_a_file_of_the_kind_is_an_error(place: Path):
+    (place / "empty").mkdir()
+    with pytest.raises(DataError, match="empty holds no image"):
+        names(["empty"], PICTURES)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.csv", 'id,file\n1,photos/b.jpg\n2,"photos/deep/c.png"\n'),
+        ("list.tsv", "file\tid\nphotos/b.jpg\t1\nphotos/deep/c.png\t2\n"),
+        ("list.jsonl", '{"file": "photos/b.jpg"}\n\n{"id": 1, "file": "photos/deep/c.png"}\n'),
+    ],
+)
+def test_a_tables_paths_start_at_its_folder(place: Path, name: str, content: str, monkeypatch: pytest.MonkeyPatch):
+    (place / name).write_text(content)
+    monkeypatch.chdir("/")
+    found = names([str(place / name)], Wanted("image", (), "file"))
+    assert found == [str(place / "photos/b.jpg"), str(place / "photos/deep/c.png")]
+
+
+def test_a_parquet_tables_column_is_read(place: Path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"text": ["one", None, "three"]}), place / "t.parquet")
+    found = list(named_inputs(["t.parquet"], TEXTS, []))
+    assert [value for _, value in found if isinstance(value, str)] == ["one", "three"]
+    assert isinstance(found[1][1], InputError)
+
+
+def test_a_column_that_is_not_there_is_named_with_those_that_are(place: Path):
+    (place / "t.csv").write_text("body,label\nhello,a\n")
+    with pytest.raises(DataError, match="no column 'text'") as error:
+        names(["t.csv"], TEXTS)
+    assert "--column" in error.value.hint
+    assert "'body'" in error.value.hint
+
+
+def test_rows_that_are_broken_are_errors_of_their_own(place: Path):
+    (place / "t.csv").write_text("text,label\nfine,a\nshort\nalso fine,b\n")
+    (place / "t.jsonl").write_text('{"text": "fine"}\nno json\n{"text": 3}\n{"text": "also fine"}\n')
+    for table in ("t.csv", "t.jsonl"):
+        values = [value for _, value in named_inputs([table], TEXTS, [])]
+        assert (values[0], values[-1]) == ("fine", "also fine")
+        assert all(isinstance(value, InputError) and table in value.message for value in values[1:-1])
+
+
+def test_an_argument_of_a_text_model_is_a_text_unless_it_names_texts(place: Path):
+    (place / "letter.txt").write_text("dear reader")
+    (place / "photos.txt").mkdir()
+    given = ["what a film?", "letter.txt", "photos", "*.txt", "x" * 5000]
+    assert list(named_inputs(given, TEXTS, [])) == [
+        ("what a film?", "what a film?"),
+        ("letter.txt", "dear reader"),
+        ("photos", "photos"),
+        ("letter.txt", "dear reader"),
+        ("x" * 5000, "x" * 5000),
+    ]
+
+
+def test_a_text_file_that_is_no_text_is_an_error_of_its_own(place: Path):
+    (place / "bad.txt").write_bytes(b"\xff\xfe\x00\xd8")
+    [(name, value)] = named_inputs(["bad.txt"], TEXTS, [])
+    assert name == "bad.txt"
+    assert isinstance(value, InputError)
+
+
+def test_lines_are_read_when_they_are_wanted():
+    def endless() -> Any:
+        for number in count():
+            assert number < 5
+            yield f"line {number}\n"
+
+    assert [name for name, _ in islice(named_inputs(["-"], TEXTS, endless()), 3)] == ["line 0", "line 1", "line 2"]
+
+
+def test_a_long_table_is_read_lazily(place: Path):
+    with (place / "t.jsonl").open("w") as file:
+        for number in range(2000):
+            file.write(json.dumps({"text": f"text {number}"}) + "\n")
+        file.write("\xff broken")
+    assert [name for name, _ in islice(named_inputs(["t.jsonl"], TEXTS, []), 2)] == ["text 0", "text 1"]
