@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from onnx import ModelProto
 
+from tlzoo.engine.graph import eager
 from tlzoo.engine.model import make_preprocessor
 from tlzoo.errors import ExportError, ParityError
 from tlzoo.export.describing import describe
@@ -15,7 +17,7 @@ from tlzoo.export.graph import add_probabilities, write_graph
 from tlzoo.export.manifest import KEY, Calibration, Manifest, Measured, Parity, Precision, Thresholds, parse_manifest
 from tlzoo.export.raw_input import add_geometry
 from tlzoo.export.subject import Subject, calibrate
-from tlzoo.export.verify import Proof, default_thresholds, prove
+from tlzoo.export.verify import NO_FILE, Proof, default_thresholds, prove
 from tlzoo.parts import Graph
 from tlzoo.preprocess import make_preprocessor as core_preprocessor
 from tlzoo.preprocess.raw import RawPictures
@@ -23,11 +25,15 @@ from tlzoo.progress import say
 from tlzoo.registry.schema import ImageSpec
 from tlzoo.runtime import Predictor
 from tlzoo.runtime.session import open_session
+from tlzoo.tasks.regression import Regression
 
 AS_FAST = 1.03
 """Of models within three percent of the fastest the smallest is taken: noise is as large."""
 SPEED_BATCH = 32
 NOTHING = Parity(samples=0, batches=(), max_abs_diff=0, scale=0, tolerance=0, top1_agreement=0)
+FEW = 16
+ROUNDING = 1e-5
+"""By how much probabilities computed twice in float32 may differ."""
 PROVIDER = "CPUExecutionProvider"
 
 
@@ -133,15 +139,42 @@ def _speedup(model: Proven) -> float:
 
 
 def _prove(base: Base, precision: Precision, proto: ModelProto, asked: Thresholds, *, raw_input: bool = False) -> Proof:
-    subject = base.subject
-    return prove(
-        _predictor(base, precision, proto, raw_input),
+    subject, predictor = base.subject, _predictor(base, precision, proto, raw_input)
+    proof = prove(
+        predictor,
         subject.samples.inputs,
         subject.reference,
         thresholds=asked,
         targets=subject.targets,
         lengths=subject.lengths,
     )
+    _check_other_outputs(base, predictor, asked)
+    return proof
+
+
+def _check_other_outputs(base: Base, predictor: Predictor, asked: Thresholds) -> None:
+    """Raise ParityError unless probabilities are those of the file's logits, and embeddings what torch's head is given.
+
+    The embeddings of a lower precision are held to the share of their scale that its logits are.
+    """
+    subject, outputs = base.subject, base.graph.outputs
+    few = subject.heldout.inputs[:FEW]
+    arrays = subject.heldout.arrays(range(len(few)))
+    expected: dict[str, tuple[np.ndarray, float]] = {}
+    if "probabilities" in outputs and not isinstance(predictor.task, Regression):
+        temperature = base.calibration.temperature if base.calibration else 1.0
+        expected["probabilities"] = predictor.task.probabilities(predictor.logits(few) / temperature), ROUNDING
+    if "embeddings" in outputs:
+        features = eager(subject.model.headless(), arrays)
+        expected["embeddings"] = features, asked.difference * float(np.abs(features).max())
+    for name, (right, allowed) in expected.items():
+        difference = float(np.abs(predictor.outputs(few, name) - right).max())
+        if not difference <= allowed:
+            raise ParityError(
+                f"The exported file's {name} differ by {difference:.3g} from what they should be "
+                f"({allowed:.3g} is allowed).",
+                hint=NO_FILE,
+            )
 
 
 def _predictor(base: Base, precision: Precision, proto: ModelProto, raw_input: bool = False) -> Predictor:

@@ -33,13 +33,15 @@ def _tried(model: Model, length: int, arrays: dict[str, np.ndarray]) -> Tried:
 
 
 def _tokens(arrays: dict[str, np.ndarray], length: int, pad_id: int) -> dict[str, np.ndarray]:
-    """Cut to so many tokens, or padded under a mask of 0."""
+    """Cut to so many tokens, or made longer: every other sample by its own tokens again, the rest by padding."""
     missing = max(0, length - arrays["input_ids"].shape[1])
     pads = {"input_ids": pad_id, "attention_mask": 0}
-    return {
-        name: np.ascontiguousarray(np.pad(rows, ((0, 0), (0, missing)), constant_values=pads.get(name, 0))[:, :length])
-        for name, rows in arrays.items()
-    }
+    longer = {}
+    for name, rows in arrays.items():
+        made = np.pad(rows, ((0, 0), (0, missing)), constant_values=pads.get(name, 0))
+        made[::2] = np.pad(rows[::2], ((0, 0), (0, missing)), mode="wrap")
+        longer[name] = np.ascontiguousarray(made[:, :length])
+    return longer
 
 
 def _heard(arrays: dict[str, np.ndarray], samples: int) -> dict[str, np.ndarray]:
