@@ -235,7 +235,8 @@ def _rounded(exact: np.ndarray, kernels: bool) -> np.ndarray:
         outputs, inputs = exact.shape[:2]
         for rows in ((outputs * inputs, -1), (outputs, -1)):
             _flip(values.reshape(rows), exact.reshape(rows))
-    return values.astype(np.int8)
+    whole: np.ndarray = values.astype(np.int8)
+    return whole
 
 
 def _flip(values: np.ndarray, exact: np.ndarray) -> None:
@@ -251,13 +252,14 @@ def _flip(values: np.ndarray, exact: np.ndarray) -> None:
 
 def _shift(node: NodeProto, error: np.ndarray, mean: np.ndarray) -> np.ndarray | float:
     """How far a weight's rounding moves the mean of each output channel (Nagel et al. 2019, bias correction)."""
+    moved: np.ndarray | float = 0.0
     if node.op_type == "Conv" and len(mean):
         groups = attribute(node, "group", 1)
         per_output = mean.reshape(groups, -1).repeat(error.shape[0] // groups, axis=0)
-        return (error.sum(axis=tuple(range(2, error.ndim))) * per_output).sum(axis=1)
-    if node.op_type == "Gemm":
-        return error @ mean if attribute(node, "transB", 0) else mean @ error
-    return 0.0
+        moved = (error.sum(axis=tuple(range(2, error.ndim))) * per_output).sum(axis=1)
+    elif node.op_type == "Gemm":
+        moved = error @ mean if attribute(node, "transB", 0) else mean @ error
+    return moved
 
 
 def _stored(
