@@ -19,7 +19,7 @@ PREFERRED_BATCHES = (8, 16, 32)
 QUEUE_MICROSECONDS = 500
 LABELS = "labels.txt"
 LABELLED = ("probabilities", "logits")
-TYPES = {
+TYPES: dict[int, str] = {
     TensorProto.BOOL: "TYPE_BOOL",
     TensorProto.UINT8: "TYPE_UINT8",
     TensorProto.INT32: "TYPE_INT32",
