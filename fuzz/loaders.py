@@ -14,17 +14,27 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import corpus
-from tokenizers import Tokenizer, models, pre_tokenizers
+if "--atheris" in sys.argv:
+    import atheris
 
-import tlzoo
-from tlzoo.errors import TlzooError
-from tlzoo.preprocess import make_preprocessor
-from tlzoo.registry.schema import AudioSpec, ImageSpec, TextSpec
+    watched = atheris.instrument_imports(include=["tlzoo"])
+else:
+    watched = nullcontext()
+with watched:
+    import corpus
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    import tlzoo
+    import tlzoo.preprocess.dicom
+    import tlzoo.runtime.predictor
+    from tlzoo.errors import TlzooError
+    from tlzoo.preprocess import make_preprocessor
+    from tlzoo.registry.schema import AudioSpec, ImageSpec, TextSpec
 
 SLOW = 5.0
 INTERESTING = (b"\0", b"\xff", b"\x7f", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x80\0\0\0", b"\n")
@@ -123,7 +133,6 @@ def report(name: str, data: bytes, findings: Path) -> int:
 
 def guided(names: list[str], seconds: float) -> None:
     """The same targets driven by atheris, which sees what code of tlzoo's an input reaches."""
-    import atheris
 
     def one(data: bytes) -> None:
         name = names[data[0] % len(names)] if data else names[0]
@@ -134,7 +143,6 @@ def guided(names: list[str], seconds: float) -> None:
         for at, name in enumerate(names):
             for number, data in enumerate(TARGETS[name][1]()):
                 Path(folder, f"{name}-{number}").write_bytes(bytes([at]) + data)
-        atheris.instrument_all()
         atheris.Setup([sys.argv[0], folder, f"-max_total_time={round(seconds)}", "-max_len=8192"], one)
         atheris.Fuzz()
 

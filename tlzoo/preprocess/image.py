@@ -8,10 +8,10 @@ import math
 import os
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -27,11 +27,13 @@ MAX_BYTES = 256 * 2**20
 # Progressive JPEGs are decoded once per scan, of which a small file can hold thousands.
 _MAX_SCANNED = 3_000_000_000
 _STRIP_PIXELS = 2**22
+_HEAVY = 16 * 2**20
 # The formats of tlzoo.data.reading, and not EPS or PDF, for which Pillow starts other programs.
 _WANTED = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 Image.preinit()
 for _plugin in ("Avif", "Tiff", "WebP"):  # Image.init() would import all of Pillow's forty-odd, for 0.4 s
     importlib.import_module(f"PIL.{_plugin}ImagePlugin")
+Image.core.set_block_size(2**26)  # memory in blocks this large goes back to the system, in whatever thread it was freed
 _FORMATS = tuple(kind for kind in _WANTED if kind in Image.OPEN)
 _READABLE = f"Readable kinds: {', '.join(_FORMATS)}, and DICOM with the extra tlzoo[dicom]"
 _FOREIGN = (
@@ -58,6 +60,7 @@ _BROKEN_EXIF = (
 )  # fmt: skip
 _room = threading.Condition()
 _in_work: list[int] = []
+Made = TypeVar("Made")
 
 
 class ImagePreprocessor:
@@ -91,27 +94,47 @@ class ImagePreprocessor:
         return {"image": batch}
 
     def _picture(self, source: Any, name: str) -> np.ndarray:
-        return np.asarray(fit(picture(source, name), self.spec, name_of(source, name)))
+        name = name_of(source, name)
+        return _with_picture(source, name, lambda image: np.asarray(fit(image, self.spec, name)))
 
 
 def picture(source: Any, name: str) -> Image.Image:
     """One decoded picture, upright, RGB, of its own size; raises InputError as ImagePreprocessor does."""
-    name = name_of(source, name)
-    if isinstance(source, np.ndarray):
-        image = _from_array(source, name)
-    elif isinstance(source, Image.Image):
-        image = source
-    else:
-        data = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else _bytes_of(source, name)
-        if is_dicom(data, source):
-            with _room_for(MAX_PIXELS):  # its own limit is lower; a pixel takes more memory on the way
-                return dicom_picture(data, name)
-        image = _opened(data, name)
-        del data
-    _check_pixels(image.size, name)
-    with _room_for(math.prod(image.size)):
-        image = _upright(_loaded(image, name))
-        return _rgb(image, name)
+    return _with_picture(source, name_of(source, name), lambda image: image)
+
+
+def _with_picture(source: Any, name: str, use: Callable[[Image.Image], Made]) -> Made:
+    """What `use` makes of the decoded picture, while no more of them are in memory than there is room for."""
+    heavy = _bytes_on_disk(source) > _HEAVY  # takes all the room, before it is read
+    with _room_for(MAX_PIXELS if heavy else 0):
+        if isinstance(source, np.ndarray):
+            image = _from_array(source, name)
+        elif isinstance(source, Image.Image):
+            image = source
+        else:
+            data = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else _bytes_of(source, name)
+            if is_dicom(data, source):
+                with _room_for(0 if heavy else MAX_PIXELS):  # fewer are allowed, but each takes more on the way
+                    return use(dicom_picture(data, name))
+            image = _opened(data, name)
+            del data
+        _check_pixels(image.size, name)
+        with _room_for(0 if heavy else math.prod(image.size)):
+            image = _upright(_loaded(image, name))
+            image = _rgb(image, name)
+            return use(image)
+
+
+def name_of(source: Any, otherwise: str) -> str:
+    """What errors call a picture: its path, where it has one."""
+    return str(source) if isinstance(source, str | os.PathLike) else otherwise
+
+
+def _bytes_on_disk(source: Any) -> int:
+    try:
+        return os.stat(source).st_size if isinstance(source, str | os.PathLike) else 0
+    except (OSError, ValueError):
+        return 0
 
 
 @contextmanager
@@ -126,11 +149,6 @@ def _room_for(pixels: int) -> Iterator[None]:
         with _room:
             _in_work.remove(pixels)
             _room.notify_all()
-
-
-def name_of(source: Any, otherwise: str) -> str:
-    """What errors call a picture: its path, where it has one."""
-    return str(source) if isinstance(source, str | os.PathLike) else otherwise
 
 
 def fit(image: Image.Image, spec: ImageSpec, name: str = "the picture") -> Image.Image:
