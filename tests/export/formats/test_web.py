@@ -6,7 +6,6 @@ import base64
 import functools
 import io
 import json
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -21,9 +20,8 @@ import soxr
 from PIL import Image, ImageDraw
 
 import tlzoo
-from tlzoo.errors import ExportError, HashMismatch, Offline
+from tlzoo.errors import ExportError, Offline
 from tlzoo.export.formats import web
-from tlzoo.export.formats.web import vendored
 from tlzoo.preprocess.image import fit
 from tlzoo.registry.schema import ImageSpec, PluginSpec
 
@@ -196,7 +194,6 @@ NEARLY = {
 }
 
 
-@pytest.mark.usefixtures("served")
 class TestPictures:
     pytestmark = in_a_browser
 
@@ -270,7 +267,6 @@ TEXTS = {
 }
 
 
-@pytest.mark.usefixtures("served")
 class TestTexts:
     pytestmark = in_a_browser
 
@@ -311,7 +307,6 @@ SAME_RATE = {
 OTHER_RATE = {f"{rate} Hz": rate for rate in (8_000, 11_025, 22_050, 44_100, 48_000, 96_000)}
 
 
-@pytest.mark.usefixtures("served")
 class TestRecordings:
     pytestmark = in_a_browser
 
@@ -368,7 +363,6 @@ class TestRecordings:
         assert page.locator("#verdict").inner_text().split(",")[0] in recording_site.predictor.labels
 
 
-@pytest.mark.usefixtures("served")
 class TestPage:
     pytestmark = in_a_browser
 
@@ -389,27 +383,19 @@ class TestPage:
         for fact in (*manifest.labels, manifest.checkpoint.license, manifest.checkpoint.id, "Accuracy", "Proof"):
             assert fact in shown
 
-    def test_divides_logits_by_the_temperature_where_the_graph_does_not(self, text_site: Site):
-        made = text_site.page.evaluate(
+    def test_decides_labels_numbers_and_calibrated_probabilities_as_the_task_says(self, text_site: Site):
+        one, several, number = text_site.page.evaluate(
             """async () => {
                 const { decode } = await import("./answer.js");
-                const manifest = { task: "text-classification", labels: ["a", "b"], calibration: { temperature: 2 } };
-                return decode(manifest, [2, 0]);
-            }"""
-        )
-        assert made["label"] == "a"
-        assert made["score"] == pytest.approx(1 / (1 + np.exp(-1)))
-
-    def test_decides_labels_and_numbers_as_the_task_says(self, text_site: Site):
-        several, number = text_site.page.evaluate(
-            """async () => {
-                const { decode } = await import("./answer.js");
+                const calibration = { temperature: 2 };
                 return [
+                  decode({ task: "text-classification", labels: ["a", "b"], calibration }, [2, 0]),
                   decode({ task: "text-multilabel", labels: ["a", "b", "c"] }, [0, -1, 3]),
                   decode({ task: "text-regression", labels: ["price"] }, [12.5]),
                 ];
             }"""
         )
+        assert (one["label"], one["score"]) == ("a", pytest.approx(1 / (1 + np.exp(-1))))
         assert several["labels"] == ["a", "c"]
         assert several["scores"] == pytest.approx({"a": 0.5, "b": 1 / (1 + np.e), "c": 1 / (1 + np.exp(-3))})
         assert number == {"logits": [12.5], "value": 12.5}
@@ -421,46 +407,3 @@ def test_preprocessing_by_a_plugin_cannot_go_along(tmp_path: Path, picture_file:
     with pytest.raises(ExportError, match="toy"):
         web.write(tmp_path, b"", other)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in front of PATH, and a cache in which nothing is."""
-    monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("TLZOO_OFFLINE", "0")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    (tmp_path / "bin").mkdir()
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    return tmp_path / "bin"
-
-
-@pytest.mark.usefixtures("empty_cache")
-def test_without_npm_the_error_says_what_to_install():
-    with pytest.raises(ExportError, match="npm") as problem:
-        vendored.vendored(vendored.ONNXRUNTIME)
-    assert "Install" in problem.value.hint
-
-
-@pytest.mark.usefixtures("empty_cache")
-def test_offline_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("TLZOO_OFFLINE", "1")
-    with pytest.raises(Offline, match="onnxruntime-web"):
-        vendored.vendored(vendored.ONNXRUNTIME)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="stands in for npm with a shell script")
-@pytest.mark.parametrize(
-    ("script", "error"),
-    [
-        ('while [ "$1" != --pack-destination ]; do shift; done\necho other bytes > "$2/package.tgz"', HashMismatch),
-        ("echo npm error 404 Not Found >&2; exit 1", ExportError),
-    ],
-    ids=["other bytes", "no such package"],
-)
-def test_what_npm_brings_is_used_only_when_it_is_what_is_pinned(empty_cache: Path, script: str, error: type[Exception]):
-    npm = empty_cache / "npm"
-    npm.write_text(f"#!/bin/sh\n{script}\n")
-    npm.chmod(0o755)
-    with pytest.raises(error):
-        vendored.vendored(vendored.TOKENIZERS)
-    assert not list((empty_cache.parent / "cache").rglob("tokenizers.js"))
