@@ -88,6 +88,7 @@ def _run_into(stretch: Stretch, positions: list[int], arrays: Arrays, run: Run) 
         for half in (slice(None, middle), slice(middle, None)):
             _run_into(stretch, positions[half], {name: array[half] for name, array in arrays.items()}, run)
         return
+    stretch.put(positions, outputs)
     for rows in outputs.values():
         for row in np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1)):
             at = positions[int(row)]
@@ -95,7 +96,8 @@ def _run_into(stretch: Stretch, positions: list[int], arrays: Arrays, run: Run) 
                 f"{_called(stretch, at)} makes the model answer NaN or infinity.",
                 hint="Leave it out; where others do too, export the model again.",
             )
-    stretch.put(positions, outputs)
+            for kept in stretch.outputs.values():
+                kept[at] = 0
 
 
 def _tasks(inputs: Iterable[Any], plan: Plan) -> Iterator[tuple[Stretch, list[int], bool]]:
