@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,3 +62,105 @@ def test_whoever_stops_reading_ends_it_without_a_trace(zoo: Any, text_file: Any)
     process.stdout.close()
     assert (process.stderr.read(), process.wait(60)) == (b"", 141)
     process.stderr.close()
+
+
+def test_inputs_that_cannot_be_read_are_counted_and_the_others_answered(
+    command: Command, picture_file: Any, pictures: Path, tmp_path: Path
+):
+    good = pictures / "red" / "000.png"
+    done = command("predict", picture_file.path, good, tmp_path / "gone.png", "--jsonl")
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 0
+    assert [(row["input"], row.get("label")) for row in rows] == [
+        (str(good), "red"),
+        (str(tmp_path / "gone.png"), None),
+    ]
+    assert "gone.png" in rows[1]["error"]
+    assert "1 of 2 inputs" in done.err
+
+
+def test_only_when_all_inputs_fail_or_strictly_is_it_an_error(
+    command: Command, picture_file: Any, pictures: Path, tmp_path: Path
+):
+    gone = tmp_path / "gone.png"
+    for arguments in ([gone, gone], [gone, "--json"], [pictures / "red" / "000.png", gone, "--strict"]):
+        done = command("predict", picture_file.path, *arguments)
+        assert done.code == 2
+        assert done.err.startswith("Error: ")
+        assert "gone.png" in done.err
+
+
+def test_a_pattern_and_a_column_of_paths_stand_for_files(
+    command: Command, picture_file: Any, pictures: Path, tmp_path: Path
+):
+    table = tmp_path / "list.csv"
+    table.write_text(f"name,file\nx,{os.path.relpath(pictures / 'red' / '001.png', tmp_path)}\n")
+    matched = command("predict", picture_file.path, pictures / "**" / "00[12].png", "--json").json
+    assert len(matched) == 6
+    listed = command("predict", picture_file.path, table, "--column", "file", "--json").json
+    assert [row["label"] for row in listed] == ["red"]
+
+
+def test_a_column_of_texts_is_answered_row_by_row(command: Command, text_file: Any, texts: Path):
+    document = command("predict", text_file.path, texts, "--json").json
+    expected = [line.rpartition(",")[0] for line in texts.read_text().splitlines()[1:]]
+    assert [row["input"] for row in document] == expected
+
+
+def test_top_k_threshold_and_embeddings_show_in_the_answers(command: Command, picture_file: Any, pictures: Path):
+    path = pictures / "red" / "000.png"
+    [row] = command("predict", picture_file.path, path, "--top-k", 1, "--threshold", 1, "--embeddings", "--json").json
+    assert (row["label"], list(row["scores"])) == (None, ["red"])
+    assert len(row["embedding"]) > 3
+
+
+def test_a_provider_that_is_not_there_is_named(command: Command, picture_file: Any, pictures: Path):
+    done = command("predict", picture_file.path, pictures, "--provider", "cuda")
+    assert done.code == 2
+    assert "CUDAExecutionProvider" in done.err
+
+
+@pytest.mark.parametrize("options", [["--resume"], ["--json", "--jsonl"], ["--json", "--out", "a.csv"]])
+def test_options_that_exclude_each_other_are_refused(command: Command, picture_file: Any, options: list[str]):
+    assert command("predict", picture_file.path, "a.png", *options).code == 2
+
+
+def test_a_killed_command_is_gone_on_with_and_ends_as_if_never_killed(
+    zoo: Any, command: Command, text_file: Any, tmp_path: Path
+):
+    texts = [f"a great film number {number}" for number in range(400)]
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tlzoo", "predict", str(text_file.path), "-", "--batch", "8", "--out", str(cut)],
+        env={**os.environ, **zoo.environment},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    part = cut.with_name("cut.jsonl.part")
+    assert process.stdin is not None
+    process.stdin.write("\n".join(texts[:300]) + "\n")
+    process.stdin.flush()
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (part.exists() and part.stat().st_size):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.stdin.close()
+    process.wait()
+    assert part.exists()
+    assert not cut.exists()
+    answered = part.read_bytes().count(b"\n")
+    assert 0 < answered < 400
+    for out in (cut, whole):
+        done = command("predict", text_file.path, *texts, "--batch", "8", "--out", out, "--resume")
+        assert (done.code, done.out) == (0, "")
+    rows = [[json.loads(line) for line in out.read_text().splitlines()] for out in (cut, whole)]
+    assert [row["input"] for row in rows[0]] == [row["input"] for row in rows[1]] == texts
+    assert [row["label"] for row in rows[0]] == [row["label"] for row in rows[1]]
+
+
+def test_a_finished_file_is_not_written_again(command: Command, text_file: Any, tmp_path: Path):
+    out = tmp_path / "a.tsv"
+    assert command("predict", text_file.path, "a great film", "--out", out).code == 0
+    assert out.read_text().splitlines()[0].split("\t") == ["input", "label", "score", "scores", "error"]
+    assert command("predict", text_file.path, "a great film", "--out", out).code == 2
