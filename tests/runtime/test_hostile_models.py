@@ -249,6 +249,15 @@ def test_by_default_models_may_take_half_of_the_machine(monkeypatch: pytest.Monk
     assert (memory_limit() or 2**30) >= 2**27
 
 
+def test_a_scan_is_answered_as_a_picture_and_a_broken_one_by_its_error(tmp_path: Path):
+    pydicom = pytest.importorskip("pydicom")
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    predictor = tlzoo.load(saved(plain(), tmp_path / "m.onnx"))
+    good, broken = predictor.stream([folder / "CT_small.dcm", str(folder / "MR_truncated.dcm")])
+    assert (good.label, good.error) == ("no", None)
+    assert "MR_truncated.dcm" in broken.error
+
+
 def test_the_fuzz_target_finds_nothing_in_three_seconds(tmp_path: Path):
     command = [sys.executable, str(Path(__file__).parents[2] / "fuzz" / "loaders.py"), "--seconds", "3"]
     done = subprocess.run([*command, "--findings", str(tmp_path)], capture_output=True, text=True, timeout=120)

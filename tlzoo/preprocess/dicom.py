@@ -181,8 +181,8 @@ def _windowed(dataset: Dataset, stored: np.ndarray, low: float, high: float) -> 
                 return (values - centre) / width + 0.5
         return (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5
     if dataset.get("VOILUTSequence"):
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        return np.asarray(apply_voi(np.round(values).astype(np.int64), dataset), np.float64) / (2**bits - 1)
+        most = float(2 ** int(dataset.VOILUTSequence[0].LUTDescriptor[2]) - 1)
+        return np.asarray(apply_voi(np.round(values).astype(np.int64), dataset), np.float64) / most
     return (values - low) / ((high - low) or 1)
 
 

@@ -33,7 +33,8 @@ _WANTED = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 Image.preinit()
 for _plugin in ("Avif", "Tiff", "WebP"):  # Image.init() would import all of Pillow's forty-odd, for 0.4 s
     importlib.import_module(f"PIL.{_plugin}ImagePlugin")
-Image.core.set_block_size(2**26)  # memory in blocks this large goes back to the system, in whatever thread it was freed
+# Memory in blocks this large goes back to the system, in whatever thread it was freed.
+importlib.import_module("PIL._imaging").set_block_size(2**26)
 _FORMATS = tuple(kind for kind in _WANTED if kind in Image.OPEN)
 _READABLE = f"Readable kinds: {', '.join(_FORMATS)}, and DICOM with the extra tlzoo[dicom]"
 _FOREIGN = (
