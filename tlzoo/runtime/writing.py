@@ -204,8 +204,10 @@ def _table_target(path: Path, kind: str, separator: str) -> Target:
         line = io.StringIO()
         cells = [_cell(fields.get(column)) for column in columns]
         # Python before 3.13 leaves a lone carriage return without quotes
-        quoting = csv.QUOTE_ALL if any("\r" in cell for cell in cells if isinstance(cell, str)) else csv.QUOTE_MINIMAL
-        csv.writer(line, delimiter=separator, lineterminator="\n", quoting=quoting).writerow(cells)
+        risky = any("\r" in cell for cell in cells if isinstance(cell, str))
+        csv.writer(
+            line, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL if risky else csv.QUOTE_MINIMAL
+        ).writerow(cells)
         return line.getvalue()
 
     def decode(record: str) -> dict[str, Any]:
