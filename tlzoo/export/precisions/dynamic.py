@@ -41,8 +41,8 @@ def _table(node: NodeProto, known: dict[str, np.ndarray]) -> bool:
     return rows is not None and rows.ndim == 2 and rows.dtype == np.float32 and rows.size >= TABLE
 
 
-def quantize(proto: ModelProto, chosen: Sequence[Site], limit: int = 127) -> ModelProto:
-    """A copy whose `chosen` nodes multiply whole numbers, weights symmetric from -`limit` to `limit` per column.
+def quantize(proto: ModelProto, chosen: Sequence[Site]) -> ModelProto:
+    """A copy whose `chosen` nodes multiply whole numbers, weights symmetric with one scale per column.
 
     Tables of embeddings are int8 with one scale per row.
     """
@@ -57,16 +57,16 @@ def quantize(proto: ModelProto, chosen: Sequence[Site], limit: int = 127) -> Mod
         elif node.op_type == "Gather":
             nodes += _look_up(graph, node, known[node.input[0]], made)
         else:
-            nodes += _multiply(graph, node, known[node.input[1]], limit, made)
+            nodes += _multiply(graph, node, known[node.input[1]], made)
     set_nodes(graph, nodes)
     drop_unused(graph)
     return copy
 
 
-def _multiply(graph: GraphProto, node: NodeProto, weight: np.ndarray, limit: int, made: set[str]) -> list[NodeProto]:
+def _multiply(graph: GraphProto, node: NodeProto, weight: np.ndarray, made: set[str]) -> list[NodeProto]:
     given, output = node.input[0], node.output[0]
     weight = weight.T if attribute(node, "transB", 0) else weight
-    steps = np.maximum(np.abs(weight).max(axis=0) / limit, 1e-10).astype(np.float32)
+    steps = np.maximum(np.abs(weight).max(axis=0) / 127, 1e-10).astype(np.float32)
     whole, scale, zero = (f"{given}/{part}" for part in ("quantized", "scale", "zero"))
     nodes = []
     if given not in made:
