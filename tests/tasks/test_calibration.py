@@ -1,0 +1,66 @@
+"""Temperature and calibration error, on logits whose calibration is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tlzoo.tasks import make_task
+from tlzoo.tasks.calibration import calibration_error, fit_temperature
+
+SINGLE = make_task("text-classification", ("a", "b", "c"))
+SEVERAL = make_task("text-multilabel", ("a", "b", "c"))
+
+
+def drawn(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [count, 3], and classes drawn with the very probabilities that the logits say."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 2, (count, 3))
+    shares = SINGLE.probabilities(logits)
+    return logits, (shares.cumsum(axis=1) < random.random((count, 1))).sum(axis=1)
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
+def test_the_temperature_undoes_what_logits_were_multiplied_by(factor: float):
+    logits, targets = drawn(5000)
+    assert fit_temperature(SINGLE, factor * logits, targets) == pytest.approx(factor, rel=0.06)
+
+
+def test_the_temperature_of_several_labels_undoes_it_too():
+    random = np.random.default_rng(1)
+    logits = random.normal(0, 2, (3000, 3))
+    targets = (random.random(logits.shape) < 1 / (1 + np.exp(-logits))).astype(np.float32)
+    assert fit_temperature(SEVERAL, 3 * logits, targets) == pytest.approx(3, rel=0.06)
+
+
+def test_calibration_error_falls_to_sampling_noise_at_the_fitted_temperature():
+    logits, targets = drawn(5000)
+    temperature = fit_temperature(SINGLE, 4 * logits, targets)
+    held, held_targets = drawn(5000, seed=1)
+    assert calibration_error(SINGLE, 4 * held, held_targets) > 0.15
+    assert calibration_error(SINGLE, 4 * held, held_targets, temperature) < 0.02
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    logits = np.log([[0.8, 0.1, 0.1]] * 10)
+    targets = np.array([0] * 5 + [1] * 5)
+    assert calibration_error(SINGLE, logits, targets) == pytest.approx(0.3, abs=1e-6)
+
+
+def test_of_several_labels_every_label_counts():
+    logits = np.full((4, 3), np.log(0.9 / 0.1))
+    targets = np.ones((4, 3), np.float32)
+    targets[:, 2] = 0
+    assert calibration_error(SEVERAL, logits, targets) == pytest.approx(0.9 - 2 / 3, abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_few_samples_that_are_all_right_hardly_move_the_temperature(count: int):
+    logits, targets = np.tile([8.0, 0.0, 0.0], (count, 1)), np.zeros(count, dtype=int)
+    assert fit_temperature(SINGLE, logits, targets) == pytest.approx(1, abs=0.05)
+
+
+def test_labels_do_not_change():
+    logits, targets = drawn(200)
+    temperature = fit_temperature(SINGLE, logits, targets)
+    assert (logits.argmax(axis=1) == SINGLE.probabilities(logits / temperature).argmax(axis=1)).all()
