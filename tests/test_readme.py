@@ -64,7 +64,7 @@ def typed(folder: Path) -> list[str]:
 
 
 def test_the_command_line_quick_start_works(typed: list[str]) -> None:
-    predictions = [line.split("\t") for line in typed[3].splitlines()[1:]]
+    predictions = [line.split("\t") for line in typed[4].splitlines()[1:]]
     assert [(path, label) for path, label, _ in predictions] == [("a.jpg", "cat"), ("b.jpg", "coffee")]
 
 

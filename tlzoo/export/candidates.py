@@ -25,6 +25,7 @@ from tlzoo.progress import say
 from tlzoo.registry.schema import ImageSpec
 from tlzoo.runtime import Predictor
 from tlzoo.runtime.session import open_session
+from tlzoo.runtime.soundness import Unsound, check_model
 from tlzoo.tasks.regression import Regression
 
 AS_FAST = 1.03
@@ -187,8 +188,16 @@ def _predictor(base: Base, precision: Precision, proto: ModelProto, raw_input: b
         preprocessor: Any = RawPictures(spec)
     else:
         preprocessor = make_preprocessor(run.checkpoint, spec) if spec.kind == "plugin" else core_preprocessor(spec)
+    model = proto.SerializeToString()
     try:
-        return Predictor(open_session(proto.SerializeToString()), manifest, preprocessor)
+        check_model(model, KEY)
+    except Unsound as cause:
+        raise ExportError(
+            f"The export of {run.checkpoint.id} would be refused wherever it is loaded: {cause}.",
+            hint="Report it to the plugin's author.",
+        ) from cause
+    try:
+        return Predictor(open_session(model), manifest, preprocessor)
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise ExportError(

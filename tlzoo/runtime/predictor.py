@@ -133,6 +133,8 @@ class Predictor:
 
     def _answered(self, parts: Iterable[Stretch], wanted: Wanted, strict: bool) -> Iterator[Any]:
         for part in parts:
+            for output in part.outputs.values():
+                output[list(part.errors)] = 0
             embeddings = part.outputs.get("embeddings") if wanted.embeddings else None
             logits = part.outputs.get("logits", np.zeros((len(part.items), len(self.labels)), np.float32))
             rows = answers(self.task, part.items, logits, embeddings, self._temperature, wanted)

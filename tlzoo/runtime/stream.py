@@ -35,7 +35,7 @@ class Prepared:
 
 @dataclass
 class Stretch:
-    """Consecutive inputs, from number `start` on: outputs by name, [N, ...], zeros where there is an error instead."""
+    """Consecutive inputs, from number `start` on: outputs by name, [N, ...]; where there is an error, no matter what."""
 
     start: int
     items: list[Any]
@@ -96,8 +96,6 @@ def _run_into(stretch: Stretch, positions: list[int], arrays: Arrays, run: Run) 
                 f"{_called(stretch, at)} makes the model answer NaN or infinity.",
                 hint="Leave it out; where others do too, export the model again.",
             )
-            for kept in stretch.outputs.values():
-                kept[at] = 0
 
 
 def _tasks(inputs: Iterable[Any], plan: Plan) -> Iterator[tuple[Stretch, list[int], bool]]:
