@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 """What `tlzoo.allocator` sets for the user, as the environment variables that give it to any other program."""
@@ -84,3 +86,54 @@ class Cache:
     def activation_bytes(self) -> int:
         """Size of what the frozen part computed, on disk."""
         return sum(path.stat().st_size for path in (self.folder / "activations").rglob("*") if path.is_file())
+
+
+class Side:
+    """A child process that measures itself, a turn at a time: a JSON line in, a JSON line out.
+
+    While one side has its turn the others wait, so that none takes another's processor and all meet the same hour.
+    """
+
+    def __init__(self, command: Sequence[str | Path], **environment: str) -> None:
+        self._child = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        self.ready = self._answer()
+
+    def turn(self, request: object) -> Any:
+        """What the child answers to one request."""
+        assert self._child.stdin is not None
+        self._child.stdin.write(json.dumps(request) + "\n")
+        self._child.stdin.flush()
+        return self._answer()
+
+    def end(self) -> None:
+        """Close its input, upon which it ends."""
+        self._child.communicate()
+
+    def _answer(self) -> Any:
+        assert self._child.stdout is not None
+        line = self._child.stdout.readline()
+        if not line:
+            raise SystemExit(f"A side ended with {self._child.wait()}: {' '.join(map(str, self._child.args))[:500]}")
+        return json.loads(line)
+
+
+def machine() -> str:
+    """What the figures depend on, in a line."""
+    import onnxruntime
+
+    names = Path("/proc/cpuinfo")
+    lines = names.read_text().splitlines() if names.is_file() else []
+    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown CPU")
+    flags = next((set(line.split()) for line in lines if line.startswith("flags")), set())
+    fast = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if flag in flags]
+    return (
+        f"{os.cpu_count()} cores, {named} ({' '.join(fast)}), Python {sys.version.split()[0]}, "
+        f"onnxruntime {onnxruntime.__version__}, load average before {os.getloadavg()[0]:.1f}"
+    )
