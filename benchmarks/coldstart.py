@@ -74,7 +74,9 @@ def report(taken: dict[str, list[float]], sizes: dict[str, float]) -> None:
     print(f"{len(next(iter(taken.values())))} runs each, taking turns; medians of wall time, seconds")
     for name, seconds in usual.items():
         plain = usual[f"{name.partition(':')[0]}: python -c pass"]
-        print(f"  {name:<28}{seconds:>8.3f}   {seconds - plain:+.3f} over python -c pass   fastest {min(taken[name]):.3f}")
+        print(
+            f"  {name:<28}{seconds:>8.3f}   {seconds - plain:+.3f} over python -c pass   fastest {min(taken[name]):.3f}"
+        )
     print("  site-packages, MB: " + ", ".join(f"{name} {size:.1f}" for name, size in list(sizes.items())[:LISTED]))
     for name, seconds in usual.items():
         place, _, what = name.partition(": ")

@@ -39,7 +39,9 @@ def make_folder(folder: Path, samples: int) -> list[Path]:
     paths = [folder / f"{number:06}.jpg" for number in range(samples)]
     for path in paths:
         slope = random.uniform(-200, 200, (2, 3))
-        blobs = Image.fromarray(random.integers(0, 256, (12, 16, 3), np.uint8)).resize(SIZE[::-1], Image.Resampling.BICUBIC)
+        blobs = Image.fromarray(random.integers(0, 256, (12, 16, 3), np.uint8)).resize(
+            SIZE[::-1], Image.Resampling.BICUBIC
+        )
         pixels = 64 + slope[0] * down + slope[1] * across + 0.5 * np.asarray(blobs) + random.normal(0, 5, (*SIZE, 3))
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=85)
     return paths
@@ -112,7 +114,9 @@ def report(
     ratio = statistics.median(ratios)
     print(f"  a slice's rate, of the session's: median {ratio:.3f}, {min(ratios):.3f} to {max(ratios):.3f}")
     for many, (peak, seconds) in memory.items():
-        print(f"  tlzoo predict, {many} pictures: {seconds:.1f} s, {many / seconds:.1f} pictures/s, peak {peak:.0f} MiB")
+        print(
+            f"  tlzoo predict, {many} pictures: {seconds:.1f} s, {many / seconds:.1f} pictures/s, peak {peak:.0f} MiB"
+        )
     few, all_of_them = memory
     growth = memory[all_of_them][0] / memory[few][0]
     print(

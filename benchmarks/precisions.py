@@ -57,10 +57,15 @@ def throughput(modality: str, made: dict[str, Exported], threads: int, seconds: 
     }
 
 
-def report(title: str, modality: str, headline: str, made: dict[str, Exported], fast: dict[tuple[str, int], float]) -> None:
+def report(
+    title: str, modality: str, headline: str, made: dict[str, Exported], fast: dict[tuple[str, int], float]
+) -> None:
     """A table, and the lines for benchmarks/README.md."""
     print(title)
-    print(f"  {'':<6}{'MB':>8}{headline:>12}{'lost':>8}{'kept fp32':>11}" + "".join(f"{f'{n}: /s, x':>20}" for n in BATCHES))
+    print(
+        f"  {'':<6}{'MB':>8}{headline:>12}{'lost':>8}{'kept fp32':>11}"
+        + "".join(f"{f'{n}: /s, x':>20}" for n in BATCHES)
+    )
     for precision, one in made.items():
         lost = _lost(one, headline)
         speeds = [(fast[precision, n], fast[precision, n] / fast["fp32", n]) for n in BATCHES]

@@ -10,6 +10,7 @@ test inputs, in batches of 1, with the same number of threads for all. The sides
     pipeline        transformers' pipeline on the same weights and head; Whisper with its window cut as tlzoo cuts it
     pipeline-whole  the same with Whisper's 30 s, as it is published; its labels may differ
     ..., thresholds the same with the allocator's thresholds that tlzoo sets for itself while it trains
+    ..., 1 thread   the same with one thread, which on a busy machine is the faster
 
 They take turns of `--calls` calls. The first three of each do not count: the threads of the side before come to rest.
 """
@@ -68,11 +69,11 @@ def measure(given: dict[str, Any], turns: int, calls: int) -> dict[str, dict[str
     path = Path(given["folder"]) / "job.json"
     path.write_text(json.dumps(given))
     peers = PEERS[given["modality"]]
-    settings = {name: {} for name in ("tlzoo", "raw", *peers)} | {f"{name}, thresholds": ALLOCATOR for name in peers}
-    sides = {
-        name: Side([sys.executable, HERE / "predict_side.py", path, name.partition(",")[0]], **environment)
-        for name, environment in settings.items()
-    }
+    script, threads = HERE / "predict_side.py", given["threads"]
+    sides = {name: Side([sys.executable, script, path, name, str(threads)]) for name in ("tlzoo", "raw", *peers)}
+    for name in peers:
+        sides[f"{name}, thresholds"] = Side([sys.executable, script, path, name, str(threads)], **ALLOCATOR)
+        sides[f"{name}, 1 thread"] = Side([sys.executable, script, path, name, "1"])
     found: dict[str, dict[str, list[Any]]] = {name: {"seconds": [], "labels": []} for name in sides}
     for turn in range(turns + 1):
         for name, side in sides.items():
@@ -89,7 +90,9 @@ def report(given: dict[str, Any], found: dict[str, dict[str, list[Any]]]) -> Non
     """A table, and the lines for benchmarks/README.md."""
     usual = {name: 1000 * statistics.median(side["seconds"]) for name, side in found.items()}
     ours, labels = usual["tlzoo"], found["tlzoo"]["labels"]
-    print(f"{given['modality']}, {given['architecture']}: {len(labels)} calls each, medians, {given['threads']} threads")
+    print(
+        f"{given['modality']}, {given['architecture']}: {len(labels)} calls each, medians, {given['threads']} threads"
+    )
     print(f"  {'':<28}{'ms':>9}{'x tlzoo':>9}{'same label':>12}")
     for name, ms in usual.items():
         same = sum(a == b for a, b in zip(labels, found[name]["labels"], strict=True)) / len(labels)

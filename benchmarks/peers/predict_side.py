@@ -1,6 +1,6 @@
 """One way from an input to its label, on one job of benchmarks/predict.py, a turn at a time; one JSON line per turn.
 
-    python predict_side.py JOB.json tlzoo|raw|timm|pipeline|pipeline-whole
+    python predict_side.py JOB.json tlzoo|raw|timm|pipeline|pipeline-whole THREADS
 
 A line with a number of calls comes in; what goes out is the seconds of each and the labels found. The inputs are taken
 in turn, one per call. `raw` is what is written by hand around `InferenceSession.run`: the same decoding, the same
@@ -210,7 +210,8 @@ SIDES: dict[str, Callable[[dict[str, Any]], Answer]] = {
 
 def main() -> None:
     """Take turns until there is no more input."""
-    job, side = json.loads(Path(sys.argv[1]).read_text()), sys.argv[2]
+    side = sys.argv[2]
+    job = json.loads(Path(sys.argv[1]).read_text()) | {"threads": int(sys.argv[3])}
     if side not in ("tlzoo", "raw"):
         import torch
 

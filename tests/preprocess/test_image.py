@@ -56,6 +56,18 @@ def test_geometry_is_that_of_timms_evaluation(size, crop, interpolation):
         assert np.abs(expected.astype(int) - found).max() <= 1
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos", "nearest"])
+@pytest.mark.parametrize("shape", [(30, 40), (40, 40), (40, 30), (25, 190), (400, 601), (601, 400), (97, 800)])
+def test_not_resizing_what_is_cut_off_changes_no_bit(shape, interpolation):
+    spec = ImageSpec(size=(56, 56), crop=0.875, interpolation=interpolation, mean=(0.5,) * 3, std=(0.5,) * 3)
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8))
+    width, height = module.resized_size(picture.size, spec)
+    left, top = round((width - 56) / 2), round((height - 56) / 2)
+    whole = picture.resize((width, height), Image.Resampling[interpolation.upper()])
+    expected = np.asarray(whole.crop((left, top, left + 56, top + 56)))
+    np.testing.assert_array_equal(expected, np.asarray(module.fit(picture, spec)))
+
+
 def test_every_exif_orientation_comes_out_upright():
     upright = Image.fromarray(CORNERS)
     undo = {

@@ -156,9 +156,14 @@ def fit(image: Image.Image, spec: ImageSpec, name: str = "the picture") -> Image
     """Resize the shorter side to floor(size / crop), keeping proportions, and cut `spec.size` from the centre."""
     height, width = spec.size
     resized = resized_size(image.size, spec, name)
-    if resized != image.size:
-        image = image.resize(resized, Image.Resampling[spec.interpolation.upper()])
     left, top = round((resized[0] - width) / 2), round((resized[1] - height) / 2)
+    if resized != image.size:
+        kind = Image.Resampling[spec.interpolation.upper()]
+        # Pillow resizes across, then down (high pictures may go the other way): what is cut off needs no second pass.
+        if left > 0 and image.width >= image.height:
+            image = image.resize((resized[0], image.height), kind).crop((left, 0, left + width, image.height))
+            left, resized = 0, (width, resized[1])
+        image = image.resize(resized, kind)
     return image.crop((left, top, left + width, top + height))
 
 

@@ -32,6 +32,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
     """The bytes of a regular file of at most `most`; raises OSError as `open_regular`, and for a larger one."""
     with open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size > most:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
             raise OSError(0, f"it is larger than {most // 2**20} MiB", str(Path(path)))
-        return file.read(most)
+        return file.read(size)  # of `most`, Python would first take that much memory
