@@ -17,7 +17,8 @@ DEPLOY = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text(encoding="
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", DEPLOY, flags=re.S | re.M)
+    fenced = DEPLOY.split("```")[1::2]
+    return [block.partition("\n")[2] for block in fenced if block.partition("\n")[0] == language]
 
 
 def printed(code: str, folder: Path) -> list[str]:

@@ -23,7 +23,7 @@ from tlzoo.tasks.classification import Classification
 from tlzoo.tasks.multilabel import MultiLabel
 
 CALIBRATION_BATCH = 16
-CALIBRATION_SAMPLES = 128
+CALIBRATION_SAMPLES = 256
 
 
 @dataclass(frozen=True)

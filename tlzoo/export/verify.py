@@ -28,7 +28,7 @@ NO_FILE = "No file was written. Report it to the plugin's author."
 THRESHOLDS = {
     "fp32": Thresholds(difference=1e-4, agreement=1.0, drop=0.5),
     "fp16": Thresholds(difference=0.02, agreement=0.99, drop=0.5),
-    "int8": Thresholds(difference=1.0, agreement=0.95, drop=0.5),
+    "int8": Thresholds(difference=1.5, agreement=0.95, drop=0.5),
     "raw input": Thresholds(difference=0.5, agreement=0.95, drop=0.5),
 }
 """What is asked of each precision, and where the graph resizes pictures itself, by default."""

@@ -15,10 +15,10 @@ Judge = Callable[[ModelProto], float]
 Build = Callable[[frozenset[str]], ModelProto]
 Plan = tuple[Sequence[str], Build]
 
-GOOD = 0.06
+GOOD = 0.08
 """Error of the logits, in their own spread, at which no further node is given back to float32."""
 HALF_A_POINT = 0.005
-WHOLE, FEW = 32, 8
+WHOLE, FEW = 128, 8
 """Samples that a candidate is compared on; that a single node is."""
 
 
@@ -82,27 +82,29 @@ class Search:
 def relative_error(
     proto: ModelProto, calibration: Sequence[Mapping[str, np.ndarray]]
 ) -> Callable[[ModelProto, int], float]:
-    """A measure of a model: mean distance of its logits from those of `proto`, over the standard deviation of these."""
-    batch = _spread(calibration, WHOLE)
-    arrays = {
-        count: [{name: a[: -(-count // len(batch))] for name, a in b.items()} for b in batch] for count in (WHOLE, FEW)
-    }
+    """A measure of a model: root of the mean squared distance of its logits from those of `proto`, over the standard
+    deviation of these. Squared, since a range that is too narrow ruins few samples, but wholly."""
+    arrays = {count: _last(calibration, count) for count in (WHOLE, FEW)}
     reference = {count: _logits(proto, given) for count, given in arrays.items()}
 
     def error(candidate: ModelProto, count: int) -> float:
         given = _logits(candidate, arrays[count])
         spread = max(float(reference[count].std()), 1e-6)
-        distance = float(np.abs(given - reference[count]).mean()) / spread
+        distance = float(np.sqrt(np.square(given - reference[count]).mean())) / spread
         return distance if np.isfinite(distance) else np.inf
 
     return error
 
 
-def _spread(calibration: Sequence[Mapping[str, np.ndarray]], count: int) -> list[Mapping[str, np.ndarray]]:
-    """Four batches from all over the samples, sorted by length as they may be, of `count` samples together."""
-    places = np.unique(np.linspace(0, len(calibration) - 1, 4).astype(int))
-    each = -(-count // len(places))
-    return [{name: array[:each] for name, array in calibration[place].items()} for place in places]
+def _last(calibration: Sequence[Mapping[str, np.ndarray]], count: int) -> list[dict[str, np.ndarray]]:
+    """The last `count` samples: where there are enough, not those that ranges are read from."""
+    chosen: list[dict[str, np.ndarray]] = []
+    for arrays in reversed(calibration):
+        if count <= 0:
+            break
+        chosen.append({name: array[-count:] for name, array in arrays.items()})
+        count -= max(map(len, chosen[-1].values()))
+    return chosen
 
 
 def _logits(proto: ModelProto, batches: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
