@@ -81,7 +81,8 @@ def report(
         missed = ", missed" if goal and (ratio[32] < goal or lost > DROP_GOAL) else ""
         print(
             f"| {precision} beside fp32, {modality}, sessions alone | batch 32 **{ratio[32]:.2f} ×**, batch 1 "
-            f"{ratio[1]:.2f} ×, {one.bytes / made['fp32'].bytes:.2f} of the size, {lost:.2f} points lost | {wanted}{missed} |"
+            f"{ratio[1]:.2f} ×, {one.bytes / made['fp32'].bytes:.2f} of the size, {lost:.2f} points lost "
+            f"| {wanted}{missed} |"
         )
 
 

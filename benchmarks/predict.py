@@ -99,8 +99,8 @@ def report(given: dict[str, Any], found: dict[str, dict[str, list[Any]]]) -> Non
         print(f"  {name:<28}{ms:>9.2f}{ms / ours:>9.2f}{same:>12.1%}")
     verdict = "" if ours / usual["raw"] <= RAW_GOAL else ", missed"
     print(
-        f"| `Predictor.predict` beside session and decoding by hand, {given['modality']}, batch 1 | {ours:.2f} ms beside "
-        f"{usual['raw']:.2f}, **{ours / usual['raw']:.2f} ×** | ≤ {RAW_GOAL:.2f} ×{verdict} |"
+        f"| `Predictor.predict` beside session and decoding by hand, {given['modality']}, batch 1 | "
+        f"{ours:.2f} ms beside {usual['raw']:.2f}, **{ours / usual['raw']:.2f} ×** | ≤ {RAW_GOAL:.2f} ×{verdict} |"
     )
     for name in [side for side in usual if side not in ("tlzoo", "raw")]:
         verdict = "" if usual[name] / ours >= PEER_GOAL else ", missed"
