@@ -140,6 +140,10 @@ def _refuse(run: Run, out: Path, precision: str, raw_input: bool, format: str) -
         reason = "something is there already"
     if reason:
         raise ExportError(f"{out} cannot be written: {reason}.", hint="Choose another --out.")
+    if format == "web":
+        from tlzoo.export.formats.web import libraries
+
+        libraries(run.preprocess)
 
 
 def _finished(base: Base, chosen: Proven) -> ModelProto:

@@ -20,8 +20,8 @@ from tlzoo.tasks import Task
 BATCHES = (1, 2, 3, 7)
 WHOLE = 32
 PER_BATCH_SIZE = 28
-TIE = 0.02
-"""A label may change where the logits are as near as this share of their scale, or as the allowed difference."""
+TIE = 1e-4
+"""Whatever the precision, a label may change only where logits are as near to each other as this share of their scale."""
 
 NO_FILE = "No file was written. Report it to the plugin's author."
 

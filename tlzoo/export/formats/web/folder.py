@@ -9,7 +9,7 @@ from pathlib import Path
 from tlzoo.errors import ExportError
 from tlzoo.export.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, vendored
 from tlzoo.export.manifest import Manifest
-from tlzoo.registry.schema import TextSpec
+from tlzoo.registry.schema import Preprocess, TextSpec
 
 PAGE = ("answer.js", "facts.js", "index.html", "inputs.js", "model.js", "page.css", "page.js")
 PREPROCESSING = {
@@ -20,28 +20,35 @@ PREPROCESSING = {
 _SITE = files("tlzoo.export.formats.web") / "site"
 
 
-def write(folder: Path, model: bytes, manifest: Manifest) -> None:
-    """Write `model`, `manifest`, the page and its libraries into the existing, empty `folder`.
+def libraries(preprocess: Preprocess) -> dict[str, Path]:
+    """The libraries that a page with this preprocessing needs, by name, from the cache or by the user's npm.
 
-    Any server of static files will do for it; nothing in it asks another host. The libraries come from the cache, or by
-    the user's npm. Raises ExportError where a plugin's own preprocessing or a missing tokenizer cannot go along, or npm
-    fails; Offline and HashMismatch as `vendored`.
+    Raises ExportError where a plugin's own preprocessing or a missing tokenizer cannot go along, or npm fails; Offline
+    and HashMismatch as `vendored`.
     """
-    kind = manifest.preprocess.kind
+    kind = preprocess.kind
     if kind not in PREPROCESSING:
         raise ExportError(
-            f"Preprocessing of kind {kind!r} is Python of the plugin {getattr(manifest.preprocess, 'plugin', '?')!r}, "
+            f"Preprocessing of kind {kind!r} is Python of the plugin {getattr(preprocess, 'plugin', '?')!r}, "
             "which no browser runs.",
             hint="Export it as one file: --format onnx",
         )
-    if isinstance(manifest.preprocess, TextSpec) and not manifest.preprocess.tokenizer:
+    if isinstance(preprocess, TextSpec) and not preprocess.tokenizer:
         raise ExportError("The manifest has no tokenizer to take along.", hint="Export the run again.")
     packages = (ONNXRUNTIME, TOKENIZERS) if kind == "text" else (ONNXRUNTIME,)
-    libraries = [file for package in packages for file in vendored(package).items()]
+    return {name: path for package in packages for name, path in vendored(package).items()}
+
+
+def write(folder: Path, model: bytes, manifest: Manifest) -> None:
+    """Write `model`, `manifest`, the page and its libraries into the existing, empty `folder`.
+
+    Any server of static files will do for it; nothing in it asks another host. Raises as `libraries` does.
+    """
+    needed = libraries(manifest.preprocess)
     (folder / "vendor").mkdir()
-    for name, path in libraries:
+    for name, path in needed.items():
         shutil.copyfile(path, folder / "vendor" / name)
-    for name in (*PAGE, *PREPROCESSING[kind]):
+    for name in (*PAGE, *PREPROCESSING[manifest.preprocess.kind]):
         _copy_own(name, folder / name)
     _copy_own("onnxruntime-LICENSE.txt", folder / "vendor" / "onnxruntime-LICENSE.txt")
     (folder / "manifest.json").write_text(manifest.model_dump_json(exclude_none=True), encoding="utf-8")
