@@ -21,7 +21,7 @@ BATCHES = (1, 2, 3, 7)
 WHOLE = 32
 PER_BATCH_SIZE = 28
 TIE = 1e-4
-"""Whatever the precision, a label may change only where logits are as near to each other as this share of their scale."""
+"""A label may change, in any precision, only where logits are nearer to each other than this share of their scale."""
 
 NO_FILE = "No file was written. Report it to the plugin's author."
 

@@ -234,7 +234,7 @@ def open_artifact(
     except Exception as cause:
         reason = str(cause).strip().splitlines()[0][:200] if str(cause).strip() else type(cause).__name__
         raise ArtifactError(
-            f"{file} is not an ONNX model that can run: {reason}",
+            f"{file} is not an ONNX model that can run: {reason.rstrip('.')}.",
             hint="Export it again: tlzoo export RUN --out FILE.onnx",
         ) from cause
 

@@ -35,7 +35,7 @@ class Prepared:
 
 @dataclass
 class Stretch:
-    """Consecutive inputs, from number `start` on: outputs by name, [N, ...]; where there is an error, no matter what."""
+    """Consecutive inputs, from number `start` on: outputs by name, [N, ...]; of an error, no matter what."""
 
     start: int
     items: list[Any]
