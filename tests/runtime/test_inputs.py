@@ -91,13 +91,15 @@ def test_rows_that_are_broken_are_errors_of_their_own(place: Path):
 def test_an_argument_of_a_text_model_is_a_text_unless_it_names_texts(place: Path):
     (place / "letter.txt").write_text("dear reader")
     (place / "photos.txt").mkdir()
-    given = ["what a film?", "letter.txt", "photos", "*.txt", "x" * 5000]
+    given = ["what a film?", "letter.txt", "photos", "*.txt", "x" * 5000, "", " "]
     assert list(named_inputs(given, TEXTS, [])) == [
         ("what a film?", "what a film?"),
         ("letter.txt", "dear reader"),
         ("photos", "photos"),
         ("letter.txt", "dear reader"),
         ("x" * 5000, "x" * 5000),
+        ("", ""),
+        (" ", " "),
     ]
 
 

@@ -128,7 +128,7 @@ def _with_picture(source: Any, name: str, use: Callable[[Image.Image], Made]) ->
 
 def name_of(source: Any, otherwise: str) -> str:
     """What errors call a picture: its path, where it has one."""
-    return str(source) if isinstance(source, str | os.PathLike) else otherwise
+    return str(source) or "A path without a name" if isinstance(source, str | os.PathLike) else otherwise
 
 
 def _bytes_on_disk(source: Any) -> int:

@@ -76,7 +76,7 @@ def _from_argument(item: str, wanted: Wanted) -> Iterator[Named]:
 def _names_texts(item: str, wanted: Wanted) -> bool:
     """Whether an argument for a text model is a text file, a table or a folder with text files."""
     place = Path(item)
-    if not _exists(place):
+    if not item or not _exists(place):  # an empty path is the working directory
         return False
     if place.is_dir():
         return next(_walk(item, wanted.endings), None) is not None
