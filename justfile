@@ -26,6 +26,10 @@ registry:
 pins *arguments:
     uv run python tools/constraints.py {{ arguments }}
 
+# Throw broken files at every loader
+fuzz *arguments:
+    uv run python fuzz/loaders.py {{ arguments }}
+
 # Build sdist and wheel of the core and of every plugin into dist/
 build:
     uv build --all-packages
