@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, helper, numpy_helper
 
 from tlzoo import __version__, plugins
 from tlzoo.engine.graph import export_graph
@@ -16,6 +15,7 @@ from tlzoo.engine.model import Model
 from tlzoo.errors import ExportError
 from tlzoo.export import reference
 from tlzoo.export.manifest import KEY, Manifest, parse_manifest
+from tlzoo.export.nodes import with_inner
 from tlzoo.parts import Graph
 
 SQUASH = {"single": "Softmax", "multilabel": "Sigmoid"}
@@ -71,18 +71,9 @@ def add_probabilities(proto: ModelProto, kind: str, temperature: float) -> None:
 def forget_origins(proto: ModelProto) -> None:
     """Remove torch's stack traces and notes: they hold paths of this machine, and nothing that running takes."""
     for nodes in (proto.graph.node, *(function.node for function in proto.functions)):
-        for node in _with_inner(nodes):
+        for node in with_inner(nodes):
             del node.metadata_props[:]
             node.doc_string = ""
-
-
-def _with_inner(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    """These nodes and those of the branches and bodies inside them."""
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _with_inner(graph.node)
 
 
 def embed(proto: ModelProto, manifest: Manifest, outputs: str = "") -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, compose, helper, parser
+from onnx import GraphProto, ModelProto, TensorProto, compose, helper, parser
 
 from tlzoo.errors import ExportError
+from tlzoo.export.nodes import with_inner
 from tlzoo.registry.schema import ImageSpec
 
 INPUT = "image"
@@ -153,15 +153,7 @@ def _rename(graph: GraphProto, old: str, new: str) -> None:
     for declared in (*graph.input, *graph.value_info):
         if declared.name == old:
             declared.name = new
-    for node in _with_inner(graph.node):
+    for node in with_inner(graph.node):
         for at, name in enumerate(node.input):
             if name == old:
                 node.input[at] = new
-
-
-def _with_inner(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                yield from _with_inner(graph.node)
