@@ -38,6 +38,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def cache_folder() -> Path:
+    """The cache: `TLZOO_CACHE`, else `tlzoo` in the user's cache folder."""
+    if chosen := os.environ.get("TLZOO_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return Path(base) / "tlzoo" if base and os.path.isabs(base) else Path.home() / ".cache" / "tlzoo"
+
+
 def obstacle(path: Path) -> str | None:
     """Why nothing can be written at `path`, or `None`: known before the work whose result belongs there."""
     for folder in path.absolute().parents:

@@ -83,7 +83,7 @@ def lowered(base: Base, full: Proven, precision: Precision, thresholds: Threshol
     from tlzoo.export.precisions import fastest, lower  # ONNX Runtime's quantisation takes long to import
 
     modality = base.subject.run.task.modality
-    made = lower(full.proto, precision, modality, base.subject.calibration_arrays(), judge=None)
+    made = lower(full.proto, precision, modality, base.subject.calibration_arrays())
     try:
         proof = _prove(base, precision, made.proto, thresholds or default_thresholds(precision))
     except ParityError as error:

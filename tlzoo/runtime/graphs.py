@@ -17,7 +17,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from tlzoo.files import whole_file
+from tlzoo.files import cache_folder, whole_file
 from tlzoo.runtime.session import CPU, open_session, provider_names
 
 LARGEST = 8 * 2**20
@@ -48,11 +48,8 @@ def open_through_cache(
 
 
 def folder() -> Path:
-    """Where optimised graphs lie: below `TLZOO_CACHE`, else `tlzoo` in the user's cache folder."""
-    if chosen := os.environ.get("TLZOO_CACHE"):
-        return Path(chosen).expanduser().absolute() / "sessions"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base and os.path.isabs(base) else Path.home() / ".cache") / "tlzoo" / "sessions"
+    """Where optimised graphs lie."""
+    return cache_folder() / "sessions"
 
 
 def _key(model: bytes, entries: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from tlzoo.export.precisions import dynamic, static
 from tlzoo.export.precisions.fp16 import fp16
 from tlzoo.export.precisions.graph import constants
 from tlzoo.export.precisions.ranges import METHODS, Seen, observe
-from tlzoo.export.precisions.sensitivity import Judge, Search, relative_error
+from tlzoo.export.precisions.sensitivity import Search, relative_error
 
 CALIBRATED_ON = 128
 """Samples whose activations are looked at."""
@@ -32,8 +32,6 @@ def lower(
     precision: str,
     modality: str,
     calibration: Sequence[Mapping[str, np.ndarray]],
-    *,
-    judge: Judge | None = None,
 ) -> Lowered:
     """The model in `precision`, "fp16" or "int8"; `proto` itself is left as it is.
 
@@ -54,7 +52,7 @@ def lower(
             "constant float32 weights.",
             hint="Export with --precision fp32 or fp16.",
         )
-    return Lowered(*Search(relative_error(proto, calibration), judge, judge(proto) if judge else 0.0).best(plan))
+    return Lowered(*Search(relative_error(proto, calibration)).best(plan))
 
 
 def convolutional(proto: ModelProto) -> bool:

@@ -11,25 +11,21 @@ from onnx import ModelProto
 
 from tlzoo.runtime.session import open_session, run_session
 
-Judge = Callable[[ModelProto], float]
 Build = Callable[[frozenset[str]], ModelProto]
 Plan = tuple[Sequence[str], Build]
 
 GOOD = 0.08
 """Error of the logits, in their own spread, at which no further node is given back to float32."""
-HALF_A_POINT = 0.005
 WHOLE, FEW = 128, 8
 """Samples that a candidate is compared on; that a single node is."""
 
 
 @dataclass
 class Search:
-    """The search for the fewest nodes in float32: `error` of a model on some samples, the caller's `judge` and what it
-    says of the float32 model, and how many seconds single nodes are measured for."""
+    """The search for the fewest nodes in float32, by the `error` of a model on so many samples; single nodes are
+    measured for `seconds` at most."""
 
     error: Callable[[ModelProto, int], float]
-    judge: Judge | None
-    base: float
     seconds: float = 30.0
     tried: list[tuple[tuple[float, float], tuple[str, ...], ModelProto]] = field(default_factory=list)
 
@@ -67,10 +63,9 @@ class Search:
     def _good(self, build: Build, kept: Sequence[str]) -> bool:
         proto = build(frozenset(kept))
         error = self.error(proto, WHOLE)
-        loss = self.judge(proto) - self.base if self.judge and error < 1 else 0.0
-        good = error <= GOOD and loss <= HALF_A_POINT
+        good = error <= GOOD
         # a good model with fewer nodes in float32 comes before one with more, and any good one before the rest
-        rank = (0.0, float(len(kept))) if good else (1.0 + max(loss, 0.0), error)
+        rank = (0.0, float(len(kept))) if good else (1.0, error)
         self.tried.append((rank, tuple(kept), proto))
         return good
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlzoo.errors import HashMismatch, Offline, SourceError
+from tlzoo.files import cache_folder
 from tlzoo.parts import Weights
 
 CHUNK = 1 << 20
@@ -43,12 +44,8 @@ class Request:
     offline: bool
 
 
-def root() -> Path:
-    """The cache's folder: `TLZOO_CACHE`, else `tlzoo` in the user's cache folder."""
-    if chosen := os.environ.get("TLZOO_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(base) / "tlzoo" if base and os.path.isabs(base) else Path.home() / ".cache" / "tlzoo"
+root = cache_folder
+"""The cache's folder, by the name that reads well behind this module's."""
 
 
 def place(key: str, source: str) -> Path:
