@@ -15,6 +15,8 @@ from tlzoo.export.reference import DIGEST_BYTES, unpack
 from tlzoo.export.verify import Proof, prove
 from tlzoo.progress import say
 from tlzoo.runtime import Predictor, load
+from tlzoo.tasks import Task
+from tlzoo.tasks.measuring import scikit_learn_metrics
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,31 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
             hint="Name the data that was held out when it was exported.",
         )
     stored, here = zip(*sorted(pairs.items()), strict=True)
-    proof = _prove(predictor, [samples.inputs[at] for at in here], reference.logits[list(stored)], file)
+    labelled = samples.labels if _measurable(predictor.task, samples) else None
+    targets = None if labelled is None else predictor.task.encode(labelled)
+    proof = _prove(
+        predictor,
+        [samples.inputs[at] for at in here],
+        reference.logits[list(stored)],
+        None if targets is None else targets[list(here)],
+        file,
+    )
     return Verification(
         parity=proof.parity,
         worst=proof.worst,
         missing=len(places) - len(pairs),
         n=len(samples),
-        metrics=_metrics(predictor, samples),
+        metrics=None if targets is None else predictor.task.metrics(predictor.logits(samples.inputs), targets),
         then=dict(predictor.manifest.metrics["exported"]),
     )
 
 
-def _prove(predictor: Predictor, inputs: list[str], reference: np.ndarray, file: str | Path) -> Proof:
+def _prove(
+    predictor: Predictor, inputs: list[str], reference: np.ndarray, targets: np.ndarray | None, file: str | Path
+) -> Proof:
+    thresholds = predictor.manifest.parity.thresholds
     try:
-        return prove(predictor, inputs, reference, thresholds=predictor.manifest.parity.thresholds)
+        return prove(predictor, inputs, reference, thresholds=thresholds, targets=targets)
     except ParityError as error:
         raise ParityError(
             f"{file} does not answer here as it was proven to: {error.message}",
@@ -75,7 +88,7 @@ def _prove(predictor: Predictor, inputs: list[str], reference: np.ndarray, file:
 
 
 def _read(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
-    """All samples of `data`: the held-out ones may lie in any part of it."""
+    """The samples of `data`; of data with a test part, those of that part."""
     if not str(data):
         raise UsageError("No data was named.", hint="Name a folder or a table.")
     task = predictor.task
@@ -83,12 +96,14 @@ def _read(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
     return collection.test or collection.train
 
 
-def _metrics(predictor: Predictor, samples: Samples) -> dict[str, float] | None:
+def _measurable(task: Task, samples: Samples) -> bool:
+    """Whether metrics can be had: the proof stands without them."""
     if samples.labels is None:
-        return None
-    logits = predictor.logits(samples.inputs)
+        return False
     try:
-        return predictor.task.metrics(logits, predictor.task.encode(samples.labels))
-    except UsageError as error:  # the proof stands without metrics
+        if task.kind != "regression":
+            scikit_learn_metrics()
+    except UsageError as error:
         say(str(error))
-        return None
+        return False
+    return True
