@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 
     from tlzoo.engine.dataset import Dataset
     from tlzoo.engine.model import Model
-    from tlzoo.parts import Backbone, Freeze, Graph, Head, Output, Weights
+    from tlzoo.parts import Backbone, Freeze, Graph, Head, Output, Repository, Weights
     from tlzoo.registry.schema import Checkpoint, Preprocess
     from tlzoo.tasks import Task
 
 hookspec = pluggy.HookspecMarker("tlzoo")
 hookimpl = pluggy.HookimplMarker("tlzoo")
+
+
+@hookspec(firstresult=True)
+def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | None:
+    """Given an id that no registry lists, and of `hf/<org>/<name>` the repository, return its entry. No network."""
 
 
 @hookspec(firstresult=True)

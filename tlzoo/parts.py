@@ -25,6 +25,25 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Repository:
+    """A hub repository as its small files and its card describe it; weights are not fetched.
+
+    `name` is `org/name`, `revision` its commit (40 hex digits). `sizes` maps every file of it to its size in bytes,
+    `sha256` those to their hash that the hub says it of. `documents` holds its parsed JSON files, such as
+    `config.json`. `license` is an SPDX expression or `None`, `languages` are ISO 639-1 codes, `tags` the hub's.
+    """
+
+    name: str
+    revision: str
+    sizes: Mapping[str, int]
+    sha256: Mapping[str, str]
+    documents: Mapping[str, Mapping[str, Any]]
+    license: str | None
+    languages: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Stage:
     """A part of a backbone between input and output: its name and the prefixes of its parameters' names."""
 

@@ -14,7 +14,7 @@ import pytest
 
 from tlzoo import registry
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
-from tlzoo.registry import store
+from tlzoo.registry import origins, store
 from tlzoo.registry.schema import FileSource
 
 SHA = "0" * 64
@@ -240,7 +240,7 @@ def test_a_bad_plugin_registry_is_warned_about_once_and_left_out(
 ) -> None:
     distribution(tmp_path / "site", "zoo_finch", f"{name} = {value}", entry(id))
     monkeypatch.syspath_prepend(tmp_path / "site")
-    store._warned.clear()
+    origins._warned.clear()
     with pytest.warns(RuntimeWarning, match="'finch'"):
         found = [checkpoint.id for checkpoint in registry.find()]
     assert id not in found

@@ -145,11 +145,15 @@ class AudioSpec(Record):
 
 
 class PluginSpec(Record):
-    """What only a plugin understands; its `make_preprocessor` hook reads `options`."""
+    """What only a plugin understands; its `make_preprocessor` hook reads `options`.
+
+    `endings` are those of the files it reads, lower case, each with its dot, such as `.csv`.
+    """
 
     kind: Literal["plugin"] = "plugin"
     plugin: str
     options: dict[str, Any] = {}
+    endings: tuple[Annotated[str, Field(pattern=r"^(\.[a-z0-9]+)+$")], ...] = ()
 
 
 Preprocess = Annotated[ImageSpec | TextSpec | AudioSpec | PluginSpec, Field(discriminator="kind")]
@@ -174,12 +178,14 @@ class StageRecord(Record):
 class Checkpoint(Record):
     """One pretrained checkpoint: what to build, where the weights are, under which licence, made how.
 
-    `id` is `<plugin>/<name>`; `architecture` is what the plugin builds, with `config` as its arguments in the
+    `id` is `<plugin>/<name>`, or for one that a plugin looks up elsewhere `<prefix>/<its name there>`, with `builder`
+    naming the plugin; `architecture` is what the plugin builds, with `config` as its arguments in the
     library's own names; `parameters` counts the backbone without its head; `license` is an SPDX expression; `stages`
     are what the freeze policies name, from input to output, as the plugin builds them.
     """
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,2}$")
+    builder: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
     architecture: str
     config: dict[str, Any] = {}
     source: Source
@@ -197,8 +203,13 @@ class Checkpoint(Record):
 
     @property
     def plugin(self) -> str:
-        """The plugin that builds it: what stands before the slash."""
-        return self.id.partition("/")[0]
+        """The plugin that builds it: the `builder`, else what stands before the first slash."""
+        return self.builder or self.id.partition("/")[0]
+
+    @property
+    def modality(self) -> str:
+        """What it takes: `image`, `text`, `audio` or a plugin's own, as its first task says."""
+        return self.tasks[0].partition("-")[0]
 
 
 class RegistryFile(Record):

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import os
-import sys
-import warnings
 from collections.abc import Callable, Iterable
 from functools import cache
-from importlib import metadata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
+from tlzoo.registry.origins import Origin, origins, warn_once
 from tlzoo.registry.reading import read_checkpoints
 from tlzoo.registry.schema import Checkpoint
 
-GROUP = "tlzoo.registry"
 SORTS: dict[str, Callable[[Checkpoint], Any]] = {
     "id": lambda checkpoint: checkpoint.id,
     "license": lambda checkpoint: (checkpoint.license is None, checkpoint.license or "", checkpoint.id),
     "parameters": lambda checkpoint: (checkpoint.parameters, checkpoint.id),
     "task": lambda checkpoint: (checkpoint.tasks, checkpoint.id),
 }
-_warned: set[str] = set()
 
 
 def get(id: str) -> Checkpoint:
@@ -93,24 +88,25 @@ def _nearest(id: str, known: Iterable[str]) -> str:
 
 
 def _all() -> dict[str, Checkpoint]:
-    merged = {checkpoint.id: checkpoint for checkpoint in _read(built_in())}
-    for plugin, value in _contributions(tuple(sys.path), os.environ.get("TLZOO_PLUGINS")):
-        merged |= {checkpoint.id: checkpoint for checkpoint in _contributed(plugin, value)}
-    for path in os.environ.get("TLZOO_REGISTRY", "").split(os.pathsep):
-        if path:
-            merged |= {checkpoint.id: checkpoint for checkpoint in _read(Path(path).expanduser(), allow_files=True)}
+    merged: dict[str, Checkpoint] = {}
+    for origin in reversed(origins()):
+        merged |= {checkpoint.id: checkpoint for checkpoint in _entries(origin)}
     return merged
 
 
-def built_in() -> Path:
-    """The first-party registry file: inside the package in a wheel, beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package, package.parent):
-        if (folder / "registry.json").is_file():
-            return folder / "registry.json"
-    raise RegistryError(
-        f"registry.json is missing from {package}.", hint="Install again: pip install --force-reinstall tlzoo"
-    )
+def _entries(origin: Origin) -> tuple[Checkpoint, ...]:
+    """The entries of one file; none, and a warning, where it is wrong and not the user's own."""
+    try:
+        checkpoints = _read(origin.path, allow_files=origin.kind == "user")
+        for checkpoint in checkpoints:
+            if not checkpoint.id.startswith(origin.prefix):
+                raise RegistryError(f"entry {checkpoint.id!r} does not start with {origin.prefix!r}.")
+    except RegistryError as error:
+        if origin.kind in ("user", "built-in"):
+            raise
+        warn_once(f"The registry of {origin.name} is left out: {error.message}")
+        return ()
+    return checkpoints
 
 
 def _read(path: Path, allow_files: bool = False) -> tuple[Checkpoint, ...]:
@@ -124,46 +120,3 @@ def _read(path: Path, allow_files: bool = False) -> tuple[Checkpoint, ...]:
 @cache
 def _read_once(path: Path, allow_files: bool, stamp: tuple[int, int, int]) -> tuple[Checkpoint, ...]:
     return read_checkpoints(path, allow_files)
-
-
-@cache
-def _contributions(path: tuple[str, ...], chosen: str | None) -> tuple[tuple[str, str], ...]:
-    names = None if chosen is None else {name.strip() for name in chosen.split(",")}
-    entries = metadata.entry_points(group=GROUP)
-    return tuple(sorted({(entry.name, entry.value) for entry in entries if names is None or entry.name in names}))
-
-
-def _contributed(plugin: str, value: str) -> tuple[Checkpoint, ...]:
-    try:
-        checkpoints = _read(_contributed_file(plugin, value))
-        for checkpoint in checkpoints:
-            if checkpoint.plugin != plugin:
-                raise RegistryError(f"entry {checkpoint.id!r} does not start with {plugin + '/'!r}.")
-    except RegistryError as error:
-        _warn_once(f"The registry of plugin {plugin!r} is left out: {error.message}")
-        return ()
-    return checkpoints
-
-
-def _contributed_file(plugin: str, value: str) -> Path:
-    """Where `package:file` lies; the package is located, not imported."""
-    package, _, file = value.partition(":")
-    top, *below = package.strip().split(".")
-    inside = PurePosixPath(file.strip())
-    if not file or inside.is_absolute() or ".." in inside.parts:
-        raise RegistryError(f"entry point {value!r} is not 'package:registry.json'.")
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        spec = None
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder, *below, *inside.parts)
-        if path.is_file():
-            return path
-    raise RegistryError(f"no file {file.strip()!r} in package {package!r}.")
-
-
-def _warn_once(message: str) -> None:
-    if message not in _warned:
-        _warned.add(message)
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
