@@ -46,6 +46,14 @@ def cache_folder() -> Path:
     return Path(base) / "tlzoo" if base and os.path.isabs(base) else Path.home() / ".cache" / "tlzoo"
 
 
+def config_folder() -> Path:
+    """What the user has set up: `TLZOO_CONFIG`, else `tlzoo` in the user's folder of configurations."""
+    if chosen := os.environ.get("TLZOO_CONFIG"):
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return Path(base) / "tlzoo" if base and os.path.isabs(base) else Path.home() / ".config" / "tlzoo"
+
+
 def obstacle(path: Path) -> str | None:
     """Why nothing can be written at `path`, or `None`: known before the work whose result belongs there."""
     for folder in path.absolute().parents:

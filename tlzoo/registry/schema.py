@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -31,7 +33,28 @@ def _inside(path: str) -> str:
     return path
 
 
+def _plain_https(url: str) -> str:
+    """The address, if every program that reads it would ask the same host for the same thing."""
+    parts = urlsplit(url)  # raises ValueError for brackets that hold no IPv6 address
+    host = parts.hostname or ""
+    if parts.scheme != "https" or not host or "@" in parts.netloc:
+        raise ValueError("must be an https address, without a user or password")
+    if not re.fullmatch(r"[!-~]+", url) or "\\" in url or set(unquote(url)) & set("\\\0\r\n"):
+        raise ValueError("must be plain ASCII without blanks, backslashes, NUL and line ends")
+    if ".." in unquote(parts.path).split("/"):
+        raise ValueError("must not hold '..'")
+    if re.fullmatch(r"0[xX][0-9a-fA-F]*|[0-9]+", host.rstrip(".").rpartition(".")[2]):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            raise ValueError(f"host {host!r} is a number that is no plain IPv4 address") from None
+    if parts.port == 0:  # reading `port` raises ValueError for one that is out of range
+        raise ValueError("port 0 cannot be asked")
+    return url
+
+
 RelativePath = Annotated[str, AfterValidator(_inside)]
+HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s@]+$", max_length=2048), AfterValidator(_plain_https)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -79,7 +102,7 @@ class UrlSource(Record):
     """One file behind an https address."""
 
     kind: Literal["url"] = "url"
-    url: str = Field(pattern=r"^https://[^\s@]+$")
+    url: HttpsUrl
     sha256: Sha256
     size: int = Field(gt=0)
 
@@ -213,9 +236,10 @@ class Checkpoint(Record):
 
 
 class RegistryFile(Record):
-    """A whole registry file."""
+    """A whole registry file; its author raises `sequence` with each edition, and no older one is taken after it."""
 
     schema_version: Literal[1] = 1
+    sequence: int | None = Field(default=None, ge=0, lt=2**53)
     checkpoints: tuple[Checkpoint, ...]
 
     @model_validator(mode="after")
