@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tlzoo.errors import RegistryError
-from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, LocalFile, PypiSource, RegistryFile
+from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, LocalFile, PackageSource, PypiSource, RegistryFile
 
 _HINT = "Mend that entry, or leave the file out of TLZOO_REGISTRY."
 
@@ -94,6 +94,9 @@ def _settled(path: Path, checkpoint: Checkpoint, allow_files: bool) -> Checkpoin
             for file in source.files
         )
         checkpoint = checkpoint.model_copy(update={"source": FileSource(files=files)})
+    if isinstance(source, PackageSource) and not _inside_package(path, source.package):
+        where = f"entry {checkpoint.id!r}, field 'source.package'"
+        raise RegistryError(f"Registry {path}: {where}: the file is not inside {source.package!r}.", hint=_HINT)
     names = _file_names(checkpoint)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -102,12 +105,20 @@ def _settled(path: Path, checkpoint: Checkpoint, allow_files: bool) -> Checkpoin
     return checkpoint
 
 
+def _inside_package(path: Path, package: str) -> bool:
+    """Whether a registry file lies in the package of this name, or below it."""
+    parts = tuple(package.split("."))
+    return any(folder.parts[-len(parts) :] == parts for folder in path.absolute().parents)
+
+
 def _file_names(checkpoint: Checkpoint) -> list[str]:
     match checkpoint.source:
         case PypiSource(members=members):
             return [member.name for member in members]
         case HubSource(files=hub_files):
             return [file.path for file in hub_files]
+        case PackageSource(files=members):
+            return [member.name for member in members]
         case FileSource(files=files):
             return [Path(file.path).name for file in files]
     return []

