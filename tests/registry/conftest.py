@@ -193,11 +193,14 @@ class SecureSite:
 
     pages: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    seen: list[Any] = field(default_factory=list)
+    answer_to: Callable[[Any], tuple[int, dict[str, str], bytes]] | None = None
     url: str = ""
 
     def answer(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+        """The page, or what `answer_to` makes of the request's headers."""
         self.requests.append(f"{method} {path}")
-        return self.pages.get(path, (404, {}, b""))
+        return self.answer_to(self.seen[-1]) if self.answer_to else self.pages.get(path, (404, {}, b""))
 
 
 @pytest.fixture
@@ -215,6 +218,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecureSite
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     served = SecureSite()
-    with _serving(served.answer, lambda headers: None, context) as port:
+    with _serving(served.answer, served.seen.append, context) as port:
         served.url = f"https://localhost:{port}"
         yield served
