@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlzoo.allocator import keep_big_blocks
-from tlzoo.data import Columns, Samples, read
+from tlzoo.data import Columns, Samples, endings_of, read
 from tlzoo.errors import DataError, UsageError
+from tlzoo.registry.schema import Preprocess
 from tlzoo.tasks import Task
 
 
@@ -37,7 +38,7 @@ def _evaluate_run(path: Path, data: str | Path, columns: Columns) -> Evaluation:
     from tlzoo.engine.run import Run
 
     run = Run.load(path)
-    samples = _labelled(data, run.task, {**run.data.columns, **columns})
+    samples = _labelled(data, run.task, run.preprocess, {**run.data.columns, **columns})
     return Evaluation(measure(run.model(), run.dataset(samples)), len(samples))
 
 
@@ -45,16 +46,16 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
     from tlzoo.runtime import load
 
     predictor = load(path)
-    samples = _labelled(data, predictor.task, columns)
+    samples = _labelled(data, predictor.task, predictor.manifest.preprocess, columns)
     assert samples.labels is not None
     targets = predictor.task.encode(samples.labels)
     return Evaluation(predictor.task.metrics(predictor.logits(samples.inputs), targets), len(samples))
 
 
-def _labelled(data: str | Path, task: Task, columns: Columns) -> Samples:
+def _labelled(data: str | Path, task: Task, spec: Preprocess, columns: Columns) -> Samples:
     if not str(data):
         raise UsageError("No data was named.", hint="Name a folder or a table.")
-    collection = read(data, task.modality, minimum_classes=1, kind=task.kind, **columns)
+    collection = read(data, task.modality, minimum_classes=1, kind=task.kind, endings=endings_of(spec), **columns)
     samples = collection.test or collection.train
     if samples.labels is None:
         raise DataError(f"{data} has no labels.", hint="Evaluation needs labelled data.")

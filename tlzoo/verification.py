@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tlzoo.allocator import keep_big_blocks
-from tlzoo.data import Columns, Samples, contents, read
+from tlzoo.data import Columns, Samples, contents, endings_of, read
 from tlzoo.errors import DataError, ParityError, UsageError
 from tlzoo.export.manifest import Parity
 from tlzoo.export.reference import DIGEST_BYTES, unpack
@@ -91,8 +91,8 @@ def _read(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
     """The samples of `data`; of data with a test part, those of that part."""
     if not str(data):
         raise UsageError("No data was named.", hint="Name a folder or a table.")
-    task = predictor.task
-    collection = read(data, task.modality, minimum_classes=1, kind=task.kind, **columns)
+    task, endings = predictor.task, endings_of(predictor.manifest.preprocess)
+    collection = read(data, task.modality, minimum_classes=1, kind=task.kind, endings=endings, **columns)
     return collection.test or collection.train
 
 

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tlzoo
-from tlzoo.errors import ArtifactError
+from tlzoo.errors import ArtifactError, PluginError
 from tlzoo.export.manifest import KEY, VERSION
 
 
@@ -91,7 +91,7 @@ def test_labels_that_do_not_match_the_outputs_are_refused(picture_file: Any, tmp
 def test_preprocessing_of_a_plugin_asks_for_the_plugin(picture_file: Any, tmp_path: Path):
     spec = {"kind": "plugin", "plugin": "smell", "options": {}}
     file = rewritten(picture_file, tmp_path / "smell.onnx", preprocess=spec)
-    with pytest.raises(ArtifactError, match="'smell'") as error:
+    with pytest.raises(PluginError, match="'smell'") as error:
         tlzoo.load(file)
     assert "tlzoo plugins install tlzoo-smell" in error.value.hint
     pixels = np.zeros((1, 64, 64, 3), np.uint8)

@@ -81,16 +81,17 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
 
 def _inputs(file: Path, data: Sequence[str]) -> list[str]:
     """The given inputs as the file takes them: a folder is what lies in it; raises DataError for none."""
-    from tlzoo.data import read
+    from tlzoo.data import endings_of, read
     from tlzoo.errors import DataError
     from tlzoo.runtime.predictor import open_artifact, read_manifest
-    from tlzoo.tasks import MODALITY
+    from tlzoo.tasks import modality
 
-    modality = MODALITY[read_manifest(open_artifact(file), file).task]
+    manifest = read_manifest(open_artifact(file), file)
+    kind, endings = modality(manifest.task), endings_of(manifest.preprocess)
     found: list[str] = []
     for item in data:
-        if Path(item).is_dir() or (modality == "text" and Path(item).is_file()):
-            found += read(item, modality, labelled=False).train.inputs
+        if Path(item).is_dir() or (kind == "text" and Path(item).is_file()):
+            found += read(item, kind, labelled=False, endings=endings).train.inputs
         else:
             found.append(item)
     if not found:

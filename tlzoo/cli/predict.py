@@ -70,7 +70,7 @@ def predict(
     if (out is not None) + json + jsonl > 1:
         raise UsageError("--out, --json and --jsonl exclude each other.", hint="Choose one.")
     predictor = load(file, providers=[provider] if provider else None, threads=threads)
-    named = named_inputs(inputs, _wanted(inputs, predictor.task.modality, column), _lines())
+    named = named_inputs(inputs, _wanted(inputs, predictor, column), _lines())
     tally = Tally()
 
     def answer(rest: Iterable[tuple[str, Any]]) -> Answers:
@@ -116,12 +116,14 @@ class Tally:
         print(f"{self.failed} of {self.total} inputs could not be read.", file=sys.stderr)
 
 
-def _wanted(inputs: list[str], modality: str, column: str | None) -> Wanted:
+def _wanted(inputs: list[str], predictor: Predictor, column: str | None) -> Wanted:
     """What to look for behind the inputs; raises UsageError for a pattern without files."""
+    from tlzoo.data import endings_of
     from tlzoo.data.reading import EXTENSIONS
     from tlzoo.runtime.inputs import Wanted, check_inputs
 
-    wanted = Wanted(modality, EXTENSIONS[modality], column)
+    modality, endings = predictor.task.modality, endings_of(predictor.manifest.preprocess)
+    wanted = Wanted(modality, endings or EXTENSIONS[modality], column)
     check_inputs(inputs, wanted)
     return wanted
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlzoo.data.reading import Columns, read
+from tlzoo.data.reading import Columns, endings_of, read
 from tlzoo.data.samples import Collection, Kind, Samples, contents, fingerprint, split
 
-__all__ = ["Collection", "Columns", "Kind", "Samples", "contents", "fingerprint", "read", "split"]
+__all__ = ["Collection", "Columns", "Kind", "Samples", "contents", "endings_of", "fingerprint", "read", "split"]

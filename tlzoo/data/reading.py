@@ -12,6 +12,7 @@ from tlzoo.data.samples import Collection, Kind, Samples, labels_in
 from tlzoo.data.tables import FORMATS, Table, cells, decode_text, label_cells, number_cells, read_table
 from tlzoo.errors import DataError, UsageError
 from tlzoo.progress import say
+from tlzoo.registry.schema import PluginSpec, Preprocess
 
 EXTENSIONS = {
     "image": (
@@ -32,6 +33,12 @@ class _Wanted:
     label_column: str
     labelled: bool
     kind: Kind
+    endings: tuple[str, ...]
+
+    @property
+    def kinds(self) -> str:
+        """The files that are read, as an error's hint."""
+        return f"Files of these kinds are read: {', '.join(self.endings)}"
 
 
 class Columns(TypedDict, total=False):
@@ -52,25 +59,36 @@ def read(
     labelled: bool = True,
     minimum_classes: int = 2,
     kind: Kind = "single",
+    endings: tuple[str, ...] = (),
 ) -> Collection:
     """Read a folder per class, `train/` and `test/` of that form (or tables of these names), or one table.
 
-    `modality` is `image`, `audio` or `text`. With `labelled=False` folders may be flat or nested, labels are not
-    looked at and come back as `None`. The order is sorted for folders, the table's own for tables. `kind` says what a
-    label is: one class, any number of labels as `a;b` (or a list, where the format has lists), or a finite number;
-    the latter two take tables. Raises DataError naming the file, class, column or row for whatever cannot be used, and
-    for fewer than `minimum_classes` classes or different numbers; a label beside others counts as two, there or not.
+    `modality` is `image`, `audio`, `text` or a plugin's own, whose files end in `endings` (see `endings_of`). With
+    `labelled=False` folders may be flat or nested, labels are not looked at and come back as `None`. The order is
+    sorted for folders, the table's own for tables. `kind` says what a label is: one class, any number of labels as
+    `a;b` (or a list, where the format has lists), or a finite number; the latter two take tables. Raises DataError
+    naming the file, class, column or row for whatever cannot be used, and for fewer than `minimum_classes` classes or
+    different numbers; a label beside others counts as two, there or not.
     """
-    if modality not in EXTENSIONS:
-        raise UsageError(f"Unknown modality {modality!r}.", hint=f"Modalities: {', '.join(sorted(EXTENSIONS))}")
+    endings = endings or EXTENSIONS.get(modality, ())
+    if not endings:
+        raise UsageError(
+            f"Nothing says which files hold {modality!r}.",
+            hint=f"Known are {', '.join(sorted(EXTENSIONS))}; a plugin names `endings` in its preprocessing.",
+        )
     place = Path(os.path.abspath(path))
-    wanted = _Wanted(modality, text_column, path_column, label_column, labelled, kind)
+    wanted = _Wanted(modality, text_column, path_column, label_column, labelled, kind, endings)
     if not place.exists():
         raise DataError(f"{place} does not exist.", hint="Give a folder with one sub-folder per class, or a table.")
     collection = _from_folder(place, wanted) if place.is_dir() else Collection(_from_table(place, wanted), None)
     if labelled:
         _check_labels(place, collection, minimum_classes, kind)
     return collection
+
+
+def endings_of(spec: Preprocess) -> tuple[str, ...]:
+    """The endings of the files that this preprocessing reads, where a plugin says so; else the modality's count."""
+    return spec.endings if isinstance(spec, PluginSpec) else ()
 
 
 def _check_labels(place: Path, collection: Collection, minimum: int, kind: Kind) -> None:
@@ -145,7 +163,7 @@ def _halves(folder: Path, wanted: _Wanted) -> tuple[Path, Path | None] | None:
 
 def _from_classes(folder: Path, wanted: _Wanted) -> Samples:
     if not wanted.labelled:
-        return _contents(_files(folder, wanted.modality), None, folder, wanted)
+        return _contents(_files(folder, wanted.endings), None, folder, wanted)
     if wanted.kind != "single":
         sort = "several labels per sample" if wanted.kind == "multilabel" else "numbers"
         raise DataError(
@@ -161,9 +179,9 @@ def _from_classes(folder: Path, wanted: _Wanted) -> Samples:
     files: list[Path] = []
     labels: list[str] = []
     for child in classes:
-        found = _files(child, wanted.modality)
+        found = _files(child, wanted.endings)
         if not found:
-            raise DataError(f"Class folder {child} has no {wanted.modality} files.", hint=_kinds(wanted.modality))
+            raise DataError(f"Class folder {child} has no {wanted.modality} files.", hint=wanted.kinds)
         files += found
         labels += [child.name] * len(found)
     return _contents(files, tuple(labels), folder, wanted)
@@ -171,7 +189,7 @@ def _from_classes(folder: Path, wanted: _Wanted) -> Samples:
 
 def _contents(files: list[Path], labels: tuple[str, ...] | None, folder: Path, wanted: _Wanted) -> Samples:
     if not files:
-        raise DataError(f"Folder {folder} has no {wanted.modality} files.", hint=_kinds(wanted.modality))
+        raise DataError(f"Folder {folder} has no {wanted.modality} files.", hint=wanted.kinds)
     for file in files:
         _check_not_empty(file)
     inputs = tuple(_text_of(file) for file in files) if wanted.modality == "text" else tuple(map(str, files))
@@ -200,17 +218,13 @@ def _files_in_rows(table: Table, wanted: _Wanted) -> list[str]:
                 f"File {table.path} names {cell!r} in {place}, which is no file.",
                 hint=f"Paths are relative to {table.path.parent}",
             )
-        if file.suffix.lower() not in EXTENSIONS[wanted.modality]:
+        if not file.name.lower().endswith(wanted.endings):
             raise DataError(
-                f"File {table.path} names {cell!r} in {place}, no {wanted.modality} file.", hint=_kinds(wanted.modality)
+                f"File {table.path} names {cell!r} in {place}, no {wanted.modality} file.", hint=wanted.kinds
             )
         _check_not_empty(file)
         files.append(str(file))
     return files
-
-
-def _kinds(modality: str) -> str:
-    return f"Files of these kinds are read: {', '.join(EXTENSIONS[modality])}"
 
 
 def _check_not_empty(file: Path) -> None:
@@ -233,8 +247,8 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(child for child in folder.iterdir() if child.is_dir() and not _hidden(child.name))
 
 
-def _files(folder: Path, modality: str) -> list[Path]:
-    return sorted(file for file in _walk(folder) if file.suffix.lower() in EXTENSIONS[modality])
+def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    return sorted(file for file in _walk(folder) if file.name.lower().endswith(endings))
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -22,7 +22,7 @@ Kind = Literal["single", "multilabel", "regression"]
 
 @dataclass(frozen=True)
 class Samples:
-    """`inputs` are absolute file paths for `image` and `audio`, the texts themselves for `text`.
+    """`inputs` are absolute file paths, for `text` the texts themselves.
 
     `labels` has one string per input, as `Kind` says, or is `None` where the data is unlabelled.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 from tlzoo import plugins
 from tlzoo.allocator import keep_big_blocks
-from tlzoo.data import Samples, fingerprint, read
+from tlzoo.data import Samples, endings_of, fingerprint, read
 from tlzoo.engine.adapt.coral import coral_probe
 from tlzoo.engine.dataset import Dataset
 from tlzoo.engine.heads import head_from
@@ -96,7 +96,7 @@ def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: st
 def _target_samples(run: Run, target: str | Path) -> Samples:
     columns = run.data.columns.copy()
     columns.pop("label_column", None)
-    return read(target, run.task.modality, labelled=False, **columns).train
+    return read(target, run.task.modality, labelled=False, endings=endings_of(run.preprocess), **columns).train
 
 
 def _join(first: Samples, second: Samples) -> Samples:

@@ -9,7 +9,7 @@ from tlzoo.engine.devices import lowered, pick
 from tlzoo.engine.freezing import adapter_size, refuse_unstaged
 from tlzoo.engine.options import Options
 from tlzoo.errors import UsageError
-from tlzoo.tasks import MODALITY, family
+from tlzoo.tasks import family, modality
 
 OF_A_PROBE = {"seed", "class_weights", "device", "cache", "cache_precision", "cache_gb"}
 """The options that a probe heeds; the others are about gradient descent."""
@@ -19,18 +19,18 @@ _OF_THE_CACHE = ("cache_precision", "cache_gb")
 
 def check(task: str, strategy: str, policy: str, options: Options) -> None:
     """Raise UsageError for options that cannot be for this task, strategy and freeze policy, or on this machine."""
-    modality, device = MODALITY[task], pick(options.device)
+    kind, device = modality(task), pick(options.device)
     if strategy == "probe":
         return
     lowered(options.precision, device)
-    signature(modality, options.augment)
+    signature(kind, options.augment)
     if options.monitor is not None:
         _refuse_unknown_metric(task, options.monitor)
-    if options.mixup and modality == "text":
-        raise UsageError("Mixup is for pictures and recordings, not for texts.", hint="Leave --mixup out.")
-    if options.cutmix and modality != "image":
-        way_out = "Leave --cutmix out, or take --mixup." if modality == "audio" else "Leave --cutmix out."
-        raise UsageError(f"CutMix is for pictures, not for {modality}.", hint=way_out)
+    if options.mixup and kind not in ("image", "audio"):
+        raise UsageError(f"Mixup is for pictures and recordings, not for {kind}.", hint="Leave --mixup out.")
+    if options.cutmix and kind != "image":
+        way_out = "Leave --cutmix out, or take --mixup." if kind == "audio" else "Leave --cutmix out."
+        raise UsageError(f"CutMix is for pictures, not for {kind}.", hint=way_out)
     if options.unfreeze_every:
         refuse_unstaged(policy)
     if policy.startswith("lora:"):

@@ -10,7 +10,7 @@ from typing import Any
 
 from tlzoo import registry
 from tlzoo.allocator import keep_big_blocks
-from tlzoo.data import Columns
+from tlzoo.data import Columns, endings_of
 from tlzoo.engine.checkpoints import FILE, load_checkpoint
 from tlzoo.engine.checks import check, without_effect
 from tlzoo.engine.clock import Clock
@@ -67,7 +67,7 @@ def finetune(
         resumed = _resumed(unfinished(out), resume)
         policy, name = policy_of(strategy, freeze), task_name(chosen, task)
         check(name, strategy, policy, options)
-        parts = read_parts(data, test, name, columns or {}, options.seed)
+        parts = read_parts(data, test, name, columns or {}, options.seed, endings_of(chosen.preprocess))
         keep_big_blocks()
         chosen = with_preprocess(chosen, preprocess)
     started = HeadStart(chosen, (parts.train, parts.validation, parts.test), options) if strategy == "probe" else None

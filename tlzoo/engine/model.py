@@ -13,7 +13,8 @@ from tlzoo.engine.heads import linear_head
 from tlzoo.parts import Backbone, Head, Weights
 from tlzoo.preprocess import Preprocessor
 from tlzoo.preprocess import make_preprocessor as core_preprocessor
-from tlzoo.registry.schema import Checkpoint, Preprocess
+from tlzoo.registry.schema import Checkpoint, PluginSpec, Preprocess
+from tlzoo.runtime.preprocessing import plugins_own
 from tlzoo.tasks import Task
 
 
@@ -53,7 +54,9 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None) -> Backbone:
 
 
 def make_preprocessor(checkpoint: Checkpoint, spec: Preprocess) -> Preprocessor:
-    """Ask the checkpoint's plugin for a preprocessor, then the core."""
+    """The preprocessor of the plugin that the specification names, else the checkpoint's, else the core's."""
+    if isinstance(spec, PluginSpec):
+        return plugins_own(spec)
     answer: Preprocessor = plugins.call(
         "make_preprocessor", checkpoint.plugin, object, default=core_preprocessor, spec=spec
     )  # type: ignore[assignment]

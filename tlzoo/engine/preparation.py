@@ -21,7 +21,7 @@ from tlzoo.errors import UsageError
 from tlzoo.parts import Backbone
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.registry.sources import fetch
-from tlzoo.tasks import FAMILY, MODALITY, Task, family, trainable
+from tlzoo.tasks import FAMILY, Task, family, modality, trainable
 
 
 def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> Checkpoint:
@@ -112,7 +112,7 @@ def head_options(task: Task, targets: np.ndarray, options: Options) -> dict[str,
 def task_name(checkpoint: Checkpoint, task: str | None) -> str:
     known = trainable(checkpoint.tasks)
     if known and (task is None or task in FAMILY):
-        task = known[0] if task is None else f"{MODALITY[known[0]]}-{task}"
+        task = known[0] if task is None else f"{modality(known[0])}-{task}"
     if task not in known:
         raise UsageError(
             f"{checkpoint.id} does not serve the task {task!r}."

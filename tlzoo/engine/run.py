@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tlzoo import plugins
-from tlzoo.data import Collection, Columns, Samples, fingerprint, read, split
+from tlzoo.data import Collection, Columns, Samples, endings_of, fingerprint, read, split
 from tlzoo.engine.dataset import Dataset, make_dataset
 from tlzoo.engine.graph import eager
 from tlzoo.engine.model import Model, build, load_backbone, make_preprocessor
@@ -28,7 +28,7 @@ from tlzoo.engine.records import HISTORY, write_history
 from tlzoo.errors import DataError, RunError
 from tlzoo.files import obstacle, whole_folder, write_json
 from tlzoo.registry.schema import Checkpoint, Preprocess
-from tlzoo.tasks import MODALITY, Task, family, make_task
+from tlzoo.tasks import Task, family, make_task, modality
 
 if TYPE_CHECKING:
     from tlzoo.export.exporting import Exported
@@ -65,16 +65,18 @@ class Parts:
     test: Samples
 
 
-def read_parts(path: str | Path, test: str | Path | None, task: str, columns: Columns, seed: int) -> Parts:
+def read_parts(
+    path: str | Path, test: str | Path | None, task: str, columns: Columns, seed: int, endings: tuple[str, ...] = ()
+) -> Parts:
     """Read data labelled for `task`; without a test set a fifth is for testing, and a fifth of the rest for validation.
 
     Raises DataError for data that does not suit the task, such as labels that only the test set has.
     """
-    modality, kind = MODALITY[task], family(task).kind
-    collection: Collection = read(path, modality, kind=kind, **columns)
+    sort, kind = modality(task), family(task).kind
+    collection: Collection = read(path, sort, kind=kind, endings=endings, **columns)
     train, held = collection.train, collection.test
     if test is not None:
-        other = read(test, modality, minimum_classes=1, kind=kind, **columns)
+        other = read(test, sort, minimum_classes=1, kind=kind, endings=endings, **columns)
         held = other.test or other.train
     if held is None:
         train, held = split(train, TEST_SHARE, seed, kind)
@@ -168,7 +170,8 @@ class Run:
                     f"The data of {self.path} is no longer at {place}.",
                     hint="Restore it; for export, other labelled data can be named with --data.",
                 )
-        parts = read_parts(self.data.path, self.data.test, self.task.name, self.data.columns, self.data.seed)
+        where, columns, seed = (self.data.path, self.data.test), self.data.columns, self.data.seed
+        parts = read_parts(*where, self.task.name, columns, seed, endings_of(self.preprocess))
         if fingerprint(parts.test) != self.data.heldout_fingerprint:
             raise DataError(
                 f"The held-out data of {self.path} is not what it was: {self.data.test or self.data.path} has changed.",
@@ -180,7 +183,8 @@ class Run:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         if data is None:
             return self.parts().test
-        collection = read(data, self.task.modality, minimum_classes=1, kind=self.task.kind, **self.data.columns)
+        task, endings = self.task, endings_of(self.preprocess)
+        collection = read(data, task.modality, minimum_classes=1, kind=task.kind, endings=endings, **self.data.columns)
         return collection.test or collection.train
 
     def export(self, path: str | Path, **options: Any) -> Exported:

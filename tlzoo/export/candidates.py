@@ -10,7 +10,6 @@ import numpy as np
 from onnx import ModelProto
 
 from tlzoo.engine.graph import eager
-from tlzoo.engine.model import make_preprocessor
 from tlzoo.errors import ExportError, ParityError
 from tlzoo.export.describing import describe
 from tlzoo.export.graph import add_probabilities, write_graph
@@ -19,11 +18,10 @@ from tlzoo.export.raw_input import add_geometry
 from tlzoo.export.subject import Subject, calibrate
 from tlzoo.export.verify import NO_FILE, Proof, default_thresholds, prove
 from tlzoo.parts import Graph
-from tlzoo.preprocess import make_preprocessor as core_preprocessor
-from tlzoo.preprocess.raw import RawPictures
 from tlzoo.progress import say
 from tlzoo.registry.schema import ImageSpec
 from tlzoo.runtime import Predictor
+from tlzoo.runtime.preprocessing import preprocessor_of
 from tlzoo.runtime.session import open_session
 from tlzoo.runtime.soundness import Unsound, check_model
 from tlzoo.tasks.regression import Regression
@@ -183,11 +181,6 @@ def _predictor(base: Base, precision: Precision, proto: ModelProto, raw_input: b
     run = base.subject.run
     text = base.describe(precision, raw_input=raw_input).model_dump_json(exclude_none=True)
     manifest = parse_manifest({KEY: text}, run.checkpoint.id)
-    spec = manifest.preprocess
-    if raw_input and isinstance(spec, ImageSpec):
-        preprocessor: Any = RawPictures(spec)
-    else:
-        preprocessor = make_preprocessor(run.checkpoint, spec) if spec.kind == "plugin" else core_preprocessor(spec)
     model = proto.SerializeToString()
     try:
         check_model(model, KEY)
@@ -197,7 +190,7 @@ def _predictor(base: Base, precision: Precision, proto: ModelProto, raw_input: b
             hint="Report it to the plugin's author.",
         ) from cause
     try:
-        return Predictor(open_session(model), manifest, preprocessor)
+        return Predictor(open_session(model), manifest, preprocessor_of(manifest.preprocess, manifest.raw_input))
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise ExportError(

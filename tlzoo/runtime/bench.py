@@ -16,7 +16,8 @@ import onnxruntime as ort
 from tlzoo.errors import TlzooError, UsageError
 from tlzoo.preprocess import Preprocessor
 from tlzoo.progress import progress
-from tlzoo.runtime.predictor import open_artifact, preprocessor_of, read_manifest
+from tlzoo.runtime.predictor import open_artifact, read_manifest
+from tlzoo.runtime.preprocessing import preprocessor_of
 from tlzoo.runtime.session import run_session
 from tlzoo.runtime.timing import side_by_side
 
@@ -131,7 +132,7 @@ def _ways(
             arrays = synthetic(file.session, batch, length)
         else:
             given = _filled(inputs, batch, same=file.manifest.raw_input)
-            preprocessor = preprocessor_of(file.manifest)
+            preprocessor = preprocessor_of(file.manifest.preprocess, file.manifest.raw_input)
             arrays = preprocessor(given)
             whole = _whole(file.session, preprocessor, given)
         row = replace(row, shape="x".join(map(str, next(iter(arrays.values())).shape[1:])))

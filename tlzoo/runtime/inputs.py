@@ -21,7 +21,7 @@ _LONGEST_CELL = 64 * 2**20
 @dataclass(frozen=True)
 class Wanted:
     """For a model of this modality: files in folders end in one of `endings`, tables have the inputs in `column`
-    (`text` for texts, `path` for files)."""
+    (`text` for texts, `path` for files). A kind of file that is an input itself is no table."""
 
     modality: str
     endings: tuple[str, ...]
@@ -100,7 +100,7 @@ def _from_path(item: str, wanted: Wanted) -> Iterator[Named]:
             raise DataError(
                 f"Folder {item} holds no {wanted.modality} file.", hint=f"Files read: {', '.join(wanted.endings)}"
             )
-    elif Path(item).suffix.lower() in TABLES:
+    elif Path(item).suffix.lower() in TABLES and not item.lower().endswith(wanted.endings):
         yield from _from_table(Path(item), wanted)
     else:
         yield _file(item, wanted)

@@ -12,12 +12,12 @@ import onnxruntime as ort
 
 from tlzoo.errors import ArtifactError, TlzooError, UsageError
 from tlzoo.export.manifest import KEY, Manifest, parse_manifest
-from tlzoo.preprocess import Preprocessor, make_preprocessor
-from tlzoo.registry.schema import ImageSpec
+from tlzoo.preprocess import Preprocessor
 from tlzoo.runtime.answers import Wanted, answers, failure
 from tlzoo.runtime.graphs import open_through_cache
 from tlzoo.runtime.limits import failed_run, session_entries
 from tlzoo.runtime.matching import check_graph, check_rows
+from tlzoo.runtime.preprocessing import preprocessor_of
 from tlzoo.runtime.session import open_session
 from tlzoo.runtime.soundness import MAX_BYTES, check_model
 from tlzoo.runtime.stream import NotFinite, Plan, Stretch, stretches
@@ -183,23 +183,15 @@ def load(
     """Load an exported ONNX file to run on the CPU, or on `providers`, named as ONNX Runtime does or in short (`cuda`).
 
     `threads` share one operation, by default one per core. `cache` keeps a small model's optimised graph in
-    `<cache>/sessions` for the next time. `preprocessor` stands in for one that only a plugin could
-    make. Raises ArtifactError when the file is missing, not an ONNX model, or has no manifest that this version reads,
-    UsageError for a provider that is not there or that ONNX Runtime would quietly have replaced by the CPU.
+    `<cache>/sessions` for the next time. Where the preprocessing is a plugin's own that plugin is asked for it, without
+    torch too; `preprocessor` stands in for it. Raises ArtifactError when the file is missing, not an ONNX model, or has
+    no manifest that this version reads, PluginError where a plugin is missing or broken, UsageError for a provider that
+    is not there or that ONNX Runtime would quietly have replaced by the CPU.
     """
     session = open_artifact(path, providers, threads, cache=cache)
     manifest = read_manifest(session, path)
     check_graph(session, manifest, str(path))
-    return Predictor(session, manifest, preprocessor or preprocessor_of(manifest))
-
-
-def preprocessor_of(manifest: Manifest) -> Preprocessor:
-    """What makes the graph's inputs; raises ArtifactError for a plugin's own kind."""
-    if manifest.raw_input and isinstance(manifest.preprocess, ImageSpec):
-        from tlzoo.preprocess.raw import RawPictures
-
-        return RawPictures(manifest.preprocess)
-    return make_preprocessor(manifest.preprocess)
+    return Predictor(session, manifest, preprocessor or preprocessor_of(manifest.preprocess, manifest.raw_input))
 
 
 def open_artifact(

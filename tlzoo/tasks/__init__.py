@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from tlzoo.errors import UsageError
@@ -16,7 +17,7 @@ FAMILY: dict[str, type[Task]] = {
     "multilabel": MultiLabel,
     "regression": Regression,
 }
-MODALITY = {f"{modality}-{family}": modality for family in FAMILY for modality in ("image", "text", "audio")}
+_NAME = re.compile(rf"([a-z][a-z0-9]*)-({'|'.join(FAMILY)})")
 
 
 def make_task(name: str, labels: Sequence[str]) -> Task:
@@ -26,9 +27,20 @@ def make_task(name: str, labels: Sequence[str]) -> Task:
 
 def family(name: str) -> type[Task]:
     """The family of a task such as `image-regression`; raises UsageError for a name that is none."""
-    if name not in MODALITY:
-        raise UsageError(f"Unknown task {name!r}.", hint=f"Tasks: {', '.join(sorted(MODALITY))}")
-    return FAMILY[name.partition("-")[2]]
+    return FAMILY[_parts(name)[1]]
+
+
+def modality(name: str) -> str:
+    """What a task's inputs are: `image`, `text`, `audio` or a plugin's own; raises UsageError for no task's name."""
+    return _parts(name)[0]
+
+
+def _parts(name: str) -> tuple[str, str]:
+    found = _NAME.fullmatch(name)
+    if found is None:
+        known = ", ".join(f"<modality>-{each}" for each in FAMILY)
+        raise UsageError(f"Unknown task {name!r}.", hint=f"Tasks: {known}, of image, text, audio or a plugin's own")
+    return found[1], found[2]
 
 
 def trainable(served: Iterable[str]) -> list[str]:
@@ -36,6 +48,6 @@ def trainable(served: Iterable[str]) -> list[str]:
 
     Whatever classifies can also give several labels or a number: only the head differs.
     """
-    own = [name for name in served if name in MODALITY]
-    modalities = [name.partition("-")[0] for name in own if name.endswith("-classification")]
-    return list(dict.fromkeys([*own, *(f"{modality}-{other}" for modality in modalities for other in FAMILY)]))
+    own = [name for name in served if _NAME.fullmatch(name)]
+    kinds = [modality(name) for name in own if name.endswith("-classification")]
+    return list(dict.fromkeys([*own, *(f"{kind}-{other}" for kind in kinds for other in FAMILY)]))

@@ -31,7 +31,7 @@ class Classification:
 
     @property
     def modality(self) -> str:
-        """`image`, `text` or `audio`."""
+        """`image`, `text`, `audio` or a plugin's own."""
         return self.name.partition("-")[0]
 
     @property

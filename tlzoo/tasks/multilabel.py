@@ -38,7 +38,7 @@ class MultiLabel:
 
     @property
     def modality(self) -> str:
-        """`image`, `text` or `audio`."""
+        """`image`, `text`, `audio` or a plugin's own."""
         return self.name.partition("-")[0]
 
     @property

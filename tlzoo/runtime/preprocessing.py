@@ -1,0 +1,56 @@
+"""What makes a graph's inputs: the core's preprocessing, or that of the plugin which the file names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tlzoo.errors import HookError, TlzooError
+from tlzoo.preprocess import Preprocessor, make_preprocessor
+from tlzoo.registry.schema import ImageSpec, PluginSpec, Preprocess
+
+
+def preprocessor_of(spec: Preprocess, raw_input: bool = False) -> Preprocessor:
+    """What makes the inputs of a graph, which may resize itself; raises PluginError where its plugin is missing."""
+    if isinstance(spec, PluginSpec):
+        return plugins_own(spec)
+    if raw_input and isinstance(spec, ImageSpec):
+        from tlzoo.preprocess.raw import RawPictures
+
+        return RawPictures(spec)
+    return make_preprocessor(spec)
+
+
+def plugins_own(spec: PluginSpec) -> Preprocessor:
+    """Ask the plugin that the specification names; nothing else of it is used, and no torch.
+
+    Raises PluginError where it is missing or broken, HookError where its hook does not answer with a callable; what is
+    returned raises HookError where the callable raises anything but a TlzooError, or makes no arrays of N rows.
+    """
+    from tlzoo import plugins
+
+    made: Any = plugins.call("make_preprocessor", spec.plugin, object, spec=spec)
+    whose = f"The preprocessing of plugin {spec.plugin!r} ({plugins.find(spec.plugin)})"
+    if not callable(made):
+        raise HookError(f"{whose} is {type(made).__name__}, which cannot be called.", hint="Ask its author.")
+
+    def prepare(inputs: Sequence[Any]) -> dict[str, np.ndarray]:
+        try:
+            arrays = made(inputs)
+        except TlzooError:
+            raise
+        except Exception as cause:
+            raise HookError(
+                f"{whose} failed: {type(cause).__name__}: {cause}", hint="See the whole trace with --debug."
+            ) from cause
+        if not isinstance(arrays, dict) or not all(_has_rows(array, len(inputs)) for array in arrays.values()):
+            raise HookError(f"{whose} made no arrays of {len(inputs)} rows.", hint="Ask its author.")
+        return arrays
+
+    return prepare
+
+
+def _has_rows(array: Any, count: int) -> bool:
+    return isinstance(array, np.ndarray) and array.ndim > 0 and len(array) == count
