@@ -1,0 +1,159 @@
+"""Which plugins there are, as their distributions' metadata declares them; nothing of any is imported."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from tlzoo.errors import PluginError
+
+GROUP = "tlzoo"
+REGISTRY_GROUP = "tlzoo.registry"
+PREFIX_GROUP = "tlzoo.prefixes"
+CONFORMANCE_GROUP = "tlzoo.conformance"
+FIRST_PARTY = {"vision": "tlzoo-vision", "nlp": "tlzoo-nlp", "speech": "tlzoo-speech"}
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, metadata.PackageNotFoundError)
+
+
+@dataclass(frozen=True, order=True)
+class Installed:
+    """A plugin as its distribution's metadata declares it; nothing of it is imported."""
+
+    name: str
+    distribution: str
+    version: str
+    module: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A distribution that was to bring a plugin, and why its metadata, in the folder `path`, cannot be read.
+
+    `name`, `distribution` and `version` are what can still be told.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    path: str
+    fault: str
+
+
+def declared() -> list[Installed]:
+    """Every plugin of this environment, switched off or not, sorted by name, without importing any."""
+    return sorted({Installed(entry.name, *owner, entry.value) for entry, owner in _entries(GROUP)})
+
+
+def contributors() -> list[str]:
+    """The distributions that bring plugins or registry files, sorted."""
+    return sorted({owner[0] for group in (GROUP, REGISTRY_GROUP) for _, owner in _entries(group)})
+
+
+def entries(group: str) -> list[tuple[str, str, str]]:
+    """What every distribution declares in a group of entry points: its own name, the entry's name and its value."""
+    return sorted({(owner[0], entry.name, entry.value) for entry, owner in _entries(group)})
+
+
+def installed() -> list[Installed]:
+    """Every plugin that may load, sorted by name, without importing any.
+
+    `TLZOO_PLUGINS=a,b` limits them to those named; empty means none.
+    """
+    return [plugin for plugin in declared() if allowed(plugin.name)]
+
+
+def allowed(name: str) -> bool:
+    """Whether `TLZOO_PLUGINS` lets the plugin of this name load."""
+    chosen = os.environ.get("TLZOO_PLUGINS")
+    return chosen is None or name in {part.strip() for part in chosen.split(",")}
+
+
+def distribution_of(name: str) -> metadata.Distribution:
+    """The distribution of this name that `declared` speaks of. Raises PackageNotFoundError."""
+    return metadata.distribution(name)
+
+
+def damaged() -> list[Damaged]:
+    """The distributions whose metadata cannot be read, where they can be told to be plugins of tlzoo."""
+    found = []
+    for folder in dict.fromkeys(sys.path):
+        for info in sorted(Path(folder or ".").glob("*.dist-info")):
+            fault = _fault(metadata.Distribution.at(info))
+            text = _raw_entries(info) if fault else ""
+            if fault and re.search(r"(?m)^\s*\[tlzoo(\.\w+)?\]", text):
+                distribution, _, version = info.name.removesuffix(".dist-info").partition("-")
+                named = re.search(r"(?m)^\s*\[tlzoo\]\s*^\s*([\w.-]+)\s*=", text)
+                name = named[1] if named else distribution.removeprefix("tlzoo_")
+                found.append(Damaged(name, distribution.replace("_", "-"), version, str(info), fault))
+    return found
+
+
+def _fault(distribution: metadata.Distribution) -> str:
+    """Why the distribution's metadata cannot be used; empty where it can."""
+    try:
+        list(distribution.entry_points)
+        return "" if distribution.metadata["Name"] and distribution.version else "METADATA has no Name and Version"
+    except _UNREADABLE as cause:
+        return f"{type(cause).__name__}: {cause}".partition("\n")[0]
+
+
+def _raw_entries(info: Path) -> str:
+    try:
+        return (info / "entry_points.txt").read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _entries(group: str) -> Iterator[tuple[metadata.EntryPoint, tuple[str, str]]]:
+    """Entry points of a group with their distribution's name and version; of one installed twice, the first found.
+
+    A distribution whose metadata cannot be parsed is passed over, so that it does not take the others with it.
+    """
+    seen: set[str] = set()
+    for distribution in metadata.distributions():
+        try:
+            entries = distribution.entry_points.select(group=group)
+            owner = (distribution.metadata["Name"], distribution.version) if entries else ("", "")
+        except _UNREADABLE:
+            continue
+        if not entries or not all(owner):
+            continue
+        key = normal(owner[0])
+        if key not in seen:
+            seen.add(key)
+            yield from ((entry, owner) for entry in entries)
+
+
+def normal(distribution: str) -> str:
+    """A distribution's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def find(name: str) -> Installed:
+    """The plugin of this name.
+
+    Raises PluginError when none is installed, or when two distributions claim the name.
+    """
+    matches = [plugin for plugin in installed() if plugin.name == name]
+    if len(matches) > 1:
+        claims = " and ".join(str(plugin) for plugin in matches)
+        raise PluginError(
+            f"Plugin name {name!r} is claimed by {claims}.",
+            hint=f"Uninstall one: tlzoo plugins uninstall {matches[1].distribution}",
+        )
+    if not matches:
+        if not allowed(name):
+            raise PluginError(
+                f"Plugin {name!r} is switched off by TLZOO_PLUGINS.", hint="Add its name there, or unset it."
+            )
+        package = FIRST_PARTY.get(name, f"tlzoo-{name}")
+        raise PluginError(f"No plugin {name!r} is installed.", hint=f"Install it: tlzoo plugins install {package}")
+    return matches[0]
