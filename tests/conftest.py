@@ -58,6 +58,7 @@ class Zoo:
         """What a test, or a process that it starts, sets."""
         return {
             "TLZOO_CACHE": str(self.folder / "cache"),
+            "TLZOO_CONFIG": str(self.folder / "config"),
             "TLZOO_REGISTRY": str(self.folder / "registry.json"),
             "TLZOO_OFFLINE": "1",
         }
@@ -325,6 +326,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
         monkeypatch.syspath_prepend(site)
         monkeypatch.setenv("TLZOO_REGISTRY", str(tmp_path / "registry.json"))
         monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("TLZOO_CONFIG", str(tmp_path / "config"))
         return "toy/means"
 
     plugins.load.cache_clear()
