@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from tlzoo.errors import RegistryError
+from tlzoo.registry import remotes
 
 GROUP = "tlzoo.registry"
 
@@ -32,10 +33,30 @@ class Origin:
 
 
 def origins() -> list[Origin]:
-    """The user's files (the last named first), the built-in registry, then the plugins' by name."""
+    """The user's files (TLZOO_REGISTRY, the last named first), those added with `--first`, the built-in registry, the
+    plugins' by name, then the others that the user has added, in the order of adding.
+
+    Raises RegistryError where registries.json is damaged.
+    """
     named = [Path(path).expanduser() for path in os.environ.get("TLZOO_REGISTRY", "").split(os.pathsep) if path]
     users = [Origin(str(path), "user", path) for path in reversed(named)]
-    return [*users, Origin("built-in", "built-in", built_in()), *_plugins()]
+    added = [(registry.first, _origin(registry)) for registry in remotes.read()]
+    before = [origin for first, origin in added if first and origin]
+    after = [origin for first, origin in added if not first and origin]
+    return [*users, *before, Origin("built-in", "built-in", built_in()), *_plugins(), *after]
+
+
+def _origin(registry: remotes.Registry) -> Origin | None:
+    if registry.path is not None:
+        return Origin(registry.name, "user", Path(registry.path))
+    path = remotes.copy_path(registry)
+    if path is None or not path.is_file():
+        warn_once(
+            f"The registry {registry.name!r} is left out: its copy is gone. "
+            f"Fetch it again: tlzoo registry update {registry.name}"
+        )
+        return None
+    return Origin(registry.name, "remote", path)
 
 
 def built_in() -> Path:
