@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,27 @@ def config_folder() -> Path:
         return Path(chosen).expanduser().absolute()
     base = os.environ.get("XDG_CONFIG_HOME")
     return Path(base) / "tlzoo" if base and os.path.isabs(base) else Path.home() / ".config" / "tlzoo"
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[bool]:
+    """Yield whether this process alone holds the lock file for the block: False where another does, or nobody can."""
+    with ExitStack() as stack:
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(lock.open("a"))
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
 
 
 def obstacle(path: Path) -> str | None:

@@ -14,7 +14,6 @@ from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.parts import Weights
 from tlzoo.registry.schema import FileSource, UrlSource
 from tlzoo.registry.sources import fetch, fetch_source
-from tlzoo.registry.sources.url import _is_public
 
 CONTENT = bytes(range(256)) * 400
 
@@ -55,33 +54,6 @@ def test_a_loopback_host_is_refused_unless_the_user_trusts_it(site: Any) -> None
         get(pinned(f"{site.url}/w.bin"))
     assert "TLZOO_TRUSTED_HOSTS" in caught.value.hint
     assert site.requests == []
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1",
-        "10.1.2.3",
-        "192.168.0.1",
-        "169.254.169.254",
-        "100.64.0.1",
-        "0.0.0.0",
-        "224.0.0.1",
-        "::1",
-        "fe80::1%eth0",
-        "fc00::1",
-        "::ffff:127.0.0.1",
-        "64:ff9b::a00:1",
-        "2002:7f00:1::",
-    ],
-)
-def test_an_address_inside_is_not_public(address: str) -> None:
-    assert not _is_public(address)
-
-
-@pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::1111"])
-def test_an_address_outside_is_public(address: str) -> None:
-    assert _is_public(address)
 
 
 def test_a_redirect_to_a_trusted_host_is_followed(trusted: Any) -> None:

@@ -64,6 +64,7 @@ def obtain(request: Request, folder: Path, files: Sequence[Pinned], download: Ca
     Raises Offline or HashMismatch when the cache does not have them whole and the network is off, HashMismatch when
     what arrives is not what is pinned, SourceError when the cache cannot be written.
     """
+    hold(folder)
     fault = find_fault(folder, files)
     if fault is None:
         return weights(folder, files)
@@ -75,11 +76,44 @@ def obtain(request: Request, folder: Path, files: Sequence[Pinned], download: Ca
             )
         raise switched_off(request)
     with turn(request.key):
+        hold(folder)
         if find_fault(folder, files) is not None:  # else another process fetched it while this one waited
+            check_room(request.key, sum(file.size for file in files))
             with partial_folder(request.key) as partial:
                 download(partial)
                 promote(request, partial, folder, files)
     return weights(folder, files)
+
+
+def check_room(key: str, needed: int) -> None:
+    """Raises SourceError where the cache's disk has not so many bytes free: known before they are fetched."""
+    above = next((folder for folder in (root(), *root().parents) if folder.is_dir()), None)
+    free = needed if above is None else shutil.disk_usage(above).free
+    if free < needed:
+        raise SourceError(
+            f"{key}: {needed / 1e9:.2f} GB are needed in the cache {root()}, where {free / 1e9:.2f} GB are free.",
+            hint="Make room with tlzoo cache gc, or choose another folder with TLZOO_CACHE.",
+        )
+
+
+def hold(folder: Path) -> None:
+    """Mark a folder of the cache as in use by this process until it ends, so that `tlzoo cache gc` leaves it there."""
+    if sys.platform == "win32" or not folder.is_dir():
+        return
+    import fcntl
+
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        status = os.fstat(number)
+        if (status.st_dev, status.st_ino) in _held:
+            os.close(number)
+        else:
+            fcntl.flock(number, fcntl.LOCK_SH)
+            _held.add((status.st_dev, status.st_ino))
+        os.utime(folder)  # its last use
+
+
+_held: set[tuple[int, int]] = set()
 
 
 def switched_off(request: Request) -> Offline:
@@ -92,6 +126,7 @@ def switched_off(request: Request) -> Offline:
 
 def weights(folder: Path, files: Sequence[Pinned]) -> Weights:
     """The files as the plugins get them."""
+    hold(folder)
     return Weights(folder, {file.name: folder / file.name for file in files})
 
 

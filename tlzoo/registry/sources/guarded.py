@@ -103,6 +103,8 @@ def explained(what: str) -> Iterator[None]:
             f"{what} is refused: {cause}.", hint="If that host is yours and meant, name it in TLZOO_TRUSTED_HOSTS."
         ) from cause
     except UNREACHABLE as cause:
+        if getattr(cause, "filename", None) is not None:
+            raise  # it is about a file of ours
         reason = " ".join(str(cause).split()) or type(cause).__name__
         raise Offline(
             f"{what} could not be reached: {reason}.", hint="Check the network or the https proxy."
