@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from tlzoo.errors import RegistryError
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +43,47 @@ class Repository:
     license: str | None
     languages: tuple[str, ...]
     tags: tuple[str, ...]
+
+    def weights(self) -> tuple[str, ...]:
+        """The files of its weights in transformers' names: safetensors, whole or in shards, else a pinned pickle.
+
+        Raises RegistryError naming why there are none that can be used.
+        """
+        if "quantization_config" in self.documents.get("config.json", {}):
+            raise RegistryError(
+                f"The weights of {self.name} are quantised.", hint="Name the repository it was made of."
+            )
+        if "model.safetensors" in self.sizes:
+            return ("model.safetensors",)
+        index = "model.safetensors.index.json"
+        shards = self.documents.get(index, {}).get("weight_map")
+        if isinstance(shards, Mapping) and shards and set(shards.values()) <= self.sizes.keys():
+            return (index, *sorted(set(shards.values())))
+        if "pytorch_model.bin" in self.sha256:
+            return ("pytorch_model.bin",)
+        raise RegistryError(
+            f"{self.name} holds no weights that tlzoo reads: {', '.join(sorted(self.sizes)[:8]) or 'it is empty'}.",
+            hint="It reads model.safetensors, its shards, or a pytorch_model.bin whose sha256 the hub says.",
+        )
+
+    def source(self, names: Iterable[str]) -> dict[str, Any]:
+        """A registry entry's `source` for these files of it, pinned as far as the hub says."""
+        files = [
+            {"path": name, "sha256": self.sha256.get(name), "size": self.sizes[name] or None}
+            for name in dict.fromkeys(names)
+        ]
+        return {"kind": "hub", "repo": self.name, "revision": self.revision, "files": files}
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """What its card says that it was trained on, as the hub names data sets."""
+        return tuple(tag.partition(":")[2] for tag in self.tags if tag.startswith("dataset:"))
+
+    @property
+    def paper(self) -> str | None:
+        """The address of the one paper that its card names; `None` where it names none or several."""
+        papers = [tag.partition(":")[2] for tag in self.tags if tag.startswith("arxiv:")]
+        return f"https://arxiv.org/abs/{papers[0]}" if len(papers) == 1 else None
 
 
 @dataclass(frozen=True)
