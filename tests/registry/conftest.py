@@ -30,6 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("TLZOO_OFFLINE", "HF_HUB_OFFLINE", "TLZOO_REGISTRY", "TLZOO_TRUSTED_HOSTS", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TLZOO_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("TLZOO_LOCK", str(tmp_path / "tlzoo.lock"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     progress.set_quiet(True)

@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "Label files or texts with an ONNX file, without torch",
     "bench": "Measure latency and throughput of an ONNX file",
     "inspect": "Print what an ONNX file says of itself",
+    "registry": "Add and update registries; check, write and sign your own",
     "plugins": "List, install and uninstall plugins",
 }
 _ENVIRONMENT = {errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENOSPC, errno.EPERM, errno.EROFS}

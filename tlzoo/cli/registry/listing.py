@@ -1,0 +1,166 @@
+"""`tlzoo registry list`: every registry, the strongest first, and which entries another one hides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from tlzoo.cli.output import print_json, print_table
+from tlzoo.errors import RegistryError
+from tlzoo.progress import say
+from tlzoo.registry import load, remotes
+from tlzoo.registry.origins import Origin, origins
+from tlzoo.registry.signatures import fingerprint
+
+STALE_DAYS = 30
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Shadowed:
+    """An entry that is not used, because the registry `by`, which is stronger, has one of the same id."""
+
+    id: str
+    by: str
+
+
+def show(json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
+    """List the registries, the strongest first: of two entries with one id, the first registry's is used."""
+    rows = describe()
+    if json:
+        print_json(rows)
+        return
+    table = [
+        (row["name"], row["kind"], row["entries"], row["state"], _trust(row["signature"]), row["url"] or row["path"])
+        for row in rows
+    ]
+    print_table(("name", "kind", "entries", "state", "trusted by", "from"), table)
+    for row in rows:
+        tell_shadowed(row["name"], [Shadowed(**entry) for entry in row["shadowed"]])
+
+
+def describe() -> list[dict[str, Any]]:
+    """What `tlzoo registry list --json` says; raises RegistryError only where registries.json itself is damaged."""
+    added = {registry.name: registry for registry in remotes.read()}
+    ids, faults = _ids()
+    hidden = shadowed(ids)
+    rows = [
+        _row(origin, added.get(origin.name), ids.get(origin.name, ()), faults.get(origin.name), hidden)
+        for origin in origins()
+    ]
+    absent = [registry for name, registry in added.items() if name not in ids]
+    return rows + [_absent(registry) for registry in absent]
+
+
+def shadowed(ids: Mapping[str, tuple[str, ...]]) -> dict[str, list[Shadowed]]:
+    """By registry, its entries that a stronger one hides; `ids` by registry, the strongest first."""
+    owner: dict[str, str] = {}
+    hidden: dict[str, list[Shadowed]] = {}
+    for name, listed in ids.items():
+        hidden[name] = [Shadowed(id, owner[id]) for id in listed if owner.setdefault(id, name) != name]
+    return hidden
+
+
+def _ids() -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """The ids of each registry in use, none where it is wrong, and what is wrong with those."""
+    ids: dict[str, tuple[str, ...]] = {}
+    faults: dict[str, str] = {}
+    for origin in origins():
+        try:
+            ids[origin.name] = tuple(c.id for c in load(origin.path, allow_files=origin.kind == "user"))
+            foreign = next((id for id in ids[origin.name] if not id.startswith(origin.prefix)), None)
+            if foreign is not None:
+                raise RegistryError(f"entry {foreign!r} does not start with {origin.prefix!r}.")
+        except RegistryError as error:
+            ids[origin.name] = ()
+            faults[origin.name] = error.message
+    return ids, faults
+
+
+def hides(name: str) -> tuple[list[Shadowed], list[Shadowed]]:
+    """What the registry of this name hides in others, `by` being whose they are, and what others hide in it."""
+    hidden = shadowed(_ids()[0])
+    in_others = [
+        Shadowed(entry.id, other) for other, entries in hidden.items() for entry in entries if entry.by == name
+    ]
+    return in_others, hidden.get(name, [])
+
+
+def tell_shadowed(name: str, entries: list[Shadowed]) -> None:
+    """One line on stderr for entries of a registry that are not used."""
+    if entries:
+        named = ", ".join(f"{entry.id} ({entry.by})" for entry in entries[:_SHOWN])
+        more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
+        say(f"Not used of {name}, since a stronger registry lists them: {named}{more}.")
+
+
+def _row(
+    origin: Origin,
+    registry: remotes.Registry | None,
+    ids: tuple[str, ...],
+    fault: str | None,
+    hidden: Mapping[str, list[Shadowed]],
+) -> dict[str, Any]:
+    copy = registry.held if registry else None
+    state = fault or ("ok" if registry is None or copy is None else _state(registry, copy))
+    return {
+        "name": origin.name,
+        "kind": origin.kind,
+        "path": str(origin.path),
+        "url": registry.url if registry else None,
+        "entries": len(ids),
+        "state": state,
+        "fetched": copy.fetched.isoformat() if copy else None,
+        "sequence": copy.sequence if copy else None,
+        "signature": _signature(registry),
+        "shadowed": [{"id": entry.id, "by": entry.by} for entry in hidden.get(origin.name, [])],
+    }
+
+
+def _absent(registry: remotes.Registry) -> dict[str, Any]:
+    """A remote registry whose copy is not here."""
+    return {
+        "name": registry.name,
+        "kind": "remote",
+        "path": None,
+        "url": registry.url,
+        "entries": 0,
+        "state": f"not fetched: tlzoo registry update {registry.name}",
+        "fetched": None,
+        "sequence": registry.held.sequence if registry.held else None,
+        "signature": _signature(registry),
+        "shadowed": [],
+    }
+
+
+def _state(registry: remotes.Registry, copy: remotes.Copy) -> str:
+    if not remotes.is_whole(registry):
+        return f"changed on this disk: tlzoo registry update {registry.name}"
+    age = datetime.now(copy.fetched.tzinfo) - copy.fetched
+    if registry.sha256 is None and age.days >= STALE_DAYS:
+        return f"stale: {age.days} days old"
+    return "ok"
+
+
+def _signature(registry: remotes.Registry | None) -> dict[str, str] | None:
+    """What a remote registry is known by: the key's fingerprint, the content's hash, or the server alone."""
+    if registry is None or registry.url is None:
+        return None
+    if registry.key is not None:
+        return {"kind": "ed25519", "fingerprint": fingerprint(registry.key), "key": registry.key}
+    return {"kind": "sha256", "sha256": registry.sha256} if registry.sha256 else {"kind": "none"}
+
+
+def _trust(signature: dict[str, str] | None) -> str:
+    match signature:
+        case {"fingerprint": text}:
+            return f"key {text}"
+        case {"sha256": text}:
+            return f"sha256 {text[:16]}…"
+        case {"kind": "none"}:
+            return "its server alone"
+    return ""

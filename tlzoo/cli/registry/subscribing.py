@@ -1,0 +1,98 @@
+"""`tlzoo registry add`, `remove` and `update`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tlzoo.cli.output import print_json, print_table
+from tlzoo.cli.registry.listing import Shadowed, hides, tell_shadowed
+from tlzoo.progress import say
+from tlzoo.registry import load, remotes
+from tlzoo.registry import subscribing as registries
+from tlzoo.registry.signatures import fingerprint
+from tlzoo.registry.subscribing import Updated
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+def add(
+    location: Annotated[str, typer.Argument(metavar="URL|FILE", help="An https address, or a registry file of yours.")],
+    sha256: Annotated[str | None, typer.Option(help="Take these bytes and no others (64 hex digits).")] = None,
+    key: Annotated[str | None, typer.Option(help="Its author's Ed25519 public key: base64, or a file.")] = None,
+    unpinned: Annotated[bool, typer.Option("--unpinned", help="Trust its server alone, now and later.")] = False,
+    name: Annotated[str | None, typer.Option(help="What to call it \\[the host's or file's name].")] = None,
+    first: Annotated[bool, typer.Option("--first", help="Before the built-in registry: may replace entries.")] = False,
+    json: Json = False,
+) -> None:
+    """Add a registry behind all others, or with --first before the built-in one."""
+    added = registries.add(location, sha256=sha256, key=key, unpinned=unpinned, name=name, first=first)
+    hidden, unused = hides(added.name)
+    entries = _count(added)
+    if json:
+        report = {"shadows": _listed(hidden), "shadowed": _listed(unused)}
+        print_json({"name": added.name, "entries": entries, "url": added.url, "path": added.path, **report})
+        return
+    say(f"Added {added.name} with {entries} {'entry' if entries == 1 else 'entries'}{_known_by(added)}.")
+    for entry in hidden:
+        say(f"{entry.id} is now taken from {added.name}, no longer from {entry.by}.")
+    tell_shadowed(added.name, unused)
+
+
+def remove(name: Annotated[str, typer.Argument(help="As `tlzoo registry list` names it.")]) -> None:
+    """Remove a registry that was added; a file of yours stays where it is."""
+    gone = registries.remove(name)
+    say(f"Removed {gone.name} ({gone.url or gone.path}).")
+
+
+def update(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Without names: all.")] = None,
+    json: Json = False,
+) -> None:
+    """Fetch the added registries again; where that fails the copy that is here stays in use."""
+    updated = registries.update(names or ())
+    rows = [_row(each) for each in updated]
+    if json:
+        print_json(rows)
+    else:
+        print_table(("name", "state", "entries", "sequence"), [list(row.values())[:4] for row in rows])
+        if not rows:
+            say("No registry was added. Add one: tlzoo registry add URL --key KEY")
+        for each in updated:
+            if each.error is not None:
+                say(f"Error: {each.registry.name}: {each.error}")
+    if any(each.error for each in updated):
+        raise typer.Exit(2)
+
+
+def _row(updated: Updated) -> dict[str, Any]:
+    registry = updated.registry
+    return {
+        "name": registry.name,
+        "state": updated.state,
+        "entries": _count(registry),
+        "sequence": registry.held.sequence if registry.held else None,
+        "error": str(updated.error) if updated.error else None,
+    }
+
+
+def _count(registry: remotes.Registry) -> int | None:
+    """How many entries are in use of it; `None` where its file is gone."""
+    path = registry.path or remotes.copy_path(registry)
+    try:
+        return None if path is None else len(load(path, allow_files=registry.path is not None))
+    except registries.RegistryError:
+        return None
+
+
+def _known_by(registry: remotes.Registry) -> str:
+    if registry.key is not None:
+        return f", signed by {fingerprint(registry.key)}"
+    if registry.sha256 is not None:
+        return ", pinned to these bytes"
+    return "" if registry.url is None else ", trusting its server alone"
+
+
+def _listed(entries: list[Shadowed]) -> list[dict[str, str]]:
+    return [{"id": entry.id, "by": entry.by} for entry in entries]
