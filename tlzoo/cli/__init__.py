@@ -24,7 +24,7 @@ COMMANDS = {
     "bench": "Measure latency and throughput of an ONNX file",
     "inspect": "Print what an ONNX file says of itself",
     "registry": "Add and update registries; check, write and sign your own",
-    "plugins": "List, install and uninstall plugins",
+    "plugins": "List, install, check and begin plugins",
 }
 _ENVIRONMENT = {errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENOSPC, errno.EPERM, errno.EROFS}
 _USAGE = "Usage: tlzoo [--debug] [--version] COMMAND [OPTIONS]   (tlzoo COMMAND --help)"

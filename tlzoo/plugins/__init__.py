@@ -14,6 +14,7 @@ from tlzoo.plugins.discovery import (
     declared,
     find,
     installed,
+    normal,
 )
 from tlzoo.plugins.loading import Loaded, call, load, load_all
 
@@ -33,4 +34,5 @@ __all__ = [
     "installed",
     "load",
     "load_all",
+    "normal",
 ]

@@ -1,0 +1,23 @@
+"""`tlzoo plugins`: list, install, uninstall, check and begin plugins. Only `check` runs one, in another process."""
+
+from __future__ import annotations
+
+import typer
+
+from tlzoo.cli.options import Json
+from tlzoo.cli.output import make_app
+from tlzoo.cli.plugins.checking import check
+from tlzoo.cli.plugins.creating import new
+from tlzoo.cli.plugins.installing import install, uninstall
+from tlzoo.cli.plugins.listing import show
+
+app = make_app("List, install, uninstall, check and begin plugins. Without a command: list.")
+app.command("list")(show)
+for _command in (install, uninstall, check, new):
+    app.command()(_command)
+
+
+@app.callback(invoke_without_command=True)
+def _default(context: typer.Context, json: Json = False) -> None:
+    if context.invoked_subcommand is None:
+        show(json)

@@ -1,0 +1,40 @@
+"""`tlzoo plugins install` and `uninstall`: nothing of a plugin is imported."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tlzoo import plugins
+from tlzoo.plugins import installer
+from tlzoo.plugins.status import status
+from tlzoo.progress import say
+
+
+def install(
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="Name, version, path, or git+https://...@tag")],
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest version that fits")] = False,
+) -> None:
+    """Install plugins, as `vision`, `tlzoo-nlp==0.1.0`, `./folder`, a wheel or a git URL, into this environment."""
+    before = set(plugins.declared())
+    installer.install(specs, upgrade=upgrade)
+    new = {(plugin.name, plugin.distribution) for plugin in set(plugins.declared()) - before}
+    for row in status():
+        if (row["name"], row["distribution"]) in new:
+            say(f"Installed plugin {row['name']!r} ({row['distribution']} {row['version']}).")
+            if row["error"]:
+                say(f"Warning: it is {row['status']}: {row['error']}.")
+    if not new:
+        say("Done; no plugin is new or changed. See: tlzoo plugins list")
+
+
+def uninstall(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Plugins or distributions")]) -> None:
+    """Uninstall plugins by their own name, as `vision`, or their distribution's, as `tlzoo-vision`."""
+    wanted = {plugin.distribution for plugin in plugins.declared() if {plugin.name, plugin.distribution} & {*names}}
+    stays = sorted({name for distribution in wanted for name in installer.requirements(distribution)})
+    gone = installer.uninstall(names)
+    say(f"Uninstalled {', '.join(gone)}.")
+    left = [name for name in stays if name not in {plugins.normal(distribution) for distribution in gone}]
+    if left:
+        say(f"What it required stays: {', '.join(left)}. So do weights in the cache and your runs.")

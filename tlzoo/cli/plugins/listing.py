@@ -1,0 +1,35 @@
+"""`tlzoo plugins list`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tlzoo import plugins
+from tlzoo.cli.options import Json
+from tlzoo.cli.output import print_json, print_table
+from tlzoo.plugins.status import status
+from tlzoo.progress import say
+
+COLUMNS = ("name", "distribution", "version", "hooks", "checkpoints", "license", "status")
+
+
+def show(json: Json = False) -> None:
+    """List the installed plugins, importing none; of one that is not ok, what to mend stands on stderr."""
+    rows = status()
+    if json:
+        print_json(rows)
+        return
+    print_table(COLUMNS, ([_cell(row, column) for column in COLUMNS] for row in rows))
+    for row in rows:
+        if row["error"]:
+            say(f"{row['name']} ({row['distribution']} {row['version']}) is {row['status']}: {row['error']}.")
+    if not rows:
+        say(f"No plugin is installed. Install one: tlzoo plugins install {plugins.FIRST_PARTY['vision']}")
+
+
+def _cell(row: dict[str, Any], column: str) -> object:
+    if column == "checkpoints":
+        return len(row[column])
+    if column == "hooks":
+        return "?" if row[column] is None else " ".join(row[column])
+    return row[column]

@@ -1,0 +1,1 @@
+"""A new plugin's project, written from the template beside this package."""
