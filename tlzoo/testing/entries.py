@@ -1,0 +1,68 @@
+"""Checks of a plugin's registry entries."""
+
+from __future__ import annotations
+
+from tlzoo import plugins, registry
+from tlzoo.errors import RegistryError
+from tlzoo.registry import origins
+from tlzoo.registry.schema import Checkpoint, HubSource
+from tlzoo.testing.subject import Subject, note, once
+
+
+class Entries(Subject):
+    """What the registry says of the plugin's checkpoints."""
+
+    @once
+    def entries(self) -> tuple[Checkpoint, ...]:
+        """The suite's checkpoint, and those that the plugin's own registry files list."""
+        own = [c for origin in self._own_files() for c in registry.load(origin.path)]
+        listed = own or list(registry.find(plugin=self.plugin))
+        return tuple({c.id: c for c in (self.entry(), *listed)}.values())
+
+    def _own_files(self) -> list[origins.Origin]:
+        return [o for o in origins.origins() if o.kind == "plugin" and o.prefix == f"{self.plugin}/"]
+
+    def test_its_entries_are_valid(self) -> None:
+        """Every registry file of the plugin can be read, its ids start with the plugin's name, stages sum to parameters.
+
+        Mend: what the message names. `tlzoo registry validate FILE` says the same of a file.
+        """
+        plugins.find(self.plugin)
+        try:
+            entries = self.entries()
+        except RegistryError as error:
+            raise AssertionError(str(error)) from error
+        strange = [c.id for c in entries if c.plugin != self.plugin]
+        assert not strange, (
+            f"Entry {strange[0]!r} is not of plugin {self.plugin!r}. Start its id with {self.plugin + '/'!r}."
+        )
+        for entry in entries:
+            total = sum(stage.parameters for stage in entry.stages)
+            assert not entry.stages or total == entry.parameters, (
+                f"Entry {entry.id!r} has {entry.parameters:,} parameters, its stages {total:,}. Count them again: "
+                f"tlzoo models show {entry.id}"
+            )
+
+    def test_its_entries_have_licences(self) -> None:
+        """Entries say under which licence the weights are.
+
+        Mend: set `license` to an SPDX expression. Where the publisher says nothing leave it out; users are then told
+        that it is not known.
+        """
+        missing = [entry.id for entry in self.entries() if not entry.license]
+        if missing:
+            note(f"No licence is known of {', '.join(missing)}. Set `license` where the publisher names one.")
+        empty = [entry.id for entry in self.entries() if entry.license is not None and not entry.license.strip()]
+        assert not empty, f"Entry {empty[0]!r} has an empty licence. Name it as an SPDX expression, or leave it out."
+
+    def test_its_files_are_pinned(self) -> None:
+        """Every file of an entry is pinned by sha256, a hub repository by its commit.
+
+        Mend: add `revision`, `sha256` and `size`; `tlzoo registry new-entry` writes them.
+        """
+        for entry in self.entries():
+            source = entry.source
+            if isinstance(source, HubSource):
+                loose = [file.path for file in source.files if file.sha256 is None]
+                assert source.revision, f"Entry {entry.id!r} pins no commit of {source.repo}. Set `revision`."
+                assert not loose, f"Entry {entry.id!r} does not pin {loose[0]!r}. Set its `sha256` and `size`."

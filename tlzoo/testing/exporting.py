@@ -1,0 +1,129 @@
+"""Checks of the way to the end: a model trained on samples, exported, proven, and used where torch cannot be imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from tlzoo import plugins
+from tlzoo.engine.clock import Clock
+from tlzoo.engine.graph import eager
+from tlzoo.engine.model import build
+from tlzoo.engine.options import Options
+from tlzoo.engine.preparation import data_record, head_options, labels_of, make_sets, task_name
+from tlzoo.engine.run import Run, read_parts, save_run
+from tlzoo.engine.strategies import STRATEGY, Job
+from tlzoo.errors import TlzooError
+from tlzoo.export.nodes import with_inner
+from tlzoo.runtime import load
+from tlzoo.tasks import make_task
+from tlzoo.testing.child import answer_of, ask
+from tlzoo.testing.subject import Subject, after, once
+
+BATCHES = (1, 3, 5)
+FEW = 6
+LOOPS = {"Loop", "Scan"}
+DOMAINS = {"", "ai.onnx", "com.microsoft"}
+
+
+class Exporting(Subject):
+    """One run on the samples and its file."""
+
+    @once
+    def run_folder(self) -> Run:
+        """A run of a linear head on the frozen backbone; of the plugin's own head, one epoch, where it has one."""
+        checkpoint, name = self.rebuildable(), task_name(self.entry(), None)
+        options = Options(epochs=1, batch=8, seed=0, device="cpu")
+        data = self.data()
+        parts = read_parts(data, None, name, {}, options.seed)
+        assert parts.train.labels is not None
+        task = make_task(name, labels_of(parts, name, {}))
+        head = head_options(task, task.encode(parts.train.labels), options)
+        model = build(checkpoint, task, self.complete(self.built(self.first_output())), options=head)
+        strategy = "finetune" if "build_head" in plugins.load(self.plugin).hooks else "probe"
+        with self.own_cache():
+            sets = make_sets(parts, model)
+            outcome = STRATEGY[strategy](Job(model, "all", sets, options, head, Clock()))
+            assert sets.test.targets is not None
+            return save_run(
+                self.folder() / "run",
+                outcome.model,
+                sets.test,
+                outcome.history,
+                data=data_record(data, None, {}, options.seed, parts),
+                options={"strategy": strategy, "freeze": "all", **vars(options), **outcome.details},
+                metrics=outcome.model.task.metrics(outcome.logits, sets.test.targets),
+                frozen=outcome.frozen,
+                seconds={},
+            )
+
+    @once
+    def exported(self) -> Path:
+        """The run's proven file."""
+        run = self.run_folder()
+        with self.own_cache():
+            return run.export(self.folder() / "model.onnx").file
+
+    @after(
+        "test_arrays_fit_the_example_inputs",
+        "test_stages_hold_every_parameter_once",
+        "test_a_sample_alone_gives_what_it_gives_in_a_batch",
+        "test_declared_axes_vary",
+        "test_its_config_rebuilds_it",
+    )
+    def test_the_export_equals_the_model(self) -> None:
+        """A head trained on the samples exports, and the file equals the model at batches of 1, 3 and 5, and of 2, 7 and 32.
+
+        Mend: what torch or the proof names; a size written down as a constant during tracing is the usual cause. With an
+        `export` hook of your own, trace with the example inputs' dynamic axes.
+        """
+        try:
+            file = self.exported()
+        except TlzooError as error:
+            raise AssertionError(f"It cannot be trained and exported: {error}") from error
+        run = self.run_folder()
+        model, predictor = run.model(), load(file, cache=False)
+        data = run.dataset(run.parts().train)
+        for batch in BATCHES:
+            arrays = data.arrays(range(batch))
+            expected, found = eager(model, arrays), predictor.run(arrays)
+            scale = max(float(np.abs(expected).max()), 1e-12)
+            difference = float(np.abs(found - expected).max()) / scale if found.shape == expected.shape else np.inf
+            assert difference <= self.tolerance, (
+                f"At a batch of {batch} the exported file differs from the model by {difference:.1e} of the scale."
+            )
+
+    @after("test_the_export_equals_the_model")
+    def test_the_file_is_portable(self) -> None:
+        """The file is whole, its batch is free, and it has no loops and no operators but ONNX's own and com.microsoft's.
+
+        Mend: replace loops over steps by tensor operations, and custom operators by what ONNX has.
+        """
+        proto = onnx.load(self.exported(), load_external_data=False)
+        outside = [t.name for t in proto.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+        assert not outside, f"The file keeps {outside[0]!r} outside of itself. Write one file."
+        nodes = [node for part in (proto.graph, *proto.functions) for node in with_inner(part.node)]
+        local = {function.domain for function in proto.functions}
+        strange = sorted({node.domain for node in nodes} - DOMAINS - local)
+        assert not strange, f"The file has operators of {strange[0]!r}, which no other runtime knows."
+        loops = sorted({node.op_type for node in nodes} & LOOPS)
+        assert not loops, f"The file has a {loops[0]}. Loops cannot be optimised; write it as tensor operations."
+        for value in (*proto.graph.input, *proto.graph.output):
+            first = value.type.tensor_type.shape.dim[0]
+            assert first.dim_param, f"The batch of {value.name!r} is fixed to {first.dim_value}. Leave axis 0 dynamic."
+
+    @after("test_the_export_equals_the_model")
+    def test_the_file_predicts_without_torch(self) -> None:
+        """`tlzoo.load(file).predict(inputs)` gives the same labels in a process where torch cannot be imported.
+
+        Mend: as for preprocessing; nothing that a prediction runs may import torch, transformers, timm or onnx.
+        """
+        inputs: Sequence[str] = list(self.inputs()[:FEW])
+        here = [answer_of(answer) for answer in load(self.exported(), cache=False).predict(inputs)]
+        there = ask("predict", str(self.folder() / "cache"), path=str(self.exported()), inputs=inputs)
+        assert not there["wanted"], f"Predicting imports {', '.join(there['wanted'])}, which need not be there."
+        assert "error" not in there, f"Predicting fails where torch cannot be imported: {there['error']}"
+        assert there["answers"] == here, f"Without torch the file answers {there['answers']}, here {here}."

@@ -1,0 +1,133 @@
+"""Checks that a plugin says `None` to what is not its own, so that the core, or an error that helps, can answer."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import SkipTest
+
+from tlzoo import plugins
+from tlzoo.engine.dataset import make_dataset
+from tlzoo.engine.model import make_preprocessor
+from tlzoo.errors import TlzooError
+from tlzoo.parts import Repository
+from tlzoo.registry.schema import PluginSpec
+from tlzoo.testing.subject import Subject, after
+
+STRANGER = "conformance-stranger"
+"""A name that no plugin, architecture, policy or method has."""
+
+
+class Foreign(Subject):
+    """Hooks asked for what another plugin, or nobody, knows."""
+
+    def _ask(self, hook: str, **given: Any) -> Any:
+        """The plugin's own answer, with no default behind it."""
+        loaded = plugins.load(self.plugin)
+        if hook not in loaded.hooks:
+            raise SkipTest(f"It has no hook {hook!r}.")
+        return getattr(loaded.manager.hook, hook)(**given)
+
+    def _refuses(self, hook: str, what: str, **given: Any) -> None:
+        """Assert that the answer is `None`, or an error of tlzoo's that says what to do."""
+        try:
+            answer = self._ask(hook, **given)
+        except TlzooError as error:
+            assert error.hint, (
+                f"{hook} refuses {what} without a hint: {error}. Give the TlzooError a `hint`, or answer None."
+            )
+            return
+        except SkipTest:
+            raise
+        except Exception as error:
+            raise AssertionError(
+                f"{hook} fails on {what} with {type(error).__name__}: {error}. Answer None."
+            ) from error
+        assert answer is None, f"{hook} answers {what} with {type(answer).__name__}. Answer None to what is not yours."
+
+    def _gets_none(self, hook: str, what: str, **given: Any) -> None:
+        """Assert that the answer is `None`."""
+        try:
+            answer = self._ask(hook, **given)
+        except SkipTest:
+            raise
+        except Exception as error:
+            raise AssertionError(
+                f"{hook} fails on {what} with {type(error).__name__}: {error}. Answer None."
+            ) from error
+        assert answer is None, f"{hook} answers {what} with {type(answer).__name__}. Answer None to what is not yours."
+
+    def test_an_entry_of_another_plugin_gets_none(self) -> None:
+        """`load_backbone` answers `None` to an entry that another plugin builds, whatever its architecture is.
+
+        Mend: begin the hook with `if checkpoint.plugin != "<name>": return None`.
+        """
+        foreign = self.entry().model_copy(update={"id": f"{STRANGER}/model", "builder": STRANGER})
+        output = self.first_output()
+        what = f"an entry of plugin {STRANGER!r}"
+        self._gets_none("load_backbone", what, checkpoint=foreign, weights=None, output=output)
+
+    def test_an_unknown_architecture_gets_none_or_a_hint(self) -> None:
+        """`load_backbone` answers an entry of an architecture it does not know with `None`, or a TlzooError with a hint.
+
+        Mend: look the architecture up before building it.
+        """
+        unknown = self.entry().model_copy(update={"id": f"{self.plugin}/{STRANGER}", "architecture": STRANGER})
+        output = self.first_output()
+        what = f"architecture {STRANGER!r}"
+        self._refuses("load_backbone", what, checkpoint=unknown, weights=None, output=output)
+
+    def test_ids_of_others_are_not_resolved(self) -> None:
+        """`resolve_checkpoint` answers ids and repositories that are not its own with `None`, or an error with a hint.
+
+        Mend: look at the prefix of the id, and at the repository's own configuration, before answering.
+        """
+        repository = Repository(
+            name=f"{STRANGER}/model",
+            revision="0" * 40,
+            sizes={"config.json": 2, "model.safetensors": 8},
+            sha256={},
+            documents={"config.json": {"model_type": STRANGER, "architectures": [STRANGER]}},
+            license=None,
+            languages=(),
+            tags=(),
+        )
+        self._gets_none("resolve_checkpoint", "an id of another plugin", id=f"{STRANGER}/model", repository=None)
+        self._refuses(
+            "resolve_checkpoint", "a repository of unknown kind", id=f"hf/{STRANGER}/model", repository=repository
+        )
+
+    @after("test_outputs_are_as_declared")
+    def test_an_unknown_freeze_policy_gets_none(self) -> None:
+        """`freeze` answers a policy that it does not know with `None`: the core then knows it, or names all there are.
+
+        Mend: end the hook with `return None`.
+        """
+        if "freeze" not in plugins.load(self.plugin).hooks:
+            raise SkipTest("It has no hook 'freeze'.")
+        self._gets_none("freeze", f"policy {STRANGER!r}", model=self.model(), policy=STRANGER)
+
+    @after("test_outputs_are_as_declared")
+    def test_an_unknown_adaptation_gets_none(self) -> None:
+        """`adapt_domain` answers a method that it does not know with `None`: the core then knows it, or names all.
+
+        Mend: end the hook with `return None`.
+        """
+        if "adapt_domain" not in plugins.load(self.plugin).hooks:
+            raise SkipTest("It has no hook 'adapt_domain'.")
+        from tlzoo.data import read
+
+        model, task = self.model(), self.task()
+        samples = read(self.data(), task.modality, kind=task.kind).train
+        unlabelled = type(samples)(samples.inputs, None, samples.modality)
+        target = make_dataset(unlabelled, task, make_preprocessor(self.entry(), self.backbone().preprocess))
+        what = f"method {STRANGER!r}"
+        self._gets_none("adapt_domain", what, model=model, source=None, target=target, method=STRANGER, options={})
+
+    def test_preprocessing_of_another_plugin_gets_none(self) -> None:
+        """`make_preprocessor` answers a specification that names another plugin with `None`.
+
+        Mend: begin the hook with `if spec.kind != "plugin" or spec.plugin != "<name>": return None`.
+        """
+        self._gets_none(
+            "make_preprocessor", "another plugin's specification", spec=PluginSpec(plugin=STRANGER, options={})
+        )

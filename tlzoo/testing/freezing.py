@@ -1,0 +1,130 @@
+"""Checks of freeze policies: the same answer each time, and a step of training that changes nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from unittest import SkipTest
+
+import torch
+
+from tlzoo.engine.freezing import freeze, train_mode
+from tlzoo.engine.model import Model
+from tlzoo.errors import UsageError
+from tlzoo.parts import Freeze
+from tlzoo.testing.subject import TARGETS, Subject, after
+
+STEP = 0.01
+
+
+class Freezing(Subject):
+    """The core's policies, and the plugin's own that the suite's `policies` names."""
+
+    def _policies(self) -> list[str]:
+        """Every policy to try; `until` at the first stage and in the middle."""
+        names = [stage.name for stage in self.bare().stages]
+        until = dict.fromkeys(f"until:{names[at]}" for at in (0, (len(names) - 1) // 2))
+        return [*dict.fromkeys(("all", "none", *until, "last:1", "norm", *self.policies))]
+
+    def _frozen(self) -> Iterator[tuple[str, Model, Freeze]]:
+        """A fresh model under each policy; `norm` is passed over where there is no norm."""
+        for policy in self._policies():
+            model = self.model()
+            try:
+                yield policy, model, freeze(model, policy)
+            except UsageError as error:
+                if policy != "norm":
+                    raise AssertionError(f"Freeze policy {policy!r} is refused: {error}") from error
+
+    @after("test_stages_hold_every_parameter_once")
+    def test_freezing_twice_answers_the_same(self) -> None:
+        """A policy asked twice of one model gives the same answer, in names that the model has.
+
+        Mend: in `freeze`, add adapters only where there are none, and take names from `named_parameters` and
+        `named_modules`.
+        """
+        for policy, model, answer in self._frozen():
+            parameters = {name for name, _ in model.named_parameters()}
+            modules = {name for name, _ in model.named_modules()}
+            strange = sorted(
+                (answer.trainable - parameters) | ((answer.eval_modules | answer.eval_containers) - modules)
+            )
+            assert not strange, f"Policy {policy!r} names {strange[0]!r}, which the model does not have."
+            again = freeze(model, policy)
+            assert again == answer, f"Policy {policy!r} asked twice answers differently. `freeze` must be idempotent."
+
+    @after("test_stages_hold_every_parameter_once")
+    def test_a_step_changes_only_what_trains(self) -> None:
+        """After one step the frozen parameters and statistics are bit-identical, under every policy; what trains gets gradients.
+
+        Mend: name modules whose statistics must stay in `Freeze.eval_modules`; let `eval()` reach every submodule; do
+        not detach in `forward`.
+        """
+        for policy, model, answer in self._frozen():
+            before = {name: tensor.detach().clone() for name, tensor in _tensors(model)}
+            _step(model, answer)
+            moved = {name for name, tensor in _tensors(model) if not torch.equal(tensor, before[name])}
+            allowed = answer.trainable | _free_buffers(model, answer)
+            wrong = sorted(moved - allowed)
+            assert not wrong, (
+                f"Policy {policy!r} leaves {wrong[0]!r} frozen, and a step of training changes it. "
+                "Statistics stay only in modules that are in Freeze.eval_modules and heed eval()."
+            )
+            assert moved & answer.trainable, f"Under policy {policy!r} a step of training changes nothing."
+            if policy == "none":
+                self._assert_gradients(model)
+
+    def _assert_gradients(self, model: Model) -> None:
+        reached = {name for name, parameter in model.backbone.named_parameters() if parameter.grad is not None}
+        for stage in model.parts.stages:
+            assert any(stage.owns(name) for name in reached), (
+                f"No gradient reaches stage {stage.name!r}, so it cannot be trained. Is there a detach or no_grad in `forward`?"
+            )
+
+    @after("test_a_step_changes_only_what_trains")
+    def test_its_own_policies_train_the_backbone(self) -> None:
+        """Each of the suite's own `policies` leaves some of the backbone trainable, and not all of it.
+
+        Mend: name in the suite's `policies` those that the plugin adds; answer `trainable` in names of the model.
+        """
+        if not self.policies:
+            raise SkipTest("It names no policies of its own.")
+        for policy in self.policies:
+            model = self.model()
+            names = freeze(model, policy).trainable
+            backbone = {f"backbone.{name}" for name, _ in model.backbone.named_parameters()}
+            assert backbone & names, f"Policy {policy!r} trains nothing of the backbone: that is policy 'all'."
+            assert backbone - names, f"Policy {policy!r} trains the whole backbone: that is policy 'none'."
+
+
+def _tensors(model: Model) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from model.named_parameters()
+    yield from model.named_buffers()
+
+
+def _free_buffers(model: Model, answer: Freeze) -> set[str]:
+    """Buffers that may move: the head's, and those of stages that train, outside of modules in eval mode."""
+    still = tuple(f"{name}." for name in answer.eval_modules)
+    training = [
+        stage
+        for stage in model.parts.stages
+        if any(stage.owns(name.removeprefix("backbone.")) for name in answer.trainable)
+    ]
+    free = set()
+    for name, _ in model.named_buffers():
+        inside = name.removeprefix("backbone.")
+        trains = not name.startswith("backbone.") or any(stage.owns(inside) for stage in training)
+        if trains and not name.startswith(still):
+            free.add(name)
+    return free
+
+
+def _step(model: Model, answer: Freeze) -> None:
+    """One step of gradient descent on the example inputs, in the mode that training has."""
+    examples = tuple(model.parts.example_inputs.values())
+    labels = TARGETS[model.task.kind]
+    targets = model.task.encode([labels[row % len(labels)] for row in range(len(examples[0]))])
+    train_mode(model, answer)
+    torch.manual_seed(0)
+    loss = model.loss(model(*examples), torch.from_numpy(targets))
+    loss.backward()
+    torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=STEP).step()

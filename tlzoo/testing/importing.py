@@ -1,0 +1,85 @@
+"""Checks of a plugin as a distribution: what importing it costs, how it is registered, what its metadata says."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from types import ModuleType
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from tlzoo import hookspecs, plugins
+from tlzoo.testing.child import ask
+from tlzoo.testing.subject import Subject, note
+
+
+class Importing(Subject):
+    """Importing the plugin, its entry point, its distribution."""
+
+    def test_importing_it_imports_no_heavy_library(self) -> None:
+        """Importing the plugin's module imports no torch, transformers, timm, onnx or scikit-learn, and is quick.
+
+        Mend: move such imports into the hooks that need them. Listing plugins and predicting must work where torch is
+        not installed, and a guarded `try: import torch` costs its seconds all the same.
+        """
+        plugin = plugins.find(self.plugin)
+        answer = ask("import", str(self.folder() / "cache"), module=plugin.module)
+        wanted = answer["wanted"]
+        assert not wanted, f"Importing {plugin.module} imports {', '.join(wanted)}. Import it inside the hooks instead."
+        assert "error" not in answer, f"{plugin.module} cannot be imported without torch: {answer['error']}"
+        assert answer["seconds"] <= self.import_seconds, (
+            f"Importing {plugin.module} took {answer['seconds']:.1f} s ({self.import_seconds:g} are allowed). "
+            "Move what is slow into the hooks."
+        )
+
+    def test_it_is_registered_and_its_hooks_are_well_named(self) -> None:
+        """One distribution claims the name in the group `tlzoo`; every hook is one that tlzoo knows, and marked.
+
+        Mend: name the entry point as the suite's `plugin`, spell hooks as in docs/hooks.md, and put `@tlzoo.hookimpl`
+        before each.
+        """
+        loaded = plugins.load(self.plugin)
+        known = {name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "tlzoo_spec")}
+        assert loaded.hooks, (
+            f"{loaded.installed} implements no hook. Mark them with @tlzoo.hookimpl; there are: {', '.join(sorted(known))}"
+        )
+        module = loaded.manager.get_plugin(self.plugin)
+        unmarked = sorted(
+            name for name in known - set(loaded.hooks) if callable(getattr(module, name, None)) and _own(module, name)
+        )
+        assert not unmarked, f"{unmarked[0]} looks like a hook and is not marked. Put @tlzoo.hookimpl before it."
+
+    def test_its_distribution_has_a_licence_and_says_which_tlzoo_it_needs(self) -> None:
+        """The distribution's metadata name a licence and require tlzoo; an upper bound is advised.
+
+        Mend: in pyproject.toml set `license = "<SPDX expression>"` and depend on a range such as `tlzoo>=0.1,<0.2`.
+        """
+        plugin = plugins.find(self.plugin)
+        facts = metadata.metadata(plugin.distribution)
+        classified = any(line.startswith("License ::") for line in facts.get_all("Classifier") or ())
+        assert facts.get("License-Expression") or facts.get("License") or classified, (
+            f"{plugin} names no licence. Set `license` in its pyproject.toml to an SPDX expression such as Apache-2.0."
+        )
+        needed = [found for line in facts.get_all("Requires-Dist") or () if (found := _tlzoo(line))]
+        if not needed:
+            note(f"{plugin} does not require tlzoo. Add it to the dependencies, such as tlzoo>=0.1,<0.2.")
+        elif not any(part.operator in ("<", "<=", "==", "~=") for found in needed for part in found.specifier):
+            note(f"{plugin} requires {needed[0]} without an upper bound. Add one, such as tlzoo>=0.1,<0.2.")
+
+
+def _tlzoo(line: str) -> Requirement | None:
+    """The requirement, where it is one of tlzoo that always holds."""
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement:
+        return None
+    wanted = canonicalize_name(requirement.name) == "tlzoo"
+    return requirement if wanted and (requirement.marker is None or requirement.marker.evaluate()) else None
+
+
+def _own(module: Any, name: str) -> bool:
+    """Whether a function is of the plugin itself, not one that it imported from elsewhere under the hook's name."""
+    if not isinstance(module, ModuleType):
+        return True
+    return getattr(getattr(module, name), "__module__", None) == module.__name__

@@ -1,0 +1,234 @@
+"""What a suite is about: the plugin, one checkpoint of it, and what is made of them once for all checks."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+from unittest import SkipTest
+
+import torch
+
+from tlzoo import plugins, registry
+from tlzoo.engine.model import Model, build
+from tlzoo.engine.preparation import task_name
+from tlzoo.parts import Backbone, Output, Weights
+from tlzoo.registry.schema import Checkpoint, TextSpec
+from tlzoo.registry.sources import fetch
+from tlzoo.tasks import Task, family, make_task
+from tlzoo.testing import samples
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Subject")
+
+TARGETS = {"single": ("a", "b"), "multilabel": ("a", "b"), "regression": ("0.25", "0.75")}
+"""Labels of two samples, by kind of task."""
+
+
+class ConformanceNote(UserWarning):
+    """Something to know of a plugin that passes."""
+
+
+class NotJudged(SkipTest):
+    """A check that stands on another one, which fails."""
+
+
+def note(text: str) -> None:
+    """Say what is allowed and could be better."""
+    warnings.warn(text, ConformanceNote, stacklevel=3)
+
+
+def once(make: Callable[[S], T]) -> Callable[[S], T]:
+    """Made by the first check that asks, kept for all checks of the class; an error is kept too."""
+
+    @functools.wraps(make)
+    def kept(self: S) -> T:
+        made = type(self)._made
+        if make.__name__ not in made:
+            try:
+                made[make.__name__] = (make(self), None)
+            except Exception as error:  # noqa: BLE001 - raised below, to everyone who asks
+                made[make.__name__] = (None, error)
+        value, error = made[make.__name__]
+        if error is not None:
+            raise error
+        return value  # type: ignore[no-any-return]
+
+    return kept
+
+
+def after(*names: str) -> Callable[[Callable[[S], None]], Callable[[S], None]]:
+    """Judge a check only where those of these names hold, so that one fault fails one check."""
+
+    def gate(check: Callable[[S], None]) -> Callable[[S], None]:
+        @functools.wraps(check)
+        def gated(self: S) -> None:
+            for name in names:
+                if not self.holds(name):
+                    raise NotJudged(f"Not judged before {name} passes.")
+            check(self)
+
+        return gated
+
+    return gate
+
+
+class Subject:
+    """The attributes that a suite sets, and what its checks share."""
+
+    plugin: str = ""
+    checkpoint: str | Checkpoint | None = None
+    weights: Literal["random", "fetch"] = "random"
+    outputs: tuple[Output, ...] = ("vector",)
+    policies: tuple[str, ...] = ()
+    tolerance: float = 1e-4
+    import_seconds: float = 10.0
+
+    _made: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._made = {}
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        """Remove what the checks wrote; pytest calls it after the last."""
+        folder, _ = cls._made.get("folder", (None, None))
+        cls._made.clear()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def samples(self, folder: Path) -> Path:
+        """Write a small labelled data set into the empty `folder`, in a form that `tlzoo finetune` takes; its path.
+
+        The suite writes pictures, texts and recordings; a plugin with a modality of its own overrides this.
+        """
+        return samples.write(self.entry().preprocess, folder)
+
+    def broken(self, folder: Path) -> list[Any]:
+        """Inputs that cannot be read: empty, torn, missing, of the wrong type."""
+        return samples.broken(self.entry().preprocess, folder, self.inputs()[0])
+
+    def tokenizer(self, spec: TextSpec) -> str:
+        """The text of a tokenizer.json for a model of random weights, within the vocabulary of its example inputs."""
+        return samples.word_tokenizer(spec, int(self.bare().example_inputs["input_ids"].max()) + 1)
+
+    def holds(self, name: str) -> bool:
+        """Whether the check of this name passes; it is run once."""
+        if name not in self._made:
+            try:
+                getattr(self, name)()
+                self._made[name] = True
+            except NotJudged:
+                self._made[name] = False
+            except SkipTest:
+                self._made[name] = True
+            except Exception:  # noqa: BLE001 - the check itself reports it
+                self._made[name] = False
+        return bool(self._made[name])
+
+    @once
+    def folder(self) -> Path:
+        """A temporary folder, removed at the end."""
+        return Path(tempfile.mkdtemp(prefix="tlzoo-conformance-"))
+
+    @contextmanager
+    def own_cache(self) -> Iterator[None]:
+        """Compiled graphs and features are kept in the suite's own folder meanwhile, not in the user's cache."""
+        before = os.environ.get("TLZOO_CACHE")
+        os.environ["TLZOO_CACHE"] = str(self.folder() / "cache")
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TLZOO_CACHE"]
+            else:
+                os.environ["TLZOO_CACHE"] = before
+
+    @once
+    def entry(self) -> Checkpoint:
+        """The checkpoint that stands for the plugin."""
+        if isinstance(self.checkpoint, Checkpoint):
+            return self.checkpoint
+        if self.checkpoint is not None:
+            return registry.get(self.checkpoint)
+        assert self.plugin, "The suite names no plugin. Set the class attribute: plugin = '<name>'"
+        smallest = next(iter(registry.find(plugin=self.plugin, sort="parameters")), None)
+        assert smallest is not None, (
+            f"No registry has an entry of plugin {self.plugin!r}. Ship a registry file (entry-point group "
+            "'tlzoo.registry'), or set the suite's `checkpoint`."
+        )
+        return smallest
+
+    @once
+    def files(self) -> Weights | None:
+        """The checkpoint's verified files where the suite asks for them."""
+        return fetch(self.entry()) if self.weights == "fetch" else None
+
+    def built(self, output: Output = "vector", seed: int = 0, **changes: Any) -> Backbone:
+        """A fresh backbone as the plugin answers, for the entry with `changes`; `weights` stands in for the files."""
+        torch.manual_seed(seed)
+        weights = changes.pop("weights") if "weights" in changes else self.files()
+        checkpoint = self.entry().model_copy(update=changes)
+        answer = plugins.call(
+            "load_backbone", self.plugin, Backbone, checkpoint=checkpoint, weights=weights, output=output
+        )
+        return answer
+
+    @once
+    def bare(self) -> Backbone:
+        """The backbone as its plugin gives it, `vector` where it has that."""
+        return self.built(self.first_output())
+
+    def first_output(self) -> Output:
+        """The output that heads stand on."""
+        return "vector" if "vector" in self.outputs else self.outputs[0]
+
+    def complete(self, backbone: Backbone) -> Backbone:
+        """The backbone with a tokenizer, where it takes texts and its weights brought none."""
+        spec = backbone.preprocess
+        if isinstance(spec, TextSpec) and not spec.tokenizer:
+            spec = spec.model_copy(update={"tokenizer": self.tokenizer(spec)})
+        return replace(backbone, preprocess=spec)
+
+    @once
+    def backbone(self) -> Backbone:
+        """One backbone for all checks that leave it as it is."""
+        return self.complete(self.bare())
+
+    @once
+    def data(self) -> Path:
+        """The labelled samples on disk."""
+        folder = self.folder() / "samples"
+        folder.mkdir()
+        return self.samples(folder)
+
+    @once
+    def task(self) -> Task:
+        """The checkpoint's first task that can be trained, over two labels."""
+        name = task_name(self.entry(), None)
+        return make_task(name, family(name).labels_of(TARGETS[family(name).kind], "label"))
+
+    @once
+    def inputs(self) -> tuple[Any, ...]:
+        """Raw inputs, as the plugin's preprocessor takes them."""
+        from tlzoo.data import read
+
+        task = self.task()
+        return tuple(read(self.data(), task.modality, kind=task.kind).train.inputs)
+
+    def model(self) -> Model:
+        """A fresh backbone under a fresh head."""
+        return build(self.rebuildable(), self.task(), self.complete(self.built(self.first_output())))
+
+    def rebuildable(self) -> Checkpoint:
+        """The entry with all that building it again takes."""
+        config = self.bare().config
+        return self.entry() if config is None else self.entry().model_copy(update={"config": dict(config)})
