@@ -22,6 +22,8 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Outpu
     UsageError for an output that the architecture does not have, RegistryError where the entry contradicts the
     network, SourceError where the weights do not fit it.
     """
+    if checkpoint.plugin != "speech":
+        return None
     if checkpoint.architecture not in ("whisper", "wav2vec2", "hubert", "wavlm", "ge2e-lstm"):
         return None
     if not isinstance(checkpoint.preprocess, AudioSpec):

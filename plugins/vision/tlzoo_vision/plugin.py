@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone:
-    """Build timm's model of the checkpoint's architecture; its output is `vector` or `map`."""
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
+    """Build timm's model of the checkpoint's architecture; `vector` or `map`. `None` for another plugin's entry."""
+    if checkpoint.plugin != "vision":
+        return None
     from tlzoo_vision.backbone import build
 
     return build(checkpoint, weights, output)
