@@ -1,4 +1,4 @@
-"""A transformers encoder, or GPT-2, as a tlzoo backbone. Imported only when a backbone is built: needs torch."""
+"""A transformers encoder or decoder of texts as a tlzoo backbone. Imported only when one is built: needs torch."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 EXAMPLE_LENGTH = 9
 _NOT_ARGUMENTS = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "use_cache"}
+_COUNT_FROM_PAD = {
+    *("camembert", "data2vec-text", "esm", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm"),
+    *("xlm-roberta", "xlm-roberta-xl", "xmod"),
+}
 AXES = {0: "batch", 1: "length"}
 
 
@@ -51,20 +55,25 @@ def build_backbone(checkpoint: Checkpoint, spec: TextSpec, weights: Weights | No
     """The backbone of `checkpoint`, in eval mode and float32, pooler left out."""
     config = _configuration(checkpoint, weights)
     _check_length(checkpoint.id, spec, config)
-    network = _random(config) if weights is None else _pretrained(checkpoint.id, config, weights)
+    network = random_network(config) if weights is None else _pretrained(checkpoint.id, config, weights)
     return Backbone(
         module=Encoder(network, output).eval(),
-        feature_dim=config.hidden_size,
+        feature_dim=width(config),
         stages=stages_of(network, "network"),
         example_inputs=_example_inputs(config),
         dynamic_axes={"input_ids": AXES, "attention_mask": AXES},
         output=output,
         preprocess=spec if weights is None else with_tokenizer(spec, weights, config),
-        config=_arguments(config),
+        config=arguments_of(config),
     )
 
 
-def _arguments(config: PreTrainedConfig) -> dict[str, Any]:
+def width(config: PreTrainedConfig) -> int:
+    """How many numbers a token's vector has; OPT may project it before it is given out."""
+    return int(getattr(config, "word_embed_proj_dim", None) or config.hidden_size)
+
+
+def arguments_of(config: PreTrainedConfig) -> dict[str, Any]:
     """What `AutoConfig.for_model` needs beside the architecture to make this configuration again."""
     given = json.loads(json.dumps(config.to_diff_dict()))
     return {name: value for name, value in given.items() if name not in _NOT_ARGUMENTS}
@@ -84,26 +93,31 @@ def _configuration(checkpoint: Checkpoint, weights: Weights | None) -> PreTraine
             f"No configuration can be made for {checkpoint.id}: {(str(cause).splitlines() or ['?'])[0]}",
             hint="Correct the entry's architecture (a transformers model_type), config or files.",
         ) from cause
-    if config.model_type != checkpoint.architecture or config.is_encoder_decoder:
-        kind = f"a {config.model_type!r} model" + (" with a decoder" if config.is_encoder_decoder else "")
+    if config.model_type != checkpoint.architecture:
         raise RegistryError(
-            f"{checkpoint.id} should be a {checkpoint.architecture!r} encoder, and its configuration is of {kind}.",
+            f"{checkpoint.id} should be a {checkpoint.architecture!r} model, "
+            f"and its configuration is of a {config.model_type!r} model.",
             hint="Correct the entry's architecture.",
         )
     config.use_cache = False
     return config
 
 
-def _check_length(name: str, spec: TextSpec, config: PreTrainedConfig) -> None:
-    """RoBERTa's family and MPNet count positions from their padding id + 1; a model of relative ones has no limit."""
+def positions(config: PreTrainedConfig) -> int | None:
+    """The most tokens of a text: RoBERTa's family and MPNet count from their padding id + 1; relative has no limit."""
     table: int | None = getattr(config, "max_position_embeddings", None)
     if table is None or not getattr(config, "position_biased_input", True):
-        return
-    offset = (config.pad_token_id or 0) + 1 if "roberta" in config.model_type or config.model_type == "mpnet" else 0
-    if spec.max_length > table - offset:
+        return None
+    offset = (config.pad_token_id or 0) + 1 if config.model_type in _COUNT_FROM_PAD else 0
+    return table - offset
+
+
+def _check_length(name: str, spec: TextSpec, config: PreTrainedConfig) -> None:
+    most = positions(config)
+    if most is not None and spec.max_length > most:
         raise RegistryError(
-            f"{name}: max_length {spec.max_length} is more than the model's {table - offset} positions.",
-            hint=f"Set the entry's preprocess.max_length to {table - offset} or less.",
+            f"{name}: max_length {spec.max_length} is more than the model's {most} positions.",
+            hint=f"Set the entry's preprocess.max_length to {most} or less.",
         )
 
 
@@ -116,10 +130,15 @@ def _network_class(config: PreTrainedConfig) -> tuple[Any, dict[str, Any]]:
     return kind, {"add_pooling_layer": False} if drop_pooler else {}
 
 
-def _random(config: PreTrainedConfig) -> PreTrainedModel:
+def random_network(config: PreTrainedConfig) -> PreTrainedModel:
+    """The network with random weights, without its decoder where an encoder stands before one."""
     kind, arguments = _network_class(config)
-    network: PreTrainedModel = kind(config, **arguments)
-    return network.float()
+    return _encoder(kind(config, **arguments).float())
+
+
+def _encoder(network: PreTrainedModel) -> PreTrainedModel:
+    part: PreTrainedModel = network.get_encoder() if network.config.is_encoder_decoder else network
+    return part
 
 
 def _pretrained(name: str, config: PreTrainedConfig, weights: Weights) -> PreTrainedModel:
@@ -144,15 +163,19 @@ def _pretrained(name: str, config: PreTrainedConfig, weights: Weights) -> PreTra
             hint="The entry's files must be those of its architecture.",
         ) from cause
     _check_complete(name, network, report)
-    return network
+    return _encoder(network)
 
 
 def _check_complete(name: str, network: PreTrainedModel, report: dict[str, Any]) -> None:
-    """What a head or pooler leaves over is fine; a layer too many is not: the entry then describes another model."""
+    """What a head or pooler leaves over is fine; a layer too many is not: the entry then describes another model.
+
+    A decoder after an encoder is not used and may be missing.
+    """
     parts = {child for child, _ in network.named_children()}
+    needed = [key for key in report["missing_keys"] if not (parts >= {"encoder"} and _part(key, "") == "decoder")]
     surplus = [key for key in report["unexpected_keys"] if _part(key, network.base_model_prefix) in parts]
     mismatched = [key for key, *_ in report["mismatched_keys"]]
-    problems = {"lack": report["missing_keys"], "have another shape in": mismatched, "have no place for": surplus}
+    problems = {"lack": needed, "have another shape in": mismatched, "have no place for": surplus}
     for problem, keys in problems.items():
         if keys:
             raise RegistryError(

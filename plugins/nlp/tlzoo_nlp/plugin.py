@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tlzoo import Backbone, Weights, hookimpl
+from tlzoo import Backbone, Repository, Weights, hookimpl
 from tlzoo.errors import RegistryError, UsageError
 from tlzoo.registry.schema import TextSpec
 
@@ -14,14 +14,27 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone:
-    """Build a transformers encoder, or GPT-2, from local files only; `weights=None` gives random weights.
+def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | None:
+    """Describe a hub repository of a text model of transformers; `None` for anything else."""
+    if repository is None or "model_type" not in repository.documents.get("config.json", {}):
+        return None
+    from tlzoo_nlp.resolving import resolve
+
+    return resolve(id, repository)
+
+
+@hookimpl
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
+    """Build a transformers network of texts from local files only; `weights=None` gives random weights.
 
     `vector` is the mean over a text's tokens, `sequence` one vector per token. With weights, the backbone's
     `preprocess` carries the folder's tokenizer; without, it is the checkpoint's as it stands.
 
-    Raises UsageError for `map`, RegistryError where files and entry do not fit each other.
+    `None` for another plugin's entry. Raises UsageError for `map`, RegistryError where files and entry do not fit each
+    other.
     """
+    if checkpoint.plugin != "nlp":
+        return None
     if output == "map":
         raise UsageError(f"{checkpoint.id} reads text and gives no map.", hint="Ask for 'vector' or 'sequence'.")
     if not isinstance(checkpoint.preprocess, TextSpec):

@@ -1,4 +1,4 @@
-"""The stages of a transformers encoder, read off its modules: embeddings, each layer, the final norm."""
+"""The stages of a transformers network, read off its modules: embeddings, each layer, the final norm."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from torch import nn
 
 from tlzoo import Stage
 
-FINAL = frozenset({"ln_f", "norm", "final_norm", "final_layer_norm"})
+FINAL = frozenset(
+    {"ln_f", "norm", "norm_f", "final_norm", "final_layer_norm", "final_layernorm", "layer_norm", "project_out"}
+)
 """Modules outside the layers that come after them."""
 
 BESIDE_FIRST_LAYER = frozenset({"conv"})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
 from timm.models import is_model
 from torch import nn
 
-from tlzoo import Backbone
+from tlzoo import Backbone, Stage
 from tlzoo.errors import PluginError
 from tlzoo.registry.schema import Checkpoint, ImageSpec
 from tlzoo_vision.network import Pictures
@@ -49,6 +50,28 @@ def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Ba
         output=output,
         preprocess=spec,
     )
+
+
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a registry entry says of the network beside its name: `parameters`, `feature_dim` and `stages`.
+
+    Under `torch.device("meta")` this takes no memory for the weights.
+    """
+    spec = _image_spec(checkpoint)
+    net = _network(checkpoint, None, headless=True)
+    module = Pictures(net, spec.mean, spec.std, "vector").eval()
+    with torch.inference_mode():
+        feature_dim = module(torch.empty(2, *spec.size, 3, dtype=torch.uint8)).shape[1]
+    return {"feature_dim": feature_dim, **count(module, stages(module, net, "net"))}
+
+
+def count(module: nn.Module, parts: Sequence[Stage]) -> dict[str, Any]:
+    """`parameters` of the module, and of each stage as the registry holds them."""
+    counts = {stage.name: 0 for stage in parts}
+    for name, parameter in module.named_parameters():
+        counts[next(stage.name for stage in parts if stage.owns(name))] += parameter.numel()
+    records = [{"name": name, "parameters": number} for name, number in counts.items()]
+    return {"parameters": sum(counts.values()), "stages": records}
 
 
 def load_classifier(checkpoint: Checkpoint, weights: Weights | None) -> nn.Module:

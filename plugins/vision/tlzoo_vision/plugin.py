@@ -1,4 +1,4 @@
-"""The hooks of the vision plugin. Importing this needs neither torch nor timm."""
+"""The hooks of the vision plugin. Importing this needs neither torch nor timm nor transformers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,41 @@ from typing import TYPE_CHECKING
 from tlzoo import hookimpl
 
 if TYPE_CHECKING:
-    from tlzoo import Backbone, Weights
+    from tlzoo import Backbone, Repository, Weights
     from tlzoo.parts import Output
     from tlzoo.registry.schema import Checkpoint
 
+TRANSFORMERS = "transformers/"
+"""How the `architecture` of an entry begins whose network transformers builds."""
+
 
 @hookimpl
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
-    """Build timm's model of the checkpoint's architecture; `vector` or `map`. `None` for another plugin's entry."""
-    if checkpoint.plugin != "vision":
+def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | None:
+    """Describe `timm/<architecture>.<tag>`, or a hub repository of timm's or of a vision model of transformers."""
+    if id.startswith("timm/"):
+        from tlzoo_vision.resolving import resolve_timm
+
+        return resolve_timm(id)
+    if repository is None:
         return None
-    from tlzoo_vision.backbone import build
+    document = repository.documents.get("config.json", {})
+    if "pretrained_cfg" in document:
+        from tlzoo_vision.resolving import resolve_repository
+
+        return resolve_repository(id, repository)
+    if "model_type" not in document or "preprocessor_config.json" not in repository.documents:
+        return None
+    from tlzoo_vision.transformers import resolve
+
+    return resolve(id, repository)
+
+
+@hookimpl
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone:
+    """Build timm's model of the checkpoint's architecture, or transformers' one; its output is `vector` or `map`."""
+    if checkpoint.architecture.startswith(TRANSFORMERS):
+        from tlzoo_vision.transformers import build
+    else:
+        from tlzoo_vision.backbone import build
 
     return build(checkpoint, weights, output)

@@ -1,0 +1,113 @@
+"""A hub repository of a text model as a registry entry, from its own configuration. Nothing is downloaded here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import CONFIG_MAPPING
+from transformers.models.auto import modeling_auto as auto
+
+from tlzoo.errors import RegistryError
+from tlzoo.registry.schema import Checkpoint
+from tlzoo_nlp.encoder import arguments_of, positions, random_network, width
+from tlzoo_nlp.stages import stages_of
+from tlzoo_nlp.tokenizer import VOCABULARIES
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+    from tlzoo import Repository
+
+LONGEST = 512
+"""Tokens: longer texts than this are cut even where the model would read on."""
+_OF_TEXTS = (
+    auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES,
+)
+_OF_SOMETHING_ELSE = {"perceiver", "pop2piano", "trocr", "wav2vec2", "whisper"}
+REFUSED: dict[str, str] = {}
+_BESIDE_TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
+_LABELS = {"id2label", "label2id", "problem_type", "task_specific_params", "finetuning_task"}
+
+
+def resolve(id: str, repository: Repository) -> Checkpoint | None:
+    """The entry of a text encoder, a decoder of texts, or the encoder of an encoder-decoder; else `None`.
+
+    Raises RegistryError where it is a text model that cannot be used, with the reason.
+    """
+    document = repository.documents.get("config.json", {})
+    kind = document.get("model_type")
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING or not _reads_texts(kind, document):
+        return None
+    if kind in REFUSED:
+        raise RegistryError(
+            f"{id}: models of type {kind!r} cannot be exported: {REFUSED[kind]}.", hint="Choose another checkpoint."
+        )
+    config, parameters, stages = _network(id, kind, document)
+    return Checkpoint.model_validate(
+        {
+            "id": id,
+            "builder": "nlp",
+            "architecture": kind,
+            "config": {name: value for name, value in arguments_of(config).items() if name not in _LABELS},
+            "source": repository.source(("config.json", *repository.weights(), *_tokenizer_files(id, repository))),
+            "license": repository.license,
+            "tasks": ("text-classification",),
+            "parameters": parameters,
+            "feature_dim": width(config),
+            "stages": stages,
+            "preprocess": {"kind": "text", "max_length": _longest(repository, config)},
+            "pretrained_on": repository.datasets,
+            "languages": repository.languages,
+            "paper": repository.paper,
+        }
+    )
+
+
+def _reads_texts(kind: str, document: Mapping[str, Any]) -> bool:
+    other = {"vision_config", "audio_config", "text_config"} & document.keys()
+    return not other and kind not in _OF_SOMETHING_ELSE and any(kind in names for names in _OF_TEXTS)
+
+
+def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTrainedConfig, int, list[dict[str, Any]]]:
+    """The configuration, and without memory for any weight, the parameters: all, and of each stage."""
+    try:
+        config = CONFIG_MAPPING[kind].from_dict(dict(document))
+        with torch.device("meta"):
+            network = random_network(config)
+        stages = stages_of(network, "")
+    except Exception as cause:
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        raise RegistryError(
+            f"{id}: no {kind!r} network can be built of its config.json: {reason}", hint="Choose another checkpoint."
+        ) from cause
+    counts = {stage.name: 0 for stage in stages}
+    for name, parameter in network.named_parameters():
+        counts[next(stage.name for stage in stages if stage.owns(f".{name}"))] += parameter.numel()
+    return config, sum(counts.values()), [{"name": name, "parameters": count} for name, count in counts.items()]
+
+
+def _longest(repository: Repository, config: PreTrainedConfig) -> int:
+    """The shortest of what the tokenizer, Sentence-BERT's configuration, the positions and this plugin allow."""
+    documents = repository.documents
+    limits = (
+        documents.get("tokenizer_config.json", {}).get("model_max_length"),
+        documents.get("sentence_bert_config.json", {}).get("max_seq_length"),
+        positions(config),
+    )
+    return min(LONGEST, *(round(limit) for limit in limits if isinstance(limit, int | float) and limit >= 1))
+
+
+def _tokenizer_files(id: str, repository: Repository) -> list[str]:
+    """What the tokenizer is made of; raises RegistryError where there is none."""
+    whole = ["tokenizer.json"] if "tokenizer.json" in repository.sizes else sorted(VOCABULARIES & set(repository.sizes))
+    if not whole:
+        raise RegistryError(
+            f"{id} holds no tokenizer: neither tokenizer.json nor {', '.join(sorted(VOCABULARIES))}.",
+            hint="Choose another checkpoint.",
+        )
+    return [*whole, *(name for name in _BESIDE_TOKENIZER if name in repository.sizes)]

@@ -1,0 +1,141 @@
+"""timm's names and hub repositories of vision models as registry entries, from their own configuration."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import timm
+import torch
+from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
+
+from tlzoo.errors import RegistryError, UnknownCheckpoint
+from tlzoo.registry.schema import Checkpoint, ImageSpec
+from tlzoo_vision.backbone import describe
+
+if TYPE_CHECKING:
+    from tlzoo import Repository
+
+SPDX = {
+    "apache-2.0": "Apache-2.0",
+    "bsd-3-clause": "BSD-3-Clause",
+    "cc-by-4.0": "CC-BY-4.0",
+    "cc-by-nc-4.0": "CC-BY-NC-4.0",
+    "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
+    "mit": "MIT",
+}
+"""timm's names of licences; those of companies' own making are not SPDX's and are left out."""
+_INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "lanczos")
+
+
+def resolve_timm(id: str) -> Checkpoint:
+    """The entry of `timm/<architecture>[.<tag>]` from timm's own table; without a tag, timm's default one.
+
+    Raises UnknownCheckpoint with near names, RegistryError where the weights cannot be fetched or used.
+    """
+    name = id.partition("/")[2]
+    try:
+        known = get_pretrained_cfg(name) if is_model(name) else None
+    except RuntimeError:  # it has the architecture, and not this tag
+        known = None
+    if known is None:
+        raise UnknownCheckpoint(f"timm {timm.__version__} has no {name!r}.", hint=_nearest(name))
+    file = known.hf_hub_filename or "model.safetensors"
+    if not known.hf_hub_id or not file.endswith(".safetensors"):
+        where = known.url or file
+        raise RegistryError(
+            f"The weights of {id} are no safetensors of a hub: {where if known.has_weights else 'timm has none'}.",
+            hint="Save them as safetensors, and name that file in a registry of your own (TLZOO_REGISTRY).",
+        )
+    full = f"{split_model_name_tag(name)[0]}.{known.tag}" if known.tag else name
+    source = {"kind": "hub", "repo": known.hf_hub_id, "files": [{"path": file}]}
+    return _entry(id, full, {}, asdict(known), source=source, license=SPDX.get(known.license or ""))
+
+
+def resolve_repository(id: str, repository: Repository) -> Checkpoint | None:
+    """The entry of a hub repository that timm wrote; `None` for another."""
+    document = repository.documents.get("config.json", {})
+    architecture, given = document.get("architecture"), document.get("pretrained_cfg")
+    if not isinstance(architecture, str) or not isinstance(given, dict):
+        return None
+    if not is_model(architecture):
+        raise RegistryError(
+            f"timm {timm.__version__} has no architecture {architecture!r} for {id}.",
+            hint="Upgrade it: pip install --upgrade timm",
+        )
+    known = {**asdict(timm.models.PretrainedCfg()), **document, **given}
+    config = dict(document.get("model_args") or {})
+    if known["num_classes"] > 0:
+        config["num_classes"] = known["num_classes"]
+    if known.get("global_pool"):
+        config["global_pool"] = known["global_pool"]
+    if known["fixed_input_size"]:
+        config["img_size"] = list(known["input_size"][1:])
+    beside = {
+        "license": repository.license or SPDX.get(known["license"] or ""),
+        "languages": repository.languages,
+        "pretrained_on": repository.datasets,
+    }
+    source = repository.source(repository.weights())
+    return _entry(id, architecture, config, {"paper": repository.paper, **known}, source=source, **beside)
+
+
+def _entry(
+    id: str, architecture: str, config: Mapping[str, Any], known: Mapping[str, Any], **beside: Any
+) -> Checkpoint:
+    """The entry of this architecture under timm's configuration `known`."""
+    spec = _spec(id, known)
+    plain = {
+        "id": id,
+        "builder": "vision",
+        "architecture": architecture,
+        "config": config,
+        "tasks": ("image-classification",),
+        "parameters": 1,
+        "feature_dim": 1,
+        "preprocess": spec,
+        "paper": _paper(known),
+        "tags": () if known["crop_mode"] == "center" else (known["crop_mode"],),
+        **beside,
+    }
+    checkpoint = Checkpoint.model_validate(plain)
+    try:
+        with torch.device("meta"):
+            counted = describe(checkpoint)
+    except Exception as cause:
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        raise RegistryError(
+            f"{id}: no {architecture!r} can be built of its configuration: {reason}", hint="Choose another checkpoint."
+        ) from cause
+    return Checkpoint.model_validate({**plain, **counted})
+
+
+def _spec(id: str, known: Mapping[str, Any]) -> ImageSpec:
+    """timm's evaluation: what it squashes or pads to a square gives the square in the middle here."""
+    channels, *size = known["input_size"]
+    if channels != 3 or len(known["mean"]) != 3:
+        raise RegistryError(
+            f"{id} takes pictures of {channels} channels; tlzoo gives 3.", hint="Choose another checkpoint."
+        )
+    interpolation = known["interpolation"] if known["interpolation"] in _INTERPOLATIONS else "bicubic"
+    crop = known["crop_pct"] if known["crop_mode"] == "center" else 1.0
+    return ImageSpec(size=size, crop=crop, interpolation=interpolation, mean=known["mean"], std=known["std"])
+
+
+def _paper(known: Mapping[str, Any]) -> str | None:
+    ids = known.get("paper_ids") or ()
+    first = ids if isinstance(ids, str) else next(iter(ids), "")
+    number = first.lower().removeprefix("arxiv:").strip()
+    return f"https://arxiv.org/abs/{number}" if number else known.get("paper")
+
+
+def _nearest(name: str) -> str:
+    architecture, _ = split_model_name_tag(name)
+    names = [full for full in timm.list_pretrained() if full.partition(".")[0] == architecture]
+    near = names or difflib.get_close_matches(architecture, timm.list_models(pretrained=True), 3, 0.6)
+    if not near:
+        return "See all: python -c 'import timm; print(*timm.list_pretrained())'"
+    ordered = difflib.get_close_matches(name, near, 3, 0.0)
+    return f"Did you mean {' or '.join(f'timm/{found}' for found in ordered)}?"
