@@ -1,0 +1,68 @@
+"""Which rows contain a word somewhere: an index of what the rows' texts are made of.
+
+A word of letters and digits occurs in a text where it occurs in one of its runs of letters and digits; a word with one
+separator where it occurs in a pair of neighbouring runs. So a search reads the different runs, or pairs, which are far
+fewer than the rows, and unites the rows of those that contain the word.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from tlzoo.registry.bitmaps import bits_of
+
+DENSE = 32
+"""A part that stands in more than a row in so many is kept as a bitmap, not as a list of rows."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Different runs or pairs, and the rows that hold each.
+
+    `text` is the parts with a newline before and after each; part p starts at `starts[p]` and has the rows
+    `rows[ends[p - 1] : ends[p]]`; one without rows there has a bitmap.
+    """
+
+    text: str
+    starts: array[int]
+    ends: array[int]
+    rows: array[int]
+
+    def containing(self, word: str, total: int, dense: Callable[[str], int]) -> int:
+        """The rows of the parts in which `word` occurs; `dense` gives the bitmap of a part."""
+        united, listed = 0, array("I")
+        at = self.text.find(word)
+        while at >= 0:
+            part = bisect_right(self.starts, at) - 1
+            end = self.text.index("\n", at)
+            first, last = self.ends[part - 1] if part else 0, self.ends[part]
+            if first == last:
+                united |= dense(self.text[self.starts[part] : end])
+            else:
+                listed.extend(self.rows[first:last])
+            at = self.text.find(word, end)
+        return united | bits_of(listed, total) if listed else united
+
+
+def make_parts(postings: Mapping[str, array[int]], total: int) -> tuple[Parts, dict[str, array[int]]]:
+    """The index of these parts' rows, and the rows of those that want a bitmap."""
+    texts, starts, ends, rows, dense = [], array("I"), array("I"), array("I"), {}
+    at = 1
+    for part in sorted(postings):
+        starts.append(at)
+        at += len(part) + 1
+        texts.append(part)
+        if len(postings[part]) * DENSE > total:
+            dense[part] = postings[part]
+        else:
+            rows.extend(postings[part])
+        ends.append(len(rows))
+    return Parts("\n" + "\n".join(texts) + "\n", starts, ends, rows), dense
+
+
+def grams(part: str) -> Iterable[str]:
+    """The letters of a part and its pairs of neighbouring letters, each once."""
+    return {*part, *(part[i : i + 2] for i in range(len(part) - 1))}
