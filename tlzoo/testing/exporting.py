@@ -1,4 +1,4 @@
-"""Checks of the way to the end: a model trained on samples, exported, proven, and used where torch cannot be imported."""
+"""Checks of the whole way: trained on samples, exported, proven, and used where torch cannot be imported."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Exporting(Subject):
         "test_its_config_rebuilds_it",
     )
     def test_the_export_equals_the_model(self) -> None:
-        """A head trained on the samples exports, and the file equals the model at batches of 1, 3 and 5, and of 2, 7 and 32.
+        """A model trained on the samples exports, and the file equals it at batches of 1, 2, 3, 5, 7 and 32.
 
         Mend: what torch or the proof names; a size written down as a constant during tracing is the usual cause. With an
         `export` hook of your own, trace with the example inputs' dynamic axes.
@@ -98,7 +98,7 @@ class Exporting(Subject):
 
     @after("test_the_export_equals_the_model")
     def test_the_file_is_portable(self) -> None:
-        """The file is whole, its batch is free, and it has no loops and no operators but ONNX's own and com.microsoft's.
+        """The file is whole, its batch free, without loops, with operators of ONNX and com.microsoft only.
 
         Mend: replace loops over steps by tensor operations, and custom operators by what ONNX has.
         """

@@ -54,7 +54,7 @@ class Freezing(Subject):
 
     @after("test_stages_hold_every_parameter_once")
     def test_a_step_changes_only_what_trains(self) -> None:
-        """After one step the frozen parameters and statistics are bit-identical, under every policy; what trains gets gradients.
+        """One step leaves frozen parameters and statistics bit-identical, under every policy; all stages get gradients.
 
         Mend: name modules whose statistics must stay in `Freeze.eval_modules`; let `eval()` reach every submodule; do
         not detach in `forward`.
@@ -77,7 +77,7 @@ class Freezing(Subject):
         reached = {name for name, parameter in model.backbone.named_parameters() if parameter.grad is not None}
         for stage in model.parts.stages:
             assert any(stage.owns(name) for name in reached), (
-                f"No gradient reaches stage {stage.name!r}, so it cannot be trained. Is there a detach or no_grad in `forward`?"
+                f"No gradient reaches stage {stage.name!r}, so it cannot train. Does `forward` detach?"
             )
 
     @after("test_a_step_changes_only_what_trains")
@@ -126,5 +126,5 @@ def _step(model: Model, answer: Freeze) -> None:
     train_mode(model, answer)
     torch.manual_seed(0)
     loss = model.loss(model(*examples), torch.from_numpy(targets))
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=STEP).step()

@@ -42,7 +42,7 @@ class Importing(Subject):
         loaded = plugins.load(self.plugin)
         known = {name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "tlzoo_spec")}
         assert loaded.hooks, (
-            f"{loaded.installed} implements no hook. Mark them with @tlzoo.hookimpl; there are: {', '.join(sorted(known))}"
+            f"{loaded.installed} has no hook. Mark them with @tlzoo.hookimpl; there are: {', '.join(sorted(known))}"
         )
         module = loaded.manager.get_plugin(self.plugin)
         unmarked = sorted(
@@ -56,7 +56,7 @@ class Importing(Subject):
         Mend: in pyproject.toml set `license = "<SPDX expression>"` and depend on a range such as `tlzoo>=0.1,<0.2`.
         """
         plugin = plugins.find(self.plugin)
-        facts = metadata.metadata(plugin.distribution)
+        facts: Any = metadata.metadata(plugin.distribution)
         classified = any(line.startswith("License ::") for line in facts.get_all("Classifier") or ())
         assert facts.get("License-Expression") or facts.get("License") or classified, (
             f"{plugin} names no licence. Set `license` in its pyproject.toml to an SPDX expression such as Apache-2.0."

@@ -81,8 +81,9 @@ class Preprocessing(Subject):
             try:
                 make([item])
             except InputError as error:
-                assert error.message, f"The InputError for {shown} says nothing."
-                continue
+                if error.message:
+                    continue
+                raise AssertionError(f"{shown} raises an InputError that says nothing.") from error
             except Exception as error:
                 raise AssertionError(
                     f"{shown} raises {type(error).__name__}: {error}. Raise tlzoo.errors.InputError instead."

@@ -87,7 +87,7 @@ def suite_of(plugin: str) -> type[PluginSuite]:
             suite = getattr(found, entry.attr)
         except Exception as cause:
             raise PluginError(
-                f"The conformance suite of {plugin!r}, {entry.value}, cannot be imported: {type(cause).__name__}: {cause}",
+                f"The suite of {plugin!r}, {entry.value}, cannot be imported: {type(cause).__name__}: {cause}",
                 hint="Correct the entry point of group tlzoo.conformance: module:Suite",
             ) from cause
         if not (isinstance(suite, type) and issubclass(suite, PluginSuite)):

@@ -97,7 +97,7 @@ def word_tokenizer(spec: TextSpec, vocabulary: int) -> str:
     if not known:
         known = {"[UNK]": 0}
     model = {"type": "WordLevel", "vocab": known, "unk_token": "[UNK]"}
-    document = {
+    document: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,

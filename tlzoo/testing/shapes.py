@@ -34,7 +34,7 @@ class Shapes(Subject):
     """The backbone as a function."""
 
     def test_outputs_are_as_declared(self) -> None:
-        """For each output the module gives finite floats [N, D], [N, T, D] or [N, C, H, W], D as declared and as in the entry.
+        """Each output is finite float32 [N, D], [N, T, D] or [N, C, H, W], its width as declared and as in the entry.
 
         Example inputs have a batch of 2 or more and a tensor of their own each. Mend: `feature_dim` of the Backbone or
         of the entry, the module, or the example inputs, as the message says.
@@ -46,9 +46,8 @@ class Shapes(Subject):
             made = answers(backbone)
             batch = next(iter(backbone.example_inputs.values())).shape[0]
             shape = list(made.shape)
-            assert made.ndim == RANK[output] and shape[0] == batch, (
-                f"Output {output!r} has shape {shape} for a batch of {batch}; it must be {SHAPES[output]}."
-            )
+            right = made.ndim == RANK[output] and shape[0] == batch
+            assert right, f"Output {output!r} has shape {shape} for a batch of {batch}; it must be {SHAPES[output]}."
             assert shape[WIDTH_AT[output]] == backbone.feature_dim, (
                 f"Output {output!r} is {shape[WIDTH_AT[output]]} wide, feature_dim says {backbone.feature_dim}. "
                 "Correct feature_dim in load_backbone."
@@ -64,14 +63,14 @@ class Shapes(Subject):
 
     @after("test_outputs_are_as_declared")
     def test_its_parameters_are_counted(self) -> None:
-        """The backbone has as many parameters as its entry says; a tenth may be left out, such as a longer window's positions.
+        """The backbone has as many parameters as its entry says; a tenth may be left out.
 
         Mend: `parameters` in the entry. It counts the backbone without its head.
         """
         entry = self.entry()
         found = sum(parameter.numel() for parameter in self.bare().module.parameters())
         assert abs(found - entry.parameters) <= LEFT_OUT * entry.parameters, (
-            f"Entry {entry.id!r} says {entry.parameters:,} parameters, its backbone has {found:,}. Correct `parameters`."
+            f"Entry {entry.id!r} says {entry.parameters:,} parameters, its backbone has {found:,}. Correct the entry."
         )
         if found != entry.parameters:
             note(f"Entry {entry.id!r} says {entry.parameters:,} parameters; its backbone has {found:,}.")
@@ -145,7 +144,7 @@ class Shapes(Subject):
 
     @after("test_outputs_are_as_declared", "test_it_is_deterministic_in_eval_mode")
     def test_its_config_rebuilds_it(self) -> None:
-        """The entry with the backbone's `config` and `weights=None` gives the same architecture: a run is loaded that way.
+        """The entry with the backbone's `config` and `weights=None` gives the same network: runs are loaded so.
 
         Mend: put every argument of the architecture that the entry lacks into `Backbone.config`, and keep what the
         weights decide in parameters and buffers.
@@ -171,9 +170,8 @@ def _check_examples(backbone: Backbone) -> None:
     tensors = list(backbone.example_inputs.values())
     assert tensors, "The backbone has no example inputs."
     sizes = {len(tensor) for tensor in tensors}
-    assert len(sizes) == 1 and min(sizes) >= 2, (
-        f"Example inputs have batches of {sorted(sizes)}; give 2 or more, all alike."
-    )
+    enough = len(sizes) == 1 and min(sizes) >= 2
+    assert enough, f"Example inputs have batches of {sorted(sizes)}; give 2 or more, all alike."
     storages = {tensor.untyped_storage().data_ptr() for tensor in tensors}
     assert len(storages) == len(tensors), "Two example inputs share one tensor: an export would make one input of them."
 

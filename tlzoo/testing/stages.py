@@ -63,14 +63,14 @@ class Stages(Subject):
 Uses = dict[int, tuple[int, tuple[float, ...]]]
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes of each stage the first operation on its parameters and other tensors: when it was, and sums of the others.
 
     What is made of parameters alone (a transposed or normalised weight) counts as they do.
     """
 
     def __init__(self, owners: dict[int, frozenset[int]]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.uses: Uses = {}
         self._owners = owners
         self._kept: list[torch.Tensor] = []  # an id is that of another tensor once its own is gone
@@ -101,7 +101,8 @@ def _first_uses(backbone: Backbone) -> Uses:
         id(parameter): frozenset(number for number, stage in enumerate(backbone.stages) if stage.owns(name))
         for name, parameter in backbone.module.named_parameters()
     }
-    with torch.no_grad(), _Watch(owners) as watch:
+    watch = _Watch(owners)
+    with torch.no_grad(), watch:
         backbone.module(*backbone.example_inputs.values())
     return watch.uses
 

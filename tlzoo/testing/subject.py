@@ -56,9 +56,9 @@ def once(make: Callable[[S], T]) -> Callable[[S], T]:
                 made[make.__name__] = (make(self), None)
             except Exception as error:  # noqa: BLE001 - raised below, to everyone who asks
                 made[make.__name__] = (None, error)
-        value, error = made[make.__name__]
-        if error is not None:
-            raise error
+        value, fault = made[make.__name__]
+        if fault is not None:
+            raise fault
         return value  # type: ignore[no-any-return]
 
     return kept
@@ -177,10 +177,9 @@ class Subject:
         torch.manual_seed(seed)
         weights = changes.pop("weights") if "weights" in changes else self.files()
         checkpoint = self.entry().model_copy(update=changes)
-        answer = plugins.call(
+        return plugins.call(
             "load_backbone", self.plugin, Backbone, checkpoint=checkpoint, weights=weights, output=output
         )
-        return answer
 
     @once
     def bare(self) -> Backbone:

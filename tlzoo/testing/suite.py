@@ -16,9 +16,9 @@ class PluginSuite(Importing, Entries, Foreign, Shapes, Stages, Freezing, Preproc
     """Subclass it under a name that starts with `Test`, set `plugin`, and pytest runs every check.
 
     `checkpoint` is an id or a Checkpoint, by default the smallest of the plugin's entries. `weights` is `random`
-    (nothing is downloaded) or `fetch`. `outputs` are those that the backbone has. `policies` are the plugin's own freeze
-    policies beside the core's. `tolerance` is the largest difference allowed between two ways to the same output, as a
-    share of the output's scale. `import_seconds` is what importing the plugin may take.
+    (nothing is downloaded) or `fetch`. `outputs` are those that the backbone has. `policies` are the plugin's own
+    freeze policies beside the core's. `tolerance` is the largest difference allowed between two ways to the same
+    output, as a share of the output's scale. `import_seconds` is what importing the plugin may take.
 
     A plugin with a modality of its own overrides `samples` and `broken`; one whose texts need another tokenizer than
     words overrides `tokenizer`.
