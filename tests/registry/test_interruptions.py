@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from tlzoo.errors import Offline, SourceError
 from tlzoo.parts import Weights
 from tlzoo.registry.schema import Source
-from tlzoo.registry.sources import fetch_source
+from tlzoo.registry.sources import fetch_source, pypi
 
 CONTENT = bytes(range(256)) * 40
 Make = Callable[..., dict[str, Any]]
@@ -67,7 +68,7 @@ def http_index(
 
     with serving(respond, lambda headers: asked.append(headers.get("Range"))) as port:
         for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
-            monkeypatch.delenv(name)
+            monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{port}/simple")
         monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
         yield
@@ -89,6 +90,32 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(
     with http_index(serving, monkeypatch, source, answer):
         assert get(source).files["w.bin"].stat().st_size == 300_000
     assert ranges == [None, "bytes=100000-"]
+
+
+def test_an_index_that_announces_or_sends_too_much_is_left(
+    make_wheel: Make, cache: Path, serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    monkeypatch.setattr(pypi, "LARGEST_ARCHIVE", 5000)
+    endless = b"".join(b"10000\r\n" + bytes(0x10000) + b"\r\n" for _ in range(20))
+    for headers, body in (({"Content-Length": "10000000"}, b""), ({"Transfer-Encoding": "chunked"}, endless)):
+        with (
+            http_index(serving, monkeypatch, source, lambda asked: (200, {"Connection": "close", **headers}, body)),  # noqa: B023
+            pytest.raises(SourceError, match="more than the 5000 that are allowed"),
+        ):
+            get(source)
+    assert [path for path in cache.rglob("*") if path.is_file() and path.parent.name != "locks"] == []
+
+
+def test_an_index_that_stalls_is_left(make_wheel: Make, serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = make_wheel({"w.bin": CONTENT})
+    monkeypatch.setattr(pypi, "SILENCE_S", 0.5)
+    half = (200, {"Content-Length": "10000"}, bytes(100))
+    with (
+        http_index(serving, monkeypatch, source, lambda asked: half),
+        pytest.raises(Offline, match="nothing came for too long"),
+    ):
+        get(source)
 
 
 def test_a_kill_in_the_middle_promotes_nothing_and_the_next_fetch_succeeds(

