@@ -37,8 +37,13 @@ def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | N
 
 
 @hookimpl
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone:
-    """Build timm's model of the checkpoint's architecture, or transformers' one; its output is `vector` or `map`."""
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
+    """Build timm's model of the checkpoint's architecture, or transformers' one; its output is `vector` or `map`.
+
+    `None` for another plugin's entry.
+    """
+    if checkpoint.plugin != "vision":
+        return None
     if checkpoint.architecture.startswith(TRANSFORMERS):
         from tlzoo_vision.transformers import build
     else:
