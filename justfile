@@ -37,3 +37,7 @@ build:
 # Say how long `tlzoo --help` takes
 startup:
     uv run python benchmarks/startup.py
+
+# Build the documentation's site into build/docs; a warning is an error
+docs:
+    uv run python -m sphinx -W --keep-going -q -b html docs build/docs
