@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from json import loads
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,6 +74,10 @@ def finetune(
     max_length: Annotated[
         int | None, typer.Option(min=2, help="Longest text, in tokens", rich_help_panel=_DATA)
     ] = None,
+    preprocess: Annotated[
+        list[str] | None,
+        _option(help="An option of a plugin's preprocessing, as NAME=VALUE; again for more", panel=_DATA),
+    ] = None,
     text_column: TextColumn = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
@@ -115,13 +120,27 @@ def finetune(
         freeze=freeze,
         options=_options(given),
         columns=columns(text_column, path_column, label_column),
-        preprocess={name: given[name] for name in ("seconds", "max_length") if name in given},
+        preprocess=_assigned(preprocess or []) | {n: given[n] for n in ("seconds", "max_length") if n in given},
         resume=resume,
     )
     if json:
         print_json(_document(run))
     else:
         print("\n".join(_summary(run)))
+
+
+def _assigned(pairs: list[str]) -> dict[str, Any]:
+    """NAME=VALUE by name; a value that is JSON, such as 3 or true, is what it says, any other a text."""
+    found = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise UsageError(f"--preprocess cannot be {pair!r}.", hint="Give NAME=VALUE, such as length=256.")
+        try:
+            found[name] = loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def _options(given: dict[str, Any]) -> Any:

@@ -54,8 +54,9 @@ def finetune(
     `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`, `lora:<rank>` or what the plugin adds; what it
     leaves frozen in front is computed once and cached, and all that is frozen is proven bit-identical at the end.
     `task` is needed where the checkpoint serves several. `preprocess` overrides fields of the checkpoint's, such as
-    `{"seconds": 2.0}` or `{"max_length": 128}`. `columns` names a table's columns. While it trains, `out`.unfinished
-    holds checkpoints, history and events; `resume` goes on from there, on a CPU to the same bits.
+    `{"seconds": 2.0}` or `{"max_length": 128}`, of a plugin's own preprocessing its options. `columns` names a table's
+    columns. While it trains, `out`.unfinished holds checkpoints, history and events; `resume` goes on from there, on a
+    CPU to the same bits.
 
     Raises a TlzooError for anything a user can cause: DataError, UnknownCheckpoint, PluginError, SourceError,
     UsageError, TrainingError, RunError when `out` exists or what is to be resumed does not fit.

@@ -19,16 +19,21 @@ from tlzoo.engine.options import Options
 from tlzoo.engine.run import DataRecord, Parts
 from tlzoo.errors import UsageError
 from tlzoo.parts import Backbone
-from tlzoo.registry.schema import Checkpoint
+from tlzoo.registry.schema import Checkpoint, PluginSpec
 from tlzoo.registry.sources import fetch
 from tlzoo.tasks import FAMILY, Task, family, modality, trainable
 
 
 def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> Checkpoint:
-    """The checkpoint with fields of its preprocessing replaced; raises UsageError for one that is none or cannot be."""
+    """The checkpoint with fields of its preprocessing replaced; of a plugin's own preprocessing its options.
+
+    Raises UsageError for a field that is none or cannot be; a plugin says so of an option when it is used.
+    """
     if not preprocess:
         return checkpoint
     spec = checkpoint.preprocess
+    if isinstance(spec, PluginSpec):
+        preprocess = {"options": {**spec.options, **preprocess}}
     if strange := sorted(set(preprocess) - set(type(spec).model_fields)):
         raise UsageError(
             f"{checkpoint.id} has no preprocessing option {strange[0]!r}.",
