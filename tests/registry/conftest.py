@@ -222,3 +222,91 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecureSite
     with _serving(served.answer, served.seen.append, context) as port:
         served.url = f"https://localhost:{port}"
         yield served
+
+
+@dataclass
+class Publisher:
+    """An https site for registries: bytes by path with an ETag, or whatever a function makes of a request's handler."""
+
+    url: str = ""
+    pages: dict[str, bytes | Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=dict)
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def publish(self, document: Any, key: Path | None = None, path: str = "/registry.json") -> str:
+        """Serve a document (bytes as they are), with `key` also its signature; return its address."""
+        from tlzoo.registry import signatures
+
+        content = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.pages[path] = content
+        if key is not None:
+            self.pages[f"{path}.sig"] = signatures.sign(content, key)[0].encode()
+        return f"{self.url}{path}"
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        self.requests.append((handler.path, dict(handler.headers)))
+        page = self.pages.get(handler.path)
+        if callable(page):
+            page(handler)
+            return
+        etag = f'"{hashlib.sha256(page or b"").hexdigest()[:12]}"'
+        same = page is not None and handler.headers.get("If-None-Match") == etag
+        handler.send_response(304 if same else 404 if page is None else 200)
+        body = b"" if same or page is None else page
+        handler.send_header("Content-Length", str(len(body)))
+        handler.send_header("ETag", etag)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    """An https site on loopback that this process trusts, and a user who has added no registry yet."""
+    import ssl
+
+    import trustme
+
+    served = Publisher()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            served.answer(self)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *args: object) -> None:
+            pass  # clients that refuse an answer hang up in the middle of it
+
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("TLZOO_TRUSTED_HOSTS", "localhost")
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    served.url = f"https://localhost:{server.server_address[1]}"
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def entry() -> Callable[..., dict[str, Any]]:
+    """An entry of this id, and any other fields, as a registry file holds it."""
+
+    def make(id: str = "vision/net", **fields: Any) -> dict[str, Any]:
+        source = {"kind": "url", "url": "https://example.org/net.bin", "sha256": "0" * 64, "size": 1}
+        preprocess = {"kind": "image", "size": [8, 8], "mean": [0, 0, 0], "std": [1, 1, 1]}
+        made = {"id": id, "architecture": "net", "source": source, "tasks": ["image-classification"]}
+        return {**made, "parameters": 10, "feature_dim": 4, "preprocess": preprocess, **fields}
+
+    return make

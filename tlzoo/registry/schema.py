@@ -43,7 +43,7 @@ def _plain_https(url: str) -> str:
         raise ValueError("must be plain ASCII without blanks, backslashes, NUL and line ends")
     if ".." in unquote(parts.path).split("/"):
         raise ValueError("must not hold '..'")
-    if re.fullmatch(r"0[xX][0-9a-fA-F]*|[0-9]+", host.rstrip(".").rpartition(".")[2]):
+    if ":" not in host and re.fullmatch(r"0[xX][0-9a-fA-F]*|[0-9]+", host.rstrip(".").rpartition(".")[2]):
         try:
             ipaddress.IPv4Address(host)
         except ValueError:

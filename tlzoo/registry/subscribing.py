@@ -101,16 +101,17 @@ def _update(registry: Registry) -> Updated:
     if registry.url is None:
         return Updated(registry, "file")
     try:
-        if registry.sha256 is not None and remotes.is_whole(registry):
+        whole = remotes.is_whole(registry)
+        if registry.sha256 is not None and whole:
             return Updated(registry, "pinned")
         fetched = _fetched(registry)
         if fetched is None:
             return Updated(registry, "unchanged")
-        changed = registry.held is None or fetched.held is None or fetched.held.sha256 != registry.held.sha256
+        same = registry.held and fetched.held and registry.held.sha256 == fetched.held.sha256
         remotes.change(lambda registries: tuple(_newer(known, fetched) for known in registries))
     except TlzooError as error:
         return Updated(registry, "failed", error)
-    return Updated(fetched, "updated" if changed else "unchanged")
+    return Updated(fetched, "unchanged" if whole and same else "updated")
 
 
 def _newer(known: Registry, fetched: Registry) -> Registry:

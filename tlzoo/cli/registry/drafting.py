@@ -159,6 +159,8 @@ def _valid(entry: dict[str, Any]) -> dict[str, Any]:
         raise UsageError(f"{entry['id']}: field {field!r}: {reason}.", hint="See: tlzoo registry schema") from cause
     written = checkpoint.model_dump(mode="json", exclude_none=True)
     defaults = checkpoint.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    if not written["preprocess"].get("tokenizer", "-"):
+        del written["preprocess"]["tokenizer"]
     return {name: value for name, value in written.items() if name in defaults}
 
 

@@ -187,7 +187,10 @@ def _ask(parts: SplitResult, headers: Mapping[str, str], timeout: float) -> http
     connection = _connection(parts, timeout)
     target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
 
+    late = threading.Event()
+
     def give_up() -> None:
+        late.set()
         with contextlib.suppress(OSError, AttributeError):
             connection.sock.shutdown(socket.SHUT_RDWR)
 
@@ -198,7 +201,10 @@ def _ask(parts: SplitResult, headers: Mapping[str, str], timeout: float) -> http
         connection.connect()
         watch.start()
         connection.request("GET", quote(target, safe=string.punctuation), headers=dict(headers))
-        return connection.getresponse()
+        response = connection.getresponse()
+        if late.is_set():  # http.client takes headers that break off for headers that end
+            raise TimeoutError(f"its headers took more than {2 * timeout:.0f} seconds")
+        return response
     finally:
         watch.cancel()
         if connection.sock is not None:  # the answer keeps the socket open for as long as it needs it
