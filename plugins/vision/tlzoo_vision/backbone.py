@@ -30,7 +30,7 @@ def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Ba
     """
     if output not in ("vector", "map"):
         raise PluginError(f"Vision backbones have no output {output!r}.", hint="Outputs: map, vector")
-    spec = _image_spec(checkpoint)
+    spec = image_spec(checkpoint)
     net = _network(checkpoint, weights, headless=True)
     module = Pictures(net, spec.mean, spec.std, output).eval()
     images = torch.randint(0, 256, (2, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -57,7 +57,7 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
 
     Under `torch.device("meta")` this takes no memory for the weights.
     """
-    spec = _image_spec(checkpoint)
+    spec = image_spec(checkpoint)
     net = _network(checkpoint, None, headless=True)
     module = Pictures(net, spec.mean, spec.std, "vector").eval()
     with torch.inference_mode():
@@ -76,11 +76,12 @@ def count(module: nn.Module, parts: Sequence[Stage]) -> dict[str, Any]:
 
 def load_classifier(checkpoint: Checkpoint, weights: Weights | None) -> nn.Module:
     """The model with the classifier it was pretrained with, in eval mode: uint8 [N, H, W, 3] to logits [N, classes]."""
-    spec = _image_spec(checkpoint)
+    spec = image_spec(checkpoint)
     return Pictures(_network(checkpoint, weights, headless=False), spec.mean, spec.std, "logits").eval()
 
 
-def _image_spec(checkpoint: Checkpoint) -> ImageSpec:
+def image_spec(checkpoint: Checkpoint) -> ImageSpec:
+    """The entry's preprocessing; raises PluginError where it is not of pictures."""
     if not isinstance(checkpoint.preprocess, ImageSpec):
         raise PluginError(
             f"Entry {checkpoint.id!r} preprocesses {checkpoint.preprocess.kind!r}; vision takes pictures.",

@@ -1,0 +1,214 @@
+"""Vision models of transformers: a hub repository as an entry, and an entry as a backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tlzoo import Backbone
+from tlzoo.errors import PluginError, RegistryError
+from tlzoo.registry.schema import Checkpoint
+from tlzoo_vision.backbone import count, image_spec
+from tlzoo_vision.geometry import spec_of
+from tlzoo_vision.pixels import Pixels, layer_stages
+from tlzoo_vision.plugin import TRANSFORMERS
+
+if TYPE_CHECKING:
+    from tlzoo import Repository, Weights
+    from tlzoo.parts import Output
+
+_TOWERS = {"clip": "clip_vision_model", "siglip": "siglip_vision_model"}
+"""Models of pictures and texts, and their half that sees."""
+_REFUSED = {
+    "imagegpt": "it reads pictures as words of a palette",
+    "perceiver": "it takes more than pixels",
+    "siglip2": "it takes pictures cut into patches",
+    "timm_wrapper": "its config.json lacks timm's configuration",
+    "vit_mae": "it hides most of a picture at random",
+}
+_LABELS = {"id2label", "label2id", "problem_type", "transformers_version", "architectures", "_name_or_path", "dtype"}
+
+
+def resolve(id: str, repository: Repository) -> Checkpoint | None:
+    """The entry of a repository whose network takes `pixel_values` alone; `None` for another.
+
+    Raises RegistryError where it sees pictures and cannot be used, with the reason.
+    """
+    document = repository.documents["config.json"]
+    kind = str(document["model_type"])
+    if not _sees(kind):
+        return None
+    if kind in _REFUSED:
+        raise RegistryError(
+            f"{id}: no model of type {kind!r} can be used: {_REFUSED[kind]}.", hint="Choose another checkpoint."
+        )
+    spec = spec_of(id, repository.documents["preprocessor_config.json"])
+    architecture, config = _configured(kind, document)
+    plain = {
+        "id": id,
+        "builder": "vision",
+        "architecture": TRANSFORMERS + architecture,
+        "config": config,
+        "source": repository.source(repository.weights()),
+        "license": repository.license,
+        "tasks": ("image-classification",),
+        "parameters": 1,
+        "feature_dim": 1,
+        "preprocess": spec,
+        "pretrained_on": repository.datasets,
+        "languages": repository.languages,
+        "paper": repository.paper,
+    }
+    checkpoint = Checkpoint.model_validate(plain)
+    try:
+        with torch.device("meta"):
+            module = _module(checkpoint, None, "vector")
+            feature_dim = _width(module, torch.empty(2, *spec.size, 3, dtype=torch.uint8))
+        counted = count(module, layer_stages(module, "net"))
+    except Exception as cause:
+        raise RegistryError(
+            f"{id}: no {kind!r} network can be built of its config.json: {_first_line(cause)}",
+            hint="Choose another checkpoint.",
+        ) from cause
+    return Checkpoint.model_validate({**plain, "feature_dim": feature_dim, **counted})
+
+
+def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone:
+    """The backbone in eval mode: `vector` [N, D] or `map` [N, C, H, W]; random where `weights` is `None`.
+
+    `vector` is what transformers pools without learning, else the class token, else the mean. Raises PluginError for
+    an output that is neither, a configuration that no network can be built of, and weights that do not fit it.
+    """
+    if output not in ("vector", "map"):
+        raise PluginError(f"Vision backbones have no output {output!r}.", hint="Outputs: map, vector")
+    spec = image_spec(checkpoint)
+    module = _module(checkpoint, weights, output).eval()
+    images = torch.randint(0, 256, (2, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    feature_dim = _width(module, images)
+    if output == "vector" and feature_dim != checkpoint.feature_dim:
+        raise PluginError(
+            f"Entry {checkpoint.id!r} says feature_dim {checkpoint.feature_dim}, its model gives {feature_dim}.",
+            hint="Correct the registry entry.",
+        )
+    return Backbone(
+        module=module,
+        feature_dim=feature_dim,
+        stages=layer_stages(module, "net"),
+        example_inputs={"image": images},
+        dynamic_axes={"image": {0: "batch"}},
+        output=output,
+        preprocess=spec,
+    )
+
+
+def _sees(kind: str) -> bool:
+    _installed()
+    from transformers import CONFIG_MAPPING
+    from transformers.models.auto import modeling_auto as auto
+
+    mappings = (auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES, auto.MODEL_FOR_BACKBONE_MAPPING_NAMES)
+    others = {*_TOWERS.values(), *_REFUSED, "ijepa"}
+    return kind in CONFIG_MAPPING and (kind in others or any(kind in names for names in mappings))
+
+
+def _installed() -> None:
+    try:
+        import transformers  # noqa: F401
+    except ImportError as cause:
+        raise PluginError(
+            "Vision models of transformers need that library.",
+            hint="Install it: pip install 'tlzoo-vision[transformers]'",
+        ) from cause
+
+
+def _configured(kind: str, document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The model_type to build, and the arguments of its configuration."""
+    inner = document.get("vision_config")
+    given = inner if kind in _TOWERS and isinstance(inner, dict) else {} if kind in _TOWERS else document
+    config = {name: value for name, value in given.items() if name not in {*_LABELS, "model_type", "torch_dtype"}}
+    return _TOWERS.get(kind, kind), config
+
+
+def _module(checkpoint: Checkpoint, weights: Weights | None, output: str) -> Pixels:
+    """Pictures to the network's output; a learnt pooler is left out, for few checkpoints have its weights."""
+    _installed()
+    from transformers import CONFIG_MAPPING, MODEL_MAPPING
+
+    spec = image_spec(checkpoint)
+    kind = checkpoint.architecture.removeprefix(TRANSFORMERS)
+    try:
+        config = CONFIG_MAPPING[kind].from_dict(dict(checkpoint.config))
+        network = MODEL_MAPPING[type(config)]
+        probe = torch.device("meta")
+        with probe:
+            net = network(config)
+        unpooled = isinstance(getattr(getattr(net, "pooler", None), "dense", None), torch.nn.Linear)
+        options = {"add_pooling_layer": False} if unpooled else {}
+        if weights is None:
+            net = network(config, **options).float()
+    except Exception as cause:
+        raise PluginError(
+            f"Entry {checkpoint.id!r}: no {kind!r} can be built of its config: {_first_line(cause)}",
+            hint="Correct the registry entry.",
+        ) from cause
+    if weights is not None:
+        net = _pretrained(checkpoint, network, config, weights, options)
+    return Pixels(net, spec.mean, spec.std, output)
+
+
+def _pretrained(checkpoint: Checkpoint, network: Any, config: Any, weights: Weights, options: dict[str, Any]) -> Any:
+    """The network with every weight from the folder; heads may be left over."""
+    try:
+        with _silence():
+            net, report = network.from_pretrained(
+                weights.folder,
+                config=config,
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+                weights_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **options,
+            )
+    except Exception as cause:
+        raise PluginError(
+            f"The weights of {checkpoint.id!r} cannot be loaded: {type(cause).__name__}: {_first_line(cause)}",
+            hint=f"Fetch them again: tlzoo pull {checkpoint.id}",
+        ) from cause
+    wrong = sorted(report["missing_keys"]) + sorted(key for key, *_ in report["mismatched_keys"])
+    if wrong:
+        raise PluginError(
+            f"The weights of {checkpoint.id!r} do not fit {checkpoint.architecture!r}: {wrong[0]!r} is missing or has "
+            f"another shape ({len(wrong)} such).",
+            hint="Is the entry's architecture or config another one?",
+        )
+    return net
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without transformers' own progress bar and load report: what matters of it is raised."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _width(module: Pixels, images: torch.Tensor) -> int:
+    with torch.inference_mode():
+        return int(module.eval()(images).shape[1])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
