@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from tlzoo.files import cache_folder, whole_file
 from tlzoo.progress import say
-from tlzoo.registry.bitmaps import below, everything, rows_of, smallest
+from tlzoo.registry.bitmaps import below, bits_of, everything, rows_of, smallest
 from tlzoo.registry.fields import pieces
 from tlzoo.registry.indexing import INDEX_VERSION, crc_of, write_index
 from tlzoo.registry.reading import stamp_of
@@ -105,12 +105,12 @@ class Index:
                 bits = bits & rows or bits
             if bits.bit_count() == self.total:
                 return []
-            return [self._entry(row).id for row in rows_of(bits)[:_NEAR]]
+            return [self._select("SELECT id FROM entries WHERE row = ?", row)[0][0] for row in rows_of(bits)[:_NEAR]]
 
         return self._sure(alike)
 
     def _containing(self, word: str) -> int:
-        runs, pairs = pieces(word)
+        _, pairs = pieces(word)
         if len(word) <= 2:
             return self._bits("gram", word)
         if not pairs:
@@ -123,7 +123,8 @@ class Index:
     def _with_text(self, bits: int, word: str) -> int:
         """Of the rows that have all pairs of a word those that have them one after the other."""
         text, starts = self._text("text", "all"), self._rows("text", "starts")
-        return sum(1 << row for row in rows_of(bits) if text.find(word, starts[row], starts[row + 1]) >= 0)
+        rows = (row for row in rows_of(bits) if text.find(word, starts[row], starts[row + 1]) >= 0)
+        return bits_of(rows, self.total)
 
     def _entry(self, row: int) -> Checkpoint:
         found = self._select("SELECT entry, crc FROM entries WHERE row = ?", row)

@@ -1,8 +1,8 @@
 """Write the index of a large registry file: an SQLite file with the entries as they are and the sets of rows to ask.
 
-`entries` holds each entry's JSON by row, in the file's order. `answers` holds, by field and word, the rows that have it (see
-`bitmaps`); of numbers the bit slices, of orders each row's place and that place's bit slices; and the vocabulary. Each
-answer stands with its CRC-32.
+`entries` holds each entry's JSON by row, in the file's order. `answers` holds, by field and word, the rows that have it
+(see `bitmaps`); of numbers the bit slices, of orders each row's place and that place's bit slices; and the vocabulary.
+Each stands with its CRC-32.
 """
 
 from __future__ import annotations

@@ -222,13 +222,14 @@ class Checkpoint(Record):
     source: Source
     license: str | None = Field(default=None, description="SPDX expression; absent where it is not known")
     tasks: tuple[str, ...] = Field(min_length=1)
-    parameters: int = Field(gt=0)
-    feature_dim: int = Field(gt=0)
+    parameters: int = Field(gt=0, lt=2**53)
+    feature_dim: int = Field(gt=0, lt=2**53)
     stages: tuple[StageRecord, ...] = ()
     preprocess: Preprocess
     pretrained_on: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     paper: str | None = None
+    citation: str | None = Field(default=None, description="BibTeX, as its authors ask to be cited")
     metrics: tuple[Metric, ...] = ()
     tags: tuple[str, ...] = ()
 
@@ -246,6 +247,7 @@ class Checkpoint(Record):
 class RegistryFile(Record):
     """A whole registry file; its author raises `sequence` with each edition, and no older one is taken after it."""
 
+    schema_address: str | None = Field(default=None, alias="$schema", description="for editors; not read")
     schema_version: Literal[1] = 1
     sequence: int | None = Field(default=None, ge=0, lt=2**53)
     checkpoints: tuple[Checkpoint, ...]

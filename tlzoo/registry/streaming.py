@@ -15,10 +15,11 @@ from tlzoo.registry.schema import Checkpoint, FileSource, RegistryFile
 
 _CHUNK = 2**20
 _LARGEST_ENTRY = 2**23
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 
 
 def stream(path: Path, allow_files: bool) -> Iterator[tuple[Checkpoint, str]]:
-    """Each checkpoint of the file and its JSON; raises RegistryError as `read_checkpoints` does, at the entry's turn."""
+    """Each checkpoint of the file, and its JSON; raises RegistryError as `read_checkpoints`, when it comes to it."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             yield from _entries(path, _Scanner(path, file), allow_files)
@@ -31,7 +32,7 @@ def stream(path: Path, allow_files: bool) -> Iterator[tuple[Checkpoint, str]]:
 def _entries(path: Path, scanner: _Scanner, allow_files: bool) -> Iterator[tuple[Checkpoint, str]]:
     """Walk the outer object; its other fields are judged when all have been read."""
     outer: dict[str, Any] = {}
-    for key in scanner.keys():
+    for key in scanner.fields():
         if key in outer:
             raise RegistryError(f"Registry {path}: field {key!r}: the key stands twice.", hint=HINT)
         if key != "checkpoints" or scanner.peek() != "[":
@@ -40,7 +41,7 @@ def _entries(path: Path, scanner: _Scanner, allow_files: bool) -> Iterator[tuple
         outer[key] = []
         ids: set[str] = set()
         for index, entry in enumerate(scanner.elements()):
-            checkpoint, text = _checked(path, index, entry, scanner.repeated, allow_files)
+            checkpoint, text = _checked(path, index, entry, scanner, allow_files)
             if checkpoint.id in ids:
                 raise RegistryError(f"Registry {path}: the file: id {checkpoint.id!r} stands twice.", hint=HINT)
             ids.add(checkpoint.id)
@@ -52,16 +53,13 @@ def _entries(path: Path, scanner: _Scanner, allow_files: bool) -> Iterator[tuple
         raise RegistryError(f"Registry {path}: {worded(outer, cause)}.", hint=HINT) from cause
 
 
-def _checked(
-    path: Path, index: int, entry: Any, repeated: list[tuple[dict[str, Any], str]], allow_files: bool
-) -> tuple[Checkpoint, str]:
+def _checked(path: Path, index: int, entry: Any, scanner: _Scanner, allow_files: bool) -> tuple[Checkpoint, str]:
     document = {"checkpoints": {index: entry}}
-    if repeated:
-        at = place_of(document, repeated[0][0]) or ()
-        raise RegistryError(
-            f"Registry {path}: {where(document, (*at, repeated[0][1]))}: the key stands twice.", hint=HINT
-        )
-    text = json.dumps(entry, separators=(",", ":"))
+    if scanner.repeated:
+        holder, key = scanner.repeated[0]
+        at = (*(place_of(document, holder) or ()), key)
+        raise RegistryError(f"Registry {path}: {where(document, at)}: the key stands twice.", hint=HINT)
+    text = _COMPACT.encode(entry) if "\n" in scanner.taken else scanner.taken
     try:
         checkpoint = settled(path, Checkpoint.model_validate_json(text), allow_files)
     except ValidationError as cause:
@@ -73,17 +71,18 @@ def _checked(
 class _Scanner:
     """Reads JSON from a file a value at a time.
 
-    `repeated` is the objects of the value read last that have a key twice; `last` is the entry before the present one.
+    `taken` is the value read last as it stands there, `repeated` its objects that have a key twice; `last` names the
+    entry before the present one.
     """
 
     def __init__(self, path: Path, file: TextIO) -> None:
         self.repeated: list[tuple[dict[str, Any], str]] = []
-        self.last = ""
+        self.last = self.taken = ""
         self._path, self._file = path, file
         self._text, self._at, self._ended = "", 0, False
         self._decoder = json.JSONDecoder(object_pairs_hook=self._build)
 
-    def keys(self) -> Iterator[str]:
+    def fields(self) -> Iterator[str]:
         """The keys of the outer object; the caller reads each one's value before it asks for the next."""
         self._take("{")
         while self.peek() != "}":
@@ -135,7 +134,7 @@ class _Scanner:
                     self._refuse(getattr(cause, "msg", str(cause)))
                 continue
             if end < len(self._text) or not self._more():
-                self._at = end
+                self.taken, self._at = self._text[self._at : end], end
                 return value
 
     def _build(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
