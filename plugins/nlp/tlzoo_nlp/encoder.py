@@ -28,6 +28,8 @@ _COUNT_FROM_PAD = {
     *("camembert", "data2vec-text", "esm", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm"),
     *("xlm-roberta", "xlm-roberta-xl", "xmod"),
 }
+_EAGER = {"longt5", "mt5", "pop2piano", "switch_transformers", "t5", "umt5"}
+"""T5's family: torch.onnx cannot export its attention with a bias through PyTorch's fused kernel."""
 AXES = {0: "batch", 1: "length"}
 
 
@@ -100,6 +102,8 @@ def _configuration(checkpoint: Checkpoint, weights: Weights | None) -> PreTraine
             hint="Correct the entry's architecture.",
         )
     config.use_cache = False
+    if config.model_type in _EAGER:
+        config._attn_implementation = "eager"
     return config
 
 

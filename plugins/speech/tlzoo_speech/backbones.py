@@ -67,6 +67,19 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
     )
 
 
+def describe(checkpoint: Checkpoint, samples: int) -> dict[str, Any]:
+    """What a registry entry says of the network beside its name: `parameters`, `feature_dim` and `stages`.
+
+    Under `torch.device("meta")` this takes no memory for the weights.
+    """
+    module, feature_dim, stages, _ = _parts(checkpoint, samples, None, pooled=True)
+    counts = {stage.name: 0 for stage in stages}
+    for name, parameter in module.named_parameters():
+        counts[next(stage.name for stage in stages if stage.owns(name))] += parameter.numel()
+    records = [{"name": name, "parameters": number} for name, number in counts.items()]
+    return {"feature_dim": feature_dim, "parameters": sum(counts.values()), "stages": records}
+
+
 def _parts(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, pooled: bool) -> Parts:
     match checkpoint.architecture:
         case "whisper":
@@ -87,7 +100,7 @@ def _whisper(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, p
     elif weights is not None:
         module.encoder = _pretrained(WhisperModel, checkpoint, config, weights).encoder
     module.cut_positions()
-    return module, config.d_model, whisper_stages(config.encoder_layers), _arguments(config)
+    return module, config.d_model, whisper_stages(config.encoder_layers), arguments_of(config)
 
 
 def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, pooled: bool) -> Parts:
@@ -99,7 +112,7 @@ def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, 
     normalises = _normalises(checkpoint, weights)
     module = WaveformBackbone(model, normalises, pooled)
     feature_dim = config.output_hidden_size if getattr(config, "add_adapter", False) else config.hidden_size
-    return module, feature_dim, waveform_stages(config), {**_arguments(config), "do_normalize": normalises}
+    return module, feature_dim, waveform_stages(config), {**arguments_of(config), "do_normalize": normalises}
 
 
 def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | None) -> Parts:
@@ -133,7 +146,7 @@ def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig
     return config
 
 
-def _arguments(config: PreTrainedConfig) -> dict[str, Any]:
+def arguments_of(config: PreTrainedConfig) -> dict[str, Any]:
     """What `AutoConfig.for_model` needs beside the architecture to make this configuration again."""
     given = json.loads(json.dumps(config.to_diff_dict()))
     return {name: value for name, value in given.items() if name not in _NOT_ARGUMENTS}

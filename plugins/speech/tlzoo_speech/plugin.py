@@ -9,14 +9,30 @@ from tlzoo.errors import RegistryError, UsageError
 from tlzoo.registry.schema import AudioSpec
 
 if TYPE_CHECKING:
-    from tlzoo import Backbone, Weights
+    from tlzoo import Backbone, Repository, Weights
     from tlzoo.parts import Output
     from tlzoo.registry.schema import Checkpoint
 
 
+WAVEFORM = ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat", "data2vec-audio")
+ARCHITECTURES = ("whisper", *WAVEFORM, "ge2e-lstm")
+
+
+@hookimpl
+def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | None:
+    """Describe a hub repository of Whisper or of a model of waveforms; `None` for anything else."""
+    if repository is None:
+        return None
+    if repository.documents.get("config.json", {}).get("model_type") not in ("whisper", *WAVEFORM):
+        return None
+    from tlzoo_speech.resolving import resolve
+
+    return resolve(id, repository)
+
+
 @hookimpl
 def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
-    """Build `whisper` (its encoder), `wav2vec2`, `hubert`, `wavlm` or `ge2e-lstm` over samples [N, T]; else `None`.
+    """Build `whisper` (its encoder), one of `WAVEFORM` or `ge2e-lstm` over samples [N, T]; else `None`.
 
     T = round(seconds * sample_rate) of the checkpoint's preprocessing is fixed; only the batch varies. Raises
     UsageError for an output that the architecture does not have, RegistryError where the entry contradicts the
@@ -24,7 +40,7 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Outpu
     """
     if checkpoint.plugin != "speech":
         return None
-    if checkpoint.architecture not in ("whisper", "wav2vec2", "hubert", "wavlm", "ge2e-lstm"):
+    if checkpoint.architecture not in ARCHITECTURES:
         return None
     if not isinstance(checkpoint.preprocess, AudioSpec):
         raise RegistryError(

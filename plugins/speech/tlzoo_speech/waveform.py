@@ -1,4 +1,4 @@
-"""Encoders that read the waveform itself: wav2vec 2.0 (2020), HuBERT (2021), WavLM (2022)."""
+"""Encoders that read the waveform itself: wav2vec 2.0 (2020), HuBERT (2021), WavLM (2022) and their kin."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def waveform_stages(config: Any) -> tuple[Stage, ...]:
     """The stages of a `WaveformBackbone` from input to output; its one outer norm is first or last by kind."""
     norm = "model.encoder.layer_norm"
     projection = ("model.feature_projection", "model.encoder.pos_conv_embed")
-    last = bool(config.do_stable_layer_norm)
+    last = bool(getattr(config, "do_stable_layer_norm", False))
     stages = [
         Stage("convolutions", ("model.feature_extractor",)),
         Stage("projection", projection if last else (*projection, norm)),

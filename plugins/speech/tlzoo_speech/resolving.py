@@ -1,0 +1,69 @@
+"""A hub repository of a speech model as a registry entry, from its own configuration. Nothing is downloaded here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import CONFIG_MAPPING
+
+from tlzoo.errors import RegistryError
+from tlzoo.registry.schema import Checkpoint
+from tlzoo_speech.backbones import arguments_of, describe
+from tlzoo_speech.spectral import RATE
+
+if TYPE_CHECKING:
+    from tlzoo import Repository
+
+SECONDS = 5.0
+"""The window: speech commands and sentences fit, and attention over 30 s costs six times as much or more."""
+_LABELS = {"id2label", "label2id", "problem_type", "task_specific_params", "finetuning_task"}
+
+
+def resolve(id: str, repository: Repository) -> Checkpoint:
+    """The entry of a repository whose model_type is one that this plugin builds.
+
+    Raises RegistryError where its network hears another sample rate, or cannot be built.
+    """
+    document = repository.documents["config.json"]
+    processor = repository.documents.get("preprocessor_config.json", {})
+    rate = processor.get("sampling_rate", RATE)
+    if rate != RATE:
+        raise RegistryError(
+            f"{id} hears {rate} Hz; the plugin 'speech' builds networks of {RATE} Hz.",
+            hint="Choose another checkpoint.",
+        )
+    kind = str(document["model_type"])
+    plain: dict[str, Any] = {
+        "id": id,
+        "builder": "speech",
+        "architecture": kind,
+        "config": {},
+        "source": repository.source(_files(repository)),
+        "license": repository.license,
+        "tasks": ("audio-classification",),
+        "parameters": 1,
+        "feature_dim": 1,
+        "preprocess": {"kind": "audio", "sample_rate": RATE, "seconds": SECONDS},
+        "pretrained_on": repository.datasets,
+        "languages": repository.languages,
+        "paper": repository.paper,
+    }
+    try:
+        arguments = arguments_of(CONFIG_MAPPING[kind].from_dict(dict(document)))
+        plain["config"] = {name: value for name, value in arguments.items() if name not in _LABELS}
+        if "do_normalize" in processor and kind != "whisper":
+            plain["config"]["do_normalize"] = bool(processor["do_normalize"])
+        with torch.device("meta"):
+            counted = describe(Checkpoint.model_validate(plain), round(SECONDS * RATE))
+    except Exception as cause:
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        raise RegistryError(
+            f"{id}: no {kind!r} network can be built of its config.json: {reason}", hint="Choose another checkpoint."
+        ) from cause
+    return Checkpoint.model_validate({**plain, **counted})
+
+
+def _files(repository: Repository) -> list[str]:
+    beside = [name for name in ("preprocessor_config.json",) if name in repository.sizes]
+    return ["config.json", *beside, *repository.weights()]
