@@ -40,13 +40,14 @@ def origins() -> list[Origin]:
     """
     named = [Path(path).expanduser() for path in os.environ.get("TLZOO_REGISTRY", "").split(os.pathsep) if path]
     users = [Origin(str(path), "user", path) for path in reversed(named)]
-    added = [(registry.first, _origin(registry)) for registry in remotes.read()]
+    added = [(registry.first, origin_of(registry)) for registry in remotes.read()]
     before = [origin for first, origin in added if first and origin]
     after = [origin for first, origin in added if not first and origin]
     return [*users, *before, Origin("built-in", "built-in", built_in()), *_plugins(), *after]
 
 
-def _origin(registry: remotes.Registry) -> Origin | None:
+def origin_of(registry: remotes.Registry) -> Origin | None:
+    """The file of a registry that the user has added; `None`, and a warning, where a remote one's copy is gone."""
     if registry.path is not None:
         return Origin(registry.name, "user", Path(registry.path))
     path = remotes.copy_path(registry)

@@ -44,9 +44,10 @@ def get(id: str) -> Checkpoint:
         row = table.row(id)
         if row is not None:
             return table.checkpoint(row)
+    from tlzoo.registry.sources.lockfile import locked_entry
     from tlzoo.registry.unlisted import resolve
 
-    found = resolve(id)
+    found = locked_entry(id) or resolve(id)
     if found is None:
         raise UnknownCheckpoint(f"Unknown checkpoint {id!r}.", hint=_nearest(id, [table for _, table in tables]))
     return found
@@ -128,6 +129,11 @@ def origins_of(id: str) -> list[Origin]:
     return [origin for origin, table in _tables() if table.row(id) is not None]
 
 
+def ids_of(origin: Origin) -> list[str]:
+    """The ids of one registry file. Raises RegistryError where it is wrong, also where a look-up leaves it out."""
+    return _checked(origin).ids()
+
+
 def load(path: str | os.PathLike[str], *, allow_files: bool = False) -> tuple[Checkpoint, ...]:
     """The checkpoints of one registry file; sources of kind `file` only where `allow_files` (a user's own registry).
 
@@ -205,14 +211,18 @@ def _tables() -> list[tuple[Origin, Table]]:
 def _table(origin: Origin) -> Table | None:
     """The entries of one file; none, and a warning, where it is wrong and not the user's own."""
     try:
-        table = _read(origin.path.absolute(), origin.kind == "user", stamp_of(origin.path))
-        if origin.prefix:
-            _check_prefix(origin, table)
+        return _checked(origin)
     except RegistryError as error:
         if origin.kind in ("user", "built-in"):
             raise
         warn_once(f"The registry of {origin.name} is left out: {error.message}")
         return None
+
+
+def _checked(origin: Origin) -> Table:
+    table = _read(origin.path.absolute(), origin.kind == "user", stamp_of(origin.path))
+    if origin.prefix:
+        _check_prefix(origin, table)
     return table
 
 
