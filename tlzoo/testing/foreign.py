@@ -113,10 +113,11 @@ class Foreign(Subject):
         """
         if "adapt_domain" not in plugins.load(self.plugin).hooks:
             raise SkipTest("It has no hook 'adapt_domain'.")
-        from tlzoo.data import read
+        from tlzoo.data import endings_of, read
 
         model, task = self.model(), self.task()
-        samples = read(self.data(), task.modality, kind=task.kind).train
+        endings = endings_of(self.backbone().preprocess)
+        samples = read(self.data(), task.modality, kind=task.kind, endings=endings).train
         unlabelled = type(samples)(samples.inputs, None, samples.modality)
         target = make_dataset(unlabelled, task, make_preprocessor(self.entry(), self.backbone().preprocess))
         what = f"method {STRANGER!r}"
