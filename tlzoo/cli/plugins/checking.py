@@ -20,6 +20,7 @@ from tlzoo.plugins.inspection import Check, examine
 from tlzoo.progress import say
 
 IMPORT_S = 30.0
+COLUMNS = ("stage", "check", "result", "what to mend")
 
 
 def check(
@@ -35,21 +36,17 @@ def check(
     if json:
         print_json(documents[0] if len(documents) == 1 else documents)
     else:
-        rows = (
-            (row["stage"], row["name"], row["result"], row["message"]) for row in map(_shown, documents) for row in row
-        )
-        print_table(("stage", "check", "result", "what to mend"), rows)
+        print_table(COLUMNS, (_cells(row) for document in documents for row in document["checks"]))
         if _is_path(what) and not failed:
-            say(
-                f"For the rest install it: tlzoo plugins install {what}, then: tlzoo plugins check {documents[0]['name']}"
-            )
+            name = documents[0]["name"]
+            say(f"For the rest install it: tlzoo plugins install {what}, then: tlzoo plugins check {name}")
     if failed:
         count = f"{len(failed)} check{'s' if len(failed) > 1 else ''}"
-        raise PluginError(f"{what!r} fails {count}, first {failed[0]['name']!r}: {failed[0]['message']}.")
+        raise PluginError(f"{what!r} fails {count}, first {failed[0]['name']!r}: {failed[0]['message'].rstrip('.')}.")
 
 
-def _shown(document: dict[str, Any]) -> list[dict[str, Any]]:
-    return [row | {"result": "pass" if row["passed"] else "FAIL"} for row in document["checks"]]
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (row["stage"], row["name"], "pass" if row["passed"] else "FAIL", row["message"])
 
 
 def _is_path(what: str) -> bool:
@@ -69,13 +66,15 @@ def _check_path(path: Path) -> list[dict[str, Any]]:
 
 
 def _check_installed(what: str, timeout: float) -> dict[str, Any]:
-    """All three stages; each only where those before it passed."""
+    """All three stages; the suite only where the plugin declares one and can be imported."""
     plugin = _installed(what)
     described = describe(metadata.distribution(plugin.distribution))
     checks = examine(described, plugin.name)
-    for attempt, seconds in ((trial.try_import, min(timeout, IMPORT_S)), (trial.try_suite, timeout)):
-        if all(done.passed for done in checks):
-            checks += attempt(plugin.name, seconds)
+    ready = next(done.passed for done in checks if done.name == "suite")
+    imported = trial.try_import(plugin.name, min(timeout, IMPORT_S))
+    checks += imported
+    if ready and all(done.passed for done in imported):
+        checks += trial.try_suite(plugin.name, timeout)
     return _document(plugin.name, described, checks)
 
 
@@ -88,9 +87,8 @@ def _installed(what: str) -> plugins.Installed:
         return found[0]
     if found:
         claims = " and ".join(f"{plugin.name!r} of {plugin}" for plugin in found)
-        raise PluginError(
-            f"{what!r} is {claims}.", hint=f"Uninstall one: tlzoo plugins uninstall {found[1].distribution}"
-        )
+        hint = f"Uninstall one: tlzoo plugins uninstall {found[1].distribution}"
+        raise PluginError(f"{what!r} is {claims}.", hint=hint)
     broken = next((one for one in plugins.damaged() if what in (one.name, one.distribution)), None)
     if broken:
         raise PluginError(
