@@ -30,6 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     except TlzooError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        print(f"Error: {error}. Install what training needs: pip install 'tlzoo[train]'", file=sys.stderr)
+        return 2
     passed = all(result.passed for result in results)
     seconds = round(time.perf_counter() - began, 2)
     if given.json:

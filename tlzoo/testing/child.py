@@ -103,7 +103,7 @@ def ask(deed: str, cache: str, **given: Any) -> dict[str, Any]:
         "TLZOO_CACHE": cache,
         "TLZOO_OFFLINE": "1",
     }
-    command = [sys.executable, "-m", "tlzoo.testing.child", deed]
+    command = [sys.executable, "-P", "-m", "tlzoo.testing.child", deed]
     try:
         ended = subprocess.run(
             command,

@@ -98,7 +98,7 @@ class Exporting(Subject):
 
     @after("test_the_export_equals_the_model")
     def test_the_file_is_portable(self) -> None:
-        """The file is whole, its batch free, without loops, with operators of ONNX and com.microsoft only.
+        """The file is whole, its batch free; no loops, and operators of ONNX and com.microsoft only.
 
         Mend: replace loops over steps by tensor operations, and custom operators by what ONNX has.
         """

@@ -6,10 +6,8 @@ import torch
 
 from tlzoo.parts import Backbone
 from tlzoo.registry.schema import TextSpec
-from tlzoo.testing.subject import Subject, after, note
+from tlzoo.testing.subject import LEFT_OUT, Subject, after, note
 
-LEFT_OUT = 0.1
-"""The share of an entry's parameters that a backbone may leave out: positions after a shorter window."""
 SHAPES = {"vector": "[N, D]", "sequence": "[N, T, D]", "map": "[N, C, H, W]"}
 RANK = {"vector": 2, "sequence": 3, "map": 4}
 WIDTH_AT = {"vector": 1, "sequence": 2, "map": 1}

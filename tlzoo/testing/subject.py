@@ -31,6 +31,9 @@ S = TypeVar("S", bound="Subject")
 TARGETS = {"single": ("a", "b"), "multilabel": ("a", "b"), "regression": ("0.25", "0.75")}
 """Labels of two samples, by kind of task."""
 
+LEFT_OUT = 0.1
+"""The share of an entry's parameters that a backbone may leave out: positions after a shorter window."""
+
 
 class ConformanceNote(UserWarning):
     """Something to know of a plugin that passes."""
@@ -218,10 +221,11 @@ class Subject:
     @once
     def inputs(self) -> tuple[Any, ...]:
         """Raw inputs, as the plugin's preprocessor takes them."""
-        from tlzoo.data import read
+        from tlzoo.data import endings_of, read
 
         task = self.task()
-        return tuple(read(self.data(), task.modality, kind=task.kind).train.inputs)
+        endings = endings_of(self.entry().preprocess)
+        return tuple(read(self.data(), task.modality, kind=task.kind, endings=endings).train.inputs)
 
     def model(self) -> Model:
         """A fresh backbone under a fresh head."""

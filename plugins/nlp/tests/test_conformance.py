@@ -1,0 +1,29 @@
+"""The conformance suite on a tiny BERT."""
+
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile, TextSpec
+from tlzoo.testing import PluginSuite
+
+BERT = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 48,
+    "max_position_embeddings": 16,
+}
+
+
+class TestConformance(PluginSuite):
+    plugin = "nlp"
+    outputs = ("vector", "sequence")
+    checkpoint = Checkpoint(
+        id="nlp/tiny-bert",
+        architecture="bert",
+        config=BERT,
+        source=FileSource(files=(LocalFile(path="none", sha256="0" * 64, size=1),)),
+        license="Apache-2.0",
+        tasks=("text-classification",),
+        parameters=17_568,
+        feature_dim=32,
+        preprocess=TextSpec(max_length=16),
+    )
