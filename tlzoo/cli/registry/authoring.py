@@ -74,9 +74,9 @@ def sign(
 
 def schema() -> None:
     """Print the JSON Schema of a registry file."""
-    from tlzoo.registry.schema import RegistryFile
+    from tlzoo.registry.schema import schema_document
 
-    print_json(RegistryFile.model_json_schema())
+    print_json(schema_document())
 
 
 def _checked(file: Path, published: bool) -> Checked:

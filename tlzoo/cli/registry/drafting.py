@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from tlzoo.cli.models import parse_count
 from tlzoo.cli.output import print_json
-from tlzoo.errors import RegistryError, UsageError
+from tlzoo.errors import PluginError, RegistryError, UsageError
 from tlzoo.files import write_json
 from tlzoo.progress import say
 from tlzoo.registry import drafting, weightfiles
@@ -122,7 +122,7 @@ def _counted(files: Sequence[Path], without: Sequence[str], given: int | None) -
 def _pickled(file: Path) -> dict[str, int]:
     try:
         from tlzoo.engine.counting import pickled_elements
-    except ImportError as cause:
+    except (ImportError, PluginError) as cause:
         raise UsageError(
             f"{file} is a pickle, and only torch may open it.",
             hint="Give --parameters, or install torch: pip install 'tlzoo[train]'",

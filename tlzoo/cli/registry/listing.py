@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,9 +12,10 @@ import typer
 from tlzoo.cli.output import print_json, print_table
 from tlzoo.errors import RegistryError
 from tlzoo.progress import say
-from tlzoo.registry import load, remotes
+from tlzoo.registry import remotes
 from tlzoo.registry.origins import Origin, origins
 from tlzoo.registry.signatures import fingerprint
+from tlzoo.registry.store import ids_of
 
 STALE_DAYS = 30
 _SHOWN = 5
@@ -49,14 +50,14 @@ def describe() -> list[dict[str, Any]]:
     ids, faults = _ids()
     hidden = shadowed(ids)
     rows = [
-        _row(origin, added.get(origin.name), ids.get(origin.name, ()), faults.get(origin.name), hidden)
+        _row(origin, added.get(origin.name), len(ids[origin.name]), faults.get(origin.name), hidden)
         for origin in origins()
     ]
     absent = [registry for name, registry in added.items() if name not in ids]
     return rows + [_absent(registry) for registry in absent]
 
 
-def shadowed(ids: Mapping[str, tuple[str, ...]]) -> dict[str, list[Shadowed]]:
+def shadowed(ids: Mapping[str, Sequence[str]]) -> dict[str, list[Shadowed]]:
     """By registry, its entries that a stronger one hides; `ids` by registry, the strongest first."""
     owner: dict[str, str] = {}
     hidden: dict[str, list[Shadowed]] = {}
@@ -65,18 +66,15 @@ def shadowed(ids: Mapping[str, tuple[str, ...]]) -> dict[str, list[Shadowed]]:
     return hidden
 
 
-def _ids() -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+def _ids() -> tuple[dict[str, list[str]], dict[str, str]]:
     """The ids of each registry in use, none where it is wrong, and what is wrong with those."""
-    ids: dict[str, tuple[str, ...]] = {}
+    ids: dict[str, list[str]] = {}
     faults: dict[str, str] = {}
     for origin in origins():
         try:
-            ids[origin.name] = tuple(c.id for c in load(origin.path, allow_files=origin.kind == "user"))
-            foreign = next((id for id in ids[origin.name] if not id.startswith(origin.prefix)), None)
-            if foreign is not None:
-                raise RegistryError(f"entry {foreign!r} does not start with {origin.prefix!r}.")
+            ids[origin.name] = ids_of(origin)
         except RegistryError as error:
-            ids[origin.name] = ()
+            ids[origin.name] = []
             faults[origin.name] = error.message
     return ids, faults
 
@@ -101,7 +99,7 @@ def tell_shadowed(name: str, entries: list[Shadowed]) -> None:
 def _row(
     origin: Origin,
     registry: remotes.Registry | None,
-    ids: tuple[str, ...],
+    entries: int,
     fault: str | None,
     hidden: Mapping[str, list[Shadowed]],
 ) -> dict[str, Any]:
@@ -112,7 +110,7 @@ def _row(
         "kind": origin.kind,
         "path": str(origin.path),
         "url": registry.url if registry else None,
-        "entries": len(ids),
+        "entries": entries,
         "state": state,
         "fetched": copy.fetched.isoformat() if copy else None,
         "sequence": copy.sequence if copy else None,

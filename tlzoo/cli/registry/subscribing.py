@@ -8,10 +8,13 @@ import typer
 
 from tlzoo.cli.output import print_json, print_table
 from tlzoo.cli.registry.listing import Shadowed, hides, tell_shadowed
+from tlzoo.errors import RegistryError
 from tlzoo.progress import say
-from tlzoo.registry import load, remotes
+from tlzoo.registry import remotes
 from tlzoo.registry import subscribing as registries
+from tlzoo.registry.origins import origin_of
 from tlzoo.registry.signatures import fingerprint
+from tlzoo.registry.store import ids_of
 from tlzoo.registry.subscribing import Updated
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
@@ -79,10 +82,10 @@ def _row(updated: Updated) -> dict[str, Any]:
 
 def _count(registry: remotes.Registry) -> int | None:
     """How many entries are in use of it; `None` where its file is gone."""
-    path = registry.path or remotes.copy_path(registry)
+    origin = origin_of(registry)
     try:
-        return None if path is None else len(load(path, allow_files=registry.path is not None))
-    except registries.RegistryError:
+        return None if origin is None else len(ids_of(origin))
+    except RegistryError:
         return None
 
 
