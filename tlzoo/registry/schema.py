@@ -260,3 +260,8 @@ class RegistryFile(Record):
                 raise ValueError(f"id {checkpoint.id!r} stands twice")
             seen.add(checkpoint.id)
         return self
+
+
+def schema_document() -> dict[str, Any]:
+    """The JSON Schema of a registry file, as `registry.schema.json` holds it."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RegistryFile.model_json_schema()}

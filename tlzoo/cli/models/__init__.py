@@ -1,0 +1,105 @@
+"""`tlzoo models`: list the registry's checkpoints, or show one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tlzoo.cli.models.showing import describe, show
+from tlzoo.cli.models.wording import human, parse_count
+from tlzoo.cli.output import make_app, print_json, print_table
+from tlzoo.errors import UsageError
+from tlzoo.progress import say
+from tlzoo.registry import find, shadowed
+
+app = make_app("List the checkpoints of the registry, or show one.")
+app.command()(show)
+
+PAGE = 50
+_ANY = "No checkpoint meets all of that. See all: tlzoo models"
+
+
+@app.callback(invoke_without_command=True)
+def models(
+    context: typer.Context,
+    task: Annotated[str | None, typer.Option(help="Such as image-classification.")] = None,
+    modality: Annotated[str | None, typer.Option(help="image, text, audio or a plugin's own.")] = None,
+    license: Annotated[
+        str | None, typer.Option(help="SPDX expression, or permissive, copyleft, non-commercial.")
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="ISO 639-1 code, such as id for Indonesian.")] = None,
+    plugin: Annotated[str | None, typer.Option(help="Such as vision, nlp, speech.")] = None,
+    min_params: Annotated[str | None, typer.Option(help="At least so many parameters: 500k, 10M, 1.5B.")] = None,
+    max_params: Annotated[str | None, typer.Option(help="At most so many parameters.")] = None,
+    min_feature_dim: Annotated[int | None, typer.Option(help="At least so many features.")] = None,
+    max_feature_dim: Annotated[int | None, typer.Option(help="At most so many features.")] = None,
+    max_input_size: Annotated[int | None, typer.Option(help="Longer side of a picture in pixels, at most.")] = None,
+    pretrained_on: Annotated[str | None, typer.Option(help="Such as ImageNet-1k.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Such as by-package.")] = None,
+    source: Annotated[str | None, typer.Option(help="pypi, hub, url, file or package.")] = None,
+    text: Annotated[str | None, typer.Option(help="Words in id, architecture, tags or training data.")] = None,
+    sort: Annotated[
+        str,
+        typer.Option(help="id, task, parameters, license, feature_dim or input_size; with - in front: reversed."),
+    ] = "id",
+    limit: Annotated[int | None, typer.Option(help="At most so many; with --page the size of a page.")] = None,
+    page: Annotated[int | None, typer.Option(help=f"Which page, from 1; of {PAGE} without --limit.")] = None,
+    offset: Annotated[int | None, typer.Option(help="Leave out so many first.")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON document: a list; of a page {total, offset, limit, checkpoints}.")
+    ] = False,
+) -> None:
+    """List the checkpoints that meet every option, or show one: tlzoo models show ID."""
+    if context.invoked_subcommand is not None:
+        return
+    start, size = _page(limit, page, offset)
+    found = find(
+        task=task,
+        modality=modality,
+        license=license,
+        language=language,
+        plugin=plugin,
+        min_parameters=None if min_params is None else parse_count(min_params),
+        max_parameters=None if max_params is None else parse_count(max_params),
+        min_feature_dim=min_feature_dim,
+        max_feature_dim=max_feature_dim,
+        max_input_size=max_input_size,
+        pretrained_on=pretrained_on,
+        tag=tag,
+        source=source,
+        text=text,
+        sort=sort,
+        offset=start,
+        limit=size,
+    )
+    paged = (limit, page, offset) != (None, None, None)
+    _tell_hidden()
+    if json:
+        listed = [describe(checkpoint) for checkpoint in found]
+        print_json({"total": found.total, "offset": start, "limit": size, "checkpoints": listed} if paged else listed)
+        return
+    if not found:
+        print(f"Nothing there: {found.total} in all." if found.total else _ANY, file=sys.stderr)
+    rows = ((c.id, ", ".join(c.tasks), human(c.parameters), c.license or "unknown", c.source.kind) for c in found)
+    print_table(("id", "task", "params", "license", "source"), rows)
+    if found and len(found) < found.total:
+        say(f"{start + 1} to {start + len(found)} of {found.total}.")
+
+
+def _page(limit: int | None, page: int | None, offset: int | None) -> tuple[int, int | None]:
+    """Where to start and how many to show at most; raises UsageError for a page that cannot be."""
+    if page is None:
+        return offset or 0, limit
+    if offset is not None or page < 1:
+        raise UsageError(f"There is no page {page}.", hint="Pages count from 1; give --page or --offset.")
+    size = PAGE if limit is None else limit
+    return (page - 1) * size, size
+
+
+def _tell_hidden() -> None:
+    hidden = shadowed()
+    if hidden:
+        entries = "1 entry is" if len(hidden) == 1 else f"{len(hidden)} entries are"
+        say(f"{entries} not used, for a stronger registry has the id ({hidden[0].id} ...). See: tlzoo registry list")

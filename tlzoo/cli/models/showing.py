@@ -1,0 +1,127 @@
+"""`tlzoo models show`: everything that is known of one checkpoint."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tlzoo.cli.models.wording import human, preprocess_in_words, source_in_words, weights_bytes
+from tlzoo.cli.output import print_json, print_table
+from tlzoo.errors import TlzooError
+from tlzoo.parts import Weights
+from tlzoo.progress import say
+from tlzoo.registry import get, origins_of
+from tlzoo.registry.citations import bibtex
+from tlzoo.registry.licences import group
+from tlzoo.registry.schema import Checkpoint
+
+_LEFT_OUT = 0.1
+"""The share of a checkpoint's parameters that a backbone may leave out: Whisper's positions after a shorter window."""
+
+_SAID_ELSEWHERE = (
+    "stages",
+    "citation",
+    "source",
+    "preprocess",
+    "license",
+    "license_group",
+    "origin",
+    "shadows",
+    "bytes",
+)
+
+
+def show(
+    id: Annotated[str, typer.Argument(help="A checkpoint's id, such as vision/resnet50.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Show all that is known of one checkpoint: stages for --freeze, preprocessing, licence, source, how to cite it."""
+    checkpoint = get(id)
+    if not checkpoint.stages:
+        checkpoint = _with_stages(checkpoint)
+    document = {**describe(checkpoint), **_provenance(checkpoint), "citation": bibtex(checkpoint)}
+    if json:
+        print_json(document)
+        return
+    print_table(("field", "value"), _rows(checkpoint, document))
+    if checkpoint.stages:
+        print()
+        print_table(("stage", "params"), [(stage.name, human(stage.parameters)) for stage in checkpoint.stages])
+    if document["citation"]:
+        print(f"\n{document['citation']}")
+
+
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The checkpoint as JSON holds it; a field that is not known is null or empty, never absent."""
+    return {
+        **checkpoint.model_dump(mode="json"),
+        "plugin": checkpoint.plugin,
+        "modality": checkpoint.modality,
+        "license_group": group(checkpoint.license),
+        "bytes": weights_bytes(checkpoint),
+    }
+
+
+def _provenance(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The registry that the entry is from, null where its plugin looked it up, and those whose entries it hides."""
+    listed = [origin.name for origin in origins_of(checkpoint.id)]
+    return {"origin": listed[0] if listed else None, "shadows": listed[1:]}
+
+
+def _rows(checkpoint: Checkpoint, document: dict[str, Any]) -> list[tuple[str, str]]:
+    kept = document["license_group"] or "in no group that tlzoo knows"
+    origin = document["origin"] or f"no registry: looked up by the plugin {checkpoint.plugin}"
+    hidden = f"; hides that of {', '.join(document['shadows'])}" if document["shadows"] else ""
+    said = [
+        *((name, _in_words(value)) for name, value in document.items() if value and name not in _SAID_ELSEWHERE),
+        ("license", f"{checkpoint.license} ({kept})" if checkpoint.license else "unknown"),
+        ("preprocess", preprocess_in_words(checkpoint.preprocess)),
+        ("weights", source_in_words(checkpoint)),
+        ("registry", f"{origin}{hidden}"),
+    ]
+    return [row for row in said if row[1]]
+
+
+def _with_stages(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the stages that its plugin builds; as it is, and a note on stderr, where that cannot be."""
+    say(f"The registry has no stages of {checkpoint.id}: building its network to count them.")
+    weights = _weights_here(checkpoint)
+    try:
+        from tlzoo.engine.stages import built_stages
+
+        stages = built_stages(checkpoint, weights)
+    except TlzooError as error:
+        say(f"Its stages are not known: {error}")
+        return checkpoint
+    except ImportError as error:
+        say(f"Its stages are not known: {error}. Install what training needs: pip install 'tlzoo[train]'")
+        return checkpoint
+    total = sum(stage.parameters for stage in stages)
+    if weights is None and abs(total - checkpoint.parameters) > _LEFT_OUT * checkpoint.parameters:
+        say(f"Its stages stand in its weights. Fetch them, then ask again: tlzoo pull {checkpoint.id}")
+        return checkpoint
+    if total != checkpoint.parameters:
+        say(f"The stages have {total:,} parameters together; the registry says {checkpoint.parameters:,}.")
+    return checkpoint.model_copy(update={"stages": stages})
+
+
+def _weights_here(checkpoint: Checkpoint) -> Weights | None:
+    """The checkpoint's weights where this machine has them: their configuration may say more than the entry."""
+    from tlzoo.registry.sources import fetch
+
+    try:
+        return fetch(checkpoint, offline=True)
+    except TlzooError:
+        return None
+
+
+def _in_words(value: object) -> str:
+    match value:
+        case dict():
+            return ", ".join(
+                f"{name} {_in_words(item)}" for name, item in value.items() if item not in (None, "", [], {})
+            )
+        case list():
+            return ", ".join(_in_words(item) for item in value)
+    return str(value)
