@@ -1,0 +1,81 @@
+"""From a checkpoint and its local files to a backbone: build the network, load the weights strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from tlzoo import Backbone, Stage, Weights
+from tlzoo.errors import RegistryError, SourceError
+from tlzoo.registry.schema import Checkpoint, PluginSpec
+from tlzoo_timeseries.kernels import DILATIONS
+from tlzoo_timeseries.rocket import Rocket, chosen_channels, rocket_stages
+from tlzoo_timeseries.series import Shape
+
+
+def build(checkpoint: Checkpoint, spec: PluginSpec, weights: Weights | None) -> Backbone:
+    """The backbone of a checkpoint of this plugin, with random weights where `weights` is `None`."""
+    shape = Shape.of(spec.options)
+    module, feature_dim, stages = _rocket(checkpoint, shape, weights)
+    if feature_dim != checkpoint.feature_dim:
+        raise RegistryError(
+            f"Entry {checkpoint.id!r}: feature_dim is {checkpoint.feature_dim}, but its network has {feature_dim}.",
+            hint="Correct `feature_dim` in the registry file.",
+        )
+    drawn = torch.randn(2, shape.channels, shape.length, generator=torch.Generator().manual_seed(0))
+    return Backbone(
+        module=module.eval(),
+        feature_dim=feature_dim,
+        stages=stages,
+        example_inputs={"series": drawn.cumsum(dim=2)},
+        dynamic_axes={"series": {0: "batch"}},
+        output="vector",
+        preprocess=spec,
+    )
+
+
+def _rocket(checkpoint: Checkpoint, shape: Shape, weights: Weights | None) -> tuple[nn.Module, int, tuple[Stage, ...]]:
+    count = checkpoint.config.get("kernels")
+    if not isinstance(count, int) or count < 1 or count % len(DILATIONS):
+        raise RegistryError(
+            f"Entry {checkpoint.id!r}: config.kernels is {count!r}, not a multiple of {len(DILATIONS)}.",
+            hint="Correct it in the registry file.",
+        )
+    module = Rocket(count, shape.channels)
+    if weights is not None:
+        stored = _tensors(checkpoint, weights)
+        each = count // len(DILATIONS)
+        state = {}
+        for i, dilation in enumerate(DILATIONS):
+            for name in ("weight", "bias", "channels"):
+                state[f"scales.{i}.{name}"] = stored.pop(f"{dilation}.{name}", torch.empty(0))[:each]
+            state[f"scales.{i}.channels"] = chosen_channels(state[f"scales.{i}.channels"], shape.channels)
+        _load(module, state, checkpoint)
+    return module, 2 * count, rocket_stages()
+
+
+def _tensors(checkpoint: Checkpoint, weights: Weights) -> dict[str, torch.Tensor]:
+    """Every tensor of the checkpoint's one safetensors file."""
+    files = [path for name, path in sorted(weights.files.items()) if name.endswith(".safetensors")]
+    if len(files) != 1:
+        raise SourceError(f"{checkpoint.id!r} needs one .safetensors file, its source has {len(files)}.", hint=_MEND)
+    try:
+        return load_file(files[0])
+    except (OSError, SafetensorError) as cause:
+        raise SourceError(f"The weights of {checkpoint.id!r} cannot be read: {cause}.", hint=_MEND) from cause
+
+
+def _load(module: nn.Module, state: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+    try:
+        module.load_state_dict(state, strict=True)
+    except RuntimeError as cause:
+        first = " ".join(str(cause).split("\n")[:2]).strip()
+        raise SourceError(f"The weights of {checkpoint.id!r} do not fit it: {first}", hint=_MEND) from cause
+
+
+_MEND = "Check `config` and `source` in the registry file, or install the plugin again."
