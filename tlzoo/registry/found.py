@@ -13,7 +13,7 @@ from tlzoo.registry.table import Table
 _PAGE = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found(Sequence[Checkpoint]):
     """A page of the checkpoints that meet a search, in its order; `total` counts those on all pages.
 
@@ -47,8 +47,6 @@ class Found(Sequence[Checkpoint]):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"<{len(self)} of {self.total} checkpoints>"

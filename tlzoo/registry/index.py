@@ -127,13 +127,16 @@ class Index:
         return bits_of(rows, self.total)
 
     def _entry(self, row: int) -> Checkpoint:
-        found = self._select("SELECT entry, crc FROM entries WHERE row = ?", row)
-        if not found or crc_of(found[0][0]) != found[0][1]:
+        found = self._select("SELECT id, entry, crc FROM entries WHERE row = ?", row)
+        if not found or crc_of(found[0][1]) != found[0][2]:
             raise Damaged(f"entry {row}")
         try:
-            return Checkpoint.model_validate_json(found[0][0])
+            checkpoint = Checkpoint.model_validate_json(found[0][1])
         except ValidationError as cause:
             raise Damaged(f"entry {row}") from cause
+        if checkpoint.id != found[0][0]:
+            raise Damaged(f"entry {row}")
+        return checkpoint
 
     def _bits(self, field: str, word: str) -> int:
         kind, content = self._answer(field, word)

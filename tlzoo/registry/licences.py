@@ -68,12 +68,10 @@ def options(expression: str) -> Options:
     """
     words = re.findall(r"[()]|[^\s()]+", expression.lower())
     try:
-        found, rest = _either(words) if len(words) < _LONGEST else (frozenset(), words)
+        found, rest = _either(words[:_LONGEST])
     except IndexError:
-        rest = words
-    if rest:
-        return frozenset({frozenset({" ".join(words)})})
-    return found
+        found, rest = frozenset(), words
+    return found if found and not rest and len(words) <= _LONGEST else frozenset({frozenset({" ".join(words)})})
 
 
 def _either(words: list[str]) -> tuple[Options, list[str]]:
