@@ -22,14 +22,14 @@ def stream(path: Path, allow_files: bool) -> Iterator[tuple[Checkpoint, str]]:
     """Each checkpoint of the file, and its JSON; raises RegistryError as `read_checkpoints`, when it comes to it."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            yield from _entries(path, _Scanner(path, file), allow_files)
+            yield from _entries(path, Scanner(path, file), allow_files)
     except OSError as cause:
         raise unreadable(path, cause) from cause
     except UnicodeDecodeError as cause:
         raise RegistryError(f"Registry {path} is not JSON in UTF-8: {cause}.", hint="Mend it there.") from cause
 
 
-def _entries(path: Path, scanner: _Scanner, allow_files: bool) -> Iterator[tuple[Checkpoint, str]]:
+def _entries(path: Path, scanner: Scanner, allow_files: bool) -> Iterator[tuple[Checkpoint, str]]:
     """Walk the outer object; its other fields are judged when all have been read."""
     outer: dict[str, Any] = {}
     for key in scanner.fields():
@@ -53,7 +53,7 @@ def _entries(path: Path, scanner: _Scanner, allow_files: bool) -> Iterator[tuple
         raise RegistryError(f"Registry {path}: {worded(outer, cause)}.", hint=HINT) from cause
 
 
-def _checked(path: Path, index: int, entry: Any, scanner: _Scanner, allow_files: bool) -> tuple[Checkpoint, str]:
+def _checked(path: Path, index: int, entry: Any, scanner: Scanner, allow_files: bool) -> tuple[Checkpoint, str]:
     document = {"checkpoints": {index: entry}}
     if scanner.repeated:
         holder, key = scanner.repeated[0]
@@ -68,7 +68,7 @@ def _checked(path: Path, index: int, entry: Any, scanner: _Scanner, allow_files:
     return checkpoint, checkpoint.model_dump_json() if isinstance(checkpoint.source, FileSource) else text
 
 
-class _Scanner:
+class Scanner:
     """Reads JSON from a file a value at a time.
 
     `taken` is the value read last as it stands there, `repeated` its objects that have a key twice; `last` names the
