@@ -100,6 +100,7 @@ class Hub:
     gated: set[str] = field(default_factory=set)
     requests: list[str] = field(default_factory=list)
     tokens: set[str | None] = field(default_factory=set)
+    cards: dict[str, dict[str, Any]] = field(default_factory=dict)
     url: str = ""
 
     def answer(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -134,6 +135,7 @@ class Hub:
                 sibling["lfs"] = {"sha256": digest, "size": len(content), "pointerSize": 134}
             siblings.append(sibling)
         document = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False}
+        document |= self.cards.get(repo, {})
         return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
 
 

@@ -50,6 +50,11 @@ def resolve(id: str, offline: bool | None = None) -> Checkpoint | None:
         raise min(refused, key=lambda refusal: isinstance(refusal, PluginError))
     if repository is None:
         return None
+    if "auto_map" in repository.documents.get("config.json", {}):
+        raise UnknownCheckpoint(
+            f"{id} brings its own code for its model_type {_kind(repository)!r}; code from a repository is never run.",
+            hint="Choose a checkpoint of a type that transformers has, or install a plugin that builds it.",
+        )
     raise UnknownCheckpoint(
         f"No plugin ({', '.join(names)}) builds {id}: its model_type is {_kind(repository)!r}.",
         hint="Choose a text encoder, a picture or a speech model, or install a plugin that builds it.",

@@ -29,6 +29,8 @@ _REFUSED = {
     "timm_wrapper": "its config.json lacks timm's configuration",
     "vit_mae": "it hides most of a picture at random",
 }
+_EAGER = {"donut-swin", "maskformer-swin", "swin"}
+"""torch.onnx cannot export their attention with a bias through PyTorch's fused kernel."""
 _LABELS = {"id2label", "label2id", "problem_type", "transformers_version", "architectures", "_name_or_path", "dtype"}
 
 
@@ -142,8 +144,9 @@ def _module(checkpoint: Checkpoint, weights: Weights | None, output: str) -> Pix
     try:
         config = CONFIG_MAPPING[kind].from_dict(dict(checkpoint.config))
         network = MODEL_MAPPING[type(config)]
-        probe = torch.device("meta")
-        with probe:
+        if kind in _EAGER:
+            config._attn_implementation = "eager"
+        with torch.device("meta"):
             net = network(config)
         unpooled = isinstance(getattr(getattr(net, "pooler", None), "dense", None), torch.nn.Linear)
         options = {"add_pooling_layer": False} if unpooled else {}

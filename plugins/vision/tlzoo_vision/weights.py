@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+import tlzoo
 from tlzoo.errors import PluginError
 
 if TYPE_CHECKING:
@@ -26,41 +25,15 @@ _CONVERSIONS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretr
 
 
 def read_state(checkpoint: Checkpoint, weights: Weights) -> State:
-    """The tensors of the checkpoint's one weight file; raises PluginError where it is no state dict."""
+    """The tensors of the checkpoint's one weight file; raises PluginError where there is none, and as `tlzoo.read_state`."""
     suffixes = (".safetensors", ".pth", ".pt", ".bin")
-    found = sorted(path for name, path in weights.files.items() if name.endswith(suffixes))
+    found = sorted(name for name in weights.files if name.endswith(suffixes))
     if len(found) != 1:
         raise PluginError(
             f"Entry {checkpoint.id!r} has {len(found)} weight files, not one: {', '.join(sorted(weights.files))}.",
             hint=f"Name exactly one file ending in {', '.join(suffixes)}",
         )
-    try:
-        state = _read(found[0])
-    except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError) as cause:
-        raise _unreadable(checkpoint, found[0]) from cause
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise _unreadable(checkpoint, found[0])
-    return state
-
-
-def _read(path: Path) -> State:
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except SafetensorError as cause:
-            raise ValueError(str(cause)) from cause
-    state: State = torch.load(path, map_location="cpu", weights_only=True)
-    return state
-
-
-def _unreadable(checkpoint: Checkpoint, path: Path) -> PluginError:
-    return PluginError(
-        f"Weight file {path.name} of {checkpoint.id!r} is not a state dict that can be read.",
-        hint=f"Fetch it again: delete {path} and run tlzoo pull {checkpoint.id}",
-    )
+    return tlzoo.read_state(checkpoint, weights, found[0])
 
 
 def in_order(checkpoint: Checkpoint, state: State, full: State) -> State:
