@@ -24,6 +24,7 @@ _HOME = {
     "hookimpl": "tlzoo.hookspecs",
     "linear_head": "tlzoo.engine.heads",
     "load": "tlzoo.runtime",
+    "read_state": "tlzoo.engine.statedict",
     "registry": "",
     "verify": "tlzoo.verification",
 }
@@ -46,6 +47,7 @@ __all__ = [
     "hookimpl",
     "linear_head",
     "load",
+    "read_state",
     "registry",
     "verify",
 ]

@@ -15,6 +15,8 @@ COMMANDS = {
     "demo": "Run the whole chain on real weights and small real data",
     "models": "List the checkpoints of the registry, or show one",
     "pull": "Download and verify a checkpoint's weights",
+    "lock": "Write down every file of the checkpoints you use",
+    "cache": "List, verify and clean what tlzoo keeps on disk",
     "finetune": "Train a head (and more) on your labelled data",
     "evaluate": "Measure a run or an ONNX file on labelled data",
     "adapt": "Adapt a run to unlabelled data of another domain",

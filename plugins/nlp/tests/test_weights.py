@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from tlzoo_nlp.plugin import load_backbone
 from transformers import AutoConfig, AutoModel
 
 from tlzoo import Backbone, Weights
-from tlzoo.errors import RegistryError
+from tlzoo.errors import RegistryError, SourceError
 from tlzoo.preprocess import make_preprocessor
-from tlzoo.registry.schema import Checkpoint, Member, PypiSource, TextSpec
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile, Member, PypiSource, TextSpec
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "green", "blue", "##s"]
 CONFIG = {
@@ -73,7 +74,11 @@ def listed(folder: Path) -> Weights:
 
 
 def load(weights: Weights) -> Backbone:
-    return load_backbone(CHECKPOINT, weights, "vector")
+    """The encoder of an entry that pins these files as they are."""
+    files = [(path, path.read_bytes()) for path in weights.files.values()]
+    pins = [LocalFile(path=str(path), sha256=sha256(content).hexdigest(), size=len(content)) for path, content in files]
+    checkpoint = CHECKPOINT.model_copy(update={"source": FileSource(files=tuple(pins))})
+    return load_backbone(checkpoint, weights, "vector")
 
 
 @pytest.mark.parametrize("pickled", [False, True])
@@ -142,7 +147,7 @@ def test_a_pickle_that_holds_more_than_tensors_is_refused_and_not_run(tmp_path: 
     folder = tmp_path / "weights"
     folder.mkdir()
     weights = folder_of(folder, {**state, "exploit": Exploit(mark)}, pickled=True)  # type: ignore[dict-item]
-    with pytest.raises(RegistryError):
+    with pytest.raises(SourceError):
         load(weights)
     assert not mark.exists()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+import tlzoo
 from tlzoo import Backbone, Weights
 from tlzoo.errors import RegistryError
 from tlzoo.registry.schema import Checkpoint, TextSpec
@@ -57,7 +58,7 @@ def build_backbone(checkpoint: Checkpoint, spec: TextSpec, weights: Weights | No
     """The backbone of `checkpoint`, in eval mode and float32, pooler left out."""
     config = _configuration(checkpoint, weights)
     _check_length(checkpoint.id, spec, config)
-    network = random_network(config) if weights is None else _pretrained(checkpoint.id, config, weights)
+    network = random_network(config) if weights is None else _pretrained(checkpoint, config, weights)
     return Backbone(
         module=Encoder(network, output).eval(),
         feature_dim=width(config),
@@ -145,14 +146,17 @@ def _encoder(network: PreTrainedModel) -> PreTrainedModel:
     return part
 
 
-def _pretrained(name: str, config: PreTrainedConfig, weights: Weights) -> PreTrainedModel:
+def _pretrained(checkpoint: Checkpoint, config: PreTrainedConfig, weights: Weights) -> PreTrainedModel:
     """Load the folder's weights and raise RegistryError unless they fill the network exactly, heads aside."""
+    name = checkpoint.id
     kind, arguments = _network_class(config)
+    state = _pickled(checkpoint, weights)
     try:
         with _silence():
             network, report = kind.from_pretrained(
-                weights.folder,
+                weights.folder if state is None else None,
                 config=config,
+                state_dict=state,
                 dtype=torch.float32,
                 local_files_only=True,
                 trust_remote_code=False,
@@ -168,6 +172,14 @@ def _pretrained(name: str, config: PreTrainedConfig, weights: Weights) -> PreTra
         ) from cause
     _check_complete(name, network, report)
     return _encoder(network)
+
+
+def _pickled(checkpoint: Checkpoint, weights: Weights) -> dict[str, torch.Tensor] | None:
+    """The tensors of weights in pickle form, which transformers is not to read itself; `None` where there are none."""
+    if any(name.endswith(".safetensors") for name in weights.files):
+        return None
+    parts = sorted(name for name in weights.files if name.endswith(".bin"))
+    return {key: value for name in parts for key, value in tlzoo.read_state(checkpoint, weights, name).items()} or None
 
 
 def _check_complete(name: str, network: PreTrainedModel, report: dict[str, Any]) -> None:

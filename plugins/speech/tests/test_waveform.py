@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from transformers import AutoConfig, AutoModel, Wav2Vec2FeatureExtractor
 
 from tlzoo import Weights
 from tlzoo.errors import SourceError
-from tlzoo.registry.schema import Checkpoint
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile
 
 Tiny = Callable[..., Checkpoint]
 FAMILY = ["wav2vec2", "hubert", "wavlm"]
@@ -60,6 +61,9 @@ def test_an_old_pytorch_file_with_the_older_names_of_weight_norm_is_loaded(tiny:
         state[f"wav2vec2.{name}"] = value
     torch.save(state, tmp_path / "pytorch_model.bin")
     (tmp_path / "model.safetensors").unlink()
+    content = (tmp_path / "pytorch_model.bin").read_bytes()
+    pin = LocalFile(path="pytorch_model.bin", sha256=sha256(content).hexdigest(), size=len(content))
+    checkpoint = checkpoint.model_copy(update={"source": FileSource(files=(pin,))})
     backbone = load_backbone(checkpoint=checkpoint, weights=weights_in(tmp_path), output="vector")
     for name, value in model.state_dict().items():
         if name != "masked_spec_embed":

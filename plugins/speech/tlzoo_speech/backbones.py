@@ -6,16 +6,16 @@ import json
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, WhisperModel
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, WhisperModel
 from transformers.utils import logging
 
+import tlzoo
 from tlzoo import Backbone, Stage, Weights
 from tlzoo.errors import RegistryError, SourceError
 from tlzoo.registry.schema import AudioSpec, Checkpoint
@@ -118,9 +118,7 @@ def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, 
 def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | None) -> Parts:
     module = SpeakerEncoder(samples)
     if weights is not None:
-        path = _only_file(checkpoint, weights)
-        with _explained(checkpoint):
-            stored = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+        stored = tlzoo.read_state(checkpoint, weights, _only_file(checkpoint, weights), inside="model_state")
         # the loss's scale and offset are stored beside the network
         state = {name: value for name, value in stored.items() if not name.startswith("similarity_")}
         _load_strictly(module, state, checkpoint)
@@ -154,12 +152,30 @@ def arguments_of(config: PreTrainedConfig) -> dict[str, Any]:
 
 def _pretrained(kind: Any, checkpoint: Checkpoint, config: PreTrainedConfig, weights: Weights) -> Any:
     """A transformers model from the local folder, in float32, every parameter of it loaded."""
+    state = _pickled(checkpoint, weights)
+    if state is not None and kind is AutoModel:  # which asks for a folder, to learn the class from its configuration
+        kind = MODEL_MAPPING[type(config)]
     with _explained(checkpoint):
         model, info = kind.from_pretrained(
-            weights.folder, config=config, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            weights.folder if state is None else None,
+            config=config,
+            state_dict=state,
+            local_files_only=True,
+            trust_remote_code=False,
+            weights_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
     _refuse(checkpoint, sorted(info["missing_keys"]), "lack")
     return model
+
+
+def _pickled(checkpoint: Checkpoint, weights: Weights) -> dict[str, torch.Tensor] | None:
+    """The tensors of weights in pickle form, which transformers is not to read itself; `None` where there are none."""
+    if any(name.endswith(".safetensors") for name in weights.files):
+        return None
+    parts = sorted(name for name in weights.files if name.endswith(".bin"))
+    return {key: value for name in parts for key, value in tlzoo.read_state(checkpoint, weights, name).items()} or None
 
 
 @contextmanager
@@ -203,8 +219,8 @@ def _pull(checkpoint: Checkpoint) -> str:
     return f"Fetch them again: tlzoo pull {checkpoint.id}"
 
 
-def _only_file(checkpoint: Checkpoint, weights: Weights) -> Path:
-    found = [path for name, path in sorted(weights.files.items()) if name.endswith((".pt", ".pth", ".bin"))]
+def _only_file(checkpoint: Checkpoint, weights: Weights) -> str:
+    found = [name for name in sorted(weights.files) if name.endswith((".pt", ".pth", ".bin"))]
     if len(found) != 1:
         raise SourceError(f"{checkpoint.id!r} needs one .pt file, its source has {len(found)}.", hint=_pull(checkpoint))
     return found[0]

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from safetensors.torch import save_file
 from tlzoo_vision.backbone import build, load_classifier
 
 from tlzoo import Backbone, Weights
-from tlzoo.errors import PluginError
+from tlzoo.errors import PluginError, SourceError
 from tlzoo.registry.schema import AudioSpec, Checkpoint, FileSource, ImageSpec, LocalFile
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -38,6 +39,13 @@ def stored(folder: Path, state: dict, name: str = "model.safetensors") -> Weight
     else:
         torch.save(state, path)
     return Weights(folder, {name: path})
+
+
+def pinned(weights: Weights) -> FileSource:
+    """A source that pins these files as they are."""
+    files = [(path, path.read_bytes()) for path in weights.files.values()]
+    pins = [LocalFile(path=str(path), sha256=sha256(content).hexdigest(), size=len(content)) for path, content in files]
+    return FileSource(files=tuple(pins))
 
 
 def owners(backbone: Backbone, name: str) -> list[str]:
@@ -107,7 +115,8 @@ def test_arithmetic_inside_the_module_equals_torchvisions_outside(resnet, tmp_pa
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.pth"])
 def test_weights_in_timms_names_are_loaded_without_their_classifier(resnet, tmp_path, name):
-    module = build(entry("test_resnet", 96), stored(tmp_path, resnet.state_dict(), name), "vector").module
+    weights = stored(tmp_path, resnet.state_dict(), name)
+    module = build(entry("test_resnet", 96, source=pinned(weights)), weights, "vector").module
     found = module.net.state_dict()
     assert set(resnet.state_dict()) - set(found) == {"fc.weight", "fc.bias"}
     assert all(torch.equal(resnet.state_dict()[key], value) for key, value in found.items())
@@ -130,11 +139,12 @@ def test_tensors_under_other_names_are_mapped_in_order(resnet, tmp_path):
         f"module_{number}.{key.rpartition('.')[2]}": value
         for number, (key, value) in enumerate(resnet.state_dict().items())
     }
-    ordered = entry("test_resnet", 96, tags=("ordered-state-dict",))
-    module = build(ordered, stored(tmp_path, state, "model.pth"), "vector").module
+    weights = stored(tmp_path, state, "model.pth")
+    ordered = entry("test_resnet", 96, tags=("ordered-state-dict",), source=pinned(weights))
+    module = build(ordered, weights, "vector").module
     assert all(torch.equal(resnet.state_dict()[key], value) for key, value in module.net.state_dict().items())
     with pytest.raises(PluginError, match=r"module_0\.weight"):
-        build(entry("test_resnet", 96), stored(tmp_path, state, "model.pth"), "vector")
+        build(entry("test_resnet", 96, source=pinned(weights)), weights, "vector")
 
 
 def without(state: dict, key: str) -> dict:
@@ -153,7 +163,7 @@ def without(state: dict, key: str) -> dict:
 def test_weights_that_do_not_fit_name_the_first_tensor(resnet, tmp_path, tags, change, named):
     weights = stored(tmp_path, change(resnet.state_dict()), "model.pth")
     with pytest.raises(PluginError, match=named):
-        build(entry("test_resnet", 96, tags=tags), weights, "vector")
+        build(entry("test_resnet", 96, tags=tags, source=pinned(weights)), weights, "vector")
 
 
 class Malice:
@@ -163,8 +173,9 @@ class Malice:
 
 def test_a_pickle_that_carries_code_is_refused_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PluginError, match=r"model\.pth"):
-        build(entry("test_resnet", 96), stored(tmp_path, {"a": Malice()}, "model.pth"), "vector")
+    weights = stored(tmp_path, {"a": Malice()}, "model.pth")
+    with pytest.raises(SourceError, match=r"model\.pth"):
+        build(entry("test_resnet", 96, source=pinned(weights)), weights, "vector")
     assert not Path("pwned").exists()
 
 
@@ -172,8 +183,8 @@ def test_a_pickle_that_carries_code_is_refused_and_not_run(tmp_path, monkeypatch
 def test_a_torn_weight_file_is_named(resnet, tmp_path, name):
     weights = stored(tmp_path, resnet.state_dict(), name)
     weights.files[name].write_bytes(weights.files[name].read_bytes()[:5000])
-    with pytest.raises(PluginError, match=name):
-        build(entry("test_resnet", 96), weights, "vector")
+    with pytest.raises(SourceError, match=name):
+        build(entry("test_resnet", 96, source=pinned(weights)), weights, "vector")
 
 
 def test_weights_without_a_weight_file_are_refused(tmp_path):

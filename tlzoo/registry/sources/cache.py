@@ -1,6 +1,7 @@
 """The cache of verified files: nothing enters it unverified, and whatever is in it is verified again when used.
 
 <root>/weights/<plugin>/<name>/<16 hex digits of the source>/<files>
+<root>/weights/<plugin>/<name>/<the same>.files.json                what is pinned of them, for `tlzoo cache verify`
 <root>/weights/<plugin>/<name>/.partial-<pid>-<random>/            a download in progress, or what a kill left of it
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlzoo.errors import HashMismatch, Offline, SourceError
-from tlzoo.files import cache_folder
+from tlzoo.files import cache_folder, write_json
 from tlzoo.parts import Weights
 
 CHUNK = 1 << 20
@@ -214,6 +215,7 @@ def promote(request: Request, partial: Path, folder: Path, files: Sequence[Pinne
         raise HashMismatch(f"{request.key}: what arrived is not what is pinned: {fault}.", hint=_WRONG_BYTES)
     for file in files:
         _sync(partial / file.name)
+    write_json(pins_beside(folder), {file.name: {"sha256": file.sha256, "size": file.size} for file in files})
     try:
         os.rename(partial, folder)
     except OSError:
@@ -225,6 +227,11 @@ def promote(request: Request, partial: Path, folder: Path, files: Sequence[Pinne
                 os.replace(partial / file.name, folder / file.name)
     if os.name == "posix":
         _sync(folder.parent)
+
+
+def pins_beside(folder: Path) -> Path:
+    """Where the pins of a folder's files are kept."""
+    return folder.with_name(f"{folder.name}.files.json")
 
 
 _WRONG_BYTES = "Try again; if it stays so, the index or mirror serves other bytes: tell the registry's author."

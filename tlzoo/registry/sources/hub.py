@@ -49,14 +49,27 @@ def fetch(source: HubSource, request: cache.Request) -> Weights:
     return found
 
 
+def revision_of(source: HubSource, key: str) -> str | None:
+    """The commit that the lock file or the cache knows for a source that was fetched under this key."""
+    return _known(source, cache.Request(key, offline=True)).revision
+
+
 def _known(source: HubSource, request: cache.Request) -> HubSource:
     """The source with the pins that the lock file has, else those that the cache remembers."""
-    locked = lockfile.read().hub.get(_locked_name(source))
+    lock = lockfile.read()
+    locked = _deliberate(lock.checkpoints.get(request.key), source) or lock.hub.get(_locked_name(source))
     known = source if locked is None else _with_pins(source, locked, request)
     remembered = None if _is_pinned(known) else _remembered(source, request)
     if remembered is not None and known.revision in (None, remembered.revision):
         known = _with_pins(known, remembered, request)
     return known
+
+
+def _deliberate(locked: lockfile.LockedCheckpoint | None, source: HubSource) -> lockfile.Locked | None:
+    """What `tlzoo lock` says of this checkpoint, where it is about this repository."""
+    if locked is None or locked.revision is None or locked.origin != source.repo:
+        return None
+    return lockfile.Locked(revision=locked.revision, files=locked.files)
 
 
 def _locked_name(source: HubSource) -> str:

@@ -1,20 +1,25 @@
-"""`tlzoo.lock`: the commit and hashes that hub repositories had when they were first used here."""
+"""`tlzoo.lock`: the files that a project's checkpoints are made of, by size and sha256.
+
+`hub` is written by itself: the commit and hashes that a repository had when it was first used here. `checkpoints` is
+written by `tlzoo lock` alone, which is how the user says that these bytes are trusted.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import SourceError
-from tlzoo.registry.schema import Record, Sha256
+from tlzoo.registry.schema import Checkpoint, Record, Sha256
 from tlzoo.registry.sources import cache
 
 
@@ -32,11 +37,30 @@ class Locked(Record):
     files: dict[str, LockedFile]
 
 
-class Lock(Record):
-    """The whole file; `hub` is by repository, or by `repository@revision` where the registry pins the revision."""
+class LockedCheckpoint(Record):
+    """What `tlzoo lock` found of a checkpoint.
 
-    version: Literal[1] = 1
+    `entry` is the sha256 of its entry in the registry. `origin` is the archive, address or hub repository, and
+    `revision` the repository's commit. `resolved` is the entry itself where no registry lists it.
+    """
+
+    entry: Sha256
+    kind: Literal["pypi", "hub", "url", "file", "package"]
+    origin: str
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    files: dict[str, LockedFile]
+    resolved: Checkpoint | None = None
+
+
+class Lock(Record):
+    """The whole file; `hub` is by repository, or by `repository@revision` where the registry pins the revision.
+
+    Version 1 has no `checkpoints`; it is written for as long as there are none.
+    """
+
+    version: Literal[1, 2] = 1
     hub: dict[str, Locked] = Field(default_factory=dict)
+    checkpoints: dict[str, LockedCheckpoint] = Field(default_factory=dict)
 
 
 def path() -> Path:
@@ -44,16 +68,17 @@ def path() -> Path:
     return Path(os.environ.get("TLZOO_LOCK") or "tlzoo.lock").expanduser().absolute()
 
 
-def read() -> Lock:
+def read(file: Path | None = None) -> Lock:
     """The lock file, empty where there is none; raises SourceError when it is damaged."""
+    file = file or path()
     try:
-        return Lock.model_validate_json(path().read_bytes())
+        return Lock.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         return Lock()
     except (OSError, ValidationError) as cause:
         reason = cause.strerror if isinstance(cause, OSError) else f"{cause.error_count()} faults in it"
         raise SourceError(
-            f"Lock file {path()} cannot be read: {reason}.",
+            f"Lock file {file} cannot be read: {reason}.",
             hint="Restore it from version control, or remove it to pin afresh.",
         ) from cause
 
@@ -67,8 +92,37 @@ def record(name: str, locked: Locked) -> None:
             locked = Locked(revision=locked.revision, files={**before.files, **locked.files})
         if before == locked:
             return
-        repositories = dict(sorted({**lock.hub, name: locked}.items()))
-        write_atomically(path(), Lock(hub=repositories).model_dump_json(indent=2) + "\n")
+        _write(path(), lock.model_copy(update={"hub": {**lock.hub, name: locked}}))
+
+
+def record_checkpoints(found: dict[str, LockedCheckpoint], file: Path) -> None:
+    """Put these checkpoints into the lock file, over what it says of them. Raises SourceError."""
+    with _one_writer():
+        lock = read(file)
+        _write(file, lock.model_copy(update={"version": 2, "checkpoints": {**lock.checkpoints, **found}}))
+
+
+def locked_entry(id: str) -> Checkpoint | None:
+    """The entry of an id that no registry lists, as it was when it was locked; never one that names local files."""
+    locked = read().checkpoints.get(id)
+    entry = None if locked is None else locked.resolved
+    return entry if entry is not None and entry.id == id and entry.source.kind not in ("file", "package") else None
+
+
+def _write(file: Path, lock: Lock) -> None:
+    document = lock.model_dump(mode="json", exclude_none=True)
+    if not lock.checkpoints:
+        del document["checkpoints"]
+    write_atomically(file, f"{_lines(document)}\n")
+
+
+def _lines(value: Any, indent: str = "") -> str:
+    """JSON, sorted, an object without others in it on one line: two branches that add entries merge."""
+    if not isinstance(value, dict) or not any(isinstance(each, dict) for each in value.values()):
+        return json.dumps(value, sort_keys=True)
+    deeper = f"{indent}  "
+    rows = [f"{deeper}{json.dumps(key)}: {_lines(each, deeper)}" for key, each in sorted(value.items())]
+    return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
 
 
 def write_atomically(target: Path, text: str) -> None:
