@@ -39,6 +39,68 @@ def test_every_option_narrows_the_list(capsys: pytest.CaptureFixture[str]) -> No
     assert [row[0] for row in rows(capsys, *options)[1:]] == ["nlp/indobert-base-p1"]
 
 
+def test_more_options_narrow_the_list_further(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--modality", "image", "--license", "permissive", "--min-params", "20M", "--max-input-size", "224")
+    options += ("--min-feature-dim", "2048", "--max-feature-dim", "2048", "--pretrained-on", "imagenet-1k")
+    found = [row[0] for row in rows(capsys, *options, "--source", "hub")[1:]]
+    assert "vision/resnet50" in found
+    assert not {"vision/resnet18", "vision/vgg16"} & set(found)
+    assert rows(capsys, "--tag", "by-package", "--source", "hub")[1:] == []
+
+
+def test_licences_that_forbid_selling_are_a_group(capsys: pytest.CaptureFixture[str]) -> None:
+    found = rows(capsys, "--license", "non-commercial")[1:]
+    assert found
+    assert {row[3] for row in found} == {"CC-BY-NC-4.0"}
+
+
+def test_pages_go_on_where_the_last_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = rows(capsys, "--sort", "-parameters")[1:]
+    assert rows(capsys, "--sort", "-parameters", "--limit", "5", "--page", "3")[1:] == whole[10:15]
+    assert rows(capsys, "--sort", "-parameters", "--offset", "4", "--limit", "2")[1:] == whole[4:6]
+    assert rows(capsys, "--sort", "-parameters", "--page", "2")[1:] == whole[50:100]
+    assert main(["models", "--limit", "5"]) == 0
+    assert f"1 to 5 of {len(whole)}" in capsys.readouterr().err
+
+
+def test_the_json_of_a_page_says_how_many_there_are_in_all(command: Any) -> None:
+    page = command("models", "--limit", 2, "--page", 2, "--json")
+    document = json.loads(page.out)
+    assert set(document) == {"total", "offset", "limit", "checkpoints"}
+    assert (document["offset"], document["limit"], len(document["checkpoints"])) == (2, 2, 2)
+    assert document["total"] == len(json.loads(command("models", "--json").out))
+
+
+def test_show_says_the_licences_group_the_preprocessing_the_source_and_how_to_cite(command: Any) -> None:
+    shown = command("models", "show", "vision/efficientnet-lite0").out
+    assert "Apache-2.0 (permissive)" in shown
+    assert "picture of 224 x 224 pixels, bicubic, of which the middle 0.875 is kept" in shown
+    assert "MB" in shown
+    assert "@misc{vision-efficientnet-lite0," in shown
+    assert "registry\tbuilt-in" in shown
+    document = command("models", "show", "vision/efficientnet-lite0", "--json").json
+    assert (document["license_group"], document["origin"], document["shadows"]) == ("permissive", "built-in", [])
+    assert document["bytes"] == sum(member["size"] for member in document["source"]["members"])
+
+
+def test_an_entry_that_hides_another_is_told_in_the_list_and_when_it_is_shown(
+    command: Any, zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = json.loads((zoo.folder / "registry.json").read_text())
+    registry["checkpoints"][0] |= {"id": "vision/resnet50", "stages": [{"name": "all", "parameters": 1000}]}
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps(registry))
+    monkeypatch.setenv("TLZOO_REGISTRY", str(own))
+    listed = command("models", "--plugin", "vision")
+    (line,) = listed.err.splitlines()
+    assert "1 entry is not used" in line
+    assert "vision/resnet50" in line
+    assert sum(line.startswith("vision/resnet50\t") for line in listed.out.splitlines()) == 1
+    shown = command("models", "show", "vision/resnet50", "--json").json
+    assert (shown["origin"], shown["shadows"]) == (str(own), ["built-in"])
+    assert f"{own}; hides that of built-in" in command("models", "show", "vision/resnet50").out
+
+
 def test_json_is_one_document_with_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--plugin", "speech", "--sort", "parameters", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -109,6 +171,9 @@ def test_without_the_plugin_show_says_how_to_learn_the_stages(command: Any, monk
         (["--max-params", "lots"], ["lots", "10M"]),
         (["--max-params", "-3"], ["-3"]),
         (["--sort", "beauty"], ["beauty", "parameters"]),
+        (["--page", "0"], ["page 0"]),
+        (["--page", "2", "--offset", "3"], ["--offset"]),
+        (["--limit", "-1"], ["-1"]),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_2(
