@@ -87,22 +87,6 @@ class Shapes(Subject):
         )
 
     @after("test_outputs_are_as_declared", "test_it_is_deterministic_in_eval_mode")
-    def test_a_sample_alone_gives_what_it_gives_in_a_batch(self) -> None:
-        """Each row of a batch gives what it gives alone: nothing is normalised, pooled or padded over the batch.
-
-        Mend: look for a mean, a norm or a reshape over axis 0, and for batch statistics in eval mode.
-        """
-        backbone = self.bare()
-        together = answers(backbone)
-        for row in range(len(together)):
-            inputs = {name: tensor[row : row + 1] for name, tensor in backbone.example_inputs.items()}
-            difference = apart(together[row : row + 1], answers(backbone, inputs))
-            assert difference <= self.tolerance, (
-                f"Sample {row} alone gives another output than in its batch (by {difference:.1e} of the scale). "
-                "Something in `forward` mixes the samples of a batch."
-            )
-
-    @after("test_outputs_are_as_declared")
     def test_declared_axes_vary(self) -> None:
         """The batch of every input is a dynamic axis, and the module takes other sizes of every axis in `dynamic_axes`.
 
@@ -129,6 +113,22 @@ class Shapes(Subject):
                     ) from error
                 batch = len(next(iter(inputs.values())))
                 assert rows == batch, f"With axis {axis!r} at {size}, {batch} samples give {rows} rows."
+
+    @after("test_declared_axes_vary")
+    def test_a_sample_alone_gives_what_it_gives_in_a_batch(self) -> None:
+        """Each row of a batch gives what it gives alone: nothing is normalised, pooled or padded over the batch.
+
+        Mend: look for a mean, a norm or a reshape over axis 0, and for batch statistics in eval mode.
+        """
+        backbone = self.bare()
+        together = answers(backbone)
+        for row in range(len(together)):
+            inputs = {name: tensor[row : row + 1] for name, tensor in backbone.example_inputs.items()}
+            difference = apart(together[row : row + 1], answers(backbone, inputs))
+            assert difference <= self.tolerance, (
+                f"Sample {row} alone gives another output than in its batch (by {difference:.1e} of the scale). "
+                "Something in `forward` mixes the samples of a batch."
+            )
 
     @after("test_outputs_are_as_declared")
     def test_seeds_give_different_random_weights(self) -> None:

@@ -1,0 +1,125 @@
+"""A plugin of a third party that is right in everything, and its suite, to be made wrong in one thing."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tlzoo import plugins
+from tlzoo.registry.schema import Checkpoint, FileSource, ImageSpec, LocalFile, RegistryFile
+from tlzoo.testing import PluginSuite
+
+HOOKS = """
+from tlzoo import Backbone, Stage, hookimpl
+{top}
+
+@hookimpl
+def load_backbone(checkpoint, weights, output):
+    if {foreign}:
+        return None
+    import torch
+    from torch import nn
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(12, 16)
+            self.norm = nn.BatchNorm1d(16)
+            self.last = nn.Linear(16, 8)
+
+        def forward(self, image):
+            pixels = image.float().permute(0, 3, 1, 2) / 255
+            x = nn.functional.avg_pool2d(pixels, 4).flatten(1)
+            x = {first}
+            return {last}
+
+    module = Network().eval()
+    example = torch.arange(3 * 8 * 8 * 3).reshape(3, 8, 8, 3).to(torch.uint8)
+    {built}
+    return Backbone(
+        module=module,
+        feature_dim={width},
+        stages=({stages}),
+        example_inputs={{"image": example}},
+        dynamic_axes={{"image": {axes}}},
+        output=output,
+        preprocess=checkpoint.preprocess,
+    )
+{hooks}
+"""
+RIGHT = {
+    "top": "",
+    "foreign": 'checkpoint.plugin != "tiny" or checkpoint.architecture != "net"',
+    "first": "self.norm(torch.relu(self.first(x)))",
+    "last": "self.last(x)",
+    "built": "",
+    "width": "8",
+    "stages": 'Stage("first", ("first", "norm")), Stage("last", ("last",))',
+    "axes": '{0: "batch"}',
+    "hooks": "",
+}
+METADATA = """Metadata-Version: 2.4
+Name: tlzoo-tiny
+Version: 1.2
+License-Expression: MIT
+Requires-Dist: tlzoo<0.2,>=0.1
+"""
+ENTRY = Checkpoint(
+    id="tiny/net",
+    architecture="net",
+    source=FileSource(files=(LocalFile(path="none", sha256="0" * 64, size=1),)),
+    license="MIT",
+    tasks=("image-classification",),
+    parameters=12 * 16 + 16 + 2 * 16 + 16 * 8 + 8,
+    feature_dim=8,
+    preprocess=ImageSpec(size=(8, 8), mean=(0, 0, 0), std=(1, 1, 1)),
+)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., type[PluginSuite]]]:
+    """Installs the plugin `tiny` with some of `RIGHT` replaced, and its metadata; returns a suite for it."""
+
+    def install(
+        metadata: str = METADATA, entry: Checkpoint = ENTRY, suite: str = "", **wrong: str
+    ) -> type[PluginSuite]:
+        site = tmp_path / "site"
+        info = site / "tlzoo_tiny-1.2.dist-info"
+        info.mkdir(parents=True)
+        parts = RIGHT | {name: textwrap.dedent(text) for name, text in wrong.items()}
+        (site / "tlzoo_tiny.py").write_text(HOOKS.format(**parts))
+        (info / "METADATA").write_text(metadata)
+        named = f"[tlzoo.conformance]\ntiny = {suite}\n" if suite else ""
+        (info / "entry_points.txt").write_text(f"[tlzoo]\ntiny = tlzoo_tiny\n{named}")
+        monkeypatch.syspath_prepend(site)
+        return type("Tiny", (PluginSuite,), {"plugin": "tiny", "checkpoint": entry})
+
+    plugins.load.cache_clear()
+    yield install
+    plugins.load.cache_clear()
+    for name in ("tlzoo_tiny", "tlzoo_tiny_suite"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def tiny_entry() -> Checkpoint:
+    """The entry of the plugin that is right."""
+    return ENTRY
+
+
+@pytest.fixture(scope="session")
+def tiny_metadata() -> str:
+    """The metadata of the plugin that is right."""
+    return METADATA
+
+
+@pytest.fixture
+def registry_file(tmp_path: Path) -> Path:
+    """A user's registry with that entry."""
+    document = RegistryFile(checkpoints=(ENTRY,)).model_dump_json(exclude_none=True)
+    (tmp_path / "registry.json").write_text(document)
+    return tmp_path / "registry.json"

@@ -1,0 +1,123 @@
+"""A plugin that is right passes every check: in a third party's pytest, without pytest, and by its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tlzoo.errors import PluginError, UsageError
+from tlzoo.testing import PluginSuite, run, suite_of
+from tlzoo.testing.__main__ import main
+from tlzoo.testing.running import checks
+
+QUICK = ["test_it_is_registered_and_its_hooks_are_well_named", "test_stages_hold_every_parameter_once"]
+TEN_LINES = """
+from tlzoo.testing import PluginSuite
+
+class TestConformance(PluginSuite):
+    plugin = "tiny"
+"""
+
+
+def test_a_plugin_that_is_right_passes_every_check(tiny):
+    results = run(tiny())
+    assert [(result.name, result.message) for result in results if not result.passed] == []
+    assert [result.name for result in results] == checks(PluginSuite)
+
+
+def test_every_check_says_what_it_proves_and_how_to_mend_its_fault():
+    for name in checks(PluginSuite):
+        first, _, rest = (getattr(PluginSuite, name).__doc__ or "").partition("\n\n")
+        assert (name, True, True) == (name, len(first) > 30, "Mend: " in rest)
+
+
+def test_ten_lines_run_in_a_third_partys_pytest_and_leave_nothing_behind(tiny, tmp_path, registry_file):
+    tiny()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "test_tiny.py").write_text(TEN_LINES)
+    (tmp_path / "temporary").mkdir()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path / "site"),
+        "TMPDIR": str(tmp_path / "temporary"),
+        "TLZOO_REGISTRY": str(registry_file),
+    }
+    chosen = "example_inputs or heavy or policy or stages_hold"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "-k", chosen]
+    ended = subprocess.run(command, cwd=tmp_path / "mine", env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.splitlines()[-1].partition(", 2")[0]) == (0, "3 passed, 1 skipped"), (
+        ended.stdout
+    )
+    assert [path.name for path in (tmp_path / "temporary").iterdir() if path.name.startswith("tlzoo")] == []
+
+
+def test_the_command_prints_one_document_whatever_the_plugin_prints(tiny, tmp_path, registry_file):
+    tiny(built="print('building')", width="9")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "TLZOO_REGISTRY": str(registry_file)}
+    only = [word for name in ("test_outputs_are_as_declared", *QUICK) for word in ("--only", name)]
+    command = [sys.executable, "-m", "tlzoo.testing", "tiny", "--json", *only]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    document = json.loads(ended.stdout)
+    assert (ended.returncode, document["passed"]) == (2, False)
+    assert (document["plugin"], document["distribution"], document["version"]) == ("tiny", "tlzoo-tiny", "1.2")
+    outcomes = {row["name"]: row["passed"] for row in document["results"]}
+    assert outcomes == {QUICK[0]: True, "test_outputs_are_as_declared": False, QUICK[1]: True}
+    messages = {row["name"]: row["message"] for row in document["results"]}
+    assert messages[QUICK[1]] == "Not judged before test_outputs_are_as_declared passes."
+    assert all(set(row) == {"name", "passed", "message", "seconds"} for row in document["results"])
+
+
+def test_the_suite_of_a_plugins_own_is_found_by_its_entry_point(tiny, tmp_path):
+    tiny(suite="tlzoo_tiny_suite:Suite")
+    (tmp_path / "site" / "tlzoo_tiny_suite.py").write_text(TEN_LINES.replace("TestConformance", "Suite"))
+    suite = suite_of("tiny")
+    assert (suite.__module__, suite.plugin) == ("tlzoo_tiny_suite", "tiny")
+
+
+@pytest.mark.parametrize("value", ["tlzoo_nowhere:Suite", "tlzoo_tiny:Suite", "tlzoo_tiny:Backbone", "tlzoo_tiny"])
+def test_an_entry_point_that_leads_to_no_suite_is_named(tiny, value):
+    tiny(suite=value)
+    with pytest.raises(PluginError, match=value):
+        suite_of("tiny")
+
+
+def test_without_one_the_suite_is_about_the_plugins_smallest_checkpoint():
+    suite = suite_of("vision")
+    assert (suite.plugin, suite.weights, suite().entry().id) == ("vision", "random", "vision/mobilenetv3-small")
+
+
+def test_a_plugin_without_entries_is_told_to_ship_some(tiny):
+    suite = type("Bare", (tiny(),), {"checkpoint": None})
+    [result] = run(suite, ["test_its_entries_are_valid"])
+    assert (result.passed, "registry file" in result.message) == (False, True)
+
+
+def test_an_unknown_plugin_or_check_is_a_users_error(tiny, capsys):
+    tiny()
+    assert [main(["nothing-of-this-name"]), main(["tiny", "--only", "test_nothing"])] == [2, 2]
+    with pytest.raises(UsageError):
+        run(suite_of("tiny"), ["test_nothing"])
+    printed = capsys.readouterr()
+    assert (printed.out, len(printed.err.splitlines())) == ("", 2)
+
+
+def test_the_table_says_what_failed_and_counts(tiny, registry_file, monkeypatch, capsys):
+    tiny(hooks="def freeze(model, policy):\n    return None")
+    monkeypatch.setenv("TLZOO_REGISTRY", str(registry_file))
+    assert main(["tiny", "--only", QUICK[0], "--only", "test_its_entries_are_valid"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"FAIL {QUICK[0]}"
+    assert lines[-1].startswith("1 passed, 1 failed")
+
+
+def test_what_a_suite_made_is_gone_and_the_environment_as_it_was(tiny):
+    suite, before = tiny(), dict(os.environ)
+    folders: list[Path] = []
+    suite.test_notes_its_folder = lambda self: folders.append(self.folder())  # type: ignore[attr-defined]
+    assert [result.passed for result in run(suite, ["test_notes_its_folder"])] == [True]
+    assert ([folder.exists() for folder in folders], dict(os.environ)) == ([False], before)
