@@ -113,12 +113,14 @@ def test_a_plain_address_is_taken_as_it_is(url: str) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "not JSON"),
+        (b"", "it is empty"),
         (b"<!DOCTYPE html><html></html>", "web page"),
         (b"\xef\xbb\xbf \n<html>", "web page"),
         (b"\xff\xfe{}", "not JSON in UTF-8"),
-        (b"[" * 100_000, "not JSON"),
-        (b"[]", "the file"),
+        (b'{"checkpoints": [' + b"[" * 100_000, "not JSON"),
+        (b"[]", "must be a JSON object"),
+        (b'{"checkpoints": []} x', "more after its end"),
+        (b'{"checkpoints": {}}', "field 'checkpoints'"),
         (b'{"checkpoints": NaN}', "NaN"),
         (b'{"checkpoints": [], "checkpoints": []}', "'checkpoints' stands twice"),
         (b'{"checkpoints": [], "color": 1}', "field 'color'"),
@@ -175,7 +177,7 @@ def head(handler: Any, length: int | None, status: int = 200, **headers: str) ->
 
 
 def test_a_body_that_says_it_is_too_large_is_not_begun(added: Any) -> None:
-    added.pages["/registry.json"] = lambda handler: head(handler, checking.LARGEST_BYTES + 1)
+    added.pages["/registry.json"] = lambda handler: head(handler, fetching.LARGEST_BYTES + 1)
     assert "more than 268,435,456 bytes" in refused().message
 
 
@@ -325,6 +327,6 @@ def test_a_registry_of_the_users_configuration_is_not_an_odd_address_either() ->
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "large.json").open("wb") as file:
-        file.truncate(checking.LARGEST_BYTES + 1)
+        file.truncate(fetching.LARGEST_BYTES + 1)
     with pytest.raises(RegistryError, match="larger than 256 MiB"):
         subscribing.add(str(tmp_path / "large.json"))

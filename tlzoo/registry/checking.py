@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from pydantic import BaseModel, ValidationError
 
 from tlzoo.errors import RegistryError
+from tlzoo.registry.reading import LARGEST_BYTES, place_of
 from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, PackageSource, PypiSource, RegistryFile
+from tlzoo.registry.streaming import Scanner
 
-LARGEST_BYTES = 256 * 2**20
-_PAGE_STARTS = ("<!doctype", "<html", "<?xml")
+_PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml")
 
 
 @dataclass(frozen=True)
@@ -34,106 +36,110 @@ class Fault:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a file holds, as far as it is right, and all that is wrong with it."""
+    """The ids of the entries that are right in themselves, the file's `sequence`, and all that is wrong with it."""
 
-    checkpoints: tuple[Checkpoint, ...]
-    sequence: int | None
-    faults: tuple[Fault, ...]
+    ids: tuple[str, ...] = ()
+    sequence: int | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 def check_file(path: Path, *, allow_files: bool = True) -> Checked:
     """Check the registry file at `path`. Raises RegistryError only where it cannot be read."""
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
+            if not path.is_file() or path.stat().st_size > LARGEST_BYTES:
+                return Checked(faults=(Fault("", "", f"it is no file, or larger than {LARGEST_BYTES >> 20} MiB"),))
+            return _checked(file, allow_files)
     except OSError as cause:
         raise RegistryError(f"Registry {path} cannot be read: {cause.strerror}.", hint="Check the path.") from cause
-    return check(content, allow_files=allow_files)
 
 
 def check(content: bytes, *, allow_files: bool) -> Checked:
     """Check a registry file's bytes; sources of kind `file` and `package` are faults unless allowed."""
-    if len(content) > LARGEST_BYTES:
-        return Checked((), None, (Fault("", "", f"it is larger than {LARGEST_BYTES >> 20} MiB"),))
+    return _checked(io.BytesIO(content), allow_files)
+
+
+def _checked(file: BinaryIO, allow_files: bool) -> Checked:
+    """One entry after the other, so that the memory is that of an entry and of the ids."""
+    start = file.read(200).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not start or start.startswith(_PAGE_STARTS):
+        return Checked(faults=(Fault("", "", "it is a web page, not JSON" if start else "it is empty"),))
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    walk = _Walk(Scanner(Path("registry"), text), allow_files)
+    faults = []
     try:
-        text = content.decode("utf-8")
-        document, repeated = _parse(text)
+        for fault in walk.faults():
+            faults.append(fault)  # not a list of all: those before an end that is not JSON count too
+    except RegistryError as cause:
+        faults.append(Fault("", "", f"it {cause.message.removeprefix('Registry registry ').rstrip('.')}"))
     except (ValueError, RecursionError) as cause:
-        return Checked((), None, (Fault("", "", _not_json(content, cause)),))
-    faults = [Fault(*_place(document, holder), f"the key {key!r} stands twice") for holder, key in repeated]
-    entries = document.get("checkpoints") if isinstance(document, dict) else None
-    frame = {**document, "checkpoints": []} if isinstance(entries, list) else document
-    whole, found = _validated(RegistryFile, frame, "")
-    faults += found
-    good = []
-    for number, entry in enumerate(entries if isinstance(entries, list) else []):
-        checkpoint, found = _validated(Checkpoint, entry, _name(entry, number))
-        faults += found
+        faults.append(Fault("", "", f"it is not JSON in UTF-8: {cause}"))
+    finally:
+        text.detach()
+    return Checked(tuple(walk.ids), walk.sequence, tuple(faults))
+
+
+class _Walk:
+    """A walk through a registry file: the faults as they come, and meanwhile the ids."""
+
+    def __init__(self, scanner: Scanner, allow_files: bool) -> None:
+        self.ids: Counter[str] = Counter()
+        self.sequence: int | None = None
+        self._scanner, self._allow_files = scanner, allow_files
+
+    def faults(self) -> Iterator[Fault]:
+        """Each fault; raises RegistryError, ValueError or RecursionError where the file is no JSON any more."""
+        if self._scanner.peek() != "{":
+            yield Fault("", "", "it must be a JSON object with 'checkpoints'")
+            return
+        outer: dict[str, Any] = {}
+        for key in self._scanner.fields():
+            if key in outer:
+                yield Fault("", "", f"the key {key!r} stands twice")
+            if key == "checkpoints" and self._scanner.peek() == "[":
+                outer[key] = []
+                for number, entry in enumerate(self._scanner.elements()):
+                    yield from self._entry_faults(number, entry)
+            else:
+                outer[key] = self._scanner.value()
+                yield from self._value_faults("", outer[key])
+        whole, faults = _validated(RegistryFile, json.dumps(outer), "")
+        yield from faults
+        yield from (Fault(id, "id", f"the id stands {times} times") for id, times in self.ids.items() if times > 1)
+        self.sequence = whole.sequence if isinstance(whole, RegistryFile) else None
+
+    def _entry_faults(self, number: int, entry: Any) -> Iterator[Fault]:
+        id = entry.get("id") if isinstance(entry, dict) else None
+        name = id if isinstance(id, str) and id else str(number)
+        yield from self._value_faults(name, entry)
+        checkpoint, faults = _validated(Checkpoint, self._scanner.taken, name)
+        yield from faults
         if isinstance(checkpoint, Checkpoint):
-            good.append(checkpoint)
-            faults += _beyond_the_schema(checkpoint, allow_files)
-    counted = Counter(checkpoint.id for checkpoint in good)
-    faults += [Fault(id, "id", f"the id stands {times} times") for id, times in counted.items() if times > 1]
-    sequence = whole.sequence if isinstance(whole, RegistryFile) else None
-    return Checked(tuple(good), sequence, tuple(faults))
+            self.ids[checkpoint.id] += 1
+            self._scanner.last = checkpoint.id
+            yield from _beyond_the_schema(checkpoint, self._allow_files)
+
+    def _value_faults(self, name: str, value: Any) -> Iterator[Fault]:
+        """What the schema cannot see in the value read last: keys that stand twice, numbers that JSON does not have."""
+        for holder, key in self._scanner.repeated:
+            place = ".".join(map(str, place_of(value, holder) or ()))
+            yield Fault(name, place, f"the key {key!r} stands twice")
+        if "NaN" in self._scanner.taken or "Infinity" in self._scanner.taken:
+            constants: list[str] = []
+            json.loads(self._scanner.taken, parse_constant=constants.append)
+            yield from (Fault(name, "", f"{constant} is no number of JSON") for constant in constants)
 
 
-def _not_json(content: bytes, cause: Exception) -> str:
-    start = content[:200].decode("latin-1").lstrip("\ufeffï»¿ \t\r\n").lower()
-    if start.startswith(_PAGE_STARTS):
-        return "it is a web page, not JSON"
-    return f"it is not JSON in UTF-8: {cause or 'too deep'}"
-
-
-def _parse(text: str) -> tuple[Any, list[tuple[dict[str, Any], str]]]:
-    """The document, and each object and key where a key stands twice."""
-    repeated: list[tuple[dict[str, Any], str]] = []
-
-    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            counted = Counter(key for key, _ in pairs)
-            repeated.extend((made, key) for key, times in counted.items() if times > 1)
-        return made
-
-    return json.loads(text, object_pairs_hook=build, parse_constant=_refuse), repeated
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _place(document: Any, holder: dict[str, Any]) -> tuple[str, str]:
-    """The entry and field at which this object stands."""
-    path = next((path for node, path in _walk(document, ()) if node is holder), ())
-    if len(path) > 1 and path[0] == "checkpoints" and isinstance(path[1], int):
-        return _name(document["checkpoints"][path[1]], path[1]), ".".join(map(str, path[2:]))
-    return "", ".".join(map(str, path))
-
-
-def _walk(node: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Any, tuple[str | int, ...]]]:
-    yield node, path
-    below: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in below:
-        yield from _walk(value, (*path, key))
-
-
-def _name(entry: Any, number: int) -> str:
-    id = entry.get("id") if isinstance(entry, dict) else None
-    return id if isinstance(id, str) and id else str(number)
-
-
-def _validated(model: type[BaseModel], document: Any, entry: str) -> tuple[BaseModel | None, list[Fault]]:
-    try:  # as JSON, since only there may a list stand for a tuple and yet no text for a number
-        return model.model_validate_json(json.dumps(document)), []
+def _validated(model: type[BaseModel], text: str, entry: str) -> tuple[BaseModel | None, list[Fault]]:
+    try:
+        return model.model_validate_json(text), []
     except ValidationError as cause:
         faults = []
         for error in cause.errors(include_url=False):
             message = error["msg"].removeprefix("Value error, ").replace("\n", " ")
             faults.append(Fault(entry, ".".join(map(str, error["loc"])), message))
         return None, faults
-    except (ValueError, RecursionError) as cause:
-        return None, [Fault(entry, "", str(cause))]
 
 
 def _beyond_the_schema(checkpoint: Checkpoint, allow_files: bool) -> list[Fault]:
@@ -154,5 +160,5 @@ def _file_names(checkpoint: Checkpoint) -> list[str]:
         case PackageSource(files=package_files):
             return [member.name for member in package_files]
         case FileSource(files=files):
-            return [PurePosixPath(file.path).name for file in files]
+            return [Path(file.path).name for file in files]
     return []

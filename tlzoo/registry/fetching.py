@@ -10,7 +10,7 @@ from http.client import HTTPResponse
 from urllib.parse import urlsplit, urlunsplit
 
 from tlzoo.errors import Offline, SourceError
-from tlzoo.registry.checking import LARGEST_BYTES
+from tlzoo.registry.reading import LARGEST_BYTES
 from tlzoo.registry.signatures import LARGEST_BYTES as LARGEST_SIGNATURE
 from tlzoo.registry.signatures import SUFFIX
 from tlzoo.registry.sources import network_is_off

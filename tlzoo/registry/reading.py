@@ -15,7 +15,7 @@ from tlzoo.errors import RegistryError
 from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, LocalFile, PackageSource, PypiSource, RegistryFile
 
 LARGEST_BYTES = 256 * 2**20
-HINT = "Mend that entry, or leave the file out of TLZOO_REGISTRY."
+HINT = "Mend that entry, or leave the file out of TLZOO_REGISTRY or tlzoo registry list."
 
 
 def read_checkpoints(path: Path, allow_files: bool) -> tuple[Checkpoint, ...]:
@@ -50,7 +50,9 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
     except (OSError, ValueError) as cause:
         raise unreadable(path, cause) from cause
     if not stat.S_ISREG(status.st_mode):
-        raise RegistryError(f"Registry {path} cannot be read: it is not a file.", hint="See TLZOO_REGISTRY.")
+        raise RegistryError(
+            f"Registry {path} cannot be read: it is not a file.", hint="See TLZOO_REGISTRY and tlzoo registry list."
+        )
     if status.st_size > LARGEST_BYTES:
         raise RegistryError(
             f"Registry {path} has {status.st_size >> 20} MiB: more than {LARGEST_BYTES >> 20} are not read.",
@@ -62,7 +64,8 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
 def unreadable(path: Path, cause: Exception) -> RegistryError:
     """The error for a file that the system does not let be read."""
     return RegistryError(
-        f"Registry {path} cannot be read: {getattr(cause, 'strerror', None) or cause}.", hint="See TLZOO_REGISTRY."
+        f"Registry {path} cannot be read: {getattr(cause, 'strerror', None) or cause}.",
+        hint="See TLZOO_REGISTRY and tlzoo registry list.",
     )
 
 

@@ -13,6 +13,7 @@ from tlzoo.files import whole_file
 from tlzoo.progress import say
 from tlzoo.registry import signatures
 from tlzoo.registry.checking import Checked, Fault, check, check_file
+from tlzoo.registry.schema import schema_document
 
 
 def validate(
@@ -32,7 +33,7 @@ def validate(
             print_table(("file", "entry", "field", "fault"), rows)
         for file, found in checked.items():
             if not found.faults:
-                say(f"{file}: {len(found.checkpoints)} entries, all right.")
+                say(f"{file}: {len(found.ids)} entries, all right.")
     if any(found.faults for found in checked.values()):
         raise typer.Exit(2)
 
@@ -74,8 +75,6 @@ def sign(
 
 def schema() -> None:
     """Print the JSON Schema of a registry file."""
-    from tlzoo.registry.schema import schema_document
-
     print_json(schema_document())
 
 
@@ -83,9 +82,9 @@ def _checked(file: Path, published: bool) -> Checked:
     try:
         return check_file(file, allow_files=not published)
     except RegistryError as error:
-        return Checked((), None, (Fault("", "", error.message),))
+        return Checked(faults=(Fault("", "", error.message),))
 
 
 def _document(file: str, checked: Checked) -> dict[str, object]:
     faults = [{"entry": f.entry or None, "field": f.field or None, "message": f.message} for f in checked.faults]
-    return {"file": file, "valid": not faults, "entries": len(checked.checkpoints), "faults": faults}
+    return {"file": file, "valid": not faults, "entries": len(checked.ids), "faults": faults}

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from tlzoo.cli.models import parse_count
+from tlzoo.cli.models.wording import parse_count
 from tlzoo.cli.output import print_json
 from tlzoo.errors import PluginError, RegistryError, UsageError
 from tlzoo.files import write_json
@@ -173,7 +173,7 @@ def _add_to(path: Path, entry: dict[str, Any]) -> None:
             raise RegistryError(
                 f"Registry {path}: {checked.faults[0]}.", hint=f"Mend it first: tlzoo registry validate {path}"
             )
-        if any(known.id == entry["id"] for known in checked.checkpoints):
+        if entry["id"] in checked.ids:
             raise RegistryError(f"{path} has an entry {entry['id']!r} already.", hint="Remove it there, or rename.")
         document = json.loads(path.read_text("utf-8"))
     document["checkpoints"].append(entry)
