@@ -35,3 +35,4 @@ html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "friendly"
 highlight_language = "text"
+smartquotes = False  # `--option` is no dash

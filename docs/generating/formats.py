@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from generating.tables import code, table
+from tlzoo.export import manifest as manifest_module
 from tlzoo.export.manifest import Manifest
+from tlzoo.registry import schema as schema_module
 from tlzoo.registry.schema import Checkpoint, RegistryFile
 from tlzoo.registry.sources.lockfile import Lock
 
@@ -77,8 +80,15 @@ def _model(name: str, schema: Mapping[str, Any], known: set[str]) -> str:
         (code(field), _type(said, known), _default(field, said, required), _meaning(said))
         for field, said in schema["properties"].items()
     ]
-    text = _text(schema.get("description", ""))
-    return "\n\n".join(part for part in (f"## {name}", text, table(("field", "type", "default", "limits"), rows)) if part)
+    listed = table(("field", "type", "default", "limits"), rows)
+    parts = (f"## {name}", _target(name), _text(schema.get("description", "")), listed)
+    return "\n\n".join(part for part in parts if part)
+
+
+def _target(name: str) -> str:
+    """What makes signatures elsewhere link to this section."""
+    home = next((module for module in (schema_module, manifest_module) if hasattr(module, name)), None)
+    return f"```{{py:class}} {home.__name__}.{name}\n:no-typesetting:\n```" if home else ""
 
 
 def _type(said: Mapping[str, Any], known: set[str]) -> str:
@@ -104,7 +114,7 @@ def _type(said: Mapping[str, Any], known: set[str]) -> str:
 def _default(field: str, said: Mapping[str, Any], required: list[str]) -> str:
     if field in required:
         return "required"
-    return code({"None": "null", "True": "true", "False": "false"}.get(str(said.get("default")), said.get("default")))
+    return code(json.dumps(said["default"])) if "default" in said else ""
 
 
 def _meaning(said: Mapping[str, Any]) -> str:
@@ -118,4 +128,3 @@ def _text(docstring: str) -> str:
     """A docstring as Markdown: angle brackets outside of code are no tags."""
     pieces = re.split(r"(`[^`]*`)", inspect.cleandoc(docstring))
     return "".join(piece if piece.startswith("`") else piece.replace("<", "\\<") for piece in pieces)
-
