@@ -306,3 +306,20 @@ def test_a_signature_is_openssls_too(tlzoo: Any, tmp_path: Path) -> None:
 def test_the_schema_is_one_that_a_registry_meets(tlzoo: Any) -> None:
     schema = tlzoo("schema").json
     assert {"checkpoints", "sequence", "schema_version"} <= set(schema["properties"])
+
+
+def test_the_documented_registry_is_valid(tlzoo: Any) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "registries.md").read_text()
+    Path("documented.json").write_text(page.partition("```json\n")[2].partition("```")[0])
+    assert tlzoo("validate", "documented.json", "--published").code == 0
+
+
+def test_every_command_and_option_of_the_page_exists(tlzoo: Any) -> None:
+    import re
+
+    page = (Path(__file__).parents[2] / "docs" / "registries.md").read_text().replace("\\\n", " ")
+    for name, rest in re.findall(r"^tlzoo registry ([a-z-]+)(.*)$", page, re.MULTILINE):
+        known = tlzoo(name, "--help")
+        assert known.code == 0, name
+        for option in re.findall(r"--[a-z0-9-]+", rest.partition("#")[0]):
+            assert option in known.out, f"{name} {option}"

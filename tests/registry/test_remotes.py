@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -337,6 +338,26 @@ def test_processes_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
     running = [subprocess.Popen([*command, name]) for name in "abc"]
     assert [process.wait(60) for process in running] == [0, 0, 0]
     assert sorted(each.name for each in remotes.read()) == [f"{name}{i}" for name in "abc" for i in range(8)]
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_configuration(tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_text(json.dumps(document()))
+    code = (
+        "import sys; from tlzoo.registry.subscribing import add, remove\n"
+        "add(sys.argv[1], name='kept'); print(flush=True)\n"
+        "while True: add(sys.argv[1], name='a'); remove('a')"
+    )
+    for moment in (0.01, 0.023, 0.037):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / "own.json")], stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(moment)
+            process.kill()
+        assert {each.name for each in remotes.read()} - {"a"} == {"kept"}
+        for each in remotes.read():
+            subscribing.remove(each.name)
 
 
 def test_an_update_does_not_bring_back_what_was_removed_meanwhile(publisher: Any, entry: Any) -> None:

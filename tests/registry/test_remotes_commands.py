@@ -105,6 +105,20 @@ def test_entries_that_hide_others_are_told_when_they_are_added(author: Any, tlzo
     assert [entry["by"] for entry in row(tlzoo("list", "--json"), "second")["shadowed"]] == ["first", "first"]
 
 
+def test_a_server_that_may_replace_everything_is_not_added_silently(author: Any, tlzoo: Any) -> None:
+    said = tlzoo("add", author("acme/a"), "--unpinned", "--first")
+    assert (said.code, "its server can replace any entry" in said.err) == (0, True)
+
+
+def test_the_table_shows_whom_each_registry_is_trusted_by(author: Any, tlzoo: Any, tmp_path: Path) -> None:
+    url = author("acme/a")
+    tlzoo("add", url, "--key", tmp_path / "author.pub", "--name", "acme")
+    heading, *rows = [line.split("\t") for line in tlzoo("list").out.splitlines()]
+    assert heading == ["name", "kind", "entries", "state", "trusted by", "from"]
+    shown = next(row for row in rows if row[0] == "acme")
+    assert (shown[1:4], shown[4].startswith("key "), shown[5]) == (["remote", "1", "ok"], True, url)
+
+
 def test_the_list_says_what_is_lost_changed_and_stale(author: Any, tlzoo: Any, publisher: Any) -> None:
     url = author("acme/a")
     digest = hashlib.sha256(publisher.pages["/registry.json"]).hexdigest()

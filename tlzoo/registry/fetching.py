@@ -64,7 +64,7 @@ def _get(url: str, headers: Mapping[str, str], largest: int) -> Answer:
     if network_is_off():
         raise Offline(
             f"{url} is not asked for: the network is switched off.",
-            hint="Allow it for once: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo registry ...",
+            hint="Allow it for once: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo registry add|update ...",
         )
     until = time.monotonic() + LONGEST_S
     with explained(url), closing(open_https(url, headers=headers, timeout=TIMEOUT_S)) as response:

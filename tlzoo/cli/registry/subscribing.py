@@ -38,6 +38,8 @@ def add(
         print_json({"name": added.name, "entries": entries, "url": added.url, "path": added.path, **report})
         return
     say(f"Added {added.name} with {entries} {'entry' if entries == 1 else 'entries'}{_known_by(added)}.")
+    if added.first and added.unpinned:
+        say("From now on its server can replace any entry, built-in ones too, at each update. Better: --key")
     for entry in hidden:
         say(f"{entry.id} is now taken from {added.name}, no longer from {entry.by}.")
     tell_shadowed(added.name, unused)
