@@ -25,7 +25,7 @@ _CONVERSIONS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretr
 
 
 def read_state(checkpoint: Checkpoint, weights: Weights) -> State:
-    """The tensors of the checkpoint's one weight file; raises PluginError where there is none, and as `tlzoo.read_state`."""
+    """The tensors of the one weight file; raises PluginError where there is none, and as `tlzoo.read_state`."""
     suffixes = (".safetensors", ".pth", ".pt", ".bin")
     found = sorted(name for name in weights.files if name.endswith(suffixes))
     if len(found) != 1:
