@@ -10,7 +10,6 @@ import threading
 import zlib
 from array import array
 from collections.abc import Callable
-from functools import reduce
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +28,7 @@ from tlzoo.registry.vocabulary import Parts
 
 Answer = TypeVar("Answer")
 _NEAR = 300
+_READ_AT_ONCE = 3000
 
 
 class Damaged(Exception):
@@ -115,13 +115,15 @@ class Index:
             return self._bits("gram", word)
         if not pairs:
             return self._parts("run").containing(word, self.total, lambda run: self._bits("run", run))
-        held = self._parts("pair")
-        found = [held.containing(pair, self.total, lambda pair: self._bits("pair", pair)) for pair in pairs]
-        bits = reduce(int.__and__, found)
+        held, bits = self._parts("pair"), everything(self.total)
+        for pair in sorted(pairs, key=len, reverse=True):
+            bits &= held.containing(pair, self.total, lambda pair: self._bits("pair", pair))
+            if bits.bit_count() < _READ_AT_ONCE:
+                break
         return bits if len(pairs) == 1 else self._with_text(bits, word)
 
     def _with_text(self, bits: int, word: str) -> int:
-        """Of the rows that have all pairs of a word those that have them one after the other."""
+        """Of rows that have pairs of a word those that have all of it."""
         text, starts = self._text("text", "all"), self._rows("text", "starts")
         rows = (row for row in rows_of(bits) if text.find(word, starts[row], starts[row + 1]) >= 0)
         return bits_of(rows, self.total)
@@ -191,6 +193,7 @@ class Index:
                 return answer()
             except (Damaged, sqlite3.Error, ValueError, IndexError):
                 self._kept.clear()
+                self._database.close()
                 self._database, self.total = _made(self._path, self._allow_files)
                 return answer()
 
@@ -209,10 +212,13 @@ def _key(path: Path) -> str:
 def _opened(place: Path, key: str) -> tuple[sqlite3.Connection, int]:
     """The index at `place`; raises Damaged or sqlite3.Error where it is not there, another's or not whole."""
     database = sqlite3.connect(f"{place.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-    made = database.execute("SELECT key, entries FROM made").fetchall()
-    if len(made) != 1 or made[0][0] != key:
+    try:
+        made = database.execute("SELECT key, entries FROM made").fetchall()
+        if len(made) != 1 or made[0][0] != key:
+            raise Damaged("another file's")
+    except BaseException:
         database.close()
-        raise Damaged("another file's")
+        raise
     return database, int(made[0][1])
 
 

@@ -51,6 +51,7 @@ class Listed:
     def __init__(self, checkpoints: tuple[Checkpoint, ...]) -> None:
         self.checkpoints = checkpoints
         self.total = len(checkpoints)
+        self._kept: dict[str, list[set[str]]] = {}
 
     def row(self, id: str) -> int | None:
         """Where the entry of this id is."""
@@ -81,7 +82,7 @@ class Listed:
 
     def containing(self, word: str) -> int:
         """The rows in whose searched text the word occurs."""
-        return self._where([word in searched(checkpoint) for checkpoint in self.checkpoints])
+        return self._where([word in text for text in self._texts])
 
     def window(self, bits: int, sort: str, start: int, stop: int) -> list[int]:
         """The rows of `bits` at these places of an order."""
@@ -97,9 +98,15 @@ class Listed:
     def _rows(self) -> dict[str, int]:
         return {checkpoint.id: row for row, checkpoint in enumerate(self.checkpoints)}
 
+    @cached_property
+    def _texts(self) -> list[str]:
+        return [searched(checkpoint) for checkpoint in self.checkpoints]
+
     def _words(self, field: str) -> list[set[str]]:
-        words = WORDS[field]
-        return [{word.lower() for word in words(checkpoint)} for checkpoint in self.checkpoints]
+        if field not in self._kept:
+            words = WORDS[field]
+            self._kept[field] = [{word.lower() for word in words(checkpoint)} for checkpoint in self.checkpoints]
+        return self._kept[field]
 
     def _where(self, answers: list[bool]) -> int:
         return bits_of((row for row, answer in enumerate(answers) if answer), self.total) & everything(self.total)
