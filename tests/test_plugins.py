@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+import tlzoo
 from tlzoo import plugins
 from tlzoo.errors import DataError, HookError, PluginError
-from tlzoo.parts import Freeze
+from tlzoo.parts import Backbone, Freeze, Graph, Head
+from tlzoo.plugins.source import specifications
+from tlzoo.registry.schema import Checkpoint, PluginSpec
+from tlzoo.runtime.preprocessing import plugins_own
 
 HEAVY = ("torch", "transformers", "timm", "onnxruntime", "numpy")
 GOOD = """
@@ -34,14 +38,23 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     plugins.load.cache_clear()
     modules = set(sys.modules)
 
-    def add(name: str, code: str = GOOD, *, distribution: str = "", version: str = "1.2", entry: str = "") -> None:
+    def add(
+        name: str,
+        code: str = GOOD,
+        *,
+        distribution: str = "",
+        version: str = "1.2",
+        entry: str = "",
+        requires: str = "pluggy",
+    ) -> None:
         distribution = distribution or f"tlzoo-{name}"
         module = distribution.replace("-", "_") + "_module"
         site = tmp_path / distribution
         info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
         (site / f"{module}.py").write_text(textwrap.dedent(code))
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        head = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        (info / "METADATA").write_text(f"{head}Requires-Dist: {requires}\n")
         (info / "entry_points.txt").write_text(entry or f"[tlzoo]\n{name} = {module}\n")
         monkeypatch.syspath_prepend(site)
 
@@ -99,11 +112,13 @@ def test_a_plugin_may_be_an_object_inside_a_module(install: Install):
         ("raise ValueError('no such luck')", "no such luck"),
         ("import a_module_that_is_not_there", "a_module_that_is_not_there"),
         ("import sys; sys.exit(0)", "SystemExit"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("class Own(BaseException): __str__ = None\nraise Own", "Own"),
         ("def broken(:", "SyntaxError"),
         (GOOD.replace("def freeze", "def freze"), "freze"),
         (GOOD.replace("(model, policy)", "(model, policies)"), "policies"),
     ],
-    ids=["raises", "missing import", "exits", "syntax", "misspelt hook", "unknown argument"],
+    ids=["raises", "missing import", "exits", "ends", "untold", "syntax", "misspelt hook", "unknown argument"],
 )
 def test_a_plugin_that_cannot_load_is_named_with_version_cause_and_way_out(install: Install, code: str, cause: str):
     install("bad", code)
@@ -217,6 +232,80 @@ def test_the_core_answers_where_a_plugin_does_not(install: Install):
     expected = Freeze(frozenset({"core all"}))
     assert expected == ask("silent", default=default)
     assert expected == ask("hookless", default=default)
+
+
+@pytest.mark.parametrize("requires", ["tlzoo>=9", "tlzoo[train]<0.1", "tlzoo==1.*; python_version > '3'"])
+def test_a_plugin_for_another_tlzoo_is_refused_before_it_is_imported(install: Install, requires: str):
+    install("foreign", "raise ValueError('imported')", requires=requires)
+    with pytest.raises(PluginError) as caught:
+        plugins.load("foreign")
+    for part in ("tlzoo-foreign 1.2", requires.partition(";")[0], f"tlzoo {tlzoo.__version__}"):
+        assert part in caught.value.message
+
+
+@pytest.mark.parametrize("requires", ["tlzoo[train]>=0.1,<0.2", "tlzoo>=9; extra == 'x'", "tlzoo-x>=9", "tlzoo >>= 1"])
+def test_requirements_that_do_not_exclude_this_tlzoo_do_not_matter(install: Install, requires: str):
+    install("good", requires=requires)
+    assert Freeze(frozenset({"all"})) == ask("good")
+
+
+def test_a_slow_import_says_who_is_slow_and_how_to_go_on(
+    install: Install, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("tlzoo.plugins.loading._PATIENCE_S", 0.05)
+    install("slow", "import time; time.sleep(0.3)")
+    install("quick")
+    assert plugins.load("slow").hooks == []
+    plugins.load("quick")
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    for part in ("'slow'", "tlzoo-slow 1.2", "Ctrl-C", "TLZOO_PLUGINS", "tlzoo plugins uninstall tlzoo-slow"):
+        assert part in said
+
+
+def test_ctrl_c_during_an_import_is_not_blamed_on_the_plugin(install: Install):
+    install("slow", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        plugins.load("slow")
+
+
+WANTED = {
+    "resolve_checkpoint": Checkpoint,
+    "load_backbone": Backbone,
+    "build_head": Head,
+    "freeze": Freeze,
+    "adapt_domain": object,
+    "export": Graph,
+    "make_preprocessor": object,
+}
+
+
+def test_every_hook_has_a_type_of_answer():
+    assert set(WANTED) == set(specifications())
+
+
+@pytest.mark.parametrize("hook", sorted(set(WANTED) - {"adapt_domain", "make_preprocessor"}))
+def test_an_answer_of_the_wrong_type_names_hook_plugin_and_both_types(install: Install, hook: str):
+    arguments = ", ".join(specifications()[hook])
+    install("wrong", f"from tlzoo import hookimpl\n@hookimpl\ndef {hook}({arguments}): return ['wrong']")
+    with pytest.raises(HookError) as caught:
+        plugins.call(hook, "wrong", WANTED[hook], **dict.fromkeys(specifications()[hook]))
+    for part in (hook, "tlzoo-wrong 1.2", "list", WANTED[hook].__name__):
+        assert part in caught.value.message
+
+
+def test_a_preprocessor_that_cannot_be_called_names_its_plugin(install: Install):
+    install("wrong", "from tlzoo import hookimpl\n@hookimpl\ndef make_preprocessor(spec): return ['wrong']")
+    with pytest.raises(HookError, match=r"tlzoo-wrong 1\.2.*list"):
+        plugins_own(PluginSpec(plugin="wrong"))
+
+
+def test_an_adaptation_that_is_no_model_names_its_plugin(install: Install):
+    from tlzoo.engine.model import Model
+
+    install("wrong", "from tlzoo import hookimpl\n@hookimpl\ndef adapt_domain(model): return ['wrong']")
+    with pytest.raises(HookError, match=r"adapt_domain.*tlzoo-wrong 1\.2.*list, not Model"):
+        plugins.call("adapt_domain", "wrong", Model, **dict.fromkeys(specifications()["adapt_domain"]))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tlzoo.cli.plugins import status
+from tlzoo.cli.plugins.listing import COLUMNS
+from tlzoo.errors import UsageError
+from tlzoo.plugins.installer import requirement
+from tlzoo.plugins.status import status
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -24,7 +27,7 @@ def make_wheel(folder: Path, distribution: str, name: str) -> Path:
     info = f"{module}-1.2.dist-info"
     files = {
         f"{module}.py": "raise SystemExit('imported')\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\nRequires-Dist: pluggy\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": f"[tlzoo]\n{name} = {module}\n",
     }
@@ -75,10 +78,12 @@ def test_a_plugin_is_installed_listed_and_uninstalled_without_being_imported(env
     installed = environment.tlzoo("plugins", "install", str(wheel))
     assert (installed.returncode, installed.stdout) == (0, ""), installed.stderr
     assert "tlzoo-genomes 1.2" in installed.stderr
-    row = {"name": "genomes", "distribution": "tlzoo-genomes", "version": "1.2", "status": "ok"}
-    assert row == environment.listed()["tlzoo-genomes"]
-    removed = environment.tlzoo("plugins", "uninstall", "tlzoo_Genomes")
+    row = environment.listed()["tlzoo-genomes"]
+    expected = {"name": "genomes", "version": "1.2", "module": "tlzoo_genomes", "hooks": [], "status": "ok"}
+    assert expected == {field: row[field] for field in expected}
+    removed = environment.tlzoo("plugins", "uninstall", "genomes")
     assert removed.returncode == 0, removed.stderr
+    assert "pluggy" in removed.stderr.strip().splitlines()[-1]
     assert "tlzoo-genomes" not in environment.listed()
 
 
@@ -97,9 +102,31 @@ def test_only_plugins_can_be_uninstalled(environment: Environment):
 
 
 def test_an_option_in_place_of_a_package_never_reaches_the_installer(environment: Environment):
-    done = environment.tlzoo("plugins", "install", "--", "--help")
-    assert done.returncode == 2
-    assert "Could not install --help" in done.stderr
+    done = environment.tlzoo("plugins", "install", "--", "--index-url=https://example.org")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: '--index-url=https://example.org' is no package.")
+
+
+@pytest.mark.parametrize("spec", ["--help", "-r", " -e", "tlzoo-x --index-url=x", "tlzoo-x\t-i x", "", " ", "a\nb"])
+def test_what_an_installer_would_take_for_an_option_is_refused(spec: str):
+    with pytest.raises(UsageError, match="is no package"):
+        requirement(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "given"),
+    [
+        ("vision", "tlzoo-vision"),
+        ("nlp==0.1.0", "tlzoo-nlp==0.1.0"),
+        ("vision[x]", "tlzoo-vision[x]"),
+        ("./vision", "./vision"),
+        ("visions", "visions"),
+        ("speech/x.whl", "speech/x.whl"),
+        ("git+https://example.org/x@v1", "git+https://example.org/x@v1"),
+    ],
+)
+def test_short_names_are_first_party_distributions_whatever_follows_them(spec: str, given: str):
+    assert requirement(spec) == given
 
 
 def unpack(folder: Path, distribution: str, name: str) -> Path:
@@ -125,4 +152,4 @@ def test_a_plugin_that_is_switched_off_is_listed_so(monkeypatch: pytest.MonkeyPa
 
 def test_plugins_without_a_command_lists_tab_separated(environment: Environment):
     done = environment.tlzoo("plugins")
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "name\tdistribution\tversion\tstatus")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "\t".join(COLUMNS))
