@@ -235,7 +235,7 @@ def test_a_repository_of_a_hub_trains_and_its_run_is_rebuilt_without_network(
     described.repositories.clear()
     monkeypatch.setenv("TLZOO_OFFLINE", "1")
     monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "empty"))
-    rebuilt = tlzoo.Run.open(tmp_path / "run")
+    rebuilt = tlzoo.Run.load(tmp_path / "run")
     assert rebuilt.checkpoint.id == f"hf/{REPO}"
     assert rebuilt.export(tmp_path / "x.onnx").path.is_file()
     assert run.checkpoint == rebuilt.checkpoint

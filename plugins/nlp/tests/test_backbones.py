@@ -63,8 +63,22 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "conv_act": "gelu",
     },
     "modernbert": {**TINY, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2},
+    "t5": {"d_model": 32, "num_layers": 2, "num_heads": 4, "d_kv": 8, "d_ff": 37, "vocab_size": VOCABULARY},
+    "bart": {
+        "d_model": 32,
+        "encoder_layers": 2,
+        "decoder_layers": 1,
+        "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4,
+        "encoder_ffn_dim": 37,
+        "decoder_ffn_dim": 37,
+        "vocab_size": VOCABULARY,
+        "max_position_embeddings": LENGTH,
+    },
+    "opt": {**TINY, "ffn_dim": 37, "word_embed_proj_dim": 32},
+    "qwen2": {**TINY, "num_key_value_heads": 2},
 }
-EXPORTED = ("bert", "gpt2", "mpnet", "deberta-v2")
+EXPORTED = ("bert", "gpt2", "mpnet", "deberta-v2", "t5")
 SOURCE = PypiSource(
     project="x", version="1", archive="x-1.tar.gz", members=(Member(path="x-1/x", sha256="0" * 64, size=1),)
 )
@@ -127,7 +141,7 @@ def test_stages_cover_every_parameter_once_from_embeddings_to_the_last_layer(fam
     for name, _ in backbone.module.named_parameters():
         assert [name] == [name for stage in backbone.stages if stage.owns(name)], name
     layers = ["layer.0"] if family == "albert" else ["layer.0", "layer.1"]
-    last = ["final"] if family in ("gpt2", "modernbert") else []
+    last = ["final"] if family in ("gpt2", "modernbert", "opt", "qwen2", "t5") else []
     assert ["embeddings", *layers, *last] == [stage.name for stage in backbone.stages]
 
 
@@ -213,7 +227,6 @@ def test_without_weights_the_preprocessing_stays_as_the_entry_says():
     ("changes", "cause"),
     [
         ({"architecture": "no-such-model"}, "no-such-model"),
-        ({"architecture": "t5", "config": {}}, "decoder"),
         ({"preprocess": TextSpec(max_length=LENGTH + 1)}, "64 positions"),
         ({"architecture": "roberta", "preprocess": TextSpec(max_length=LENGTH)}, "62 positions"),
         ({"preprocess": ImageSpec(size=(8, 8), mean=(0, 0, 0), std=(1, 1, 1))}, "image"),

@@ -29,7 +29,11 @@ _OF_TEXTS = (
     auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES,
 )
 _OF_SOMETHING_ELSE = {"perceiver", "pop2piano", "trocr", "wav2vec2", "whisper"}
-REFUSED: dict[str, str] = {}
+NOT_EXPORTED = {
+    *("falcon_mamba", "fnet", "funnel", "jamba", "longformer", "mamba", "mamba2", "nystromformer", "recurrent_gemma"),
+    *("reformer", "rwkv", "xlnet", "zamba", "zamba2"),
+}
+"""Whose networks torch.onnx cannot export with a batch and a length that vary (tried with transformers 5.23)."""
 _BESIDE_TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
 _LABELS = {"id2label", "label2id", "problem_type", "task_specific_params", "finetuning_task"}
 
@@ -43,9 +47,9 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
     kind = document.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING or not _reads_texts(kind, document):
         return None
-    if kind in REFUSED:
+    if kind in NOT_EXPORTED:
         raise RegistryError(
-            f"{id}: models of type {kind!r} cannot be exported: {REFUSED[kind]}.", hint="Choose another checkpoint."
+            f"{id}: a model of type {kind!r} cannot be exported to ONNX.", hint="Choose another checkpoint."
         )
     config, parameters, stages = _network(id, kind, document)
     return Checkpoint.model_validate(
