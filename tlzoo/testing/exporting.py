@@ -74,7 +74,7 @@ class Exporting(Subject):
         "test_its_config_rebuilds_it",
     )
     def test_the_export_equals_the_model(self) -> None:
-        """A model trained on the samples exports, and the file equals it at batches of 1, 2, 3, 5, 7 and 32.
+        """A model trained on the samples exports, and the file equals it at batches of 1, 2, 3, 5 and 7.
 
         Mend: what torch or the proof names; a size written down as a constant during tracing is the usual cause. With an
         `export` hook of your own, trace with the example inputs' dynamic axes.
