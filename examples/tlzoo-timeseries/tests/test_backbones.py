@@ -8,12 +8,12 @@ from importlib import resources
 import numpy as np
 import pytest
 import torch
-
 from tlzoo import registry
 from tlzoo.errors import RegistryError, SourceError, UsageError
 from tlzoo.parts import Weights
 from tlzoo.registry.schema import ImageSpec
 from tlzoo.registry.sources import fetch
+
 from tlzoo_timeseries import kernels, plugin
 from tlzoo_timeseries.rocket import normalised
 
@@ -35,7 +35,9 @@ def test_the_kernels_made_anew_are_the_bytes_that_the_registry_pins():
 
 def test_kernels_are_centred_and_spread_as_normal_numbers_are():
     weights = fetch(registry.get("timeseries/rocket-10000"))
-    taps = torch.cat([scale.weight.detach() for scale in built(registry.get("timeseries/rocket-10000"), weights).module.scales])
+    taps = torch.cat(
+        [scale.weight.detach() for scale in built(registry.get("timeseries/rocket-10000"), weights).module.scales]
+    )
     assert float(taps.mean(dim=2).abs().max()) == pytest.approx(0, abs=1e-6)
     assert float(taps.std()) == pytest.approx((8 / 9) ** 0.5, rel=0.01)
     assert float((taps.abs() > 2 * taps.std()).float().mean()) == pytest.approx(0.0455, abs=0.003)
@@ -51,8 +53,9 @@ def test_features_are_what_the_convolutions_written_out_give():
         layer = module.scales[scale]
         taps, dilation = layer.weight[at, 0].detach().numpy(), layer.dilation
         padded = np.pad(row * float(layer.channels[at, 0]), 4 * dilation)
-        answers = [sum(taps[k] * padded[t + k * dilation] for k in range(9)) for t in range(40)] + layer.bias[at].item()
-        assert features[1, scale * each + at] == pytest.approx(max(answers), abs=1e-4)
+        answers = np.array([sum(taps[k] * padded[t + k * dilation] for k in range(9)) for t in range(40)])
+        answers += layer.bias[at].item()
+        assert features[1, scale * each + at] == pytest.approx(max(answers), rel=1e-4)
         share = np.mean(1 / (1 + np.exp(-8 * answers)))
         assert features[1, 50 + scale * each + at] == pytest.approx(share, abs=1e-3)
 

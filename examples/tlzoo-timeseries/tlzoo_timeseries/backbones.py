@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
-
 from tlzoo import Backbone, Stage, Weights
 from tlzoo.errors import RegistryError, SourceError
 from tlzoo.registry.schema import Checkpoint, PluginSpec
-from tlzoo_timeseries.kernels import DILATIONS
+from torch import nn
+
+from tlzoo_timeseries.kernels import DILATIONS, PARTS
 from tlzoo_timeseries.rocket import Rocket, chosen_channels, rocket_stages
 from tlzoo_timeseries.series import Shape
 
@@ -50,11 +50,11 @@ def _rocket(checkpoint: Checkpoint, shape: Shape, weights: Weights | None) -> tu
     if weights is not None:
         stored = _tensors(checkpoint, weights)
         each = count // len(DILATIONS)
-        state = {}
-        for i, dilation in enumerate(DILATIONS):
-            for name in ("weight", "bias", "channels"):
-                state[f"scales.{i}.{name}"] = stored.pop(f"{dilation}.{name}", torch.empty(0))[:each]
-            state[f"scales.{i}.channels"] = chosen_channels(state[f"scales.{i}.channels"], shape.channels)
+        names = {f"{d}.{part}": f"scales.{i}.{part}" for i, d in enumerate(DILATIONS) for part in PARTS}
+        state = {ours: stored[theirs][:each] for theirs, ours in names.items() if theirs in stored}
+        for name in state:
+            if name.endswith(".channels") and state[name].ndim == 2:
+                state[name] = chosen_channels(state[name], shape.channels)
         _load(module, state, checkpoint)
     return module, 2 * count, rocket_stages()
 

@@ -7,6 +7,7 @@ import re
 from tlzoo import registry
 from tlzoo.errors import UsageError
 from tlzoo.registry.schema import Checkpoint, StageRecord
+
 from tlzoo_timeseries.kernels import DILATIONS, LENGTH, PER_DILATION
 
 MOST = PER_DILATION * len(DILATIONS)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from tlzoo import Backbone, Head, linear_head
+from torch import nn
 
 if TYPE_CHECKING:
     from tlzoo.tasks import Task

@@ -20,6 +20,7 @@ DILATIONS = (1, 2, 4, 8, 16)
 PER_DILATION = 2000
 LENGTH = 9
 MOST_CHANNELS = 16
+PARTS = ("weight", "bias", "channels")
 _SHARE = 0.25
 """Of several channels a kernel reads about this share, each with a sign of its own."""
 

@@ -11,7 +11,6 @@ from tlzoo.registry.schema import PluginSpec
 
 if TYPE_CHECKING:
     import numpy as np
-
     from tlzoo import Backbone, Head, Repository, Weights
     from tlzoo.parts import Output
     from tlzoo.registry.schema import Checkpoint, Preprocess
@@ -42,7 +41,9 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Outpu
     SourceError for weights that do not fit it.
     """
     spec = checkpoint.preprocess
-    if checkpoint.architecture not in ARCHITECTURES or not isinstance(spec, PluginSpec) or spec.plugin != NAME:
+    if checkpoint.plugin != NAME or checkpoint.architecture not in ARCHITECTURES:
+        return None
+    if not isinstance(spec, PluginSpec) or spec.plugin != NAME:
         return None
     if output != "vector":
         raise UsageError(f"{checkpoint.id!r} has no output of kind {output!r}.", hint="It has: vector.")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
+from tlzoo import Stage
 from torch import nn
 from torch.nn.functional import conv1d
 
-from tlzoo import Stage
 from tlzoo_timeseries.kernels import DILATIONS, LENGTH
 
 SHARPNESS = 8.0

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-
 from tlzoo.errors import InputError, UsageError
 
 Fit = Literal["resample", "pad"]
