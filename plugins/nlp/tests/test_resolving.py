@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models
 from tlzoo_nlp.plugin import load_backbone, resolve_checkpoint
+from tokenizers import Tokenizer, models
 from transformers import AutoConfig, AutoModel, PreTrainedModel, T5EncoderModel
 
 from tlzoo import Repository, Weights

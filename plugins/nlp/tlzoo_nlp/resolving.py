@@ -103,7 +103,7 @@ def _longest(repository: Repository, config: PreTrainedConfig) -> int:
         documents.get("sentence_bert_config.json", {}).get("max_seq_length"),
         positions(config),
     )
-    return min(LONGEST, *(round(limit) for limit in limits if isinstance(limit, int | float) and limit >= 1))
+    return min([LONGEST, *(int(limit) for limit in limits if isinstance(limit, int | float) and limit >= 1)])
 
 
 def _tokenizer_files(id: str, repository: Repository) -> list[str]:

@@ -109,6 +109,8 @@ def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, 
         model = AutoModel.from_config(config, dtype=torch.float32)
     else:
         model = _pretrained(AutoModel, checkpoint, config, weights)
+    if getattr(model, "masked_spec_embed", None) is not None:  # UniSpeech's kind has it, masking or not
+        model.masked_spec_embed = None
     normalises = _normalises(checkpoint, weights)
     module = WaveformBackbone(model, normalises, pooled)
     feature_dim = config.output_hidden_size if getattr(config, "add_adapter", False) else config.hidden_size
