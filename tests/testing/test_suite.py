@@ -57,8 +57,6 @@ def test_ten_lines_run_in_a_third_partys_pytest_and_leave_nothing_behind(tiny, t
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "-k", chosen]
     ended = subprocess.run(command, cwd=tmp_path / "mine", env=environment, capture_output=True, text=True)
     assert (ended.returncode, "3 passed, 1 skipped" in ended.stdout) == (0, True), ended.stdout
-        ended.stdout
-    )
     assert [path.name for path in (tmp_path / "temporary").iterdir() if path.name.startswith("tlzoo")] == []
 
 

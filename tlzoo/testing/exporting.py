@@ -76,7 +76,7 @@ class Exporting(Subject):
     def test_the_export_equals_the_model(self) -> None:
         """A model trained on the samples exports, and the file equals it at batches of 1, 2, 3, 5 and 7.
 
-        Mend: what torch or the proof names; a size written down as a constant during tracing is the usual cause. With an
+        Mend: what torch or the proof names; a size written down as a constant in tracing is the usual cause. With an
         `export` hook of your own, trace with the example inputs' dynamic axes.
         """
         try:
