@@ -138,7 +138,7 @@ def test_gc_alone_removes_only_downloads_that_nobody_took_up(cache: Path, run: A
     old = file(cache / "partial" / DIGEST, age=2 * DAY)
     file(old.with_name(f"{DIGEST}.json"), b"{}", age=2 * DAY)
     new = file(cache / "partial" / ("0" * 64), age=60)
-    file(cache / "weights" / "vision" / "tiny" / ".partial-1-abc" / "w.bin").parent
+    file(cache / "weights" / "vision" / "tiny" / ".partial-1-abc" / "w.bin")
     aged(cache / "weights" / "vision" / "tiny" / ".partial-1-abc", 2 * DAY)
     assert run("gc")["freed"] == 2 * len(CONTENT)
     assert sorted(cache.glob("partial/*")) == [new]

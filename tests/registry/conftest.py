@@ -184,7 +184,7 @@ def serving() -> Any:
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub with nothing in it yet, which HF_ENDPOINT names."""
     served = Hub()
-    with _serving(served.answer, lambda headers: served.tokens.add(headers.get("Authorization"))) as port:
+    with _serving(lambda *asked: served.answer(*asked), lambda headers: served.tokens.add(headers.get("Authorization"))) as port:
         served.url = f"http://127.0.0.1:{port}"
         monkeypatch.setenv("HF_ENDPOINT", served.url)
         yield served

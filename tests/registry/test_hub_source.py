@@ -167,3 +167,29 @@ def test_two_checkpoints_fetched_at_once_are_both_in_the_lock(filled: Any, lock:
     for thread in threads:
         thread.join()
     assert set(json.loads(lock.read_text())["hub"]) == {REPO, "tiny/other"}
+
+
+@pytest.mark.parametrize("pin", [{"size": 5, "sha256": hashlib.sha256(CONTENT).hexdigest()}, {"sha256": "0" * 64}])
+def test_what_the_hub_lists_otherwise_than_pinned_is_not_downloaded(filled: Any, pin: dict[str, Any]) -> None:
+    with pytest.raises(HashMismatch, match=r"lists model\.safetensors of tiny/net"):
+        get(source(files=[{"path": "model.safetensors", **pin}]))
+    assert [asked for asked in filled.requests if "/resolve/" in asked] == []
+
+
+def test_files_that_were_whole_when_a_download_broke_come_once(filled: Any, cache: Path) -> None:
+    broken, answer = True, filled.answer
+
+    def breaking(method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+        status, headers, body = answer(method, path)
+        return (500, {}, b"") if broken and path.endswith("1_Pooling/config.json") else (status, headers, body)
+
+    filled.answer = breaking
+    get_all = source("config.json", "model.safetensors", "1_Pooling/config.json")
+    with pytest.raises(SourceError):
+        get(get_all)
+    assert list((cache / "weights").rglob("*.safetensors")) == []
+    broken = False
+    filled.requests.clear()
+    assert get(get_all).files["model.safetensors"].read_bytes() == CONTENT
+    assert [asked for asked in filled.requests if asked.startswith("GET") and "model.safetensors" in asked] == []
+    assert list((cache / "partial").iterdir()) == []

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from tlzoo.errors import HashMismatch, Offline, SourceError, TlzooError
+from tlzoo.files import held
 from tlzoo.parts import Weights
 from tlzoo.progress import Advance, progress
 from tlzoo.registry.schema import HubFile, HubSource
@@ -166,10 +170,21 @@ def _download(source: HubSource, folder: Path, request: cache.Request) -> str:
                     f"{request.key}: {source.repo} has no file {file.path} at {listing.revision[:12]}.",
                     hint="The registry's entry is out of date; tell its author.",
                 )
+        for file in source.files:
+            _check_listed(source, file, listing, request)
         total = sum(listing.size[file.path] for file in source.files)
-        with progress(f"Downloading {source.repo}", total, "bytes") as advance:
-            for file in source.files:
-                _download_file(api, source.repo, listing.revision, file.path, folder, advance)
+        cache.check_room(request.key, total)
+        with (
+            _kept(source.repo, listing.revision, folder) as beside,
+            progress(f"Downloading {source.repo}", total, "bytes") as advance,
+        ):
+            got = {
+                file.path: _download_file(api, source.repo, listing.revision, file.path, beside, advance)
+                for file in source.files
+            }
+            for path, file_there in got.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(file_there, folder / path)
     except TlzooError:
         raise
     except Exception as cause:
@@ -195,7 +210,38 @@ def _list(api: HfApi, source: HubSource) -> _Listing:
     )
 
 
-def _download_file(api: HfApi, repo: str, revision: str, path: str, folder: Path, advance: Advance) -> None:
+def _check_listed(source: HubSource, file: HubFile, listing: _Listing, request: cache.Request) -> None:
+    """Raises HashMismatch, before the download, where the hub itself lists another file than the one that is pinned."""
+    size, sha256 = listing.size[file.path], listing.sha256.get(file.path)
+    if file.size not in (None, size) or (sha256 is not None and file.sha256 not in (None, sha256)):
+        raise HashMismatch(
+            f"{request.key}: the hub lists {file.path} of {source.repo} with {size} bytes and sha256 "
+            f"{(sha256 or 'unknown')[:16]}, pinned are {file.size} bytes and {(file.sha256 or 'any')[:16]}.",
+            hint="The file there has changed, or the registry's entry or tlzoo.lock is wrong; tell its author.",
+        )
+
+
+@contextmanager
+def _kept(repo: str, revision: str, folder: Path) -> Iterator[Path]:
+    """Where files arrive: a folder that the next run finds again, so that those that were whole need not come twice.
+
+    Of one file, huggingface_hub takes up a broken connection, but not what an earlier run left.
+    """
+    name = f"hub--{hashlib.sha256(f'{repo}@{revision}'.encode()).hexdigest()[:32]}"
+    with held(cache.root() / "locks" / f"partial--{name}") as alone:
+        beside = cache.root() / "partial" / name if alone else folder.with_name(f"{folder.name}-hub")
+        beside.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+        except BaseException:
+            if not alone:
+                shutil.rmtree(beside, ignore_errors=True)
+            raise
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _download_file(api: HfApi, repo: str, revision: str, path: str, beside: Path, advance: Advance) -> str:
+    """Put one file below `beside` and return its path."""
     from huggingface_hub import hf_hub_download, utils
 
     class Reported(utils.tqdm):  # type: ignore[name-defined, misc]
@@ -208,21 +254,15 @@ def _download_file(api: HfApi, repo: str, revision: str, path: str, folder: Path
             advance(int(n or 0))
             return None
 
-    beside = folder.with_name(folder.name + "-hub")
-    try:
-        got = hf_hub_download(
-            repo,
-            path,
-            revision=revision,
-            local_dir=beside,
-            endpoint=api.endpoint,
-            library_name="tlzoo",
-            tqdm_class=Reported,
-        )
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(got, folder / path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    return hf_hub_download(
+        repo,
+        path,
+        revision=revision,
+        local_dir=beside,
+        endpoint=api.endpoint,
+        library_name="tlzoo",
+        tqdm_class=Reported,
+    )
 
 
 def _explained(cause: Exception, source: HubSource, request: cache.Request) -> SourceError:

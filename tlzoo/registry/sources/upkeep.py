@@ -36,6 +36,8 @@ KINDS = {
 }
 """What is kept, and the folder of the cache that it is in."""
 _FRESH_S = 60.0
+_STALE_S = {True: 24 * 3600.0, False: 3600.0}
+"""When what is left of a download goes: later where the next run would take it up."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def remove(entry: Kept, dry_run: bool = False) -> bool:
 @contextmanager
 def _alone(entry: Kept) -> Iterator[bool]:
     """Whether no other process uses the entry, and none can begin to while this lasts."""
-    if entry.kind == "partial" and re.fullmatch("[0-9a-f]{64}", entry.path.name):
+    if entry.kind == "partial" and entry.path.parent == cache.root() / "partial":
         with held(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
             yield alone
     elif entry.kind == "weights" and sys.platform != "win32":
@@ -150,7 +152,7 @@ def _alone(entry: Kept) -> Iterator[bool]:
 
 
 def _is_stale(entry: Kept, now: float) -> bool:
-    return entry.kind == "partial" and now - entry.used > (24 * 3600.0 if entry.path.is_file() else 3600.0)
+    return entry.kind == "partial" and now - entry.used > _STALE_S[entry.path.parent.name == "partial"]
 
 
 def _is_folder(path: Path) -> bool:
