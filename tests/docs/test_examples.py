@@ -117,3 +117,13 @@ def test_the_digits_of_the_tutorial_are_written_as_it_says(tmp_path: Path, monke
     assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == [str(digit) for digit in range(10)]
     assert len(list((tmp_path / "digits").rglob("*.png"))) == 800
     assert (tmp_path / "digits" / "3" / "0003.png").is_file()
+
+
+def test_the_search_of_the_guide_finds_what_it_asks_for(capsys: pytest.CaptureFixture[str]):
+    [block] = fences(Path("docs/howto/choose.md"), "python")
+    exec(compile(block, "choose.md", "exec"), {})
+    total, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    sizes = [int(parameters) for _, parameters, _ in rows]
+    assert int(total[0]) == len(rows) > 0
+    assert sizes == sorted(sizes, reverse=True)
+    assert max(sizes) <= 130_000_000
