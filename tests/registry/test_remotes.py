@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -147,11 +148,16 @@ def test_what_has_not_changed_is_not_sent_again(publisher: Any, entry: Any) -> N
     url = publisher.publish(document(entry("acme/net")))
     subscribing.add(url, unpinned=True, name="acme")
     held = remotes.read()[0].held
+    assert held is not None
+    old = held.model_copy(update={"fetched": remotes.now() - timedelta(days=45)})
+    remotes.change(lambda registries: (registries[0].model_copy(update={"held": old}),))
     publisher.requests.clear()
     assert [each.state for each in subscribing.update(["acme"])] == ["unchanged"]
     ((_, headers),) = publisher.requests
-    assert held is not None
     assert headers["If-None-Match"] == held.etag
+    asked = remotes.read()[0].held
+    assert asked is not None
+    assert remotes.now() - asked.fetched < timedelta(days=1)
 
 
 @pytest.mark.parametrize("damage", ["lost", "changed"])
@@ -281,6 +287,13 @@ def test_a_public_key_is_read_as_pem_base64_and_raw(key: Path, tmp_path: Path) -
     (tmp_path / "key.raw").write_bytes(raw)
     given = [public(key), str(tmp_path / "key.pem"), str(tmp_path / "key.raw"), f"{key}.pub"]
     assert {signatures.read_public_key(each) for each in given} == {public(key)}
+
+
+def test_a_path_as_long_as_a_key_is_a_path(key: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("k" * 32)
+    path.write_text(public(key))
+    assert signatures.read_public_key(str(path)) == public(key)
 
 
 def test_a_private_key_is_for_its_owner_alone_and_never_overwritten(key: Path) -> None:

@@ -33,7 +33,7 @@ _LOCK_S = 60.0
 
 
 class Copy(Record):
-    """What was fetched last: its hash, when, its `sequence`, and what the server wants to be asked next time."""
+    """What is held: its hash, when it was last current, its `sequence`, and what the server wants to be asked next."""
 
     sha256: Sha256
     fetched: datetime

@@ -27,10 +27,10 @@ _KEY_BYTES, _SIGNATURE_BYTES = 32, 64
 
 def read_public_key(given: str) -> str:
     """The public key that is given as base64 or as a file (PEM, base64 or the raw 32 bytes). Raises UsageError."""
-    content = given.strip().encode()
-    if _decoded(content, _KEY_BYTES) is None:
+    key = _from_base64(given.encode(), _KEY_BYTES)
+    if key is None:
         content = _content(Path(given).expanduser())
-    key = _from_pem(content, given) if b"-----BEGIN" in content else _decoded(content, _KEY_BYTES)
+        key = _from_pem(content, given) if b"-----BEGIN" in content else _decoded(content, _KEY_BYTES)
     if key is None:
         raise UsageError(
             f"{given!r} is not an Ed25519 public key.",
@@ -116,8 +116,10 @@ def _from_pem(content: bytes, given: str) -> bytes | None:
 
 def _decoded(content: bytes, length: int) -> bytes | None:
     """The `length` bytes that this is, raw or as base64; `None` for anything else."""
-    if len(content) == length:
-        return content
+    return content if len(content) == length else _from_base64(content, length)
+
+
+def _from_base64(content: bytes, length: int) -> bytes | None:
     try:
         raw = base64.b64decode(content.strip(), validate=True)
     except binascii.Error:

@@ -61,7 +61,7 @@ def add(
             unpinned=unpinned,
         )
         _refuse_taken(remotes.read(), chosen.name)
-        chosen = _fetched(chosen) or chosen
+        chosen = _fetched(chosen)
     else:
         if given:
             raise UsageError(f"{location} is a file: {given[0]} is for addresses.", hint=f"Leave {given[0]} out.")
@@ -105,8 +105,6 @@ def _update(registry: Registry) -> Updated:
         if registry.sha256 is not None and whole:
             return Updated(registry, "pinned")
         fetched = _fetched(registry)
-        if fetched is None:
-            return Updated(registry, "unchanged")
         same = registry.held and fetched.held and registry.held.sha256 == fetched.held.sha256
         remotes.change(lambda registries: tuple(_newer(known, fetched) for known in registries))
     except TlzooError as error:
@@ -124,15 +122,16 @@ def _newer(known: Registry, fetched: Registry) -> Registry:
     return fetched
 
 
-def _fetched(registry: Registry) -> Registry | None:
-    """The registry with a verified new copy stored; `None` where the server says that the one held is current."""
+def _fetched(registry: Registry) -> Registry:
+    """The registry with a verified new copy stored, or with its copy where the server says that it is current."""
     url, held = str(registry.url), registry.held
     asked = held if held is not None and remotes.is_whole(registry) else None
     answer = fetching.fetch(
         url, etag=asked.etag if asked else None, last_modified=asked.last_modified if asked else None
     )
     if answer.content is None:
-        return None
+        current = asked.model_copy(update={"fetched": remotes.now()}) if asked else None
+        return registry.model_copy(update={"held": current})
     checked = _verified(registry, answer.content)
     copy = Copy(
         sha256=remotes.store(registry.name, answer.content),
