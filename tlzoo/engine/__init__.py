@@ -10,6 +10,5 @@ _MISSING = [name for name in ("torch", "onnx", "onnxscript", "safetensors") if f
 if _MISSING:
     raise PluginError(
         f"Training needs {' and '.join(_MISSING)}, which the core alone does not bring.",
-        hint="The plugins do; install the one of your checkpoint: "
-        "tlzoo plugins install tlzoo-vision (or tlzoo-nlp, tlzoo-speech)",
+        hint="Install them: tlzoo plugins install 'tlzoo[train]' (tlzoo-vision, tlzoo-nlp and tlzoo-speech bring them)",
     )

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 
 from tlzoo import plugins
+from tlzoo.data import endings_of
 from tlzoo.engine.clock import Clock
 from tlzoo.engine.graph import eager
 from tlzoo.engine.model import build
@@ -38,7 +39,7 @@ class Exporting(Subject):
         checkpoint, name = self.rebuildable(), task_name(self.entry(), None)
         options = Options(epochs=1, batch=8, seed=0, device="cpu")
         data = self.data()
-        parts = read_parts(data, None, name, {}, options.seed)
+        parts = read_parts(data, None, name, {}, options.seed, endings_of(checkpoint.preprocess))
         assert parts.train.labels is not None
         task = make_task(name, labels_of(parts, name, {}))
         head = head_options(task, task.encode(parts.train.labels), options)
