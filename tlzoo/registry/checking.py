@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ValidationError
 
 from tlzoo.errors import RegistryError
-from tlzoo.registry.reading import LARGEST_BYTES, place_of
-from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, PackageSource, PypiSource, RegistryFile
+from tlzoo.registry.reading import LARGEST_BYTES, file_names, place_of
+from tlzoo.registry.schema import Checkpoint, FileSource, PackageSource, RegistryFile
 from tlzoo.registry.streaming import Scanner
 
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml")
@@ -147,18 +147,5 @@ def _beyond_the_schema(checkpoint: Checkpoint, allow_files: bool) -> list[Fault]
     if isinstance(checkpoint.source, FileSource | PackageSource) and not allow_files:
         kind = checkpoint.source.kind
         return [Fault(checkpoint.id, "source.kind", f"{kind!r} is for registries on this machine: pypi, hub or url")]
-    twice = [name for name, times in Counter(_file_names(checkpoint)).items() if times > 1]
+    twice = [name for name, times in Counter(file_names(checkpoint)).items() if times > 1]
     return [Fault(checkpoint.id, "source", f"two files are named {name!r}") for name in twice]
-
-
-def _file_names(checkpoint: Checkpoint) -> list[str]:
-    match checkpoint.source:
-        case PypiSource(members=members):
-            return [member.name for member in members]
-        case HubSource(files=hub_files):
-            return [file.path for file in hub_files]
-        case PackageSource(files=package_files):
-            return [member.name for member in package_files]
-        case FileSource(files=files):
-            return [Path(file.path).name for file in files]
-    return []

