@@ -184,7 +184,9 @@ def serving() -> Any:
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub with nothing in it yet, which HF_ENDPOINT names."""
     served = Hub()
-    with _serving(lambda *asked: served.answer(*asked), lambda headers: served.tokens.add(headers.get("Authorization"))) as port:
+    with _serving(  # `answer` is looked up each time: a test may put another there
+        lambda *asked: served.answer(*asked), lambda headers: served.tokens.add(headers.get("Authorization"))
+    ) as port:
         served.url = f"http://127.0.0.1:{port}"
         monkeypatch.setenv("HF_ENDPOINT", served.url)
         yield served

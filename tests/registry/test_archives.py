@@ -11,6 +11,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +106,9 @@ def test_an_entry_cannot_pin_a_name_that_leads_outside(path: str) -> None:
 
 @both
 def test_a_member_that_stands_there_twice_is_refused(unpack: Any, name: str) -> None:
-    with pytest.warns(UserWarning) if name == WHEEL else pytest.MonkeyPatch.context():
+    with pytest.warns(UserWarning, match="Duplicate name") if name == WHEEL else nullcontext():
         content = BUILD[name](("pkg/w.bin", bytes(len(CONTENT))), ("pkg/w.bin", CONTENT))
-    with pytest.raises(HashMismatch, match="twice|2 times"):
+    with pytest.raises(HashMismatch, match=r"twice|2 times"):
         unpack(name, content)
 
 
