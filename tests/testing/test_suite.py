@@ -38,7 +38,7 @@ def test_every_check_says_what_it_proves_and_how_to_mend_its_fault():
 
 
 def test_the_table_in_the_docs_is_that_of_the_checks():
-    [document] = [folder / "docs" / "conformance.md" for folder in Path(__file__).parents if (folder / "docs").is_dir()]
+    document = Path(__file__).parents[2] / "docs" / "conformance.md"
     assert Cog().main(["cog", "--check", str(document)]) == 0
 
 
