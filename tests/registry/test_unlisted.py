@@ -239,3 +239,28 @@ def test_a_repository_of_a_hub_trains_and_its_run_is_rebuilt_without_network(
     assert rebuilt.checkpoint.id == f"hf/{REPO}"
     assert rebuilt.export(tmp_path / "x.onnx").path.is_file()
     assert run.checkpoint == rebuilt.checkpoint
+
+
+def test_a_name_of_timm_is_resolved_offline_and_its_weights_come_from_the_hub(
+    described: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    from tlzoo.engine.model import load_backbone
+    from tlzoo.registry.sources import fetch
+
+    id = "timm/test_vit.r160_in1k"
+    monkeypatch.setenv("TLZOO_OFFLINE", "1")
+    found = tlzoo.registry.get(id)
+    assert described.requests == []
+    with pytest.raises(Offline, match=id):
+        fetch(found)
+    monkeypatch.setenv("TLZOO_OFFLINE", "0")
+    net = timm.create_model("test_vit.r160_in1k")
+    save_file(net.state_dict(), tmp_path / "model.safetensors")
+    described.repositories[id] = {"model.safetensors": (tmp_path / "model.safetensors").read_bytes()}
+    state = load_backbone(found, fetch(found)).module.state_dict()
+    assert torch.equal(state["net.pos_embed"], net.state_dict()["pos_embed"])
+    assert fetch(found, offline=True).files.keys() == {"model.safetensors"}
