@@ -137,7 +137,6 @@ def test_a_project_is_checked_statically_and_not_run(tmp_path: Path, source: str
 
 def wheel(folder: Path, extra: str = "", plugin: str = "raise SystemExit") -> Path:
     info = "tlzoo_tides-0.1.dist-info"
-    head = "Metadata-Version: 2.4\nName: tlzoo-tides\nVersion: 0.1\nRequires-Dist: tlzoo\n"
     path = folder / "tlzoo_tides-0.1-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("tlzoo_tides/plugin.py", plugin)
