@@ -43,6 +43,12 @@ def test_every_relative_link_leads_somewhere(page: Path):
     assert [link for link in links if not leads_somewhere(ROOT / page, link)] == []
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if "docs" not in page.parts], ids=str)
+def test_every_page_that_is_named_in_passing_is_there(page: Path):
+    named = set(re.findall(r"`(docs/[\w/-]+\.md)`", (ROOT / page).read_text(encoding="utf-8")))
+    assert {path for path in named if not (ROOT / path).is_file()} == set()
+
+
 def test_every_page_can_be_reached_from_the_index():
     listed = set(re.findall(r"^([\w/-]+)$", (ROOT / "docs" / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
     pages = {str(path.relative_to(ROOT / "docs").with_suffix("")) for path in (ROOT / "docs").rglob("*.md")}
