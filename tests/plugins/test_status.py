@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tlzoo import __version__
+from tlzoo.plugins.installer import requirements
 from tlzoo.plugins.status import status
 
 Ship = Callable[..., Path]
@@ -126,3 +127,8 @@ def test_the_command_exits_0_with_everything_broken_at_once(ship: Ship, tmp_path
 
 
 KILLER = "[tlzoo]\nkiller = tlzoo_killer.plugin\n[tlzoo.registry]\nkiller = tlzoo_killer:registry.json\n"
+
+
+def test_what_a_plugin_required_and_stays_is_known(ship: Ship):
+    ship("tides", fields="Requires-Dist: tlzoo>=0.1\nRequires-Dist: Pluggy>=1\nRequires-Dist: not-there\n")
+    assert requirements("tlzoo-tides") == ["pluggy"]
