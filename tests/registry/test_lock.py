@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tlzoo import registry
+from tlzoo import plugins, registry
 from tlzoo.cli import main
 from tlzoo.errors import SourceError
 from tlzoo.registry import schema
@@ -219,14 +219,38 @@ def test_an_id_that_is_not_locked_is_named(filled: Any, capsys: pytest.CaptureFi
     assert "tlzoo lock mine/hub" in capsys.readouterr().err
 
 
-def test_an_entry_that_no_registry_lists_is_in_the_lock_itself(filled: Any, tmp_path: Path, write: Any) -> None:
-    from tlzoo.registry.sources.locking import lock
+LOOKING = """
+from tlzoo import hookimpl
+from tlzoo.registry.schema import Checkpoint
 
-    checkpoint = registry.get("mine/hub")
-    lockfile.record_checkpoints({"mine/hub": lock(checkpoint, listed=False)}, lockfile.path())
+
+@hookimpl
+def resolve_checkpoint(id, repository):
+    return Checkpoint.model_validate_json({entry!r})
+"""
+
+
+def test_an_entry_that_no_registry_lists_is_in_the_lock_itself(
+    filled: Any, tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write()
-    assert registry.get("mine/hub") == checkpoint
+    site = tmp_path / "site"
+    info = site / "tlzoo_looking-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tlzoo-looking\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[tlzoo]\nlooking = tlzoo_looking\n")
+    described = json.dumps(entry("looking/net", HUB))
+    (site / "tlzoo_looking.py").write_text(LOOKING.format(entry=described))
+    monkeypatch.syspath_prepend(site)
+    plugins.load.cache_clear()
+    assert main(["lock", "looking/net"]) == 0
+    assert locked(tmp_path)["looking/net"]["resolved"]["id"] == "looking/net"
+    monkeypatch.setenv("TLZOO_PLUGINS", "")  # nobody can be asked any more
+    plugins.load.cache_clear()
+    monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cold"))
     assert main(["pull", "--locked"]) == 0
+    assert fetch(registry.get("looking/net"), offline=True).files["model.bin"].read_bytes() == CONTENT
+    plugins.load.cache_clear()
 
 
 def test_a_lock_cannot_bring_an_entry_that_names_local_files(filled: Any, write: Any) -> None:
