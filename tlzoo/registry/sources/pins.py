@@ -41,5 +41,5 @@ def pinned_sha256(checkpoint: Checkpoint, name: str) -> str | None:
         if given is not None:
             return given
     locked = lockfile.read().checkpoints.get(checkpoint.id)
-    found = locked.files.get(name) if locked is not None else None
+    found = locked.files.get(name) if locked is not None and locked.kind == source.kind else None
     return None if found is None else found.sha256
