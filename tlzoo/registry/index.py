@@ -29,6 +29,9 @@ from tlzoo.registry.vocabulary import Parts
 Answer = TypeVar("Answer")
 _NEAR = 300
 _READ_AT_ONCE = 3000
+_HEADER = 100
+_SUM = slice(60, 64)
+"""Where SQLite's header keeps a number for the application: here the CRC-32 of all other bytes of the file."""
 
 
 class Damaged(Exception):
@@ -115,12 +118,13 @@ class Index:
             return self._bits("gram", word)
         if not pairs:
             return self._parts("run").containing(word, self.total, lambda run: self._bits("run", run))
+        first, *others = pairs
         held, bits = self._parts("pair"), everything(self.total)
-        for pair in sorted(pairs, key=len, reverse=True):
-            bits &= held.containing(pair, self.total, lambda pair: self._bits("pair", pair))
-            if bits.bit_count() < _READ_AT_ONCE:
-                break
-        return bits if len(pairs) == 1 else self._with_text(bits, word)
+        for pair in others:  # what stands between two separators is a whole run
+            bits &= held.starting(pair, self.total, lambda pair: self._bits("pair", pair))
+        if not others or bits.bit_count() > _READ_AT_ONCE:
+            bits &= held.containing(first, self.total, lambda pair: self._bits("pair", pair))
+        return self._with_text(bits, word) if others else bits
 
     def _with_text(self, bits: int, word: str) -> int:
         """Of rows that have pairs of a word those that have all of it."""
@@ -210,7 +214,10 @@ def _key(path: Path) -> str:
 
 
 def _opened(place: Path, key: str) -> tuple[sqlite3.Connection, int]:
-    """The index at `place`; raises Damaged or sqlite3.Error where it is not there, another's or not whole."""
+    """The index at `place`; raises Damaged, OSError or sqlite3.Error where it is not there, another's or not whole."""
+    with place.open("rb") as file:
+        if file.read(_HEADER)[_SUM] != _sum_of(place):
+            raise Damaged("the sum is wrong")
     database = sqlite3.connect(f"{place.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     try:
         made = database.execute("SELECT key, entries FROM made").fetchall()
@@ -229,6 +236,7 @@ def _made(path: Path, allow_files: bool) -> tuple[sqlite3.Connection, int]:
     try:
         with whole_file(place) as temporary:
             _fill(sqlite3.connect(temporary), path, allow_files, key).close()
+            _write_sum(temporary)
             if _key(path) != key:
                 raise Damaged("the file changed")
         return _opened(place, key)
@@ -244,3 +252,20 @@ def _fill(database: sqlite3.Connection, path: Path, allow_files: bool, key: str)
         database.close()
         raise
     return database
+
+
+def _sum_of(place: Path) -> bytes:
+    with place.open("rb") as file:
+        header = bytearray(file.read(_HEADER))
+        header[_SUM] = bytes(4)
+        crc = zlib.crc32(header)
+        while chunk := file.read(2**20):
+            crc = zlib.crc32(chunk, crc)
+    return crc.to_bytes(4, "big")
+
+
+def _write_sum(place: Path) -> None:
+    found = _sum_of(place)
+    with place.open("r+b") as file:
+        file.seek(_SUM.start)
+        file.write(found)

@@ -21,7 +21,7 @@ from tlzoo.registry.fields import NUMBERS, SORTS, WORDS, pieces, searched
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.registry.vocabulary import DENSE, Parts, grams, make_parts
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 _TABLES = """
     CREATE TABLE made (key TEXT, entries INTEGER);
     CREATE TABLE entries (row INTEGER PRIMARY KEY, id TEXT UNIQUE, entry TEXT, crc INTEGER) STRICT;

@@ -8,7 +8,7 @@ fewer than the rows, and unites the rows of those that contain the word.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -33,18 +33,32 @@ class Parts:
 
     def containing(self, word: str, total: int, dense: Callable[[str], int]) -> int:
         """The rows of the parts in which `word` occurs; `dense` gives the bitmap of a part."""
-        united, listed = 0, array("I")
+        found = []
         at = self.text.find(word)
         while at >= 0:
-            part = bisect_right(self.starts, at) - 1
-            end = self.text.index("\n", at)
+            found.append(bisect_right(self.starts, at) - 1)
+            at = self.text.find(word, self.text.index("\n", at))
+        return self._rows_of(found, total, dense)
+
+    def starting(self, prefix: str, total: int, dense: Callable[[str], int]) -> int:
+        """The rows of the parts that start with `prefix`; found in the order of the parts, without reading them all."""
+        parts = range(len(self.starts))
+        first = bisect_left(parts, prefix, key=lambda part: self._part(part)[: len(prefix)])
+        last = bisect_right(parts, prefix, key=lambda part: self._part(part)[: len(prefix)])
+        return self._rows_of(parts[first:last], total, dense)
+
+    def _rows_of(self, parts: Iterable[int], total: int, dense: Callable[[str], int]) -> int:
+        united, listed = 0, array("I")
+        for part in parts:
             first, last = self.ends[part - 1] if part else 0, self.ends[part]
             if first == last:
-                united |= dense(self.text[self.starts[part] : end])
+                united |= dense(self._part(part))
             else:
                 listed.extend(self.rows[first:last])
-            at = self.text.find(word, end)
         return united | bits_of(listed, total) if listed else united
+
+    def _part(self, part: int) -> str:
+        return self.text[self.starts[part] : self.text.index("\n", self.starts[part])]
 
 
 def make_parts(postings: Mapping[str, array[int]], total: int) -> tuple[Parts, dict[str, array[int]]]:
