@@ -45,7 +45,8 @@ def describe(distribution: metadata.Distribution, roots: tuple[str, ...] | None 
     for entry in distribution.entry_points:
         entries[entry.group] = (*entries.get(entry.group, ()), (entry.name, entry.value))
     classified = [line.rpartition(" :: ")[2] for line in fields.get_all("Classifier", []) if "License ::" in line]
-    stated = [fields.get("License-Expression"), (fields.get("License") or "").partition("\n")[0], *classified]
+    written = [text for field in ("License-Expression", "License") for text in fields.get_all(field, [])]
+    stated = [*(text.partition("\n")[0] for text in written), *classified]
     return Description(
         distribution=fields["Name"],
         version=distribution.version,

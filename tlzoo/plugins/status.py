@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
 from tlzoo import __version__
+from tlzoo.errors import TlzooError
 from tlzoo.plugins import inspection
 from tlzoo.plugins.description import Description, describe
 from tlzoo.plugins.discovery import Damaged, Installed, allowed, damaged, declared
@@ -73,9 +75,13 @@ def _look(plugin: Installed, claims: list[str], row: dict[str, Any]) -> tuple[st
 def _fill(described: Description, name: str, row: dict[str, Any]) -> str | None:
     """Hooks and checkpoints, where they can be read; the first fault."""
     fault = next(inspection.faults(described, name), None)
-    for field, look in (("hooks", inspection.hooks), ("checkpoints", inspection.checkpoints)):
-        if message := inspection.told(lambda look=look, field=field: row.update({field: look(described, name)})):
-            fault = fault or message
+    looks: dict[str, Callable[[Description, str], list[str] | None]]
+    looks = {"hooks": inspection.hooks, "checkpoints": inspection.checkpoints}
+    for field, look in looks.items():
+        try:
+            row[field] = look(described, name)
+        except (LookupError, SyntaxError, TlzooError) as cause:
+            fault = fault or str(cause)
     return fault
 
 
