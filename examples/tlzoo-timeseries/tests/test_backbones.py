@@ -119,3 +119,17 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
         file = f"{name}.safetensors"
         with pytest.raises(SourceError, match="rocket-50"):
             built(weights=Weights(tmp_path, {file: tmp_path / file}))
+
+
+def test_the_pretrained_encoder_gives_what_its_authors_code_gives():
+    module = built(registry.get("timeseries/fracast-0"), fetch(registry.get("timeseries/fracast-0")), length=200).module
+    time = torch.arange(200)
+    rows = torch.stack([torch.sin(time / 7) + time / 100, (time * time % 17).float()])
+    # of fracast 0.1.0's FracastCore in fp32 on these rows, with a periodogram that finds no period
+    expected = torch.tensor([[0.5340, 0.0354, -0.0550, 0.8107], [-0.4985, -0.1485, 0.0437, -0.4555]])
+    torch.testing.assert_close(module.states(rows)[:, -1, :4], expected, rtol=0, atol=1e-4)
+
+
+def test_the_pretrained_encoder_sees_no_more_than_it_was_trained_on():
+    with pytest.raises(UsageError, match="2048"):
+        built(registry.get("timeseries/fracast-0"), length=2049)

@@ -9,19 +9,23 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tlzoo import Backbone, Stage, Weights
-from tlzoo.errors import RegistryError, SourceError
+from tlzoo.errors import RegistryError, SourceError, UsageError
 from tlzoo.registry.schema import Checkpoint, PluginSpec
 from torch import nn
 
+from tlzoo_timeseries.fracast import FRACAST_STAGES, WIDTH, WINDOW, Fracast, renamed
 from tlzoo_timeseries.kernels import DILATIONS, PARTS
 from tlzoo_timeseries.rocket import Rocket, chosen_channels, rocket_stages
 from tlzoo_timeseries.series import Shape
+
+Parts = tuple[nn.Module, int, tuple[Stage, ...]]
 
 
 def build(checkpoint: Checkpoint, spec: PluginSpec, weights: Weights | None) -> Backbone:
     """The backbone of a checkpoint of this plugin, with random weights where `weights` is `None`."""
     shape = Shape.of(spec.options)
-    module, feature_dim, stages = _rocket(checkpoint, shape, weights)
+    parts = _fracast if checkpoint.architecture == "fracast" else _rocket
+    module, feature_dim, stages = parts(checkpoint, shape, weights)
     if feature_dim != checkpoint.feature_dim:
         raise RegistryError(
             f"Entry {checkpoint.id!r}: feature_dim is {checkpoint.feature_dim}, but its network has {feature_dim}.",
@@ -39,7 +43,16 @@ def build(checkpoint: Checkpoint, spec: PluginSpec, weights: Weights | None) -> 
     )
 
 
-def _rocket(checkpoint: Checkpoint, shape: Shape, weights: Weights | None) -> tuple[nn.Module, int, tuple[Stage, ...]]:
+def _fracast(checkpoint: Checkpoint, shape: Shape, weights: Weights | None) -> Parts:
+    if shape.length > WINDOW:
+        raise UsageError(f"{checkpoint.id!r} sees {WINDOW} steps, not {shape.length}.", hint="--preprocess length=256")
+    module = Fracast(shape.length)
+    if weights is not None:
+        _load(module, renamed(_tensors(checkpoint, weights)), checkpoint)
+    return module, 2 * WIDTH, FRACAST_STAGES
+
+
+def _rocket(checkpoint: Checkpoint, shape: Shape, weights: Weights | None) -> Parts:
     count = checkpoint.config.get("kernels")
     if not isinstance(count, int) or count < 1 or count % len(DILATIONS):
         raise RegistryError(
