@@ -31,7 +31,7 @@ _OF_TEXTS = (
 _OF_SOMETHING_ELSE = {"perceiver", "pop2piano", "trocr", "wav2vec2", "whisper"}
 NOT_EXPORTED = {
     *("falcon_mamba", "fnet", "funnel", "jamba", "longformer", "mamba", "mamba2", "nystromformer", "recurrent_gemma"),
-    *("reformer", "rwkv", "xlnet", "zamba", "zamba2"),
+    *("mixtral", "qwen3_moe", "reformer", "rwkv", "xlnet", "zamba", "zamba2"),
 }
 """Whose networks torch.onnx cannot export with a batch and a length that vary (tried with transformers 5.23)."""
 _BESIDE_TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
