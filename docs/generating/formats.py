@@ -97,9 +97,9 @@ def _type(said: Mapping[str, Any], known: set[str]) -> str:
         name = reference.rpartition("/")[2]
         return f"[{name}]({REGISTRY_PAGE if name in known else ''}#{name.lower()})"
     if "const" in said:
-        return code(f'"{said["const"]}"' if isinstance(said["const"], str) else said["const"])
+        return code(json.dumps(said["const"]))
     if "enum" in said:
-        return ", ".join(code(f'"{each}"') for each in said["enum"])
+        return ", ".join(code(json.dumps(each)) for each in said["enum"])
     if choices := said.get("oneOf") or said.get("anyOf"):
         return " or ".join(_type(each, known) for each in choices)
     if said.get("type") == "array":
