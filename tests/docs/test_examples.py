@@ -17,10 +17,8 @@ import tlzoo
 from tlzoo.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    path.relative_to(ROOT)
-    for path in [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("README*.md"), *(ROOT / "plugins").glob("*/README.md")]
-)
+PLACES = ("README*.md", "docs/**/*.md", "examples/*/README.md", "plugins/*/README.md")
+PAGES = sorted(path.relative_to(ROOT) for place in PLACES for path in ROOT.glob(place))
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PUBLIC = ("tlzoo", "tlzoo.errors", "tlzoo.preprocess", "tlzoo.registry", "tlzoo.registry.schema", "tlzoo.testing")
 ENDS = {"|", "||", "&&", ";", ">", ">>", "<"}

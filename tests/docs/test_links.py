@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    path.relative_to(ROOT)
-    for path in [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "plugins").glob("*/README.md")]
-)
+PLACES = ("*.md", "docs/**/*.md", "examples/*/README.md", "plugins/*/README.md")
+PAGES = sorted(path.relative_to(ROOT) for place in PLACES for path in ROOT.glob(place))
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 GENERATED = re.compile(r"^<!-- generated: \w+ -->$", re.MULTILINE)
