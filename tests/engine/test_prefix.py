@@ -14,9 +14,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from tlzoo.engine.cut import find_cut
 from tlzoo.engine.graph import eager
 from tlzoo.engine.model import Model
 from tlzoo.engine.passes import features
+from tlzoo.engine.prefix import cut_prefix
 from tlzoo.errors import ExportError, TrainingError
 from tlzoo.parts import Head
 
@@ -130,3 +132,28 @@ def test_a_graph_of_nan_is_no_graph(cold: Path, picture_run: Any):
     with pytest.raises(ExportError, match="differs from torch"):
         features(with_module(picture_run.model(), Nowhere()), data)
     assert list((cold / "graphs").iterdir()) == []
+
+
+class Averaged(nn.Module):
+    """A backbone's features in four parts, normalised and averaged: torch and the exporter both say `mean`."""
+
+    def __init__(self, backbone: nn.Module, width: int) -> None:
+        super().__init__()
+        self.backbone, self.norm = backbone, nn.RMSNorm(width // 4)
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.backbone(*inputs).unflatten(1, (4, -1))).mean(dim=1)
+
+
+def test_what_the_exporter_calls_its_own_values_is_no_matter(cold: Path, picture_run: Any):
+    model = picture_run.model()
+    model.backbone = Averaged(model.backbone, model.parts.feature_dim)
+    model.head = nn.Sequential(nn.ReLU(), nn.Linear(model.parts.feature_dim // 4, 3))
+    model.head[1].weight.requires_grad_(True)
+    model.backbone.requires_grad_(False)
+    cut = find_cut(model.eval())
+    assert cut is not None
+    prefix = cut_prefix(model, cut, torch.device("cpu"))
+    arrays = picture_run.dataset(picture_run.parts().test).arrays([0, 1])
+    [found], [expected] = prefix.open()(arrays), prefix.eager(arrays)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())

@@ -65,7 +65,7 @@ def backbone_prefix(model: Model, device: torch.device) -> Prefix:
 
 def cut_prefix(model: Model, cut: Cut, device: torch.device) -> Prefix:
     """The part of the model before a cut."""
-    names = tuple(layout.name for layout in cut.layouts)
+    names = tuple(f"cut.{layout.name}" for layout in cut.layouts)  # the bare name may be another value's in the file
     return _prefix(
         model,
         cut.prefix,
