@@ -98,7 +98,9 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
 
 
 def _fail(code: int, message: str) -> int:
-    print(" ".join(message.split("\n")), file=sys.stderr)
+    from tlzoo.progress import printable
+
+    print(printable(" ".join(message.split("\n"))), file=sys.stderr)
     return code
 
 

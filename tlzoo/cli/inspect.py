@@ -10,6 +10,7 @@ import typer
 
 from tlzoo.cli.options import Json
 from tlzoo.cli.output import print_json, single
+from tlzoo.progress import printable
 
 
 def inspect(
@@ -24,7 +25,7 @@ def inspect(
         print_json(document)
         return
     for name, value in document.items():
-        print(f"{name}: {_short(value)}")
+        print(printable(f"{name}: {_short(value)}"))
 
 
 def _short(value: Any) -> str:

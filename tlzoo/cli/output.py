@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import typer
+
+from tlzoo.progress import printable
 
 
 def make_app(help: str) -> typer.Typer:
@@ -28,16 +31,26 @@ def print_json(document: Any) -> None:
     sys.stdout.write("\n")
 
 
+def print_line(row: Iterable[object]) -> None:
+    """One tab-separated line, whatever is in the cells."""
+    print("\t".join(re.sub(r"\s*[\t\n]\s*", " ", _cell(cell)) for cell in row))
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table on a terminal, tab-separated lines elsewhere."""
     if not sys.stdout.isatty():
         for row in [columns, *rows]:
-            print("\t".join("" if cell is None else str(cell) for cell in row))
+            print_line(row)
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(Text(_cell(cell)) for cell in row))  # a string would be read as markup
     Console().print(table)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else printable(str(value))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlzoo.cli.options import Json, Quiet
-from tlzoo.cli.output import print_json, print_table, single
+from tlzoo.cli.output import print_json, print_line, print_table, single
 
 if TYPE_CHECKING:
     from tlzoo.runtime.inputs import Wanted
@@ -193,7 +193,7 @@ def _print_lines(header: tuple[str, ...], line: Callable[[Any], tuple[Any, ...]]
         print_table(header, first)
     elif first:
         for row in chain([header], first, lines):
-            print("\t".join("" if cell is None else str(cell) for cell in row))
+            print_line(row)
 
 
 app = single(predict)

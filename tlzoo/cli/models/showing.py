@@ -10,7 +10,7 @@ from tlzoo.cli.models.wording import human, preprocess_in_words, source_in_words
 from tlzoo.cli.output import print_json, print_table
 from tlzoo.errors import TlzooError
 from tlzoo.parts import Weights
-from tlzoo.progress import say
+from tlzoo.progress import printable, say
 from tlzoo.registry import get, origins_of
 from tlzoo.registry.citations import bibtex
 from tlzoo.registry.licences import group
@@ -49,7 +49,7 @@ def show(
         print()
         print_table(("stage", "params"), [(stage.name, human(stage.parameters)) for stage in checkpoint.stages])
     if document["citation"]:
-        print(f"\n{document['citation']}")
+        print(printable(f"\n{document['citation']}"))
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -195,7 +195,7 @@ def partial_folder(key: str) -> Iterator[Path]:
 def clean_stale() -> None:
     """Remove partial downloads in which nothing was written for an hour."""
     oldest = time.time() - _STALE_AFTER_S
-    for folder in root().glob(f"weights/*/*/{_PARTIAL}*"):
+    for folder in root().glob(f"weights/**/{_PARTIAL}*"):
         try:
             last = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
         except OSError:
