@@ -181,7 +181,7 @@ def test_files_that_were_whole_when_a_download_broke_come_once(filled: Any, cach
 
     def breaking(method: str, path: str) -> tuple[int, dict[str, str], bytes]:
         status, headers, body = answer(method, path)
-        return (500, {}, b"") if broken and path.endswith("1_Pooling/config.json") else (status, headers, body)
+        return (403, {}, b"") if broken and path.endswith("1_Pooling/config.json") else (status, headers, body)
 
     filled.answer = breaking
     get_all = source("config.json", "model.safetensors", "1_Pooling/config.json")
