@@ -21,6 +21,7 @@ from typing import Any
 import timm
 import torch
 from checkpoints import ENTRIES, WHISPER_LANGUAGES, Entry
+from checkpoints.papers import citation
 from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
@@ -84,6 +85,7 @@ def complete(entry: Entry) -> dict[str, Any]:
         "pretrained_on": entry.get("pretrained_on"),
         "languages": languages(entry),
         "paper": entry.get("paper"),
+        "citation": citation(entry.get("paper")),
         "tags": tags,
     }
     return with_stages({name: value for name, value in checkpoint.items() if value})

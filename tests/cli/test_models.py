@@ -76,7 +76,7 @@ def test_show_says_the_licences_group_the_preprocessing_the_source_and_how_to_ci
     assert "Apache-2.0 (permissive)" in shown
     assert "picture of 224 x 224 pixels, bicubic, of which the middle 0.875 is kept" in shown
     assert "MB" in shown
-    assert "@misc{vision-efficientnet-lite0," in shown
+    assert "author = {Tan, Mingxing and others}" in shown
     assert "registry\tbuilt-in" in shown
     document = command("models", "show", "vision/efficientnet-lite0", "--json").json
     assert (document["license_group"], document["origin"], document["shadows"]) == ("permissive", "built-in", [])

@@ -104,7 +104,9 @@ def test_damaged_entry_points_are_a_broken_row(ship: Ship):
     assert row("tides")["status"] == "broken"
 
 
-def test_the_command_exits_0_with_everything_broken_at_once(ship: Ship, tmp_path: Path):
+@pytest.fixture
+def hostile(ship: Ship, tmp_path: Path) -> Callable[..., Any]:
+    """Runs `tlzoo` where every kind of broken plugin is installed, and a good one."""
     ship("wrong", "def broken(:")
     ship("torn", entries="[tlzoo]\nwhat is this\n")
     ship("void", entries="[tlzoo]\nvoid = \n")
@@ -113,17 +115,29 @@ def test_the_command_exits_0_with_everything_broken_at_once(ship: Ship, tmp_path
     (package.parent / "tlzoo_binary-1.2.dist-info" / "METADATA").write_bytes(b"\xff\xfe\0Name")
     (package.parent / "tlzoo_binary-1.2.dist-info" / "entry_points.txt").write_bytes(b"[tlzoo]\nx = y\n\xff\n")
     ship("good")
-    done = subprocess.run(
-        [sys.executable, "-c", "from tlzoo.cli import main; raise SystemExit(main(['plugins', 'list', '--json']))"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
-        cwd=tmp_path,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    found = {one["distribution"]: one["status"] for one in json.loads(done.stdout)}
+
+    def run(*arguments: str, **environment: str) -> Any:
+        code = f"from tlzoo.cli import main; raise SystemExit(main({list(arguments)!r}))"
+        given = {**os.environ, **environment}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=given, cwd=tmp_path)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+        return json.loads(done.stdout), done.stderr
+
+    return run
+
+
+def test_the_command_exits_0_with_everything_broken_at_once(hostile: Callable[..., Any]):
+    rows, said = hostile("plugins", "list", "--json", PYTHONWARNINGS="error")
+    assert said == ""
+    found = {one["distribution"]: one["status"] for one in rows}
     expected = dict.fromkeys(("tlzoo-wrong", "tlzoo-torn", "tlzoo-killer", "tlzoo-binary"), "broken")
     assert found.items() >= {**expected, "tlzoo-good": "ok"}.items()
+
+
+def test_the_registry_stays_usable_with_everything_broken_at_once(hostile: Callable[..., Any]):
+    entries, said = hostile("models", "--json")
+    assert {entry["plugin"] for entry in entries} >= {"vision", "nlp", "speech"}
+    assert "plugin 'killer' is left out" in said
 
 
 KILLER = "[tlzoo]\nkiller = tlzoo_killer.plugin\n[tlzoo.registry]\nkiller = tlzoo_killer:registry.json\n"

@@ -69,6 +69,7 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 def _run(name: str, arguments: list[str], debug: bool) -> int:
     from tlzoo.errors import TlzooError
 
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # else one distribution with damaged metadata stops it
     gc.set_threshold(100_000, 50, 50)  # looking for garbage while torch is imported costs an eighth of that
     try:
         app = importlib.import_module(f"tlzoo.cli.{name}").app

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from tlzoo.distributions import allowed, normal
 from tlzoo.plugins.discovery import (
     FIRST_PARTY,
     GROUP,
     REGISTRY_GROUP,
     Damaged,
     Installed,
-    allowed,
     contributors,
     damaged,
     declared,
     find,
     installed,
-    normal,
 )
 from tlzoo.plugins.loading import Loaded, call, load, load_all
 

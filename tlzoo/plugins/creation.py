@@ -13,9 +13,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from tlzoo.distributions import declared as entries
+from tlzoo.distributions import normal
 from tlzoo.errors import UsageError
 from tlzoo.files import obstacle, whole_folder
-from tlzoo.plugins.discovery import FIRST_PARTY, PREFIX_GROUP, contributors, declared, entries, normal
+from tlzoo.plugins.discovery import FIRST_PARTY, PREFIX_GROUP, contributors, declared
 
 TEMPLATE = Path(__file__).parents[1] / "template"
 RENAMED = {"gitignore": ".gitignore", "github": ".github"}
@@ -137,7 +139,7 @@ def _check_free(name: str, distribution: str, package: str) -> None:
         raise UsageError(f"The name {name!r} is taken by {FIRST_PARTY[name]}.", hint="Choose another.")
     owners = [str(plugin) for plugin in declared() if plugin.name == name]
     owners += [one for one in contributors() if normal(one) == normal(distribution)]
-    owners += [owner for owner, prefix, _ in entries(PREFIX_GROUP) if prefix == name]
+    owners += [one.distribution for one in entries(PREFIX_GROUP) if one.name == name]
     if not owners and importlib.util.find_spec(package) is not None:
         owners = [f"the package {package}"]
     if owners:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from tlzoo.distributions import UNREADABLE, allowed
+from tlzoo.distributions import declared as entries
 from tlzoo.errors import PluginError
 
 GROUP = "tlzoo"
@@ -17,7 +17,6 @@ REGISTRY_GROUP = "tlzoo.registry"
 PREFIX_GROUP = "tlzoo.prefixes"
 CONFORMANCE_GROUP = "tlzoo.conformance"
 FIRST_PARTY = {"vision": "tlzoo-vision", "nlp": "tlzoo-nlp", "speech": "tlzoo-speech"}
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, metadata.PackageNotFoundError)
 
 
 @dataclass(frozen=True, order=True)
@@ -49,17 +48,12 @@ class Damaged:
 
 def declared() -> list[Installed]:
     """Every plugin of this environment, switched off or not, sorted by name, without importing any."""
-    return sorted({Installed(entry.name, *owner, entry.value) for entry, owner in _entries(GROUP)})
+    return sorted({Installed(one.name, one.distribution, one.version, one.value) for one in entries(GROUP)})
 
 
 def contributors() -> list[str]:
     """The distributions that bring plugins or registry files, sorted."""
-    return sorted({owner[0] for group in (GROUP, REGISTRY_GROUP) for _, owner in _entries(group)})
-
-
-def entries(group: str) -> list[tuple[str, str, str]]:
-    """What every distribution declares in a group of entry points: its own name, the entry's name and its value."""
-    return sorted({(owner[0], entry.name, entry.value) for entry, owner in _entries(group)})
+    return sorted({one.distribution for group in (GROUP, REGISTRY_GROUP) for one in entries(group)})
 
 
 def installed() -> list[Installed]:
@@ -68,17 +62,6 @@ def installed() -> list[Installed]:
     `TLZOO_PLUGINS=a,b` limits them to those named; empty means none.
     """
     return [plugin for plugin in declared() if allowed(plugin.name)]
-
-
-def allowed(name: str) -> bool:
-    """Whether `TLZOO_PLUGINS` lets the plugin of this name load."""
-    chosen = os.environ.get("TLZOO_PLUGINS")
-    return chosen is None or name in {part.strip() for part in chosen.split(",")}
-
-
-def distribution_of(name: str) -> metadata.Distribution:
-    """The distribution of this name that `declared` speaks of. Raises PackageNotFoundError."""
-    return metadata.distribution(name)
 
 
 def damaged() -> list[Damaged]:
@@ -101,7 +84,7 @@ def _fault(distribution: metadata.Distribution) -> str:
     try:
         list(distribution.entry_points)
         return "" if distribution.metadata["Name"] and distribution.version else "METADATA has no Name and Version"
-    except _UNREADABLE as cause:
+    except UNREADABLE as cause:
         return f"{type(cause).__name__}: {cause}".partition("\n")[0]
 
 
@@ -110,31 +93,6 @@ def _raw_entries(info: Path) -> str:
         return (info / "entry_points.txt").read_text("utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _entries(group: str) -> Iterator[tuple[metadata.EntryPoint, tuple[str, str]]]:
-    """Entry points of a group with their distribution's name and version; of one installed twice, the first found.
-
-    A distribution whose metadata cannot be parsed is passed over, so that it does not take the others with it.
-    """
-    seen: set[str] = set()
-    for distribution in metadata.distributions():
-        try:
-            entries = distribution.entry_points.select(group=group)
-            owner = (distribution.metadata["Name"], distribution.version) if entries else ("", "")
-        except _UNREADABLE:
-            continue
-        if not entries or not all(owner):
-            continue
-        key = normal(owner[0])
-        if key not in seen:
-            seen.add(key)
-            yield from ((entry, owner) for entry in entries)
-
-
-def normal(distribution: str) -> str:
-    """A distribution's name as indexes compare it."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def find(name: str) -> Installed:

@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tlzoo import __version__
+from tlzoo.distributions import normal
 from tlzoo.errors import TlzooError
 from tlzoo.plugins import source
 from tlzoo.plugins.description import Description
-from tlzoo.plugins.discovery import CONFORMANCE_GROUP, FIRST_PARTY, GROUP, PREFIX_GROUP, REGISTRY_GROUP, normal
+from tlzoo.plugins.discovery import CONFORMANCE_GROUP, FIRST_PARTY, GROUP, PREFIX_GROUP, REGISTRY_GROUP
 from tlzoo.plugins.versions import built_for_another, on_tlzoo
 
 NAME = r"[a-z0-9][a-z0-9_-]*"

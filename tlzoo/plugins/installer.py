@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from tlzoo.distributions import normal
 from tlzoo.errors import PluginError, UsageError
-from tlzoo.plugins.discovery import FIRST_PARTY, contributors, declared, normal
+from tlzoo.plugins.discovery import FIRST_PARTY, contributors, declared
 
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(.*)", re.DOTALL)
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
 from tlzoo import __version__
-from tlzoo.errors import TlzooError
+from tlzoo.distributions import allowed
+from tlzoo.errors import RegistryError, TlzooError
 from tlzoo.plugins import inspection
 from tlzoo.plugins.description import Description, describe
-from tlzoo.plugins.discovery import Damaged, Installed, allowed, damaged, declared
+from tlzoo.plugins.discovery import Damaged, Installed, damaged, declared
 from tlzoo.plugins.versions import built_for_another
+from tlzoo.registry import find
 
 
 def status() -> list[dict[str, Any]]:
     """One row for each plugin, by name; nothing that is installed makes this fail.
 
     A row has `name`, `distribution`, `version`, `module`, `hooks` (`None`: not to be seen in the source),
-    `checkpoints` (their ids), `prefixes`, `license`, `status` and `error`, which says what to mend or type. Status:
-    `ok`; `off` (by TLZOO_PLUGINS); `conflict` (several distributions claim the name); `incompatible` (built for
-    another tlzoo); `broken`.
+    `checkpoints` (the ids that it builds), `prefixes`, `license`, `status` and `error`, which says what to mend or
+    type. Status: `ok`; `off` (by TLZOO_PLUGINS); `conflict` (several distributions claim the name); `incompatible`
+    (built for another tlzoo); `broken`.
     """
     found = declared()
     claims = {name: sorted({str(plugin) for plugin in found if plugin.name == name}) for name in _names(found)}
@@ -61,6 +64,7 @@ def _look(plugin: Installed, claims: list[str], row: dict[str, Any]) -> tuple[st
     row["license"] = described.license
     row["prefixes"] = inspection.prefixes(described, plugin.name)
     fault = _fill(described, plugin.name, row)
+    row["checkpoints"] = _served(plugin.name, row["checkpoints"])
     if not allowed(plugin.name):
         return "off", "TLZOO_PLUGINS leaves it out; add its name there, or unset it"
     if len(claims) > 1:
@@ -83,6 +87,16 @@ def _fill(described: Description, name: str, row: dict[str, Any]) -> str | None:
         except (LookupError, SyntaxError, TlzooError) as cause:
             fault = fault or str(cause)
     return fault
+
+
+def _served(name: str, own: list[str]) -> list[str]:
+    """The ids that it builds: those of its own registry file, and of the others where they can be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return sorted({*own, *(checkpoint.id for checkpoint in find(plugin=name))})
+        except RegistryError:
+            return own
 
 
 def _damaged_row(found: Damaged) -> dict[str, Any]:

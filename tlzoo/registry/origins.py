@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 import warnings
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from tlzoo.distributions import allowed, declared
 from tlzoo.errors import RegistryError
 from tlzoo.registry import remotes
 
@@ -83,20 +81,13 @@ _warned: set[str] = set()
 
 def _plugins() -> list[Origin]:
     found = []
-    for plugin, value in _contributions(tuple(sys.path), os.environ.get("TLZOO_PLUGINS")):
+    for plugin, value in sorted({(one.name, one.value) for one in declared(GROUP) if allowed(one.name)}):
         name = f"plugin {plugin!r}"
         try:
             found.append(Origin(name, "plugin", _contributed_file(value), f"{plugin}/"))
         except RegistryError as error:
             warn_once(f"The registry of {name} is left out: {error.message}")
     return found
-
-
-@cache
-def _contributions(path: tuple[str, ...], chosen: str | None) -> tuple[tuple[str, str], ...]:
-    names = None if chosen is None else {name.strip() for name in chosen.split(",")}
-    entries = metadata.entry_points(group=GROUP)
-    return tuple(sorted({(entry.name, entry.value) for entry in entries if names is None or entry.name in names}))
 
 
 def _contributed_file(value: str) -> Path:

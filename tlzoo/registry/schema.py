@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 1
 
@@ -33,8 +33,10 @@ def _inside(path: str) -> str:
     return path
 
 
-def _plain_https(url: str) -> str:
+def _plain_https(url: object) -> object:
     """The address, if every program that reads it would ask the same host for the same thing."""
+    if not isinstance(url, str):
+        return url  # pydantic says what is wrong with it
     parts = urlsplit(url)  # raises ValueError for brackets that hold no IPv6 address
     host = parts.hostname or ""
     if parts.scheme != "https" or not host or "@" in parts.netloc:
@@ -54,7 +56,7 @@ def _plain_https(url: str) -> str:
 
 
 RelativePath = Annotated[str, AfterValidator(_inside)]
-HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s@]+$", max_length=2048), AfterValidator(_plain_https)]
+HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s@]+$", max_length=2048), BeforeValidator(_plain_https)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -229,7 +231,7 @@ class Checkpoint(Record):
     pretrained_on: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     paper: str | None = None
-    citation: str | None = Field(default=None, description="BibTeX, as its authors ask to be cited")
+    citation: str | None = Field(default=None, description="BibTeX of what to cite")
     metrics: tuple[Metric, ...] = ()
     tags: tuple[str, ...] = ()
 

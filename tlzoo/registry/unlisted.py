@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from functools import cache
-from importlib import metadata
 
+from tlzoo.distributions import allowed, declared
 from tlzoo.errors import HookError, PluginError, TlzooError, UnknownCheckpoint
 from tlzoo.parts import Repository
 from tlzoo.registry.origins import warn_once
@@ -63,17 +60,9 @@ def resolve(id: str, offline: bool | None = None) -> Checkpoint | None:
 
 def plugins_for(prefix: str) -> list[str]:
     """The plugins that may know ids with this first part, by name; read from metadata, nothing is imported."""
-    chosen = os.environ.get("TLZOO_PLUGINS")
-    names = None if chosen is None else {name.strip() for name in chosen.split(",")}
-    found = {name for first, name in _declared(tuple(sys.path)) if first == prefix}
-    return sorted(found if names is None else found & names)
-
-
-@cache
-def _declared(path: tuple[str, ...]) -> frozenset[tuple[str, str]]:
-    """Pairs of an id's first part and a plugin: every plugin's own name, and what the group declares."""
-    own = {(entry.name, entry.name) for entry in metadata.entry_points(group="tlzoo")}
-    return frozenset(own | {(entry.name, entry.value.strip()) for entry in metadata.entry_points(group=GROUP)})
+    own = {plugin.name for plugin in declared("tlzoo") if plugin.name == prefix}
+    found = own | {prefixed.value for prefixed in declared(GROUP) if prefixed.name == prefix}
+    return sorted(filter(allowed, found))
 
 
 def _repository(id: str, offline: bool | None) -> Repository:

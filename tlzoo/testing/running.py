@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from unittest import SkipTest
 
+from tlzoo.distributions import declared
 from tlzoo.errors import PluginError, UsageError
 from tlzoo.testing.subject import ConformanceNote
 from tlzoo.testing.suite import PluginSuite
@@ -80,8 +81,10 @@ def suite_of(plugin: str) -> type[PluginSuite]:
 
     Without one, a suite for the plugin's smallest checkpoint. Raises PluginError where what is named is no suite.
     """
-    named = metadata.entry_points(group=GROUP, name=plugin)
-    for entry in named:
+    for named in declared(GROUP):
+        if named.name != plugin:
+            continue
+        entry = metadata.EntryPoint(named.name, named.value, GROUP)
         try:
             found = importlib.import_module(entry.module)
             suite = getattr(found, entry.attr)

@@ -1,0 +1,71 @@
+"""What installed distributions declare for tlzoo by entry points, read from their metadata; nothing is imported."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib import metadata
+from typing import NamedTuple
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, metadata.PackageNotFoundError)
+"""What importlib.metadata raises for a distribution whose metadata is damaged."""
+
+
+class Declared(NamedTuple):
+    """One entry point, with the name and version of the distribution that has it."""
+
+    distribution: str
+    version: str
+    name: str
+    value: str
+
+
+def declared(group: str) -> list[Declared]:
+    """Every entry point of a group, switched off or not, sorted; of a distribution installed twice, the first found.
+
+    A distribution whose metadata cannot be parsed is passed over, so that it does not take the others with it.
+    """
+    return list(_declared_once(group, tuple((folder, _changed(folder)) for folder in sys.path)))
+
+
+@lru_cache(32)
+def _declared_once(group: str, path: tuple[tuple[str, int], ...]) -> tuple[Declared, ...]:
+    return tuple(sorted(set(_declared(group))))
+
+
+def _changed(folder: str) -> int:
+    """When something was last installed in a folder or removed from it; 0 where there is none."""
+    try:
+        return os.stat(folder or ".").st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _declared(group: str) -> Iterator[Declared]:
+    seen: set[str] = set()
+    for distribution in metadata.distributions():
+        try:
+            entries = distribution.entry_points.select(group=group)
+            owner = (distribution.metadata["Name"], distribution.version) if entries else ("", "")
+        except UNREADABLE:
+            continue
+        if not entries or not all(owner):
+            continue
+        key = normal(owner[0])
+        if key not in seen:
+            seen.add(key)
+            yield from (Declared(*owner, entry.name, entry.value.strip()) for entry in entries)
+
+
+def normal(distribution: str) -> str:
+    """A distribution's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def allowed(name: str) -> bool:
+    """Whether `TLZOO_PLUGINS` lets the plugin of this name count: `a,b` names those that do; empty means none."""
+    chosen = os.environ.get("TLZOO_PLUGINS")
+    return chosen is None or name in {part.strip() for part in chosen.split(",")}
