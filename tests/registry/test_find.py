@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tlzoo import registry
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
 from tlzoo.registry import store
-from tlzoo.registry.fields import SORTS
+from tlzoo.registry.lookup.fields import SORTS
 from tlzoo.registry.reading import LARGEST_BYTES
 from tlzoo.registry.store import Shadowed
 

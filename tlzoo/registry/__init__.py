@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlzoo.registry.found import Found
+from tlzoo.registry.lookup.found import Found
 from tlzoo.registry.store import find, get, load, origins_of, shadowed
 
 __all__ = ["Found", "find", "get", "load", "origins_of", "shadowed"]

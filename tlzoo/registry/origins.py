@@ -11,7 +11,7 @@ from typing import Literal
 
 from tlzoo.distributions import allowed, declared
 from tlzoo.errors import RegistryError
-from tlzoo.registry import remotes
+from tlzoo.registry.remote import remotes
 
 GROUP = "tlzoo.registry"
 

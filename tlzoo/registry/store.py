@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
-from tlzoo.registry.bitmaps import bits_of, everything
-from tlzoo.registry.fields import SORTS
-from tlzoo.registry.found import Found
 from tlzoo.registry.licences import meets
+from tlzoo.registry.lookup.bitmaps import bits_of, everything
+from tlzoo.registry.lookup.fields import SORTS
+from tlzoo.registry.lookup.found import Found
+from tlzoo.registry.lookup.table import Listed, Table
 from tlzoo.registry.origins import Origin, origins, warn_once
 from tlzoo.registry.reading import read_checkpoints, stamp_of
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.table import Listed, Table
 
 LARGE_BYTES = 2**20
 """A registry file of more bytes is indexed in the cache; a smaller one is read each time, which is as quick."""
@@ -239,6 +239,6 @@ def _read(path: Path, allow_files: bool, stamp: tuple[int, int, int]) -> Table:
     _, size, _ = stamp
     if size <= LARGE_BYTES:
         return Listed(read_checkpoints(path, allow_files))
-    from tlzoo.registry.index import Index
+    from tlzoo.registry.lookup.index import Index
 
     return Index(path, allow_files)

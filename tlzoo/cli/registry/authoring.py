@@ -11,8 +11,8 @@ from tlzoo.cli.output import print_json, print_table
 from tlzoo.errors import RegistryError, UsageError
 from tlzoo.files import whole_file
 from tlzoo.progress import say
-from tlzoo.registry import signatures
 from tlzoo.registry.checking import Checked, Fault, check, check_file
+from tlzoo.registry.remote import signatures
 from tlzoo.registry.schema import schema_document
 
 

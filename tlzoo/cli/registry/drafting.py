@@ -17,7 +17,7 @@ from tlzoo.cli.output import print_json
 from tlzoo.errors import PluginError, RegistryError, UsageError
 from tlzoo.files import write_json
 from tlzoo.progress import say
-from tlzoo.registry import drafting, weightfiles
+from tlzoo.registry.authoring import drafting, weightfiles
 from tlzoo.registry.checking import check_file
 from tlzoo.registry.schema import Checkpoint
 

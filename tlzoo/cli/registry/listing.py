@@ -12,9 +12,9 @@ import typer
 from tlzoo.cli.output import print_json, print_table
 from tlzoo.errors import RegistryError
 from tlzoo.progress import say
-from tlzoo.registry import remotes
 from tlzoo.registry.origins import Origin, origins
-from tlzoo.registry.signatures import fingerprint
+from tlzoo.registry.remote import remotes
+from tlzoo.registry.remote.signatures import fingerprint
 from tlzoo.registry.store import ids_of
 
 STALE_DAYS = 30

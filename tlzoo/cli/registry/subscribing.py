@@ -10,12 +10,12 @@ from tlzoo.cli.output import print_json, print_table
 from tlzoo.cli.registry.listing import Shadowed, hides, tell_shadowed
 from tlzoo.errors import RegistryError
 from tlzoo.progress import say
-from tlzoo.registry import remotes
-from tlzoo.registry import subscribing as registries
 from tlzoo.registry.origins import origin_of
-from tlzoo.registry.signatures import fingerprint
+from tlzoo.registry.remote import remotes
+from tlzoo.registry.remote import subscribing as registries
+from tlzoo.registry.remote.signatures import fingerprint
+from tlzoo.registry.remote.subscribing import Updated
 from tlzoo.registry.store import ids_of
-from tlzoo.registry.subscribing import Updated
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from tlzoo import registry
 from tlzoo.errors import Offline, RegistryError, SourceError, TlzooError, UsageError
-from tlzoo.registry import checking, fetching, remotes, subscribing
+from tlzoo.registry import checking
+from tlzoo.registry.remote import fetching, remotes, subscribing
 from tlzoo.registry.schema import HttpsUrl
 
 DIRECT = [

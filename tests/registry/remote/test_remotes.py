@@ -15,8 +15,8 @@ import pytest
 
 from tlzoo import registry
 from tlzoo.errors import HashMismatch, Offline, RegistryError, SourceError, UnknownCheckpoint, UsageError
-from tlzoo.registry import remotes, signatures, subscribing
 from tlzoo.registry.origins import origins
+from tlzoo.registry.remote import remotes, signatures, subscribing
 
 
 def document(*entries: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -344,7 +344,7 @@ def test_a_configuration_folder_that_cannot_be_made_is_said(tmp_path: Path, monk
 def test_processes_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
     (tmp_path / "own.json").write_text(json.dumps(document()))
     code = (
-        "import sys; from tlzoo.registry.subscribing import add\n"
+        "import sys; from tlzoo.registry.remote.subscribing import add\n"
         "for i in range(8): add(sys.argv[1], name=f'{sys.argv[2]}{i}')"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "own.json")]
@@ -356,7 +356,7 @@ def test_processes_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
 def test_a_kill_at_any_moment_leaves_a_whole_configuration(tmp_path: Path) -> None:
     (tmp_path / "own.json").write_text(json.dumps(document()))
     code = (
-        "import sys; from tlzoo.registry.subscribing import add, remove\n"
+        "import sys; from tlzoo.registry.remote.subscribing import add, remove\n"
         "add(sys.argv[1], name='kept'); print(flush=True)\n"
         "while True: add(sys.argv[1], name='a'); remove('a')"
     )

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from tlzoo import registry
 from tlzoo.errors import RegistryError
-from tlzoo.registry import bitmaps, store
-from tlzoo.registry.bitmaps import below, bits_of, rows_of, slices_of, smallest
-from tlzoo.registry.fields import NUMBERS, SORTS, WORDS, searched
-from tlzoo.registry.index import Index
+from tlzoo.registry import store
+from tlzoo.registry.lookup import bitmaps
+from tlzoo.registry.lookup.bitmaps import below, bits_of, rows_of, slices_of, smallest
+from tlzoo.registry.lookup.fields import NUMBERS, SORTS, WORDS, searched
+from tlzoo.registry.lookup.index import Index
+from tlzoo.registry.lookup.table import Listed
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.table import Listed
 
 SHA = "0" * 64
 LETTERS = st.text(alphabet="ab1-_.É ", max_size=5)

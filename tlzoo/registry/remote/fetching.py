@@ -11,8 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tlzoo.errors import Offline, SourceError
 from tlzoo.registry.reading import LARGEST_BYTES
-from tlzoo.registry.signatures import LARGEST_BYTES as LARGEST_SIGNATURE
-from tlzoo.registry.signatures import SUFFIX
+from tlzoo.registry.remote.signatures import LARGEST_BYTES as LARGEST_SIGNATURE
+from tlzoo.registry.remote.signatures import SUFFIX
 from tlzoo.registry.sources import network_is_off
 from tlzoo.registry.sources.guarded import Pace, chunks, explained, open_https
 

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from tlzoo.registry.bitmaps import bits_of, slices_of
-from tlzoo.registry.fields import NUMBERS, SORTS, WORDS, pieces, searched
+from tlzoo.registry.lookup.bitmaps import bits_of, slices_of
+from tlzoo.registry.lookup.fields import NUMBERS, SORTS, WORDS, pieces, searched
+from tlzoo.registry.lookup.vocabulary import DENSE, Parts, grams, make_parts
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.vocabulary import DENSE, Parts, grams, make_parts
 
 INDEX_VERSION = 2
 _TABLES = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Protocol
 
-from tlzoo.registry.bitmaps import bits_of, everything
-from tlzoo.registry.fields import NUMBERS, SORTS, WORDS, searched
+from tlzoo.registry.lookup.bitmaps import bits_of, everything
+from tlzoo.registry.lookup.fields import NUMBERS, SORTS, WORDS, searched
 from tlzoo.registry.schema import Checkpoint
 
 

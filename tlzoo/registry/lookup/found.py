@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from tlzoo.registry.fields import SORTS
+from tlzoo.registry.lookup.fields import SORTS
+from tlzoo.registry.lookup.table import Table
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.table import Table
 
 _PAGE = 256
 

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from tlzoo.registry.bitmaps import bits_of
+from tlzoo.registry.lookup.bitmaps import bits_of
 
 DENSE = 32
 """A part that stands in more than a row in so many is kept as a bitmap, not as a list of rows."""

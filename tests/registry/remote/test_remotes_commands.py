@@ -14,7 +14,7 @@ import pytest
 
 from tlzoo import progress
 from tlzoo.cli import main
-from tlzoo.registry import remotes
+from tlzoo.registry.remote import remotes
 
 
 @dataclass(frozen=True)

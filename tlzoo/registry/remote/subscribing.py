@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from tlzoo.errors import HashMismatch, RegistryError, TlzooError, UsageError
-from tlzoo.registry import fetching, remotes
 from tlzoo.registry.checking import Checked, check, check_file
-from tlzoo.registry.remotes import Copy, Registry
+from tlzoo.registry.remote import fetching, remotes
+from tlzoo.registry.remote.remotes import Copy, Registry
+from tlzoo.registry.remote.signatures import SUFFIX, fingerprint, is_signed, read_public_key
 from tlzoo.registry.schema import HttpsUrl
-from tlzoo.registry.signatures import SUFFIX, fingerprint, is_signed, read_public_key
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 

@@ -18,13 +18,13 @@ from pydantic import ValidationError
 
 from tlzoo.files import cache_folder, whole_file
 from tlzoo.progress import say
-from tlzoo.registry.bitmaps import below, bits_of, everything, rows_of, smallest
-from tlzoo.registry.fields import pieces
-from tlzoo.registry.indexing import INDEX_VERSION, crc_of, write_index
+from tlzoo.registry.lookup.bitmaps import below, bits_of, everything, rows_of, smallest
+from tlzoo.registry.lookup.fields import pieces
+from tlzoo.registry.lookup.indexing import INDEX_VERSION, crc_of, write_index
+from tlzoo.registry.lookup.vocabulary import Parts
 from tlzoo.registry.reading import stamp_of
 from tlzoo.registry.schema import SCHEMA_VERSION, Checkpoint
 from tlzoo.registry.streaming import stream
-from tlzoo.registry.vocabulary import Parts
 
 Answer = TypeVar("Answer")
 _NEAR = 300

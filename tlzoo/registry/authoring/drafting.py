@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tlzoo.errors import SourceError, UsageError
-from tlzoo.registry.cards import front_matter, licence_beside, spdx
+from tlzoo.registry.authoring.cards import front_matter, licence_beside, spdx
 
 _WIDTHS = ("num_features", "hidden_size", "d_model", "dim", "n_embd", "hidden_dim")
 _RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
