@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from tlzoo.errors import RegistryError
 from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, LocalFile, PackageSource, PypiSource, RegistryFile
 
-LARGEST_BYTES = 256 * 2**20
+LARGEST_BYTES = 80 * 2**20
+"""Room for 100,000 entries of 800 bytes; a larger file is an accident or an attack."""
+
 HINT = "Mend that entry, or leave the file out of TLZOO_REGISTRY or tlzoo registry list."
 
 

@@ -329,5 +329,5 @@ def test_a_registry_of_the_users_configuration_is_not_an_odd_address_either() ->
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "large.json").open("wb") as file:
         file.truncate(fetching.LARGEST_BYTES + 1)
-    with pytest.raises(RegistryError, match="larger than 256 MiB"):
+    with pytest.raises(RegistryError, match="larger than 80 MiB"):
         subscribing.add(str(tmp_path / "large.json"))

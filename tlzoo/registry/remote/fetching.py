@@ -37,7 +37,7 @@ def fetch(url: str, *, etag: str | None = None, last_modified: str | None = None
     """The registry at an https address, unless it is still the one that these validators name.
 
     Raises Offline (the network is off, the server cannot be reached, stalls or breaks off) and SourceError (refused,
-    another status than 200 and 304, compressed, larger than 256 MiB).
+    another status than 200 and 304, compressed, larger than 80 MiB).
     """
     asked = {"Accept": "application/json"}
     if etag is not None:
