@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
+import sys
+
 import pytest
 
-from tlzoo.cli.output import print_line, print_table
+from tlzoo.cli.output import print_json, print_line, print_table
 from tlzoo.progress import printable, say
 
 HOSTILE = "a\x1b[2Jb\x9b1mc\u202ed"
@@ -29,3 +33,11 @@ def test_a_cell_is_no_markup_on_a_terminal(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     print_table(("id",), [("[red]not red[/red]",), ("[link=https://example.com]here",)])
     assert "[red]not red[/red]" in capsys.readouterr().out
+
+
+def test_json_is_written_where_stdout_is_not_utf8(monkeypatch: pytest.MonkeyPatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    print_json({"paper": "één 好 \U0001f600"})
+    sys.stdout.flush()
+    assert json.loads(raw.getvalue()) == {"paper": "één 好 \U0001f600"}

@@ -323,3 +323,35 @@ def test_every_command_and_option_of_the_page_exists(tlzoo: Any) -> None:
         assert known.code == 0, name
         for option in re.findall(r"--[a-z0-9-]+", rest.partition("#")[0]):
             assert option in known.out, f"{name} {option}"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("command", [("validate",), ("add",), ("sign", "--key", "key")])
+def test_a_pipe_is_refused_without_waiting_for_whoever_writes_into_it(tmp_path: Path, command: tuple[str, ...]) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    environment = {**os.environ, "TLZOO_CONFIG": str(tmp_path / "config")}
+    said = subprocess.run(
+        [sys.executable, "-m", "tlzoo", "registry", *command, "pipe.json"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert (said.returncode, "it is not a file" in said.stdout + said.stderr) == (2, True)
+
+
+def test_half_a_surrogate_pair_in_an_id_can_be_told(tlzoo: Any, tmp_path: Path) -> None:
+    write(tmp_path, a_json='{"checkpoints": [{"id": "my/\\ud800"}]}')
+    as_text, as_json = tlzoo("validate", "a.json"), tlzoo("validate", "a.json", "--json")
+    assert (as_text.code, as_json.code) == (2, 2)
+    assert "my/\ufffd" in as_text.out
+    assert json.loads(as_json.out)[0]["faults"][0]["entry"] == "my/\ud800"
+
+
+def test_validate_takes_no_other_type_for_a_number(tlzoo: Any, weights: Path, tmp_path: Path) -> None:
+    entry = tlzoo("new-entry", weights, *GIVEN).json
+    for wrong in (True, "40"):
+        write(tmp_path, a_json={"checkpoints": [{**entry, "parameters": wrong}]})
+        (document,) = json.loads(tlzoo("validate", "a.json", "--json").out)
+        assert [(fault["entry"], fault["field"]) for fault in document["faults"]] == [("my/net", "parameters")]
+
+
+def test_a_missing_option_points_to_the_help_of_its_own_command(tlzoo: Any) -> None:
+    assert "tlzoo registry new-entry --help" in tlzoo("new-entry", "x").err

@@ -92,7 +92,8 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
         if isinstance(error, TlzooError):
             return _fail(2, f"Error: {error}")
         if hasattr(error, "format_message"):  # Click's errors, whichever copy of Click they come from
-            return _fail(2, f"Error: {error.format_message()} See: tlzoo {name} --help")
+            command = getattr(getattr(error, "ctx", None), "command_path", f"tlzoo {name}")
+            return _fail(2, f"Error: {error.format_message()} See: {command} --help")
         if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
             return _fail(2, f"Error: {error.strerror}: {error.filename or 'no file is named'}. Make room, or allow it.")
         return _fail(1, f"Bug: {type(error).__name__}: {error}. Run again with --debug and report the trace.")

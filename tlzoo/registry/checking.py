@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ValidationError
 
 from tlzoo.errors import RegistryError
-from tlzoo.registry.reading import LARGEST_BYTES, file_names, place_of
+from tlzoo.registry.reading import file_names, place_of, stamp_of
 from tlzoo.registry.schema import Checkpoint, FileSource, PackageSource, RegistryFile
 from tlzoo.registry.streaming import Scanner
 
@@ -44,11 +44,10 @@ class Checked:
 
 
 def check_file(path: Path, *, allow_files: bool = True) -> Checked:
-    """Check the registry file at `path`. Raises RegistryError only where it cannot be read."""
+    """Check the registry file at `path`. Raises RegistryError only where it cannot be read or is too large."""
+    stamp_of(path)  # opening a pipe would wait for whoever writes into it
     try:
         with path.open("rb") as file:
-            if not path.is_file() or path.stat().st_size > LARGEST_BYTES:
-                return Checked(faults=(Fault("", "", f"it is no file, or larger than {LARGEST_BYTES >> 20} MiB"),))
             return _checked(file, allow_files)
     except OSError as cause:
         raise RegistryError(f"Registry {path} cannot be read: {cause.strerror}.", hint="Check the path.") from cause
@@ -132,8 +131,9 @@ class _Walk:
 
 
 def _validated(model: type[BaseModel], text: str, entry: str) -> tuple[BaseModel | None, list[Fault]]:
+    """The record, strictly as the published JSON Schema has it: neither `true` nor `"1"` is a number."""
     try:
-        return model.model_validate_json(text), []
+        return model.model_validate_json(text, strict=True), []
     except ValidationError as cause:
         faults = []
         for error in cause.errors(include_url=False):

@@ -17,7 +17,8 @@ from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, LocalFile, 
 LARGEST_BYTES = 80 * 2**20
 """Room for 100,000 entries of 800 bytes; a larger file is an accident or an attack."""
 
-HINT = "Mend that entry, or leave the file out of TLZOO_REGISTRY or tlzoo registry list."
+HINT = "Mend that entry, or leave the file out: of TLZOO_REGISTRY, or with tlzoo registry remove."
+_PATH_HINT = "Check its path; those of TLZOO_REGISTRY and of tlzoo registry add: tlzoo registry list."
 
 
 def read_checkpoints(path: Path, allow_files: bool) -> tuple[Checkpoint, ...]:
@@ -52,9 +53,7 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
     except (OSError, ValueError) as cause:
         raise unreadable(path, cause) from cause
     if not stat.S_ISREG(status.st_mode):
-        raise RegistryError(
-            f"Registry {path} cannot be read: it is not a file.", hint="See TLZOO_REGISTRY and tlzoo registry list."
-        )
+        raise RegistryError(f"Registry {path} cannot be read: it is not a file.", hint=_PATH_HINT)
     if status.st_size > LARGEST_BYTES:
         raise RegistryError(
             f"Registry {path} has {status.st_size >> 20} MiB: more than {LARGEST_BYTES >> 20} are not read.",
@@ -67,7 +66,7 @@ def unreadable(path: Path, cause: Exception) -> RegistryError:
     """The error for a file that the system does not let be read."""
     return RegistryError(
         f"Registry {path} cannot be read: {getattr(cause, 'strerror', None) or cause}.",
-        hint="See TLZOO_REGISTRY and tlzoo registry list.",
+        hint=_PATH_HINT,
     )
 
 

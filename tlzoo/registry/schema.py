@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 SCHEMA_VERSION = 1
 
+_LONGEST_NAME = 200
+"""File systems end at 255 bytes, and names beside a file are longer than its own."""
+
 
 class Record(BaseModel):
     """Frozen, and refuses fields it does not know."""
@@ -30,6 +33,8 @@ def _inside(path: str) -> str:
         or re.match(r"^[A-Za-z]:", path)
     ):
         raise ValueError(f"path {path!r} must stay inside its archive: relative, with '/', without '..'")
+    if max(len(part.encode()) for part in parts) > _LONGEST_NAME:
+        raise ValueError(f"no part of a path may be longer than {_LONGEST_NAME} bytes")
     return path
 
 
@@ -112,7 +117,7 @@ class UrlSource(Record):
 class LocalFile(Record):
     """One file on this machine; a relative path starts at the registry file's folder."""
 
-    path: str = Field(min_length=1)
+    path: str = Field(pattern=r"^[^\x00]+$")
     sha256: Sha256
     size: int = Field(gt=0)
 
@@ -217,7 +222,7 @@ class Checkpoint(Record):
     are what the freeze policies name, from input to output, as the plugin builds them.
     """
 
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,2}$")
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,2}$", max_length=200)
     builder: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
     architecture: str
     config: dict[str, Any] = {}

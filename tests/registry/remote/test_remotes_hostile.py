@@ -329,5 +329,19 @@ def test_a_registry_of_the_users_configuration_is_not_an_odd_address_either() ->
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "large.json").open("wb") as file:
         file.truncate(fetching.LARGEST_BYTES + 1)
-    with pytest.raises(RegistryError, match="larger than 80 MiB"):
+    with pytest.raises(RegistryError, match="more than 80 are not read"):
         subscribing.add(str(tmp_path / "large.json"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": "vision/" + "a" * 300},
+        {"source": {"kind": "file", "files": [{"path": "a\0b", "sha256": "0" * 64, "size": 1}]}},
+        {"source": {"kind": "hub", "repo": "a/b", "files": [{"path": "c/" + "a" * 300}]}},
+    ],
+)
+def test_what_no_file_can_be_called_is_no_entry(entry: Any, tmp_path: Path, fields: dict[str, Any]) -> None:
+    (tmp_path / "r.json").write_text(json.dumps({"checkpoints": [entry(**fields)]}))
+    with pytest.raises(RegistryError, match="entry 'vision/"):
+        registry.load(tmp_path / "r.json", allow_files=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,17 @@ def test_a_missing_file_is_named(own: Path) -> None:
     own.unlink()
     with pytest.raises(SourceError, match=r"mine\.bin"):
         fetch(registry.get("mine/net"))
+
+
+@pytest.mark.parametrize("kind", ["longer", "pipe", "folder"])
+def test_a_file_is_not_copied_before_it_is_seen_to_have_the_pinned_size(own: Path, cache: Path, kind: str) -> None:
+    own.unlink()
+    if kind == "longer":
+        own.write_bytes(CONTENT * 2)
+    elif kind == "pipe":
+        os.mkfifo(own)
+    else:
+        own.mkdir()
+    with pytest.raises(HashMismatch, match=f"not a file of the pinned {len(CONTENT)} bytes"):
+        fetch(registry.get("mine/net"))
+    assert files_in(cache) == []

@@ -12,6 +12,7 @@ from tlzoo.errors import RegistryError, UsageError
 from tlzoo.files import whole_file
 from tlzoo.progress import say
 from tlzoo.registry.checking import Checked, Fault, check, check_file
+from tlzoo.registry.reading import stamp_of
 from tlzoo.registry.remote import signatures
 from tlzoo.registry.schema import schema_document
 
@@ -52,6 +53,7 @@ def sign(
     key: Annotated[Path, typer.Option(metavar="PRIVATE", help="The private key, as `new-key` made it.")],
 ) -> None:
     """Write FILE.sig, the signature that must lie beside the file wherever that is published."""
+    stamp_of(file)  # opening a pipe would wait for whoever writes into it
     try:
         content = file.read_bytes()
     except OSError as cause:

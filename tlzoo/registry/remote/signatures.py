@@ -94,7 +94,7 @@ def _private(path: Path) -> Ed25519PrivateKey:
         key = load_pem_private_key(_content(path), password=None)
     except (ValueError, TypeError) as cause:
         raise UsageError(
-            f"{path} is not a private key in PEM without a password.", hint=f"Make one: tlzoo registry new-key {path}"
+            f"{path} is not a private key in PEM without a password.", hint="Make one: tlzoo registry new-key KEYFILE"
         ) from cause
     if not isinstance(key, Ed25519PrivateKey):
         raise UsageError(f"{path} is not an Ed25519 key.", hint="Make one: tlzoo registry new-key KEYFILE")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from dataclasses import replace
 from pathlib import Path
 
-from tlzoo.errors import SourceError
+from tlzoo.errors import HashMismatch, SourceError
 from tlzoo.parts import Weights
 from tlzoo.registry.schema import FileSource
 from tlzoo.registry.sources import cache
@@ -19,12 +21,20 @@ def fetch(source: FileSource, request: cache.Request) -> Weights:
     def copy(folder: Path) -> None:
         for file, pinned in zip(source.files, files, strict=True):
             try:
-                shutil.copyfile(file.path, folder / pinned.name)
+                status = os.stat(file.path)
+                whole = stat.S_ISREG(status.st_mode) and status.st_size == file.size  # a device would never end
+                if whole:
+                    shutil.copyfile(file.path, folder / pinned.name)
             except OSError as cause:
                 raise SourceError(
                     f"{request.key}: {file.path} cannot be read: {cause.strerror}.",
                     hint="A relative path starts at the registry file's folder.",
                 ) from cause
+            if not whole:
+                raise HashMismatch(
+                    f"{request.key}: {file.path} is not a file of the pinned {file.size} bytes.",
+                    hint="Restore it, or write its entry anew: tlzoo registry new-entry.",
+                )
 
     folder = cache.place(request.key, source.model_dump_json())
     return cache.obtain(replace(request, offline=False), folder, files, copy)
