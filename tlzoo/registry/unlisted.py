@@ -99,4 +99,5 @@ def _ask(name: str, id: str, repository: Repository | None) -> Checkpoint | None
 
 def _kind(repository: Repository) -> str:
     config = repository.documents.get("config.json", {})
-    return str(config.get("model_type") or config.get("architecture") or "unknown (it has no config.json)")
+    named = config.get("model_type") or config.get("architecture") or "unknown (no config.json that can be read)"
+    return str(named)[:80]

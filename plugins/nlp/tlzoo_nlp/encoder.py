@@ -103,9 +103,13 @@ def _configuration(checkpoint: Checkpoint, weights: Weights | None) -> PreTraine
             hint="Correct the entry's architecture.",
         )
     config.use_cache = False
-    if config.model_type in _EAGER:
-        config._attn_implementation = "eager"
+    choose_attention(config)
     return config
+
+
+def choose_attention(config: PreTrainedConfig) -> None:
+    """PyTorch's own attention, whatever the configuration names: it may name code that is fetched from a hub."""
+    config._attn_implementation = "eager" if config.model_type in _EAGER else None
 
 
 def positions(config: PreTrainedConfig) -> int | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
 from transformers import CONFIG_MAPPING
 from transformers.models.auto import modeling_auto as auto
 
+from tlzoo import outline
 from tlzoo.errors import RegistryError
 from tlzoo.registry.schema import Checkpoint
-from tlzoo_nlp.encoder import arguments_of, positions, random_network, width
+from tlzoo_nlp.encoder import arguments_of, choose_attention, positions, random_network, width
 from tlzoo_nlp.stages import stages_of
 from tlzoo_nlp.tokenizer import VOCABULARIES
 
@@ -35,7 +35,7 @@ NOT_EXPORTED = {
 }
 """Whose networks torch.onnx cannot export with a batch and a length that vary (tried with transformers 5.23)."""
 _BESIDE_TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
-_LABELS = {"id2label", "label2id", "problem_type", "task_specific_params", "finetuning_task"}
+_LABELS = {"id2label", "label2id", "problem_type", "task_specific_params", "finetuning_task", "num_labels"}
 
 
 def resolve(id: str, repository: Repository) -> Checkpoint | None:
@@ -80,8 +80,10 @@ def _reads_texts(kind: str, document: Mapping[str, Any]) -> bool:
 def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTrainedConfig, int, list[dict[str, Any]]]:
     """The configuration, and without memory for any weight, the parameters: all, and of each stage."""
     try:
-        config = CONFIG_MAPPING[kind].from_dict(dict(document))
-        with torch.device("meta"):
+        # a number of labels becomes a name for each of them, however large it is
+        config = CONFIG_MAPPING[kind].from_dict({k: v for k, v in document.items() if k not in _LABELS})
+        choose_attention(config)
+        with outline():
             network = random_network(config)
         stages = stages_of(network, "")
     except Exception as cause:

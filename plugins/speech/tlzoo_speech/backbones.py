@@ -131,7 +131,7 @@ def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig
     """From the weights' own config.json, else from the entry; without what makes training random."""
     if weights is not None and "config.json" in weights.files:
         with _explained(checkpoint):
-            config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False)
     else:
         arguments = {name: value for name, value in checkpoint.config.items() if name != "do_normalize"}
         config = AutoConfig.for_model(checkpoint.architecture, **arguments)
@@ -141,6 +141,7 @@ def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig
             f"its entry says {checkpoint.architecture!r}.",
             hint="Correct `architecture` or `source` in the registry file.",
         )
+    config._attn_implementation = None  # it may name code that transformers would fetch from a hub
     for name, value in PLAIN_TRAINING.items():
         setattr(config, name, value)
     return config

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
 from transformers import CONFIG_MAPPING
 
+from tlzoo import outline
 from tlzoo.errors import RegistryError
 from tlzoo.registry.schema import Checkpoint
 from tlzoo_speech.backbones import arguments_of, describe
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SECONDS = 5.0
 """The window: speech commands and sentences fit, and attention over 30 s costs six times as much or more."""
-_LABELS = {"id2label", "label2id", "problem_type", "task_specific_params", "finetuning_task"}
+_LABELS = {"id2label", "label2id", "problem_type", "task_specific_params", "finetuning_task", "num_labels"}
 
 
 def resolve(id: str, repository: Repository) -> Checkpoint:
@@ -50,11 +50,13 @@ def resolve(id: str, repository: Repository) -> Checkpoint:
         "paper": repository.paper,
     }
     try:
-        arguments = arguments_of(CONFIG_MAPPING[kind].from_dict(dict(document)))
+        arguments = arguments_of(
+            CONFIG_MAPPING[kind].from_dict({k: v for k, v in document.items() if k not in _LABELS})
+        )
         plain["config"] = {name: value for name, value in arguments.items() if name not in _LABELS}
         if "do_normalize" in processor and kind != "whisper":
             plain["config"]["do_normalize"] = bool(processor["do_normalize"])
-        with torch.device("meta"):
+        with outline():
             counted = describe(Checkpoint.model_validate(plain), round(SECONDS * RATE))
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -16,7 +16,7 @@ from tlzoo_vision.plugin import load_backbone, resolve_checkpoint
 from transformers import AutoConfig, AutoModel, CLIPModel
 
 from tlzoo import Repository, Weights
-from tlzoo.errors import RegistryError, UnknownCheckpoint
+from tlzoo.errors import PluginError, RegistryError, UnknownCheckpoint
 from tlzoo.registry.schema import Checkpoint
 
 VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 37}
@@ -220,3 +220,35 @@ def test_what_does_not_see_is_left_to_others(kind: str):
     documents = {"config.json": {"model_type": kind}, "preprocessor_config.json": {}}
     assert resolve_checkpoint("hf/tiny/net", repository(documents)) is None
     assert resolve_checkpoint("vision/other", None) is None
+
+
+def test_what_timm_squashes_is_cropped_as_much():
+    found = resolve_checkpoint("timm/dm_nfnet_f0.dm_in1k", None)
+    said = get_pretrained_cfg("dm_nfnet_f0.dm_in1k")
+    assert found is not None
+    assert found.tags == ("squash",)
+    assert found.preprocess.crop == said.crop_pct == 0.9
+
+
+def test_a_network_that_timm_does_not_group_is_cut_by_its_modules():
+    found = resolve_checkpoint("timm/csatv2", None)
+    assert found is not None
+    assert [stage.name for stage in found.stages] == ["stem", "stages", "head"]
+    assert sum(stage.parameters for stage in found.stages) == found.parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("resnetXX", "timm/resnet"), ("RESNET50.a1_in1k", "timm/resnet50.a1_in1k"), ("dpn48b", "dpn68b")]
+)
+def test_a_name_that_timm_has_no_weights_of_is_answered_with_near_ones(name: str, near: str):
+    with pytest.raises(UnknownCheckpoint, match=name) as caught:
+        resolve_checkpoint(f"timm/{name}", None)
+    assert near in caught.value.hint
+
+
+def test_arguments_that_would_read_files_of_this_machine_are_refused(tmp_path: Path):
+    found = resolve_checkpoint("timm/test_vit.r160_in1k", None)
+    assert found is not None
+    entry = found.model_copy(update={"config": {"checkpoint_path": str(tmp_path / "x.pth")}})
+    with pytest.raises(PluginError, match="checkpoint_path"):
+        load_backbone(entry, None, "vector")

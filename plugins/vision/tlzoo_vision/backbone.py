@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tlzoo import Weights
     from tlzoo.parts import Output
 
+_NOT_THE_NETWORKS = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
+"""Arguments of `timm.create_model` that would read files of this machine."""
+
 
 def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone:
     """The backbone in eval mode: `vector` [N, D] or `map` [N, C, H, W]; random where `weights` is `None`.
@@ -106,5 +109,11 @@ def _network(checkpoint: Checkpoint, weights: Weights | None, *, headless: bool)
 
 
 def _create(checkpoint: Checkpoint, *, headless: bool) -> nn.Module:
+    if _NOT_THE_NETWORKS & checkpoint.config.keys():
+        raise PluginError(
+            f"The configuration of {checkpoint.id!r} says where weights are, not what the network is: "
+            f"{', '.join(sorted(_NOT_THE_NETWORKS & checkpoint.config.keys()))}.",
+            hint="Choose another checkpoint; an entry names its weights in `source`.",
+        )
     options = {**checkpoint.config, **({"num_classes": 0} if headless else {})}
     return timm.create_model(checkpoint.architecture, pretrained=False, **options)

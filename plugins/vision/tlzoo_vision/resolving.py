@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import timm
-import torch
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 
+from tlzoo import outline
 from tlzoo.errors import RegistryError, UnknownCheckpoint
 from tlzoo.registry.schema import Checkpoint, ImageSpec
 from tlzoo_vision.backbone import describe
@@ -42,11 +42,12 @@ def resolve_timm(id: str) -> Checkpoint:
         known = None
     if known is None:
         raise UnknownCheckpoint(f"timm {timm.__version__} has no {name!r}.", hint=_nearest(name))
+    if not known.has_weights:
+        raise UnknownCheckpoint(f"timm {timm.__version__} has no weights of {name!r}.", hint=_nearest(name))
     file = known.hf_hub_filename or "model.safetensors"
     if not known.hf_hub_id or not file.endswith(".safetensors"):
-        where = known.url or file
         raise RegistryError(
-            f"The weights of {id} are no safetensors of a hub: {where if known.has_weights else 'timm has none'}.",
+            f"The weights of {id} are no safetensors of a hub: {known.url or file}.",
             hint="Save them as safetensors, and name that file in a registry of your own (TLZOO_REGISTRY).",
         )
     full = f"{split_model_name_tag(name)[0]}.{known.tag}" if known.tag else name
@@ -55,7 +56,17 @@ def resolve_timm(id: str) -> Checkpoint:
 
 
 def resolve_repository(id: str, repository: Repository) -> Checkpoint | None:
-    """The entry of a hub repository that timm wrote; `None` for another."""
+    """The entry of a hub repository that timm wrote; `None` for another. Raises RegistryError for one not usable."""
+    try:
+        return _of_timm(id, repository)
+    except (AttributeError, KeyError, TypeError, ValueError) as cause:
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        raise RegistryError(
+            f"{id}: its config.json cannot be used: {reason}", hint="Choose another checkpoint."
+        ) from cause
+
+
+def _of_timm(id: str, repository: Repository) -> Checkpoint | None:
     document = repository.documents.get("config.json", {})
     architecture, given = document.get("architecture"), document.get("pretrained_cfg")
     if not isinstance(architecture, str) or not isinstance(given, dict):
@@ -102,7 +113,7 @@ def _entry(
     }
     checkpoint = Checkpoint.model_validate(plain)
     try:
-        with torch.device("meta"):
+        with outline():
             counted = describe(checkpoint)
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
@@ -113,15 +124,16 @@ def _entry(
 
 
 def _spec(id: str, known: Mapping[str, Any]) -> ImageSpec:
-    """timm's evaluation: what it squashes or pads to a square gives the square in the middle here."""
+    """timm's evaluation; of a picture that is no square, what timm squashes or pads gives the middle here."""
     channels, *size = known["input_size"]
     if channels != 3 or len(known["mean"]) != 3:
         raise RegistryError(
             f"{id} takes pictures of {channels} channels; tlzoo gives 3.", hint="Choose another checkpoint."
         )
     interpolation = known["interpolation"] if known["interpolation"] in _INTERPOLATIONS else "bicubic"
-    crop = known["crop_pct"] if known["crop_mode"] == "center" else 1.0
-    return ImageSpec(size=size, crop=crop, interpolation=interpolation, mean=known["mean"], std=known["std"])
+    return ImageSpec(
+        size=size, crop=known["crop_pct"], interpolation=interpolation, mean=known["mean"], std=known["std"]
+    )
 
 
 def _paper(known: Mapping[str, Any]) -> str | None:
@@ -132,10 +144,12 @@ def _paper(known: Mapping[str, Any]) -> str | None:
 
 
 def _nearest(name: str) -> str:
-    architecture, _ = split_model_name_tag(name)
+    architecture, _ = split_model_name_tag(name.lower())
     names = [full for full in timm.list_pretrained() if full.partition(".")[0] == architecture]
-    near = names or difflib.get_close_matches(architecture, timm.list_models(pretrained=True), 3, 0.6)
+    near = names or difflib.get_close_matches(
+        architecture, timm.list_models(pretrained=True, include_tags=False), 3, 0.6
+    )
     if not near:
         return "See all: python -c 'import timm; print(*timm.list_pretrained())'"
-    ordered = difflib.get_close_matches(name, near, 3, 0.0)
+    ordered = difflib.get_close_matches(name.lower(), near, 3, 0.0)
     return f"Did you mean {' or '.join(f'timm/{found}' for found in ordered)}?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from typing import Any
 
 from torch import nn
 
@@ -18,7 +19,7 @@ def stages(module: nn.Module, net: nn.Module, prefix: str) -> tuple[Stage, ...]:
     """
     from timm.models._manipulate import group_parameters
 
-    groups = [list(names) for _, names in sorted(group_parameters(net, net.group_matcher(coarse=True)).items())]
+    groups = [list(names) for _, names in sorted(group_parameters(net, _matcher(net)).items())]
     if len(groups) > 1:
         groups = [*groups[:-1], *_without_tail(groups[-1])]
     owner = {name: number for number, names in enumerate(groups) for name in names}
@@ -33,6 +34,19 @@ def stages(module: nn.Module, net: nn.Module, prefix: str) -> tuple[Stage, ...]:
         Stage(name, tuple(f"{prefix}.{path}" for path in paths) + (tuple(direct) if number == 0 else ()))
         for number, (name, paths) in enumerate(zip(names, owned, strict=True))
     )
+
+
+def _matcher(net: nn.Module) -> Any:
+    """timm's grouping, from input to output; of a network that has none, its modules one by one."""
+    if hasattr(net, "group_matcher"):
+        return net.group_matcher(coarse=True)
+    modules = [name for name, _ in net.named_children()]
+
+    def place(name: str) -> int:
+        first = name.partition(".")[0]
+        return modules.index(first) if first in modules else 0
+
+    return place
 
 
 def _without_tail(names: list[str]) -> list[list[str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tlzoo import Backbone
+from tlzoo import Backbone, outline
 from tlzoo.errors import PluginError, RegistryError
 from tlzoo.registry.schema import Checkpoint
 from tlzoo_vision.backbone import count, image_spec
@@ -31,7 +31,15 @@ _REFUSED = {
 }
 _EAGER = {"donut-swin", "maskformer-swin", "swin"}
 """torch.onnx cannot export their attention with a bias through PyTorch's fused kernel."""
-_LABELS = {"id2label", "label2id", "problem_type", "transformers_version", "architectures", "_name_or_path", "dtype"}
+_LABELS = {
+    "id2label",
+    "label2id",
+    "problem_type",
+    "transformers_version",
+    "architectures",
+    "_name_or_path",
+    "dtype",
+} | {"num_labels"}
 
 
 def resolve(id: str, repository: Repository) -> Checkpoint | None:
@@ -66,7 +74,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
     }
     checkpoint = Checkpoint.model_validate(plain)
     try:
-        with torch.device("meta"):
+        with outline():
             module = _module(checkpoint, None, "vector")
             feature_dim = _width(module, torch.empty(2, *spec.size, 3, dtype=torch.uint8))
         counted = count(module, layer_stages(module, "net"))
@@ -144,8 +152,8 @@ def _module(checkpoint: Checkpoint, weights: Weights | None, output: str) -> Pix
     try:
         config = CONFIG_MAPPING[kind].from_dict(dict(checkpoint.config))
         network = MODEL_MAPPING[type(config)]
-        if kind in _EAGER:
-            config._attn_implementation = "eager"
+        # a configuration may name code here that transformers would fetch from a hub
+        config._attn_implementation = "eager" if kind in _EAGER else None
         with torch.device("meta"):
             net = network(config)
         unpooled = isinstance(getattr(getattr(net, "pooler", None), "dense", None), torch.nn.Linear)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -133,7 +134,7 @@ def _asked(name: str, revision: str | None) -> _Remembered:
         raise
     except Exception as cause:
         raise _explained(cause, name) from cause
-    card: dict[str, Any] = vars(info.card_data) if info.card_data else {}
+    card = getattr(info.card_data, "__dict__", {})  # a card that is no mapping says nothing
     try:
         return _Remembered(
             name=name,
@@ -196,7 +197,8 @@ def _languages(card: Mapping[str, Any]) -> tuple[str, ...]:
     """ISO 639-1 codes; the hub's card may name one, several, or none that is one."""
     given = card.get("language")
     codes = given if isinstance(given, list) else [given]
-    return tuple(dict.fromkeys(code for code in codes if isinstance(code, str) and len(code) == 2 and code.isalpha()))
+    known = (code.lower() for code in codes if isinstance(code, str) and re.fullmatch("[A-Za-z]{2}", code))
+    return tuple(dict.fromkeys(known))
 
 
 def _explained(cause: Exception, name: str) -> TlzooError:
@@ -209,6 +211,8 @@ def _explained(cause: Exception, name: str) -> TlzooError:
         )
     if status is not None:
         return SourceError(f"The hub answered {status} for {name}.", hint="Try again later.")
+    if isinstance(cause, ValueError | TypeError | LookupError | AttributeError):
+        return SourceError(f"The hub's description of {name} cannot be used: {reason}", hint="Is HF_ENDPOINT a hub?")
     return Offline(
         f"The hub could not be asked for {name}: {type(cause).__name__}: {reason}.",
         hint="Check the network, or name a mirror with HF_ENDPOINT. Without a hub: tlzoo models --text by-package",
