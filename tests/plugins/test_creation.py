@@ -143,7 +143,7 @@ def test_the_command_says_what_to_type_next(
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (document["name"], document["distribution"]) == ("tides", "tlzoo-tides")
     assert document["path"] == str(tmp_path / "tlzoo-tides")
-    assert document["next"][:2] == ["tlzoo plugins install ./tlzoo-tides", "tlzoo plugins check tides"]
+    assert document["next"][:2] == ["tlzoo plugins install './tlzoo-tides[test]'", "tlzoo plugins check tides"]
     assert main(["plugins", "check", "./tlzoo-tides"]) == 0
 
 

@@ -112,10 +112,18 @@ def create(name: str, modality: str, out: Path | None = None, author: str = "") 
             _write(TEMPLATE / source, folder, words)
         for script in ("make_tokenizer", "make_weights"):
             _run(folder / "tools" / f"{script}.py")
-    here = shlex.quote(str(path if path.is_absolute() or str(path).startswith(".") else Path(".", path)))
-    shown = here if here.startswith((".", "/", "'")) else f"./{here}"
-    steps = [f"tlzoo plugins install {shown}", f"tlzoo plugins check {name}", f"tlzoo models show {name}/small"]
-    return Project(path.absolute(), distribution, [*steps, f"cd {shown} && python -m pytest"])
+    return Project(path.absolute(), distribution, _next(name, path))
+
+
+def _next(name: str, path: Path) -> list[str]:
+    """The commands from an installed core to the project's own tests; the extra brings torch and pytest."""
+    shown = str(path) if path.is_absolute() or str(path).startswith(".") else f"./{path}"
+    return [
+        f"tlzoo plugins install {shlex.quote(f'{shown}[test]')}",
+        f"tlzoo plugins check {name}",
+        f"tlzoo models show {name}/small",
+        f"cd {shlex.quote(shown)} && python -m pytest",
+    ]
 
 
 def _check_words(name: str, modality: str) -> None:
