@@ -33,6 +33,7 @@ html_theme = "furo"
 html_title = f"tlzoo {version}"
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False
 pygments_style = "friendly"
 highlight_language = "text"
 smartquotes = False  # `--option` is no dash

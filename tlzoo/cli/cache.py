@@ -14,7 +14,7 @@ from tlzoo.errors import UsageError
 from tlzoo.files import cache_folder
 from tlzoo.registry.sources import upkeep
 
-app = make_app(__doc__ or "")
+app = make_app("List, verify and clean what tlzoo keeps on disk. Without a command: list.")
 
 
 @app.callback(invoke_without_command=True)

@@ -19,7 +19,7 @@ from tlzoo.registry.unlisted import resolve
 
 
 def lock(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help="Checkpoint ids")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Checkpoint ids")] = None,
     run: Annotated[list[Path] | None, typer.Option("--run", help="A run folder, for its checkpoint")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The lock file \\[tlzoo.lock, or TLZOO_LOCK]")] = None,
     json: Json = False,

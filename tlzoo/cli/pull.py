@@ -17,7 +17,7 @@ from tlzoo.registry.sources.locking import fetch_locked
 
 def pull(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="ID...", help="Checkpoint ids, such as vision/efficientnet-lite0.")
+        list[str] | None, typer.Argument(metavar="ID", help="Checkpoint ids, such as vision/efficientnet-lite0.")
     ] = None,
     locked: Annotated[
         bool, typer.Option("--locked", help="Exactly what tlzoo.lock names; without ids, all of it")

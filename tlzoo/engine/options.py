@@ -10,7 +10,7 @@ from tlzoo.errors import UsageError
 
 @dataclass(frozen=True)
 class Options:
-    """`lr` is the backbone's peak rate, or "auto" to have it found; what a number may be stands in `_RANGES`.
+    """`lr` is the backbone's peak rate, or "auto" to have it found. A number out of its range is refused.
 
     `head_factor` is the head's rate over the backbone's, `layer_decay` each stage's rate over that of the stage behind
     it. `max_steps` ends training early, the schedule included; `accumulate` batches make one step. `views` caches so

@@ -13,7 +13,7 @@ from tlzoo.progress import say
 
 
 def install(
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="Name, version, path, or git+https://...@tag")],
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Name, version, path, or git+https://...@tag")],
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest version that fits")] = False,
 ) -> None:
     """Install plugins, as `vision`, `tlzoo-nlp==0.1.0`, `./folder`, a wheel or a git URL, into this environment."""
@@ -24,12 +24,12 @@ def install(
         if (row["name"], row["distribution"]) in new:
             say(f"Installed plugin {row['name']!r} ({row['distribution']} {row['version']}).")
             if row["error"]:
-                say(f"Warning: it is {row['status']}: {row['error']}.")
+                say(f"Warning: it is {row['status']}: {row['error'].rstrip('.')}.")
     if not new:
         say("Done; no plugin is new or changed. See: tlzoo plugins list")
 
 
-def uninstall(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Plugins or distributions")]) -> None:
+def uninstall(names: Annotated[list[str], typer.Argument(metavar="NAME", help="Plugins or distributions")]) -> None:
     """Uninstall plugins by their own name, as `vision`, or their distribution's, as `tlzoo-vision`."""
     wanted = {plugin.distribution for plugin in plugins.declared() if {plugin.name, plugin.distribution} & {*names}}
     stays = sorted({name for distribution in wanted for name in installer.requirements(distribution)})

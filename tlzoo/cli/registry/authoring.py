@@ -18,7 +18,7 @@ from tlzoo.registry.schema import schema_document
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Registry files.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Registry files.")],
     published: Annotated[
         bool, typer.Option("--published", help="As for one behind a URL: no local files, nothing inside a package.")
     ] = False,
@@ -34,7 +34,7 @@ def validate(
             print_table(("file", "entry", "field", "fault"), rows)
         for file, found in checked.items():
             if not found.faults:
-                say(f"{file}: {len(found.ids)} entries, all right.")
+                say(f"{file}: {len(found.ids)} {'entry' if len(found.ids) == 1 else 'entries'}, all right.")
     if any(found.faults for found in checked.values()):
         raise typer.Exit(2)
 

@@ -26,7 +26,7 @@ _OPTIONS |= {"parameters": "--parameters", "preprocess": "--preprocess"}
 
 
 def new_entry(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Weights and their files, or a wheel.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Weights and their files, or a wheel.")],
     id: Annotated[str, typer.Option(help="As <plugin>/<name>.")],
     architecture: Annotated[str | None, typer.Option(help="What the plugin builds \\[config.json].")] = None,
     config: Annotated[str | None, typer.Option(metavar="JSON", help="The architecture's arguments.")] = None,

@@ -52,7 +52,7 @@ def remove(name: Annotated[str, typer.Argument(help="As `tlzoo registry list` na
 
 
 def update(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Without names: all.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Without names: all.")] = None,
     json: Json = False,
 ) -> None:
     """Fetch the added registries again; where that fails the copy that is here stays in use."""
