@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tlzoo.cli import main
 from tlzoo.cli.plugins.listing import COLUMNS
 from tlzoo.errors import UsageError
 from tlzoo.plugins.installer import requirement
@@ -153,3 +154,34 @@ def test_a_plugin_that_is_switched_off_is_listed_so(monkeypatch: pytest.MonkeyPa
 def test_plugins_without_a_command_lists_tab_separated(environment: Environment):
     done = environment.tlzoo("plugins")
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "\t".join(COLUMNS))
+
+
+def test_a_wheel_with_a_member_outside_is_refused_before_any_installer_sees_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = make_wheel(tmp_path, "tlzoo-slip", "slip")
+    with zipfile.ZipFile(path, "a") as wheel:
+        wheel.writestr("../../slipped", "")
+    assert main(["plugins", "install", str(path)]) == 2
+    assert "'../../slipped' leaves its folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("spec", ["./nowhere", "/nowhere/tlzoo-x[test]", "nowhere/x-1-py3-none-any.whl"])
+def test_a_path_that_is_not_there_is_named(spec: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["plugins", "install", spec]) == 2
+    assert f"Error: There is no {Path(spec.partition('[')[0])}." in capsys.readouterr().err
+
+
+def test_why_a_plugin_s_registry_is_left_out_is_one_clean_line(tmp_path: Path):
+    folder = unpack(tmp_path, "tlzoo-ill", "ill")
+    with next(folder.glob("*.dist-info/entry_points.txt")).open("a") as entries:
+        entries.write("[tlzoo.registry]\nill = ../\x1b[31m:x\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "tlzoo", "models", "--limit", "1"],
+        env={**os.environ, "PYTHONPATH": str(folder), "TLZOO_PLUGINS": "ill"},
+        capture_output=True,
+        text=True,
+    )
+    (said,) = (line for line in done.stderr.splitlines() if "'ill'" in line)
+    assert said.startswith("Warning: The registry of plugin 'ill' is left out")
+    assert "\x1b" not in said

@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 
-from tlzoo import __version__
+from tlzoo import __version__, plugins
+from tlzoo.errors import PluginError
+from tlzoo.plugins import discovery
 from tlzoo.plugins.installer import requirements
 from tlzoo.plugins.status import status
+from tlzoo.registry.lookup.index import Index
+from tlzoo.registry.schema import RegistryFile
 
 Ship = Callable[..., Path]
 
@@ -146,3 +150,43 @@ KILLER = "[tlzoo]\nkiller = tlzoo_killer.plugin\n[tlzoo.registry]\nkiller = tlzo
 def test_what_a_plugin_required_and_stays_is_known(ship: Ship):
     ship("tides", fields="Requires-Dist: tlzoo>=0.1\nRequires-Dist: Pluggy>=1\nRequires-Dist: not-there\n")
     assert requirements("tlzoo-tides") == ["pluggy"]
+
+
+def test_who_takes_a_first_party_name_stops_nobody_but_himself(ship: Callable[..., Path]):
+    ship("thief", entries="[tlzoo]\nvision = tlzoo_thief.plugin\n")
+    rows = {row["distribution"]: row["status"] for row in status() if row["name"] == "vision"}
+    assert rows == {"tlzoo-thief": "conflict", "tlzoo-vision": "ok"}
+    assert plugins.find("vision").distribution == "tlzoo-vision"
+
+
+def test_a_first_party_name_is_not_another_s_where_its_owner_is_not_installed(
+    ship: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(discovery.FIRST_PARTY, "smell", "tlzoo-smell")
+    ship("thief", entries="[tlzoo]\nsmell = tlzoo_thief.plugin\n")
+    assert [(row["status"], "tlzoo-smell" in row["error"]) for row in status() if row["name"] == "smell"] == [
+        ("conflict", True)
+    ]
+    with pytest.raises(PluginError, match=r"tlzoo-smell's, and tlzoo-thief 1\.2"):
+        plugins.load("smell")
+
+
+def test_a_name_that_no_id_can_start_with_is_broken(ship: Callable[..., Path]):
+    ship("odd", entries="[tlzoo]\nodd 4 = tlzoo_odd.plugin\n")
+    assert [row["status"] for row in status() if row["distribution"] == "tlzoo-odd"] == ["broken"]
+
+
+def test_a_large_registry_s_entries_are_parsed_once_and_not_at_every_listing(
+    ship: Callable[..., Path], registry_text: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+):
+    (entry,) = json.loads(registry_text("many/n"))["checkpoints"]
+    text = json.dumps({"checkpoints": [entry | {"id": f"many/n{number:04}"} for number in range(4000)]})
+    entries = "[tlzoo]\nmany = tlzoo_many.plugin\n[tlzoo.registry]\nmany = tlzoo_many:registry.json\n"
+    ship("many", files={"registry.json": text}, entries=entries)
+    status()
+    monkeypatch.setattr(RegistryFile, "model_validate_json", lambda *_: pytest.fail("parsed again"))
+    parsed: list[int] = []
+    parse = Index.checkpoint
+    monkeypatch.setattr(Index, "checkpoint", lambda index, row: (parsed.append(row), parse(index, row))[1])
+    assert [len(row["checkpoints"]) for row in status() if row["name"] == "many"] == [4000]
+    assert len(parsed) < 20

@@ -9,6 +9,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 
 COMMANDS = {
@@ -35,6 +36,7 @@ _USAGE = "Usage: tlzoo [--debug] [--version] COMMAND [OPTIONS]   (tlzoo COMMAND 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return 0, 2 for a user's error, 1 for a bug, 130 or 143 when stopped."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _replace_closed_streams()
     debug = "--debug" in arguments or os.environ.get("TLZOO_DEBUG") == "1"
     arguments = [a for a in arguments if a != "--debug"]
     if not arguments or arguments[0] in ("--help", "-h", "help"):
@@ -62,14 +64,34 @@ def _help() -> str:
     return "\n".join([_USAGE, "", "Transfer learning that ends in one proven ONNX file.", "", "Commands:", *rows])
 
 
+def _replace_closed_streams() -> None:
+    """Let what is written to a stream that the shell has closed (`>&-`) go nowhere."""
+    if not sys.stdout or not sys.stderr:
+        nowhere = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+
+
 def _terminate(signum: int, frame: FrameType | None) -> None:
     raise SystemExit(143)
+
+
+def _format(message: Warning | str, category: type[Warning], file: str, line: int, source: str | None = None) -> str:
+    """tlzoo's warnings, which are RuntimeWarning, in one line without the place in its code."""
+    if category is not RuntimeWarning:
+        return _in_full(message, category, file, line, source)
+    from tlzoo.progress import printable
+
+    return f"Warning: {printable(' '.join(str(message).split()))}\n"
+
+
+_in_full = warnings.formatwarning
 
 
 def _run(name: str, arguments: list[str], debug: bool) -> int:
     from tlzoo.errors import TlzooError
 
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # else one distribution with damaged metadata stops it
+    warnings.formatwarning = _format
     gc.set_threshold(100_000, 50, 50)  # looking for garbage while torch is imported costs an eighth of that
     try:
         app = importlib.import_module(f"tlzoo.cli.{name}").app

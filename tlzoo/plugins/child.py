@@ -43,8 +43,8 @@ def run(command: Sequence[str], timeout: float, environment: Mapping[str, str]) 
             fault = _fault(process.returncode)
         finally:
             _kill(process)
-        for stream in (out, err):
-            stream.thread.join(5)
+        for stream in (out, err):  # their ends are there at once, but where something left behind holds them open
+            stream.thread.join(1)
     if out.overflowed or err.overflowed:
         fault = f"it wrote more than {MAX_OUTPUT >> 20} MiB"
     lines = err.text.strip().splitlines()

@@ -58,14 +58,20 @@ def describe(distribution: metadata.Distribution, roots: tuple[str, ...] | None 
     )
 
 
-def describe_wheel(path: Path, into: Path) -> Description:
-    """A wheel, unpacked into the folder `into`. Raises PluginError naming the member that may not be."""
+def check_wheel(path: Path, into: Path | None = None) -> None:
+    """Look at a wheel's members, then unpack them `into` a folder. Raises PluginError naming one that may not be."""
     try:
         with zipfile.ZipFile(path) as wheel:
             _refuse_hostile(path, wheel.infolist())
-            wheel.extractall(into)
+            if into is not None:
+                wheel.extractall(into)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as cause:
         raise PluginError(f"{path} is not a whole wheel: {cause}.", hint="Build it again: uv build") from cause
+
+
+def describe_wheel(path: Path, into: Path) -> Description:
+    """A wheel, unpacked into the folder `into`. Raises PluginError as `check_wheel` does, and for its metadata."""
+    check_wheel(path, into)
     infos = sorted(into.glob("*.dist-info"))
     if len(infos) != 1:
         raise PluginError(f"{path} has {len(infos)} folders of metadata, not 1.", hint="Build it again: uv build")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from tlzoo.distributions import UNREADABLE, allowed
+from tlzoo.distributions import UNREADABLE, allowed, normal
 from tlzoo.distributions import declared as entries
 from tlzoo.errors import PluginError
 
@@ -95,16 +96,29 @@ def _raw_entries(info: Path) -> str:
         return ""
 
 
+def claims(name: str, plugins: Iterable[Installed]) -> list[Installed]:
+    """Those of the plugins that may have this name: a first-party one has its distribution alone."""
+    owner = FIRST_PARTY.get(name)
+    return [plugin for plugin in plugins if plugin.name == name and owner in (None, normal(plugin.distribution))]
+
+
 def find(name: str) -> Installed:
     """The plugin of this name.
 
-    Raises PluginError when none is installed, or when two distributions claim the name.
+    Raises PluginError when none is installed, when two distributions claim the name, and when the only one to do so
+    takes that of a first-party plugin.
     """
-    matches = [plugin for plugin in installed() if plugin.name == name]
-    if len(matches) > 1:
-        claims = " and ".join(str(plugin) for plugin in matches)
+    found = installed()
+    matches = claims(name, found)
+    if not matches and (thief := next((plugin for plugin in found if plugin.name == name), None)):
         raise PluginError(
-            f"Plugin name {name!r} is claimed by {claims}.",
+            f"Plugin name {name!r} is {FIRST_PARTY[name]}'s, and {thief} claims it.",
+            hint=f"Uninstall that: tlzoo plugins uninstall {thief.distribution}",
+        )
+    if len(matches) > 1:
+        owners = " and ".join(str(plugin) for plugin in matches)
+        raise PluginError(
+            f"Plugin name {name!r} is claimed by {owners}.",
             hint=f"Uninstall one: tlzoo plugins uninstall {matches[1].distribution}",
         )
     if not matches:

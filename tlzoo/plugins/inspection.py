@@ -43,8 +43,14 @@ def checkpoints(plugin: Description, name: str) -> list[str]:
     if not values:
         return []
     from tlzoo.registry import load
+    from tlzoo.registry.origins import Origin
+    from tlzoo.registry.store import ids_of
 
-    ids = [checkpoint.id for checkpoint in load(_resource(values[0], plugin.roots))]
+    path = _resource(values[0], plugin.roots)
+    if plugin.roots is None:  # by the index, which other look-ups need as well
+        ids = ids_of(Origin(f"plugin {name!r}", "plugin", path))
+    else:
+        ids = [checkpoint.id for checkpoint in load(path)]
     foreign = next((id for id in ids if not id.startswith(f"{name}/")), None)
     if foreign is not None:
         raise LookupError(f"its registry's entry {foreign!r} does not start with {name + '/'!r}")
@@ -58,7 +64,7 @@ def prefixes(plugin: Description, name: str) -> list[str]:
 
 def faults(plugin: Description, name: str) -> Iterator[str]:
     """What keeps it from working, the first the gravest; the requirement on tlzoo apart."""
-    for look in (_entry_point, _hooks, _registry):
+    for look in (_name, _entry_point, _hooks, _registry):
         message = told(partial(look, plugin, name))
         if message:
             yield message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from tlzoo.distributions import normal
 from tlzoo.errors import PluginError, UsageError
+from tlzoo.plugins.description import check_wheel
 from tlzoo.plugins.discovery import FIRST_PARTY, contributors, declared
 
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(.*)", re.DOTALL)
@@ -40,7 +42,20 @@ def requirement(spec: str) -> str:
 def install(specs: Sequence[str], *, upgrade: bool = False) -> None:
     """Install these, their output on stderr. Raises UsageError, and PluginError with the installer's last words."""
     options = ["--upgrade"] if upgrade else []
-    _run("install", [requirement(spec) for spec in specs], options)
+    packages = [requirement(spec) for spec in specs]
+    for path in filter(None, map(_local, packages)):
+        if not path.exists():
+            raise UsageError(f"There is no {path}.", hint="Give a package's name, or the path of a project or wheel.")
+        if path.suffix == ".whl":
+            check_wheel(path)  # pip refuses a member that leaves its folder, uv leaves it out in silence
+    _run("install", packages, options)
+
+
+def _local(package: str) -> Path | None:
+    """The path that a spec is, without extras; `None` for a name or URL."""
+    path = re.sub(r"\[[^]]*\]$", "", package)
+    is_path = path.startswith(("/", "./", "../")) or (path.endswith(".whl") and "://" not in path)
+    return Path(path) if is_path else None
 
 
 def uninstall(names: Sequence[str]) -> list[str]:
@@ -115,7 +130,7 @@ def _run(action: str, packages: Sequence[str], options: Sequence[str] = ()) -> N
     if process.returncode != 0:
         raise PluginError(
             f"Could not {action} {' '.join(packages)}: {_last_words(lines)}",
-            hint=f"Try it yourself: {' '.join(line)}",
+            hint=f"Try it yourself: {shlex.join(line)}",
         )
     importlib.invalidate_caches()
 

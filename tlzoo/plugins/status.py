@@ -12,9 +12,9 @@ from tlzoo.distributions import allowed
 from tlzoo.errors import RegistryError, TlzooError
 from tlzoo.plugins import inspection
 from tlzoo.plugins.description import Description, describe
-from tlzoo.plugins.discovery import Damaged, Installed, damaged, declared
+from tlzoo.plugins.discovery import FIRST_PARTY, Damaged, Installed, claims, damaged, declared
 from tlzoo.plugins.versions import built_for_another
-from tlzoo.registry import find
+from tlzoo.registry.store import ids_for
 
 
 def status() -> list[dict[str, Any]]:
@@ -26,13 +26,8 @@ def status() -> list[dict[str, Any]]:
     (built for another tlzoo); `broken`.
     """
     found = declared()
-    claims = {name: sorted({str(plugin) for plugin in found if plugin.name == name}) for name in _names(found)}
-    rows = [_row(plugin, claims[plugin.name]) for plugin in _each_once(found)]
+    rows = [_row(plugin, claims(plugin.name, found)) for plugin in _each_once(found)]
     return sorted([*rows, *map(_damaged_row, damaged())], key=lambda row: (row["name"], row["distribution"]))
-
-
-def _names(found: list[Installed]) -> set[str]:
-    return {plugin.name for plugin in found}
 
 
 def _each_once(found: list[Installed]) -> list[Installed]:
@@ -40,7 +35,7 @@ def _each_once(found: list[Installed]) -> list[Installed]:
     return list({(plugin.name, plugin.distribution): plugin for plugin in reversed(found)}.values())
 
 
-def _row(plugin: Installed, claims: list[str]) -> dict[str, Any]:
+def _row(plugin: Installed, rivals: list[Installed]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": plugin.name,
         "distribution": plugin.distribution,
@@ -52,13 +47,13 @@ def _row(plugin: Installed, claims: list[str]) -> dict[str, Any]:
         "license": None,
     }
     try:
-        state, error = _look(plugin, claims, row)
+        state, error = _look(plugin, rivals, row)
     except Exception as cause:  # noqa: BLE001 - a list of plugins must not fail by what one of them ships
         state, error = "broken", f"{type(cause).__name__}: {cause}".partition("\n")[0]
     return row | {"status": state, "error": error}
 
 
-def _look(plugin: Installed, claims: list[str], row: dict[str, Any]) -> tuple[str, str | None]:
+def _look(plugin: Installed, rivals: list[Installed], row: dict[str, Any]) -> tuple[str, str | None]:
     """Status and error; fills in the row."""
     described = describe(metadata.distribution(plugin.distribution))
     row["license"] = described.license
@@ -67,8 +62,11 @@ def _look(plugin: Installed, claims: list[str], row: dict[str, Any]) -> tuple[st
     row["checkpoints"] = _served(plugin.name, row["checkpoints"])
     if not allowed(plugin.name):
         return "off", "TLZOO_PLUGINS leaves it out; add its name there, or unset it"
-    if len(claims) > 1:
-        return "conflict", f"{' and '.join(claims)} claim its name; tlzoo plugins uninstall {plugin.distribution}"
+    others = sorted({str(rival) for rival in rivals})
+    if str(plugin) not in others:
+        return "conflict", f"its name is {FIRST_PARTY[plugin.name]}'s; tlzoo plugins uninstall {plugin.distribution}"
+    if len(others) > 1:
+        return "conflict", f"{' and '.join(others)} claim its name; tlzoo plugins uninstall {plugin.distribution}"
     wanted = built_for_another(described.requires)
     if wanted is not None:
         upgrade = f"tlzoo plugins install --upgrade {plugin.distribution}"
@@ -94,7 +92,7 @@ def _served(name: str, own: list[str]) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return sorted({*own, *(checkpoint.id for checkpoint in find(plugin=name))})
+            return sorted({*own, *ids_for(name)})
         except RegistryError:
             return own
 

@@ -134,6 +134,18 @@ def ids_of(origin: Origin) -> list[str]:
     return _checked(origin).ids()
 
 
+def ids_for(plugin: str) -> list[str]:
+    """The ids of the entries that a plugin builds, sorted; none is parsed where it builds all of a file."""
+    found: list[str] = []
+    for table, mask in _unshadowed():
+        bits = mask & table.having("plugin", plugin)
+        if bits == everything(table.total):
+            found += table.ids()
+        else:
+            found += [table.checkpoint(row).id for row in table.window(bits, "id", 0, bits.bit_count())]
+    return sorted(found)
+
+
 def load(path: str | os.PathLike[str], *, allow_files: bool = False) -> tuple[Checkpoint, ...]:
     """The checkpoints of one registry file; sources of kind `file` only where `allow_files` (a user's own registry).
 
