@@ -484,3 +484,11 @@ def test_a_real_process_says_the_same(zoo: Any, tmp_path: Path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: Unknown checkpoint 'vision/test-resnett'.")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["models", "--json"], 0), (["cache", "list"], 0), (["models", "x"], 2)]
+)
+def test_closed_streams_are_no_bug(zoo: Any, arguments: list[str], code: int):
+    line = f'"{sys.executable}" -m tlzoo {" ".join(arguments)} >&- 2>&-'
+    assert subprocess.run(["sh", "-c", line], env={**os.environ, **zoo.environment}, check=False).returncode == code

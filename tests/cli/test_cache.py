@@ -225,3 +225,12 @@ def test_the_command_imports_no_torch(cache: Path) -> None:
     code = "import sys; from tlzoo.cli import main; main(['cache', 'list']); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_pipe_in_the_cache_makes_nobody_wait_and_stays(cache: Path, run: Any) -> None:
+    (cache / "sessions").mkdir(parents=True)
+    os.mkfifo(cache / "sessions" / "pipe")
+    assert run("list")["entries"] == []
+    assert run("verify")["verified"] == 0
+    run("gc", "--max-gb", "0", "--older-than", "0")
+    assert (cache / "sessions" / "pipe").exists()

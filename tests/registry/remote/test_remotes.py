@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -396,3 +397,10 @@ def test_looking_up_imports_no_cryptography(tmp_path: Path) -> None:
 def test_a_server_that_says_404_is_named(publisher: Any) -> None:
     with pytest.raises(SourceError, match="answered 404"):
         subscribing.add(f"{publisher.url}/none.json", unpinned=True)
+
+
+def test_a_configuration_that_is_no_file_is_not_waited_for() -> None:
+    remotes.config_file().parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(remotes.config_file())
+    with pytest.raises(RegistryError, match="it is not a file"):
+        remotes.read()

@@ -239,7 +239,7 @@ def test_an_entry_that_no_registry_lists_is_in_the_lock_itself(
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tlzoo-looking\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[tlzoo]\nlooking = tlzoo_looking\n")
-    described = json.dumps(entry("looking/net", HUB))
+    described = json.dumps(entry("looking/net", HUB, config={"width": 2, "depth": 1}))  # the lock sorts its keys
     (site / "tlzoo_looking.py").write_text(LOOKING.format(entry=described))
     monkeypatch.syspath_prepend(site)
     plugins.load.cache_clear()
@@ -264,7 +264,13 @@ def test_a_lock_cannot_bring_an_entry_that_names_local_files(filled: Any, write:
 
 def test_a_damaged_lock_is_named(filled: Any, tmp_path: Path) -> None:
     (tmp_path / "tlzoo.lock").write_text('{"version": 3}')
-    with pytest.raises(SourceError, match=r"tlzoo\.lock"):
+    with pytest.raises(SourceError, match=r"tlzoo\.lock cannot be read: version: "):
+        lockfile.read()
+
+
+def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "tlzoo.lock")
+    with pytest.raises(SourceError, match="it is not a file"):
         lockfile.read()
 
 

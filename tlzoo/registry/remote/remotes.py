@@ -10,7 +10,9 @@ no server; only `add` and `update` do.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -98,12 +100,16 @@ def read() -> tuple[Registry, ...]:
     """What the user has added, none where there is no file. Raises RegistryError where that file is damaged."""
     path = config_file()
     try:
-        stat = path.stat()
-        return _read_once(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")  # reading a pipe would wait
+        return _read_once(path, (status.st_mtime_ns, status.st_size, status.st_ino))
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except OSError as cause:
-        raise RegistryError(f"{path} cannot be read: {cause.strerror}.", hint="Make it readable.") from cause
+        raise RegistryError(
+            f"{path} cannot be read: {cause.strerror}.", hint="It must be a file that you may read."
+        ) from cause
 
 
 @lru_cache(maxsize=4)

@@ -7,9 +7,11 @@ written by `tlzoo lock` alone, which is how the user says that these bytes are t
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,15 +74,23 @@ def read(file: Path | None = None) -> Lock:
     """The lock file, empty where there is none; raises SourceError when it is damaged."""
     file = file or path()
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")  # reading a pipe would wait
         return Lock.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         return Lock()
     except (OSError, ValidationError) as cause:
-        reason = cause.strerror if isinstance(cause, OSError) else f"{cause.error_count()} faults in it"
         raise SourceError(
-            f"Lock file {file} cannot be read: {reason}.",
+            f"Lock file {file} cannot be read: {_reason(cause)}.",
             hint="Restore it from version control, or remove it to pin afresh.",
         ) from cause
+
+
+def _reason(cause: OSError | ValidationError) -> str:
+    if isinstance(cause, OSError):
+        return str(cause.strerror)
+    fault = cause.errors(include_url=False)[0]
+    return ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
 
 
 def record(name: str, locked: Locked) -> None:

@@ -35,6 +35,7 @@ KINDS = {
     "demo-data": "demo-data",
 }
 """What is kept, and the folder of the cache that it is in."""
+_OURS = (stat.S_IFREG, stat.S_IFDIR)
 _FRESH_S = 60.0
 _STALE_S = {True: 24 * 3600.0, False: 3600.0}
 """When what is left of a download goes: later where the next run would take it up."""
@@ -77,8 +78,11 @@ def verify() -> tuple[int, list[Damage]]:
     judged, damaged = 0, []
     for entry in entries():
         judge = _JUDGES.get(entry.kind)
-        fault = judge(entry) if judge else None
-        if fault is None:
+        try:
+            fault = judge(entry) if judge else None
+        except OSError as cause:
+            fault = f"it cannot be read: {cause.strerror}"
+        if fault is None or not os.path.lexists(entry.path):  # another process may have removed it meanwhile
             continue
         judged += 1
         if fault:
@@ -163,8 +167,9 @@ def _is_folder(path: Path) -> bool:
 
 
 def _listed(folder: Path) -> list[Path]:
+    """The files and folders in it; a link leads elsewhere, and reading a pipe would wait."""
     with suppress(OSError):
-        return sorted(path for path in folder.iterdir() if not path.is_symlink())
+        return sorted(path for path in folder.iterdir() if stat.S_IFMT(path.lstat().st_mode) in _OURS)
     return []
 
 
