@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from tlzoo.errors import HashMismatch
@@ -80,13 +81,14 @@ def differs(checkpoint: Checkpoint, locked: LockedCheckpoint) -> str | None:
 
 
 def digest(checkpoint: Checkpoint) -> str:
-    """The sha256 of an entry, the same on every machine: of local files only the names count."""
+    """The sha256 of an entry, the same on every machine and in any order: of local files only the names count."""
     if isinstance(checkpoint.source, FileSource):
         files = tuple(
             LocalFile(path=Path(file.path).name, sha256=file.sha256, size=file.size) for file in checkpoint.source.files
         )
         checkpoint = checkpoint.model_copy(update={"source": FileSource(files=files)})
-    return hashlib.sha256(checkpoint.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+    document = checkpoint.model_dump(mode="json", exclude_defaults=True)
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def origin(source: Source) -> str:
