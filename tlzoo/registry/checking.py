@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from tlzoo.errors import RegistryError
 from tlzoo.registry.reading import file_names, place_of, stamp_of
-from tlzoo.registry.schema import Checkpoint, FileSource, PackageSource, RegistryFile
+from tlzoo.registry.schema import Checkpoint, FileSource, PackageSource, RegistryFile, UrlSource
+from tlzoo.registry.sources import guarded
 from tlzoo.registry.streaming import Scanner
 
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml")
@@ -147,5 +148,10 @@ def _beyond_the_schema(checkpoint: Checkpoint, allow_files: bool) -> list[Fault]
     if isinstance(checkpoint.source, FileSource | PackageSource) and not allow_files:
         kind = checkpoint.source.kind
         return [Fault(checkpoint.id, "source.kind", f"{kind!r} is for registries on this machine: pypi, hub or url")]
+    if isinstance(checkpoint.source, UrlSource) and not allow_files:
+        try:
+            guarded.check(checkpoint.source.url)
+        except guarded.Refused as refusal:
+            return [Fault(checkpoint.id, "source.url", f"{checkpoint.source.url} is refused: {refusal}")]
     twice = [name for name, times in Counter(file_names(checkpoint)).items() if times > 1]
     return [Fault(checkpoint.id, "source", f"two files are named {name!r}") for name in twice]

@@ -104,6 +104,16 @@ def test_an_entry_may_not_name_an_odd_address(entry: Any, url: str) -> None:
     assert (fault.entry, fault.field) == ("vision/net", "source.url.url")
 
 
+@pytest.mark.parametrize("url", INSIDE)
+def test_a_published_entry_may_not_name_an_address_inside(entry: Any, no_sockets: None, url: str) -> None:
+    source = {"kind": "url", "url": url, "sha256": "0" * 64, "size": 1}
+    content = json.dumps({"checkpoints": [entry(source=source)]}).encode()
+    assert [(f.entry, f.field) for f in checking.check(content, allow_files=False).faults] == [
+        ("vision/net", "source.url")
+    ]
+    assert checking.check(content, allow_files=True).faults == ()
+
+
 @pytest.mark.parametrize(
     "url", ["https://example.org/r.json", "https://a.b:8443/r.json?x=1#y", "https://[2606:4700::1]/"]
 )
