@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,13 @@ TINY: dict[str, dict[str, Any]] = {
 }
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 PROCESSOR = {"size": {"height": 64, "width": 64}, "resample": 3, "image_mean": list(MEAN), "image_std": list(STD)}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where names of timm are remembered: nothing yet."""
+    monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def repository(documents: dict[str, Any], *files: str) -> Repository:
@@ -252,3 +261,22 @@ def test_arguments_that_would_read_files_of_this_machine_are_refused(tmp_path: P
     entry = found.model_copy(update={"config": {"checkpoint_path": str(tmp_path / "x.pth")}})
     with pytest.raises(PluginError, match="checkpoint_path"):
         load_backbone(entry, None, "vector")
+
+
+def test_a_name_of_timm_is_asked_once_and_then_imports_neither_torch_nor_timm():
+    first = resolve_checkpoint("timm/test_vit.r160_in1k", None)
+    again = (
+        "import sys; from tlzoo_vision.plugin import resolve_checkpoint as ask;"
+        "print(ask('timm/test_vit.r160_in1k', None).model_dump_json());"
+        "assert not {'torch', 'timm'} & sys.modules.keys()"
+    )
+    told = subprocess.run([sys.executable, "-c", again], capture_output=True, text=True, check=True, timeout=60)
+    assert Checkpoint.model_validate_json(told.stdout) == first
+
+
+def test_a_memory_that_is_torn_or_of_another_name_is_not_believed(cache: Path):
+    first = resolve_checkpoint("timm/test_vit.r160_in1k", None)
+    (memory,) = (cache / "resolved").iterdir()
+    for content in (memory.read_text()[:50], memory.read_text().replace("timm/test_vit", "timm/test_vit2")):
+        memory.write_text(content)
+        assert resolve_checkpoint("timm/test_vit.r160_in1k", None) == first

@@ -19,7 +19,7 @@ TRANSFORMERS = "transformers/"
 def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | None:
     """Describe `timm/<architecture>.<tag>`, or a hub repository of timm's or of a vision model of transformers."""
     if id.startswith("timm/"):
-        from tlzoo_vision.resolving import resolve_timm
+        from tlzoo_vision.remembered import resolve_timm
 
         return resolve_timm(id)
     if repository is None:

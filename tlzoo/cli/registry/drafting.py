@@ -183,4 +183,4 @@ def _add_to(path: Path, entry: dict[str, Any]) -> None:
         write_json(path, document)
     except OSError as cause:
         raise RegistryError(f"{path} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
-    say(f"Added {entry['id']} to {path}, now with {len(document['checkpoints'])} entries.")
+    say(f"Added {entry['id']} to {path}, now with {len(document['checkpoints'])} in all.")
