@@ -404,3 +404,12 @@ def test_a_configuration_that_is_no_file_is_not_waited_for() -> None:
     os.mkfifo(remotes.config_file())
     with pytest.raises(RegistryError, match="it is not a file"):
         remotes.read()
+
+
+def test_a_configuration_folder_that_cannot_be_made_is_named(
+    publisher: Any, entry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setenv("TLZOO_CONFIG", str(tmp_path / "taken"))
+    with pytest.raises(RegistryError, match="taken.* cannot be written"):
+        subscribing.add(publisher.publish({"checkpoints": [entry("acme/net")]}), unpinned=True)

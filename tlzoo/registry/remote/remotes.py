@@ -131,7 +131,7 @@ def change(edit: Callable[[tuple[Registry, ...]], tuple[Registry, ...]]) -> tupl
     Raises RegistryError where it cannot be written.
     """
     path = config_file()
-    try:
+    with _explained(path):
         config_folder().mkdir(parents=True, exist_ok=True)
         with _one_writer(path.with_name(".registries.lock")):
             before = read()
@@ -140,20 +140,28 @@ def change(edit: Callable[[tuple[Registry, ...]], tuple[Registry, ...]]) -> tupl
             with whole_file(path) as temporary:
                 temporary.write_text(text + "\n", encoding="utf-8")
             _remove_unnamed({*map(copy_path, before), *map(copy_path, after)})
+    return after
+
+
+def store(name: str, content: bytes) -> str:
+    """Write a copy, whole, and return its sha256; it is in use once `registries.json` names it. Raises RegistryError."""
+    digest = hashlib.sha256(content).hexdigest()
+    path = copies() / _copy_name(name, digest)
+    with _explained(path), whole_file(path) as temporary:
+        temporary.write_bytes(content)
+    return digest
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing into a RegistryError."""
+    try:
+        yield
     except OSError as cause:
         raise RegistryError(
             f"{cause.filename or path} cannot be written: {cause.strerror}.",
             hint="Make it writable, or name another folder with TLZOO_CONFIG.",
         ) from cause
-    return after
-
-
-def store(name: str, content: bytes) -> str:
-    """Write a copy, whole, and return its sha256; it is in use once `registries.json` names it."""
-    digest = hashlib.sha256(content).hexdigest()
-    with whole_file(copies() / _copy_name(name, digest)) as temporary:
-        temporary.write_bytes(content)
-    return digest
 
 
 def copy_path(registry: Registry) -> Path | None:
