@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 from collections import Counter
@@ -61,9 +62,12 @@ def check(content: bytes, *, allow_files: bool) -> Checked:
 
 def _checked(file: BinaryIO, allow_files: bool) -> Checked:
     """One entry after the other, so that the memory is that of an entry and of the ids."""
-    start = file.read(200).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    head = file.read(200)
+    start = head.lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower()
     if not start or start.startswith(_PAGE_STARTS):
         return Checked(faults=(Fault("", "", "it is a web page, not JSON" if start else "it is empty"),))
+    if head.startswith(codecs.BOM_UTF8):
+        return Checked(faults=(Fault("", "", "it begins with a byte order mark; save it as UTF-8 without one"),))
     file.seek(0)
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     walk = _Walk(Scanner(Path("registry"), text), allow_files)

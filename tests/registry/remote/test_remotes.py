@@ -411,5 +411,5 @@ def test_a_configuration_folder_that_cannot_be_made_is_named(
 ) -> None:
     (tmp_path / "taken").write_text("")
     monkeypatch.setenv("TLZOO_CONFIG", str(tmp_path / "taken"))
-    with pytest.raises(RegistryError, match="taken.* cannot be written"):
+    with pytest.raises(RegistryError, match=r"taken.* cannot be written"):
         subscribing.add(publisher.publish({"checkpoints": [entry("acme/net")]}), unpinned=True)

@@ -128,6 +128,7 @@ def test_a_plain_address_is_taken_as_it_is(url: str) -> None:
         (b"<!DOCTYPE html><html></html>", "web page"),
         (b"\xef\xbb\xbf \n<html>", "web page"),
         (b"\xff\xfe{}", "not JSON in UTF-8"),
+        (b'\xef\xbb\xbf{"checkpoints": []}', "byte order mark"),
         (b'{"checkpoints": [' + b"[" * 100_000, "not JSON"),
         (b"[]", "must be a JSON object"),
         (b'{"checkpoints": []} x', "more after its end"),

@@ -144,7 +144,10 @@ def change(edit: Callable[[tuple[Registry, ...]], tuple[Registry, ...]]) -> tupl
 
 
 def store(name: str, content: bytes) -> str:
-    """Write a copy, whole, and return its sha256; it is in use once `registries.json` names it. Raises RegistryError."""
+    """Write a copy, whole, and return its sha256; it is in use once `registries.json` names it.
+
+    Raises RegistryError where it cannot be written.
+    """
     digest = hashlib.sha256(content).hexdigest()
     path = copies() / _copy_name(name, digest)
     with _explained(path), whole_file(path) as temporary:
