@@ -75,10 +75,12 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
     raise SystemExit(143)
 
 
-def _format(message: Warning | str, category: type[Warning], file: str, line: int, source: str | None = None) -> str:
+def _format(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
     """tlzoo's warnings, which are RuntimeWarning, in one line without the place in its code."""
     if category is not RuntimeWarning:
-        return _in_full(message, category, file, line, source)
+        return _in_full(message, category, filename, lineno, line)
     from tlzoo.progress import printable
 
     return f"Warning: {printable(' '.join(str(message).split()))}\n"
