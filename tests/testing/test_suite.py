@@ -125,3 +125,22 @@ def test_what_a_suite_made_is_gone_and_the_environment_as_it_was(tiny):
     suite.test_notes_its_folder = lambda self: folders.append(self.folder())  # type: ignore[attr-defined]
     assert [result.passed for result in run(suite, ["test_notes_its_folder"])] == [True]
     assert ([folder.exists() for folder in folders], dict(os.environ)) == ([False], before)
+
+
+@pytest.mark.parametrize(("plugin", "told"), [("", "The suite names no plugin"), ("nobody", "No plugin 'nobody'")])
+def test_a_suite_of_no_plugin_says_so_in_a_line(plugin: str, told: str):
+    suite = type("TestNobody", (PluginSuite,), {"plugin": plugin})
+    messages = {result.message for result in run(suite) if not result.passed}
+    assert len(messages) == 1
+    assert told in messages.pop()
+
+
+def test_pytest_runs_the_checks_in_the_suite_s_order(tmp_path: Path):
+    class Seen:
+        def pytest_collection_finish(self, session: pytest.Session) -> None:
+            self.names = [item.name for item in session.items]
+
+    (tmp_path / "test_order.py").write_text(TEN_LINES)
+    seen, options = Seen(), ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", os.devnull]
+    assert pytest.main([*options, "--collect-only", f"--rootdir={tmp_path}", str(tmp_path)], [seen]) == 0
+    assert seen.names == checks(PluginSuite)

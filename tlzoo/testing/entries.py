@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlzoo import plugins, registry
+from tlzoo import registry
 from tlzoo.errors import RegistryError
 from tlzoo.registry import origins
 from tlzoo.registry.schema import Checkpoint, HubSource
@@ -27,7 +27,7 @@ class Entries(Subject):
 
         Mend: what the message names. `tlzoo registry validate FILE` says the same of a file.
         """
-        plugins.find(self.plugin)
+        self.installed()
         try:
             entries = self.entries()
         except RegistryError as error:

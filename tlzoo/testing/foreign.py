@@ -29,6 +29,7 @@ class Foreign(Subject):
 
     def _refuses(self, hook: str, what: str, **given: Any) -> None:
         """Assert that the answer is `None`, or an error of tlzoo's that says what to do."""
+        self.installed()
         try:
             answer = self._ask(hook, **given)
         except TlzooError as error:
@@ -45,6 +46,7 @@ class Foreign(Subject):
 
     def _gets_none(self, hook: str, what: str, **given: Any) -> None:
         """Assert that the answer is `None`."""
+        self.installed()
         try:
             answer = self._ask(hook, **given)
         except SkipTest:

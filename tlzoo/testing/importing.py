@@ -23,7 +23,7 @@ class Importing(Subject):
         Mend: move such imports into the hooks that need them. Listing plugins and predicting must work where torch is
         not installed, and a guarded `try: import torch` costs its seconds all the same.
         """
-        plugin = plugins.find(self.plugin)
+        plugin = self.installed()
         answer = ask("import", str(self.folder() / "cache"), module=plugin.module)
         wanted = answer["wanted"]
         assert not wanted, f"Importing {plugin.module} imports {', '.join(wanted)}. Import it inside the hooks instead."
@@ -39,7 +39,7 @@ class Importing(Subject):
         Mend: name the entry point as the suite's `plugin`, spell hooks as in docs/hooks.md, and put `@tlzoo.hookimpl`
         before each.
         """
-        loaded = plugins.load(self.plugin)
+        loaded = plugins.load(self.installed().name)
         known = {name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "tlzoo_spec")}
         assert loaded.hooks, (
             f"{loaded.installed} has no hook. Mark them with @tlzoo.hookimpl; there are: {', '.join(sorted(known))}"
@@ -55,7 +55,7 @@ class Importing(Subject):
 
         Mend: in pyproject.toml set `license = "<SPDX expression>"` and depend on a range such as `tlzoo>=0.1,<0.2`.
         """
-        plugin = plugins.find(self.plugin)
+        plugin = self.installed()
         facts: Any = metadata.metadata(plugin.distribution)
         classified = any(line.startswith("License ::") for line in facts.get_all("Classifier") or ())
         assert facts.get("License-Expression") or facts.get("License") or classified, (

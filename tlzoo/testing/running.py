@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import time
 import warnings
 from collections.abc import Collection
@@ -30,15 +29,8 @@ class Result:
 
 
 def checks(suite: type[PluginSuite]) -> list[str]:
-    """The names of a suite's checks, by topic, each topic's in the order in which it is written."""
-    places = [*reversed(PluginSuite.__bases__), PluginSuite, suite]
-    order = {base: number for number, base in enumerate([*PluginSuite.__bases__, PluginSuite])}
-    names: dict[str, None] = {}
-    for place in sorted(dict.fromkeys(places), key=lambda base: order.get(base, len(order))):
-        names |= dict.fromkeys(name for name in vars(place) if name.startswith("test_"))
-    for name, _ in inspect.getmembers(suite, callable):
-        if name.startswith("test_"):
-            names.setdefault(name)
+    """The names of a suite's checks, by topic, each topic's in the order in which it is written, as pytest has them."""
+    names = dict.fromkeys(name for base in reversed(suite.__mro__) for name in vars(base) if name.startswith("test_"))
     return [name for name in names if callable(getattr(suite, name, None))]
 
 

@@ -19,6 +19,7 @@ import torch
 from tlzoo import plugins, registry
 from tlzoo.engine.model import Model, build
 from tlzoo.engine.preparation import task_name
+from tlzoo.errors import PluginError
 from tlzoo.parts import Backbone, Output, Weights
 from tlzoo.registry.schema import Checkpoint, TextSpec
 from tlzoo.registry.sources import fetch
@@ -155,6 +156,14 @@ class Subject:
             else:
                 os.environ["TLZOO_CACHE"] = before
 
+    def installed(self) -> plugins.Installed:
+        """The plugin as this environment has it."""
+        assert self.plugin, "The suite names no plugin. Set the class attribute: plugin = '<name>'"
+        try:
+            return plugins.find(self.plugin)
+        except PluginError as error:
+            raise AssertionError(str(error)) from None
+
     @once
     def entry(self) -> Checkpoint:
         """The checkpoint that stands for the plugin."""
@@ -162,7 +171,7 @@ class Subject:
             return self.checkpoint
         if self.checkpoint is not None:
             return registry.get(self.checkpoint)
-        assert self.plugin, "The suite names no plugin. Set the class attribute: plugin = '<name>'"
+        self.installed()
         smallest = next(iter(registry.find(plugin=self.plugin, sort="parameters")), None)
         assert smallest is not None, (
             f"No registry has an entry of plugin {self.plugin!r}. Ship a registry file (entry-point group "

@@ -12,7 +12,7 @@ from tlzoo.testing.shapes import Shapes
 from tlzoo.testing.stages import Stages
 
 
-class PluginSuite(Importing, Entries, Foreign, Shapes, Stages, Freezing, Preprocessing, Exporting):
+class PluginSuite(Exporting, Preprocessing, Freezing, Stages, Shapes, Foreign, Entries, Importing):
     """Subclass it under a name that starts with `Test`, set `plugin`, and pytest runs every check.
 
     `checkpoint` is an id or a Checkpoint, by default the smallest of the plugin's entries. `weights` is `random`
@@ -22,4 +22,6 @@ class PluginSuite(Importing, Entries, Foreign, Shapes, Stages, Freezing, Preproc
 
     A plugin with a modality of its own overrides `samples` and `broken`; one whose texts need another tokenizer than
     words overrides `tokenizer`.
+
+    Checks run from the last base to the first, from the import to the exported file, with pytest and without.
     """
