@@ -192,12 +192,16 @@ HEAD = """
 """
 
 
-@pytest.mark.parametrize(("strategy", "head"), [("probe", "linear"), ("finetune", "plugin")])
+@pytest.mark.parametrize(
+    ("strategy", "head", "trained"),
+    [("probe", "linear", 12 * 3 + 3), ("finetune", "plugin", 12 * 12 + 12 + 12 * 7 + 7 + 7 * 3 + 3)],
+)
 def test_the_head_that_was_trained_is_built_again_also_where_the_plugin_has_one_of_its_own(
-    toy: Any, make_pictures: Any, tmp_path: Path, strategy: str, head: str
+    toy: Any, make_pictures: Any, tmp_path: Path, strategy: str, head: str, trained: int
 ):
     data = make_pictures(tmp_path / "data", 6)
     options = Options(epochs=1, batch=8)
     run = tlzoo.finetune(toy(HEAD), data, out=tmp_path / "run", strategy=strategy, options=options)
     assert run.head == head
+    assert run.frozen["trained"] == trained
     assert run.model().task.outputs == 3

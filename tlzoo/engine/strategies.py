@@ -90,7 +90,8 @@ def run_probe(job: Job) -> Outcome:
     if job.options.cache and job.options.cache_precision != "fp32":
         facts["rounding"] = _rounding_of_probe(job, probe, validation_x)
     model = finish(_with_probe(job, probe))
-    proof = _proof(before, model, frozen)
+    fitted = frozenset(f"head.{name}" for name, _ in model.head.named_parameters())  # a plugin's head had other names
+    proof = _proof(before, model, replace(frozen, trainable=fitted))
     history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
     return Outcome(model, _apply(probe, test_x), history, proof, facts)
 

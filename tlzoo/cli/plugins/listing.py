@@ -22,7 +22,8 @@ def show(json: Json = False) -> None:
     print_table(COLUMNS, ([_cell(row, column) for column in COLUMNS] for row in rows))
     for row in rows:
         if row["error"]:
-            say(f"{row['name']} ({row['distribution']} {row['version']}) is {row['status']}: {row['error'].rstrip('.')}.")
+            error = row["error"].rstrip(".")
+            say(f"{row['name']} ({row['distribution']} {row['version']}) is {row['status']}: {error}.")
     if not rows:
         say(f"No plugin is installed. Install one: tlzoo plugins install {plugins.FIRST_PARTY['vision']}")
 
