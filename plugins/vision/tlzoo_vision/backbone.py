@@ -31,11 +31,22 @@ def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Ba
     Raises PluginError for an architecture that timm does not have, an output that is neither, weights that do not fit
     (naming the first tensor) and a `feature_dim` that is not the model's.
     """
-    if output not in ("vector", "map"):
-        raise PluginError(f"Vision backbones have no output {output!r}.", hint="Outputs: map, vector")
+    check_output(output)
     spec = image_spec(checkpoint)
     net = _network(checkpoint, weights, headless=True)
     module = Pictures(net, spec.mean, spec.std, output).eval()
+    return backbone_of(checkpoint, module, stages(module, net, "net"), output)
+
+
+def check_output(output: Output) -> None:
+    """Raise PluginError for an output that no vision backbone has."""
+    if output not in ("vector", "map"):
+        raise PluginError(f"Vision backbones have no output {output!r}.", hint="Outputs: map, vector")
+
+
+def backbone_of(checkpoint: Checkpoint, module: nn.Module, parts: tuple[Stage, ...], output: Output) -> Backbone:
+    """The backbone around `module`; raises PluginError where its width is not the entry's `feature_dim`."""
+    spec = image_spec(checkpoint)
     images = torch.randint(0, 256, (2, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         feature_dim = module(images).shape[1]
@@ -47,7 +58,7 @@ def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Ba
     return Backbone(
         module=module,
         feature_dim=feature_dim,
-        stages=stages(module, net, "net"),
+        stages=parts,
         example_inputs={"image": images},
         dynamic_axes={"image": {0: "batch"}},
         output=output,

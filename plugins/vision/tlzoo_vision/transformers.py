@@ -11,7 +11,7 @@ import torch
 from tlzoo import Backbone, outline
 from tlzoo.errors import PluginError, RegistryError
 from tlzoo.registry.schema import Checkpoint
-from tlzoo_vision.backbone import count, image_spec
+from tlzoo_vision.backbone import backbone_of, check_output, count, image_spec
 from tlzoo_vision.geometry import spec_of
 from tlzoo_vision.pixels import Pixels, layer_stages
 from tlzoo_vision.plugin import TRANSFORMERS
@@ -39,7 +39,8 @@ _LABELS = {
     "architectures",
     "_name_or_path",
     "dtype",
-} | {"num_labels"}
+    "num_labels",
+}
 
 
 def resolve(id: str, repository: Repository) -> Checkpoint | None:
@@ -92,26 +93,9 @@ def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Ba
     `vector` is what transformers pools without learning, else the class token, else the mean. Raises PluginError for
     an output that is neither, a configuration that no network can be built of, and weights that do not fit it.
     """
-    if output not in ("vector", "map"):
-        raise PluginError(f"Vision backbones have no output {output!r}.", hint="Outputs: map, vector")
-    spec = image_spec(checkpoint)
+    check_output(output)
     module = _module(checkpoint, weights, output).eval()
-    images = torch.randint(0, 256, (2, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    feature_dim = _width(module, images)
-    if output == "vector" and feature_dim != checkpoint.feature_dim:
-        raise PluginError(
-            f"Entry {checkpoint.id!r} says feature_dim {checkpoint.feature_dim}, its model gives {feature_dim}.",
-            hint="Correct the registry entry.",
-        )
-    return Backbone(
-        module=module,
-        feature_dim=feature_dim,
-        stages=layer_stages(module, "net"),
-        example_inputs={"image": images},
-        dynamic_axes={"image": {0: "batch"}},
-        output=output,
-        preprocess=spec,
-    )
+    return backbone_of(checkpoint, module, layer_stages(module, "net"), output)
 
 
 def _sees(kind: str) -> bool:
