@@ -161,6 +161,6 @@ def test_a_file_is_not_copied_before_it_is_seen_to_have_the_pinned_size(own: Pat
         os.mkfifo(own)
     else:
         own.mkdir()
-    with pytest.raises(HashMismatch, match=f"not a file of the pinned {len(CONTENT)} bytes"):
+    with pytest.raises(HashMismatch, match=f"one of {len(CONTENT)} bytes is pinned"):
         fetch(registry.get("mine/net"))
     assert files_in(cache) == []

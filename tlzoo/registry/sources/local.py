@@ -31,8 +31,9 @@ def fetch(source: FileSource, request: cache.Request) -> Weights:
                     hint="A relative path starts at the registry file's folder.",
                 ) from cause
             if not whole:
+                found = f"has {status.st_size} bytes" if stat.S_ISREG(status.st_mode) else "is no file"
                 raise HashMismatch(
-                    f"{request.key}: {file.path} is not a file of the pinned {file.size} bytes.",
+                    f"{request.key}: {file.path} {found}; one of {file.size} bytes is pinned.",
                     hint="Restore it, or write its entry anew: tlzoo registry new-entry.",
                 )
 
