@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import sys
 import textwrap
@@ -17,6 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""For torch, which is imported later: there is a worker per core, and threads of several would wait for each other."""
 
 COLOURS = {"blue": (40, 60, 220), "green": (30, 200, 60), "red": (220, 40, 30)}
 WORDS = {
