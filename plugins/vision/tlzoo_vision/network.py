@@ -1,4 +1,4 @@
-"""The module around timm's model: pictures in, arithmetic inside, a vector, a map or logits out."""
+"""The modules around vision networks: pictures in, arithmetic inside, a vector, a map or logits out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 
-class Pictures(nn.Module):
-    """uint8 [N, H, W, 3] to the output of timm's model [N, D], or for `map` to its last feature map [N, C, H, W]."""
+class Normalised(nn.Module):
+    """A network, and the arithmetic in front of it."""
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -21,9 +21,16 @@ class Pictures(nn.Module):
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
 
+    def pixels(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 [N, H, W, 3] to what the network was trained on, [N, 3, H, W]."""
+        return ((image.to(self.mean.dtype) / 255 - self.mean) / self.std).permute(0, 3, 1, 2)
+
+
+class Pictures(Normalised):
+    """uint8 [N, H, W, 3] to the output of timm's model [N, D], or for `map` to its last feature map [N, C, H, W]."""
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = (image.to(self.mean.dtype) / 255 - self.mean) / self.std
-        x = x.permute(0, 3, 1, 2)
+        x = self.pixels(image)
         return self.net(x) if self.output != "map" else self._map(x)
 
     def _map(self, x: torch.Tensor) -> torch.Tensor:

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from tlzoo import Stage
+from tlzoo_vision.network import Normalised
 
 
-class Pixels(nn.Module):
+class Pixels(Normalised):
     """uint8 [N, H, W, 3] to one vector [N, D], or for `map` to the last features [N, C, H, W]."""
 
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    def __init__(self, net: nn.Module, mean: Sequence[float], std: Sequence[float], output: str) -> None:
-        super().__init__()
-        self.net = net
-        self.output = output
-        self.register_buffer("mean", torch.tensor(mean), persistent=False)
-        self.register_buffer("std", torch.tensor(std), persistent=False)
-
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = ((image.to(self.mean.dtype) / 255 - self.mean) / self.std).permute(0, 3, 1, 2)
+        x = self.pixels(image)
         given = self.net(pixel_values=x)
         features: torch.Tensor = given.last_hidden_state
         if self.output == "map":
