@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 import textwrap
@@ -168,6 +169,15 @@ def _wav2vec2(folder: Path) -> dict[str, Any]:
     Wav2Vec2Model(Wav2Vec2Config(**WAV2VEC2)).save_pretrained(folder)
     preprocess = {"kind": "audio", "sample_rate": RATE, "seconds": 0.25}
     return _entry("speech/test-wav2vec2", "wav2vec2", folder, "audio-classification", 32, preprocess=preprocess)
+
+
+@pytest.fixture(scope="session")
+def uv() -> str:
+    """Where uv is."""
+    found = os.environ.get("UV") or shutil.which("uv")
+    if not found:
+        pytest.skip("uv is not installed")
+    return found
 
 
 @dataclass(frozen=True)

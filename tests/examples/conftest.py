@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tomllib
 from dataclasses import dataclass
@@ -46,15 +45,6 @@ def called(*command: str | Path, cwd: Path) -> None:
     """Run what must succeed."""
     done = subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="session")
-def uv() -> str:
-    """Where uv is."""
-    found = os.environ.get("UV") or shutil.which("uv")
-    if not found:
-        pytest.skip("uv is not installed")
-    return found
 
 
 @pytest.fixture(scope="session")
