@@ -66,7 +66,7 @@ class Cache:
     """A cache folder for tlzoo that shares the user's weights and nothing else, so that emptying it costs nobody."""
 
     def __init__(self, folder: Path) -> None:
-        from tlzoo.registry.sources import cache
+        from tlzoo.weights import cache
 
         self.folder = folder
         folder.mkdir(parents=True)

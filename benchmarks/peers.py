@@ -57,7 +57,7 @@ class Result:
 
 def environment() -> Path:
     """The peers' Python, installed on first use; another requirements.txt is another environment."""
-    from tlzoo.registry.sources import cache
+    from tlzoo.weights import cache
 
     wanted = HERE / "requirements.txt"
     digest = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:12]
@@ -77,8 +77,8 @@ def environment() -> Path:
 def job(modality: str, part: str, stages: int, samples: tuple[int, int], work: Path) -> dict[str, Any]:
     """All that a side needs: tlzoo's own split as lists, and the weights in a form that the peers read."""
     from tlzoo import registry
-    from tlzoo.engine.preparation import prepare_backbone
-    from tlzoo.engine.run import read_parts
+    from tlzoo.runs.prepare import prepare_backbone
+    from tlzoo.runs.run import read_parts
 
     data, test = prepare(modality, work / "data", *samples)
     parts = read_parts(data, test, TASK[modality], {}, 0)
@@ -121,7 +121,7 @@ def _picture_job(backbone: Any, checkpoint: Any, work: Path) -> dict[str, Any]:
 
 
 def _text_job(backbone: Any, checkpoint: Any, work: Path) -> dict[str, Any]:
-    from tlzoo.registry.sources import fetch
+    from tlzoo.weights.fetch import fetch
 
     weights = fetch(checkpoint)
     return {

@@ -18,7 +18,7 @@ from children import machine
 from samples import MODALITIES, by_modality, test_inputs, trained
 
 if TYPE_CHECKING:
-    from tlzoo.export.exporting import Exported
+    from tlzoo.export.export import Exported
 
 PRECISIONS = ("fp32", "fp16", "int8")
 BATCHES = (1, 32)
@@ -28,8 +28,8 @@ DROP_GOAL = 0.5
 
 def export_all(run_path: Path, work: Path) -> dict[str, Exported]:
     """The files that were made, by precision; what was refused is printed."""
-    from tlzoo.engine.run import Run
     from tlzoo.errors import TlzooError
+    from tlzoo.runs.run import Run
 
     run, made = Run.load(run_path), {}
     for precision in PRECISIONS:
@@ -110,7 +110,7 @@ def main() -> None:
 
 def measure(modality: str, run_path: Path, work: Path, arguments: argparse.Namespace) -> None:
     """Export, measure and print one modality."""
-    from tlzoo.engine.run import Run
+    from tlzoo.runs.run import Run
 
     run = Run.load(run_path)
     title = f"{modality}, {run.checkpoint.id}, {run.data.n_test} test samples, {arguments.threads} threads"

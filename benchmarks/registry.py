@@ -140,8 +140,8 @@ def unknown(registry: Any) -> None:
 
 def dictionary_side(path: Path, rounds: int) -> dict[str, Any]:
     """`json.loads`, a list comprehension for each query, a sort."""
-    from tlzoo.registry.licences import group
-    from tlzoo.registry.origins import built_in
+    from tlzoo.registry.files import built_in
+    from tlzoo.registry.licenses import group
 
     began = time.perf_counter()
     entries = [entry for file in (path, built_in()) for entry in json.loads(file.read_text("utf-8"))["checkpoints"]]

@@ -29,7 +29,7 @@ def trained(modality: str, folder: Path) -> Path:
     """A run on the demonstration's weights, data and options: digits, tweets or spoken commands."""
     import tlzoo
     from tlzoo.demo.chain import DEMOS
-    from tlzoo.registry.sources import cache
+    from tlzoo.weights import cache
 
     demo, data = DEMOS[modality], cache.root() / "demo-data" / modality
     demo.prepare(data)
@@ -39,7 +39,7 @@ def trained(modality: str, folder: Path) -> Path:
 
 def exported(modality: str, run: Path | None, folder: Path) -> Path:
     """The fp32 file of a run, by default of one that is trained here."""
-    from tlzoo.engine.run import Run
+    from tlzoo.runs.run import Run
 
     made = Run.load(run or trained(modality, folder)).export(folder / f"{modality}.onnx")
     return made.path
@@ -52,7 +52,7 @@ def by_modality(given: Sequence[Path]) -> dict[str, Path]:
 
 def _modality(path: Path) -> str:
     import tlzoo
-    from tlzoo.engine.run import Run
+    from tlzoo.runs.run import Run
 
     found = (Run.load(path) if path.is_dir() else tlzoo.load(path)).task.modality
     return {"image": "vision", "text": "nlp", "audio": "speech"}[found]
@@ -64,7 +64,7 @@ def test_inputs(modality: str, many: int) -> list[str]:
 
     from tlzoo.data import read
     from tlzoo.demo.chain import DEMOS
-    from tlzoo.registry.sources import cache
+    from tlzoo.weights import cache
 
     data = cache.root() / "demo-data" / modality
     DEMOS[modality].prepare(data)

@@ -14,7 +14,7 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
-from tlzoo.export.manifest import KEY
+from tlzoo.artifact.manifest import KEY
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
 SOUND = (np.sin(np.arange(4000) / 9) * 0.5).astype(np.float32)

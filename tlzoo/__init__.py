@@ -7,63 +7,49 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tlzoo import registry as registry
-    from tlzoo.engine.adaptation import adapt as adapt
-    from tlzoo.engine.finetuning import finetune as finetune
-    from tlzoo.engine.heads import linear_head as linear_head
-    from tlzoo.engine.options import Options as Options
-    from tlzoo.engine.outline import outline as outline
-    from tlzoo.engine.run import Run as Run
-    from tlzoo.engine.statedict import read_state as read_state
     from tlzoo.errors import TlzooError as TlzooError
-    from tlzoo.evaluation import evaluate as evaluate
-    from tlzoo.hookspecs import hookimpl as hookimpl
-    from tlzoo.parts import (
-        Backbone as Backbone,
-    )
-    from tlzoo.parts import (
-        Freeze as Freeze,
-    )
-    from tlzoo.parts import (
-        Graph as Graph,
-    )
-    from tlzoo.parts import (
-        Head as Head,
-    )
-    from tlzoo.parts import (
-        Repository as Repository,
-    )
-    from tlzoo.parts import (
-        Stage as Stage,
-    )
-    from tlzoo.parts import (
-        Weights as Weights,
-    )
+    from tlzoo.interfaces import Backbone as Backbone
+    from tlzoo.interfaces import Freeze as Freeze
+    from tlzoo.interfaces import Graph as Graph
+    from tlzoo.interfaces import Head as Head
+    from tlzoo.interfaces import Repository as Repository
+    from tlzoo.interfaces import Stage as Stage
+    from tlzoo.interfaces import Weights as Weights
+    from tlzoo.models.meta_device import outline as outline
+    from tlzoo.options import Options as Options
+    from tlzoo.plugins.hookspecs import hookimpl as hookimpl
+    from tlzoo.runs.run import Run as Run
     from tlzoo.runtime import load as load
-    from tlzoo.verification import verify as verify
+    from tlzoo.tasks.heads import linear_head as linear_head
+    from tlzoo.weights.formats.statedict import read_state as read_state
+    from tlzoo.workflows.adapt import adapt as adapt
+    from tlzoo.workflows.evaluate import evaluate as evaluate
+    from tlzoo.workflows.finetune import finetune as finetune
+    from tlzoo.workflows.verify import verify as verify
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Backbone": "tlzoo.parts",
-    "Freeze": "tlzoo.parts",
-    "Graph": "tlzoo.parts",
-    "Head": "tlzoo.parts",
-    "Options": "tlzoo.engine.options",
-    "Repository": "tlzoo.parts",
-    "Run": "tlzoo.engine.run",
-    "Stage": "tlzoo.parts",
+    "Backbone": "tlzoo.interfaces",
+    "Freeze": "tlzoo.interfaces",
+    "Graph": "tlzoo.interfaces",
+    "Head": "tlzoo.interfaces",
+    "Options": "tlzoo.options",
+    "Repository": "tlzoo.interfaces",
+    "Run": "tlzoo.runs.run",
+    "Stage": "tlzoo.interfaces",
     "TlzooError": "tlzoo.errors",
-    "Weights": "tlzoo.parts",
-    "adapt": "tlzoo.engine.adaptation",
-    "evaluate": "tlzoo.evaluation",
-    "finetune": "tlzoo.engine.finetuning",
-    "hookimpl": "tlzoo.hookspecs",
-    "linear_head": "tlzoo.engine.heads",
+    "Weights": "tlzoo.interfaces",
+    "adapt": "tlzoo.workflows.adapt",
+    "evaluate": "tlzoo.workflows.evaluate",
+    "finetune": "tlzoo.workflows.finetune",
+    "hookimpl": "tlzoo.plugins.hookspecs",
+    "linear_head": "tlzoo.tasks.heads",
     "load": "tlzoo.runtime",
-    "outline": "tlzoo.engine.outline",
-    "read_state": "tlzoo.engine.statedict",
+    "outline": "tlzoo.models.meta_device",
+    "read_state": "tlzoo.weights.formats.statedict",
     "registry": "",
-    "verify": "tlzoo.verification",
+    "verify": "tlzoo.workflows.verify",
 }
 
 __all__ = [

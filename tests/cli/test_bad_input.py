@@ -17,7 +17,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tlzoo.engine import finetuning
+from tlzoo.workflows import finetune as workflow
 
 Command = Callable[..., Any]
 Arguments = tuple[object, ...]
@@ -423,7 +423,7 @@ def test_a_run_resumed_with_other_options_is_refused_by_name(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(finetuning, "save_run", stop)
+        patch.setattr(workflow, "save_run", stop)
         started = finetune(pictures, "vision/test-resnet", "--strategy", "finetune", "--epochs", "1")
         assert command(*started).code == 130
     done = command(*started, "--resume", "--weight-decay", "0.5")
@@ -456,7 +456,7 @@ def test_debug_shows_the_trace_too(command: Command, place: Path, pictures: Path
 def test_a_bug_is_called_one_and_exits_with_1(
     command: Command, place: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(finetuning, "read_parts", lambda *given: 1 / 0)
+    monkeypatch.setattr(workflow, "read_parts", lambda *given: 1 / 0)
     done = command(*finetune(pictures))
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert done.err.startswith("Bug: ZeroDivisionError")
@@ -467,7 +467,7 @@ def test_a_full_disk_is_no_bug(command: Command, place: Path, pictures: Path, mo
     def full(*given: Any, **named: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place / "out"))
 
-    monkeypatch.setattr(finetuning, "save_run", full)
+    monkeypatch.setattr(workflow, "save_run", full)
     done = command(*finetune(pictures))
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "No space left" in done.err

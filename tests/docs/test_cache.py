@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tlzoo.registry.sources import upkeep
+from tlzoo.workflows import storage
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,4 +20,4 @@ def test_the_documented_folders_are_those_of_the_code():
 
 def test_every_kind_that_tlzoo_cache_lists_has_its_folder_in_the_page():
     page = (ROOT / "docs" / "reference" / "cache.md").read_text(encoding="utf-8")
-    assert {kind for kind, folder in upkeep.KINDS.items() if f"`{folder}/" not in page} == set()
+    assert {kind for kind, folder in storage.KINDS.items() if f"`{folder}/" not in page} == set()

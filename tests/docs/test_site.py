@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tlzoo import errors, hookspecs
+from tlzoo import errors
 from tlzoo.cli import COMMANDS
+from tlzoo.plugins import hookspecs
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -17,9 +17,9 @@ def prepared(shared_zoo: Any, pictures: Path, texts: Path, recordings: Path) -> 
     import torch
 
     from tlzoo import registry
-    from tlzoo.engine.model import build
-    from tlzoo.engine.preparation import labels_of, make_sets, prepare_backbone, task_name
-    from tlzoo.engine.run import read_parts
+    from tlzoo.models.model import build
+    from tlzoo.runs.prepare import labels_of, make_sets, prepare_backbone, task_name
+    from tlzoo.runs.run import read_parts
     from tlzoo.tasks import make_task
 
     data = {"vision": pictures, "nlp": texts, "speech": recordings}

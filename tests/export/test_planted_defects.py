@@ -13,10 +13,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 import tlzoo
-from tlzoo.engine import graph as core
 from tlzoo.errors import ParityError
-from tlzoo.export import candidates
 from tlzoo.export import graph as written
+from tlzoo.export import variants
+from tlzoo.models import onnx_export as core
 
 Change = Callable[[onnx.ModelProto], None]
 
@@ -118,7 +118,7 @@ def test_a_lower_precision_does_not_hide_a_defect(
 def test_a_tokenizer_with_another_vocabulary_is_refused(
     zoo: Any, text_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    honest = candidates.describe
+    honest = variants.describe
 
     def describe(*given: Any, **facts: Any) -> Any:
         manifest = honest(*given, **facts)
@@ -130,7 +130,7 @@ def test_a_tokenizer_with_another_vocabulary_is_refused(
             update={"preprocess": manifest.preprocess.model_copy(update={"tokenizer": json.dumps(tokenizer)})}
         )
 
-    monkeypatch.setattr(candidates, "describe", describe)
+    monkeypatch.setattr(variants, "describe", describe)
     with pytest.raises(ParityError, match="differs most on"):
         text_run.export(tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -139,8 +139,8 @@ def test_a_tokenizer_with_another_vocabulary_is_refused(
 def test_probabilities_that_are_not_those_of_the_logits_are_found(
     zoo: Any, picture_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    honest = candidates.add_probabilities
-    monkeypatch.setattr(candidates, "add_probabilities", lambda proto, kind, t: honest(proto, kind, 2 * t))
+    honest = variants.add_probabilities
+    monkeypatch.setattr(variants, "add_probabilities", lambda proto, kind, t: honest(proto, kind, 2 * t))
     with pytest.raises(ParityError, match="probabilities"):
         picture_run.export(tmp_path / "model.onnx")
 

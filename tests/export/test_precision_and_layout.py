@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 import tlzoo
+from tlzoo.artifact.manifest import Thresholds
 from tlzoo.errors import ExportError, ParityError, UsageError
-from tlzoo.export.manifest import Thresholds
 
 LENIENT = Thresholds(difference=2, agreement=0.5, drop=10)
 IMPOSSIBLE = Thresholds(difference=1e-9, agreement=1, drop=0)

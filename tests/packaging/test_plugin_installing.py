@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from packaging.metadata import Metadata
 
-from tlzoo.plugins.creation import create
+from tlzoo.plugins.authoring.creation import create
 
 ROOT = Path(__file__).parents[2]
 KEPT = {k: v for k, v in os.environ.items() if not k.startswith(("TLZOO_", "PYTHON", "VIRTUAL_ENV"))}

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tlzoo import progress
-from tlzoo.registry import store
+from tlzoo.registry import catalogue
 
 COMMIT = "a" * 40
 CONTENT = bytes(range(256)) * 40
@@ -37,7 +37,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     progress.set_quiet(True)
     yield tmp_path / "cache"
     progress.set_quiet(False)
-    store._read.cache_clear()  # what a test had indexed for being large is read as before by those that follow
+    catalogue._read.cache_clear()  # what a test had indexed for being large is read as before by those that follow
 
 
 def pin(path: str, content: bytes) -> dict[str, Any]:
@@ -240,7 +240,7 @@ class Publisher:
 
     def publish(self, document: Any, key: Path | None = None, path: str = "/registry.json") -> str:
         """Serve a document (bytes as they are), with `key` also its signature; return its address."""
-        from tlzoo.registry.remote import signatures
+        from tlzoo.registry.subscriptions import signatures
 
         content = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.pages[path] = content

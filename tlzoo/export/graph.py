@@ -10,13 +10,13 @@ import onnx
 from onnx import ModelProto, helper, numpy_helper
 
 from tlzoo import __version__, plugins
-from tlzoo.engine.graph import export_graph
-from tlzoo.engine.model import Model
+from tlzoo.artifact import reference
+from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.errors import ExportError
-from tlzoo.export import reference
-from tlzoo.export.manifest import KEY, Manifest, parse_manifest
 from tlzoo.export.nodes import with_inner
-from tlzoo.parts import Graph
+from tlzoo.interfaces import Graph
+from tlzoo.models.model import Model
+from tlzoo.models.onnx_export import export_graph
 
 SQUASH = {"single": "Softmax", "multilabel": "Sigmoid"}
 """What makes probabilities of logits, by kind of task."""

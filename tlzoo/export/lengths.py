@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tlzoo.engine.dataset import Dataset
-from tlzoo.engine.graph import eager
-from tlzoo.engine.model import Model
-from tlzoo.export.verify import Tried
+from tlzoo.export.check import Tried
+from tlzoo.features.dataset import Dataset
+from tlzoo.models.model import Model
+from tlzoo.models.onnx_export import eager
 from tlzoo.registry.schema import Preprocess, TextSpec
 
 SAMPLES = 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlzoo.distributions import allowed, normal
+from tlzoo.io.entry_points import allowed, normal
 from tlzoo.plugins.discovery import (
     FIRST_PARTY,
     GROUP,
@@ -15,7 +15,7 @@ from tlzoo.plugins.discovery import (
     find,
     installed,
 )
-from tlzoo.plugins.loading import Loaded, call, load, load_all
+from tlzoo.plugins.manager import Loaded, call, load, load_all
 
 __all__ = [
     "FIRST_PARTY",

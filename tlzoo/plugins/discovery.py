@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from tlzoo.distributions import UNREADABLE, allowed, normal
-from tlzoo.distributions import declared as entries
 from tlzoo.errors import PluginError
+from tlzoo.io.entry_points import UNREADABLE, allowed, normal
+from tlzoo.io.entry_points import declared as entries
 
 GROUP = "tlzoo"
 REGISTRY_GROUP = "tlzoo.registry"

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from tlzoo.distributions import normal
 from tlzoo.errors import PluginError, UsageError
-from tlzoo.plugins.description import check_wheel
+from tlzoo.io.entry_points import normal
+from tlzoo.plugins.authoring.description import check_wheel
 from tlzoo.plugins.discovery import FIRST_PARTY, contributors, declared
 
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(.*)", re.DOTALL)

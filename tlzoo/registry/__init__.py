@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlzoo.registry.lookup.found import Found
-from tlzoo.registry.store import find, get, load, origins_of, shadowed
+from tlzoo.registry.catalogue import find, get, load, origins_of, shadowed
+from tlzoo.registry.search.results import Found
 
 __all__ = ["Found", "find", "get", "load", "origins_of", "shadowed"]

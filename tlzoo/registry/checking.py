@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ValidationError
 
 from tlzoo.errors import RegistryError
+from tlzoo.io import https
 from tlzoo.registry.reading import file_names, place_of, stamp_of
 from tlzoo.registry.schema import Checkpoint, FileSource, PackageSource, RegistryFile, UrlSource
-from tlzoo.registry.sources import guarded
 from tlzoo.registry.streaming import Scanner
 
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml")
@@ -154,8 +154,8 @@ def _beyond_the_schema(checkpoint: Checkpoint, allow_files: bool) -> list[Fault]
         return [Fault(checkpoint.id, "source.kind", f"{kind!r} is for registries on this machine: pypi, hub or url")]
     if isinstance(checkpoint.source, UrlSource) and not allow_files:
         try:
-            guarded.check(checkpoint.source.url)
-        except guarded.Refused as refusal:
+            https.check(checkpoint.source.url)
+        except https.Refused as refusal:
             return [Fault(checkpoint.id, "source.url", f"{checkpoint.source.url} is refused: {refusal}")]
     twice = [name for name, times in Counter(file_names(checkpoint)).items() if times > 1]
     return [Fault(checkpoint.id, "source", f"two files are named {name!r}") for name in twice]

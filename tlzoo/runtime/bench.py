@@ -14,15 +14,15 @@ import numpy as np
 import onnxruntime as ort
 
 from tlzoo.errors import TlzooError, UsageError
+from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
 from tlzoo.progress import progress
 from tlzoo.runtime.predictor import open_artifact, read_manifest
-from tlzoo.runtime.preprocessing import preprocessor_of
 from tlzoo.runtime.session import run_session
 from tlzoo.runtime.timing import side_by_side
 
 if TYPE_CHECKING:
-    from tlzoo.export.manifest import Manifest
+    from tlzoo.artifact.manifest import Manifest
 
 Arrays = dict[str, np.ndarray]
 Call = Callable[[], object]

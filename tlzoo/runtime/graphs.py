@@ -17,7 +17,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from tlzoo.files import cache_folder, whole_file
+from tlzoo.io.files import cache_folder, whole_file
 from tlzoo.runtime.session import CPU, open_session, provider_names
 
 LARGEST = 8 * 2**20

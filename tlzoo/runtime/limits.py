@@ -11,7 +11,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
-from tlzoo.runtime.soundness import Asked
+from tlzoo.runtime.model_check import Asked
 
 VARIABLE = "TLZOO_MEMORY"
 _FOLDED = 2**30

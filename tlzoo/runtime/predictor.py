@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.errors import ArtifactError, TlzooError, UsageError
-from tlzoo.export.manifest import KEY, Manifest, parse_manifest
+from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
-from tlzoo.runtime.answers import Wanted, answers, failure
+from tlzoo.runtime.graph_signature import check_graph, check_rows
 from tlzoo.runtime.graphs import open_through_cache
 from tlzoo.runtime.limits import failed_run, session_entries
-from tlzoo.runtime.matching import check_graph, check_rows
-from tlzoo.runtime.preprocessing import preprocessor_of
+from tlzoo.runtime.model_check import MAX_BYTES, check_model
+from tlzoo.runtime.predictions import Wanted, answers, failure
 from tlzoo.runtime.session import open_session
-from tlzoo.runtime.soundness import MAX_BYTES, check_model
 from tlzoo.runtime.stream import NotFinite, Plan, Stretch, stretches
 from tlzoo.tasks import make_task
 

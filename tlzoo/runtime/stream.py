@@ -13,7 +13,7 @@ import numpy as np
 
 from tlzoo.errors import InputError
 from tlzoo.preprocess import Preprocessor
-from tlzoo.preprocess.ahead import Arrays, made_ahead
+from tlzoo.preprocess.prefetch import Arrays, made_ahead
 
 WINDOW = 32
 """Texts are sorted by length within this many batches; the first windows are shorter, so that answers come soon."""

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tlzoo.errors import UsageError
-from tlzoo.tasks.classification import Classification
-from tlzoo.tasks.multilabel import MultiLabel
-from tlzoo.tasks.regression import Regression
+from tlzoo.tasks.classification.task import Classification
+from tlzoo.tasks.multilabel.task import MultiLabel
+from tlzoo.tasks.regression.task import Regression
 
 Task = Classification | MultiLabel | Regression
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from tlzoo.tasks.classification import Classification
-    from tlzoo.tasks.multilabel import MultiLabel
+    from tlzoo.tasks.classification.task import Classification
+    from tlzoo.tasks.multilabel.task import MultiLabel
 
 BINS = 15
 RANGE = (0.05, 20.0)

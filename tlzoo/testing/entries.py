@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tlzoo import registry
 from tlzoo.errors import RegistryError
-from tlzoo.registry import origins
+from tlzoo.registry import files
 from tlzoo.registry.schema import Checkpoint, HubSource
 from tlzoo.testing.subject import LEFT_OUT, Subject, note, once
 
@@ -19,8 +19,8 @@ class Entries(Subject):
         listed = own or list(registry.find(plugin=self.plugin))
         return tuple({c.id: c for c in (self.entry(), *listed)}.values())
 
-    def _own_files(self) -> list[origins.Origin]:
-        return [o for o in origins.origins() if o.kind == "plugin" and o.prefix == f"{self.plugin}/"]
+    def _own_files(self) -> list[files.Origin]:
+        return [o for o in files.origins() if o.kind == "plugin" and o.prefix == f"{self.plugin}/"]
 
     def test_its_entries_are_valid(self) -> None:
         """The plugin's registry files can be read, ids start with its name, stages sum to parameters.

@@ -10,19 +10,19 @@ import onnx
 
 from tlzoo import plugins
 from tlzoo.data import endings_of
-from tlzoo.engine.clock import Clock
-from tlzoo.engine.graph import eager
-from tlzoo.engine.model import build
-from tlzoo.engine.options import Options
-from tlzoo.engine.preparation import data_record, head_options, labels_of, make_sets, task_name
-from tlzoo.engine.run import Run, read_parts, save_run
-from tlzoo.engine.strategies import STRATEGY, Job
 from tlzoo.errors import TlzooError
 from tlzoo.export.nodes import with_inner
+from tlzoo.io.timings import Clock
+from tlzoo.models.model import build
+from tlzoo.models.onnx_export import eager
+from tlzoo.options import Options
+from tlzoo.runs.prepare import data_record, head_options, labels_of, make_sets, task_name
+from tlzoo.runs.run import Run, read_parts, save_run
 from tlzoo.runtime import load
 from tlzoo.tasks import make_task
 from tlzoo.testing.child import answer_of, ask
 from tlzoo.testing.subject import Subject, after, once
+from tlzoo.training.strategies.base import STRATEGY, Job
 
 BATCHES = (1, 3, 5)
 FEW = 6

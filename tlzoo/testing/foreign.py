@@ -6,10 +6,10 @@ from typing import Any
 from unittest import SkipTest
 
 from tlzoo import plugins
-from tlzoo.engine.dataset import make_dataset
-from tlzoo.engine.model import make_preprocessor
 from tlzoo.errors import TlzooError
-from tlzoo.parts import Repository
+from tlzoo.features.dataset import make_dataset
+from tlzoo.interfaces import Repository
+from tlzoo.models.model import make_preprocessor
 from tlzoo.registry.schema import PluginSpec
 from tlzoo.testing.subject import Subject, after
 

@@ -7,10 +7,10 @@ from unittest import SkipTest
 
 import torch
 
-from tlzoo.engine.freezing import freeze, train_mode
-from tlzoo.engine.model import Model
 from tlzoo.errors import UsageError
-from tlzoo.parts import Freeze
+from tlzoo.interfaces import Freeze
+from tlzoo.models.freezing import freeze, train_mode
+from tlzoo.models.model import Model
 from tlzoo.testing.subject import TARGETS, Subject, after
 
 STEP = 0.01

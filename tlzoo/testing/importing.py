@@ -9,7 +9,8 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from tlzoo import hookspecs, plugins
+from tlzoo import plugins
+from tlzoo.plugins import hookspecs
 from tlzoo.testing.child import ask
 from tlzoo.testing.subject import Subject, note
 

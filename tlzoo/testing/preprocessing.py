@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tlzoo.engine.model import make_preprocessor
 from tlzoo.errors import InputError
+from tlzoo.models.model import make_preprocessor
 from tlzoo.preprocess import Preprocessor
 from tlzoo.testing.child import ask, digests
 from tlzoo.testing.subject import Subject, after, once

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from unittest import SkipTest
 
-from tlzoo.distributions import declared
 from tlzoo.errors import PluginError, UsageError
+from tlzoo.io.entry_points import declared
 from tlzoo.testing.subject import ConformanceNote
 from tlzoo.testing.suite import PluginSuite
 

@@ -6,7 +6,7 @@ from unittest import SkipTest
 
 import torch
 
-from tlzoo.parts import Backbone
+from tlzoo.interfaces import Backbone
 from tlzoo.registry.schema import TextSpec
 from tlzoo.testing.subject import LEFT_OUT, Subject, after, note
 

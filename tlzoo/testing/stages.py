@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tlzoo.parts import Backbone
+from tlzoo.interfaces import Backbone
 from tlzoo.testing.subject import Subject, after
 
 

@@ -17,14 +17,14 @@ from unittest import SkipTest
 import torch
 
 from tlzoo import plugins, registry
-from tlzoo.engine.model import Model, build
-from tlzoo.engine.preparation import task_name
 from tlzoo.errors import PluginError
-from tlzoo.parts import Backbone, Output, Weights
+from tlzoo.interfaces import Backbone, Output, Weights
+from tlzoo.models.model import Model, build
 from tlzoo.registry.schema import Checkpoint, TextSpec
-from tlzoo.registry.sources import fetch
+from tlzoo.runs.prepare import task_name
 from tlzoo.tasks import Task, family, make_task
 from tlzoo.testing import samples
+from tlzoo.weights.fetch import fetch
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Subject")

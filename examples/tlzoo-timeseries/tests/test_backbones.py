@@ -10,9 +10,9 @@ import pytest
 import torch
 from tlzoo import registry
 from tlzoo.errors import RegistryError, SourceError, UsageError
-from tlzoo.parts import Weights
+from tlzoo.interfaces import Weights
 from tlzoo.registry.schema import ImageSpec
-from tlzoo.registry.sources import fetch
+from tlzoo.weights.fetch import fetch
 
 from tlzoo_timeseries import kernels, plugin
 from tlzoo_timeseries.rocket import normalised

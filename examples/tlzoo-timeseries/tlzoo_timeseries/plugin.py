@@ -12,7 +12,7 @@ from tlzoo.registry.schema import PluginSpec
 if TYPE_CHECKING:
     import numpy as np
     from tlzoo import Backbone, Head, Repository, Weights
-    from tlzoo.parts import Output
+    from tlzoo.interfaces import Output
     from tlzoo.registry.schema import Checkpoint, Preprocess
     from tlzoo.tasks import Task
 

@@ -10,7 +10,7 @@ from tlzoo_nlp.plugin import load_backbone
 import tlzoo
 from tlzoo import Backbone
 from tlzoo.preprocess import make_preprocessor
-from tlzoo.registry.sources import fetch
+from tlzoo.weights.fetch import fetch
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from tlzoo_nlp.tokenizer import with_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-    from tlzoo.parts import Output
+    from tlzoo.interfaces import Output
 
 EXAMPLE_LENGTH = 9
 _NOT_ARGUMENTS = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "use_cache"}

@@ -9,7 +9,7 @@ from tlzoo.errors import RegistryError, UsageError
 from tlzoo.registry.schema import TextSpec
 
 if TYPE_CHECKING:
-    from tlzoo.parts import Output
+    from tlzoo.interfaces import Output
     from tlzoo.registry.schema import Checkpoint
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tlzoo import Weights, registry
 from tlzoo.registry.schema import AudioSpec, Checkpoint, FileSource, LocalFile
-from tlzoo.registry.sources import fetch
+from tlzoo.weights.fetch import fetch
 
 TINY = {
     "hidden_size": 32,

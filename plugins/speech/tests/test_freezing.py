@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tlzoo.engine import lora
-from tlzoo.engine.freezing import freeze, train_mode
-from tlzoo.engine.model import Model, build, load_backbone
 from tlzoo.errors import UsageError
+from tlzoo.models import lora
+from tlzoo.models.freezing import freeze, train_mode
+from tlzoo.models.model import Model, build, load_backbone
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.tasks import make_task
 

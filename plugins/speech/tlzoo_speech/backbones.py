@@ -26,7 +26,7 @@ from tlzoo_speech.waveform import PLAIN_TRAINING, WaveformBackbone, waveform_sta
 from tlzoo_speech.whisper import WhisperBackbone, whisper_names_from_ctranslate2, whisper_stages
 
 if TYPE_CHECKING:
-    from tlzoo.parts import Output
+    from tlzoo.interfaces import Output
 
 _UNREADABLE = (OSError, EOFError, SafetensorError, pickle.UnpicklingError)
 _FOREIGN = (LookupError, TypeError, ValueError, RuntimeError)

@@ -10,7 +10,7 @@ from tlzoo.registry.schema import AudioSpec
 
 if TYPE_CHECKING:
     from tlzoo import Backbone, Repository, Weights
-    from tlzoo.parts import Output
+    from tlzoo.interfaces import Output
     from tlzoo.registry.schema import Checkpoint
 
 

@@ -7,7 +7,7 @@ from tlzoo_vision.backbone import build
 
 from tlzoo import registry
 from tlzoo.registry.schema import Checkpoint, ImageSpec
-from tlzoo.registry.sources import fetch
+from tlzoo.weights.fetch import fetch
 
 LITE0 = "vision/efficientnet-lite0"
 

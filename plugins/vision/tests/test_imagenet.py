@@ -9,7 +9,7 @@ from tlzoo_vision.backbone import build, load_classifier
 from tlzoo import Weights, registry
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.sources import fetch
+from tlzoo.weights.fetch import fetch
 
 TABBY, TIGER_CAT, EGYPTIAN_CAT = 281, 282, 285
 COFFEE_MUG, ESPRESSO, CUP = 504, 967, 968

@@ -19,7 +19,7 @@ from tlzoo_vision.weights import ORDERED, in_order, load_state, read_state
 
 if TYPE_CHECKING:
     from tlzoo import Weights
-    from tlzoo.parts import Output
+    from tlzoo.interfaces import Output
 
 _NOT_THE_NETWORKS = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
 """Arguments of `timm.create_model` that would read files of this machine."""

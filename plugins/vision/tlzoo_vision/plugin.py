@@ -8,7 +8,7 @@ from tlzoo import hookimpl
 
 if TYPE_CHECKING:
     from tlzoo import Backbone, Repository, Weights
-    from tlzoo.parts import Output
+    from tlzoo.interfaces import Output
     from tlzoo.registry.schema import Checkpoint
 
 TRANSFORMERS = "transformers/"

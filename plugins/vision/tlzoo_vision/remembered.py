@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-from tlzoo.files import cache_folder, write_json
+from tlzoo.io.files import cache_folder, write_json
 from tlzoo.registry.schema import Checkpoint
 
 

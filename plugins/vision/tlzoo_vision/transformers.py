@@ -18,7 +18,7 @@ from tlzoo_vision.plugin import TRANSFORMERS
 
 if TYPE_CHECKING:
     from tlzoo import Repository, Weights
-    from tlzoo.parts import Output
+    from tlzoo.interfaces import Output
 
 _TOWERS = {"clip": "clip_vision_model", "siglip": "siglip_vision_model"}
 """Models of pictures and texts, and their half that sees."""

@@ -11,9 +11,9 @@ import onnx
 import pytest
 from onnx import parser
 
+from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
 from tlzoo.export.formats import triton
-from tlzoo.export.manifest import Manifest
 from tlzoo.export.raw_input import add_geometry
 from tlzoo.runtime.session import open_session
 

@@ -9,7 +9,7 @@ import typer
 
 from tlzoo.cli.models.showing import describe, show
 from tlzoo.cli.models.wording import human, parse_count
-from tlzoo.cli.output import make_app, print_json, print_table
+from tlzoo.cli.shared.output import make_app, print_json, print_table
 from tlzoo.errors import UsageError
 from tlzoo.progress import say
 from tlzoo.registry import find, shadowed

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from tlzoo.cli.models.wording import human, preprocess_in_words, source_in_words, weights_bytes
-from tlzoo.cli.output import print_json, print_table
+from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import TlzooError
-from tlzoo.parts import Weights
+from tlzoo.interfaces import Weights
 from tlzoo.progress import printable, say
 from tlzoo.registry import get, origins_of
 from tlzoo.registry.citations import bibtex
-from tlzoo.registry.licences import group
+from tlzoo.registry.licenses import group
 from tlzoo.registry.schema import Checkpoint
 
 _LEFT_OUT = 0.1
@@ -88,7 +88,7 @@ def _with_stages(checkpoint: Checkpoint) -> Checkpoint:
     say(f"The registry has no stages of {checkpoint.id}: building its network to count them.")
     weights = _weights_here(checkpoint)
     try:
-        from tlzoo.engine.stages import built_stages
+        from tlzoo.models.stages import built_stages
 
         stages = built_stages(checkpoint, weights)
     except TlzooError as error:
@@ -108,7 +108,7 @@ def _with_stages(checkpoint: Checkpoint) -> Checkpoint:
 
 def _weights_here(checkpoint: Checkpoint) -> Weights | None:
     """The checkpoint's weights where this machine has them: their configuration may say more than the entry."""
-    from tlzoo.registry.sources import fetch
+    from tlzoo.weights.fetch import fetch
 
     try:
         return fetch(checkpoint, offline=True)

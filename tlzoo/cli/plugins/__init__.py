@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from tlzoo.cli.options import Json
-from tlzoo.cli.output import make_app
 from tlzoo.cli.plugins.checking import check
 from tlzoo.cli.plugins.creating import new
 from tlzoo.cli.plugins.installing import install, uninstall
 from tlzoo.cli.plugins.listing import show
+from tlzoo.cli.shared.options import Json
+from tlzoo.cli.shared.output import make_app
 
 app = make_app("List, install, uninstall, check and begin plugins. Without a command: list.")
 app.command("list")(show)

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from tlzoo import plugins
-from tlzoo.cli.options import Json
-from tlzoo.cli.output import print_json, print_table
+from tlzoo.cli.shared.options import Json
+from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import PluginError
-from tlzoo.plugins import trial
-from tlzoo.plugins.description import Description, describe, describe_project, describe_wheel
-from tlzoo.plugins.inspection import Check, examine
+from tlzoo.plugins.authoring import trial
+from tlzoo.plugins.authoring.description import Description, describe, describe_project, describe_wheel
+from tlzoo.plugins.authoring.inspection import Check, examine
 from tlzoo.progress import say
 
 IMPORT_S = 30.0

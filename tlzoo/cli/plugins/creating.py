@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tlzoo.cli.options import Json
-from tlzoo.cli.output import print_json
+from tlzoo.cli.shared.options import Json
+from tlzoo.cli.shared.output import print_json
 
 
 def new(
@@ -19,7 +19,7 @@ def new(
     json: Json = False,
 ) -> None:
     """Write a plugin that installs, passes its own tests and publishes as it is."""
-    from tlzoo.plugins.creation import create
+    from tlzoo.plugins.authoring.creation import create
 
     made = create(name, modality, out, author)
     if json:

@@ -8,7 +8,7 @@ import typer
 
 from tlzoo import plugins
 from tlzoo.plugins import installer
-from tlzoo.plugins.status import status
+from tlzoo.plugins.authoring.status import status
 from tlzoo.progress import say
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tlzoo import plugins
-from tlzoo.cli.options import Json
-from tlzoo.cli.output import print_json, print_table
-from tlzoo.plugins.status import status
+from tlzoo.cli.shared.options import Json
+from tlzoo.cli.shared.output import print_json, print_table
+from tlzoo.plugins.authoring.status import status
 from tlzoo.progress import say
 
 COLUMNS = ("name", "distribution", "version", "hooks", "checkpoints", "license", "status")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from tlzoo.cli.options import Json
-from tlzoo.cli.output import make_app
 from tlzoo.cli.registry import authoring, listing, subscribing
 from tlzoo.cli.registry.drafting import new_entry
+from tlzoo.cli.shared.options import Json
+from tlzoo.cli.shared.output import make_app
 
 app = make_app("List, add, update and remove registries; check, write and sign your own. Without a command: list.")
 

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from tlzoo.cli.output import print_json, print_table
+from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import RegistryError, UsageError
-from tlzoo.files import whole_file
+from tlzoo.io.files import whole_file
 from tlzoo.progress import say
 from tlzoo.registry.checking import Checked, Fault, check, check_file
 from tlzoo.registry.reading import stamp_of
-from tlzoo.registry.remote import signatures
 from tlzoo.registry.schema import schema_document
+from tlzoo.registry.subscriptions import signatures
 
 
 def validate(

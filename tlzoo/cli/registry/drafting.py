@@ -13,9 +13,9 @@ import typer
 from pydantic import ValidationError
 
 from tlzoo.cli.models.wording import parse_count
-from tlzoo.cli.output import print_json
+from tlzoo.cli.shared.output import print_json
 from tlzoo.errors import PluginError, RegistryError, UsageError
-from tlzoo.files import write_json
+from tlzoo.io.files import write_json
 from tlzoo.progress import say
 from tlzoo.registry.authoring import drafting, weightfiles
 from tlzoo.registry.checking import check_file
@@ -121,7 +121,7 @@ def _counted(files: Sequence[Path], without: Sequence[str], given: int | None) -
 
 def _pickled(file: Path) -> dict[str, int]:
     try:
-        from tlzoo.engine.counting import pickled_elements
+        from tlzoo.models.counting import pickled_elements
     except (ImportError, PluginError) as cause:
         raise UsageError(
             f"{file} is a pickle, and only torch may open it.",

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.output import print_json, print_table
+from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import RegistryError
 from tlzoo.progress import say
-from tlzoo.registry.origins import Origin, origins
-from tlzoo.registry.remote import remotes
-from tlzoo.registry.remote.signatures import fingerprint
-from tlzoo.registry.store import ids_of
+from tlzoo.registry.catalogue import ids_of
+from tlzoo.registry.files import Origin, origins
+from tlzoo.registry.subscriptions import config
+from tlzoo.registry.subscriptions.signatures import fingerprint
 
 STALE_DAYS = 30
 _SHOWN = 5
@@ -46,7 +46,7 @@ def show(json: Annotated[bool, typer.Option("--json", help="One JSON document.")
 
 def describe() -> list[dict[str, Any]]:
     """What `tlzoo registry list --json` says; raises RegistryError only where registries.json itself is damaged."""
-    added = {registry.name: registry for registry in remotes.read()}
+    added = {registry.name: registry for registry in config.read()}
     ids, faults = _ids()
     hidden = shadowed(ids)
     rows = [
@@ -98,7 +98,7 @@ def tell_shadowed(name: str, entries: list[Shadowed]) -> None:
 
 def _row(
     origin: Origin,
-    registry: remotes.Registry | None,
+    registry: config.Registry | None,
     entries: int,
     fault: str | None,
     hidden: Mapping[str, list[Shadowed]],
@@ -119,7 +119,7 @@ def _row(
     }
 
 
-def _absent(registry: remotes.Registry) -> dict[str, Any]:
+def _absent(registry: config.Registry) -> dict[str, Any]:
     """A remote registry whose copy is not here."""
     return {
         "name": registry.name,
@@ -135,8 +135,8 @@ def _absent(registry: remotes.Registry) -> dict[str, Any]:
     }
 
 
-def _state(registry: remotes.Registry, copy: remotes.Copy) -> str:
-    if not remotes.is_whole(registry):
+def _state(registry: config.Registry, copy: config.Copy) -> str:
+    if not config.is_whole(registry):
         return f"changed on this disk: tlzoo registry update {registry.name}"
     age = datetime.now(copy.fetched.tzinfo) - copy.fetched
     if registry.sha256 is None and age.days >= STALE_DAYS:
@@ -144,7 +144,7 @@ def _state(registry: remotes.Registry, copy: remotes.Copy) -> str:
     return "ok"
 
 
-def _signature(registry: remotes.Registry | None) -> dict[str, str] | None:
+def _signature(registry: config.Registry | None) -> dict[str, str] | None:
     """What a remote registry is known by: the key's fingerprint, the content's hash, or the server alone."""
     if registry is None or registry.url is None:
         return None

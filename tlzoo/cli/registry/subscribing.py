@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.output import print_json, print_table
 from tlzoo.cli.registry.listing import Shadowed, hides, tell_shadowed
+from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import RegistryError
 from tlzoo.progress import say
-from tlzoo.registry.origins import origin_of
-from tlzoo.registry.remote import remotes
-from tlzoo.registry.remote import subscribing as registries
-from tlzoo.registry.remote.signatures import fingerprint
-from tlzoo.registry.remote.subscribing import Updated
-from tlzoo.registry.store import ids_of
+from tlzoo.registry.catalogue import ids_of
+from tlzoo.registry.files import origin_of
+from tlzoo.registry.subscriptions import config
+from tlzoo.registry.subscriptions import subscribe as registries
+from tlzoo.registry.subscriptions.signatures import fingerprint
+from tlzoo.registry.subscriptions.subscribe import Updated
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
@@ -82,7 +82,7 @@ def _row(updated: Updated) -> dict[str, Any]:
     }
 
 
-def _count(registry: remotes.Registry) -> int | None:
+def _count(registry: config.Registry) -> int | None:
     """How many entries are in use of it; `None` where its file is gone."""
     origin = origin_of(registry)
     try:
@@ -91,7 +91,7 @@ def _count(registry: remotes.Registry) -> int | None:
         return None
 
 
-def _known_by(registry: remotes.Registry) -> str:
+def _known_by(registry: config.Registry) -> str:
     if registry.key is not None:
         return f", signed by {fingerprint(registry.key)}"
     if registry.sha256 is not None:

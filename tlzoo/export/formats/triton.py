@@ -10,8 +10,8 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, ValueInfoProto
 
+from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
-from tlzoo.export.manifest import Manifest
 from tlzoo.tasks import make_task
 
 MAX_BATCH = 32

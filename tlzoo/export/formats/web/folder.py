@@ -6,9 +6,9 @@ import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
 from tlzoo.export.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, vendored
-from tlzoo.export.manifest import Manifest
 from tlzoo.registry.schema import Preprocess, TextSpec
 
 PAGE = ("answer.js", "facts.js", "index.html", "inputs.js", "model.js", "page.css", "page.js")

@@ -1,0 +1,43 @@
+"""What a registry, a plugin or a file says of itself cannot command the terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from tlzoo.cli.shared.output import print_json, print_line, print_table
+from tlzoo.progress import printable, say
+
+HOSTILE = "a\x1b[2Jb\x9b1mc\u202ed"
+
+
+def test_characters_that_command_a_terminal_are_replaced():
+    assert printable(HOSTILE) == "a\ufffd[2Jb\ufffd1mc\ufffdd"
+    assert printable("één 好 \u200d\t\n") == "één 好 \u200d\t\n"
+
+
+def test_a_line_of_cells_stays_one_line_of_as_many_cells(capsys: pytest.CaptureFixture[str]):
+    print_line([HOSTILE, "two\nlines\tand a tab", None])
+    assert capsys.readouterr().out == "a\ufffd[2Jb\ufffd1mc\ufffdd\ttwo lines and a tab\t\n"
+
+
+def test_a_note_on_stderr_is_cleaned(capsys: pytest.CaptureFixture[str]):
+    say(HOSTILE)
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_cell_is_no_markup_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_table(("id",), [("[red]not red[/red]",), ("[link=https://example.com]here",)])
+    assert "[red]not red[/red]" in capsys.readouterr().out
+
+
+def test_json_is_written_where_stdout_is_not_utf8(monkeypatch: pytest.MonkeyPatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    print_json({"paper": "één 好 \U0001f600"})
+    sys.stdout.flush()
+    assert json.loads(raw.getvalue()) == {"paper": "één 好 \U0001f600"}

@@ -1,0 +1,286 @@
+"""`tlzoo finetune`: its JSON, its lines, and that stopping it leaves nothing torn."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tlzoo import Options, Run
+from tlzoo.runs import run as run_module
+from tlzoo.training import loop
+
+Command = Callable[..., Any]
+
+
+def test_json_has_the_keys_that_others_rely_on(command: Command, pictures: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    document = command("finetune", "vision/test-resnet", pictures, "--out", out, "--json", "--quiet").json
+    assert {"run", "task", "labels", "metrics", "seconds"} <= set(document)
+    assert document["run"] == str(out)
+    assert document["task"] == "image-classification"
+    assert document["labels"] == ["blue", "green", "red"]
+    assert set(document["metrics"]) == {"accuracy", "macro_f1", "log_loss"}
+    assert document["n"] == {"train": 24, "validation": 6, "test": 6}
+    assert document["seconds"] >= 0
+    assert document["metrics"] == Run.load(out).metrics
+
+
+def test_without_json_it_says_what_came_out_and_what_to_type_next(command: Command, texts: Path, tmp_path: Path):
+    done = command("finetune", "nlp/test-bert", texts, "--out", tmp_path / "run")
+    assert done.code == 0
+    assert "accuracy" in done.out
+    assert f"tlzoo export {tmp_path / 'run'}" in done.out
+    assert "seed 0" in done.err
+
+
+def test_the_summary_says_what_was_frozen_where_the_time_went_and_how_sure_the_metric_is(
+    command: Command, pictures: Path, tmp_path: Path
+):
+    out = tmp_path / "run"
+    options = ("--strategy", "finetune", "--freeze", "last:1", "--epochs", "1")
+    done = command("finetune", "vision/test-vit", pictures, "--out", out, "--quiet", *options)
+    run = Run.load(out)
+    assert run.interval is not None
+    assert run.frozen is not None
+    assert [line.partition(":")[0] for line in done.out.splitlines()] == [
+        f"Run {out}",
+        "Frozen",
+        "Kept",
+        "Time",
+        "Next",
+    ]
+    assert f"(95%: {run.interval['low']:.4f} to {run.interval['high']:.4f})" in done.out
+    assert (
+        f"{run.frozen['parameters']:,} parameters in {run.frozen['tensors']} tensors, proven bit-identical" in done.out
+    )
+    assert f"{run.options['prefix']['share']:.0%} of the work computed once" in done.out
+    assert f"tlzoo export {out}" in done.out
+
+
+def test_where_nothing_is_frozen_it_says_so(command: Command, pictures: Path, tmp_path: Path):
+    options = ("--strategy", "finetune", "--epochs", "1", "--max-steps", "1", "--quiet")
+    done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", *options)
+    assert "Frozen: nothing; trained: " in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--epochs", "9", "--mixup", "0.2"), "no use for --epochs, --mixup"),
+        (("--no-cache", "--cache-precision", "fp16"), "--cache-precision changes nothing"),
+        (("--strategy", "finetune", "--epochs", "1", "--patience", "3"), "--patience 3 of 1 epochs"),
+        (("--strategy", "finetune", "--epochs", "1", "--unfreeze-every", "1"), "trains the head only"),
+    ],
+)
+def test_options_without_effect_are_said_to_be_and_quiet_silences_it(
+    command: Command, pictures: Path, tmp_path: Path, options: tuple[str, ...], said: str
+):
+    out = ("--out", tmp_path / "run", "--json")
+    assert said in command("finetune", "vision/test-resnet", pictures, *out, *options).err
+    shutil.rmtree(tmp_path / "run")
+    assert command("finetune", "vision/test-resnet", pictures, *out, *options, "--quiet").err == ""
+
+
+def test_help_shows_every_default_of_the_options(command: Command, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = command("finetune", "--help").out
+    plain = {
+        name: value for name, value in vars(Options()).items() if value is not None and not isinstance(value, bool)
+    }
+    lines = {
+        name: next(line for line in shown.splitlines() if f"--{name.replace('_', '-')} " in line) for name in plain
+    }
+    numbers = {name: re.findall(r"\[([^]:=]*)[]:]", line)[-1:] for name, line in lines.items()}
+    expected = {name: [f"{value:g}" if isinstance(value, float) else str(value)] for name, value in plain.items()}
+    expected["lr"] = ["1e-4"]
+    assert numbers == expected
+
+
+def test_events_can_be_read_back_and_hold_the_history(command: Command, pictures: Path, tmp_path: Path):
+    from tensorboardX import proto
+
+    out = tmp_path / "run"
+    options = ("--strategy", "finetune", "--epochs", "2", "--batch", "8", "--quiet")
+    assert command("finetune", "vision/test-resnet", pictures, "--out", out, *options).code == 0
+    rows = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    [file] = out.glob("events.out.tfevents.*")
+    content, at, found = file.read_bytes(), 0, {}
+    while at < len(content):
+        [length] = struct.unpack_from("<Q", content, at)
+        event = proto.event_pb2.Event.FromString(content[at + 12 : at + 12 + length])
+        at += length + 16
+        found.update({(value.tag, event.step): value.simple_value for value in event.summary.value})
+    for row in rows:
+        assert found["validation/log_loss", row["steps"]] == pytest.approx(row["log_loss"], rel=1e-6)
+        assert found["validation/accuracy", row["steps"]] == pytest.approx(row["accuracy"], rel=1e-6)
+    assert ("train/loss", 1) in found
+
+
+def test_progress_goes_to_stderr_and_quiet_silences_it(command: Command, pictures: Path, tmp_path: Path):
+    arguments = ("finetune", "vision/test-vit", pictures, "--strategy", "finetune", "--epochs", "2", "--json")
+    loud = command(*arguments, "--out", tmp_path / "loud")
+    quiet = command(*arguments, "--out", tmp_path / "quiet", "--quiet")
+    assert "Epoch 2/2" in loud.err
+    assert json.loads(loud.out)["metrics"] == quiet.json["metrics"]
+
+
+def test_every_option_reaches_the_run(command: Command, pictures: Path, tmp_path: Path):
+    options = {"strategy": "finetune", "freeze": "last:1", "epochs": 1, "batch": 5, "lr": 0.002, "seed": 7}
+    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    document = command(
+        "finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", "--json", "--quiet", *flags
+    ).json
+    assert options.items() <= document["options"].items()
+
+
+def test_preprocessing_and_columns_can_be_named(command: Command, texts: Path, recordings: Path, tmp_path: Path):
+    table = tmp_path / "renamed.csv"
+    table.write_text(texts.read_text().replace("text,label", "sentence,mood", 1))
+    names = ("--text-column", "sentence", "--label-column", "mood", "--max-length", "8")
+    command("finetune", "nlp/test-bert", table, "--out", tmp_path / "texts", "--json", "--quiet", *names)
+    run = Run.load(tmp_path / "texts")
+    assert (run.preprocess.max_length, run.task.labels) == (8, ("bad", "good"))
+    options = ("--out", tmp_path / "sounds", "--seconds", "0.2", "--quiet")
+    done = command("finetune", "speech/test-wav2vec2", recordings, *options)
+    assert (done.code, done.err) == (0, "")
+    assert Run.load(tmp_path / "sounds").preprocess.seconds == 0.2
+    assert Run.load(tmp_path / "sounds").model().parts.example_inputs["audio"].shape == (2, 3200)
+
+
+ENDLESS = ("--strategy", "finetune", "--epochs", "1000")
+
+
+def kept(folder: Path) -> set[str]:
+    """What a stopped command keeps to go on from; events without their time."""
+    return {path.name.partition(".out")[0] for path in (folder / "run.unfinished").iterdir()}
+
+
+def left_behind(zoo: Any, folder: Path) -> list[Path]:
+    """Other files that a stopped command left, but for the one that importing onnxruntime makes."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".ses"]
+    files = [path for path in files if path.parent.name != "run.unfinished"]
+    return files + [path for path in zoo.folder.rglob("*") if path.suffix == ".part" or ".partial" in path.name]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_stops_it_and_leaves_a_checkpoint_and_no_temporary_files(
+    command: Command,
+    zoo: Any,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    code: int,
+):
+    said = []
+
+    def stop_in_the_second_epoch(line: str) -> None:
+        said.append(line)
+        if line.startswith("Epoch 2/"):
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(loop, "say", stop_in_the_second_epoch)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", *ENDLESS, "--quiet")
+    signal.signal(signal.SIGINT, before)
+    assert (done.code, done.out, done.err) == (code, "", "")
+    assert said[-1].startswith("Stopped at step 2.")
+    assert list(tmp_path.iterdir()) == [tmp_path / "run.unfinished"]
+    assert kept(tmp_path) == {"checkpoint.safetensors", "history.jsonl", "events"}
+    assert left_behind(zoo, tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_run_is_written_leaves_no_half_of_it(
+    command: Command, zoo: Any, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+):
+    save = run_module.save_file
+
+    def save_and_stop(state: Any, path: Path) -> None:
+        save(state, path)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(run_module, "save_file", save_and_stop)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", "--quiet")
+    signal.signal(signal.SIGINT, before)
+    assert done.code in (130, 143)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sigterm_stops_a_real_process_which_says_how_to_go_on(zoo: Any, pictures: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "tlzoo", "finetune", "vision/test-resnet", str(pictures), *ENDLESS]
+    (tmp_path / "tmp").mkdir()
+    environment = {**os.environ, **zoo.environment, "TMPDIR": str(tmp_path / "tmp"), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [*command, "--out", str(tmp_path / "run")],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert any(line.startswith("Epoch 2/") for line in process.stderr)
+        process.terminate()
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (143, "")
+    assert "--resume" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+    assert "checkpoint.safetensors" in kept(tmp_path)
+    assert left_behind(zoo, tmp_path) == []
+
+
+def test_a_real_process_writes_one_json_document_to_stdout_however_much_is_said(
+    zoo: Any, text_run: Any, texts: Path, tmp_path: Path
+):
+    command = [sys.executable, "-m", "tlzoo", "finetune", "nlp/test-bert", str(texts)]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "run"), "--json"],
+        env={**os.environ, **zoo.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["run"] == str(tmp_path / "run")
+    assert done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (("--strategy", "magic"), ("'magic'", "probe", "finetune")),
+        (("--freeze", "last:1"), ("'last:1'", "--strategy finetune")),
+        (("--strategy", "finetune", "--freeze", "some"), ("'some'", "until:<stage>")),
+        (("--task", "text-classification"), ("text-classification", "image-classification")),
+        (("--max-length", "9"), ("max_length", "interpolation")),
+        (("--epochs", "0"), ("epochs", "1 or more")),
+        (("--epochs", "many"), ("--epochs",)),
+        (("--nonsense",), ("--nonsense",)),
+    ],
+)
+def test_an_option_that_is_not_possible_is_answered_with_what_is(
+    command: Command, pictures: Path, tmp_path: Path, arguments: tuple[str, ...], names: tuple[str, ...]
+):
+    done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", "--quiet", *arguments)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert [name for name in names if name not in done.err] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_window_that_is_too_long_is_refused(command: Command, recordings: Path, tmp_path: Path):
+    out = ("--out", tmp_path / "run", "--seconds", "31", "--quiet")
+    done = command("finetune", "speech/test-wav2vec2", recordings, *out)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "seconds cannot be 31.0" in done.err

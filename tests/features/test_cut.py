@@ -1,0 +1,236 @@
+"""The cut: prefix and suffix together are the model, in training and in evaluation, random draws and statistics too."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import timm
+import torch
+from torch import nn
+from torch.nn import functional
+
+from tlzoo.features import cut
+from tlzoo.features.cut import Cut, find_cut
+from tlzoo.interfaces import Backbone, Head
+from tlzoo.models.freezing import freeze, train_mode
+from tlzoo.models.model import Model
+
+Tensors = tuple[torch.Tensor, ...]
+Prepared = Callable[..., tuple[Model, Any]]
+
+
+def wrapped(
+    module: nn.Module, *examples: torch.Tensor, frozen: str, axes: Mapping[int, str] | None = None, dim: int = 8
+) -> Model:
+    """A model of `module`, what is named `frozen...` in it frozen and in eval mode, its batch norms moved a little."""
+    names = [f"input{at}" for at in range(len(examples))]
+    parts = Backbone(
+        module=module,
+        feature_dim=dim,
+        stages=(),
+        example_inputs=dict(zip(names, examples, strict=True)),
+        dynamic_axes={name: axes or {0: "batch"} for name in names},
+        output="vector",
+        preprocess=None,  # type: ignore[arg-type]
+    )
+    model = Model(None, None, parts, Head(nn.Linear(dim, 3), functional.cross_entropy))  # type: ignore[arg-type]
+    model.train()
+    with torch.no_grad():
+        model(*examples)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = not name.startswith(f"backbone.{frozen}")
+    for name, part in module.named_modules():
+        if name.startswith(frozen):
+            part.eval()
+    return model
+
+
+def assert_equal_to_the_model(found: Cut | None, model: Model, inputs: Tensors) -> None:
+    """The halves draw, move and compute what the whole does, and gradients end where they do."""
+    assert found is not None
+    assert 0 < found.share <= 1
+    whole = copy.deepcopy(model)
+    values = [value.detach() for value in found.prefix(*inputs)]
+    assert [tuple(v.shape[1:]) for v in values] == [
+        tuple(size if wanted is None else wanted for wanted, size in zip(layout.shape, v.shape[1:], strict=True))
+        for layout, v in zip(found.layouts, values, strict=True)
+    ]
+    torch.manual_seed(7)
+    expected = whole(*inputs)
+    torch.manual_seed(7)
+    actual = found.train(*values)
+    torch.testing.assert_close(actual, expected, atol=1e-6, rtol=1e-5)
+    for (name, buffer), (_, other) in zip(model.named_buffers(), whole.named_buffers(), strict=True):
+        torch.testing.assert_close(buffer, other, atol=1e-6, rtol=1e-5, msg=name)
+    expected.square().sum().backward()
+    actual.square().sum().backward()
+    for (name, parameter), (_, other) in zip(model.named_parameters(), whole.named_parameters(), strict=True):
+        assert (parameter.grad is None) == (other.grad is None), name
+        if parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad, other.grad, atol=1e-5, rtol=1e-4, msg=name)
+    with torch.no_grad():
+        torch.testing.assert_close(found.evaluate(*values), whole.eval()(*inputs), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "policy"),
+    [
+        ("vision/test-resnet", "last:2"),
+        ("vision/test-vit", "until:blocks.2"),
+        ("nlp/test-bert", "until:embeddings"),
+        ("speech/test-wav2vec2", "until:convolutions"),
+    ],
+)
+def test_both_halves_are_the_model_at_other_sizes_than_those_of_the_trace(
+    zoo: Any, prepared: Prepared, monkeypatch: pytest.MonkeyPatch, checkpoint: str, policy: str
+):
+    monkeypatch.setattr(cut, "LEAST_SHARE", 0.0)
+    model, sets = prepared(checkpoint)
+    train_mode(model, freeze(model, policy))
+    arrays = sets.train.arrays([3, 0, 30, 1, 2] if checkpoint.startswith("nlp") else [3, 0, 1, 2, 4])
+    if "attention_mask" in arrays:
+        assert len(set(arrays["attention_mask"].sum(axis=1).tolist())) > 1
+    assert_equal_to_the_model(find_cut(model), model, tuple(map(torch.from_numpy, arrays.values())))
+
+
+def test_a_text_is_cut_to_its_own_length(zoo: Any, prepared: Prepared):
+    model, _ = prepared("nlp/test-bert")
+    train_mode(model, freeze(model, "last:1"))
+    found = find_cut(model)
+    assert found is not None
+    assert (None, 32) in [layout.shape for layout in found.layouts]
+
+
+@pytest.mark.parametrize("policy", ["none", "norm"])
+def test_without_a_frozen_part_in_front_there_is_no_cut(zoo: Any, prepared: Prepared, policy: str):
+    model, _ = prepared("vision/test-resnet")
+    train_mode(model, freeze(model, policy))
+    assert find_cut(model) is None
+
+
+class Branches(nn.Module):
+    """A frozen trunk of which the trainable part takes two layers, one changed in place, and a skip around both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen_first = nn.Conv2d(3, 6, 3, padding=1)
+        self.frozen_norm = nn.BatchNorm2d(6)
+        self.frozen_second = nn.Conv2d(6, 4, 3, padding=1)
+        self.last = nn.Conv2d(10, 8, 3, stride=2)
+        self.norm = nn.BatchNorm2d(8)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        first = torch.relu_(self.frozen_norm(self.frozen_first(image)))
+        second = self.frozen_second(first).relu_()
+        second += first[:, :4]
+        joined = self.norm(self.last(torch.cat([first, second], 1)))
+        return functional.dropout(joined.relu_().mean((2, 3)) + second.mean((1, 2, 3))[:, None], 0.3, self.training)
+
+
+def test_a_cut_through_branches_takes_what_each_needs():
+    inputs = torch.rand(6, 3, 12, 12)
+    model = wrapped(Branches(), inputs[:2], frozen="frozen")
+    found = find_cut(model)
+    assert_equal_to_the_model(found, model, (inputs,))
+    assert found is not None
+    assert len(found.layouts) >= 2
+
+
+class Noisy(nn.Module):
+    """Noise before, in and after the frozen layers; `where` says which is drawn."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+        self.frozen = nn.Sequential(nn.Linear(5, 40), nn.GELU(), nn.Linear(40, 40))
+        self.frozen_last = nn.Linear(40, 40)
+        self.live = nn.Linear(40, 8)
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        if self.where == "before":
+            given = functional.dropout(given, 0.5, self.training)
+        values = self.frozen(given)
+        if self.where == "within":
+            values = functional.dropout(values, 0.5, self.training)
+        values = self.frozen_last(values)
+        if self.where == "after":
+            values = functional.dropout(values, 0.5, self.training)
+        if self.where == "unknown":
+            values = values + torch.randn_like(values)
+        return self.live(values)
+
+
+def test_noise_ends_the_prefix():
+    inputs = torch.rand(6, 5)
+    shares = {}
+    for where in ("nowhere", "after", "within", "before", "unknown"):
+        model = wrapped(Noisy(where), inputs[:2], frozen="frozen")
+        found = find_cut(model)
+        shares[where] = found.share if found else 0.0
+        if found:
+            assert_equal_to_the_model(found, model, (inputs,))
+    assert shares["nowhere"] == shares["after"] > shares["within"] > 0
+    assert shares["before"] == shares["unknown"] == 0
+
+
+def test_stochastic_depth_behind_the_cut_is_drawn_alike_and_gone_in_evaluation():
+    torch.manual_seed(0)
+    network = timm.create_model("test_convnext", pretrained=False, num_classes=0, drop_path_rate=0.5)
+    inputs = torch.rand(6, 3, 64, 64)
+    model = wrapped(network, inputs[:2], frozen="stem", dim=network.num_features)
+    for at in ("stages.0", "stages.1"):
+        network.get_submodule(at).eval().requires_grad_(False)
+    network.stem.eval()
+    found = find_cut(model)
+    assert found is not None
+    assert any(node.target == torch.ops.aten.bernoulli_.float for node in found.train.graph.nodes)
+    assert_equal_to_the_model(found, model, (inputs,))
+
+
+class Recurrent(nn.Module):
+    """Two layers of LSTM with dropout between them, behind a frozen projection; `by` goes wrong for the trace."""
+
+    def __init__(self, by: str = "") -> None:
+        super().__init__()
+        self.by = by
+        self.frozen = nn.Sequential(nn.Linear(6, 64), nn.Tanh(), nn.Linear(64, 12))
+        self.live = nn.LSTM(12, 8, 2, batch_first=True, dropout=0.4)
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        if self.by == "branch" and given.sum() > 0:
+            given = given + 1
+        out, _ = self.live(self.frozen(given))
+        return out[:, -1]
+
+
+def test_a_recurrent_network_draws_its_dropout_alike(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cut, "LEAST_SHARE", 0.0)
+    inputs = torch.rand(6, 7, 6)
+    model = wrapped(Recurrent(), inputs[:2], frozen="frozen")
+    assert_equal_to_the_model(find_cut(model), model, (inputs,))
+
+
+def test_a_model_that_cannot_be_traced_has_no_cut():
+    assert find_cut(wrapped(Recurrent("branch"), torch.rand(2, 7, 6), frozen="frozen")) is None
+
+
+class Everywhere(nn.Module):
+    """A frozen layer whose values vary along two axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = nn.Conv2d(3, 16, 3)
+        self.live = nn.Conv2d(16, 8, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.live(self.frozen(image)).mean((2, 3))
+
+
+def test_values_that_vary_along_two_axes_are_not_kept():
+    example = torch.rand(2, 3, 9, 11)
+    assert find_cut(wrapped(Everywhere(), example, frozen="frozen")) is not None
+    free = {0: "batch", 2: "height", 3: "width"}
+    assert find_cut(wrapped(Everywhere(), example, frozen="frozen", axes=free)) is None

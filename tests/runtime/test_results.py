@@ -1,0 +1,115 @@
+"""Answers in files that can be gone on with after an end at any byte."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tlzoo.errors import UsageError
+from tlzoo.runtime.predictions import Failure, Prediction
+from tlzoo.runtime.results import go_on, target, write_answers
+
+NAMES = ["plain", 'with "quotes", commas', "two\nlines", "tab\there", "ünïcode", "carriage\rreturn", "", "last"]
+
+
+def answer(name: str) -> Any:
+    if name == "plain":
+        return Failure(name, "cannot be read")
+    share = 0.5 + len(name) / 100
+    return Prediction(name, "a", share, {"a": share, "b": 1 - share})
+
+
+def write(path: Path, names: Sequence[str] = NAMES, *, resume: bool = False, make: Any = answer) -> list[str]:
+    """Write the answers and return the names of those that had to be made."""
+    made: list[str] = []
+
+    def answers(rest: Any) -> Iterator[Any]:
+        for name, _ in rest:
+            made.append(name)
+            yield make(name)
+
+    into = target(path, "single", resume=resume, embeddings=False)
+    resumed = go_on(into, iter([(name, name) for name in names]))
+    write_answers(into, resumed, answers(resumed.inputs), lambda done: None)
+    return made
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "tsv"])
+def test_a_file_cut_at_any_byte_becomes_the_same_file_again(tmp_path: Path, ending: str):
+    whole = tmp_path / f"whole.{ending}"
+    write(whole)
+    content = whole.read_bytes()
+    path, part = tmp_path / f"cut.{ending}", tmp_path / f"cut.{ending}.part"
+    for length in range(len(content) + 1):
+        part.write_bytes(content[:length])
+        made = write(path, resume=True)
+        assert path.read_bytes() == content
+        assert not part.exists()
+        assert len(made) >= 1
+        path.unlink()
+    assert made == ["last"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(names=st.lists(st.text(max_size=8), max_size=6), cut=st.floats(0, 1), ending=st.sampled_from(["jsonl", "csv"]))
+def test_names_of_any_characters_come_back(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], cut: float, ending: str
+):
+    folder = tmp_path_factory.mktemp("any")
+    write(folder / f"whole.{ending}", names)
+    content = (folder / f"whole.{ending}").read_bytes()
+    (folder / f"cut.{ending}.part").write_bytes(content[: int(cut * len(content))])
+    write(folder / f"cut.{ending}", names, resume=True)
+    assert (folder / f"cut.{ending}").read_bytes() == content
+
+
+def test_a_path_that_is_no_utf8_is_written_in_json(tmp_path: Path):
+    write(tmp_path / "a.jsonl", ["\udcff.png"])
+    assert json.loads((tmp_path / "a.jsonl").read_text())["input"] == "\udcff.png"
+
+
+def half_done(path: Path) -> Path:
+    write(path)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(path.read_bytes()[:-20])
+    path.unlink()
+    return part
+
+
+def test_other_inputs_are_refused(tmp_path: Path):
+    half_done(tmp_path / "a.jsonl")
+    with pytest.raises(UsageError, match="number 2"):
+        write(tmp_path / "a.jsonl", [NAMES[0], *reversed(NAMES)], resume=True)
+    with pytest.raises(UsageError, match="no more inputs"):
+        write(tmp_path / "a.jsonl", NAMES[:3], resume=True)
+
+
+def test_another_models_answers_are_refused_and_kept(tmp_path: Path):
+    part = half_done(tmp_path / "a.jsonl")
+    content = part.read_bytes()
+    with pytest.raises(UsageError, match="differently"):
+        write(tmp_path / "a.jsonl", resume=True, make=lambda name: Prediction(name, "a", 0.9, {"a": 0.9, "b": 0.1}))
+    assert part.read_bytes() == content
+
+
+def test_an_existing_file_is_never_overwritten(tmp_path: Path):
+    write(tmp_path / "a.jsonl")
+    for resume in (False, True):
+        with pytest.raises(UsageError, match="finished"):
+            write(tmp_path / "a.jsonl", resume=resume)
+    half_done(tmp_path / "b.jsonl")
+    with pytest.raises(UsageError, match="half done"):
+        write(tmp_path / "b.jsonl")
+
+
+def test_endings_and_embeddings_that_do_not_fit_are_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"\.jsonl"):
+        target(tmp_path / "a.xlsx", "single", resume=False, embeddings=False)
+    with pytest.raises(UsageError, match="Embeddings"):
+        target(tmp_path / "a.csv", "single", resume=False, embeddings=True)

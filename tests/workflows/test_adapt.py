@@ -1,0 +1,142 @@
+"""CORAL: the statistics are the target's, a shift is undone, and no label of the target is looked at."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tlzoo
+from tlzoo.adaptation.coral import align, coral_probe
+from tlzoo.errors import DataError, RunError, UsageError
+from tlzoo.tasks import make_task
+from tlzoo.training.strategies.probe_fit import Probe, fit_probe
+from tlzoo.workflows.adapt import core_adapt
+
+DIM = 6
+TASK = make_task("image-classification", ["a", "b"])
+
+
+def domain(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two classes apart along one direction, correlated features."""
+    random = np.random.default_rng(seed)
+    mixing = np.random.default_rng(3).normal(size=(DIM, DIM))
+    targets = random.integers(0, 2, count)
+    features = random.normal(size=(count, DIM))
+    features[:, 0] += np.where(targets, 2.5, -2.5)
+    return (features @ mixing).astype(np.float32), targets
+
+
+def shifted(features: np.ndarray) -> np.ndarray:
+    """The known linear shift: features mixed, stretched, and moved along what tells the classes apart."""
+    random = np.random.default_rng(5)
+    shift = np.diag(random.uniform(0.2, 4, DIM)) + 0.3 * random.normal(size=(DIM, DIM))
+    along = np.random.default_rng(3).normal(size=(DIM, DIM))[0]
+    return ((features + 6 * along) @ shift).astype(np.float32)
+
+
+def accuracy(probe: Probe, features: np.ndarray, targets: np.ndarray) -> float:
+    logits = features @ probe.weight.numpy().T + probe.bias.numpy()
+    return float((logits.argmax(axis=1) == targets).mean())
+
+
+def test_aligned_features_have_the_targets_covariance_with_the_identity_added_to_both():
+    source, target = domain(500, 0)[0], shifted(domain(400, 1)[0])
+    eye = np.eye(DIM)
+    whitening = np.linalg.lstsq(source, align(source, target), rcond=None)[0]
+    recoloured = whitening.T @ (np.cov(source, rowvar=False) + eye) @ whitening
+    np.testing.assert_allclose(recoloured, np.cov(target, rowvar=False) + eye, rtol=1e-3, atol=1e-3)
+
+
+def test_features_that_have_the_targets_statistics_already_stay_as_they_are():
+    source = domain(300, 0)[0]
+    np.testing.assert_allclose(align(source, source), source, atol=1e-4)
+
+
+def test_a_known_shift_is_undone_as_far_as_second_moments_tell():
+    train, validation, (target, labels) = domain(400, 0), domain(100, 1), domain(500, 2)
+    plain = fit_probe(train, validation, TASK)
+    adapted = coral_probe(train, validation, shifted(target), TASK)
+    assert accuracy(plain, target, labels) > 0.95
+    assert accuracy(plain, shifted(target), labels) < 0.8
+    assert accuracy(adapted, shifted(target), labels) > accuracy(plain, shifted(target), labels) + 0.1
+
+
+def test_more_features_than_samples_are_no_obstacle():
+    random = np.random.default_rng(0)
+    features = random.normal(size=(12, 40)).astype(np.float32)
+    targets = np.arange(12) % 2
+    probe = coral_probe((features[:8], targets[:8]), (features[8:], targets[8:]), features[:3], TASK)
+    assert np.isfinite(probe.weight.numpy()).all()
+
+
+def dim_copy(pictures: Path, folder: Path) -> Path:
+    """The same pictures, darker and yellower, in one flat folder of meaningless names."""
+    folder.mkdir()
+    for number, path in enumerate(sorted(pictures.rglob("*.png"))):
+        pixels = np.asarray(Image.open(path)).astype(float) * [0.5, 0.45, 0.2]
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+def test_a_run_is_adapted_to_a_flat_folder_without_labels(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path):
+    target = dim_copy(pictures, tmp_path / "target")
+    adapted = tlzoo.adapt(picture_run, target, out=tmp_path / "adapted")
+    assert adapted.adapted is not None
+    assert (adapted.adapted["method"], adapted.adapted["n_target"]) == ("coral", 36)
+    assert (picture_run.task, picture_run.data) == (adapted.task, adapted.data)
+    before, after = picture_run.model().state_dict(), adapted.model().state_dict()
+    assert {"head.weight", "head.bias"} == {name for name in before if not before[name].equal(after[name])}
+
+
+def test_labels_of_the_target_are_not_read(zoo: Any, text_run: Any, texts: Path, tmp_path: Path):
+    rows = texts.read_text().splitlines()
+    (tmp_path / "bare.csv").write_text("\n".join(row.rpartition(",")[0] for row in rows) + "\n")
+    wrong = [row.rpartition(",")[0] + ",never seen" for row in rows[1:]]
+    (tmp_path / "wrong.csv").write_text("\n".join(["text,label", *wrong]) + "\n")
+    heads = [
+        tlzoo.adapt(text_run, tmp_path / f"{name}.csv", out=tmp_path / name).model().head.weight.detach().numpy()
+        for name in ("bare", "wrong")
+    ]
+    np.testing.assert_array_equal(heads[0], heads[1])
+
+
+def test_without_source_data_coral_says_that_it_needs_them(zoo: Any, picture_run: Any):
+    target = picture_run.dataset(picture_run.parts().test)
+    with pytest.raises(UsageError, match="source data"):
+        core_adapt(picture_run.model(), None, target, "coral", {"n_train": 1})
+
+
+def test_an_unknown_method_is_answered_with_those_there_are(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path):
+    with pytest.raises(UsageError, match="'magic'") as error:
+        tlzoo.adapt(picture_run, pictures, out=tmp_path / "out", method="magic")
+    assert "coral" in error.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_single_target_sample_is_too_few(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path):
+    (tmp_path / "one").mkdir()
+    shutil.copy(pictures / "red" / "000.png", tmp_path / "one")
+    with pytest.raises(DataError, match="One target sample"):
+        tlzoo.adapt(picture_run, tmp_path / "one", out=tmp_path / "out")
+
+
+def test_source_data_that_changed_since_training_are_refused(zoo: Any, make_texts: Any, tmp_path: Path):
+    data, test = make_texts(tmp_path / "data.csv"), make_texts(tmp_path / "test.csv", seed=1)
+    run = tlzoo.finetune("nlp/test-bert", data, test=test, out=tmp_path / "run")
+    make_texts(data, seed=2)
+    with pytest.raises(DataError, match="no longer what"):
+        tlzoo.adapt(run, test, out=tmp_path / "adapted")
+    assert not (tmp_path / "adapted").exists()
+
+
+def test_an_existing_run_is_not_adapted_over(zoo: Any, picture_run: Any, pictures: Path):
+    before = json.loads((picture_run.path / "run.json").read_text())
+    with pytest.raises(RunError, match="exists already"):
+        tlzoo.adapt(picture_run, pictures, out=picture_run.path)
+    assert before == json.loads((picture_run.path / "run.json").read_text())

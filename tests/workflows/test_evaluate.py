@@ -1,0 +1,74 @@
+"""`tlzoo.evaluate`: a run by torch and its file by the runtime, with the same figures."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tlzoo
+from tlzoo.errors import ArtifactError, DataError, UsageError
+from tlzoo.workflows.evaluate import Evaluation
+
+
+@pytest.mark.parametrize("kind", ["picture", "text", "recording"])
+def test_a_run_and_its_file_measure_the_same(
+    zoo: Any, kind: str, request: pytest.FixtureRequest, pictures: Path, texts: Path, recordings: Path
+):
+    data = {"picture": pictures, "text": texts, "recording": recordings}[kind]
+    run = tlzoo.evaluate(request.getfixturevalue(f"{kind}_run").path, data)
+    file = tlzoo.evaluate(request.getfixturevalue(f"{kind}_file").path, data)
+    assert run.n == file.n > 0
+    assert abs(run.metrics["accuracy"] - file.metrics["accuracy"]) <= 1e-6
+    assert abs(run.metrics["macro_f1"] - file.metrics["macro_f1"]) <= 1e-6
+    assert run.metrics["log_loss"] == pytest.approx(file.metrics["log_loss"], abs=1e-4)
+
+
+def test_the_figures_are_those_of_the_predictions(zoo: Any, text_file: Any, texts: Path):
+    rows = [row.rpartition(",") for row in texts.read_text().splitlines()[1:]]
+    predictions = text_file.load().predict([text for text, _, _ in rows])
+    right = [prediction.label == label for prediction, (_, _, label) in zip(predictions, rows, strict=True)]
+    assert tlzoo.evaluate(text_file.path, texts).metrics["accuracy"] == pytest.approx(sum(right) / len(right))
+
+
+def test_where_data_has_a_test_part_that_part_alone_counts(zoo: Any, picture_file: Any, pictures: Path, tmp_path: Path):
+    shutil.copytree(pictures, tmp_path / "data" / "train")
+    for label in ("blue", "green", "red"):
+        (tmp_path / "data" / "test" / label).mkdir(parents=True)
+        shutil.copy(pictures / label / "003.png", tmp_path / "data" / "test" / label)
+    assert tlzoo.evaluate(picture_file.path, tmp_path / "data").n == 3
+
+
+def test_one_class_is_enough_to_measure(zoo: Any, picture_run: Any, picture_file: Any, pictures: Path, tmp_path: Path):
+    shutil.copytree(pictures / "red", tmp_path / "red")
+    results = [tlzoo.evaluate(model, tmp_path) for model in (picture_run.path, picture_file.path)]
+    assert [result.n for result in results] == [12, 12]
+    assert results[0].metrics == pytest.approx(results[1].metrics, abs=1e-4)
+
+
+def test_labels_that_the_model_does_not_know_are_named(zoo: Any, picture_file: Any, pictures: Path, tmp_path: Path):
+    shutil.copytree(pictures / "red", tmp_path / "crimson")
+    with pytest.raises(DataError, match="'crimson'"):
+        tlzoo.evaluate(picture_file.path, tmp_path)
+
+
+def test_columns_are_remembered_by_the_run_and_can_be_named_for_both(
+    zoo: Any, texts: Path, text_file: Any, tmp_path: Path
+):
+    table = tmp_path / "renamed.csv"
+    table.write_text(texts.read_text().replace("text,label", "sentence,mood", 1))
+    columns = {"text_column": "sentence", "label_column": "mood"}
+    run = tlzoo.finetune("nlp/test-bert", table, out=tmp_path / "run", columns=columns)
+    assert isinstance(tlzoo.evaluate(run.path, table), Evaluation)
+    assert tlzoo.evaluate(text_file.path, table, columns=columns).n == 80
+    with pytest.raises(DataError, match="'text'"):
+        tlzoo.evaluate(text_file.path, table)
+
+
+def test_a_model_that_is_not_there_and_no_data_are_named(picture_file: Any, tmp_path: Path):
+    with pytest.raises(ArtifactError, match="does not exist"):
+        tlzoo.evaluate(tmp_path / "gone.onnx", tmp_path)
+    with pytest.raises(UsageError):
+        tlzoo.evaluate(picture_file.path, "")

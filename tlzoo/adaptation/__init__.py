@@ -1,0 +1,5 @@
+"""Domain adaptation: methods that take unlabelled target data."""
+
+from tlzoo.io.extras import require_training
+
+require_training()

@@ -1,0 +1,53 @@
+"""CORAL: align the second-order statistics of source features with the target's.
+
+Sun, Feng & Saenko, "Return of Frustratingly Easy Domain Adaptation" (AAAI 2016). With standardised source features
+D_S [N, D] and target features D_T [M, D], C = cov(D) + I each, the source becomes D_S C_S^(-1/2) C_T^(1/2); a
+classifier trained on it serves the target.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from tlzoo.features.chunks import standardisation
+from tlzoo.tasks import Task
+from tlzoo.training.strategies.probe_fit import Probe, fit_probe
+
+
+def align(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Source features [N, D] recoloured with the target's [M, D] covariance; both standardised before."""
+    eye = np.eye(source.shape[1])
+    whiten = _power(np.cov(source, rowvar=False) + eye, -0.5)
+    colour = _power(np.cov(target, rowvar=False) + eye, 0.5)
+    aligned: np.ndarray = source @ whiten @ colour
+    return aligned
+
+
+def coral_probe(
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    target: np.ndarray,
+    task: Task,
+) -> Probe:
+    """A linear head for raw target features: fitted on source features and labels aligned with `target` [M, D].
+
+    Each domain is standardised by its own mean and scale, and the target's are folded back into the head.
+    """
+    source_mean, source_scale = standardisation(np.concatenate([train[0], validation[0]]))
+    target_mean, target_scale = standardisation(target)
+    near = (target - target_mean) / target_scale
+    both = (np.concatenate([train[0], validation[0]]) - source_mean) / source_scale
+    aligned = align(both, near)
+    cut = len(train[0])
+    probe = fit_probe((aligned[:cut], train[1]), (aligned[cut:], validation[1]), task)
+    weight = probe.weight.double() / torch.from_numpy(target_scale)
+    bias = probe.bias.double() - weight @ torch.from_numpy(target_mean)
+    return Probe(weight.float(), bias.float(), probe.l2, probe.validation)
+
+
+def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
+    """A power of a symmetric positive definite matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    result: np.ndarray = (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T
+    return result

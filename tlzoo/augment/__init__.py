@@ -1,0 +1,93 @@
+"""Augmentation: other views of the same samples, which keep their labels.
+
+Every sample's draw comes from `numpy.random.default_rng([seed, view, index])` alone, never from a global state, the
+batch or the thread: a resumed run repeats it to the bit, and views can be cached under `signature`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tlzoo.augment import audio, image, text
+from tlzoo.augment.mixing import Mix, apply_mix, draw_mix
+from tlzoo.errors import UsageError
+
+__all__ = ["POLICIES", "Augment", "Mix", "apply_mix", "draw_mix", "make_augment", "signature"]
+
+POLICIES = ("none", "light", "light-noflip", "strong", "strong-noflip")
+Augment = Callable[[dict[str, np.ndarray], Sequence[int], int], dict[str, np.ndarray]]
+
+_REVISION = 1  # raise it with any change of what the same parameters draw, so that no cached view is mistaken
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How one modality is augmented: `change(row, parameters, rng)` gives a new row of the array of this name."""
+
+    array: str
+    change: Callable[[np.ndarray, Any, np.random.Generator], np.ndarray]
+    policies: Mapping[str, Any]
+
+
+_KINDS = {
+    "audio": _Kind("audio", audio.change_recording, audio.POLICIES),
+    "image": _Kind("image", image.change_picture, image.POLICIES),
+    "text": _Kind("attention_mask", text.drop_tokens, text.POLICIES),
+}
+
+
+def make_augment(modality: str, policy: str, seed: int) -> Augment | None:
+    """`augment(arrays, indices, view)` for preprocessed arrays of N samples with these indices; `None` for "none".
+
+    `view` is the epoch, or the number of the cached view; `indices` are the samples' positions in their data set; all
+    are 0 or more. New arrays of the same names, shapes and dtypes come back: `image` uint8 [N, H, W, 3],
+    `attention_mask` int64 [N, L] or `audio` float32 [N, T] changed, every other array copied.
+    Raises UsageError for an unknown policy, a modality without augmentation, a negative seed, and (when called) for
+    arrays that lack the one to change.
+    """
+    parameters = _parameters(modality, policy)
+    if parameters is None:
+        return None
+    if seed < 0:
+        raise UsageError(f"The seed {seed} is negative.", hint="Give 0 or more: --seed 0")
+    kind = _KINDS[modality]
+
+    def augment(arrays: dict[str, np.ndarray], indices: Sequence[int], view: int) -> dict[str, np.ndarray]:
+        if kind.array not in arrays:
+            raise UsageError(
+                f"Augmentation of {modality} changes the array '{kind.array}'; this model takes {', '.join(arrays)}.",
+                hint="Train it without: --augment none",
+            )
+        changed = {name: np.array(array) for name, array in arrays.items()}
+        rows = changed[kind.array]
+        for position, index in zip(range(len(rows)), indices, strict=True):
+            rows[position] = kind.change(rows[position], parameters, np.random.default_rng([seed, view, int(index)]))
+        return changed
+
+    return augment
+
+
+def signature(modality: str, policy: str) -> str:
+    """A stable text that names the exact parameters, for cache keys; raises UsageError as `make_augment` does."""
+    parameters = _parameters(modality, policy)
+    return "none" if parameters is None else f"{modality}/{_REVISION} {parameters}"
+
+
+def _parameters(modality: str, policy: str) -> Any:
+    if policy not in POLICIES:
+        raise UsageError(f"No augmentation is called '{policy}'.", hint=f"Possible: {', '.join(POLICIES)}.")
+    if policy == "none":
+        return None
+    if modality not in _KINDS:
+        raise UsageError(f"There is no augmentation for {modality}.", hint="Train without: --augment none")
+    policies = _KINDS[modality].policies
+    if policy not in policies:
+        raise UsageError(
+            f"Augmentation '{policy}' is for pictures, not for {modality}.",
+            hint=f"Possible: {', '.join(['none', *policies])}.",
+        )
+    return policies[policy]

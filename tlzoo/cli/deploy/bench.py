@@ -1,0 +1,189 @@
+"""`tlzoo bench`. Torch-free, unless it is measured too."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tlzoo.cli.shared.options import Json, Quiet
+from tlzoo.cli.shared.output import print_json, print_table, single
+from tlzoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from tlzoo.runtime.bench import Against, Row
+
+COLUMNS = "file precision engine provider threads batch shape calls p50_ms p95_ms p99_ms samples_per_s note".split()
+PICTURES = (".png", ".svg")
+
+
+def bench(
+    file: Annotated[Path, typer.Argument(help="An exported ONNX file")],
+    also: Annotated[
+        list[Path] | None, typer.Option(help="Another file beside it, such as int8; may be repeated")
+    ] = None,
+    batch: Annotated[str, typer.Option(help="Batch sizes")] = "1,8,32",
+    threads: Annotated[str, typer.Option(help="Thread counts; all cores by default")] = "",
+    provider: Annotated[str, typer.Option(help="ONNX Runtime's providers: cpu, cuda ...")] = "cpu",
+    data: Annotated[
+        list[str] | None, typer.Option(help="Files, folders or texts to measure on, end to end too; may be repeated")
+    ] = None,
+    length: Annotated[int, typer.Option(min=1, help="Tokens of made-up texts")] = 128,
+    seconds: Annotated[float, typer.Option(min=0.01, help="Time for each row")] = 2.0,
+    against: Annotated[str, typer.Option(help="'torch' adds eager and compiled torch; needs --run")] = "",
+    run: Annotated[Path | None, typer.Option(help="The run that the file was exported from")] = None,
+    out: Annotated[Path | None, typer.Option(help="Draw it too: a .png or .svg file")] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Measure latency and throughput of ONNX files on this machine."""
+    from tlzoo.progress import set_quiet
+    from tlzoo.runtime import bench as measuring
+
+    set_quiet(quiet)
+    batches, counts = _numbers(batch, "--batch"), _numbers(threads, "--threads") if threads else ()
+    providers = tuple(name.strip() for name in provider.split(","))
+    if out is not None:
+        _check_picture(out)
+    rows = measuring.bench(
+        [file, *(also or [])],
+        batches=batches,
+        threads=counts,
+        providers=providers,
+        inputs=_inputs(file, data) if data else None,
+        length=length,
+        seconds=seconds,
+        against=_torch(file, against, run, providers),
+    )
+    if out is not None:
+        _draw(rows, out)
+    machine = _machine()
+    if json:
+        print_json({"inputs": "given" if data else "made up", **machine, "rows": [asdict(row) for row in rows]})
+        return
+    print_table(COLUMNS, [_line(row) for row in rows])
+    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    print("Inputs: your own." if data else "Inputs: made up; --data INPUTS measures your own, and end to end.")
+    if out is not None:
+        print(f"Picture: {out}")
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise UsageError(f"{option} {text!r} is not a list of numbers from 1 on.", hint=f"Give such as: {option} 1,8")
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
+def _inputs(file: Path, data: Sequence[str]) -> list[str]:
+    """The given inputs as the file takes them: a folder is what lies in it; raises DataError for none."""
+    from tlzoo.data import endings_of, read
+    from tlzoo.errors import DataError
+    from tlzoo.runtime.predictor import open_artifact, read_manifest
+    from tlzoo.tasks import modality
+
+    manifest = read_manifest(open_artifact(file), file)
+    kind, endings = modality(manifest.task), endings_of(manifest.preprocess)
+    found: list[str] = []
+    for item in data:
+        if Path(item).is_dir() or (kind == "text" and Path(item).is_file()):
+            found += read(item, kind, labelled=False, endings=endings).train.inputs
+        else:
+            found.append(item)
+    if not found:
+        raise DataError(f"There is nothing to measure on in {', '.join(data)}.", hint="Name files, folders or texts.")
+    return found
+
+
+def _torch(file: Path, against: str, run: Path | None, providers: Sequence[str]) -> Against | None:
+    """Torch's ways to answer, where they are wanted; raises UsageError for what cannot be compared."""
+    if not against:
+        return None
+    if against != "torch":
+        raise UsageError(f"There is no comparing with {against!r}.", hint="Possible: --against torch")
+    if run is None:
+        raise UsageError("--against torch needs the run that the file was exported from.", hint="Name it: --run RUN")
+    from tlzoo.runtime.predictor import open_artifact, read_manifest
+
+    manifest = read_manifest(open_artifact(file), file)
+    if manifest.raw_input:
+        raise UsageError(
+            f"{file} resizes pictures inside the graph; the run in torch does not.",
+            hint="Compare a file that was exported without --raw-input.",
+        )
+    from tlzoo.workflows.bench import torch_ways
+
+    device = "cuda" if any(name.lower().startswith(("cuda", "tensorrt")) for name in providers) else "cpu"
+    fingerprint = str(manifest.data["fingerprint"])
+    return torch_ways(
+        run, checkpoint=manifest.checkpoint.id, labels=manifest.labels, fingerprint=fingerprint, device=device
+    )
+
+
+def _machine() -> dict[str, Any]:
+    import onnxruntime
+
+    from tlzoo.runtime.bench import cores
+
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cores": cores(),
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def _line(row: Row) -> list[object]:
+    cells = asdict(row)
+    return [f"{cells[name]:.4g}" if isinstance(cells[name], float) else cells[name] for name in COLUMNS]
+
+
+def _check_picture(out: Path) -> None:
+    """Raise UsageError before anything is measured where the picture could not be drawn."""
+    from importlib.util import find_spec
+
+    from tlzoo.io.files import obstacle
+
+    if out.suffix.lower() not in PICTURES:
+        raise UsageError(f"{out} is no picture's name.", hint=f"End it in {' or '.join(PICTURES)}.")
+    if find_spec("matplotlib") is None:
+        raise UsageError("Drawing needs matplotlib.", hint="Install it: pip install 'tlzoo[bench]'")
+    if reason := "it is a folder" if out.is_dir() else obstacle(out):
+        raise UsageError(f"{out} cannot be written: {reason}.", hint="Choose another --out.")
+
+
+def _draw(rows: Sequence[Row], out: Path) -> None:
+    """Throughput, and latency from its median to the 99th percentile, by batch size; a line for each way."""
+    from matplotlib.figure import Figure
+
+    from tlzoo.io.files import whole_file
+
+    series: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.p50_ms is not None:
+            name = f"{row.file} {row.precision}, {row.engine}, {row.provider}, {row.threads} threads"
+            series.setdefault(name, []).append(row)
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    speed, latency = figure.subplots(1, 2)
+    for name, points in series.items():
+        sizes = [row.batch for row in points]
+        speed.plot(sizes, [row.samples_per_s or 0 for row in points], marker="o", label=name)
+        [line] = latency.plot(sizes, [row.p50_ms or 0 for row in points], marker="o")
+        low, high = ([getattr(row, name) or 0 for row in points] for name in ("p50_ms", "p99_ms"))
+        latency.fill_between(sizes, low, high, color=line.get_color(), alpha=0.2)
+    for axes, what in ((speed, "samples per second"), (latency, "milliseconds per batch, median to 99th percentile")):
+        axes.set(xlabel="batch", ylabel=what, xscale="log", xticks=(ticks := sorted({row.batch for row in rows})))
+        axes.set_xticks(ticks, list(map(str, ticks)), minor=False)
+        axes.minorticks_off()
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", fontsize="small")
+    with whole_file(out) as temporary:
+        figure.savefig(temporary, format=out.suffix[1:].lower(), dpi=120)
+
+
+app = single(bench)

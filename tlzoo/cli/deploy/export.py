@@ -1,0 +1,125 @@
+"""`tlzoo export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tlzoo.cli.shared.options import Json, Quiet
+from tlzoo.cli.shared.output import print_json, single
+
+if TYPE_CHECKING:
+    from tlzoo.artifact.manifest import Thresholds
+    from tlzoo.export.export import Exported
+
+NEXT = {
+    "onnx": "tlzoo predict {file} INPUT...   (or measure it: tlzoo bench {file})",
+    "triton": "tritonserver --model-repository {path}",
+    "web": "python -m http.server --directory {path}   (then open the address it prints)",
+}
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The run to export")],
+    out: Annotated[Path, typer.Option("--out", help="The ONNX file to write, or with --format a new folder")],
+    data: Annotated[
+        Path | None, typer.Option(help="Labelled data to prove it on, instead of the run's own test part")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="fp32, fp16, int8, or auto: the fastest here that passes")] = "fp32",
+    raw_input: Annotated[bool, typer.Option("--raw-input", help="Resize and crop pictures inside the graph")] = False,
+    format: Annotated[str, typer.Option("--format", help="onnx (one file), triton, web")] = "onnx",
+    max_difference: Annotated[
+        float | None, typer.Option(help="Largest difference of an output, as a share of their scale")
+    ] = None,
+    min_agreement: Annotated[float | None, typer.Option(help="Smallest share of same answers, 0.5..1")] = None,
+    max_drop: Annotated[float | None, typer.Option(help="Largest loss of the task's metric, in points, 0..10")] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Write one ONNX file and prove on held-out data that it equals the trained model."""
+    from tlzoo.progress import set_quiet
+    from tlzoo.runs.run import Run
+
+    set_quiet(quiet)
+    asked = _thresholds(precision, raw_input, max_difference, min_agreement, max_drop)
+    trained = Run.load(run)
+    exported = trained.export(out, data=data, precision=precision, raw_input=raw_input, format=format, thresholds=asked)
+    if json:
+        print_json(_document(exported))
+        return
+    _print(exported, trained.task.kind, trained.task.headline)
+    print("Next: " + NEXT[format].format(file=exported.file, path=exported.path))
+
+
+def _thresholds(
+    precision: str, raw_input: bool, difference: float | None, agreement: float | None, drop: float | None
+) -> Thresholds | None:
+    """The defaults of what is written, with those replaced that were given; None where none was."""
+    from pydantic import ValidationError
+
+    from tlzoo.errors import UsageError
+    from tlzoo.export.check import default_thresholds
+
+    given = {"difference": difference, "agreement": agreement, "drop": drop}
+    changed = {name: value for name, value in given.items() if value is not None}
+    if not changed:
+        return None
+    if precision == "auto":
+        raise UsageError(
+            "Thresholds are a precision's own; --precision auto tries several.", hint="Name one: --precision int8"
+        )
+    defaults = default_thresholds(precision, raw_input)
+    try:
+        return type(defaults).model_validate({**defaults.model_dump(), **changed})
+    except ValidationError as cause:
+        first = cause.errors()[0]
+        name = {"difference": "--max-difference", "agreement": "--min-agreement", "drop": "--max-drop"}
+        raise UsageError(
+            f"{name[str(first['loc'][0])]} {first['input']}: {first['msg']}.", hint="See: tlzoo export --help"
+        ) from cause
+
+
+def _document(exported: Exported) -> dict[str, Any]:
+    parts = {"parity": exported.parity, "calibration": exported.calibration, "measured": exported.measured}
+    return {
+        "path": str(exported.path),
+        "file": str(exported.file),
+        "bytes": exported.bytes,
+        "precision": exported.precision,
+        "kept_fp32": list(exported.kept_fp32),
+        **{name: part and part.model_dump(mode="json") for name, part in parts.items()},
+        "worst": exported.worst,
+        "metrics": exported.metrics,
+        "seconds": exported.seconds,
+    }
+
+
+def _print(exported: Exported, kind: str, headline: str) -> None:
+    parity, measured, calibration = exported.parity, exported.measured, exported.calibration
+    print(f"{exported.file}: {exported.bytes / 1e6:.1f} MB, {exported.precision}")
+    answers, outputs = ("values", "they") if kind == "regression" else ("labels", "logits")
+    lengths = f", lengths {', '.join(map(str, parity.lengths))}" if parity.lengths else ""
+    print(
+        f"Proof: {parity.samples} held-out samples at batches {', '.join(map(str, parity.batches))}{lengths}: "
+        f"{answers} agree on {parity.top1_agreement:.1%}, {outputs} differ by {parity.max_abs_diff:.1e} at most "
+        f"({parity.tolerance:.1e} allowed), most on {exported.worst}"
+    )
+    for name, value in exported.metrics["reference"].items():
+        lost = f"\t{parity.drop:.2f} points lost" if name == headline and exported.precision != "fp32" else ""
+        print(f"{name}\t{value:.4f} trained\t{exported.metrics['exported'][name]:.4f} exported{lost}")
+    if measured:
+        kept = f", {len(exported.kept_fp32)} nodes left in fp32" if exported.kept_fp32 else ""
+        print(
+            f"Beside fp32: {measured.bytes / measured.fp32_bytes:.2f} x the size, {measured.speedup:.2f} x as many "
+            f"samples per second at batch {measured.batch} on this machine{kept}"
+        )
+    if calibration:
+        print(
+            f"Probabilities: temperature {calibration.temperature:.3f} from {calibration.samples} validation samples; "
+            f"expected calibration error {calibration.ece_before:.4f} before, {calibration.ece_after:.4f} after"
+        )
+
+
+app = single(export)

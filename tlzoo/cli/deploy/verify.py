@@ -1,0 +1,45 @@
+"""`tlzoo verify`. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlzoo.cli.shared.options import Data, Json, LabelColumn, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.output import print_json, single
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="An exported ONNX file")],
+    data: Data,
+    text_column: TextColumn = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Repeat an ONNX file's proof on the held-out data it was proven on, on this machine, without torch."""
+    from tlzoo.progress import set_quiet
+    from tlzoo.workflows.verify import verify as repeat
+
+    set_quiet(quiet)
+    found = repeat(file, data, columns=columns(text_column, path_column, label_column))
+    parity = found.parity
+    if json:
+        print_json({"file": str(file), **asdict(found), "parity": parity.model_dump(mode="json", exclude_none=True)})
+        return
+    print(
+        f"{file} answers as it was proven to: {parity.samples} held-out samples at batches "
+        f"{', '.join(map(str, parity.batches))}, answers agree on {parity.top1_agreement:.1%}, outputs differ by "
+        f"{parity.max_abs_diff:.1e} at most ({parity.tolerance:.1e} allowed), most on {found.worst}"
+    )
+    if found.missing:
+        print(f"{found.missing} of the samples it was proven on are not in {data}")
+    for name, value in (found.metrics or {}).items():
+        print(f"{name}\t{value:.4f} here, {found.n} samples\t{found.then[name]:.4f} when exported")
+
+
+app = single(verify)

@@ -1,0 +1,67 @@
+"""`tlzoo pull`: download and verify weights before they are needed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tlzoo.cli.shared.options import Json
+from tlzoo.cli.shared.output import print_json, print_table, single
+from tlzoo.errors import UsageError
+from tlzoo.interfaces import Weights
+from tlzoo.registry import get
+from tlzoo.weights import lockfile
+from tlzoo.weights.fetch import fetch
+from tlzoo.weights.locked import fetch_locked
+
+
+def pull(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", help="Checkpoint ids, such as vision/efficientnet-lite0.")
+    ] = None,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Exactly what tlzoo.lock names; without ids, all of it")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Download and verify the weights of checkpoints; what the cache has is only verified."""
+    pulled = []
+    for id, weights in (_locked(ids or []) if locked else _named(ids or [])).items():
+        pulled.append(
+            {
+                "id": id,
+                "folder": str(weights.folder),
+                "bytes": sum(path.stat().st_size for path in weights.files.values()),
+                "files": {name: str(path) for name, path in weights.files.items()},
+            }
+        )
+    if json:
+        print_json(pulled)
+    else:
+        print_table(("id", "bytes", "folder"), [(row["id"], f"{row['bytes']:,}", row["folder"]) for row in pulled])
+
+
+def _named(ids: list[str]) -> dict[str, Weights]:
+    if not ids:
+        raise UsageError(
+            "No checkpoint is named.", hint="Name some: tlzoo pull ID, or those locked: tlzoo pull --locked"
+        )
+    checkpoints = [get(id) for id in dict.fromkeys(ids)]
+    return {checkpoint.id: fetch(checkpoint) for checkpoint in checkpoints}
+
+
+def _locked(ids: list[str]) -> dict[str, Weights]:
+    file, there = lockfile.path(), lockfile.read().checkpoints
+    wanted = list(dict.fromkeys(ids)) or list(there)
+    absent = next((id for id in wanted if id not in there), None)
+    if absent is not None or not wanted:
+        raise UsageError(
+            f"{file} does not have {absent}." if absent else f"{file} has no checkpoints.",
+            hint=f"Lock it first: tlzoo lock {absent or 'ID'}",
+        )
+    checkpoints = [get(id) for id in wanted]
+    return {each.id: fetch_locked(each, there[each.id], file) for each in checkpoints}
+
+
+app = single(pull)

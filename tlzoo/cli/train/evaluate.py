@@ -1,0 +1,37 @@
+"""`tlzoo evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlzoo.cli.shared.options import Data, Json, LabelColumn, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.output import print_json, single
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A run folder, or an exported ONNX file")],
+    data: Data,
+    text_column: TextColumn = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Measure a run (by torch) or an ONNX file (without torch) on labelled DATA."""
+    from tlzoo.progress import set_quiet
+    from tlzoo.workflows.evaluate import evaluate as measure
+
+    set_quiet(quiet)
+    result = measure(model, data, columns=columns(text_column, path_column, label_column))
+    if json:
+        print_json({"metrics": result.metrics, "n": result.n, "model": str(model)})
+        return
+    for name, value in result.metrics.items():
+        print(f"{name}\t{value:.4f}")
+    print(f"n\t{result.n}")
+
+
+app = single(evaluate)

@@ -1,1 +1,0 @@
-"""Domain adaptation: methods that take unlabelled target data."""

@@ -1,0 +1,180 @@
+"""`tlzoo export`: from a run to one ONNX file that says what it is and is proven equal."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto
+
+from tlzoo.allocator import keep_big_blocks
+from tlzoo.artifact.manifest import Calibration, Measured, Parity, Reference, Thresholds
+from tlzoo.artifact.reference import choose as choose_samples
+from tlzoo.artifact.reference import digest, pack
+from tlzoo.data import contents, fingerprint
+from tlzoo.errors import ExportError, UsageError
+from tlzoo.export.context import Subject, examine
+from tlzoo.export.graph import embed, manifest_of
+from tlzoo.export.variants import Base, Proven, choose, fp32, lowered, with_geometry
+from tlzoo.io.files import obstacle, whole_file, whole_folder
+from tlzoo.models.onnx_export import OPSET
+from tlzoo.registry.schema import ImageSpec
+from tlzoo.runs.run import Run
+from tlzoo.runtime import Predictor, load
+
+FORMATS = {"triton": "tlzoo.export.formats.triton", "web": "tlzoo.export.formats.web"}
+"""What writes a layout other than one file, imported when it is asked for."""
+PRECISIONS = ("fp32", "fp16", "int8", "auto")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written at `path`: a model `bytes` long in `file`, its proof, metrics of the trained model (`reference`)
+    and of the file (`exported`); `worst` names the sample that differs most."""
+
+    path: Path
+    file: Path
+    bytes: int
+    precision: str
+    kept_fp32: tuple[str, ...]
+    parity: Parity
+    worst: str
+    metrics: dict[str, dict[str, float]]
+    calibration: Calibration | None
+    measured: Measured | None
+    seconds: float
+
+    def load(self) -> Predictor:
+        """A predictor on the file."""
+        return load(self.file)
+
+
+def export(
+    run: Run,
+    path: str | Path,
+    *,
+    data: str | Path | None = None,
+    opset: int = OPSET,
+    precision: str = "fp32",
+    raw_input: bool = False,
+    format: str = "onnx",
+    thresholds: Thresholds | None = None,
+) -> Exported:
+    """Export a run to `path` and prove what is written equal to the trained model on held-out samples.
+
+    `data` names labelled samples to prove it on; by default the run's own test part. `precision` is fp32, fp16, int8 or
+    auto, which takes the fastest on this machine that passes its proof. With `raw_input` the graph resizes and crops
+    pictures itself. `format` is onnx (one file), triton (a model repository) or web (a page). `thresholds` stand in for
+    those of the precision.
+
+    Nothing appears at `path` unless the proof holds. Raises ParityError when it does not; where only a lower precision
+    fails, the fp32 file is kept beside `path` and named. ExportError when the graph cannot be written, UsageError for
+    options that cannot be, DataError when the held-out data is gone.
+    """
+    began, out = time.monotonic(), Path(path)
+    _refuse(run, out, precision, raw_input, format)
+    keep_big_blocks()
+    subject = examine(run, data)
+    with tempfile.TemporaryDirectory() as folder:
+        own = thresholds if precision == "fp32" and not raw_input else None
+        base, full = fp32(subject, Path(folder) / "model.onnx", opset, own)
+    try:
+        chosen = _chosen(base, full, precision, raw_input, thresholds)
+    except ExportError as failed:
+        if precision in ("fp32", "auto"):
+            raise
+        kept = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full))
+        raise type(failed)(failed.message, hint=f"The fp32 file, which is proven, is {kept}. {failed.hint}") from failed
+    proto = _finished(base, chosen)
+    if format == "onnx":
+        file = _write_file(out, proto)
+    else:
+        with whole_folder(out) as temporary:
+            layout = importlib.import_module(FORMATS[format])
+            layout.write(temporary, proto.SerializeToString(), manifest_of(proto))
+        [file] = out.rglob("model.onnx")
+    return Exported(
+        path=out,
+        file=file,
+        bytes=file.stat().st_size,
+        precision=chosen.precision,
+        kept_fp32=chosen.kept,
+        parity=chosen.proof.parity,
+        worst=chosen.proof.worst,
+        metrics=_metrics(subject, chosen),
+        calibration=base.calibration,
+        measured=chosen.measured,
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def _chosen(base: Base, full: Proven, precision: str, raw_input: bool, thresholds: Thresholds | None) -> Proven:
+    asked = None if raw_input else thresholds
+    match precision:
+        case "fp32":
+            chosen = full
+        case "auto":
+            chosen = choose(base, full, asked)
+        case "fp16" | "int8":
+            chosen = lowered(base, full, precision, asked)
+    return with_geometry(base, chosen, thresholds) if raw_input else chosen
+
+
+def _refuse(run: Run, out: Path, precision: str, raw_input: bool, format: str) -> None:
+    """Raise for what cannot be, before any work."""
+    for what, given, possible in (("precision", precision, PRECISIONS), ("format", format, ("onnx", *FORMATS))):
+        if given not in possible:
+            raise UsageError(f"There is no {what} {given!r}.", hint=f"Choose one of: {', '.join(possible)}")
+    if raw_input and not isinstance(run.preprocess, ImageSpec):
+        raise UsageError(
+            f"--raw-input is for pictures; this run takes {run.task.modality}.", hint="Export it without --raw-input."
+        )
+    reason = obstacle(out)
+    if format == "onnx" and out.is_dir():
+        reason = "it is a folder"
+    if format != "onnx" and out.exists():
+        reason = "something is there already"
+    if reason:
+        raise ExportError(f"{out} cannot be written: {reason}.", hint="Choose another --out.")
+    if format == "web":
+        from tlzoo.export.formats.web import libraries
+
+        libraries(run.preprocess)
+
+
+def _finished(base: Base, chosen: Proven) -> ModelProto:
+    """The model with its manifest and the reference outputs inside."""
+    subject = base.subject
+    kept = choose_samples(contents(subject.samples.inputs, subject.samples.modality), subject.reference)
+    outputs = pack(kept)
+    manifest = base.describe(
+        chosen.precision,
+        kept_fp32=chosen.kept,
+        raw_input=chosen.raw_input,
+        data={"proven_on": fingerprint(subject.samples)},
+        metrics=_metrics(subject, chosen),
+        parity=chosen.proof.parity,
+        reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
+        measured=chosen.measured,
+    )
+    proto = ModelProto()
+    proto.CopyFrom(chosen.proto)
+    embed(proto, manifest, outputs)
+    return proto
+
+
+def _metrics(subject: Subject, proven: Proven) -> dict[str, dict[str, float]]:
+    return {
+        "reference": subject.run.task.metrics(subject.reference, subject.targets),
+        "exported": subject.run.task.metrics(proven.proof.exported, subject.targets),
+    }
+
+
+def _write_file(path: Path, proto: ModelProto) -> Path:
+    with whole_file(path) as temporary:
+        onnx.save(proto, temporary)
+    return path

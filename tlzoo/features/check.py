@@ -1,0 +1,88 @@
+"""Proof that what was frozen did not move: fingerprints before training, compared after it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+
+from tlzoo.errors import TrainingError
+from tlzoo.interfaces import Freeze
+from tlzoo.models.model import Model
+
+_THREADS = 4  # hashing releases the interpreter's lock
+
+
+@dataclass(frozen=True)
+class FrozenProof:
+    """What was proven bit-identical: so many tensors, buffers among them, and so many scalars of parameters.
+
+    `digest` is one SHA-256 over all of them; a tensor under two names counts as two tensors, its scalars once.
+    """
+
+    tensors: int
+    parameters: int
+    digest: str
+    identical: bool = True
+
+
+def snapshot(model: Model, frozen: Freeze) -> dict[str, str]:
+    """SHA-256 of dtype, shape and values of every frozen parameter, and of every buffer inside a frozen module.
+
+    Names are those of `model.named_parameters()`, of a shared tensor all of its names.
+    """
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    training = {id(parameters[name]) for name in frozen.trainable}
+    still = {name: tensor for name, tensor in parameters.items() if id(tensor) not in training}
+    buffers = dict(model.named_buffers(remove_duplicate=False))
+    return _digests(still | {name: buffer for name, buffer in buffers.items() if _inside(name, frozen.eval_modules)})
+
+
+def prove_frozen(before: Mapping[str, str], model: Model) -> FrozenProof:
+    """The proof that everything in the snapshot is bit-identical in `model`; call before adapters are merged.
+
+    Raises TrainingError naming the first tensor that changed or is gone.
+    """
+    tensors = _tensors(model)
+    after = _digests({name: tensors[name] for name in before if name in tensors})
+    for name, digest in before.items():
+        if after.get(name) != digest:
+            raise TrainingError(
+                f"Frozen {name!r} {'moved' if name in after else 'vanished'} during training.",
+                hint=f"Report it to the author of the plugin {model.checkpoint.plugin!r}.",
+            )
+    whole = hashlib.sha256("".join(f"{name} {before[name]}\n" for name in sorted(before)).encode())
+    scalars = {id(p): p.numel() for name, p in model.named_parameters(remove_duplicate=False) if name in before}
+    return FrozenProof(len(before), sum(scalars.values()), whole.hexdigest())
+
+
+def _tensors(model: Model) -> dict[str, torch.Tensor]:
+    return {
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers(remove_duplicate=False)),
+    }
+
+
+def _inside(name: str, modules: frozenset[str]) -> bool:
+    """Whether the buffer of this name is in one of the modules, at any depth."""
+    parts = name.split(".")[:-1]
+    return any(".".join(parts[:depth]) in modules for depth in range(len(parts) + 1))
+
+
+def _digests(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """By name; a tensor under several names is read once."""
+    distinct = {id(tensor): tensor for tensor in tensors.values()}
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        found = dict(zip(distinct, pool.map(_digest, distinct.values()), strict=True))
+    return {name: found[id(tensor)] for name, tensor in tensors.items()}
+
+
+def _digest(tensor: torch.Tensor) -> str:
+    values = tensor.detach().cpu().contiguous()
+    fingerprint = hashlib.sha256(f"{values.dtype} {tuple(values.shape)} ".encode())
+    fingerprint.update(values.reshape(-1).view(torch.uint8).numpy().data)
+    return fingerprint.hexdigest()

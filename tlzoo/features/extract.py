@@ -1,0 +1,184 @@
+"""One pass of what is frozen over the samples: decoded ahead, computed once, kept on disk, checked on reuse."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from tlzoo.augment import make_augment, signature
+from tlzoo.errors import TrainingError
+from tlzoo.features.dataset import Dataset
+from tlzoo.features.prefix import Prefix, backbone_prefix
+from tlzoo.features.store import Activations, Layout, TooLarge, Writer, cached
+from tlzoo.features.store_folders import home, remove
+from tlzoo.features.unique import Corpus, make_corpus
+from tlzoo.io.timings import Clock
+from tlzoo.models.devices import pick
+from tlzoo.models.model import Model
+from tlzoo.options import Options
+from tlzoo.preprocess.prefetch import ahead
+from tlzoo.progress import progress, say
+
+BATCH = 32
+REUSED = 2e-3
+"""How far kept values may be from the model's, of their scale; halves are within 5e-4."""
+VIEW_SEED = 0
+"""Cached views draw from a seed of their own, so that runs of any seed share them."""
+
+
+class Started(Protocol):
+    """A pass that may be under way already."""
+
+    def join(self, prefix: Prefix) -> None:
+        """Wait for it, or end it."""
+
+
+def features(
+    model: Model,
+    *datasets: Dataset,
+    options: Options | None = None,
+    clock: Clock | None = None,
+    started: Started | None = None,
+) -> list[np.ndarray]:
+    """The backbone's vectors float32 [N, D] for each data set, computed once per sample and kept between runs.
+
+    Raises TrainingError naming a sample whose vector is not finite, and where the cache cannot be written.
+    """
+    options, clock = options or Options(), clock or Clock()
+    prefix, corpus = backbone_prefix(model, pick(options.device)), make_corpus(*datasets)
+    [layout] = prefix.layouts
+    if started is not None:
+        with clock.spent("prefix"):
+            started.join(prefix)
+    if options.cache:
+        try:
+            kept = values(prefix, corpus, options, clock)
+            with clock.spent("cache"):
+                found = [kept.matrix(layout.name)[rows].astype(np.float32) for rows in corpus.rows]
+                kept.release()
+            return found
+        except TooLarge as reason:
+            say(f"{reason.message} They stay in memory.")
+    vectors = np.empty((len(corpus), model.parts.feature_dim), dtype=np.float32)
+    for positions, [array], _ in passing(prefix, corpus, clock):
+        vectors[positions] = array
+    return [vectors[rows] for rows in corpus.rows]
+
+
+def values(
+    prefix: Prefix,
+    corpus: Corpus,
+    options: Options,
+    clock: Clock,
+    views: int = 0,
+    before_batch: Callable[[], None] = lambda: None,
+) -> Activations:
+    """What the prefix makes of the corpus, from the cache or now; with `views`, of so many augmented views of each.
+
+    View v of sample i is row `i * views + v`. Raises TooLarge where the cache may not take them, TrainingError where
+    the disk does not or an array is not finite.
+    """
+    each, augment = max(1, views), options.augment if views else "none"
+    layouts = [_in_precision(layout, options.cache_precision) for layout in prefix.layouts]
+
+    def compute(writer: Writer) -> None:
+        for view in range(each):
+            for positions, arrays, lengths in passing(prefix, corpus, clock, augment, view):
+                before_batch()
+                named = {layout.name: array for layout, array in zip(layouts, arrays, strict=True)}
+                with clock.spent("cache"):
+                    writer.put([at * each + view for at in positions], named, lengths)
+
+    key = store_key(prefix, corpus, options, views)
+    with clock.spent("cache"):
+        found = cached(key, layouts, len(corpus) * each, compute, limit_gb=options.cache_gb)
+        if found.reused and not _still_true(found, prefix, corpus, augment, each):
+            remove(home() / key)
+            found = cached(key, layouts, len(corpus) * each, compute, limit_gb=options.cache_gb)
+    return found
+
+
+def _still_true(kept: Activations, prefix: Prefix, corpus: Corpus, augment: str, each: int) -> bool:
+    """Whether the model gives for three of the samples what is kept of them: a change that no key shows is noticed."""
+    if prefix.eager is None:
+        return True
+    change = make_augment(corpus.data.modality, augment, VIEW_SEED)
+    for at in {0, len(corpus) // 2, len(corpus) - 1}:
+        arrays = corpus.data.arrays([at])
+        now = prefix.eager(arrays if change is None else change(arrays, [at], 0))
+        for one, other in zip(now, kept.batch([at * each]).values(), strict=True):
+            one, other = one.astype(np.float64), other.astype(np.float64)
+            if one.shape != other.shape or not np.abs(one - other).max() <= REUSED * max(1e-12, np.abs(one).max()):
+                return False
+    return True
+
+
+def store_key(prefix: Prefix, corpus: Corpus, options: Options, views: int = 0) -> str:
+    """What the values of this prefix for this corpus are called in the store."""
+    augment = options.augment if views else "none"
+    drawn = f"{views} {signature(corpus.data.modality, augment)} {VIEW_SEED}"
+    text = f"{prefix.key} {corpus.digest} {options.cache_precision} {drawn}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def passing(
+    prefix: Prefix, corpus: Corpus, clock: Clock, augment: str = "none", view: int = 0
+) -> Iterator[tuple[list[int], Sequence[np.ndarray], np.ndarray | None]]:
+    """One pass: positions in the corpus, the prefix's arrays for them, and how long each text is.
+
+    The next batch is decoded while the last is computed. Raises TrainingError naming a sample whose arrays are not
+    finite.
+    """
+    change = make_augment(corpus.data.modality, augment, VIEW_SEED)
+
+    def prepare(positions: list[int]) -> dict[str, np.ndarray]:
+        arrays = corpus.data.arrays(positions)
+        return arrays if change is None else change(arrays, positions, view)
+
+    with clock.spent("prepare"):
+        run = prefix.open()
+    batches = ahead(prepare, by_length(corpus.data), BATCH)
+    with progress("Frozen part", len(corpus)) as advance:
+        for positions, given in clock.waiting(batches, "decode"):
+            with clock.spent("prefix"):
+                arrays = run(given)
+            lengths = given["attention_mask"].sum(axis=1) if "attention_mask" in given else None
+            _refuse_not_finite(arrays, [corpus.data.inputs[at] for at in positions], lengths)
+            yield positions, arrays, lengths
+            advance(len(positions))
+
+
+def exactly(prefix: Prefix, data: Dataset, positions: Sequence[int]) -> dict[str, np.ndarray]:
+    """What the prefix makes of these samples now, in one batch, as full as it comes."""
+    return {
+        layout.name: array
+        for layout, array in zip(prefix.layouts, prefix.open()(data.arrays(list(positions))), strict=True)
+    }
+
+
+def _in_precision(layout: Layout, precision: str) -> Layout:
+    return replace(layout, dtype="float16") if (layout.dtype, precision) == ("float32", "fp16") else layout
+
+
+def _refuse_not_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], lengths: np.ndarray | None) -> None:
+    for array in arrays:
+        if not np.issubdtype(array.dtype, np.floating) or np.isfinite(array).all():
+            continue
+        for row, (values, given) in enumerate(zip(array, inputs, strict=True)):
+            held = values[: lengths[row]] if lengths is not None and values.ndim else values
+            if not np.isfinite(held).all():
+                raise TrainingError(
+                    f"The backbone gives NaN or infinite features for {str(given)[:200]!r}.",
+                    hint="Take it out of the data, or choose another checkpoint.",
+                )
+
+
+def by_length(data: Dataset) -> Sequence[int]:
+    """Positions so that texts of like length share a batch; other inputs keep their order."""
+    if data.modality != "text":
+        return range(len(data))
+    return [int(i) for i in np.argsort([len(text) for text in data.inputs], kind="stable")]

@@ -1,0 +1,118 @@
+"""A head start: where the backbone's graph is known from before, the pass over the data begins at once.
+
+Importing a backbone's library and building the network takes seconds in which nothing else happens. What the graph of a
+checkpoint was called is noted beside it; with that note a thread computes features while the network is being built.
+They are used only if the network then turns out to be the noted one, and the graph equal to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from tlzoo import plugins
+from tlzoo.data import Samples
+from tlzoo.features.dataset import Dataset
+from tlzoo.features.extract import values
+from tlzoo.features.prefix import Prefix, Runner, kept_prefix, runner
+from tlzoo.features.unique import make_corpus
+from tlzoo.io.files import write_json
+from tlzoo.io.timings import Clock
+from tlzoo.models.devices import pick
+from tlzoo.models.model import make_preprocessor
+from tlzoo.options import Options
+from tlzoo.registry.schema import Checkpoint, Preprocess
+from tlzoo.runtime.session import open_session
+from tlzoo.weights import cache as kept
+
+_SPEC: TypeAdapter[Preprocess] = TypeAdapter(Preprocess)
+
+
+class _NotWanted(Exception):
+    """Nobody waits for the features any more."""
+
+
+class HeadStart:
+    """The pass of a checkpoint's backbone over samples, in a thread of its own where a note makes it possible."""
+
+    def __init__(self, checkpoint: Checkpoint, samples: Sequence[Samples], options: Options) -> None:
+        self._place, self._samples, self._options = _place(checkpoint), samples, options
+        self._wanted, self._awaited, self._prefix = True, False, None
+        if options.cache and pick(options.device).type == "cpu" and (noted := _read(self._place)):
+            noted_prefix, spec = noted
+            self._prefix = replace(noted_prefix, open=self._open)
+            self._preprocessor = make_preprocessor(checkpoint, spec)
+            self._thread = threading.Thread(target=self._compute, daemon=True)
+            self._thread.start()
+
+    def join(self, prefix: Prefix) -> None:
+        """Wait for it where it computes what `prefix` does; else end it and note what `prefix` is."""
+        if self._prefix is not None and self._prefix.key == prefix.key:
+            self._awaited = True
+            self._thread.join()
+        else:
+            self.end()
+            self._note(prefix)
+
+    def end(self) -> None:
+        """Stop after the batch at hand."""
+        self._wanted = False
+        if self._prefix is not None:
+            self._thread.join()
+
+    def _open(self) -> Runner:
+        """Runs on one core, and on all once it is waited for: ONNX Runtime's threads would starve the import.
+
+        How many there are changes no bit of what comes out.
+        """
+        assert self._prefix is not None
+        assert self._prefix.graph is not None
+        model = self._prefix.graph.read_bytes()
+        alone, together = runner(open_session(model, threads=1)), cache(lambda: runner(open_session(model)))
+        return lambda arrays: together()(arrays) if self._awaited else alone(arrays)
+
+    def _compute(self) -> None:
+        sets = [Dataset(part.inputs, None, self._preprocessor, part.modality) for part in self._samples]
+        assert self._prefix is not None
+        try:
+            values(self._prefix, make_corpus(*sets), self._options, Clock(), before_batch=self._go_on)
+        except Exception:  # noqa: BLE001 - whatever is wrong is said when the pass is made in its own place
+            return
+
+    def _go_on(self) -> None:
+        if not self._wanted:
+            raise _NotWanted
+
+    def _note(self, prefix: Prefix) -> None:
+        if prefix.graph is None:
+            return
+        [layout] = prefix.layouts
+        spec = prefix.spec.model_dump(mode="json")
+        with suppress(OSError):  # without a note the next run merely starts later
+            write_json(self._place, {"graph": prefix.graph.stem, "width": layout.shape[0], "preprocess": spec})
+
+
+def _read(place: Path) -> tuple[Prefix, Preprocess] | None:
+    """The prefix that a note tells of; `None` where there is no note, or no graph any more."""
+    try:
+        noted = json.loads(place.read_text(encoding="utf-8"))
+        spec = _SPEC.validate_python(noted["preprocess"])
+        prefix = kept_prefix(noted["graph"], int(noted["width"]), spec)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return None if prefix is None else (prefix, spec)
+
+
+def _place(checkpoint: Checkpoint) -> Path:
+    versions = [metadata.version(name) for name in ("tlzoo", "torch", "onnxscript")]
+    text = f"{checkpoint.model_dump_json()} {plugins.find(checkpoint.plugin)} {versions}"
+    return kept.root() / "graphs" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"

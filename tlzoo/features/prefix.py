@@ -1,0 +1,228 @@
+"""What is frozen, as something to run: exported to ONNX once and compiled by ONNX Runtime, or by torch on CUDA."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch import fx, nn
+
+from tlzoo import plugins
+from tlzoo.errors import ExportError, TrainingError
+from tlzoo.features.cut import Cut, move
+from tlzoo.features.store import Layout
+from tlzoo.interfaces import Graph
+from tlzoo.io.files import obstacle, whole_file
+from tlzoo.models.model import Model
+from tlzoo.models.onnx_export import OPSET, export_graph, outputs_of, to_onnx
+from tlzoo.progress import say
+from tlzoo.registry.schema import Preprocess
+from tlzoo.runtime.session import open_session
+from tlzoo.weights import cache
+
+TOLERANCE = 1e-4
+
+Runner = Callable[[dict[str, np.ndarray]], Sequence[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Something frozen: `open()` gives what computes the arrays of `layouts`.
+
+    `key` names it by content, `spec` is what makes its inputs; `graph` is the file that ONNX Runtime runs, where that
+    is what runs. `eager` computes the same with the model itself, where there is one.
+    """
+
+    key: str
+    spec: Preprocess
+    layouts: tuple[Layout, ...]
+    open: Callable[[], Runner]
+    graph: Path | None = None
+    eager: Runner | None = None
+
+
+def backbone_prefix(model: Model, device: torch.device) -> Prefix:
+    """All of the backbone, pooled to one vector; on the CPU as its plugin exports it."""
+    headless = model.headless().eval()
+
+    def write(path: Path) -> Graph:
+        plugin = model.checkpoint.plugin
+        return plugins.call("export", plugin, Graph, default=export_graph, model=headless, path=path, opset=OPSET)
+
+    layout = Layout("features", "float32", (model.parts.feature_dim,))
+    return _prefix(model, headless, (layout,), write, device)
+
+
+def cut_prefix(model: Model, cut: Cut, device: torch.device) -> Prefix:
+    """The part of the model before a cut."""
+    names = tuple(f"cut.{layout.name}" for layout in cut.layouts)  # the bare name may be another value's in the file
+    return _prefix(
+        model,
+        cut.prefix,
+        cut.layouts,
+        lambda path: to_onnx(model, cut.prefix, path, OPSET, names),
+        device,
+        cut.prefix.code,
+    )
+
+
+def _prefix(
+    model: Model,
+    module: nn.Module,
+    layouts: tuple[Layout, ...],
+    write: Callable[[Path], Graph],
+    device: torch.device,
+    code: str = "",
+) -> Prefix:
+    key = _content_key(model, module, f"{layouts} {code}")
+    spec = model.parts.preprocess
+    if device.type != "cpu":
+        return Prefix(_name(key, spec, device.type), spec, layouts, lambda: _by_torch(module, device))
+    kept = graph_path(key)
+    return Prefix(
+        _name(key, spec, "onnxruntime"),
+        spec,
+        layouts,
+        lambda: _by_onnx_runtime(model, module, kept, write),
+        kept,
+        lambda arrays: outputs_of(module, arrays),
+    )
+
+
+def kept_prefix(graph: str, feature_dim: int, spec: Preprocess) -> Prefix | None:
+    """The prefix of a backbone from its graph's name alone, where that is kept: nothing of it has been checked."""
+    kept = graph_path(graph)
+    if not re.fullmatch("[0-9a-f]{32}", graph) or not kept.exists():
+        return None
+    layout = Layout("features", "float32", (feature_dim,))
+    name = _name(graph, spec, "onnxruntime")
+    return Prefix(name, spec, (layout,), lambda: runner(open_session(kept.read_bytes())), kept)
+
+
+def graph_path(key: str) -> Path:
+    """Where the graph of this name is kept."""
+    return cache.root() / "graphs" / f"{key}.onnx"
+
+
+def _name(key: str, spec: Preprocess, by: str) -> str:
+    return f"{key} {spec.model_dump_json()} {by}"
+
+
+def _by_torch(module: nn.Module, device: torch.device) -> Runner:
+    if isinstance(module, fx.GraphModule):
+        move(module, device)
+    module.to(device)
+
+    def run(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+        with torch.inference_mode():
+            made = module(*(torch.from_numpy(array).to(device) for array in arrays.values()))
+        return [value.cpu().numpy() for value in (made if isinstance(made, tuple) else (made,))]
+
+    return run
+
+
+def _by_onnx_runtime(model: Model, module: nn.Module, kept: Path, write: Callable[[Path], Graph]) -> Runner:
+    """A session on the module's graph, exported once per content and kept in the cache.
+
+    Whether fresh or kept, the graph is compared with eager torch at other sizes than it was exported at, so that
+    neither a wrong export nor a stale file can be used. Raises ExportError when a fresh one differs.
+    """
+    if kept.exists() and (session := _sound(kept, model, module)):
+        with suppress(OSError):
+            os.utime(kept)
+        return runner(session)
+    say(f"Exporting the frozen part of {model.checkpoint.id}, once")
+    with _place_for(kept) as temporary:
+        write(temporary)
+        session = open_session(temporary.read_bytes())
+        if not (difference := _difference(session, model, module)) <= TOLERANCE:  # NaN is no agreement either
+            raise ExportError(
+                f"The exported backbone of {model.checkpoint.id} differs from torch by {difference:.1e} of its scale.",
+                hint="Report it to the plugin's author: its module does something that ONNX does not.",
+            )
+    return runner(session)
+
+
+@contextmanager
+def _place_for(kept: Path) -> Iterator[Path]:
+    """A file that becomes `kept`; in a folder that cannot be written, one that goes again.
+
+    Raises TrainingError naming the folder where the disk does not take it.
+    """
+    try:
+        if obstacle(kept) is None:
+            with whole_file(kept) as temporary:
+                yield temporary
+        else:
+            with TemporaryDirectory() as folder:
+                yield Path(folder) / kept.name
+    except OSError as cause:
+        raise TrainingError(
+            f"The frozen part's graph cannot be written in {kept.parent}: {cause.strerror or cause}.",
+            hint="Make room there, or choose another folder with TLZOO_CACHE.",
+        ) from cause
+
+
+def runner(session: ort.InferenceSession) -> Runner:
+    """What runs a session on the arrays that it wants, and gives all its outputs."""
+    wanted = {given.name for given in session.get_inputs()}
+
+    def run(arrays: dict[str, np.ndarray]) -> Sequence[np.ndarray]:
+        made: Sequence[np.ndarray] = session.run(
+            None, {name: array for name, array in arrays.items() if name in wanted}
+        )
+        return made
+
+    return run
+
+
+def _sound(kept: Path, model: Model, module: nn.Module) -> ort.InferenceSession | None:
+    """A session on a kept graph; `None` where it is torn or computes something else than the module now does."""
+    try:
+        session = open_session(kept.read_bytes())
+        return session if _difference(session, model, module) <= TOLERANCE else None
+    except Exception:  # noqa: BLE001 - ONNX Runtime has a type per cause; whatever it is, the graph is written again
+        return None
+
+
+def _content_key(model: Model, module: nn.Module, code: str) -> str:
+    digest = hashlib.sha256()
+    tensors = {**dict(module.named_buffers()), **module.state_dict()}
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    digest.update(model.parts.preprocess.model_dump_json(exclude={"tokenizer"}).encode())
+    versions = [metadata.version(name) for name in ("tlzoo", "torch", "onnxscript")]
+    digest.update(f"{model.checkpoint.id} {plugins.find(model.checkpoint.plugin)} {OPSET} {versions} {code}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _difference(session: ort.InferenceSession, model: Model, module: nn.Module) -> float:
+    """Largest difference from eager torch at other sizes than those of the examples, relative to the outputs' scale."""
+    axes = model.parts.dynamic_axes
+    arrays = {name: _resized(tensor.numpy(), axes.get(name, {})) for name, tensor in model.parts.example_inputs.items()}
+    if {given.name for given in session.get_inputs()} - set(arrays):
+        return float("inf")
+    found, expected = runner(session)(arrays), outputs_of(module, arrays)
+    return max(
+        float(np.abs(one.astype(np.float64) - other).max() / max(1e-12, np.abs(other).max()))
+        for one, other in zip(found, expected, strict=True)
+    )
+
+
+def _resized(array: np.ndarray, axes: Mapping[int, str]) -> np.ndarray:
+    """One sample more, and two positions less along every other axis that may vary."""
+    array = np.concatenate([array, array[:1]])
+    for axis in set(axes) - {0}:
+        array = array.take(range(max(1, array.shape[axis] - 2)), axis)
+    return array

@@ -1,0 +1,198 @@
+"""The activation store's folders: they appear whole, are locked while they are written, and leave when unused.
+
+<cache>/activations/<key>/                           an entry, whole; the time of its file `used` is its last use
+                    .<key>.<host>.<random>.new/      about to become the next
+                    .<key>.<host>.<random>.part/     a computation in progress, or what a kill left of it
+                    .<key>.<random>.gone/            on its way out
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import shutil
+import sys
+import time
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tlzoo.errors import TrainingError
+from tlzoo.weights import cache
+
+GB = 1_000_000_000
+GRAPHS_GB = 5.0
+_STALE_AFTER_S = 3600.0
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def prune(limit_gb: float, *, graphs_gb: float = GRAPHS_GB, keep: str = "") -> int:
+    """Remove the least recently used entries, except `keep`, and graphs until both are under their limits.
+
+    Returns the bytes freed. An entry that another process has open stays readable there.
+    """
+    sweep()
+    graphs = (cache.root() / "graphs").glob("*.onnx")
+    entries = [path for path in _listed() if not path.name.startswith(".")]
+    return _shed(entries, int(limit_gb * GB), keep) + _shed(graphs, int(graphs_gb * GB), "")
+
+
+def home() -> Path:
+    """The folder of all entries."""
+    return cache.root() / "activations"
+
+
+def _listed() -> list[Path]:
+    with suppress(OSError):
+        return list(home().iterdir())
+    return []
+
+
+@contextmanager
+def workplace(key: str) -> Iterator[Path]:
+    """A fresh folder, gone afterwards. A lock on its `used` shows other processes that its owner lives."""
+    name = f".{key}.{_HOST}.{secrets.token_hex(4)}"
+    fresh, part = home() / f"{name}.new", home() / f"{name}.part"
+    try:
+        with on_disk(0):
+            fresh.mkdir(parents=True)
+            held = (fresh / "used").open("w")
+        with held:
+            if sys.platform == "win32":
+                held.close()  # a folder with an open file cannot be renamed there
+            else:
+                import fcntl
+
+                with suppress(OSError):
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with on_disk(0):
+                fresh.rename(part)  # under the name that others look at only when the lock is held
+            yield part
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def place(part: Path, entry: Path) -> None:
+    """Rename the finished entry to its place, over whatever is there."""
+    remove(entry)
+    part.rename(entry)
+    if os.name == "posix":
+        descriptor = os.open(entry.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _is_held(part: Path) -> bool | None:
+    """Whether a living process works in this folder; `None` where locks do not tell."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        with (part / "used").open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
+def in_progress(key: str) -> bool:
+    """Whether a living process, as far as locks tell, computes this entry now."""
+    parts = (path for path in _listed() if path.name.startswith(f".{key}.") and path.suffix == ".part")
+    return any(_is_held(part) for part in parts)
+
+
+def sweep() -> None:
+    """Remove what killed processes left: at once if they ran on this machine, else when it is an hour old."""
+    for path in _listed():
+        if path.suffix == ".gone" or (path.suffix in (".part", ".new") and _is_abandoned(path)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_abandoned(path: Path) -> bool:
+    held = _is_held(path) if path.suffix == ".part" else None
+    if held is not None and (held or f".{_HOST}." in path.name):
+        return not held
+    try:
+        last = max(each.lstat().st_mtime for each in (path, *path.iterdir()))
+    except OSError:
+        return False  # its owner is renaming or removing it right now
+    return last < time.time() - _STALE_AFTER_S
+
+
+def _shed(paths: Iterable[Path], limit: int, keep: str) -> int:
+    """Remove the least recently used of these files or folders until their sizes add up to `limit`; bytes freed."""
+    found = []
+    for path in paths:
+        with suppress(OSError):  # another process removes it right now
+            found.append((_last_use(path), _size(path), path))
+    excess, freed = sum(size for _, size, _ in found) - limit, 0
+    for _, size, path in sorted(found):
+        if freed >= excess:
+            break
+        if path.name != keep and remove(path):
+            freed += size
+    return freed
+
+
+def _last_use(path: Path) -> int:
+    if path.is_dir():
+        return ((path / "used") if (path / "used").exists() else path).stat().st_mtime_ns
+    status = path.stat()
+    return max(status.st_atime_ns, status.st_mtime_ns)
+
+
+def _size(path: Path) -> int:
+    return sum(each.stat().st_size for each in path.iterdir()) if path.is_dir() else path.stat().st_size
+
+
+def remove(path: Path) -> bool:
+    """Remove a file or an entry, the entry from its name first, so that nobody meets half of it; False if in use."""
+    try:
+        if path.is_dir():
+            gone = path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}.gone"))
+            shutil.rmtree(gone, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def check_room(needed: int) -> None:
+    """Raises TrainingError before an hour's work that the disk cannot take."""
+    with on_disk(needed):
+        free = shutil.disk_usage(home()).free
+    if needed > free:
+        raise TrainingError(
+            f"The activations need {in_gb(needed)} in {home()}, where {in_gb(free)} are free.", hint=_WAYS
+        )
+
+
+@contextmanager
+def on_disk(needed: int) -> Iterator[None]:
+    """Turn what the operating system says of the disk into an error that names the folder and the way out."""
+    try:
+        yield
+    except OSError as cause:
+        size = f"{in_gb(needed)} of activations" if needed else "activations"
+        reason = cause.strerror or cause
+        raise TrainingError(f"Cannot keep {size} in {home()}: {reason}.", hint=_WAYS) from cause
+
+
+_WAYS = (
+    "Make room there, choose another folder with TLZOO_CACHE, halve them with --cache-precision fp16, "
+    "or train without: --no-cache"
+)
+
+
+def in_gb(size: int) -> str:
+    """Bytes as a person reads them."""
+    return f"{max(size / GB, 0.01):.2f} GB"

@@ -1,0 +1,41 @@
+"""The different samples of several data sets, each once, in an order that nothing but their contents decides.
+
+What is computed for them serves any split of them, whatever the seed, the labels or the names of the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tlzoo.data import contents
+from tlzoo.features.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """`data` holds each sample once; `rows` says for every data set given where its samples are, int64 [N]."""
+
+    data: Dataset
+    digest: str
+    rows: tuple[np.ndarray, ...]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+def make_corpus(*datasets: Dataset) -> Corpus:
+    """The corpus of data sets with one preprocessor; raises InputError for a file that cannot be read."""
+    digests = [contents(data.inputs, data.modality) for data in datasets]
+    inputs = {
+        digest: at
+        for data, named in zip(datasets, digests, strict=True)
+        for digest, at in zip(named, data.inputs, strict=True)
+    }
+    order = sorted(inputs)
+    row = {digest: number for number, digest in enumerate(order)}
+    whole = hashlib.sha256(b"".join(order)).hexdigest()
+    rows = tuple(np.array([row[digest] for digest in named], dtype=np.int64) for named in digests)
+    return Corpus(replace(datasets[0], inputs=tuple(inputs[digest] for digest in order), targets=None), whole, rows)

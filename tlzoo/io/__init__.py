@@ -1,0 +1,1 @@
+"""Files, https, installed packages and clocks."""

@@ -1,0 +1,236 @@
+"""What trains and what stays: the core's freeze policies, and keeping the promise while training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from torch import nn
+
+from tlzoo import plugins
+from tlzoo.errors import UsageError
+from tlzoo.interfaces import Freeze, Stage
+from tlzoo.models import lora
+from tlzoo.models.model import Model
+
+NORMALISATION = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+    nn.LocalResponseNorm,
+)
+NORMALISATION_BY_NAME = re.compile(r"Norm(Act)?(\dd\w*)?$")
+"""How timm and transformers call their own, which are not subclasses of torch's: RmsNorm2d, MPNetLayerNorm."""
+
+POLICIES = "all, none, until:<stage>, last:<n>, norm, lora:<rank>"
+
+
+def freeze(model: Model, policy: str) -> Freeze:
+    """Ask the model's plugin, then the core, what trains under this policy, and mark the parameters accordingly.
+
+    Raises UsageError for a policy that is unknown, does not fit this backbone or leaves nothing to train.
+    """
+    answer = plugins.call("freeze", model.checkpoint.plugin, Freeze, default=core_freeze, model=model, policy=policy)
+    names = {name for name, _ in model.named_parameters()}
+    if strange := sorted(answer.trainable - names):
+        raise UsageError(f"Freeze policy {policy!r} names parameters that the model lacks: {strange[0]}.")
+    _refuse_empty(model, policy, answer)
+    mark(model, answer)
+    return answer
+
+
+def mark(model: Model, frozen: Freeze) -> None:
+    """Let gradients flow to what trains and to nothing else."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in frozen.trainable)
+
+
+def train_mode(model: Model, frozen: Freeze) -> None:
+    """Put the model in train mode but for the modules that stay frozen: their BatchNorm statistics must not move."""
+    model.train()
+    for name in frozen.eval_modules:
+        model.get_submodule(name).eval()
+    for name in frozen.eval_containers:
+        model.get_submodule(name).training = False
+
+
+def core_freeze(model: Model, policy: str) -> Freeze:
+    """Policies `all`, `none`, `until:<stage>` (up to and including it), `last:<n>` (n stages train), `norm`, `lora`.
+
+    `lora:<rank>` gives the backbone adapters, of alpha 2 * rank or as in `lora:<rank>:<alpha>`; they train. The head
+    always trains. Raises UsageError for another policy, for an unknown stage (naming those there are), for `norm`
+    without norms, for a rank that fits no layer, and for anything but `lora` where the backbone has adapters.
+    """
+    kind, _, argument = policy.partition(":")
+    if kind == "lora":
+        return _adapters_train(model, argument)
+    if (present := lora.adapters(model)) is not None:
+        raise UsageError(
+            f"The backbone has adapters of rank {present[0]}; freeze policy {policy!r} needs it without.",
+            hint="Merge them first: tlzoo.models.lora.merge(model)",
+        )
+    if policy == "norm":
+        return _norms_train(model)
+    return _stages_train(model, training_stages(model, policy))
+
+
+def training_stages(model: Model, policy: str) -> list[Stage]:
+    """The stages that train under `all`, `none`, `until:<stage>` or `last:<n>`, from input to output."""
+    stages = list(model.parts.stages)
+    kind, _, argument = policy.partition(":")
+    if policy == "all":
+        return []
+    if policy == "none":
+        return stages
+    if kind == "until" and argument:
+        return stages[_position(stages, argument) + 1 :]
+    if kind == "last" and argument.isdecimal():
+        if int(argument) > len(stages):
+            raise UsageError(
+                f"Freeze policy {policy!r} asks for more than this backbone's {len(stages)} stages.",
+                hint=f"Stages: {', '.join(stage.name for stage in stages)}",
+            )
+        return stages[len(stages) - int(argument) :]
+    raise UsageError(f"Unknown freeze policy {policy!r}.", hint=f"Policies: {POLICIES}.")
+
+
+def unfreeze_plan(model: Model, policy: str, every: int, epochs: int) -> list[Freeze]:
+    """Gradual unfreezing (Howard & Ruder 2018, arXiv 1801.06146): what trains in each epoch.
+
+    It starts with the head and adds one stage, from the output side, every `every` epochs, as far as `policy` allows.
+    Raises UsageError for a policy other than `none`, `until:<stage>` and `last:<n>`, and for counts below 1.
+    """
+    refuse_unstaged(policy)
+    if every < 1 or epochs < 1:
+        raise UsageError(
+            f"A stage every {every} epochs of {epochs}: neither can be below 1.", hint="Try --unfreeze-every 1."
+        )
+    stages = training_stages(model, policy)
+    counts = [min(epoch // every, len(stages)) for epoch in range(epochs)]
+    plans = {count: _stages_train(model, stages[len(stages) - count :]) for count in sorted(set(counts))}
+    _refuse_empty(model, policy, plans[0])
+    return [plans[count] for count in counts]
+
+
+def refuse_unstaged(policy: str) -> None:
+    """Raise UsageError for a policy that gradual unfreezing cannot reach."""
+    if policy.partition(":")[0] not in ("none", "until", "last"):
+        raise UsageError(
+            f"Freeze policy {policy!r} cannot be reached stage by stage.",
+            hint="Gradual unfreezing (--unfreeze-every) goes with --freeze none, until:<stage> and last:<n>.",
+        )
+
+
+def _refuse_empty(model: Model, policy: str, answer: Freeze) -> None:
+    if not answer.trainable:
+        with_parameters = any(True for _ in model.head.parameters())
+        way_out = "--freeze all (trains the head)" if with_parameters else "--freeze none (this head has no parameters)"
+        raise UsageError(f"Freeze policy {policy!r} leaves nothing to train.", hint=f"Try {way_out}.")
+
+
+def _position(stages: list[Stage], name: str) -> int:
+    names = [stage.name for stage in stages]
+    if name not in names:
+        raise UsageError(f"No stage {name!r} in this backbone.", hint=f"Stages: {', '.join(names)}")
+    return names.index(name)
+
+
+def _head_names(model: Model) -> Iterator[str]:
+    return (f"head.{name}" for name, _ in model.head.named_parameters())
+
+
+def _stages_train(model: Model, training: list[Stage]) -> Freeze:
+    backbone = [name for name, _ in model.backbone.named_parameters() if any(s.owns(name) for s in training)]
+    trainable = frozenset([f"backbone.{name}" for name in backbone]) | frozenset(_head_names(model))
+    return _still_apart_from(model, trainable)
+
+
+def _norms_train(model: Model) -> Freeze:
+    norms = {name for name, module in model.backbone.named_modules() if is_normalisation(module)}
+    backbone = [name for name, _ in model.backbone.named_parameters() if name.rpartition(".")[0] in norms]
+    if not backbone:
+        raise UsageError(
+            f"The backbone of {model.checkpoint.id} has no normalisation layers: this policy leaves only the head.",
+            hint="Try --freeze all (trains the head).",
+        )
+    trainable = frozenset([f"backbone.{name}" for name in backbone]) | frozenset(_head_names(model))
+    return _still_apart_from(model, trainable)
+
+
+def is_normalisation(module: nn.Module) -> bool:
+    """Whether the module normalises: torch's own layers, and those that timm and transformers name so."""
+    return isinstance(module, NORMALISATION) or bool(NORMALISATION_BY_NAME.search(type(module).__name__))
+
+
+def _adapters_train(model: Model, argument: str) -> Freeze:
+    lora.inject(model, *adapter_size(argument))
+    trainable = lora.adapter_names(model) | frozenset(_head_names(model))
+    return _still_apart_from(model, trainable)
+
+
+def adapter_size(argument: str) -> tuple[int, float | None]:
+    """Rank and alpha that `<rank>` or `<rank>:<alpha>` names; raises UsageError where it does not."""
+    rank, colon, alpha = argument.partition(":")
+    if not (rank.isdecimal() and 1 <= int(rank) <= lora.MAX_RANK) or (colon and not _is_positive(alpha)):
+        raise UsageError(
+            f"Freeze policy {'lora:' + argument!r} is not lora:<rank> or lora:<rank>:<alpha>.",
+            hint=f"Try --freeze lora:8; a rank is 1 to {lora.MAX_RANK}, an alpha above 0.",
+        )
+    return int(rank), float(alpha) if alpha else None
+
+
+def _is_positive(number: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]+(\.[0-9]+)?", number)) and float(number) > 0
+
+
+def _still_apart_from(model: Model, trainable: frozenset[str]) -> Freeze:
+    containers = _containers(model, trainable)
+    return Freeze(trainable, _modules_without(model, trainable, containers), containers)
+
+
+def _containers(model: Model, trainable: frozenset[str]) -> frozenset[str]:
+    """Modules of the backbone around both trainable parameters and a stage that is frozen as a whole.
+
+    Noise of their own, such as the dropout before an encoder's first layer, would fall on frozen layers.
+    """
+    names = [name for name, _ in model.backbone.named_parameters()]
+    trains = {name for name in names if f"backbone.{name}" in trainable}
+    stages = [{name for name in names if stage.owns(name)} for stage in model.parts.stages]
+    frozen = set().union(*(inside for inside in stages if inside.isdisjoint(trains)))
+    found = set()
+    for path, _ in model.backbone.named_modules():
+        inside = {name for name in names if name.startswith(f"{path}.") or not path}
+        if not inside.isdisjoint(trains) and not inside.isdisjoint(frozen):
+            found.add(f"backbone.{path}".removesuffix("."))
+    return frozenset(found)
+
+
+def _modules_without(model: Model, trainable: frozenset[str], containers: frozenset[str]) -> frozenset[str]:
+    """Modules of the backbone that stay in eval mode: those with parameters none of which trains, and all inside.
+
+    A module without parameters follows the one around it (dropout), or where it has buffers its stage: a BatchNorm
+    without parameters moves only in a stage that trains as a whole.
+    """
+    names = [name for name, _ in model.backbone.named_parameters()]
+    if {f"backbone.{name}" for name in names} <= trainable:
+        return frozenset()
+    owned = [(stage, [f"backbone.{name}" for name in names if stage.owns(name)]) for stage in model.parts.stages]
+    live = [stage for stage, inside in owned if inside and trainable.issuperset(inside)]
+    training = {".".join(parts[:depth]) for parts in map(_parts, trainable) for depth in range(1, len(parts))}
+    still: set[str] = set()
+    for name, module in model.backbone.named_modules(prefix="backbone"):
+        buffers = [f"{name}.{buffer}".removeprefix("backbone.") for buffer, _ in module.named_buffers()]
+        if any(True for _ in module.parameters()):
+            trains = name in training
+        elif buffers:
+            trains = any(stage.owns(buffer) for stage in live for buffer in buffers)
+        else:
+            trains = name.rpartition(".")[0] not in still | containers
+        if not trains:
+            still.add(name)
+    return frozenset(still)
+
+
+def _parts(name: str) -> list[str]:
+    return name.split(".")

@@ -1,0 +1,98 @@
+"""From a torch module to one ONNX file."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from tlzoo.errors import ExportError
+from tlzoo.interfaces import Graph
+from tlzoo.models.model import Model
+
+OPSET = 20
+
+
+class WithFeatures(nn.Module):
+    """A model that gives its head's input beside the logits."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.backbone = model.backbone
+        self.head = model.head
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.backbone(*inputs)
+        return self.head(features), features
+
+
+def export_graph(model: Model, path: Path, opset: int) -> Graph:
+    """The core's export: `torch.onnx.export` with dynamo, one file, named dynamic axes.
+
+    Outputs are `logits` and, of a model with a head, the head's input as `embeddings`. Raises ExportError
+    with torch's own first line when the model cannot be exported.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        if isinstance(model.head, nn.Identity):
+            return to_onnx(model, model, path, opset, ("logits",))
+        return to_onnx(model, WithFeatures(model).eval(), path, opset, ("logits", "embeddings"))
+    finally:
+        model.train(was_training)
+
+
+def to_onnx(model: Model, module: nn.Module, path: Path, opset: int, outputs: tuple[str, ...]) -> Graph:
+    """Write `module`, which takes the model's inputs and returns these outputs, to one ONNX file.
+
+    Raises ExportError with torch's own first line when that cannot be done.
+    """
+    parts = model.parts
+    names = tuple(parts.example_inputs)
+    dims = {axis: torch.export.Dim(axis) for axes in parts.dynamic_axes.values() for axis in axes.values()}
+    starred = isinstance(module, Model | WithFeatures)  # `*inputs` is one argument
+    shapes = tuple({at: dims[axis] for at, axis in parts.dynamic_axes.get(name, {}).items()} for name in names)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            _silence_exporter()
+            program = torch.onnx.export(
+                module,
+                tuple(parts.example_inputs.values()),
+                dynamo=True,
+                dynamic_shapes=(shapes,) if starred else shapes,
+                input_names=list(names),
+                output_names=list(outputs),
+                opset_version=opset,
+                verbose=False,
+            )
+        if program is None:
+            raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: torch returned nothing.")
+        program.save(str(path), external_data=False)
+    except ExportError:
+        raise
+    except Exception as cause:
+        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+        raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: {reason}") from cause
+    return Graph(path, names, outputs, opset)
+
+
+def _silence_exporter() -> None:
+    for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def eager(model: nn.Module, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """The same by torch: outputs for these inputs, in eval mode."""
+    return outputs_of(model.eval(), arrays)[0]
+
+
+def outputs_of(module: nn.Module, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """What a module gives for these inputs, in the mode it is in."""
+    with torch.inference_mode():
+        made = module(*(torch.from_numpy(array) for array in arrays.values()))
+    return [tensor.numpy() for tensor in (made if isinstance(made, tuple) else (made,))]

@@ -1,0 +1,50 @@
+"""The stages of a backbone with their sizes, as the registry and `tlzoo models show` tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from tlzoo.interfaces import Backbone, Weights
+from tlzoo.models.model import load_backbone
+from tlzoo.registry.schema import Checkpoint, StageRecord
+
+_DRAWS = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_}
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves memory as it is where random numbers would be drawn: only sizes are asked for."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return args[0] if func in _DRAWS else func(*args, **(kwargs or {}))
+
+
+def stages_of(backbone: Backbone) -> tuple[StageRecord, ...]:
+    """Each stage from input to output with its number of parameters; one that is shared counts once, where it is first.
+
+    They sum to the number of parameters of `backbone.module`.
+    """
+    counts = {stage.name: 0 for stage in backbone.stages}
+    for name, parameter in backbone.module.named_parameters():
+        counts[next(stage.name for stage in backbone.stages if stage.owns(name))] += parameter.numel()
+    return tuple(StageRecord(name=name, parameters=count) for name, count in counts.items())
+
+
+def built_stages(checkpoint: Checkpoint, weights: Weights | None = None) -> tuple[StageRecord, ...]:
+    """The stages of a checkpoint's backbone as its plugin builds it, with its weights or from the entry alone.
+
+    Raises PluginError where the plugin is not installed or broken, RegistryError where the entry cannot be built.
+    """
+    if weights is not None:
+        return stages_of(load_backbone(checkpoint, weights))
+    with _NothingDrawn():
+        return stages_of(load_backbone(checkpoint, None))

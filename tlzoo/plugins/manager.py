@@ -1,0 +1,162 @@
+"""Load one plugin, isolate a bad one, call one hook of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from typing import Any, TypeVar, cast
+
+import pluggy
+
+from tlzoo import __version__
+from tlzoo.errors import HookError, PluginError, TlzooError
+from tlzoo.plugins import hookspecs
+from tlzoo.plugins.discovery import GROUP, Installed, find, installed
+from tlzoo.plugins.versions import built_for_another
+
+T = TypeVar("T")
+_TERMINATED = 143
+"""The exit code with which the command line unwinds on SIGTERM: that stop is the user's, not the plugin's."""
+_PATIENCE_S = 10.0
+
+
+@dataclass
+class Loaded:
+    """An imported plugin with a hook caller of its own."""
+
+    installed: Installed
+    manager: pluggy.PluginManager = field(repr=False)
+
+    @property
+    def hooks(self) -> list[str]:
+        """The names of the hooks it implements."""
+        callers = self.manager.get_hookcallers(self.manager.get_plugin(self.installed.name)) or []
+        return sorted(caller.name for caller in callers)
+
+
+@cache
+def load(name: str) -> Loaded:
+    """Import the plugin of this name and register its hooks.
+
+    Raises PluginError naming distribution, version and cause when it is built for another tlzoo, cannot be imported,
+    or its hooks are misspelt.
+    """
+    plugin = find(name)
+    _check_version(plugin)
+    manager = pluggy.PluginManager("tlzoo")
+    manager.add_hookspecs(hookspecs)
+    try:
+        with _patience(plugin):
+            manager.register(metadata.EntryPoint(plugin.name, plugin.module, GROUP).load(), plugin.name)
+        manager.check_pending()
+    except BaseException as cause:
+        if _is_the_users(cause):
+            raise
+        raise PluginError(
+            f"Plugin {plugin.name!r} ({plugin}) cannot be loaded: {_told(cause)}",
+            hint=f"Mend or remove it: tlzoo plugins uninstall {plugin.distribution}",
+        ) from cause
+    return Loaded(plugin, manager)
+
+
+def _check_version(plugin: Installed) -> None:
+    try:
+        requires = metadata.distribution(plugin.distribution).requires
+    except metadata.PackageNotFoundError:
+        return
+    wanted = built_for_another(requires)
+    if wanted is not None:
+        raise PluginError(
+            f"Plugin {plugin.name!r} ({plugin}) is built for {wanted}, and this is tlzoo {__version__}.",
+            hint=f"Get one that fits: tlzoo plugins install --upgrade {plugin.distribution}",
+        )
+
+
+@contextmanager
+def _patience(plugin: Installed) -> Iterator[None]:
+    """Say who keeps the user waiting, when an import takes long."""
+    line = (
+        f"Plugin {plugin.name!r} ({plugin}) is still being imported. Stop with Ctrl-C; "
+        f"go on without it by TLZOO_PLUGINS, or remove it: tlzoo plugins uninstall {plugin.distribution}"
+    )
+    timer = threading.Timer(_PATIENCE_S, lambda: print(line, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def load_all() -> list[Loaded]:
+    """Load every plugin that loads; report each bad one once as a warning.
+
+    Raises PluginError for the first bad one when `TLZOO_STRICT_PLUGINS=1`.
+    """
+    loaded = []
+    for name in sorted({plugin.name for plugin in installed()}):
+        try:
+            loaded.append(load(name))
+        except PluginError as error:
+            if os.environ.get("TLZOO_STRICT_PLUGINS") == "1":
+                raise
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+    return loaded
+
+
+def call(
+    hook: str, plugin: str, returns: type[T] | tuple[type, ...], default: Callable[..., T] | None = None, **given: Any
+) -> T:
+    """Ask one plugin's hook; where it has none or answers `None`, ask the core's `default`.
+
+    Raises HookError with the plugin's name and version when the hook raises anything but a TlzooError or returns
+    something else than `returns`, and when nobody answers.
+    """
+    loaded = load(plugin)
+    try:
+        answer = getattr(loaded.manager.hook, hook)(**given)
+    except TlzooError:
+        raise
+    except BaseException as cause:
+        if _is_the_users(cause):
+            raise
+        raise HookError(
+            f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) failed: {_told(cause)}",
+            hint="See the whole trace with --debug.",
+        ) from cause
+    if answer is None and default is not None:
+        return default(**given)
+    if answer is None:
+        raise HookError(
+            f"Plugin {plugin!r} ({loaded.installed}) does not answer the hook {hook!r}.",
+            hint="Ask its author, or choose another checkpoint.",
+        )
+    expected = returns if isinstance(returns, tuple) else (returns,)
+    if not isinstance(answer, expected):
+        wanted = " or ".join(kind.__name__ for kind in expected)
+        raise HookError(
+            f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) returned {type(answer).__name__}, not {wanted}.",
+            hint="Ask its author, or choose another checkpoint.",
+        )
+    return cast(T, answer)
+
+
+def _is_the_users(cause: BaseException) -> bool:
+    """Whether the user stops the program, by Ctrl-C or SIGTERM."""
+    return isinstance(cause, KeyboardInterrupt) or (isinstance(cause, SystemExit) and cause.code == _TERMINATED)
+
+
+def _told(cause: BaseException) -> str:
+    """A cause in one line, whatever its text does."""
+    try:
+        text = " ".join(str(cause).split())
+    except Exception:  # noqa: BLE001 - a plugin's exception may fail at being told, too
+        text = ""
+    return f"{type(cause).__name__}: {text}".rstrip(": ")

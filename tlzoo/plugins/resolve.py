@@ -1,0 +1,103 @@
+"""Checkpoints that no registry lists: the plugins that declare an id's first part describe them."""
+
+from __future__ import annotations
+
+import re
+
+from tlzoo.errors import HookError, PluginError, TlzooError, UnknownCheckpoint
+from tlzoo.interfaces import Repository
+from tlzoo.io.entry_points import allowed, declared
+from tlzoo.registry.files import warn_once
+from tlzoo.registry.schema import Checkpoint, FileSource
+
+GROUP = "tlzoo.prefixes"
+"""Entry points whose name is the first part of ids and whose value is the plugin that looks those up."""
+HUB = "hf"
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,2}")
+
+
+def resolve(id: str, offline: bool | None = None) -> Checkpoint | None:
+    """The entry of an id that no registry lists, from the first plugin by name that knows it; `None`: none is asked.
+
+    Of `hf/<org>/<name>` the plugins are handed the hub repository, fetched once and then remembered in the cache;
+    `offline=None` follows TLZOO_OFFLINE and HF_HUB_OFFLINE. A broken plugin is a warning while another answers.
+    Raises Offline and SourceError where the hub cannot be asked, UnknownCheckpoint where it has no such repository or
+    no plugin builds what is in it, HookError for an answer that is not an entry of this id, and what a plugin raises
+    to refuse a checkpoint.
+    """
+    prefix = id.partition("/")[0]
+    if not _ID.fullmatch(id):
+        return None
+    names = plugins_for(prefix)
+    if not names:
+        return None
+    repository = _repository(id, offline) if prefix == HUB else None
+    refused: list[TlzooError] = []
+    for name in names:
+        try:
+            answer = _ask(name, id, repository)
+        except TlzooError as error:
+            refused.append(error)
+            if isinstance(error, PluginError):
+                warn_once(str(error))
+            continue
+        if answer is not None:
+            return answer
+    if refused:  # a reason to refuse says more than a broken plugin
+        raise min(refused, key=lambda refusal: isinstance(refusal, PluginError))
+    if repository is None:
+        return None
+    if "auto_map" in repository.documents.get("config.json", {}):
+        raise UnknownCheckpoint(
+            f"{id} brings its own code for its model_type {_kind(repository)!r}; code from a repository is never run.",
+            hint="Choose a checkpoint of a type that transformers has, or install a plugin that builds it.",
+        )
+    raise UnknownCheckpoint(
+        f"No plugin ({', '.join(names)}) builds {id}: its model_type is {_kind(repository)!r}.",
+        hint="Choose a text encoder, a picture or a speech model, or install a plugin that builds it.",
+    )
+
+
+def plugins_for(prefix: str) -> list[str]:
+    """The plugins that may know ids with this first part, by name; read from metadata, nothing is imported."""
+    own = {plugin.name for plugin in declared("tlzoo") if plugin.name == prefix}
+    found = own | {prefixed.value for prefixed in declared(GROUP) if prefixed.name == prefix}
+    return sorted(filter(allowed, found))
+
+
+def _repository(id: str, offline: bool | None) -> Repository:
+    from tlzoo.weights.fetch import network_is_off
+    from tlzoo.weights.hub_repository import describe
+
+    return describe(id.partition("/")[2], network_is_off() if offline is None else offline)
+
+
+def _ask(name: str, id: str, repository: Repository | None) -> Checkpoint | None:
+    """One plugin's answer, checked."""
+    from tlzoo import plugins
+
+    def nobody(**_: object) -> Checkpoint | None:
+        return None
+
+    answer = plugins.call("resolve_checkpoint", name, (Checkpoint,), default=nobody, id=id, repository=repository)
+    if answer is None:
+        return None
+    wrong = None
+    if answer.id != id:
+        wrong = f"an entry of id {answer.id!r}"
+    elif answer.plugin != name:
+        wrong = f"an entry that plugin {answer.plugin!r} builds; set builder={name!r}"
+    elif isinstance(answer.source, FileSource):
+        wrong = "an entry that names local files"
+    if wrong:
+        raise HookError(
+            f"Hook 'resolve_checkpoint' of plugin {name!r} ({plugins.find(name)}), asked for {id!r}, returned {wrong}.",
+            hint="Tell its author, or choose another checkpoint.",
+        )
+    return answer
+
+
+def _kind(repository: Repository) -> str:
+    config = repository.documents.get("config.json", {})
+    named = config.get("model_type") or config.get("architecture") or "unknown (no config.json that can be read)"
+    return str(named)[:80]

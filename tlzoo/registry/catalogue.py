@@ -1,0 +1,256 @@
+"""The registry as a whole: entries of all registry files by precedence, looked up and searched."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
+from tlzoo.registry.files import Origin, origins, warn_once
+from tlzoo.registry.licenses import meets
+from tlzoo.registry.reading import read_checkpoints, stamp_of
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.registry.search.bitmaps import bits_of, everything
+from tlzoo.registry.search.fields import SORTS
+from tlzoo.registry.search.results import Found
+from tlzoo.registry.search.table import Listed, Table
+
+LARGE_BYTES = 2**20
+"""A registry file of more bytes is indexed in the cache; a smaller one is read each time, which is as quick."""
+
+_FEW = 1000
+
+
+class Shadowed(NamedTuple):
+    """An entry that is not used, for a registry file before its own has the same id."""
+
+    id: str
+    used: str
+    shadowed: str
+
+
+def get(id: str) -> Checkpoint:
+    """The checkpoint of this id: a registry's, else what the plugin that declares its first part says of it.
+
+    Raises UnknownCheckpoint with the nearest ids, RegistryError when a registry file is wrong, and for an id that no
+    registry lists what `unlisted.resolve` raises.
+    """
+    tables = _tables()
+    for _, table in tables:
+        row = table.row(id)
+        if row is not None:
+            return table.checkpoint(row)
+    from tlzoo.plugins.resolve import resolve
+    from tlzoo.weights.lockfile import locked_entry
+
+    found = locked_entry(id) or resolve(id)
+    if found is None:
+        raise UnknownCheckpoint(f"Unknown checkpoint {id!r}.", hint=_nearest(id, [table for _, table in tables]))
+    return found
+
+
+def find(
+    *,
+    task: str | None = None,
+    modality: str | None = None,
+    license: str | None = None,
+    language: str | None = None,
+    plugin: str | None = None,
+    min_parameters: int | None = None,
+    max_parameters: int | None = None,
+    min_feature_dim: int | None = None,
+    max_feature_dim: int | None = None,
+    max_input_size: int | None = None,
+    pretrained_on: str | None = None,
+    tag: str | None = None,
+    source: str | None = None,
+    text: str | None = None,
+    sort: str = "id",
+    offset: int = 0,
+    limit: int | None = None,
+) -> Found:
+    """The checkpoints that meet every condition given, each read when it is looked at; `.total` counts all pages.
+
+    Words are compared whole and in any case. `license` is an SPDX expression or one of permissive, copyleft and
+    non-commercial; `language` an ISO 639-1 code; `source` pypi, hub, url, file or package; `max_input_size` the longer
+    side of a picture in pixels; the ranges include both ends; `text` is words that must all occur in the id,
+    architecture, tags or training data. `sort` is one of id, task, parameters, license, feature_dim and input_size,
+    with `-` in front for the other way round; of what is in that order `offset` are left out and at most `limit`
+    given. Raises UsageError for another `sort` or a negative page, RegistryError when a registry file is wrong.
+    """
+    if sort.removeprefix("-") not in SORTS:
+        raise UsageError(f"Cannot sort by {sort!r}.", hint=f"Sort by: {', '.join(SORTS)}")
+    if offset < 0 or (limit is not None and limit < 0):
+        raise UsageError(f"Page of {limit} from {offset}: neither can be negative.", hint="Count from 0.")
+    words = {
+        "task": task,
+        "modality": modality,
+        "language": language,
+        "plugin": plugin,
+        "pretrained_on": pretrained_on,
+        "tag": tag,
+        "source": source,
+    }
+    ranges = {
+        "parameters": (min_parameters, max_parameters),
+        "feature_dim": (min_feature_dim, max_feature_dim),
+        "input_size": (None, max_input_size),
+    }
+    conditions: list[Callable[[Table], int]] = [
+        *(partial(_having, field, word) for field, word in words.items() if word is not None),
+        *(partial(_between, field, *ends) for field, ends in ranges.items() if ends != (None, None)),
+        *(partial(_containing, word) for word in (text or "").lower().split()),
+        *([] if license is None else [partial(_licensed, license)]),
+    ]
+    chosen = tuple((table, _meeting(conditions, table, mask)) for table, mask in _unshadowed())
+    total = sum(bits.bit_count() for _, bits in chosen)
+    start = min(offset, total)
+    stop = total if limit is None else min(start + limit, total)
+    return Found(tuple((table, bits) for table, bits in chosen if bits), sort, start, stop, total)
+
+
+def shadowed() -> list[Shadowed]:
+    """The entries that are not used, since a stronger registry file has their id; by id."""
+    found: dict[tuple[str, str], Shadowed] = {}
+    tables = _tables()
+    for place, (weaker, table) in enumerate(tables):
+        for used, stronger in tables[:place]:
+            for id in _shared(stronger, table):
+                found.setdefault((id, weaker.name), Shadowed(id, used.name, weaker.name))
+    return sorted(found.values())
+
+
+def origins_of(id: str) -> list[Origin]:
+    """The registry files that have an entry of this id, the one that is used first."""
+    return [origin for origin, table in _tables() if table.row(id) is not None]
+
+
+def ids_of(origin: Origin) -> list[str]:
+    """The ids of one registry file. Raises RegistryError where it is wrong, also where a look-up leaves it out."""
+    return _checked(origin).ids()
+
+
+def ids_for(plugin: str) -> list[str]:
+    """The ids of the entries that a plugin builds, sorted; none is parsed where it builds all of a file."""
+    found: list[str] = []
+    for table, mask in _unshadowed():
+        bits = mask & table.having("plugin", plugin)
+        if bits == everything(table.total):
+            found += table.ids()
+        else:
+            found += [table.checkpoint(row).id for row in table.window(bits, "id", 0, bits.bit_count())]
+    return sorted(found)
+
+
+def load(path: str | os.PathLike[str], *, allow_files: bool = False) -> tuple[Checkpoint, ...]:
+    """The checkpoints of one registry file; sources of kind `file` only where `allow_files` (a user's own registry).
+
+    Raises RegistryError naming the file, the entry's id and the field.
+    """
+    return read_checkpoints(Path(path), allow_files)
+
+
+def _having(field: str, word: str, table: Table) -> int:
+    return table.having(field, word.lower())
+
+
+def _between(field: str, low: int | None, high: int | None, table: Table) -> int:
+    return table.between(field, low, high)
+
+
+def _containing(word: str, table: Table) -> int:
+    return table.containing(word)
+
+
+def _licensed(wanted: str, table: Table) -> int:
+    bits = 0
+    for license in table.values("license"):
+        if meets(license, wanted):
+            bits |= table.having("license", license)
+    return bits
+
+
+def _meeting(conditions: list[Callable[[Table], int]], table: Table, bits: int) -> int:
+    for condition in conditions:
+        if not bits:
+            break
+        bits &= condition(table)
+    return bits
+
+
+def _nearest(id: str, tables: list[Table]) -> str:
+    names = sorted({name for table in tables for name in table.near(id)})
+    near = difflib.get_close_matches(id, names, 3, 0.6)
+    if not near:
+        wanted = id.rpartition("/")[2].lower()
+        by_name = {name.partition("/")[2].lower(): name for name in names}
+        near = [by_name[name] for name in difflib.get_close_matches(wanted, by_name, 3, 0.6)]
+    return f"Did you mean {' or '.join(near)}?" if near else "See all: tlzoo models"
+
+
+def _unshadowed() -> tuple[tuple[Table, int], ...]:
+    """The tables, the strongest first, each with the rows that no stronger one has the id of."""
+    return _masked(tuple(table for _, table in _tables()))
+
+
+@lru_cache(4)
+def _masked(tables: tuple[Table, ...]) -> tuple[tuple[Table, int], ...]:
+    return tuple((table, _kept_rows(table, tables[:place])) for place, table in enumerate(tables))
+
+
+def _kept_rows(table: Table, stronger: tuple[Table, ...]) -> int:
+    hidden = {row for other in stronger for id in _shared(other, table) if (row := table.row(id)) is not None}
+    return everything(table.total) ^ bits_of(hidden, table.total)
+
+
+def _shared(one: Table, other: Table) -> list[str]:
+    """The ids that both tables have."""
+    small, large = sorted((one, other), key=lambda table: table.total)
+    if small.total <= _FEW:
+        return [id for id in small.ids() if large.row(id) is not None]
+    return list(set(small.ids()).intersection(large.ids()))
+
+
+def _tables() -> list[tuple[Origin, Table]]:
+    """Every registry file that can be read, the strongest first."""
+    return [(origin, table) for origin in origins() if (table := _table(origin)) is not None]
+
+
+def _table(origin: Origin) -> Table | None:
+    """The entries of one file; none, and a warning, where it is wrong and not the user's own."""
+    try:
+        return _checked(origin)
+    except RegistryError as error:
+        if origin.kind in ("user", "built-in"):
+            raise
+        warn_once(f"The registry of {origin.name} is left out: {error.message}")
+        return None
+
+
+def _checked(origin: Origin) -> Table:
+    table = _read(origin.path.absolute(), origin.kind == "user", stamp_of(origin.path))
+    if origin.prefix:
+        _check_prefix(origin, table)
+    return table
+
+
+def _check_prefix(origin: Origin, table: Table) -> None:
+    """Raise RegistryError for an id that is not the plugin's: of sorted ids the first or last would be one."""
+    for end in (table.window(everything(table.total), "id", place, place + 1) for place in (0, table.total - 1)):
+        for row in end:
+            if not (id := table.checkpoint(row).id).startswith(origin.prefix):
+                raise RegistryError(f"entry {id!r} does not start with {origin.prefix!r}.")
+
+
+@lru_cache(32)
+def _read(path: Path, allow_files: bool, stamp: tuple[int, int, int]) -> Table:
+    _, size, _ = stamp
+    if size <= LARGE_BYTES:
+        return Listed(read_checkpoints(path, allow_files))
+    from tlzoo.registry.search.index import Index
+
+    return Index(path, allow_files)

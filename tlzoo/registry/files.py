@@ -1,0 +1,108 @@
+"""Which registry files count, the strongest first: of two entries with one id, the stronger file's is used."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from tlzoo.errors import RegistryError
+from tlzoo.io.entry_points import allowed, declared
+from tlzoo.registry.subscriptions import config
+
+GROUP = "tlzoo.registry"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A registry file on this machine, and how far it is trusted.
+
+    `name` is what reports call it. A plugin's may hold only ids that start with `prefix`; a user's own alone may name
+    local files and stops the program where it is wrong, as the built-in one does; others are left out with a warning.
+    """
+
+    name: str
+    kind: Literal["user", "built-in", "plugin", "remote"]
+    path: Path
+    prefix: str = ""
+
+
+def origins() -> list[Origin]:
+    """The user's files (TLZOO_REGISTRY, the last named first), those added with `--first`, the built-in registry, the
+    plugins' by name, then the others that the user has added, in the order of adding.
+
+    Raises RegistryError where registries.json is damaged.
+    """
+    named = [Path(path).expanduser() for path in os.environ.get("TLZOO_REGISTRY", "").split(os.pathsep) if path]
+    users = [Origin(str(path), "user", path) for path in reversed(named)]
+    added = [(registry.first, origin_of(registry)) for registry in config.read()]
+    before = [origin for first, origin in added if first and origin]
+    after = [origin for first, origin in added if not first and origin]
+    return [*users, *before, Origin("built-in", "built-in", built_in()), *_plugins(), *after]
+
+
+def origin_of(registry: config.Registry) -> Origin | None:
+    """The file of a registry that the user has added; `None`, and a warning, where a remote one's copy is gone."""
+    if registry.path is not None:
+        return Origin(registry.name, "user", Path(registry.path))
+    path = config.copy_path(registry)
+    if path is None or not path.is_file():
+        warn_once(
+            f"The registry {registry.name!r} is left out: its copy is gone. "
+            f"Fetch it again: tlzoo registry update {registry.name}"
+        )
+        return None
+    return Origin(registry.name, "remote", path)
+
+
+def built_in() -> Path:
+    """The first-party registry file: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package, package.parent):
+        if (folder / "registry.json").is_file():
+            return folder / "registry.json"
+    raise RegistryError(
+        f"registry.json is missing from {package}.", hint="Install again: pip install --force-reinstall tlzoo"
+    )
+
+
+def warn_once(message: str) -> None:
+    """A warning, the first time that it is due."""
+    if message not in _warned:
+        _warned.add(message)
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+
+_warned: set[str] = set()
+
+
+def _plugins() -> list[Origin]:
+    found = []
+    for plugin, value in sorted({(one.name, one.value) for one in declared(GROUP) if allowed(one.name)}):
+        name = f"plugin {plugin!r}"
+        try:
+            found.append(Origin(name, "plugin", _contributed_file(value), f"{plugin}/"))
+        except RegistryError as error:
+            warn_once(f"The registry of {name} is left out: {error.message}")
+    return found
+
+
+def _contributed_file(value: str) -> Path:
+    """Where `package:file` lies; the package is located, not imported."""
+    package, _, file = value.partition(":")
+    top, *below = package.strip().split(".")
+    inside = PurePosixPath(file.strip())
+    if not file or inside.is_absolute() or ".." in inside.parts:
+        raise RegistryError(f"entry point {value!r} is not 'package:registry.json'.")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder, *below, *inside.parts)
+        if path.is_file():
+            return path
+    raise RegistryError(f"no file {file.strip()!r} in package {package!r}.")

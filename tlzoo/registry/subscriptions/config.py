@@ -1,0 +1,227 @@
+"""The registries that the user has added: `registries.json`, and beside it a verified copy of each remote one.
+
+<config>/registries.json                       which, in which order, what is pinned, and what was fetched when
+<config>/registries/<name>-<16 hex digits>.json    the copy that is in use, named by its sha256
+
+The copies lie with the configuration and not in the cache: they decide which checkpoint an id means, so that emptying
+the cache must not change it, and a machine without a network must not lose it. Looking up reads these files and asks
+no server; only `add` and `update` do.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from tlzoo.errors import RegistryError
+from tlzoo.io.files import config_folder, whole_file
+from tlzoo.registry.schema import HttpsUrl, Record, Sha256
+
+RESERVED = ("built-in",)
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+_LOCK_S = 60.0
+
+
+class Copy(Record):
+    """What is held: its hash, when it was last current, its `sequence`, and what the server wants to be asked next."""
+
+    sha256: Sha256
+    fetched: datetime
+    sequence: int | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+class Registry(Record):
+    """One that the user has added: a file of theirs (`path`) or a remote one (`url`) with what is pinned of it.
+
+    `first` puts it before the built-in registry. `key` is an Ed25519 public key in base64; `unpinned` says that the
+    user trusts the server alone.
+    """
+
+    name: Name
+    path: str | None = None
+    url: HttpsUrl | None = None
+    first: bool = False
+    sha256: Sha256 | None = None
+    key: str | None = Field(default=None, pattern=r"^[A-Za-z0-9+/]{43}=$")
+    unpinned: bool = False
+    held: Copy | None = None
+
+    @model_validator(mode="after")
+    def _one_place_and_one_trust(self) -> Registry:
+        if self.name in RESERVED:
+            raise ValueError(f"the name {self.name!r} is taken")
+        if (self.path is None) == (self.url is None):
+            raise ValueError("either a path or a url")
+        if self.url is not None and [self.sha256 is not None, self.key is not None, self.unpinned].count(True) != 1:
+            raise ValueError("a url needs one of sha256, key and unpinned")
+        return self
+
+
+class Registries(Record):
+    """The whole file, the strongest first among those with `first` and among those without."""
+
+    version: Literal[1] = 1
+    registries: tuple[Registry, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_name_twice(self) -> Registries:
+        names = [registry.name for registry in self.registries]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the name {twice!r} stands twice")
+        return self
+
+
+def config_file() -> Path:
+    """Where the user's choice is written."""
+    return config_folder() / "registries.json"
+
+
+def copies() -> Path:
+    """The folder of the copies."""
+    return config_folder() / "registries"
+
+
+def read() -> tuple[Registry, ...]:
+    """What the user has added, none where there is no file. Raises RegistryError where that file is damaged."""
+    path = config_file()
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")  # reading a pipe would wait
+        return _read_once(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as cause:
+        raise RegistryError(
+            f"{path} cannot be read: {cause.strerror}.", hint="It must be a file that you may read."
+        ) from cause
+
+
+@lru_cache(maxsize=4)
+def _read_once(path: Path, stamp: tuple[int, int, int]) -> tuple[Registry, ...]:
+    try:
+        return Registries.model_validate_json(path.read_bytes()).registries
+    except ValidationError as cause:
+        error = cause.errors(include_url=False)[0]
+        where = ".".join(map(str, error["loc"])) or "the file"
+        raise RegistryError(
+            f"{path} is damaged: {where}: {error['msg'].removeprefix('Value error, ')}.",
+            hint=f"Mend that field, or start afresh: rm {path}, then tlzoo registry add ... for each again.",
+        ) from cause
+
+
+def change(edit: Callable[[tuple[Registry, ...]], tuple[Registry, ...]]) -> tuple[Registry, ...]:
+    """Rewrite the file by `edit`, one process at a time, whole; copies that nothing names any more are removed.
+
+    Raises RegistryError where it cannot be written.
+    """
+    path = config_file()
+    with _explained(path):
+        config_folder().mkdir(parents=True, exist_ok=True)
+        with _one_writer(path.with_name(".registries.lock")):
+            before = read()
+            after = Registries(registries=edit(before)).registries
+            text = Registries(registries=after).model_dump_json(indent=1, exclude_none=True)
+            with whole_file(path) as temporary:
+                temporary.write_text(text + "\n", encoding="utf-8")
+            _remove_unnamed({*map(copy_path, before), *map(copy_path, after)})
+    return after
+
+
+def store(name: str, content: bytes) -> str:
+    """Write a copy, whole, and return its sha256; it is in use once `registries.json` names it.
+
+    Raises RegistryError where it cannot be written.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    path = copies() / _copy_name(name, digest)
+    with _explained(path), whole_file(path) as temporary:
+        temporary.write_bytes(content)
+    return digest
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing into a RegistryError."""
+    try:
+        yield
+    except OSError as cause:
+        raise RegistryError(
+            f"{cause.filename or path} cannot be written: {cause.strerror}.",
+            hint="Make it writable, or name another folder with TLZOO_CONFIG.",
+        ) from cause
+
+
+def copy_path(registry: Registry) -> Path | None:
+    """Where the copy of a remote registry lies; `None` where it has none, or is a file of the user's."""
+    return None if registry.held is None else copies() / _copy_name(registry.name, registry.held.sha256)
+
+
+def is_whole(registry: Registry) -> bool:
+    """Whether the copy is there with the bytes that were verified when it came."""
+    path = copy_path(registry)
+    if path is None or registry.held is None or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == registry.held.sha256
+
+
+def now() -> datetime:
+    """This moment, as `fetched` says it."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _copy_name(name: str, digest: str) -> str:
+    return f"{name}-{digest[:16]}.json"
+
+
+def _remove_unnamed(named: set[Path | None]) -> None:
+    """Remove old copies, but for those named a moment ago: another process may be about to read one.
+
+    One that was written within the hour may be another process's, which has yet to name it.
+    """
+    oldest = time.time() - 3600
+    for path in copies().glob("*"):
+        if path not in named and path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _one_writer(lock: Path) -> Iterator[None]:
+    """Hold off other processes between reading and writing, where the system can lock files."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with lock.open("w") as guard:
+        until = time.monotonic() + _LOCK_S
+        while True:
+            try:
+                fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise RegistryError(
+                        f"Another process has held {lock} for {_LOCK_S:.0f} seconds.",
+                        hint="Wait for the other tlzoo registry command to end, then try again.",
+                    ) from None
+                time.sleep(0.02)
+            except OSError:
+                break  # some network file systems have no locks; the write is whole all the same
+        yield

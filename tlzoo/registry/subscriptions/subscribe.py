@@ -1,0 +1,240 @@
+"""Add, update and remove registries: what arrives is verified before it takes the place of anything."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter, ValidationError
+
+from tlzoo.errors import HashMismatch, RegistryError, TlzooError, UsageError
+from tlzoo.registry.checking import Checked, check, check_file
+from tlzoo.registry.schema import HttpsUrl
+from tlzoo.registry.subscriptions import config, fetch
+from tlzoo.registry.subscriptions.config import Copy, Registry
+from tlzoo.registry.subscriptions.signatures import SUFFIX, fingerprint, is_signed, read_public_key
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+@dataclass(frozen=True)
+class Updated:
+    """What `update` came to for one registry; `error` says why its old copy, if it has one, stays in use."""
+
+    registry: Registry
+    state: Literal["updated", "unchanged", "pinned", "file", "failed"]
+    error: TlzooError | None = None
+
+
+def add(
+    location: str,
+    *,
+    sha256: str | None = None,
+    key: str | None = None,
+    unpinned: bool = False,
+    name: str | None = None,
+    first: bool = False,
+) -> Registry:
+    """Add the registry at an https address or in a file of the user's, fetched and verified.
+
+    An address needs one of `sha256` (hex: these bytes and no others), `key` (an Ed25519 public key, base64 or a file:
+    every edition signed by it) and `unpinned`. `first` puts it before the built-in registry, in front of those that
+    are there already; else it comes behind all others. Raises UsageError, RegistryError, HashMismatch, SourceError and
+    Offline; then nothing has changed.
+    """
+    pins = {"sha256": sha256, "key": key, "unpinned": unpinned or None}
+    given = [f"--{pin}" for pin, value in pins.items() if value is not None]
+    if _SCHEME.match(location) and not Path(location).exists():
+        _need_one_pin(location, given)
+        url = _checked_url(location)
+        chosen = _registry(
+            name=name or _name_from(urlsplit(url).hostname or ""),
+            url=url,
+            first=first,
+            sha256=None if sha256 is None else sha256.strip().lower(),
+            key=None if key is None else read_public_key(key),
+            unpinned=unpinned,
+        )
+        _refuse_taken(config.read(), chosen.name)
+        chosen = _fetched(chosen)
+    else:
+        if given:
+            raise UsageError(f"{location} is a file: {given[0]} is for addresses.", hint=f"Leave {given[0]} out.")
+        path = Path(location).expanduser().absolute()
+        _raise_first(check_file(path), str(path))
+        chosen = _registry(name=name or _name_from(path.stem), path=str(path), first=first)
+
+    def put(registries: tuple[Registry, ...]) -> tuple[Registry, ...]:
+        _refuse_taken(registries, chosen.name)
+        return (chosen, *registries) if first else (*registries, chosen)
+
+    config.change(put)
+    return chosen
+
+
+def remove(name: str) -> Registry:
+    """Remove a registry that was added, and its copy. Raises RegistryError where there is none of this name."""
+    gone = _named(config.read(), name)
+    config.change(lambda registries: tuple(registry for registry in registries if registry.name != name))
+    path = config.copy_path(gone)
+    if path is not None:
+        path.unlink(missing_ok=True)
+    return gone
+
+
+def update(names: Sequence[str] = ()) -> list[Updated]:
+    """Fetch these registries again, all without `names`; each that fails keeps its copy, and the others go on.
+
+    Raises RegistryError for a name that was not added.
+    """
+    registries = config.read()
+    chosen = [_named(registries, name) for name in dict.fromkeys(names)] if names else registries
+    return [_update(registry) for registry in chosen]
+
+
+def _update(registry: Registry) -> Updated:
+    if registry.url is None:
+        return Updated(registry, "file")
+    try:
+        whole = config.is_whole(registry)
+        if registry.sha256 is not None and whole:
+            return Updated(registry, "pinned")
+        fetched = _fetched(registry)
+        same = registry.held and fetched.held and registry.held.sha256 == fetched.held.sha256
+        config.change(lambda registries: tuple(_newer(known, fetched) for known in registries))
+    except TlzooError as error:
+        return Updated(registry, "failed", error)
+    return Updated(fetched, "unchanged" if whole and same else "updated")
+
+
+def _newer(known: Registry, fetched: Registry) -> Registry:
+    """The registry that is to be written: what is known now, unless what was fetched belongs in its place."""
+    same = known.model_copy(update={"held": None}) == fetched.model_copy(update={"held": None})
+    if not same or fetched.held is None:
+        return known  # it was removed, or added anew with other pins, while this process was fetching
+    if known.held and (known.held.sequence or 0) > (fetched.held.sequence or 0):
+        return known
+    return fetched
+
+
+def _fetched(registry: Registry) -> Registry:
+    """The registry with a verified new copy stored, or with its copy where the server says that it is current."""
+    url, held = str(registry.url), registry.held
+    asked = held if held is not None and config.is_whole(registry) else None
+    answer = fetch.fetch(url, etag=asked.etag if asked else None, last_modified=asked.last_modified if asked else None)
+    if answer.content is None:
+        current = asked.model_copy(update={"fetched": config.now()}) if asked else None
+        return registry.model_copy(update={"held": current})
+    checked = _verified(registry, answer.content)
+    copy = Copy(
+        sha256=config.store(registry.name, answer.content),
+        fetched=config.now(),
+        sequence=checked.sequence,
+        etag=answer.etag,
+        last_modified=answer.last_modified,
+    )
+    return registry.model_copy(update={"held": copy})
+
+
+def _verified(registry: Registry, content: bytes) -> Checked:
+    """What these bytes hold, once the pin, every entry and the sequence are right."""
+    url = str(registry.url)
+    if registry.sha256 is not None:
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != registry.sha256:
+            raise HashMismatch(
+                f"{url} has sha256 {digest}, not the pinned {registry.sha256}.",
+                hint="Ask its author which is right; a new edition is added anew, or pinned by its author's key.",
+            )
+    if registry.key is not None:
+        _check_signature(registry, content)
+    checked = check(content, allow_files=False)
+    _raise_first(checked, url)
+    before = registry.held.sequence if registry.held is not None else None
+    if before is not None and (checked.sequence is None or checked.sequence < before):
+        raise RegistryError(
+            f"{url} is older than the copy here: sequence {checked.sequence}, after {before}.",
+            hint="The copy here stays in use. A server or mirror that lags behind does this; try again later.",
+        )
+    return checked
+
+
+def _check_signature(registry: Registry, content: bytes) -> None:
+    url, key = str(registry.url), str(registry.key)
+    signature = fetch.fetch_signature(url)
+    if signature is None:
+        raise RegistryError(
+            f"{url} is not signed: there is no {SUFFIX} file beside it.",
+            hint="Ask its author for one (tlzoo registry sign), or pin the content with --sha256.",
+        )
+    if not is_signed(content, signature, key):
+        raise RegistryError(
+            f"{url} is not signed by the pinned key {fingerprint(key)}.",
+            hint="It may be changing just now: try again in a minute. If its author has a new key, get that from them, "
+            f"then: tlzoo registry remove {registry.name} && tlzoo registry add {url} --key KEY",
+        )
+
+
+def _raise_first(checked: Checked, what: str) -> None:
+    if checked.faults:
+        more = f" (and {len(checked.faults) - 1} more)" if len(checked.faults) > 1 else ""
+        raise RegistryError(
+            f"Registry {what}: {checked.faults[0]}{more}.",
+            hint="Its author sees all faults with: tlzoo registry validate",
+        )
+
+
+def _need_one_pin(location: str, given: list[str]) -> None:
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude one another.", hint="Give one of them.")
+    if not given:
+        raise UsageError(
+            f"What is {location} to be known by?",
+            hint="Add --key KEY (its author's public key), or --sha256 HEX (these bytes and no others); to trust its "
+            "server alone, now and at each update: --unpinned",
+        )
+
+
+def _checked_url(location: str) -> str:
+    try:
+        return TypeAdapter[str](HttpsUrl).validate_python(location)
+    except ValidationError as cause:
+        reason = cause.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(
+            f"{location!r} is refused: {reason}.", hint="Give an address such as https://example.org/registry.json"
+        ) from cause
+
+
+def _registry(**fields: object) -> Registry:
+    try:
+        return Registry.model_validate(fields)
+    except ValidationError as cause:
+        error = cause.errors(include_url=False)[0]
+        field, reason = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+        option = f"--{field} {fields.get(field)!r}" if field else f"{fields.get('name')!r}"
+        raise UsageError(f"{option}: {reason}.", hint="See: tlzoo registry add --help") from cause
+
+
+def _name_from(text: str) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:64] or "registry"
+
+
+def _refuse_taken(registries: Sequence[Registry], name: str) -> None:
+    if any(registry.name == name for registry in registries):
+        raise UsageError(
+            f"A registry {name!r} is there already.",
+            hint=f"Choose another name with --name, or remove that one: tlzoo registry remove {name}",
+        )
+
+
+def _named(registries: Sequence[Registry], name: str) -> Registry:
+    for registry in registries:
+        if registry.name == name:
+            return registry
+    names = ", ".join(registry.name for registry in registries) or "none"
+    raise UsageError(f"No registry {name!r} was added.", hint=f"Added: {names}. See: tlzoo registry list")

@@ -1,0 +1,75 @@
+"""Whether a graph takes what its manifest says it takes, and gives what the manifest says it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime as ort
+
+from tlzoo.errors import ArtifactError
+from tlzoo.registry.schema import AudioSpec, ImageSpec, TextSpec
+
+if TYPE_CHECKING:
+    from tlzoo.artifact.manifest import Manifest
+
+_FLOATS = frozenset({"tensor(float)", "tensor(float16)", "tensor(double)"})
+Taken = Mapping[str, tuple[str, tuple[int | None, ...]]]
+
+
+def check_graph(session: ort.InferenceSession, manifest: Manifest, file: str) -> None:
+    """Raise ArtifactError where inputs differ from what preprocessing makes, or logits from the labels."""
+    prepared = prepared_inputs(manifest)
+    if prepared is not None:
+        _check_inputs(session.get_inputs(), prepared, file)
+    logits = session.get_outputs()[0]
+    width = logits.shape[-1] if logits.shape else None  # a name, or nothing, where the graph leaves it open
+    if isinstance(width, int) and width != len(manifest.labels):
+        raise _unfit(file, f"gives {width} logits for {len(manifest.labels)} labels")
+    if logits.type not in _FLOATS or (logits.shape and len(logits.shape) != 2):
+        raise _unfit(file, f"gives {logits.type} {logits.shape} where logits [batch, {len(manifest.labels)}] belong")
+
+
+def check_rows(outputs: Sequence[np.ndarray], inputs: Mapping[str, np.ndarray]) -> None:
+    """Raise ArtifactError where the graph gave another number of rows [N, ...] than it was given."""
+    count = len(next(iter(inputs.values())))
+    for rows in outputs:
+        if not rows.ndim or len(rows) != count:
+            raise ArtifactError(f"The model gave {list(rows.shape)} for {count} inputs.", hint="Export it again.")
+
+
+def prepared_inputs(manifest: Manifest) -> Taken | None:
+    """The arrays that the preprocessing makes: type and shape by name; None where only a plugin knows."""
+    match manifest.preprocess:
+        case ImageSpec(size=size):
+            sides = (None, None) if manifest.raw_input else size
+            return {"image": ("tensor(uint8)", (None, *sides, 3))}
+        case TextSpec():
+            return dict.fromkeys(("input_ids", "attention_mask"), ("tensor(int64)", (None, None)))
+        case AudioSpec(sample_rate=rate, seconds=seconds):
+            return {"audio": ("tensor(float)", (None, round(rate * seconds)))}
+    return None
+
+
+def _check_inputs(inputs: Sequence[Any], prepared: Taken, file: str) -> None:
+    if not inputs:
+        raise _unfit(file, "takes no input")
+    for given in inputs:
+        if given.name not in prepared:
+            raise _unfit(file, f"takes an input {given.name!r}; its preprocessing makes {', '.join(prepared)}")
+        kind, shape = prepared[given.name]
+        if given.type != kind or not _same(given.shape, shape):
+            wanted = ["?" if size is None else size for size in shape]
+            raise _unfit(file, f"takes {given.name!r} as {given.type} {given.shape}, not as {kind} {wanted}")
+
+
+def _same(taken: Sequence[int | str | None], made: Sequence[int | None]) -> bool:
+    """Whether the shapes are the same where both are known."""
+    return len(taken) == len(made) and all(
+        size == fixed for size, fixed in zip(taken, made, strict=True) if isinstance(size, int) and fixed is not None
+    )
+
+
+def _unfit(file: str, what: str) -> ArtifactError:
+    return ArtifactError(f"{file} {what}.", hint="Export it again: tlzoo export RUN --out FILE.onnx")

@@ -1,0 +1,224 @@
+"""Answers in a file: JSON lines, CSV or TSV, written as they come, and gone on with after an end at any point.
+
+While it grows the file is called FILE.part; FILE itself appears when every input is answered.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tlzoo.errors import UsageError
+from tlzoo.io.files import obstacle
+from tlzoo.runtime.predictions import document
+
+FORMATS = (".jsonl", ".csv", ".tsv")
+COLUMNS = {
+    "single": ("input", "label", "score", "scores", "error"),
+    "multilabel": ("input", "labels", "scores", "error"),
+    "regression": ("input", "value", "error"),
+}
+_AS_JSON = ("score", "scores", "value")
+_DECIDED = ("label", "labels")
+_FLUSH_EVERY = 64
+_SAME = 0.01  # batches of other sizes change the last digits, another model more
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where answers go, and in which form: `encode` makes a record's text, `decode` its fields again."""
+
+    path: Path
+    encode: Callable[[dict[str, Any]], str]
+    decode: Callable[[str], dict[str, Any]]
+    header: str
+
+    @property
+    def part(self) -> Path:
+        """The file while it is not finished."""
+        return self.path.with_name(f"{self.path.name}.part")
+
+
+def target(path: Path, kind: str, *, resume: bool, embeddings: bool) -> Target:
+    """Where answers of this kind of task go.
+
+    Raises UsageError for another ending, embeddings in a table, a folder that cannot be written to, or a file that is
+    there already, finished or (without `resume`) not.
+    """
+    ending = path.suffix.lower()
+    if ending not in FORMATS:
+        raise UsageError(f"--out {path} has none of the endings {', '.join(FORMATS)}.", hint="Name it answers.jsonl")
+    if embeddings and ending != ".jsonl":
+        raise UsageError(f"Embeddings do not fit into {path}.", hint="Write JSON lines: --out answers.jsonl")
+    if path.exists():
+        raise UsageError(f"{path} exists already, finished.", hint="Choose another name, or delete it.")
+    if reason := obstacle(path):
+        raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another place.")
+    into = _json_target(path) if ending == ".jsonl" else _table_target(path, kind, "\t" if ending == ".tsv" else ",")
+    if into.part.exists() and not resume:
+        raise UsageError(f"{into.part} is half done.", hint=f"Go on with it: --resume; or delete {into.part}")
+    return into
+
+
+def answered(into: Target) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The whole records of a half-done file, each with the byte at which it begins; a torn last one is left out."""
+    if not into.part.exists():
+        return
+    with into.part.open("rb") as file:
+        if into.header and file.readline() != into.header.encode():
+            return
+        start, record = file.tell(), b""
+        for line in file:
+            record += line
+            if not record.endswith(b"\n") or (into.header and record.count(b'"') % 2):
+                continue  # torn, or a line break inside quotes
+            try:
+                fields = into.decode(record.decode("utf-8", "surrogateescape"))
+            except (ValueError, csv.Error) as cause:
+                raise UsageError(
+                    f"{into.part} is damaged at byte {start}.", hint="Delete it, and begin anew."
+                ) from cause
+            yield start, fields
+            start, record = start + len(record), b""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Where to go on: `count` inputs are answered for good; the answer after them, which begins at byte `at`, is made
+    again to see that it comes out as `last`; `inputs` are those still to answer, that one first."""
+
+    count: int
+    at: int
+    last: dict[str, Any] | None
+    inputs: Iterator[tuple[str, Any]]
+
+
+def go_on(into: Target, inputs: Iterator[tuple[str, Any]]) -> Resumed:
+    """Skip the named inputs that a half-done file answers.
+
+    Raises UsageError where the file answers other inputs than these, or in another order.
+    """
+    last: tuple[int, dict[str, Any], tuple[str, Any]] | None = None
+    count = 0
+    for start, fields in answered(into):
+        given = next(inputs, None)
+        if given is None or given[0] != fields.get("input"):
+            there = f"not {given[0]!r}" if given else "and there are no more inputs"
+            raise UsageError(
+                f"{into.part} answers {fields.get('input')!r} as number {count + 1}, {there}.",
+                hint="Give the same inputs in the same order, or delete it.",
+            )
+        last, count = (start, fields, given), count + 1
+    if last is None:
+        return Resumed(0, 0, None, inputs)
+    return Resumed(count - 1, last[0], last[1], chain([last[2]], inputs))
+
+
+def write_answers(into: Target, resumed: Resumed, answers: Iterator[Any], done: Callable[[int], None]) -> int:
+    """Write every answer after those that are there, and rename the file when all are; how many of these failed.
+
+    Raises UsageError where the answer made again is not the one that is there.
+    """
+    failed = 0
+    with into.part.open("r+b" if into.part.exists() else "w+b") as file:
+        file.seek(resumed.at)
+        for number, answer in enumerate(answers):
+            record = into.encode(document(answer))
+            if number == 0:
+                if resumed.last is not None:
+                    _check_same(into, resumed.last, into.decode(record))
+                _begin(file, into.header)
+            file.write(record.encode("utf-8", "surrogateescape"))
+            failed += answer.error is not None
+            if number % _FLUSH_EVERY == 0:
+                file.flush()
+            done(1)
+        if file.tell() == 0:
+            _begin(file, into.header)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(into.part, into.path)
+    return failed
+
+
+def _begin(file: BinaryIO, header: str) -> None:
+    """Cut off what is written anew, and write the header where the file begins."""
+    file.truncate()
+    if file.tell() == 0:
+        file.write(header.encode())
+
+
+def _check_same(into: Target, there: dict[str, Any], now: dict[str, Any]) -> None:
+    if not _alike(there, now):
+        raise UsageError(
+            f"{into.part} answers {there.get('input')!r} differently than this model does now.",
+            hint="Use the model and the options it was begun with, or delete it.",
+        )
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two records are equal but for the last digits of numbers; labels may differ where scores hardly do."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one if key not in _DECIDED)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, float | int) and isinstance(other, float | int):
+        return abs(one - other) <= _SAME * max(1.0, abs(one))
+    return bool(one == other)
+
+
+def _json_target(path: Path) -> Target:
+    def encode(fields: dict[str, Any]) -> str:
+        return json_line(fields)
+
+    def decode(line: str) -> dict[str, Any]:
+        fields = json.loads(line)
+        if not isinstance(fields, dict):
+            raise ValueError("a line is no object")
+        return fields
+
+    return Target(path, encode, decode, "")
+
+
+def json_line(fields: dict[str, Any]) -> str:
+    """One line of JSON; a path that is no UTF-8 keeps its bytes as escapes."""
+    line = json.dumps(fields, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        line = json.dumps(fields)
+    return line + "\n"
+
+
+def _table_target(path: Path, kind: str, separator: str) -> Target:
+    columns = COLUMNS[kind]
+
+    def encode(fields: dict[str, Any]) -> str:
+        line = io.StringIO()
+        cells = [_cell(fields.get(column)) for column in columns]
+        # Python before 3.13 leaves a lone carriage return without quotes
+        risky = any("\r" in cell for cell in cells if isinstance(cell, str))
+        csv.writer(
+            line, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL if risky else csv.QUOTE_MINIMAL
+        ).writerow(cells)
+        return line.getvalue()
+
+    def decode(record: str) -> dict[str, Any]:
+        [cells] = csv.reader(io.StringIO(record, newline=""), delimiter=separator, strict=True)
+        values = dict(zip(columns, cells, strict=True))
+        return {name: json.loads(cell) if name in _AS_JSON and cell else cell for name, cell in values.items()}
+
+    return Target(path, encode, decode, encode(dict(zip(columns, columns, strict=True))))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return ";".join(value) if isinstance(value, list) else value

@@ -1,0 +1,57 @@
+"""Checkpoints of a run that is under way: one safetensors file, whole or not at all, JSON in its metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from tlzoo.errors import RunError, TrainingError
+from tlzoo.io.files import whole_file
+
+FILE = "checkpoint.safetensors"
+VERSION = 1
+
+
+def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
+    """Write `tensors` and `facts` (JSON) in place of the last checkpoint, which stays where that cannot be done.
+
+    Raises TrainingError when the disk does not take it.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        with whole_file(folder / FILE) as temporary:
+            save_file(state, temporary, metadata={"tlzoo": json.dumps({"version": VERSION, **facts})})
+    except (OSError, SafetensorError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause).strip().splitlines()[0]
+        before = "the checkpoint before it is intact" if (folder / FILE).exists() else "there is none before it"
+        raise TrainingError(
+            f"The checkpoint in {folder} cannot be written: {reason}; {before}.",
+            hint="Make room and go on: the same command with --resume.",
+        ) from cause
+
+
+def load_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """The last checkpoint's tensors and facts; `None` where none was written. Raises RunError for a damaged one."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["tlzoo"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+    except (OSError, SafetensorError, KeyError, ValueError) as cause:
+        raise RunError(
+            f"Checkpoint {path} cannot be read: {type(cause).__name__}.", hint=f"Remove {folder} and train again."
+        ) from cause
+    if facts.get("version") != VERSION:
+        raise RunError(
+            f"Checkpoint {path} is of version {facts.get('version')}; this tlzoo reads {VERSION}.",
+            hint=f"Use the tlzoo that wrote it, or remove {folder}.",
+        )
+    return tensors, facts

@@ -1,0 +1,136 @@
+"""The steps of training: in which order samples come, and what one batch's loss is."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from tlzoo.augment import apply_mix, draw_mix
+from tlzoo.interfaces import Freeze
+from tlzoo.io.timings import Clock
+from tlzoo.models.devices import lowered
+from tlzoo.models.freezing import mark
+from tlzoo.models.model import Model
+from tlzoo.options import Options
+from tlzoo.progress import say
+from tlzoo.training.loop_state import changing_tensors
+from tlzoo.training.optim import adamw
+from tlzoo.training.schedule import find_rate
+from tlzoo.training.step_model import Feed, Network, Sets, connect, tensors
+
+
+def count_steps(samples: int, options: Options) -> int:
+    """Optimiser steps of a run over so many samples."""
+    steps = options.epochs * -(-usable(samples, options) // (options.batch * options.accumulate))
+    return min(steps, options.max_steps or steps)
+
+
+def usable(samples: int, options: Options) -> int:
+    """BatchNorm cannot train on one sample: one that would be left over alone waits for another epoch's order."""
+    return samples - (samples > 1 and samples % options.batch == 1)
+
+
+def shuffled(feed: Feed, random: np.random.Generator, batch: int) -> list[int]:
+    """A random order; for texts the batches are random but each holds texts of like length."""
+    order = random.permutation(len(feed))
+    if feed.data.modality != "text":
+        return [int(at) for at in order]
+    pool = batch * 16
+    chunks: list[list[int]] = []
+    for start in range(0, len(order), pool):
+        near = sorted(order[start : start + pool].tolist(), key=lambda i: len(feed.data.inputs[i]))
+        chunks += [near[at : at + batch] for at in range(0, len(near), batch)]
+    return [i for at in random.permutation(len(chunks)) for i in chunks[at]]
+
+
+def endless(feed: Feed, options: Options) -> Iterator[list[int]]:
+    """Batches of positions without end, epoch after epoch."""
+    epoch = 0
+    while True:
+        order = shuffled(feed, np.random.default_rng([options.seed, epoch]), options.batch)
+        some = order[: usable(len(feed), options)]
+        yield from (some[at : at + options.batch] for at in range(0, len(some), options.batch))
+        epoch += 1
+
+
+def loss_of(
+    model: Model,
+    network: Network,
+    positions: Sequence[int],
+    arrays: dict[str, np.ndarray],
+    options: Options,
+    draw: Sequence[int],
+) -> torch.Tensor:
+    """The loss of one batch, in mixed precision where the options say so, its samples mixed where they do.
+
+    Mixing is mixup (Zhang et al. 2018; behind the cut, manifold mixup: Verma et al. 2019) or CutMix (Yun et al. 2019).
+    """
+    given = tensors(arrays, network.device)
+    targets = torch.from_numpy(network.feeds["train"].targets[list(positions)]).to(network.device)
+    mix = None
+    if (options.mixup or options.cutmix) and len(positions) > 1:
+        generator = np.random.default_rng(list(draw))
+        cuts = options.cutmix > 0 and (not options.mixup or generator.random() < 0.5)
+        alpha = options.cutmix if cuts else options.mixup
+        size = (given[0].shape[1], given[0].shape[2]) if cuts else None
+        mix = draw_mix(generator, "cutmix" if cuts else "mixup", alpha, len(positions), size)
+        given = apply_mix(given, mix)
+    dtype = lowered(options.precision, network.device)
+    with torch.autocast(network.device.type, dtype=dtype, enabled=dtype is not None):
+        logits = network.train(*given)
+    logits = logits.float()
+    if mix is None:
+        return model.loss(logits, targets)
+    other = targets[torch.from_numpy(mix.permutation).to(network.device)]
+    return mix.lam * model.loss(logits, targets) + (1 - mix.lam) * model.loss(logits, other)
+
+
+def try_rates(model: Model, frozen: Freeze, network: Network, options: Options) -> float:
+    """The rate that the range test finds; the model is left as it was."""
+    changing = changing_tensors(model, frozen)
+    before = {name: tensor.detach().clone() for name, tensor in changing.items()}
+    optimizer = adamw(model, frozen.trainable, options, 1.0)
+    batches = endless(network.feeds["train"], options)
+    network.prepare(True)
+
+    def step(rate: float) -> float:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * rate
+        positions = next(batches)
+        optimizer.zero_grad()
+        arrays = network.feeds["train"].arrays(positions, 0)
+        loss = loss_of(model, network, positions, arrays, options, [options.seed])
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return loss.item()
+
+    torch.manual_seed(options.seed)
+    found = find_rate(step)
+    optimizer.zero_grad()
+    with torch.no_grad():
+        for name, tensor in before.items():
+            changing[name].copy_(tensor)
+    say(f"Learning rate found: {found:.2g}")
+    return found
+
+
+def seconds_per_step(model: Model, frozen: Freeze, sets: Sets, options: Options) -> float:
+    """How long one step takes here: the second of two, on a copy of the model."""
+    trial = copy.deepcopy(model)
+    mark(trial, frozen)
+    network = connect(trial, frozen, sets, options, Clock())
+    optimizer = adamw(trial, frozen.trainable, options, 0.0)
+    network.prepare(True)
+    positions = list(range(min(options.batch, len(sets.train))))
+    began = [time.monotonic()]
+    for _ in range(2):
+        optimizer.zero_grad()
+        arrays = network.feeds["train"].arrays(positions, 0)
+        loss_of(trial, network, positions, arrays, options, [0]).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        began.append(time.monotonic())
+    return began[2] - began[1]

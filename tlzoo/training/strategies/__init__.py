@@ -1,0 +1,1 @@
+"""What trains: a module for each strategy."""

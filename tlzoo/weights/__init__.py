@@ -1,0 +1,1 @@
+"""Weights: from where a registry entry says to verified local files."""

@@ -1,0 +1,245 @@
+"""The cache of verified files: nothing enters it unverified, and whatever is in it is verified again when used.
+
+<root>/weights/<plugin>/<name>/<16 hex digits of the source>/<files>
+<root>/weights/<plugin>/<name>/<the same>.files.json                what is pinned of them, for `tlzoo cache verify`
+<root>/weights/<plugin>/<name>/.partial-<pid>-<random>/            a download in progress, or what a kill left of it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlzoo.errors import HashMismatch, Offline, SourceError
+from tlzoo.interfaces import Weights
+from tlzoo.io.files import cache_folder, write_json
+
+CHUNK = 1 << 20
+_STALE_AFTER_S = 3600.0
+_LONGEST_TURN_S = 600.0
+_PARTIAL = ".partial-"
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A file as it must be: `name` inside its folder (with `/`), sha256 in hex, size in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: a checkpoint id or a key such as `demo/mnist`, and whether the network may be used."""
+
+    key: str
+    offline: bool
+
+
+root = cache_folder
+"""The cache's folder, by the name that reads well behind this module's."""
+
+
+def place(key: str, source: str) -> Path:
+    """The folder for a source, given its canonical JSON."""
+    return parent(key) / hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+def parent(key: str) -> Path:
+    """The folder of everything cached for a checkpoint id."""
+    return root() / "weights" / Path(*key.split("/"))
+
+
+def obtain(request: Request, folder: Path, files: Sequence[Pinned], download: Callable[[Path], None]) -> Weights:
+    """The files from the cache, or downloaded by `download(into)`, verified and then moved into the cache at once.
+
+    Raises Offline or HashMismatch when the cache does not have them whole and the network is off, HashMismatch when
+    what arrives is not what is pinned, SourceError when the cache cannot be written.
+    """
+    hold(folder)
+    fault = find_fault(folder, files)
+    if fault is None:
+        return weights(folder, files)
+    if request.offline:
+        if folder.is_dir():
+            raise HashMismatch(
+                f"{request.key}: {fault} in the cache {folder}, and the network is switched off.",
+                hint=f"Fetch it again: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo pull {request.key}",
+            )
+        raise switched_off(request)
+    with turn(request.key):
+        hold(folder)
+        if find_fault(folder, files) is not None:  # else another process fetched it while this one waited
+            check_room(request.key, sum(file.size for file in files))
+            with partial_folder(request.key) as partial:
+                download(partial)
+                promote(request, partial, folder, files)
+    return weights(folder, files)
+
+
+def check_room(key: str, needed: int) -> None:
+    """Raises SourceError where the cache's disk has not so many bytes free: known before they are fetched."""
+    above = next((folder for folder in (root(), *root().parents) if folder.is_dir()), None)
+    free = needed if above is None else shutil.disk_usage(above).free
+    if free < needed:
+        raise SourceError(
+            f"{key}: {needed / 1e9:.2f} GB are needed in the cache {root()}, where {free / 1e9:.2f} GB are free.",
+            hint="Make room with tlzoo cache gc, or choose another folder with TLZOO_CACHE.",
+        )
+
+
+def hold(folder: Path) -> None:
+    """Mark a folder of the cache as in use by this process until it ends, so that `tlzoo cache gc` leaves it there."""
+    if sys.platform == "win32" or not folder.is_dir():
+        return
+    import fcntl
+
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        status = os.fstat(number)
+        if (status.st_dev, status.st_ino) in _held:
+            os.close(number)
+        else:
+            fcntl.flock(number, fcntl.LOCK_SH)
+            _held.add((status.st_dev, status.st_ino))
+        os.utime(folder)  # its last use
+
+
+_held: set[tuple[int, int]] = set()
+
+
+def switched_off(request: Request) -> Offline:
+    """The error for a download that TLZOO_OFFLINE or HF_HUB_OFFLINE forbids."""
+    return Offline(
+        f"{request.key} is not in the cache {root()}, and the network is switched off.",
+        hint=f"Fetch it first: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo pull {request.key}",
+    )
+
+
+def weights(folder: Path, files: Sequence[Pinned]) -> Weights:
+    """The files as the plugins get them."""
+    hold(folder)
+    return Weights(folder, {file.name: folder / file.name for file in files})
+
+
+def find_fault(folder: Path, files: Sequence[Pinned]) -> str | None:
+    """What is wrong with the first bad file, or `None` when every file is whole."""
+    for file in files:
+        path = folder / file.name
+        if not path.is_file():
+            return f"{file.name} is missing"
+        size = path.stat().st_size
+        if size != file.size:
+            return f"{file.name} has {size} bytes, not {file.size}"
+        digest = sha256_of(path)
+        if digest != file.sha256:
+            return f"{file.name} has sha256 {digest[:16]}…, not {file.sha256[:16]}…"
+    return None
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256 in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def turn(key: str) -> Iterator[None]:
+    """Let one process at a time download under this key. Only a courtesy: nothing breaks where locks do not work."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    path = root() / "locks" / key.replace("/", "--")
+    with ExitStack() as stack:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.open("w"))
+            until = time.monotonic() + _LONGEST_TURN_S
+            while time.monotonic() < until:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.05)
+        yield
+
+
+@contextmanager
+def partial_folder(key: str) -> Iterator[Path]:
+    """A fresh folder beside the destination, gone afterwards; what killed processes left is cleaned on the way."""
+    clean_stale()
+    folder = parent(key) / f"{_PARTIAL}{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as cause:
+        raise SourceError(
+            f"{key}: cannot write to the cache {root()}: {cause.strerror or cause}.",
+            hint="Choose another folder with TLZOO_CACHE, or make room.",
+        ) from cause
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def clean_stale() -> None:
+    """Remove partial downloads in which nothing was written for an hour."""
+    oldest = time.time() - _STALE_AFTER_S
+    for folder in root().glob(f"weights/**/{_PARTIAL}*"):
+        try:
+            last = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+        except OSError:
+            continue  # its owner is removing it right now
+        if last < oldest:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def promote(request: Request, partial: Path, folder: Path, files: Sequence[Pinned]) -> None:
+    """Verify the files in `partial` and move them to `folder`, whole or not at all.
+
+    Where another process was faster its folder stays; where the folder there is damaged its files are replaced one by
+    one, so that a reader never finds one missing. Raises HashMismatch.
+    """
+    fault = find_fault(partial, files)
+    if fault is not None:
+        raise HashMismatch(f"{request.key}: what arrived is not what is pinned: {fault}.", hint=_WRONG_BYTES)
+    for file in files:
+        _sync(partial / file.name)
+    write_json(pins_beside(folder), {file.name: {"sha256": file.sha256, "size": file.size} for file in files})
+    try:
+        os.rename(partial, folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+        if find_fault(folder, files) is not None:
+            for file in files:
+                (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(partial / file.name, folder / file.name)
+    if os.name == "posix":
+        _sync(folder.parent)
+
+
+def pins_beside(folder: Path) -> Path:
+    """Where the pins of a folder's files are kept."""
+    return folder.with_name(f"{folder.name}.files.json")
+
+
+_WRONG_BYTES = "Try again; if it stays so, the index or mirror serves other bytes: tell the registry's author."
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

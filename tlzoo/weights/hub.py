@@ -1,0 +1,286 @@
+"""Files of a Hugging Face hub repository. What the registry leaves unpinned is pinned on first use in `tlzoo.lock`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from tlzoo.errors import HashMismatch, Offline, SourceError, TlzooError
+from tlzoo.interfaces import Weights
+from tlzoo.io.files import held
+from tlzoo.progress import Advance, progress
+from tlzoo.registry.schema import HubFile, HubSource
+from tlzoo.weights import cache, lockfile
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """A commit of a repository: its id, and by path the sizes, and the hashes of large files."""
+
+    revision: str
+    size: dict[str, int]
+    sha256: dict[str, str]
+
+
+def fetch(source: HubSource, request: cache.Request) -> Weights:
+    """The repository's files from the cache or the hub, at the registry's, the lock's or else the newest commit.
+
+    HF_ENDPOINT and HF_TOKEN are honoured. Raises Offline, HashMismatch (against the registry's pins or the lock's)
+    and SourceError.
+    """
+    known = _known(source, request)
+    if _is_pinned(known):
+        found = _obtain(known, request)
+    else:
+        with cache.turn(request.key):
+            known = _known(source, request)  # another process may have been the first while this one waited
+            found, known = _first_use(source, known, request)
+    if not _is_pinned(source):
+        lockfile.record(_locked_name(source), _pins(known))
+    return found
+
+
+def revision_of(source: HubSource, key: str) -> str | None:
+    """The commit that the lock file or the cache knows for a source that was fetched under this key."""
+    return _known(source, cache.Request(key, offline=True)).revision
+
+
+def _known(source: HubSource, request: cache.Request) -> HubSource:
+    """The source with the pins that the lock file has, else those that the cache remembers."""
+    lock = lockfile.read()
+    locked = _deliberate(lock.checkpoints.get(request.key), source) or lock.hub.get(_locked_name(source))
+    known = source if locked is None else _with_pins(source, locked, request)
+    remembered = None if _is_pinned(known) else _remembered(source, request)
+    if remembered is not None and known.revision in (None, remembered.revision):
+        known = _with_pins(known, remembered, request)
+    return known
+
+
+def _deliberate(locked: lockfile.LockedCheckpoint | None, source: HubSource) -> lockfile.Locked | None:
+    """What `tlzoo lock` says of this checkpoint, where it is about this repository."""
+    if locked is None or locked.revision is None or locked.origin != source.repo:
+        return None
+    return lockfile.Locked(revision=locked.revision, files=locked.files)
+
+
+def _locked_name(source: HubSource) -> str:
+    return source.repo if source.revision is None else f"{source.repo}@{source.revision}"
+
+
+def _obtain(source: HubSource, request: cache.Request) -> Weights:
+    def download(folder: Path) -> None:
+        _download(source, folder, request)
+
+    return cache.obtain(request, _folder(source, request), _files(source), download)
+
+
+def _first_use(source: HubSource, known: HubSource, request: cache.Request) -> tuple[Weights, HubSource]:
+    """Download, and return the source with the commit and hashes that this gave; the cache remembers them."""
+    if _is_pinned(known):
+        folder, files = _folder(known, request), _files(known)
+        if cache.find_fault(folder, files) is None:
+            return cache.weights(folder, files), known
+    if request.offline:
+        raise cache.switched_off(request)
+    with cache.partial_folder(request.key) as partial:
+        revision = _download(known, partial, request)
+        seen = {file.path: _measured(partial / file.path) for file in source.files}
+        pinned = _with_pins(known, lockfile.Locked(revision=revision, files=seen), request)
+        folder, files = _folder(pinned, request), _files(pinned)
+        cache.promote(request, partial, folder, files)
+    lockfile.write_atomically(_memory(source, request), _pins(pinned).model_dump_json())
+    return cache.weights(folder, files), pinned
+
+
+def _measured(path: Path) -> lockfile.LockedFile:
+    return lockfile.LockedFile(sha256=cache.sha256_of(path), size=path.stat().st_size)
+
+
+def _with_pins(source: HubSource, pins: lockfile.Locked, request: cache.Request) -> HubSource:
+    """The source with these pins filled in; raises HashMismatch where it has others already."""
+    files = []
+    for file in source.files:
+        pin = pins.files.get(file.path)
+        if pin is not None and (file.sha256 not in (None, pin.sha256) or file.size not in (None, pin.size)):
+            raise HashMismatch(
+                f"{request.key}: {file.path} of {source.repo} has sha256 {pin.sha256[:16]}… ({pin.size} bytes), "
+                f"but {(file.sha256 or '')[:16]}… ({file.size} bytes) is pinned.",
+                hint=f"If the change is meant, remove {source.repo} from {lockfile.path()} and pull again.",
+            )
+        files.append(file if pin is None else HubFile(path=file.path, sha256=pin.sha256, size=pin.size))
+    return HubSource(repo=source.repo, revision=source.revision or pins.revision, files=tuple(files))
+
+
+def _is_pinned(source: HubSource) -> bool:
+    return source.revision is not None and all(file.sha256 and file.size for file in source.files)
+
+
+def _pins(source: HubSource) -> lockfile.Locked:
+    files = {
+        file.path: lockfile.LockedFile(sha256=file.sha256, size=file.size)
+        for file in source.files
+        if file.sha256 is not None and file.size is not None
+    }
+    return lockfile.Locked(revision=source.revision or "", files=files)
+
+
+def _files(source: HubSource) -> list[cache.Pinned]:
+    return [cache.Pinned(path, pin.sha256, pin.size) for path, pin in _pins(source).files.items()]
+
+
+def _folder(source: HubSource, request: cache.Request) -> Path:
+    return cache.place(request.key, source.model_dump_json())
+
+
+def _memory(source: HubSource, request: cache.Request) -> Path:
+    """Where the cache keeps the pins of an unpinned source, for a folder that has no lock file yet."""
+    return cache.place(request.key, source.model_dump_json()).with_suffix(".pins.json")
+
+
+def _remembered(source: HubSource, request: cache.Request) -> lockfile.Locked | None:
+    try:
+        return lockfile.Locked.model_validate_json(_memory(source, request).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _download(source: HubSource, folder: Path, request: cache.Request) -> str:
+    """Put the files into `folder` and return the commit they are of."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="tlzoo")
+    try:
+        listing = _list(api, source)
+        for file in source.files:
+            if file.path not in listing.size:
+                raise SourceError(
+                    f"{request.key}: {source.repo} has no file {file.path} at {listing.revision[:12]}.",
+                    hint="The registry's entry is out of date; tell its author.",
+                )
+        for file in source.files:
+            _check_listed(source, file, listing, request)
+        total = sum(listing.size[file.path] for file in source.files)
+        cache.check_room(request.key, total)
+        with (
+            _kept(source.repo, listing.revision, folder) as beside,
+            progress(f"Downloading {source.repo}", total, "bytes") as advance,
+        ):
+            got = {
+                file.path: _download_file(api, source.repo, listing.revision, file.path, beside, advance)
+                for file in source.files
+            }
+            for path, file_there in got.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(file_there, folder / path)
+    except TlzooError:
+        raise
+    except Exception as cause:
+        raise _explained(cause, source, request) from cause
+    for path, digest in listing.sha256.items():
+        if (folder / path).is_file() and cache.sha256_of(folder / path) != digest:
+            raise HashMismatch(
+                f"{request.key}: {path} of {source.repo} is not what the hub's listing says.", hint="Try again."
+            )
+    return listing.revision
+
+
+def _list(api: HfApi, source: HubSource) -> _Listing:
+    info = api.model_info(source.repo, revision=source.revision, files_metadata=True, timeout=_TIMEOUT_S)
+    siblings = info.siblings or []
+    revision = source.revision or info.sha
+    if revision is None:
+        raise SourceError(f"The hub names no commit of {source.repo}.", hint="Is HF_ENDPOINT a hub?")
+    return _Listing(
+        revision=revision,
+        size={sibling.rfilename: sibling.size or 0 for sibling in siblings},
+        sha256={sibling.rfilename: sibling.lfs.sha256 for sibling in siblings if sibling.lfs and sibling.lfs.sha256},
+    )
+
+
+def _check_listed(source: HubSource, file: HubFile, listing: _Listing, request: cache.Request) -> None:
+    """Raises HashMismatch, before the download, where the hub itself lists another file than the one that is pinned."""
+    size, sha256 = listing.size[file.path], listing.sha256.get(file.path)
+    if file.size not in (None, size) or (sha256 is not None and file.sha256 not in (None, sha256)):
+        raise HashMismatch(
+            f"{request.key}: the hub lists {file.path} of {source.repo} with {size} bytes and sha256 "
+            f"{(sha256 or 'unknown')[:16]}, pinned are {file.size} bytes and {(file.sha256 or 'any')[:16]}.",
+            hint="The file there has changed, or the registry's entry or tlzoo.lock is wrong; tell its author.",
+        )
+
+
+@contextmanager
+def _kept(repo: str, revision: str, folder: Path) -> Iterator[Path]:
+    """Where files arrive: a folder that the next run finds again, so that those that were whole need not come twice.
+
+    Of one file, huggingface_hub takes up a broken connection, but not what an earlier run left.
+    """
+    name = f"hub--{hashlib.sha256(f'{repo}@{revision}'.encode()).hexdigest()[:32]}"
+    with held(cache.root() / "locks" / f"partial--{name}") as alone:
+        beside = cache.root() / "partial" / name if alone else folder.with_name(f"{folder.name}-hub")
+        beside.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+        except BaseException:
+            if not alone:
+                shutil.rmtree(beside, ignore_errors=True)
+            raise
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _download_file(api: HfApi, repo: str, revision: str, path: str, beside: Path, advance: Advance) -> str:
+    """Put one file below `beside` and return its path."""
+    from huggingface_hub import hf_hub_download, utils
+
+    class Reported(utils.tqdm):  # type: ignore[name-defined, misc]
+        """Hands the hub's progress on to ours."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "disable": True})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            advance(int(n or 0))
+            return None
+
+    return hf_hub_download(
+        repo,
+        path,
+        revision=revision,
+        local_dir=beside,
+        endpoint=api.endpoint,
+        library_name="tlzoo",
+        tqdm_class=Reported,
+    )
+
+
+def _explained(cause: Exception, source: HubSource, request: cache.Request) -> SourceError:
+    reason = " ".join(str(cause).split())[:300] or type(cause).__name__
+    status = getattr(getattr(cause, "response", None), "status_code", None)
+    if status in (401, 403):
+        return SourceError(
+            f"{request.key}: the hub refuses access to {source.repo} (status {status}).",
+            hint="If it is private or gated, accept its terms on the hub and set HF_TOKEN.",
+        )
+    if status == 404:
+        return SourceError(
+            f"{request.key}: the hub has no {source.repo} at {source.revision or 'its newest commit'}.",
+            hint="The registry's entry or tlzoo.lock is out of date.",
+        )
+    if status is not None:
+        return SourceError(f"{request.key}: the hub answered {status} for {source.repo}.", hint="Try again later.")
+    return Offline(
+        f"{request.key}: {source.repo} could not be fetched from the hub: {type(cause).__name__}: {reason}.",
+        hint="Check the network, or name a mirror with HF_ENDPOINT. Without a hub: tlzoo models --text by-package",
+    )

@@ -1,0 +1,219 @@
+"""What a hub repository says of itself: its files, its small JSON documents, its card. Remembered in the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from tlzoo.errors import Offline, SourceError, TlzooError, UnknownCheckpoint
+from tlzoo.interfaces import Repository
+from tlzoo.io.files import cache_folder, write_json
+from tlzoo.progress import say
+from tlzoo.registry.schema import Record, Sha256
+from tlzoo.weights import lockfile
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo
+
+LARGEST_DOCUMENT = 2**20
+"""Bytes: a configuration that is larger is not one."""
+_MOST_DOCUMENTS = 16
+_VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
+_TIMEOUT_S = 30.0
+_SPDX = {
+    name.lower(): name
+    for name in (
+        "AFL-3.0 AGPL-3.0 Apache-2.0 Artistic-2.0 BSD-2-Clause BSD-3-Clause BSD-3-Clause-Clear BSL-1.0 CC-BY-2.0 "
+        "CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 "
+        "CC-BY-NC-SA-2.0 CC-BY-NC-SA-3.0 CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 "
+        "CDLA-Permissive-1.0 CDLA-Permissive-2.0 CDLA-Sharing-1.0 ECL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 "
+        "GPL-2.0 GPL-3.0 ISC LGPL-2.1 LGPL-3.0 LPPL-1.3c MIT MPL-2.0 MS-PL NCSA ODbL-1.0 OFL-1.1 OSL-3.0 PDDL-1.0 "
+        "PostgreSQL Unlicense WTFPL Zlib"
+    ).split()
+}
+_OWN_NAMES = {
+    "agpl-3.0": "AGPL-3.0-only",
+    "gpl-2.0": "GPL-2.0-only",
+    "gpl-3.0": "GPL-3.0-only",
+    "lgpl-2.1": "LGPL-2.1-only",
+    "lgpl-3.0": "LGPL-3.0-only",
+    "odbl": "ODbL-1.0",
+    "pddl": "PDDL-1.0",
+}
+"""Where the hub's name is not SPDX's current one."""
+
+
+class _Remembered(Record):
+    """A description as the cache holds it."""
+
+    version: int = Field(default=1, ge=1, le=1)
+    name: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    sizes: dict[str, int]
+    sha256: dict[str, Sha256]
+    documents: dict[str, dict[str, Any]]
+    license: str | None
+    languages: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+def describe(name: str, offline: bool) -> Repository:
+    """The repository `org/name` as the cache remembers it, else as the hub describes it now.
+
+    Where `tlzoo.lock` holds one commit of it, that commit is described. HF_ENDPOINT and HF_TOKEN are honoured. Raises
+    Offline, UnknownCheckpoint where the hub has no such repository or does not show it, and SourceError.
+    """
+    revision = _locked_revision(name)
+    known = _read(_memory(name, revision), name, revision) or _read(_memory(name, None), name, revision)
+    if known is None:
+        if offline:
+            raise Offline(
+                f"The description of {name} is not in the cache {cache_folder()}, and the network is switched off.",
+                hint=f"Fetch it first: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo pull hf/{name}",
+            )
+        say(f"No registry lists {name}: asking the hub.")
+        known = _asked(name, revision)
+        _write(_memory(name, revision), known)
+    return Repository(**known.model_dump(exclude={"version"}))
+
+
+def spdx(license: str | None) -> str | None:
+    """The SPDX expression for a licence in the hub's spelling, such as `apache-2.0`; `None` where it is not certain."""
+    name = (license or "").lower()
+    return _OWN_NAMES.get(name) or _SPDX.get(name)
+
+
+def _locked_revision(name: str) -> str | None:
+    """The one commit of this repository in `tlzoo.lock`; `None` where it holds none, or several."""
+    found = {locked.revision for key, locked in lockfile.read().hub.items() if key.partition("@")[0] == name}
+    return found.pop() if len(found) == 1 else None
+
+
+def _memory(name: str, revision: str | None) -> Path:
+    stem = name.replace("/", "--") + (f"@{revision}" if revision else "")
+    return cache_folder() / "resolved" / f"{stem}.json"
+
+
+def _read(path: Path, name: str, revision: str | None) -> _Remembered | None:
+    """What is remembered; `None` where nothing is, or it is torn, or of another repository or commit."""
+    try:
+        known = _Remembered.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return known if known.name == name and revision in (None, known.revision) else None
+
+
+def _write(path: Path, known: _Remembered) -> None:
+    try:
+        write_json(path, known.model_dump(mode="json"))
+    except OSError as cause:
+        raise SourceError(
+            f"Cannot write to the cache {cache_folder()}: {cause.strerror or cause}.",
+            hint="Choose another folder with TLZOO_CACHE, or make room.",
+        ) from cause
+
+
+def _asked(name: str, revision: str | None) -> _Remembered:
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="tlzoo")
+    try:
+        info = api.model_info(name, revision=revision, files_metadata=True, timeout=_TIMEOUT_S)
+        sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or []}
+        commit = revision or info.sha or ""
+        documents = _documents(api, name, commit, sizes)
+    except TlzooError:
+        raise
+    except Exception as cause:
+        raise _explained(cause, name) from cause
+    card = getattr(info.card_data, "__dict__", {})  # a card that is no mapping says nothing
+    try:
+        return _Remembered(
+            name=name,
+            revision=commit,
+            sizes=sizes,
+            sha256=_hashes(info),
+            documents=documents,
+            license=_license(card),
+            languages=_languages(card),
+            tags=tuple(tag for tag in info.tags or () if isinstance(tag, str)),
+        )
+    except ValidationError as cause:
+        fault = cause.errors(include_url=False)[0]
+        raise SourceError(
+            f"The hub's description of {name} cannot be used: {'.'.join(map(str, fault['loc']))}: {fault['msg']}.",
+            hint="Is HF_ENDPOINT a hub?",
+        ) from cause
+
+
+def _hashes(info: ModelInfo) -> dict[str, str]:
+    siblings = info.siblings or []
+    return {sibling.rfilename: sibling.lfs.sha256 for sibling in siblings if sibling.lfs and sibling.lfs.sha256}
+
+
+def _documents(api: HfApi, name: str, commit: str, sizes: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+    """The configuration files at the top, parsed; what is not a JSON object is left out."""
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for path in _configurations(sizes):
+            got = Path(api.hf_hub_download(name, path, revision=commit, local_dir=folder))
+            if got.stat().st_size <= LARGEST_DOCUMENT:
+                try:
+                    document = json.loads(got.read_bytes())
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(document, dict):
+                    found[path] = document
+    return found
+
+
+def _configurations(sizes: Mapping[str, int]) -> Iterable[str]:
+    """The names of the small JSON files at the top, `config.json` first."""
+    names = [
+        name
+        for name, size in sizes.items()
+        if name.endswith(".json") and "/" not in name and name not in _VOCABULARIES and 0 < size <= LARGEST_DOCUMENT
+    ]
+    return sorted(names, key=lambda name: (not name.endswith("config.json"), name != "config.json", name))[
+        :_MOST_DOCUMENTS
+    ]
+
+
+def _license(card: Mapping[str, Any]) -> str | None:
+    given = card.get("license")
+    names = given if isinstance(given, list) else [given]
+    return spdx(names[0]) if len(names) == 1 and isinstance(names[0], str) else None
+
+
+def _languages(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """ISO 639-1 codes; the hub's card may name one, several, or none that is one."""
+    given = card.get("language")
+    codes = given if isinstance(given, list) else [given]
+    known = (code.lower() for code in codes if isinstance(code, str) and re.fullmatch("[A-Za-z]{2}", code))
+    return tuple(dict.fromkeys(known))
+
+
+def _explained(cause: Exception, name: str) -> TlzooError:
+    reason = " ".join(str(cause).split())[:200] or type(cause).__name__
+    status = getattr(getattr(cause, "response", None), "status_code", None)
+    if status in (401, 403, 404):
+        return UnknownCheckpoint(
+            f"The hub shows no repository {name} (status {status}).",
+            hint="Check its name; where it is private or gated, accept its terms on the hub and set HF_TOKEN.",
+        )
+    if status is not None:
+        return SourceError(f"The hub answered {status} for {name}.", hint="Try again later.")
+    if isinstance(cause, ValueError | TypeError | LookupError | AttributeError):
+        return SourceError(f"The hub's description of {name} cannot be used: {reason}", hint="Is HF_ENDPOINT a hub?")
+    return Offline(
+        f"The hub could not be asked for {name}: {type(cause).__name__}: {reason}.",
+        hint="Check the network, or name a mirror with HF_ENDPOINT. Without a hub: tlzoo models --text by-package",
+    )

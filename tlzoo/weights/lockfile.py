@@ -1,0 +1,167 @@
+"""`tlzoo.lock`: the files that a project's checkpoints are made of, by size and sha256.
+
+`hub` is written by itself: the commit and hashes that a repository had when it was first used here. `checkpoints` is
+written by `tlzoo lock` alone, which is how the user says that these bytes are trusted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from tlzoo.errors import SourceError
+from tlzoo.registry.schema import Checkpoint, Record, Sha256
+from tlzoo.weights import cache
+
+
+class LockedFile(Record):
+    """A file's sha256 in hex and its size in bytes."""
+
+    sha256: Sha256
+    size: int = Field(gt=0)
+
+
+class Locked(Record):
+    """A repository's commit, and the files of it that were used."""
+
+    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
+    files: dict[str, LockedFile]
+
+
+class LockedCheckpoint(Record):
+    """What `tlzoo lock` found of a checkpoint.
+
+    `entry` is the sha256 of its entry in the registry. `origin` is the archive, address or hub repository, and
+    `revision` the repository's commit. `resolved` is the entry itself where no registry lists it.
+    """
+
+    entry: Sha256
+    kind: Literal["pypi", "hub", "url", "file", "package"]
+    origin: str
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    files: dict[str, LockedFile]
+    resolved: Checkpoint | None = None
+
+
+class Lock(Record):
+    """The whole file; `hub` is by repository, or by `repository@revision` where the registry pins the revision.
+
+    Version 1 has no `checkpoints`; it is written for as long as there are none.
+    """
+
+    version: Literal[1, 2] = 1
+    hub: dict[str, Locked] = Field(default_factory=dict)
+    checkpoints: dict[str, LockedCheckpoint] = Field(default_factory=dict)
+
+
+def path() -> Path:
+    """`TLZOO_LOCK`, else `tlzoo.lock` in the current folder."""
+    return Path(os.environ.get("TLZOO_LOCK") or "tlzoo.lock").expanduser().absolute()
+
+
+def read(file: Path | None = None) -> Lock:
+    """The lock file, empty where there is none; raises SourceError when it is damaged."""
+    file = file or path()
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")  # reading a pipe would wait
+        return Lock.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return Lock()
+    except (OSError, ValidationError) as cause:
+        raise SourceError(
+            f"Lock file {file} cannot be read: {_reason(cause)}.",
+            hint="Restore it from version control, or remove it to pin afresh.",
+        ) from cause
+
+
+def _reason(cause: OSError | ValidationError) -> str:
+    if isinstance(cause, OSError):
+        return str(cause.strerror)
+    fault = cause.errors(include_url=False)[0]
+    return ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
+
+
+def record(name: str, locked: Locked) -> None:
+    """Add a repository's pins to the lock file, atomically. Raises SourceError when it cannot be written."""
+    with _one_writer():
+        lock = read()
+        before = lock.hub.get(name)
+        if before is not None and before.revision == locked.revision:
+            locked = Locked(revision=locked.revision, files={**before.files, **locked.files})
+        if before == locked:
+            return
+        _write(path(), lock.model_copy(update={"hub": {**lock.hub, name: locked}}))
+
+
+def record_checkpoints(found: dict[str, LockedCheckpoint], file: Path) -> None:
+    """Put these checkpoints into the lock file, over what it says of them. Raises SourceError."""
+    with _one_writer():
+        lock = read(file)
+        _write(file, lock.model_copy(update={"version": 2, "checkpoints": {**lock.checkpoints, **found}}))
+
+
+def locked_entry(id: str) -> Checkpoint | None:
+    """The entry of an id that no registry lists, as it was when it was locked; never one that names local files."""
+    locked = read().checkpoints.get(id)
+    entry = None if locked is None else locked.resolved
+    return entry if entry is not None and entry.id == id and entry.source.kind not in ("file", "package") else None
+
+
+def _write(file: Path, lock: Lock) -> None:
+    document = lock.model_dump(mode="json", exclude_none=True)
+    if not lock.checkpoints:
+        del document["checkpoints"]
+    write_atomically(file, f"{_lines(document)}\n")
+
+
+def _lines(value: Any, indent: str = "") -> str:
+    """JSON, sorted, an object without others in it on one line: two branches that add entries merge."""
+    if not isinstance(value, dict) or not any(isinstance(each, dict) for each in value.values()):
+        return json.dumps(value, sort_keys=True)
+    deeper = f"{indent}  "
+    rows = [f"{deeper}{json.dumps(key)}: {_lines(each, deeper)}" for key, each in sorted(value.items())]
+    return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
+
+
+def write_atomically(target: Path, text: str) -> None:
+    """Write a text file whole or not at all. Raises SourceError."""
+    partial = target.with_name(f".{target.name}-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, target)
+    except OSError as cause:
+        partial.unlink(missing_ok=True)
+        raise SourceError(
+            f"{target} cannot be written: {cause.strerror}.",
+            hint="Name another place for the lock file with TLZOO_LOCK.",
+        ) from cause
+
+
+@contextmanager
+def _one_writer() -> Iterator[None]:
+    """Hold off other processes between reading and writing, where the system can lock files."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    cache.root().mkdir(parents=True, exist_ok=True)
+    with (cache.root() / ".lock-writer").open("w") as guard:
+        with contextlib.suppress(OSError):  # some network file systems have no locks; the write is atomic all the same
+            fcntl.flock(guard, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,193 @@
+"""Wheels and sdists: the members that an entry pins, by exact name, and nothing else; nothing is trusted before."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from tlzoo.errors import HashMismatch, SourceError
+from tlzoo.registry.schema import Member
+from tlzoo.weights import cache
+
+MOST_ENTRIES = 200_000
+LARGEST_DIRECTORY = 64 << 20
+LARGEST_HEADER = 1 << 20
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, struct.error, gzip.BadGzipFile)
+
+
+class _Hostile(Exception):
+    """An archive that no packaging tool writes; the text says what is wrong with it."""
+
+
+def extract(archive: Path, members: Sequence[Member], folder: Path, key: str) -> None:
+    """Write the members into `folder` under their own names; never more bytes than pinned.
+
+    Raises HashMismatch when a member is missing, stands there twice, is no plain file or has another size than pinned;
+    SourceError for an archive that is damaged, hostile or neither wheel nor sdist.
+    """
+    try:
+        if archive.name.endswith(".whl"):
+            _extract_wheel(archive, members, folder, key)
+        elif archive.name.endswith(".tar.gz"):
+            _extract_sdist(archive, members, folder, key)
+        else:
+            raise _Hostile("it is neither a wheel nor an sdist")
+    except _Hostile as cause:
+        raise SourceError(
+            f"{key}: {archive.name} is refused: {cause}.", hint="Tell the registry's author; nothing of it was used."
+        ) from cause
+    except (*_BROKEN, NotImplementedError) as cause:
+        raise SourceError(f"{key}: {archive.name} is not a whole archive: {cause}.", hint="Try again.") from cause
+
+
+def _extract_wheel(archive: Path, members: Sequence[Member], folder: Path, key: str) -> None:
+    with archive.open("rb") as file:
+        if _directory_bytes(file) > LARGEST_DIRECTORY:
+            raise _Hostile("its directory is too large")
+        with zipfile.ZipFile(file) as bundle:
+            if len(bundle.infolist()) > MOST_ENTRIES:
+                raise _Hostile(f"it has more than {MOST_ENTRIES} entries")
+            for member in members:
+                with bundle.open(_entry(bundle, file, member, key)) as stream:
+                    _write(stream, member, folder, key)
+
+
+def _directory_bytes(file: IO[bytes]) -> int:
+    """How large the zip says its directory is, which `zipfile` reads into memory whole; 0 where it is no zip."""
+    end = file.seek(0, 2)
+    begin = file.seek(max(0, end - 65557 - 20))
+    tail = file.read()
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) - at < 22:
+        return 0
+    (size,) = struct.unpack_from("<L", tail, at + 12)
+    if at >= 20 and tail[at - 20 : at - 16] == b"PK\6\7":
+        (record,) = struct.unpack_from("<Q", tail, at - 12)
+        # the record stands just before its locator; zipfile looks there too where the offset is wrong
+        for place in (record, begin + at - 76):
+            if 0 <= place <= end - 56:
+                file.seek(place)
+                found = file.read(56)
+                if found[:4] == b"PK\6\6":
+                    size = max(size, *struct.unpack_from("<Q", found, 40))
+    return int(size)
+
+
+def _entry(bundle: zipfile.ZipFile, file: IO[bytes], member: Member, key: str) -> zipfile.ZipInfo:
+    """The one entry of this name, as it may be."""
+    found = [info for info in bundle.infolist() if info.filename == member.path]
+    if not found:
+        raise _absent(member, key)
+    if len(found) > 1:
+        raise _absent(member, key, f"stands there {len(found)} times")
+    (info,) = found
+    kind = info.external_attr >> 16 & 0o170000  # the Unix file type, 0 where the archive does not say
+    if info.is_dir() or kind not in (0, 0o100000):
+        raise _absent(member, key, "is not a plain file")
+    if info.orig_filename != member.path:
+        raise _absent(member, key, "is not its whole name")
+    if info.flag_bits & 0x2061:
+        raise _absent(member, key, "is encrypted or a patch")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise _absent(member, key, f"is packed by method {info.compress_type}, which no wheel uses,")
+    _check_size(info.file_size, member, key)
+    _check_apart(bundle, file, info)
+    return info
+
+
+def _check_apart(bundle: zipfile.ZipFile, file: IO[bytes], info: zipfile.ZipInfo) -> None:
+    """Refuse an entry whose bytes run into the next entry or the directory."""
+    file.seek(info.header_offset)
+    header = file.read(30)
+    if len(header) < 30:
+        raise zipfile.BadZipFile("an entry begins behind the end")
+    name, extra = struct.unpack_from("<HH", header, 26)
+    end = info.header_offset + 30 + name + extra + info.compress_size
+    starts = [other.header_offset for other in bundle.infolist() if other is not info]
+    if any(info.header_offset <= start < end for start in starts) or end > bundle.start_dir:
+        raise _Hostile(f"{info.filename} overlaps with another entry")
+
+
+def _extract_sdist(archive: Path, members: Sequence[Member], folder: Path, key: str) -> None:
+    wanted = {member.path: member for member in members}
+    seen: set[str] = set()
+    packed = archive.stat().st_size
+    limit = (16 << 20) + 50 * packed + sum(member.size for member in members)
+    with gzip.open(archive) as plain, tarfile.open(fileobj=_Bounded(plain, limit), mode="r:") as tarball:  # type: ignore[call-overload]
+        for count, info in enumerate(tarball):
+            if count >= MOST_ENTRIES:
+                raise _Hostile(f"it has more than {MOST_ENTRIES} entries")
+            member = wanted.get(info.name)
+            if member is None:
+                continue
+            if member.path in seen:
+                raise _absent(member, key, "stands there twice")
+            seen.add(member.path)
+            stream = tarball.extractfile(info) if _is_plain(info) else None
+            if stream is None:
+                raise _absent(member, key, "is not a plain file")
+            _check_size(info.size, member, key)
+            with stream:
+                _write(stream, member, folder, key)
+    for path, member in wanted.items():
+        if path not in seen:
+            raise _absent(member, key)
+
+
+def _is_plain(info: tarfile.TarInfo) -> bool:
+    return info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and info.sparse is None
+
+
+class _Bounded:
+    """A decompressed stream as `tarfile` uses it, which ends with an error where it is far longer than its file."""
+
+    def __init__(self, stream: gzip.GzipFile, limit: int) -> None:
+        self._stream, self._limit = stream, limit
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seek(self, place: int) -> int:
+        if place > self._limit:
+            raise _Hostile(f"it unpacks to more than {self._limit} bytes")
+        return self._stream.seek(place)
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= max(LARGEST_HEADER, cache.CHUNK):
+            raise _Hostile("it has a header of more than a mebibyte")
+        if self._stream.tell() + size > self._limit:
+            raise _Hostile(f"it unpacks to more than {self._limit} bytes")
+        return self._stream.read(size)
+
+
+def _absent(member: Member, key: str, what: str = "is not there") -> HashMismatch:
+    return HashMismatch(
+        f"{key}: {member.path} {what} in the archive.", hint="The archive is not the one that was pinned."
+    )
+
+
+def _check_size(size: int, member: Member, key: str) -> None:
+    if size != member.size:
+        raise HashMismatch(
+            f"{key}: {member.path} has {size} bytes in the archive, not {member.size}.",
+            hint="The archive is not the one that was pinned.",
+        )
+
+
+def _write(stream: IO[bytes], member: Member, folder: Path, key: str) -> None:
+    with (folder / member.name).open("xb") as file:
+        left = member.size
+        while chunk := stream.read(min(cache.CHUNK, left + 1)):
+            left -= len(chunk)
+            if left < 0:
+                raise HashMismatch(
+                    f"{key}: {member.path} has more than {member.size} bytes.",
+                    hint="The archive is not the one that was pinned.",
+                )
+            file.write(chunk)

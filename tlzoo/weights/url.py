@@ -1,0 +1,33 @@
+"""One file behind an https address: pinned by sha256 and size, taken up where an earlier download of it broke."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from tlzoo.interfaces import Weights
+from tlzoo.io.https import explained
+from tlzoo.registry.schema import UrlSource
+from tlzoo.weights import cache
+from tlzoo.weights.download import receive
+
+
+def fetch(source: UrlSource, request: cache.Request) -> Weights:
+    """The file from the cache, or downloaded. Raises Offline, HashMismatch, SourceError.
+
+    `sources.guarded` says which addresses are refused, `sources.resuming` how a broken download goes on.
+    """
+    pinned = cache.Pinned(file_name(source.url), source.sha256, source.size)
+
+    def download(folder: Path) -> None:
+        with explained(f"{request.key}: {source.url}"):
+            receive(source.url, pinned, folder, request.key)
+
+    return cache.obtain(request, cache.place(request.key, source.model_dump_json()), [pinned], download)
+
+
+def file_name(url: str) -> str:
+    """The last part of the address' path, where it can be the name of a file, else `weights`."""
+    name = unquote(PurePosixPath(urlsplit(url).path).name)
+    plain = name.isprintable() and len(name.encode()) <= 200 and not set(name) & set("/\\:")
+    return name if plain and name not in ("", ".", "..") else "weights"

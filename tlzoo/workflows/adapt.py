@@ -1,0 +1,105 @@
+"""`tlzoo.adapt`: from a run and unlabelled data of another domain to an adapted run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tlzoo import plugins
+from tlzoo.adaptation.coral import coral_probe
+from tlzoo.allocator import keep_big_blocks
+from tlzoo.data import Samples, endings_of, fingerprint, read
+from tlzoo.errors import DataError, UsageError
+from tlzoo.features.dataset import Dataset
+from tlzoo.features.extract import features
+from tlzoo.models.model import Model
+from tlzoo.progress import say
+from tlzoo.runs.run import Run, refuse_existing, save_run
+from tlzoo.tasks.heads import head_from
+from tlzoo.training.evaluation import measure
+
+METHODS = ("auto", "coral")
+
+
+def adapt(run: str | Path | Run, target: str | Path, *, out: str | Path, method: str = "auto") -> Run:
+    """Adapt a run to `target`, a folder or table of the other domain whose labels, if it has any, are not looked at.
+
+    `method="auto"` is CORAL (see `tlzoo.adaptation.coral`) unless the checkpoint's plugin knows better. The new run
+    in `out` keeps the labels and the data of the old one, so it exports and is proven like it. Raises RunError when
+    `out` exists, UsageError for a method that is none, DataError when the source or target data cannot be read.
+    """
+    began = time.monotonic()
+    run = run if isinstance(run, Run) else Run.load(run)
+    refuse_existing(Path(out))
+    keep_big_blocks()
+    parts = run.parts()
+    if fingerprint(parts.train) != run.data.fingerprint:
+        raise DataError(f"{run.data.path} is no longer what {run.path} was trained on.", hint="Restore it.")
+    unlabelled = _target_samples(run, target)
+    model = run.model()
+    both = run.dataset(_join(parts.train, parts.validation))
+    say(f"Adapting {run.path} from {len(both)} source to {len(unlabelled)} target samples, seed {run.data.seed}")
+    adapted = plugins.call(
+        "adapt_domain",
+        run.checkpoint.plugin,
+        Model,
+        default=core_adapt,
+        model=model,
+        source=both,
+        target=run.dataset(unlabelled),
+        method=method,
+        options={"n_train": len(parts.train)},
+    ).eval()
+    test = run.dataset(parts.test)
+    return save_run(
+        Path(out),
+        adapted,
+        test,
+        [],
+        data=run.data,
+        options=dict(run.options),
+        metrics=measure(adapted, test),
+        seconds={"total": round(time.monotonic() - began, 2)},
+        adapted={
+            "method": "coral" if method == "auto" else method,
+            "from": str(run.path.resolve()),
+            "target": str(Path(target).resolve()),
+            "target_fingerprint": fingerprint(unlabelled),
+            "n_target": len(unlabelled),
+            "source_metrics_before": dict(run.metrics),
+        },
+    )
+
+
+def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]) -> Model:
+    """CORAL with a linear head refitted on aligned source features; the backbone stays as it is.
+
+    `options["n_train"]` says how many of the source samples train; the rest chooses the regularisation. Raises
+    UsageError for another method and without source data, DataError for a single target sample.
+    """
+    if method not in METHODS:
+        raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {', '.join(METHODS)}")
+    if source is None or source.targets is None:
+        raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
+    if len(target) < 2:
+        raise DataError("One target sample has no covariance.", hint="Give more target data, better hundreds.")
+    source_x, target_x = features(model, source, target)
+    cut = int(options["n_train"])
+    train = (source_x[:cut], source.targets[:cut])
+    validation = (source_x[cut:], source.targets[cut:])
+    probe = coral_probe(train, validation, target_x, model.task)
+    return model.with_head(head_from(probe.weight, probe.bias, model.task))
+
+
+def _target_samples(run: Run, target: str | Path) -> Samples:
+    columns = run.data.columns.copy()
+    columns.pop("label_column", None)
+    return read(target, run.task.modality, labelled=False, endings=endings_of(run.preprocess), **columns).train
+
+
+def _join(first: Samples, second: Samples) -> Samples:
+    assert first.labels is not None
+    assert second.labels is not None
+    return Samples(first.inputs + second.inputs, first.labels + second.labels, first.modality)

@@ -1,0 +1,62 @@
+"""`tlzoo.evaluate`: a run by torch, an ONNX file by the runtime, with the same metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlzoo.allocator import keep_big_blocks
+from tlzoo.data import Columns, Samples, endings_of, read
+from tlzoo.errors import DataError, UsageError
+from tlzoo.registry.schema import Preprocess
+from tlzoo.tasks import Task
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The task's metrics over `n` samples."""
+
+    metrics: dict[str, float]
+    n: int
+
+
+def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = None) -> Evaluation:
+    """Measure a run folder (by torch) or an exported ONNX file (without torch) on labelled data.
+
+    Data with a `test` part is measured on that part alone. Raises DataError when the data has labels that the model
+    does not know, ArtifactError or RunError when the model cannot be loaded.
+    """
+    keep_big_blocks()
+    path = Path(model)
+    if path.is_dir():
+        return _evaluate_run(path, data, columns or {})
+    return _evaluate_file(path, data, columns or {})
+
+
+def _evaluate_run(path: Path, data: str | Path, columns: Columns) -> Evaluation:
+    from tlzoo.runs.run import Run
+    from tlzoo.training.evaluation import measure
+
+    run = Run.load(path)
+    samples = _labelled(data, run.task, run.preprocess, {**run.data.columns, **columns})
+    return Evaluation(measure(run.model(), run.dataset(samples)), len(samples))
+
+
+def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation:
+    from tlzoo.runtime import load
+
+    predictor = load(path)
+    samples = _labelled(data, predictor.task, predictor.manifest.preprocess, columns)
+    assert samples.labels is not None
+    targets = predictor.task.encode(samples.labels)
+    return Evaluation(predictor.task.metrics(predictor.logits(samples.inputs), targets), len(samples))
+
+
+def _labelled(data: str | Path, task: Task, spec: Preprocess, columns: Columns) -> Samples:
+    if not str(data):
+        raise UsageError("No data was named.", hint="Name a folder or a table.")
+    collection = read(data, task.modality, minimum_classes=1, kind=task.kind, endings=endings_of(spec), **columns)
+    samples = collection.test or collection.train
+    if samples.labels is None:
+        raise DataError(f"{data} has no labels.", hint="Evaluation needs labelled data.")
+    return samples

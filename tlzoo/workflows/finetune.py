@@ -1,0 +1,182 @@
+"""`tlzoo.finetune`: from a checkpoint and labelled data to a run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tlzoo import registry
+from tlzoo.allocator import keep_big_blocks
+from tlzoo.data import Columns, endings_of
+from tlzoo.errors import RunError
+from tlzoo.features.prefetch import HeadStart
+from tlzoo.io.timings import Clock
+from tlzoo.models.model import Model
+from tlzoo.options import Options, differences
+from tlzoo.progress import say
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.runs.checks import check, without_effect
+from tlzoo.runs.prepare import data_record, labels_of, prepare, task_name, with_preprocess
+from tlzoo.runs.run import DataRecord, Run, read_parts, refuse_existing, save_run
+from tlzoo.tasks import make_task
+from tlzoo.training.history import EVENTS
+from tlzoo.training.intervals import interval
+from tlzoo.training.loop_state import Tensors
+from tlzoo.training.resume import FILE, load_checkpoint
+from tlzoo.training.step_model import Sets
+from tlzoo.training.strategies.base import STRATEGY, Job, Outcome, policy_of
+
+MAY_CHANGE = {"lr"}
+"""Options that change weights and may still differ when a run is resumed: the way out of a loss that exploded."""
+
+
+def finetune(
+    checkpoint: str | Checkpoint,
+    data: str | Path,
+    *,
+    out: str | Path,
+    test: str | Path | None = None,
+    task: str | None = None,
+    strategy: str = "probe",
+    freeze: str | None = None,
+    options: Options | None = None,
+    columns: Columns | None = None,
+    preprocess: Mapping[str, Any] | None = None,
+    resume: bool = False,
+) -> Run:
+    """Train a head on `checkpoint`, and as much of it as `strategy` and `freeze` say; save a run in `out`.
+
+    `strategy` is `probe` (a linear head on frozen features; see `tlzoo.training.strategies.probe_fit`), `finetune`
+    (AdamW with warm-up and cosine), `lp-ft` (the one from the other), `lora` (adapters, merged at the end) or `auto`
+    (a short comparison).
+    `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`, `lora:<rank>` or what the plugin adds; what it
+    leaves frozen in front is computed once and cached, and all that is frozen is proven bit-identical at the end.
+    `task` is needed where the checkpoint serves several. `preprocess` overrides fields of the checkpoint's, such as
+    `{"seconds": 2.0}` or `{"max_length": 128}`, of a plugin's own preprocessing its options. `columns` names a table's
+    columns. While it trains, `out`.unfinished holds checkpoints, history and events; `resume` goes on from there, on a
+    CPU to the same bits.
+
+    Raises a TlzooError for anything a user can cause: DataError, UnknownCheckpoint, PluginError, SourceError,
+    UsageError, TrainingError, RunError when `out` exists or what is to be resumed does not fit.
+    """
+    clock, options, out = Clock(), options or Options(), Path(out)
+    with clock.spent("prepare"):
+        chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
+        refuse_existing(out)
+        resumed = _resumed(unfinished(out), resume)
+        policy, name = policy_of(strategy, freeze), task_name(chosen, task)
+        check(name, strategy, policy, options)
+        parts = read_parts(data, test, name, columns or {}, options.seed, endings_of(chosen.preprocess))
+        keep_big_blocks()
+        chosen = with_preprocess(chosen, preprocess)
+    started = HeadStart(chosen, (parts.train, parts.validation, parts.test), options) if strategy == "probe" else None
+    try:
+        with clock.spent("prepare"):
+            target = make_task(name, labels_of(parts, name, columns or {}))
+            model, sets, head = prepare(chosen, target, parts, options)
+            record = data_record(data, test, columns or {}, options.seed, parts)
+        facts = _facts(model, record, strategy, policy, options)
+        if resumed:
+            facts = _refuse_another(unfinished(out), resumed[1], facts, options)
+        _announce(model, sets, strategy, options)
+        job = Job(model, policy, sets, options, head, clock, unfinished(out), facts, resumed, started)
+        outcome = _run(strategy, job)
+    finally:
+        if started is not None:
+            started.end()
+    return _save(out, outcome, sets, clock, record, {"strategy": strategy, "freeze": policy, **vars(options)})
+
+
+def _announce(model: Model, sets: Sets, strategy: str, options: Options) -> None:
+    say(
+        f"{model.checkpoint.id}: {len(sets.train)} training, {len(sets.validation)} validation, "
+        f"{len(sets.test)} test samples, {len(model.task.labels)} labels, seed {options.seed}"
+    )
+    for line in without_effect(strategy, options):
+        say(line)
+
+
+def unfinished(out: Path) -> Path:
+    """Where a run to `out` keeps its checkpoints while it is under way."""
+    return out.with_name(out.name + ".unfinished")
+
+
+def _resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] | None:
+    if place.exists() and not resume:
+        raise RunError(
+            f"There is an unfinished run in {place}.",
+            hint="Go on with it: the same command with --resume. Or remove it.",
+        )
+    found = load_checkpoint(place) if place.exists() else None
+    if found:
+        counts = found[1]["counts"]
+        say(f"Going on from step {counts['step']}, epoch {counts['epoch'] + 1}, of {place}")
+    elif resume:
+        say(f"There is no checkpoint in {place}: training starts from the beginning.")
+    return found
+
+
+def _facts(model: Model, data: DataRecord, strategy: str, policy: str, options: Options) -> dict[str, Any]:
+    """What a resumed run must have in common with the one that was stopped."""
+    return {
+        "checkpoint": model.checkpoint.id,
+        "preprocess": model.parts.preprocess.model_dump(mode="json", exclude={"tokenizer"}),
+        "task": model.task.name,
+        "data": data.fingerprint,
+        "test data": data.heldout_fingerprint,
+        "strategy": strategy,
+        "freeze policy": policy,
+        "options": asdict(options),
+    }
+
+
+def _refuse_another(place: Path, before: Mapping[str, Any], now: dict[str, Any], options: Options) -> dict[str, Any]:
+    """Raise RunError where a checkpoint is of another run; else what is to stand in the next one."""
+    changed = [name for name in now if name != "options" and before.get(name) != now[name]]
+    changed += [name for name in differences(before["options"], options) if name not in MAY_CHANGE]
+    if changed:
+        raise RunError(
+            f"The run in {place} had another {' and another '.join(changed)}.",
+            hint="Resume it with the command that started it, or remove it and start anew.",
+        )
+    if before["options"]["lr"] != options.lr:
+        say(f"The rate was {before['options']['lr']} and is {options.lr} from here on.")
+        if options.lr != "auto":
+            before["counts"]["lr"] = options.lr
+    return {**now, **{name: before[name] for name in ("auto",) if name in before}}
+
+
+def _run(strategy: str, job: Job) -> Outcome:
+    """Train; what is left in the folder of an unfinished run is a checkpoint, or nothing."""
+    try:
+        return STRATEGY[strategy](job)
+    finally:
+        if job.folder is not None and not (job.folder / FILE).exists():
+            shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _save(out: Path, outcome: Outcome, sets: Sets, clock: Clock, record: DataRecord, options: Mapping[str, Any]) -> Run:
+    model = outcome.model
+    assert sets.test.targets is not None
+    with clock.spent("validate"):
+        metrics = model.task.metrics(outcome.logits, sets.test.targets)
+        sure = interval(model.task, outcome.logits, sets.test.targets, options["seed"])
+    seconds = clock.rounded()
+    run = save_run(
+        out,
+        model,
+        sets.test,
+        outcome.history,
+        keep=sorted(unfinished(out).glob(EVENTS)),
+        data=record,
+        options={**options, **outcome.details},
+        metrics=metrics,
+        interval=sure,
+        frozen=outcome.frozen,
+        seconds={**seconds, "total": round(sum(seconds.values()), 2)},
+    )
+    shutil.rmtree(unfinished(out), ignore_errors=True)
+    return run

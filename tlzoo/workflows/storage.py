@@ -1,0 +1,257 @@
+"""What lies in the cache: list it, verify what is pinned, remove what has not been used for long.
+
+Only the folders named in KINDS are ever looked into, and no link is followed: a TLZOO_CACHE that points at somebody's
+documents, or a link among the entries, costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlzoo.io.files import held
+from tlzoo.weights import cache
+
+KINDS = {
+    "weights": "weights",
+    "converted": "converted",
+    "graphs": "graphs",
+    "activations": "activations",
+    "sessions": "sessions",
+    "indexes": "registry/indexes",
+    "resolved": "resolved",
+    "partial": "partial",
+    "demo-data": "demo-data",
+}
+"""What is kept, and the folder of the cache that it is in."""
+_OURS = (stat.S_IFREG, stat.S_IFDIR)
+_FRESH_S = 60.0
+_STALE_S = {True: 24 * 3600.0, False: 3600.0}
+"""When what is left of a download goes: later where the next run would take it up."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One entry of the cache: its size in bytes, its last use (seconds since 1970), a checkpoint's id where it has one.
+
+    `partial` entries are what a download left, to be taken up again or removed.
+    """
+
+    kind: str
+    path: Path
+    bytes: int
+    used: float
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """An entry that is not what is pinned of it, and what is wrong with it."""
+
+    entry: Kept
+    fault: str
+
+
+def entries() -> list[Kept]:
+    """Everything in the cache, by kind and path."""
+    found: list[Kept] = []
+    for kind, name in KINDS.items():
+        folder = cache.root() / name
+        if _is_folder(folder):
+            found += _weights(folder) if kind == "weights" else _children(kind, folder)
+    return sorted(found, key=lambda entry: (entry.kind, str(entry.path)))
+
+
+def verify() -> tuple[int, list[Damage]]:
+    """Hash everything that is pinned: how many entries were judged, and which of them are damaged."""
+    judged, damaged = 0, []
+    for entry in entries():
+        judge = _JUDGES.get(entry.kind)
+        try:
+            fault = judge(entry) if judge else None
+        except OSError as cause:
+            fault = f"it cannot be read: {cause.strerror}"
+        if fault is None or not os.path.lexists(entry.path):  # another process may have removed it meanwhile
+            continue
+        judged += 1
+        if fault:
+            damaged.append(Damage(entry, fault))
+    return judged, damaged
+
+
+def collect(
+    *, max_bytes: int | None = None, older_than_s: float | None = None, kinds: Sequence[str] = (), dry_run: bool = False
+) -> list[Kept]:
+    """Remove stale downloads, then what was not used for so long, then the least recently used until the rest fits.
+
+    `kinds` limits all of it to these kinds. What another process uses stays. Returns what was removed, or with
+    `dry_run` would be.
+    """
+    now = time.time()
+    found = [entry for entry in entries() if not kinds or entry.kind in kinds]
+    removed = [entry for entry in found if _is_stale(entry, now) and remove(entry, dry_run)]
+    rest = sorted((entry for entry in found if entry not in removed), key=lambda entry: entry.used)
+    excess = sum(entry.bytes for entry in rest) - max_bytes if max_bytes is not None else 0
+    for entry in rest:
+        old = older_than_s is not None and now - entry.used > older_than_s
+        if (old or excess > 0) and now - entry.used > _FRESH_S and remove(entry, dry_run):
+            removed.append(entry)
+            excess -= entry.bytes
+    return removed
+
+
+def remove(entry: Kept, dry_run: bool = False) -> bool:
+    """Remove one entry, from its name first so that nobody meets half of it; False where it is in use."""
+    with _alone(entry) as alone:
+        if not alone or dry_run:
+            return alone
+        try:
+            if _is_folder(entry.path):
+                gone = entry.path.rename(entry.path.with_name(f".{entry.path.name}.{secrets.token_hex(4)}.gone"))
+                shutil.rmtree(gone, ignore_errors=True)
+            else:
+                entry.path.unlink(missing_ok=True)
+            for beside in _beside(entry):
+                beside.unlink(missing_ok=True)
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def _alone(entry: Kept) -> Iterator[bool]:
+    """Whether no other process uses the entry, and none can begin to while this lasts."""
+    if entry.kind == "partial" and entry.path.parent == cache.root() / "partial":
+        with held(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
+            yield alone
+    elif entry.kind == "weights" and sys.platform != "win32":
+        import fcntl
+
+        try:
+            number = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            yield False
+            return
+        try:
+            with suppress(OSError):
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield True
+                return
+            yield False
+        finally:
+            os.close(number)
+    else:
+        yield True
+
+
+def _is_stale(entry: Kept, now: float) -> bool:
+    return entry.kind == "partial" and now - entry.used > _STALE_S[entry.path.parent.name == "partial"]
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder and no link to one."""
+    with suppress(OSError):
+        return stat.S_ISDIR(path.lstat().st_mode)
+    return False
+
+
+def _listed(folder: Path) -> list[Path]:
+    """The files and folders in it; a link leads elsewhere, and reading a pipe would wait."""
+    with suppress(OSError):
+        return sorted(path for path in folder.iterdir() if stat.S_IFMT(path.lstat().st_mode) in _OURS)
+    return []
+
+
+def _weights(folder: Path) -> Iterator[Kept]:
+    """The folders of files below `weights/<plugin>/…`, and the downloads in progress or left beside them."""
+    for path in _listed(folder):
+        if path.name.startswith(".partial-"):
+            yield _kept("partial", path, _checkpoint(path))
+        elif re.fullmatch("[0-9a-f]{16}", path.name) and _is_folder(path):
+            yield _kept("weights", path, _checkpoint(path))
+        elif path.name.endswith(".gone"):
+            yield _kept("partial", path, _checkpoint(path))
+        elif _is_folder(path):
+            yield from _weights(path)
+
+
+def _checkpoint(path: Path) -> str:
+    return path.parent.relative_to(cache.root() / "weights").as_posix()
+
+
+def _children(kind: str, folder: Path) -> Iterator[Kept]:
+    for path in _listed(folder):
+        if path.suffix in (".part", ".gone", ".new") and path.name.startswith("."):
+            if kind != "activations":  # the engine removes its own, and knows which are alive
+                yield _kept("partial", path)
+        elif not path.name.endswith((".sha256", ".json")) or kind in ("indexes", "resolved"):
+            yield _kept(kind, path)
+
+
+def _kept(kind: str, path: Path, checkpoint: str = "") -> Kept:
+    """The entry as it is now; one that vanishes meanwhile has no bytes."""
+    size, used = 0, 0.0
+    for each in (path, *(path.rglob("*") if _is_folder(path) else ())):
+        with suppress(OSError):
+            status = each.lstat()
+            size += 0 if stat.S_ISDIR(status.st_mode) else status.st_size
+            used = max(used, status.st_mtime, status.st_atime if kind == "graphs" else 0)
+    return Kept(kind, path, size, used, checkpoint)
+
+
+def _beside(entry: Kept) -> Iterable[Path]:
+    match entry.kind:
+        case "weights":
+            return [cache.pins_beside(entry.path)]
+        case "converted":
+            return [entry.path.with_name(f"{entry.path.name}.sha256")]
+        case "partial" if re.fullmatch("[0-9a-f]{64}", entry.path.name):
+            return [entry.path.with_name(f"{entry.path.name}.json")]
+    return []
+
+
+def _judge_weights(entry: Kept) -> str | None:
+    """What is wrong, `""` where nothing is, `None` where nobody pinned anything."""
+    try:
+        document = json.loads(cache.pins_beside(entry.path).read_bytes())
+        files = [cache.Pinned(name, pin["sha256"], pin["size"]) for name, pin in document.items()]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"{cache.pins_beside(entry.path).name} cannot be read"
+    return cache.find_fault(entry.path, files) or ""
+
+
+def _judge_converted(entry: Kept) -> str | None:
+    try:
+        pinned = entry.path.with_name(f"{entry.path.name}.sha256").read_text("ascii").strip()
+    except (OSError, ValueError):
+        return "its hash is missing"
+    return "" if cache.sha256_of(entry.path) == pinned else "its sha256 is not the one beside it"
+
+
+def _judge_session(entry: Kept) -> str | None:
+    digest = hashlib.sha256()
+    with entry.path.open("rb") as file:
+        pinned = file.read(digest.digest_size)
+        while chunk := file.read(cache.CHUNK):
+            digest.update(chunk)
+    return "" if digest.digest() == pinned else "its sha256 is not the one at its beginning"
+
+
+_JUDGES: dict[str, Callable[[Kept], str | None]] = {
+    "weights": _judge_weights,
+    "converted": _judge_converted,
+    "sessions": _judge_session,
+}
