@@ -77,8 +77,8 @@ def environment() -> Path:
 def job(modality: str, part: str, stages: int, samples: tuple[int, int], work: Path) -> dict[str, Any]:
     """All that a side needs: tlzoo's own split as lists, and the weights in a form that the peers read."""
     from tlzoo import registry
+    from tlzoo.data import read_parts
     from tlzoo.runs.prepare import prepare_backbone
-    from tlzoo.runs.run import read_parts
 
     data, test = prepare(modality, work / "data", *samples)
     parts = read_parts(data, test, TASK[modality], {}, 0)

@@ -29,7 +29,7 @@ DROP_GOAL = 0.5
 def export_all(run_path: Path, work: Path) -> dict[str, Exported]:
     """The files that were made, by precision; what was refused is printed."""
     from tlzoo.errors import TlzooError
-    from tlzoo.runs.run import Run
+    from tlzoo.workflows.run import Run
 
     run, made = Run.load(run_path), {}
     for precision in PRECISIONS:
@@ -110,7 +110,7 @@ def main() -> None:
 
 def measure(modality: str, run_path: Path, work: Path, arguments: argparse.Namespace) -> None:
     """Export, measure and print one modality."""
-    from tlzoo.runs.run import Run
+    from tlzoo.workflows.run import Run
 
     run = Run.load(run_path)
     title = f"{modality}, {run.checkpoint.id}, {run.data.n_test} test samples, {arguments.threads} threads"

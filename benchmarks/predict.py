@@ -36,7 +36,7 @@ RAW_GOAL, PEER_GOAL = 1.10, 2.0
 
 def job(modality: str, run: Path, arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     """All that a side needs."""
-    from tlzoo.runs.run import Run
+    from tlzoo.workflows.run import Run
 
     loaded = Run.load(run)
     inputs = test_inputs(modality, arguments.inputs)

@@ -39,7 +39,7 @@ def trained(modality: str, folder: Path) -> Path:
 
 def exported(modality: str, run: Path | None, folder: Path) -> Path:
     """The fp32 file of a run, by default of one that is trained here."""
-    from tlzoo.runs.run import Run
+    from tlzoo.workflows.run import Run
 
     made = Run.load(run or trained(modality, folder)).export(folder / f"{modality}.onnx")
     return made.path
@@ -52,7 +52,7 @@ def by_modality(given: Sequence[Path]) -> dict[str, Path]:
 
 def _modality(path: Path) -> str:
     import tlzoo
-    from tlzoo.runs.run import Run
+    from tlzoo.workflows.run import Run
 
     found = (Run.load(path) if path.is_dir() else tlzoo.load(path)).task.modality
     return {"image": "vision", "text": "nlp", "audio": "speech"}[found]

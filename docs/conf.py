@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tlzoo import __version__
+from tlzoo.version import __version__
 
 project = "tlzoo"
 author = "the tlzoo authors"

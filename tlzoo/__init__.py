@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tlzoo.io.lazy import lazy_names
+from tlzoo.version import __version__
 
 if TYPE_CHECKING:
     from tlzoo import registry as registry
@@ -18,25 +20,23 @@ if TYPE_CHECKING:
     from tlzoo.models.meta_device import outline as outline
     from tlzoo.options import Options as Options
     from tlzoo.plugins.hookspecs import hookimpl as hookimpl
-    from tlzoo.runs.run import Run as Run
     from tlzoo.runtime import load as load
     from tlzoo.tasks.heads import linear_head as linear_head
     from tlzoo.weights.formats.statedict import read_state as read_state
     from tlzoo.workflows.adapt import adapt as adapt
     from tlzoo.workflows.evaluate import evaluate as evaluate
     from tlzoo.workflows.finetune import finetune as finetune
+    from tlzoo.workflows.run import Run as Run
     from tlzoo.workflows.verify import verify as verify
 
-__version__ = "0.1.0"
-
-_HOME = {
+_HOME: dict[str, str | None] = {
     "Backbone": "tlzoo.interfaces",
     "Freeze": "tlzoo.interfaces",
     "Graph": "tlzoo.interfaces",
     "Head": "tlzoo.interfaces",
     "Options": "tlzoo.options",
     "Repository": "tlzoo.interfaces",
-    "Run": "tlzoo.runs.run",
+    "Run": "tlzoo.workflows.run",
     "Stage": "tlzoo.interfaces",
     "TlzooError": "tlzoo.errors",
     "Weights": "tlzoo.interfaces",
@@ -48,7 +48,7 @@ _HOME = {
     "load": "tlzoo.runtime",
     "outline": "tlzoo.models.meta_device",
     "read_state": "tlzoo.weights.formats.statedict",
-    "registry": "",
+    "registry": None,
     "verify": "tlzoo.workflows.verify",
 }
 
@@ -77,14 +77,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'tlzoo' has no attribute {name!r}")
-    if not _HOME[name]:
-        return importlib.import_module(f"tlzoo.{name}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

@@ -1,21 +1,23 @@
-"""The objects that hooks hand over. Importing this needs no torch."""
+"""What hooks take and return. Importing this needs no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from tlzoo.errors import RegistryError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import nn
 
-    from tlzoo.registry.schema import Preprocess
+    from tlzoo.specs import Preprocess
 
-Output = Literal["vector", "sequence", "map"]
+FeatureKind = Literal["vector", "sequence", "map"]
+"""What a backbone is asked for: one vector per sample [N, D], a sequence [N, T, D] or a map [N, C, H, W]."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Backbone:
     stages: tuple[Stage, ...]
     example_inputs: Mapping[str, torch.Tensor]
     dynamic_axes: Mapping[str, Mapping[int, str]]
-    output: Output
+    output: FeatureKind
     preprocess: Preprocess
     config: Mapping[str, Any] | None = None
 
@@ -150,3 +152,64 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     opset: int
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A backbone with a head, as hooks see it: a torch module whose `forward(*inputs)` returns logits [N, C].
+
+    `parts` is the backbone as its plugin described it, `backbone` and `head` its two modules, `loss(logits, targets)`
+    a scalar. `checkpoint` is the registry's entry (`tlzoo.registry.schema.Checkpoint`), `task` what it is trained for
+    (`tlzoo.tasks`).
+    """
+
+    checkpoint: Any
+    task: Any
+    parts: Backbone
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    backbone: nn.Module
+    head: nn.Module
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Logits [N, C] for the backbone's inputs in their order."""
+
+    def headless(self) -> Model:
+        """The same backbone with nothing behind it; its outputs are features."""
+
+    def with_head(self, head: Head) -> Model:
+        """The same backbone with another head."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Every parameter with its name, such as `backbone.conv.weight`."""
+
+    def named_buffers(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Every buffer with its name."""
+
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """Every module with its name, the model itself included."""
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Samples as hooks see them: `inputs` are paths or texts, `modality` is image, text, audio or a plugin's own.
+
+    `targets` is what the task makes of the labels: int64 [N] (one label each), float32 [N, C] of 0 and 1 (several),
+    float32 [N] (a number), or `None` where there are no labels.
+    """
+
+    @property
+    def inputs(self) -> Sequence[Any]:
+        """Paths or texts."""
+
+    @property
+    def targets(self) -> np.ndarray | None:
+        """Encoded labels."""
+
+    @property
+    def modality(self) -> str:
+        """image, text, audio or a plugin's own."""
+
+    def __len__(self) -> int: ...
+
+    def arrays(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
+        """The preprocessed inputs at these positions, stacked."""

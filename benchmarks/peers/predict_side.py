@@ -194,7 +194,7 @@ def _audio_pipeline(job: dict[str, Any], named: dict[str, Any], whole: bool) -> 
 
 
 def _run(job: dict[str, Any]) -> Any:
-    from tlzoo.runs.run import Run
+    from tlzoo.workflows.run import Run
 
     return Run.load(job["run"])
 

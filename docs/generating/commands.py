@@ -9,12 +9,12 @@ from typing import Any
 import typer
 
 from generating.tables import code, table
-from tlzoo.cli import COMMANDS
+from tlzoo.cli import COMMANDS, module_of
 
 
 def command_of(name: str) -> Any:
     """The command of this name, as the parser that `tlzoo` runs."""
-    return typer.main.get_command(importlib.import_module(f"tlzoo.cli.{name}").app)
+    return typer.main.get_command(importlib.import_module(module_of(name)).app)
 
 
 def every_command() -> Iterator[tuple[str, Any]]:

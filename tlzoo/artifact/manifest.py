@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import ArtifactError
-from tlzoo.registry.schema import Preprocess, Record
+from tlzoo.specs import Preprocess, Record
 
 KEY = "tlzoo.manifest"
 VERSION = 2

@@ -29,6 +29,11 @@ COMMANDS = {
     "registry": "Add and update registries; check, write and sign your own",
     "plugins": "List, install, check and begin plugins",
 }
+_FOLDERS = {
+    "train": ("finetune", "evaluate", "adapt"),
+    "deploy": ("export", "verify", "predict", "bench", "inspect"),
+    "storage": ("pull", "lock", "cache"),
+}
 _ENVIRONMENT = {errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENOSPC, errno.EPERM, errno.EROFS}
 _USAGE = "Usage: tlzoo [--debug] [--version] COMMAND [OPTIONS]   (tlzoo COMMAND --help)"
 
@@ -43,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         print(_help())
         return 0
     if arguments[0] == "--version":
-        from tlzoo import __version__
+        from tlzoo.version import __version__
 
         print(__version__)
         return 0
@@ -57,6 +62,12 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     signal.signal(signal.SIGTERM, _terminate)
     return _run(name, rest, debug)
+
+
+def module_of(command: str) -> str:
+    """The module that holds a command's `app`."""
+    folder = next((f"{folder}." for folder, names in _FOLDERS.items() if command in names), "")
+    return f"tlzoo.cli.{folder}{command}"
 
 
 def _help() -> str:
@@ -96,7 +107,7 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
     warnings.formatwarning = _format
     gc.set_threshold(100_000, 50, 50)  # looking for garbage while torch is imported costs an eighth of that
     try:
-        app = importlib.import_module(f"tlzoo.cli.{name}").app
+        app = importlib.import_module(module_of(name)).app
         code = app(arguments, prog_name=f"tlzoo {name}", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from tlzoo.data.reading import Columns, endings_of, read
-from tlzoo.data.samples import Collection, Kind, Samples, contents, fingerprint, split
+from tlzoo.data.samples import Collection, Kind, Samples, contents, fingerprint
+from tlzoo.data.splits import Parts, read_parts, split
 
-__all__ = ["Collection", "Columns", "Kind", "Samples", "contents", "endings_of", "fingerprint", "read", "split"]
+__all__ = [
+    "Collection",
+    "Columns",
+    "Kind",
+    "Parts",
+    "Samples",
+    "contents",
+    "endings_of",
+    "fingerprint",
+    "read",
+    "read_parts",
+    "split",
+]

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+
+from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
 from tlzoo.data.samples import Collection, Kind, Samples, labels_in
 from tlzoo.data.tables import FORMATS, Table, cells, decode_text, label_cells, number_cells, read_table
 from tlzoo.errors import DataError, UsageError
 from tlzoo.progress import say
-from tlzoo.registry.schema import PluginSpec, Preprocess
+from tlzoo.specs import PluginSpec, Preprocess
 
 EXTENSIONS = {
     "image": (

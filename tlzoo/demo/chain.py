@@ -16,13 +16,13 @@ from tlzoo.models.model import Model, build, load_backbone
 from tlzoo.options import Options
 from tlzoo.progress import say
 from tlzoo.runs.prepare import make_sets
-from tlzoo.runs.run import Run
 from tlzoo.training.evaluation import measure
 from tlzoo.training.loop import finish, train
 from tlzoo.training.steps import seconds_per_step
 from tlzoo.weights import cache
 from tlzoo.workflows.evaluate import evaluate
 from tlzoo.workflows.finetune import finetune
+from tlzoo.workflows.run import Run
 
 SCRATCH_LR = 1e-3
 FEATURES = ("decode", "prefix")

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from tlzoo.artifact.manifest import Calibration
-from tlzoo.data import Samples
+from tlzoo.data import Parts, Samples
 from tlzoo.errors import DataError
 from tlzoo.export.check import Tried
 from tlzoo.export.lengths import tried_lengths
 from tlzoo.features.dataset import Dataset
 from tlzoo.models.model import Model
-from tlzoo.runs.run import Parts, Run
+from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.calibration import calibration_error, fit_temperature
 from tlzoo.tasks.classification.task import Classification
@@ -33,7 +33,7 @@ class Subject:
     `parts` are the samples it was trained on; None where they are gone, with the reason in `gone`.
     """
 
-    run: Run
+    run: RunFolder
     model: Model
     samples: Samples
     heldout: Dataset
@@ -65,7 +65,7 @@ class Subject:
         ]
 
 
-def examine(run: Run, data: str | Path | None) -> Subject:
+def examine(run: RunFolder, data: str | Path | None) -> Subject:
     """Build the run's model and have torch answer the held-out samples, those of `data` where it is named."""
     model = run.model()
     parts, gone = None, None

@@ -22,9 +22,9 @@ from tlzoo.export.graph import embed, manifest_of
 from tlzoo.export.variants import Base, Proven, choose, fp32, lowered, with_geometry
 from tlzoo.io.files import obstacle, whole_file, whole_folder
 from tlzoo.models.onnx_export import OPSET
-from tlzoo.registry.schema import ImageSpec
-from tlzoo.runs.run import Run
+from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
+from tlzoo.specs import ImageSpec
 
 FORMATS = {"triton": "tlzoo.export.formats.triton", "web": "tlzoo.export.formats.web"}
 """What writes a layout other than one file, imported when it is asked for."""
@@ -54,7 +54,7 @@ class Exported:
 
 
 def export(
-    run: Run,
+    run: RunFolder,
     path: str | Path,
     *,
     data: str | Path | None = None,
@@ -124,7 +124,7 @@ def _chosen(base: Base, full: Proven, precision: str, raw_input: bool, threshold
     return with_geometry(base, chosen, thresholds) if raw_input else chosen
 
 
-def _refuse(run: Run, out: Path, precision: str, raw_input: bool, format: str) -> None:
+def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: str) -> None:
     """Raise for what cannot be, before any work."""
     for what, given, possible in (("precision", precision, PRECISIONS), ("format", format, ("onnx", *FORMATS))):
         if given not in possible:

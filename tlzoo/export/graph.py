@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, helper, numpy_helper
 
-from tlzoo import __version__, plugins
+from tlzoo import plugins
 from tlzoo.artifact import reference
 from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.errors import ExportError
@@ -17,6 +17,7 @@ from tlzoo.export.nodes import with_inner
 from tlzoo.interfaces import Graph
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import export_graph
+from tlzoo.version import __version__
 
 SQUASH = {"single": "Softmax", "multilabel": "Sigmoid"}
 """What makes probabilities of logits, by kind of task."""

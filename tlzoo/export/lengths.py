@@ -8,7 +8,7 @@ from tlzoo.export.check import Tried
 from tlzoo.features.dataset import Dataset
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import eager
-from tlzoo.registry.schema import Preprocess, TextSpec
+from tlzoo.specs import Preprocess, TextSpec
 
 SAMPLES = 5
 TOKENS = (2, 8, 32, 128, 512)

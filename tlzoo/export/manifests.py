@@ -8,13 +8,13 @@ from typing import Any
 from tlzoo.artifact.manifest import Manifest, Origin
 from tlzoo.interfaces import Graph
 from tlzoo.registry.schema import Checkpoint, FileSource
-from tlzoo.runs.run import Run
+from tlzoo.runs.run import RunFolder
 
 PLACES = ("from", "target")
 """What a run says of its adaptation that is a path of this machine."""
 
 
-def describe(run: Run, graph: Graph, **proven: Any) -> Manifest:
+def describe(run: RunFolder, graph: Graph, **proven: Any) -> Manifest:
     """The manifest of a run's export; `proven` are the manifest's fields that come from proofs and measurements."""
     return Manifest(
         task=run.task.name,

@@ -8,7 +8,7 @@ from onnx import GraphProto, ModelProto, TensorProto, compose, helper, parser
 
 from tlzoo.errors import ExportError
 from tlzoo.export.nodes import with_inner
-from tlzoo.registry.schema import ImageSpec
+from tlzoo.specs import ImageSpec
 
 INPUT = "image"
 _PREFIX = "geometry/"

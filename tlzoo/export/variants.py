@@ -29,10 +29,10 @@ from tlzoo.interfaces import Graph
 from tlzoo.models.onnx_export import eager
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.progress import say
-from tlzoo.registry.schema import ImageSpec
 from tlzoo.runtime import Predictor
 from tlzoo.runtime.model_check import Unsound, check_model
 from tlzoo.runtime.session import open_session
+from tlzoo.specs import ImageSpec
 from tlzoo.tasks.regression.task import Regression
 
 AS_FAST = 1.03

@@ -30,8 +30,9 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.devices import pick
 from tlzoo.models.model import make_preprocessor
 from tlzoo.options import Options
-from tlzoo.registry.schema import Checkpoint, Preprocess
+from tlzoo.registry.schema import Checkpoint
 from tlzoo.runtime.session import open_session
+from tlzoo.specs import Preprocess
 from tlzoo.weights import cache as kept
 
 _SPEC: TypeAdapter[Preprocess] = TypeAdapter(Preprocess)

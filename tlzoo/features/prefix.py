@@ -26,8 +26,8 @@ from tlzoo.io.files import obstacle, whole_file
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import OPSET, export_graph, outputs_of, to_onnx
 from tlzoo.progress import say
-from tlzoo.registry.schema import Preprocess
 from tlzoo.runtime.session import open_session
+from tlzoo.specs import Preprocess
 from tlzoo.weights import cache
 
 TOLERANCE = 1e-4

@@ -13,7 +13,8 @@ from tlzoo.interfaces import Backbone, Head, Weights
 from tlzoo.plugins.preprocess import plugins_own
 from tlzoo.preprocess import Preprocessor
 from tlzoo.preprocess import make_preprocessor as core_preprocessor
-from tlzoo.registry.schema import Checkpoint, PluginSpec, Preprocess
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks import Task
 from tlzoo.tasks.heads import linear_head
 
@@ -36,6 +37,11 @@ class Model(nn.Module):
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.head(self.backbone(*inputs))
         return logits
+
+    @property
+    def has_linear_head(self) -> bool:
+        """Whether the head is a linear layer, which the core builds again without the plugin."""
+        return isinstance(self.head, nn.Linear)
 
     def headless(self) -> Model:
         """The same backbone with nothing behind it; its outputs are features."""

@@ -16,6 +16,7 @@ from tlzoo.io.entry_points import declared as entries
 GROUP = "tlzoo"
 REGISTRY_GROUP = "tlzoo.registry"
 PREFIX_GROUP = "tlzoo.prefixes"
+"""Entry points whose name is the first part of ids and whose value is the plugin that looks those up."""
 CONFORMANCE_GROUP = "tlzoo.conformance"
 FIRST_PARTY = {"vision": "tlzoo-vision", "nlp": "tlzoo-nlp", "speech": "tlzoo-speech"}
 

@@ -11,10 +11,9 @@ import pluggy
 if TYPE_CHECKING:
     import numpy as np
 
-    from tlzoo.features.dataset import Dataset
-    from tlzoo.interfaces import Backbone, Freeze, Graph, Head, Output, Repository, Weights
-    from tlzoo.models.model import Model
-    from tlzoo.registry.schema import Checkpoint, Preprocess
+    from tlzoo.interfaces import Backbone, Dataset, FeatureKind, Freeze, Graph, Head, Model, Repository, Weights
+    from tlzoo.registry.schema import Checkpoint
+    from tlzoo.specs import Preprocess
     from tlzoo.tasks import Task
 
 hookspec = pluggy.HookspecMarker("tlzoo")
@@ -27,7 +26,7 @@ def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | N
 
 
 @hookspec(firstresult=True)
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) -> Backbone | None:
     """Given a checkpoint and its verified local files (`None`: random weights), return the backbone. No network."""
 
 

@@ -15,11 +15,11 @@ from typing import Any, TypeVar, cast
 
 import pluggy
 
-from tlzoo import __version__
 from tlzoo.errors import HookError, PluginError, TlzooError
 from tlzoo.plugins import hookspecs
 from tlzoo.plugins.discovery import GROUP, Installed, find, installed
 from tlzoo.plugins.versions import built_for_another
+from tlzoo.version import __version__
 
 T = TypeVar("T")
 _TERMINATED = 143

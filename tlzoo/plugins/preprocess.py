@@ -9,7 +9,7 @@ import numpy as np
 
 from tlzoo.errors import HookError, TlzooError
 from tlzoo.preprocess import Preprocessor, make_preprocessor
-from tlzoo.registry.schema import ImageSpec, PluginSpec, Preprocess
+from tlzoo.specs import ImageSpec, PluginSpec, Preprocess
 
 
 def preprocessor_of(spec: Preprocess, raw_input: bool = False) -> Preprocessor:
@@ -29,10 +29,11 @@ def plugins_own(spec: PluginSpec) -> Preprocessor:
     Raises PluginError where it is missing or broken, HookError where its hook does not answer with a callable; what is
     returned raises HookError where the callable raises anything but a TlzooError, or makes no arrays of N rows.
     """
-    from tlzoo import plugins
+    from tlzoo.plugins.discovery import find
+    from tlzoo.plugins.manager import call
 
-    made: Any = plugins.call("make_preprocessor", spec.plugin, object, spec=spec)
-    whose = f"The preprocessing of plugin {spec.plugin!r} ({plugins.find(spec.plugin)})"
+    made: Any = call("make_preprocessor", spec.plugin, object, spec=spec)
+    whose = f"The preprocessing of plugin {spec.plugin!r} ({find(spec.plugin)})"
     if not callable(made):
         raise HookError(f"{whose} is {type(made).__name__}, which cannot be called.", hint="Ask its author.")
 

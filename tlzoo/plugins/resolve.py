@@ -7,11 +7,12 @@ import re
 from tlzoo.errors import HookError, PluginError, TlzooError, UnknownCheckpoint
 from tlzoo.interfaces import Repository
 from tlzoo.io.entry_points import allowed, declared
+from tlzoo.io.offline import network_is_off
+from tlzoo.plugins.discovery import PREFIX_GROUP, find
+from tlzoo.plugins.manager import call
 from tlzoo.registry.files import warn_once
 from tlzoo.registry.schema import Checkpoint, FileSource
 
-GROUP = "tlzoo.prefixes"
-"""Entry points whose name is the first part of ids and whose value is the plugin that looks those up."""
 HUB = "hf"
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,2}")
 
@@ -61,12 +62,11 @@ def resolve(id: str, offline: bool | None = None) -> Checkpoint | None:
 def plugins_for(prefix: str) -> list[str]:
     """The plugins that may know ids with this first part, by name; read from metadata, nothing is imported."""
     own = {plugin.name for plugin in declared("tlzoo") if plugin.name == prefix}
-    found = own | {prefixed.value for prefixed in declared(GROUP) if prefixed.name == prefix}
+    found = own | {prefixed.value for prefixed in declared(PREFIX_GROUP) if prefixed.name == prefix}
     return sorted(filter(allowed, found))
 
 
 def _repository(id: str, offline: bool | None) -> Repository:
-    from tlzoo.weights.fetch import network_is_off
     from tlzoo.weights.hub_repository import describe
 
     return describe(id.partition("/")[2], network_is_off() if offline is None else offline)
@@ -74,12 +74,11 @@ def _repository(id: str, offline: bool | None) -> Repository:
 
 def _ask(name: str, id: str, repository: Repository | None) -> Checkpoint | None:
     """One plugin's answer, checked."""
-    from tlzoo import plugins
 
     def nobody(**_: object) -> Checkpoint | None:
         return None
 
-    answer = plugins.call("resolve_checkpoint", name, (Checkpoint,), default=nobody, id=id, repository=repository)
+    answer = call("resolve_checkpoint", name, (Checkpoint,), default=nobody, id=id, repository=repository)
     if answer is None:
         return None
     wrong = None
@@ -91,7 +90,7 @@ def _ask(name: str, id: str, repository: Repository | None) -> Checkpoint | None
         wrong = "an entry that names local files"
     if wrong:
         raise HookError(
-            f"Hook 'resolve_checkpoint' of plugin {name!r} ({plugins.find(name)}), asked for {id!r}, returned {wrong}.",
+            f"Hook 'resolve_checkpoint' of plugin {name!r} ({find(name)}), asked for {id!r}, returned {wrong}.",
             hint="Tell its author, or choose another checkpoint.",
         )
     return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tlzoo import __version__
+from tlzoo.version import __version__
 
 
 def built_for_another(requires: Iterable[str] | None) -> str | None:

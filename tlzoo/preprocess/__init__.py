@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tlzoo.errors import ArtifactError
-from tlzoo.registry.schema import AudioSpec, ImageSpec, Preprocess, TextSpec
+from tlzoo.specs import AudioSpec, ImageSpec, Preprocess, TextSpec
 
 if TYPE_CHECKING:
     import numpy as np

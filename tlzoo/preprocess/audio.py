@@ -13,7 +13,7 @@ import numpy as np
 
 from tlzoo.errors import InputError
 from tlzoo.preprocess.regular import open_regular
-from tlzoo.registry.schema import AudioSpec
+from tlzoo.specs import AudioSpec
 
 Read = Callable[[int], np.ndarray]
 

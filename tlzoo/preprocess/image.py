@@ -19,7 +19,7 @@ from PIL import Image
 from tlzoo.errors import InputError
 from tlzoo.preprocess.dicom import dicom_picture, is_dicom
 from tlzoo.preprocess.regular import read_regular
-from tlzoo.registry.schema import ImageSpec
+from tlzoo.specs import ImageSpec
 
 # Just under the size at which Pillow itself starts to warn.
 MAX_PIXELS = 89_000_000

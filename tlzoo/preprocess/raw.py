@@ -11,7 +11,7 @@ from PIL import Image
 
 from tlzoo.errors import InputError
 from tlzoo.preprocess.image import name_of, picture, resized_size
-from tlzoo.registry.schema import ImageSpec
+from tlzoo.specs import ImageSpec
 
 
 class RawPictures:

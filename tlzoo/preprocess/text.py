@@ -9,7 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from tlzoo.errors import ArtifactError, InputError
-from tlzoo.registry.schema import TextSpec
+from tlzoo.specs import TextSpec
 
 CHARACTERS_PER_TOKEN = 64
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Callable
 from functools import lru_cache, partial
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ from tlzoo.registry.search.bitmaps import bits_of, everything
 from tlzoo.registry.search.fields import SORTS
 from tlzoo.registry.search.results import Found
 from tlzoo.registry.search.table import Listed, Table
+
+LOOKUPS = "tlzoo.lookups"
+"""Entry points of functions from an id to its checkpoint or `None`; they are defined above the registry."""
 
 LARGE_BYTES = 2**20
 """A registry file of more bytes is indexed in the cache; a smaller one is read each time, which is as quick."""
@@ -34,23 +38,26 @@ class Shadowed(NamedTuple):
 
 
 def get(id: str) -> Checkpoint:
-    """The checkpoint of this id: a registry's, else what the plugin that declares its first part says of it.
+    """The checkpoint of this id: a registry's, else the lock file's, else what the plugin that knows its prefix says.
 
     Raises UnknownCheckpoint with the nearest ids, RegistryError when a registry file is wrong, and for an id that no
-    registry lists what `unlisted.resolve` raises.
+    registry lists what `tlzoo.plugins.resolve.resolve` raises.
     """
     tables = _tables()
     for _, table in tables:
         row = table.row(id)
         if row is not None:
             return table.checkpoint(row)
-    from tlzoo.plugins.resolve import resolve
-    from tlzoo.weights.lockfile import locked_entry
+    for lookup in _lookups():
+        if (found := lookup(id)) is not None:
+            return found
+    raise UnknownCheckpoint(f"Unknown checkpoint {id!r}.", hint=_nearest(id, [table for _, table in tables]))
 
-    found = locked_entry(id) or resolve(id)
-    if found is None:
-        raise UnknownCheckpoint(f"Unknown checkpoint {id!r}.", hint=_nearest(id, [table for _, table in tables]))
-    return found
+
+def _lookups() -> list[Callable[[str], Checkpoint | None]]:
+    """What is asked for an id that no registry lists, in this order; tlzoo's own distribution declares it."""
+    declared = metadata.distribution("tlzoo").entry_points.select(group=LOOKUPS)
+    return [entry.load() for entry in sorted(declared, key=lambda entry: entry.name)]
 
 
 def find(

@@ -2,142 +2,110 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Self
 
-import numpy as np
-from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
-from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import load_file, save_file
-from torch import nn
+from pydantic import TypeAdapter
 
 from tlzoo import plugins
-from tlzoo.data import Collection, Columns, Samples, endings_of, fingerprint, read, split
-from tlzoo.features.dataset import Dataset, make_dataset
-from tlzoo.models.onnx_export import eager
-from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
-from tlzoo.training.history import HISTORY, write_history
+from tlzoo.data import Parts, Samples, endings_of, fingerprint, read, read_parts
 from tlzoo.errors import DataError, RunError
+from tlzoo.features.dataset import Dataset, make_dataset
 from tlzoo.io.files import obstacle, whole_folder, write_json
-from tlzoo.registry.schema import Checkpoint, Preprocess
-from tlzoo.tasks import Task, family, make_task, modality
+from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.runs.record import DataRecord, RunRecord, read_record, reason, write_record
+from tlzoo.runs.tensors import (
+    DAMAGED,
+    WEIGHTS,
+    check_reference,
+    load_weights,
+    save_reference,
+    save_weights,
+)
+from tlzoo.specs import Preprocess
+from tlzoo.tasks import Task, make_task
+from tlzoo.training.history import HISTORY, write_history
 
-if TYPE_CHECKING:
-    from tlzoo.export.export import Exported
-
-RUN_VERSION = 2
-TEST_SHARE = 0.2
-VALIDATION_SHARE = 0.2
-_FIELDS = ("options", "metrics", "seconds", "versions", "head", "interval", "frozen", "adapted")
-REFERENCE_SAMPLES = 8
-REFERENCE_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class DataRecord:
-    """Where the data came from, enough to read and split it again; fingerprints are sha256 of labels and contents."""
-
-    path: str
-    test: str | None
-    columns: Columns
-    seed: int
-    fingerprint: str
-    heldout_fingerprint: str
-    n_train: int
-    n_validation: int
-    n_test: int
+PREPROCESS = "preprocess.json"
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Training, validation and held-out samples of one data set."""
-
-    train: Samples
-    validation: Samples
-    test: Samples
-
-
-def read_parts(
-    path: str | Path, test: str | Path | None, task: str, columns: Columns, seed: int, endings: tuple[str, ...] = ()
-) -> Parts:
-    """Read data labelled for `task`; without a test set a fifth is for testing, and a fifth of the rest for validation.
-
-    Raises DataError for data that does not suit the task, such as labels that only the test set has.
-    """
-    sort, kind = modality(task), family(task).kind
-    collection: Collection = read(path, sort, kind=kind, endings=endings, **columns)
-    train, held = collection.train, collection.test
-    if test is not None:
-        other = read(test, sort, minimum_classes=1, kind=kind, endings=endings, **columns)
-        held = other.test or other.train
-    if held is None:
-        train, held = split(train, TEST_SHARE, seed, kind)
-    assert train.labels is not None
-    assert held.labels is not None
-    labels_of = family(task).labels_of
-    if strange := sorted(set(labels_of(held.labels, "")) - set(labels_of(train.labels, ""))):
-        raise DataError(
-            f"The test data has labels that training never saw: {', '.join(map(repr, strange[:5]))}.",
-            hint="Add training samples of them, or remove them from the test data.",
-        )
-    rest, validation = split(train, VALIDATION_SHARE, seed, kind)
-    return Parts(rest, validation, held)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A trained model's folder, and what its `run.json` says."""
+class RunFolder:
+    """A trained model's folder: its `record` is what `run.json` says, `preprocess` what makes inputs of raw data."""
 
     path: Path
-    checkpoint: Checkpoint
+    record: RunRecord
     preprocess: Preprocess
     task: Task
-    data: DataRecord
-    options: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    seconds: Mapping[str, float]
-    versions: Mapping[str, str]
-    head: Literal["linear", "plugin"]
-    interval: Mapping[str, Any] | None = None
-    frozen: Mapping[str, Any] | None = None
-    adapted: Mapping[str, Any] | None = None
 
     @classmethod
-    def load(cls, path: str | Path) -> Run:
+    def load(cls, path: str | Path) -> Self:
         """Read a run folder; raises RunError when it is none, is torn, or was written by another version."""
         folder = Path(path)
-        if not (folder / "run.json").is_file():
-            raise RunError(
-                f"{folder} is not a run: it has no run.json.", hint="Make one: tlzoo finetune ID DATA --out RUN"
-            )
+        record = read_record(folder)
         try:
-            document = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            if document.get("version") != RUN_VERSION:
-                raise RunError(
-                    f"{folder} is a run of version {document.get('version')}; this tlzoo reads {RUN_VERSION}.",
-                    hint="Use the tlzoo that wrote it, or train again.",
-                )
-            return cls(
-                path=folder,
-                checkpoint=Checkpoint.model_validate(document["checkpoint"]),
-                preprocess=_read_preprocess(folder),
-                task=make_task(document["task"], document["labels"]),
-                data=DataRecord(**document["data"]),
-                **{name: document[name] for name in _FIELDS},
-            )
+            return cls(folder, record, _read_preprocess(folder), make_task(record.task, record.labels))
         except (ValueError, LookupError, TypeError, AttributeError, OSError) as cause:
             raise RunError(
-                f"{folder}: its run.json or preprocess.json cannot be read: {_reason(cause)}.",
+                f"{folder}: its run.json or {PREPROCESS} cannot be read: {reason(cause)}.",
                 hint="Train again, or restore the folder.",
             ) from cause
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The registry's entry of what it was made from, complete enough to build it again."""
+        return self.record.checkpoint
+
+    @property
+    def data(self) -> DataRecord:
+        """Where its data came from."""
+        return self.record.data
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """How it was trained: the options given, and what training decided itself."""
+        return self.record.options
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The task's metrics on the held-out samples."""
+        return self.record.metrics
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Wall-clock seconds by what they were spent on, and in `total`."""
+        return self.record.seconds
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The versions of the distributions that made it."""
+        return self.record.versions
+
+    @property
+    def head(self) -> Literal["linear", "plugin"]:
+        """Whether the head is the core's linear layer or the plugin's own."""
+        return self.record.head
+
+    @property
+    def interval(self) -> Mapping[str, Any] | None:
+        """The 95 % confidence interval of the headline metric: `metric`, `level`, `low`, `high`."""
+        return self.record.interval
+
+    @property
+    def frozen(self) -> Mapping[str, Any] | None:
+        """What was proven bit-identical after training, and how many parameters trained."""
+        return self.record.frozen
+
+    @property
+    def adapted(self) -> Mapping[str, Any] | None:
+        """How it was adapted to another domain; `None` where it was not."""
+        return self.record.adapted
 
     def model(self) -> Model:
         """The trained model in eval mode, checked against the outputs it had when it was saved.
@@ -145,17 +113,13 @@ class Run:
         Raises RunError when its weights are missing or torn, or when the plugin now builds something else.
         """
         try:
-            state = load_file(self.path / "model.safetensors")
-            backbone = load_backbone(self.checkpoint, None)
-            backbone = replace(backbone, preprocess=self.preprocess)
+            backbone = replace(load_backbone(self.checkpoint, None), preprocess=self.preprocess)
             model = build(self.checkpoint, self.task, backbone, plain=self.head == "linear")
-            model.load_state_dict(state, strict=True)
-        except (OSError, RuntimeError, ValueError, SafetensorError) as cause:
-            raise RunError(
-                f"{self.path}/model.safetensors cannot be loaded: {_reason(cause)}.", hint="Train again."
-            ) from cause
+            load_weights(self.path, model)
+        except DAMAGED as cause:
+            raise RunError(f"{self.path}/{WEIGHTS} cannot be loaded: {reason(cause)}.", hint="Train again.") from cause
         model.eval()
-        _check_reference(self.path, model)
+        check_reference(self.path, model)
         return model
 
     def dataset(self, samples: Samples) -> Dataset:
@@ -187,12 +151,6 @@ class Run:
         collection = read(data, task.modality, minimum_classes=1, kind=task.kind, endings=endings, **self.data.columns)
         return collection.test or collection.train
 
-    def export(self, path: str | Path, **options: Any) -> Exported:
-        """Write one ONNX file and prove it equal; `options` are those of `tlzoo.export.export.export`."""
-        from tlzoo.export.export import export
-
-        return export(self, path, **options)
-
 
 def save_run(
     path: Path,
@@ -202,32 +160,28 @@ def save_run(
     *,
     keep: Sequence[Path] = (),
     **facts: Any,
-) -> Run:
-    """Write a run folder, whole, with copies of the files `keep`; `facts` are Run's fields from `data` on.
+) -> None:
+    """Write a run folder, whole, with copies of the files `keep`; `facts` are RunRecord's fields from `interval` on.
 
     Raises RunError when `path` exists.
     """
     refuse_existing(path)
+    record = RunRecord(
+        task=model.task.name,
+        labels=tuple(model.task.labels),
+        checkpoint=model.checkpoint,
+        head="linear" if model.has_linear_head else "plugin",
+        versions=_versions(model.checkpoint),
+        **facts,
+    )
     with whole_folder(path) as folder:
-        document = {
-            "version": RUN_VERSION,
-            "task": model.task.name,
-            "labels": list(model.task.labels),
-            "checkpoint": model.checkpoint.model_dump(mode="json", exclude_none=True),
-            **dict.fromkeys(("interval", "frozen", "adapted")),
-            "head": "linear" if isinstance(model.head, nn.Linear) else "plugin",
-            **{name: asdict(value) if isinstance(value, DataRecord) else value for name, value in facts.items()},
-            "versions": versions(model.checkpoint),
-        }
-        write_json(folder / "run.json", document)
-        write_json(folder / "preprocess.json", model.parts.preprocess.model_dump(mode="json"))
-        state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-        save_file(state, folder / "model.safetensors")
+        write_record(folder, record)
+        write_json(folder / PREPROCESS, model.parts.preprocess.model_dump(mode="json"))
+        save_weights(folder, model)
         write_history(folder / HISTORY, history)
         for file in keep:
             shutil.copy(file, folder / file.name)
-        _save_reference(folder, model, reference)
-    return Run.load(path)
+        save_reference(folder, model, reference)
 
 
 def refuse_existing(path: Path) -> None:
@@ -238,49 +192,13 @@ def refuse_existing(path: Path) -> None:
         raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another --out.")
 
 
-def versions(checkpoint: Checkpoint) -> dict[str, str]:
+def _versions(checkpoint: Checkpoint) -> dict[str, str]:
     """Versions of what made a run, the plugin's distribution included."""
     names = ["tlzoo", plugins.find(checkpoint.plugin).distribution, "torch", "onnxruntime", "onnx", "numpy"]
     return {name: metadata.version(name) for name in names}
 
 
 def _read_preprocess(folder: Path) -> Preprocess:
-    text = (folder / "preprocess.json").read_text(encoding="utf-8")
+    text = (folder / PREPROCESS).read_text(encoding="utf-8")
     adapter: TypeAdapter[Preprocess] = TypeAdapter(Preprocess)
     return adapter.validate_json(text)
-
-
-def _save_reference(folder: Path, model: Model, data: Dataset) -> None:
-    arrays = data.arrays(range(min(REFERENCE_SAMPLES, len(data))))
-    save_arrays({**arrays, "logits": eager(model, arrays)}, folder / "reference.safetensors")
-
-
-def _check_reference(folder: Path, model: Model) -> None:
-    """A plugin of another version may build another network around the same weights; the outputs tell."""
-    try:
-        stored = load_arrays(folder / "reference.safetensors")
-        expected = stored["logits"]
-        arrays = {name: stored[name] for name in model.parts.example_inputs}
-    except (OSError, ValueError, KeyError, SafetensorError) as cause:
-        raise RunError(
-            f"{folder}/reference.safetensors cannot be loaded: {_reason(cause)}.", hint="Train again."
-        ) from cause
-    now = eager(model, arrays)
-    difference = float(np.abs(now - expected).max() / max(1e-12, np.abs(expected).max()))
-    if not difference <= REFERENCE_TOLERANCE:
-        raise RunError(
-            f"{folder}: the model rebuilt from it gives other outputs than when it was saved "
-            f"(by {difference:.1e} of their scale).",
-            hint="Install the versions that its run.json names, or train again.",
-        )
-
-
-def _reason(cause: Exception) -> str:
-    """What an error says, on one line."""
-    if isinstance(cause, ValidationError):
-        first = cause.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    if isinstance(cause, KeyError):
-        return f"{cause} is missing"
-    lines = [line.strip() for line in str(cause).strip().splitlines()]
-    return " ".join(lines[:2]).rstrip(".") or type(cause).__name__

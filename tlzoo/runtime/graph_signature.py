@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 from tlzoo.errors import ArtifactError
-from tlzoo.registry.schema import AudioSpec, ImageSpec, TextSpec
+from tlzoo.specs import AudioSpec, ImageSpec, TextSpec
 
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Manifest

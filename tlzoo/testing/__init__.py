@@ -8,8 +8,9 @@ class TestConformance(PluginSuite):
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tlzoo.io.lazy import lazy_names
 
 if TYPE_CHECKING:
     from tlzoo.testing.running import Result, run, suite_of
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["PluginSuite", "Result", "run", "suite_of"]
 
-_HOME = {"PluginSuite": "suite", "Result": "running", "run": "running", "suite_of": "running"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'tlzoo.testing' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"tlzoo.testing.{_HOME[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "PluginSuite": "tlzoo.testing.suite",
+        "Result": "tlzoo.testing.running",
+        "run": "tlzoo.testing.running",
+        "suite_of": "tlzoo.testing.running",
+    },
+)
 
 
 def __dir__() -> list[str]:

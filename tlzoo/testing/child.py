@@ -56,7 +56,7 @@ def prepared(spec: dict[str, Any], inputs: Sequence[Any]) -> dict[str, Any]:
 
     from tlzoo import plugins
     from tlzoo.preprocess import make_preprocessor
-    from tlzoo.registry.schema import PluginSpec, Preprocess
+    from tlzoo.specs import PluginSpec, Preprocess
 
     known: Preprocess = TypeAdapter(Preprocess).validate_python(spec)
     maker: Callable[..., Any] = make_preprocessor

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from tlzoo import plugins
-from tlzoo.data import endings_of
+from tlzoo.data import endings_of, read_parts
 from tlzoo.errors import TlzooError
 from tlzoo.export.nodes import with_inner
 from tlzoo.io.timings import Clock
@@ -17,12 +17,14 @@ from tlzoo.models.model import build
 from tlzoo.models.onnx_export import eager
 from tlzoo.options import Options
 from tlzoo.runs.prepare import data_record, head_options, labels_of, make_sets, task_name
-from tlzoo.runs.run import Run, read_parts, save_run
+from tlzoo.runs.run import save_run
 from tlzoo.runtime import load
 from tlzoo.tasks import make_task
 from tlzoo.testing.child import answer_of, ask
 from tlzoo.testing.subject import Subject, after, once
-from tlzoo.training.strategies.base import STRATEGY, Job
+from tlzoo.training.strategies.base import Job
+from tlzoo.training.strategies.table import STRATEGY
+from tlzoo.workflows.run import Run
 
 BATCHES = (1, 3, 5)
 FEW = 6
@@ -49,7 +51,7 @@ class Exporting(Subject):
             sets = make_sets(parts, model)
             outcome = STRATEGY[strategy](Job(model, "all", sets, options, head, Clock()))
             assert sets.test.targets is not None
-            return save_run(
+            save_run(
                 self.folder() / "run",
                 outcome.model,
                 sets.test,
@@ -60,6 +62,7 @@ class Exporting(Subject):
                 frozen=outcome.frozen,
                 seconds={},
             )
+        return Run.load(self.folder() / "run")
 
     @once
     def exported(self) -> Path:

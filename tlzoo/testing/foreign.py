@@ -10,7 +10,7 @@ from tlzoo.errors import TlzooError
 from tlzoo.features.dataset import make_dataset
 from tlzoo.interfaces import Repository
 from tlzoo.models.model import make_preprocessor
-from tlzoo.registry.schema import PluginSpec
+from tlzoo.specs import PluginSpec
 from tlzoo.testing.subject import Subject, after
 
 STRANGER = "conformance-stranger"

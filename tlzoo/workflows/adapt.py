@@ -16,14 +16,15 @@ from tlzoo.features.dataset import Dataset
 from tlzoo.features.extract import features
 from tlzoo.models.model import Model
 from tlzoo.progress import say
-from tlzoo.runs.run import Run, refuse_existing, save_run
+from tlzoo.runs.run import RunFolder, refuse_existing, save_run
 from tlzoo.tasks.heads import head_from
 from tlzoo.training.evaluation import measure
+from tlzoo.workflows.run import Run
 
 METHODS = ("auto", "coral")
 
 
-def adapt(run: str | Path | Run, target: str | Path, *, out: str | Path, method: str = "auto") -> Run:
+def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, method: str = "auto") -> Run:
     """Adapt a run to `target`, a folder or table of the other domain whose labels, if it has any, are not looked at.
 
     `method="auto"` is CORAL (see `tlzoo.adaptation.coral`) unless the checkpoint's plugin knows better. The new run
@@ -31,7 +32,7 @@ def adapt(run: str | Path | Run, target: str | Path, *, out: str | Path, method:
     `out` exists, UsageError for a method that is none, DataError when the source or target data cannot be read.
     """
     began = time.monotonic()
-    run = run if isinstance(run, Run) else Run.load(run)
+    run = run if isinstance(run, RunFolder) else RunFolder.load(run)
     refuse_existing(Path(out))
     keep_big_blocks()
     parts = run.parts()
@@ -53,7 +54,7 @@ def adapt(run: str | Path | Run, target: str | Path, *, out: str | Path, method:
         options={"n_train": len(parts.train)},
     ).eval()
     test = run.dataset(parts.test)
-    return save_run(
+    save_run(
         Path(out),
         adapted,
         test,
@@ -71,6 +72,7 @@ def adapt(run: str | Path | Run, target: str | Path, *, out: str | Path, method:
             "source_metrics_before": dict(run.metrics),
         },
     )
+    return Run.load(out)
 
 
 def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]) -> Model:
@@ -93,7 +95,7 @@ def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: st
     return model.with_head(head_from(probe.weight, probe.bias, model.task))
 
 
-def _target_samples(run: Run, target: str | Path) -> Samples:
+def _target_samples(run: RunFolder, target: str | Path) -> Samples:
     columns = run.data.columns.copy()
     columns.pop("label_column", None)
     return read(target, run.task.modality, labelled=False, endings=endings_of(run.preprocess), **columns).train

@@ -14,7 +14,7 @@ from tlzoo.allocator import keep_big_blocks
 from tlzoo.errors import UsageError
 from tlzoo.models.model import Model
 from tlzoo.progress import say
-from tlzoo.runs.run import Run
+from tlzoo.runs.run import RunFolder
 
 Call = Callable[[], object]
 
@@ -29,7 +29,7 @@ def torch_ways(
     of a call. Raises RunError where there is no run, UsageError where it is not the one that the file of this
     checkpoint, these labels and this data was exported from, or the device is not there.
     """
-    run = Run.load(path)
+    run = RunFolder.load(path)
     if (run.checkpoint.id, run.task.labels, run.data.fingerprint) != (checkpoint, tuple(labels), fingerprint):
         raise UsageError(
             f"{path} is not the run that the file was exported from ({checkpoint}, {len(labels)} labels).",

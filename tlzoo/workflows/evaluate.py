@@ -8,7 +8,7 @@ from pathlib import Path
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.data import Columns, Samples, endings_of, read
 from tlzoo.errors import DataError, UsageError
-from tlzoo.registry.schema import Preprocess
+from tlzoo.specs import Preprocess
 from tlzoo.tasks import Task
 
 
@@ -34,10 +34,10 @@ def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = N
 
 
 def _evaluate_run(path: Path, data: str | Path, columns: Columns) -> Evaluation:
-    from tlzoo.runs.run import Run
+    from tlzoo.runs.run import RunFolder
     from tlzoo.training.evaluation import measure
 
-    run = Run.load(path)
+    run = RunFolder.load(path)
     samples = _labelled(data, run.task, run.preprocess, {**run.data.columns, **columns})
     return Evaluation(measure(run.model(), run.dataset(samples)), len(samples))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tlzoo import registry
 from tlzoo.allocator import keep_big_blocks
-from tlzoo.data import Columns, endings_of
+from tlzoo.data import Columns, endings_of, read_parts
 from tlzoo.errors import RunError
 from tlzoo.features.prefetch import HeadStart
 from tlzoo.io.timings import Clock
@@ -20,14 +20,17 @@ from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import check, without_effect
 from tlzoo.runs.prepare import data_record, labels_of, prepare, task_name, with_preprocess
-from tlzoo.runs.run import DataRecord, Run, read_parts, refuse_existing, save_run
+from tlzoo.runs.record import DataRecord
+from tlzoo.runs.run import refuse_existing, save_run
 from tlzoo.tasks import make_task
 from tlzoo.training.history import EVENTS
 from tlzoo.training.intervals import interval
 from tlzoo.training.loop_state import Tensors
 from tlzoo.training.resume import FILE, load_checkpoint
 from tlzoo.training.step_model import Sets
-from tlzoo.training.strategies.base import STRATEGY, Job, Outcome, policy_of
+from tlzoo.training.strategies.base import Job, Outcome
+from tlzoo.training.strategies.table import STRATEGY, policy_of
+from tlzoo.workflows.run import Run
 
 MAY_CHANGE = {"lr"}
 """Options that change weights and may still differ when a run is resumed: the way out of a loss that exploded."""
@@ -165,7 +168,7 @@ def _save(out: Path, outcome: Outcome, sets: Sets, clock: Clock, record: DataRec
         metrics = model.task.metrics(outcome.logits, sets.test.targets)
         sure = interval(model.task, outcome.logits, sets.test.targets, options["seed"])
     seconds = clock.rounded()
-    run = save_run(
+    save_run(
         out,
         model,
         sets.test,
@@ -179,4 +182,4 @@ def _save(out: Path, outcome: Outcome, sets: Sets, clock: Clock, record: DataRec
         seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )
     shutil.rmtree(unfinished(out), ignore_errors=True)
-    return run
+    return Run.load(out)

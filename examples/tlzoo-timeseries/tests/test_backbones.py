@@ -10,9 +10,7 @@ import pytest
 import torch
 from tlzoo import registry
 from tlzoo.errors import RegistryError, SourceError, UsageError
-from tlzoo.interfaces import Weights
-from tlzoo.registry.schema import ImageSpec
-from tlzoo.weights.fetch import fetch
+from tlzoo.plugin import ImageSpec, Weights, fetch
 
 from tlzoo_timeseries import kernels, plugin
 from tlzoo_timeseries.rocket import normalised

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from tlzoo import Backbone, Stage, Weights
 from tlzoo.errors import RegistryError, SourceError, UsageError
-from tlzoo.registry.schema import Checkpoint, PluginSpec
+from tlzoo.plugin import Backbone, Checkpoint, PluginSpec, Stage, Weights
 from torch import nn
 
 from tlzoo_timeseries.fracast import FRACAST_STAGES, WIDTH, WINDOW, Fracast, renamed

@@ -6,7 +6,7 @@ import re
 
 from tlzoo import registry
 from tlzoo.errors import UsageError
-from tlzoo.registry.schema import Checkpoint, StageRecord
+from tlzoo.plugin import Checkpoint, StageRecord
 
 from tlzoo_timeseries.kernels import DILATIONS, LENGTH, PER_DILATION
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tlzoo import Backbone, Head, linear_head
+from tlzoo.plugin import Backbone, Head, linear_head
 from torch import nn
 
 if TYPE_CHECKING:
-    from tlzoo.tasks import Task
+    from tlzoo.plugin import Task
 
 KINDS = 2
 """Both backbones give two kinds of features, half and half: maxima and shares, or means and spreads over time."""

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tlzoo import hookimpl
 from tlzoo.errors import UsageError
-from tlzoo.registry.schema import PluginSpec
+from tlzoo.plugin import PluginSpec, hookimpl
 
 if TYPE_CHECKING:
     import numpy as np
-    from tlzoo import Backbone, Head, Repository, Weights
-    from tlzoo.interfaces import Output
-    from tlzoo.registry.schema import Checkpoint, Preprocess
-    from tlzoo.tasks import Task
+    from tlzoo.plugin import Backbone, Checkpoint, FeatureKind, Head, Preprocess, Repository, Task, Weights
 
 NAME = "timeseries"
 ARCHITECTURES = ("rocket", "fracast")
@@ -34,7 +30,7 @@ def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | N
 
 
 @hookimpl
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) -> Backbone | None:
     """Build `rocket` or `fracast` over `series` float32 [N, C, T]; else `None`. C and T are fixed by `preprocess`.
 
     Raises UsageError for an output other than `vector`, RegistryError for an entry that contradicts its network,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from tlzoo import Stage
+from tlzoo.plugin import Stage
 from torch import nn
 from torch.nn.functional import conv1d
 

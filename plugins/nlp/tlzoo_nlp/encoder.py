@@ -12,16 +12,15 @@ import torch
 from torch import Tensor, nn
 
 import tlzoo
-from tlzoo import Backbone, Weights
 from tlzoo.errors import RegistryError
-from tlzoo.registry.schema import Checkpoint, TextSpec
+from tlzoo.plugin import Backbone, Checkpoint, TextSpec, Weights
 from tlzoo_nlp.stages import stages_of
 from tlzoo_nlp.tokenizer import with_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-    from tlzoo.interfaces import Output
+    from tlzoo.plugin import FeatureKind
 
 EXAMPLE_LENGTH = 9
 _NOT_ARGUMENTS = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "use_cache"}
@@ -41,7 +40,7 @@ class Encoder(nn.Module):
     Sentence-BERT (Reimers & Gurevych 2019). Token types are zeros.
     """
 
-    def __init__(self, network: PreTrainedModel, output: Output) -> None:
+    def __init__(self, network: PreTrainedModel, output: FeatureKind) -> None:
         super().__init__()
         self.network = network
         self.output = output
@@ -54,7 +53,7 @@ class Encoder(nn.Module):
         return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
 
 
-def build_backbone(checkpoint: Checkpoint, spec: TextSpec, weights: Weights | None, output: Output) -> Backbone:
+def build_backbone(checkpoint: Checkpoint, spec: TextSpec, weights: Weights | None, output: FeatureKind) -> Backbone:
     """The backbone of `checkpoint`, in eval mode and float32, pooler left out."""
     config = _configuration(checkpoint, weights)
     _check_length(checkpoint.id, spec, config)

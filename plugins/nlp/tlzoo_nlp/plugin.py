@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tlzoo import Backbone, Repository, Weights, hookimpl
 from tlzoo.errors import RegistryError, UsageError
-from tlzoo.registry.schema import TextSpec
+from tlzoo.plugin import Backbone, Repository, TextSpec, Weights, hookimpl
 
 if TYPE_CHECKING:
-    from tlzoo.interfaces import Output
-    from tlzoo.registry.schema import Checkpoint
+    from tlzoo.plugin import Checkpoint, FeatureKind
 
 
 @hookimpl
@@ -24,7 +22,7 @@ def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | N
 
 
 @hookimpl
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) -> Backbone | None:
     """Build a transformers network of texts from local files only; `weights=None` gives random weights.
 
     `vector` is the mean over a text's tokens, `sequence` one vector per token. With weights, the backbone's

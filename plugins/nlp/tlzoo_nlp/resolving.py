@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from transformers import CONFIG_MAPPING
 from transformers.models.auto import modeling_auto as auto
 
-from tlzoo import outline
 from tlzoo.errors import RegistryError
-from tlzoo.registry.schema import Checkpoint
+from tlzoo.plugin import Checkpoint, outline
 from tlzoo_nlp.encoder import arguments_of, choose_attention, positions, random_network, width
 from tlzoo_nlp.stages import stages_of
 from tlzoo_nlp.tokenizer import VOCABULARIES
@@ -18,7 +17,7 @@ from tlzoo_nlp.tokenizer import VOCABULARIES
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-    from tlzoo import Repository
+    from tlzoo.plugin import Repository
 
 LONGEST = 512
 """Tokens: longer texts than this are cut even where the model would read on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from tlzoo import Stage
+from tlzoo.plugin import Stage
 
 FINAL = frozenset(
     {"ln_f", "norm", "norm_f", "final_norm", "final_layer_norm", "final_layernorm", "layer_norm", "project_out"}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tlzoo import Weights
 from tlzoo.errors import RegistryError
-from tlzoo.registry.schema import TextSpec
+from tlzoo.plugin import TextSpec, Weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig

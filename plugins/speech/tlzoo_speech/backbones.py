@@ -16,9 +16,8 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedConfig,
 from transformers.utils import logging
 
 import tlzoo
-from tlzoo import Backbone, Stage, Weights
 from tlzoo.errors import RegistryError, SourceError
-from tlzoo.registry.schema import AudioSpec, Checkpoint
+from tlzoo.plugin import AudioSpec, Backbone, Checkpoint, Stage, Weights
 from tlzoo_speech.ctranslate2 import read_variables
 from tlzoo_speech.ge2e import GE2E_STAGES, HIDDEN, SpeakerEncoder
 from tlzoo_speech.spectral import RATE
@@ -26,7 +25,7 @@ from tlzoo_speech.waveform import PLAIN_TRAINING, WaveformBackbone, waveform_sta
 from tlzoo_speech.whisper import WhisperBackbone, whisper_names_from_ctranslate2, whisper_stages
 
 if TYPE_CHECKING:
-    from tlzoo.interfaces import Output
+    from tlzoo.plugin import FeatureKind
 
 _UNREADABLE = (OSError, EOFError, SafetensorError, pickle.UnpicklingError)
 _FOREIGN = (LookupError, TypeError, ValueError, RuntimeError)
@@ -34,7 +33,7 @@ _NOT_ARGUMENTS = {"model_type", "transformers_version", "architectures", "_name_
 Parts = tuple[nn.Module, int, tuple[Stage, ...], dict[str, Any]]
 
 
-def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, output: Output) -> Backbone:
+def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, output: FeatureKind) -> Backbone:
     """The backbone of a checkpoint of this plugin, with random weights where `weights` is `None`."""
     if spec.sample_rate != RATE:
         raise RegistryError(

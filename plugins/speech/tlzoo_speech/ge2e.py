@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tlzoo import Stage
+from tlzoo.plugin import Stage
 from tlzoo_speech.spectral import HOP, WINDOW, MelPower
 
 BANDS, HIDDEN, LAYERS = 40, 256, 3

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tlzoo import hookimpl
 from tlzoo.errors import RegistryError, UsageError
-from tlzoo.registry.schema import AudioSpec
+from tlzoo.plugin import AudioSpec, hookimpl
 
 if TYPE_CHECKING:
-    from tlzoo import Backbone, Repository, Weights
-    from tlzoo.interfaces import Output
-    from tlzoo.registry.schema import Checkpoint
+    from tlzoo.plugin import Backbone, Checkpoint, FeatureKind, Repository, Weights
 
 
 WAVEFORM = ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat", "data2vec-audio")
@@ -31,7 +28,7 @@ def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | N
 
 
 @hookimpl
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) -> Backbone | None:
     """Build `whisper` (its encoder), one of `WAVEFORM` or `ge2e-lstm` over samples [N, T]; else `None`.
 
     T = round(seconds * sample_rate) of the checkpoint's preprocessing is fixed; only the batch varies. Raises

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import CONFIG_MAPPING
 
-from tlzoo import outline
 from tlzoo.errors import RegistryError
-from tlzoo.registry.schema import Checkpoint
+from tlzoo.plugin import Checkpoint, outline
 from tlzoo_speech.backbones import arguments_of, describe
 from tlzoo_speech.spectral import RATE
 
 if TYPE_CHECKING:
-    from tlzoo import Repository
+    from tlzoo.plugin import Repository
 
 SECONDS = 5.0
 """The window: speech commands and sentences fit, and attention over 30 s costs six times as much or more."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tlzoo import Stage
+from tlzoo.plugin import Stage
 
 # Random masking and layer dropping draw from numpy's global state and would make a resumed run differ; without
 # masking, the vector that stands in for masked frames is a parameter that nothing uses.

@@ -7,7 +7,7 @@ from torch import nn
 from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from tlzoo import Stage
+from tlzoo.plugin import Stage
 from tlzoo_speech.spectral import HOP, WINDOW, MelPower
 
 _POSITION = 2 * HOP  # samples per position: the second convolution halves the frames

@@ -10,22 +10,20 @@ import torch
 from timm.models import is_model
 from torch import nn
 
-from tlzoo import Backbone, Stage
 from tlzoo.errors import PluginError
-from tlzoo.registry.schema import Checkpoint, ImageSpec
+from tlzoo.plugin import Backbone, Checkpoint, ImageSpec, Stage
 from tlzoo_vision.network import Pictures
 from tlzoo_vision.stages import stages
 from tlzoo_vision.weights import ORDERED, in_order, load_state, read_state
 
 if TYPE_CHECKING:
-    from tlzoo import Weights
-    from tlzoo.interfaces import Output
+    from tlzoo.plugin import FeatureKind, Weights
 
 _NOT_THE_NETWORKS = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
 """Arguments of `timm.create_model` that would read files of this machine."""
 
 
-def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone:
+def build(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) -> Backbone:
     """The backbone in eval mode: `vector` [N, D] or `map` [N, C, H, W]; random where `weights` is `None`.
 
     Raises PluginError for an architecture that timm does not have, an output that is neither, weights that do not fit
@@ -38,13 +36,13 @@ def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Ba
     return backbone_of(checkpoint, module, stages(module, net, "net"), output)
 
 
-def check_output(output: Output) -> None:
+def check_output(output: FeatureKind) -> None:
     """Raise PluginError for an output that no vision backbone has."""
     if output not in ("vector", "map"):
         raise PluginError(f"Vision backbones have no output {output!r}.", hint="Outputs: map, vector")
 
 
-def backbone_of(checkpoint: Checkpoint, module: nn.Module, parts: tuple[Stage, ...], output: Output) -> Backbone:
+def backbone_of(checkpoint: Checkpoint, module: nn.Module, parts: tuple[Stage, ...], output: FeatureKind) -> Backbone:
     """The backbone around `module`; raises PluginError where its width is not the entry's `feature_dim`."""
     spec = image_spec(checkpoint)
     images = torch.randint(0, 256, (2, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tlzoo.errors import RegistryError
-from tlzoo.registry.schema import ImageSpec
+from tlzoo.plugin import ImageSpec
 
 _RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers."""

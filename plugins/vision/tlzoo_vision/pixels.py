@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from tlzoo import Stage
+from tlzoo.plugin import Stage
 from tlzoo_vision.network import Normalised
 
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tlzoo import hookimpl
+from tlzoo.plugin import hookimpl
+from tlzoo_vision.names import TRANSFORMERS
 
 if TYPE_CHECKING:
-    from tlzoo import Backbone, Repository, Weights
-    from tlzoo.interfaces import Output
-    from tlzoo.registry.schema import Checkpoint
-
-TRANSFORMERS = "transformers/"
-"""How the `architecture` of an entry begins whose network transformers builds."""
+    from tlzoo.plugin import Backbone, Checkpoint, FeatureKind, Repository, Weights
 
 
 @hookimpl
@@ -37,7 +33,7 @@ def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | N
 
 
 @hookimpl
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone | None:
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) -> Backbone | None:
     """Build timm's model of the checkpoint's architecture, or transformers' one; its output is `vector` or `map`.
 
     `None` for another plugin's entry.

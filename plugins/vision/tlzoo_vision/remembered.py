@@ -7,8 +7,7 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-from tlzoo.io.files import cache_folder, write_json
-from tlzoo.registry.schema import Checkpoint
+from tlzoo.plugin import Checkpoint, cache_folder, write_json
 
 
 def resolve_timm(id: str) -> Checkpoint:

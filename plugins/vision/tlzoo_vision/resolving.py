@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import timm
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 
-from tlzoo import outline
 from tlzoo.errors import RegistryError, UnknownCheckpoint
-from tlzoo.registry.schema import Checkpoint, ImageSpec
+from tlzoo.plugin import Checkpoint, ImageSpec, outline
 from tlzoo_vision.backbone import describe
 
 if TYPE_CHECKING:
-    from tlzoo import Repository
+    from tlzoo.plugin import Repository
 
 SPDX = {
     "apache-2.0": "Apache-2.0",

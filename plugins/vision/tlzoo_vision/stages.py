@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from tlzoo import Stage
+from tlzoo.plugin import Stage
 
 
 def stages(module: nn.Module, net: nn.Module, prefix: str) -> tuple[Stage, ...]:

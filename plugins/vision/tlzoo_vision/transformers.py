@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tlzoo import Backbone, outline
 from tlzoo.errors import PluginError, RegistryError
-from tlzoo.registry.schema import Checkpoint
+from tlzoo.plugin import Backbone, Checkpoint, outline
 from tlzoo_vision.backbone import backbone_of, check_output, count, image_spec
 from tlzoo_vision.geometry import spec_of
+from tlzoo_vision.names import TRANSFORMERS
 from tlzoo_vision.pixels import Pixels, layer_stages
-from tlzoo_vision.plugin import TRANSFORMERS
 
 if TYPE_CHECKING:
-    from tlzoo import Repository, Weights
-    from tlzoo.interfaces import Output
+    from tlzoo.plugin import FeatureKind, Repository, Weights
 
 _TOWERS = {"clip": "clip_vision_model", "siglip": "siglip_vision_model"}
 """Models of pictures and texts, and their half that sees."""
@@ -87,7 +85,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
     return Checkpoint.model_validate({**plain, "feature_dim": feature_dim, **counted})
 
 
-def build(checkpoint: Checkpoint, weights: Weights | None, output: Output) -> Backbone:
+def build(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) -> Backbone:
     """The backbone in eval mode: `vector` [N, D] or `map` [N, C, H, W]; random where `weights` is `None`.
 
     `vector` is what transformers pools without learning, else the class token, else the mean. Raises PluginError for

@@ -13,8 +13,7 @@ import tlzoo
 from tlzoo.errors import PluginError
 
 if TYPE_CHECKING:
-    from tlzoo import Weights
-    from tlzoo.registry.schema import Checkpoint
+    from tlzoo.plugin import Checkpoint, Weights
 
 ORDERED = "ordered-state-dict"
 State = dict[str, torch.Tensor]

@@ -14,7 +14,7 @@ import tlzoo
 from tlzoo.errors import TlzooError, UsageError
 from tlzoo.options import Options
 from tlzoo.runs.prepare import head_options
-from tlzoo.training.strategies.base import STRATEGY, policy_of
+from tlzoo.training.strategies.table import STRATEGY, policy_of
 
 Go = Callable[..., Any]
 Prepared = Callable[..., tuple[Any, Any]]

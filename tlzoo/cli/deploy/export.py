@@ -40,7 +40,7 @@ def export(
 ) -> None:
     """Write one ONNX file and prove on held-out data that it equals the trained model."""
     from tlzoo.progress import set_quiet
-    from tlzoo.runs.run import Run
+    from tlzoo.workflows.run import Run
 
     set_quiet(quiet)
     asked = _thresholds(precision, raw_input, max_difference, min_agreement, max_drop)

@@ -8,16 +8,12 @@ import typer
 
 from tlzoo.cli.models.wording import human, preprocess_in_words, source_in_words, weights_bytes
 from tlzoo.cli.shared.output import print_json, print_table
-from tlzoo.errors import TlzooError
-from tlzoo.interfaces import Weights
-from tlzoo.progress import printable, say
+from tlzoo.progress import printable
 from tlzoo.registry import get, origins_of
 from tlzoo.registry.citations import bibtex
 from tlzoo.registry.licenses import group
 from tlzoo.registry.schema import Checkpoint
-
-_LEFT_OUT = 0.1
-"""The share of a checkpoint's parameters that a backbone may leave out: Whisper's positions after a shorter window."""
+from tlzoo.workflows.stages import with_stages
 
 _SAID_ELSEWHERE = (
     "stages",
@@ -37,9 +33,7 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Show all that is known of one checkpoint: stages for --freeze, preprocessing, licence, source, how to cite it."""
-    checkpoint = get(id)
-    if not checkpoint.stages:
-        checkpoint = _with_stages(checkpoint)
+    checkpoint = with_stages(get(id))
     document = {**describe(checkpoint), **_provenance(checkpoint), "citation": bibtex(checkpoint)}
     if json:
         print_json(document)
@@ -81,39 +75,6 @@ def _rows(checkpoint: Checkpoint, document: dict[str, Any]) -> list[tuple[str, s
         ("registry", f"{origin}{hidden}"),
     ]
     return [row for row in said if row[1]]
-
-
-def _with_stages(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with the stages that its plugin builds; as it is, and a note on stderr, where that cannot be."""
-    say(f"The registry has no stages of {checkpoint.id}: building its network to count them.")
-    weights = _weights_here(checkpoint)
-    try:
-        from tlzoo.models.stages import built_stages
-
-        stages = built_stages(checkpoint, weights)
-    except TlzooError as error:
-        say(f"Its stages are not known: {error}")
-        return checkpoint
-    except ImportError as error:
-        say(f"Its stages are not known: {error}. Install what training needs: pip install 'tlzoo[train]'")
-        return checkpoint
-    total = sum(stage.parameters for stage in stages)
-    if weights is None and abs(total - checkpoint.parameters) > _LEFT_OUT * checkpoint.parameters:
-        say(f"Its stages stand in its weights. Fetch them, then ask again: tlzoo pull {checkpoint.id}")
-        return checkpoint
-    if total != checkpoint.parameters:
-        say(f"The stages have {total:,} parameters together; the registry says {checkpoint.parameters:,}.")
-    return checkpoint.model_copy(update={"stages": stages})
-
-
-def _weights_here(checkpoint: Checkpoint) -> Weights | None:
-    """The checkpoint's weights where this machine has them: their configuration may say more than the entry."""
-    from tlzoo.weights.fetch import fetch
-
-    try:
-        return fetch(checkpoint, offline=True)
-    except TlzooError:
-        return None
 
 
 def _in_words(value: object) -> str:

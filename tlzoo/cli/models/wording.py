@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from tlzoo.errors import UsageError
-from tlzoo.registry.schema import (
-    AudioSpec,
-    Checkpoint,
-    FileSource,
-    HubSource,
-    ImageSpec,
-    PackageSource,
-    Preprocess,
-    PypiSource,
-    TextSpec,
-    UrlSource,
-)
+from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, PackageSource, PypiSource, UrlSource
+from tlzoo.specs import AudioSpec, ImageSpec, Preprocess, TextSpec
 
 _SCALE = {"K": 10**3, "M": 10**6, "B": 10**9}
 

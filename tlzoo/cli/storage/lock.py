@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as parser
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +9,11 @@ import typer
 
 from tlzoo.cli.shared.options import Json
 from tlzoo.cli.shared.output import print_json, print_table, single
-from tlzoo.errors import RunError, UsageError
+from tlzoo.errors import UsageError
 from tlzoo.plugins.resolve import resolve
 from tlzoo.registry import get
 from tlzoo.registry.catalogue import origins_of
+from tlzoo.runs.record import read_record
 from tlzoo.weights import lockfile
 from tlzoo.weights.locked import lock as lock_one
 
@@ -29,7 +29,7 @@ def lock(
     `tlzoo pull --locked` then fetches exactly these files, and files in pickle form count as pinned.
     """
     file = (out or lockfile.path()).expanduser().absolute()
-    named = dict.fromkeys([*(ids or ()), *(_checkpoint_of(folder) for folder in run or ())])
+    named = dict.fromkeys([*(ids or ()), *(read_record(folder).checkpoint.id for folder in run or ())])
     wanted = list(named) or list(lockfile.read(file).checkpoints)
     if not wanted:
         raise UsageError(f"{file} has no checkpoints yet.", hint="Name some: tlzoo lock ID, or tlzoo lock --run RUN")
@@ -53,13 +53,6 @@ def _row(id: str, locked: lockfile.LockedCheckpoint) -> dict[str, Any]:
         "files": len(locked.files),
         "bytes": sum(each.size for each in locked.files.values()),
     }
-
-
-def _checkpoint_of(run: Path) -> str:
-    try:
-        return str(parser.loads((run / "run.json").read_bytes())["checkpoint"]["id"])
-    except (OSError, ValueError, KeyError, TypeError) as cause:
-        raise RunError(f"{run} is not a run folder.", hint="Name the folder that tlzoo finetune wrote.") from cause
 
 
 app = single(lock)

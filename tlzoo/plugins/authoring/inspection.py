@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from tlzoo import __version__
 from tlzoo.errors import TlzooError
 from tlzoo.io.entry_points import normal
 from tlzoo.plugins.authoring import source
 from tlzoo.plugins.authoring.description import Description
 from tlzoo.plugins.discovery import CONFORMANCE_GROUP, FIRST_PARTY, GROUP, PREFIX_GROUP, REGISTRY_GROUP
 from tlzoo.plugins.versions import built_for_another, on_tlzoo
+from tlzoo.version import __version__
 
 NAME = r"[a-z0-9][a-z0-9_-]*"
 HEAVY = ("torch", "transformers", "timm")

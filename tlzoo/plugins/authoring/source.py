@@ -14,7 +14,9 @@ from pathlib import Path
 
 from tlzoo.plugins import hookspecs
 
-MARKERS = {"tlzoo.hookimpl", "tlzoo.plugins.hookspecs.hookimpl"}
+_HOMES = ("tlzoo", "tlzoo.plugin", "tlzoo.plugins.hookspecs")
+"""The modules that have `hookimpl`."""
+MARKERS = {f"{home}.hookimpl" for home in _HOMES}
 _COMPILED = (*EXTENSION_SUFFIXES, ".pyc")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -219,18 +221,16 @@ def _markers(unit: Unit) -> set[str]:
     """How this module calls `tlzoo.hookimpl`."""
     found = set(MARKERS)
     for node in _statements(unit.tree.body):
-        if isinstance(node, ast.ImportFrom) and node.module in ("tlzoo", "tlzoo.plugins.hookspecs") and not node.level:
+        if isinstance(node, ast.ImportFrom) and not node.level:
             for alias in node.names:
-                found |= {alias.asname or alias.name} if alias.name == "hookimpl" else set()
-                found |= {f"{alias.asname or alias.name}.hookimpl"} if alias.name == "hookspecs" else set()
+                known, full = alias.asname or alias.name, f"{node.module}.{alias.name}"
+                found |= {known} if full in MARKERS else set()
+                found |= {f"{known}.hookimpl"} if full in _HOMES else set()
         elif isinstance(node, ast.Import):
             found |= {f"{alias.asname}.hookimpl" for alias in node.names if alias.asname and alias.name in _HOMES}
         elif isinstance(node, ast.Assign) and (_dotted(node.value) in found or _makes_marker(node.value)):
             found |= {_dotted(target) for target in node.targets}
     return found
-
-
-_HOMES = ("tlzoo", "tlzoo.plugins.hookspecs")
 
 
 def _makes_marker(value: ast.expr) -> bool:

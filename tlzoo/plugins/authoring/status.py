@@ -7,7 +7,6 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
-from tlzoo import __version__
 from tlzoo.errors import RegistryError, TlzooError
 from tlzoo.io.entry_points import allowed
 from tlzoo.plugins.authoring import inspection
@@ -15,6 +14,7 @@ from tlzoo.plugins.authoring.description import Description, describe
 from tlzoo.plugins.discovery import FIRST_PARTY, Damaged, Installed, claims, damaged, declared
 from tlzoo.plugins.versions import built_for_another
 from tlzoo.registry.catalogue import ids_for
+from tlzoo.version import __version__
 
 
 def status() -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tlzoo.registry.schema import Checkpoint, ImageSpec
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.specs import ImageSpec
 
 WORDS: dict[str, Callable[[Checkpoint], Iterable[str]]] = {
     "task": lambda checkpoint: checkpoint.tasks,

@@ -26,7 +26,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from tlzoo.errors import RegistryError
 from tlzoo.io.files import config_folder, whole_file
-from tlzoo.registry.schema import HttpsUrl, Record, Sha256
+from tlzoo.registry.schema import HttpsUrl, Sha256
+from tlzoo.specs import Record
 
 RESERVED = ("built-in",)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tlzoo.errors import Offline, SourceError
 from tlzoo.io.https import Pace, chunks, explained, open_https
+from tlzoo.io.offline import network_is_off
 from tlzoo.registry.reading import LARGEST_BYTES
 from tlzoo.registry.subscriptions.signatures import LARGEST_BYTES as LARGEST_SIGNATURE
 from tlzoo.registry.subscriptions.signatures import SUFFIX
-from tlzoo.weights.fetch import network_is_off
 
 TIMEOUT_S = 30.0
 """For connecting, for the headers, and for each wait within the body."""

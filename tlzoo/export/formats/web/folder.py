@@ -9,7 +9,7 @@ from pathlib import Path
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
 from tlzoo.export.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, vendored
-from tlzoo.registry.schema import Preprocess, TextSpec
+from tlzoo.specs import Preprocess, TextSpec
 
 PAGE = ("answer.js", "facts.js", "index.html", "inputs.js", "model.js", "page.css", "page.js")
 PREPROCESSING = {

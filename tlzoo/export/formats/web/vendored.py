@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlzoo.errors import ExportError, HashMismatch, Offline
+from tlzoo.io.offline import network_is_off
 from tlzoo.weights.cache import Pinned, Request, find_fault, obtain, place
-from tlzoo.weights.fetch import network_is_off
 
 _TIMEOUT_S = 600
 

@@ -1,0 +1,70 @@
+"""How raw inputs become arrays: what a registry entry, a run and an exported file say of their preprocessing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Record(BaseModel):
+    """Frozen, and refuses fields it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Side = Annotated[int, Field(gt=0, le=4096)]
+
+
+class ImageSpec(Record):
+    """A picture becomes `image` uint8 [N, H, W, 3] (RGB): EXIF turned, shorter side resized, centre cropped.
+
+    `size` is (height, width) in pixels; `crop` is the share of the resized shorter side that is kept (timm's
+    crop_pct); `mean` and `std` are per channel on the 0..1 scale and are applied inside the graph.
+    """
+
+    kind: Literal["image"] = "image"
+    size: tuple[Side, Side]
+    crop: float = Field(default=1.0, ge=0.01, le=1)
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] = "bilinear"
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class TextSpec(Record):
+    """A text becomes `input_ids` and `attention_mask`, int64 [N, L], padded to the longest of its batch.
+
+    `max_length` is in tokens. `tokenizer` is the whole tokenizer.json; it is empty in a registry (the plugin fills it
+    in from the weights' folder) and present in every exported file.
+    """
+
+    kind: Literal["text"] = "text"
+    max_length: int = Field(gt=0, le=1_000_000)
+    pad_id: int = Field(default=0, ge=0, lt=2**31)
+    tokenizer: str = ""
+
+
+class AudioSpec(Record):
+    """A recording becomes `audio` float32 [N, T], mono at `sample_rate` Hz, T = round(seconds * sample_rate).
+
+    Longer recordings are cut at the end, shorter ones padded with zeros.
+    """
+
+    kind: Literal["audio"] = "audio"
+    sample_rate: int = Field(gt=0, le=768_000)
+    seconds: float = Field(gt=0, le=30)
+
+
+class PluginSpec(Record):
+    """What only a plugin understands; its `make_preprocessor` hook reads `options`.
+
+    `endings` are those of the files it reads, lower case, each with its dot, such as `.csv`.
+    """
+
+    kind: Literal["plugin"] = "plugin"
+    plugin: str
+    options: dict[str, Any] = {}
+    endings: tuple[Annotated[str, Field(pattern=r"^(\.[a-z0-9]+)+$")], ...] = ()
+
+
+Preprocess = Annotated[ImageSpec | TextSpec | AudioSpec | PluginSpec, Field(discriminator="kind")]

@@ -1,0 +1,102 @@
+"""Whichever strategy a short comparison on the validation samples prefers."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tlzoo.features.extract import features
+from tlzoo.models.model import Model
+from tlzoo.progress import say
+from tlzoo.training.evaluation import refuse_not_finite
+from tlzoo.training.loop import logits, train
+from tlzoo.training.strategies.base import Job, Outcome, apply_probe, targets_of, with_probe
+from tlzoo.training.strategies.finetune import batch_norms, plan_of
+from tlzoo.training.strategies.lp_ft import run_lp_ft
+from tlzoo.training.strategies.probe import fit_on_training, run_probe
+
+TRIAL_SAMPLES = 1024
+LEAST_SHARE = 0.01
+"""Stages with a smaller share of the parameters are not worth a trial of their own."""
+CANDIDATES: Mapping[str, Callable[[Job], Outcome]] = {"probe": run_probe, "lp-ft": run_lp_ft}
+
+
+def run_auto(job: Job) -> Outcome:
+    """Whatever a short comparison on the validation samples prefers, the simplest unless another is clearly better.
+
+    Candidates: a probe; from that probe, the last stage; from it, everything. The latter two are tried for one pass
+    over at most 1,024 samples. One takes the place of a simpler one when its mean score is better by more than one
+    standard error of the paired difference (the one-standard-error rule of Breiman et al. 1984).
+    """
+    decision = job.facts.get("auto") or _compare(job)
+    strategy, policy = decision["strategy"], decision["freeze"]
+    outcome = CANDIDATES[strategy](replace(job, policy=policy, facts={**job.facts, "auto": decision}))
+    return replace(outcome, details={**outcome.details, "auto": decision})
+
+
+def _compare(job: Job) -> dict[str, Any]:
+    """Try the candidates and say which is taken, with the figures."""
+    task, targets = job.model.task, targets_of(job, "validation")
+    found = _try_all(job)
+    trials = []
+    for (strategy, policy), rows in found.items():
+        metrics = task.metrics(rows, targets)
+        trials.append({"strategy": strategy, "freeze": policy, **metrics})
+        say(
+            f"Tried {strategy}, freezing {policy}: validation {task.headline} {metrics[task.headline]:.4f}, "
+            f"{task.monitor} {metrics[task.monitor]:.4f}"
+        )
+    sign = 1.0 if task.better(task.headline) == "max" else -1.0
+    chosen = _simplest_of_the_best({name: sign * task.samplewise(rows, targets) for name, rows in found.items()})
+    why = "no other is better by more than one standard error" if chosen[0] == "probe" else "it is clearly better"
+    say(f"Taken: {chosen[0]}, freezing {chosen[1]}: {why}.")
+    return {"strategy": chosen[0], "freeze": chosen[1], "trials": trials}
+
+
+def _try_all(job: Job) -> dict[tuple[str, str], np.ndarray]:
+    """Validation logits of every candidate, the simplest first."""
+    options = job.options
+    vectors, held = features(job.model, job.sets.train, job.sets.validation, options=options, clock=job.clock)
+    probe = fit_on_training(job, vectors)
+    steps = math.ceil(min(TRIAL_SAMPLES, len(job.sets.train)) / (options.batch * options.accumulate))
+    short = replace(options, epochs=1, max_steps=steps, patience=0, unfreeze_every=0)
+    found = {("probe", "all"): apply_probe(probe, held)}
+    for policy in (_last_that_matters(job.model), "none"):
+        say(f"Trying lp-ft, freezing {policy}")
+        trial = replace(job, model=copy.deepcopy(with_probe(job, probe)), policy=policy, options=short)
+        found["lp-ft", policy] = _validation_logits(trial)
+    return found
+
+
+def _simplest_of_the_best(scores: Mapping[tuple[str, str], np.ndarray]) -> tuple[str, str]:
+    """The name of the scores [N] (higher is better) that beat all simpler ones by more than a standard error."""
+    chosen = next(iter(scores))
+    for name, score in scores.items():
+        gain = score - scores[chosen]
+        if len(gain) > 1 and gain.mean() > gain.std(ddof=1) / math.sqrt(len(gain)):
+            chosen = name
+    return chosen
+
+
+def _last_that_matters(model: Model) -> str:
+    """The policy that trains the last stage; with those behind it where these are no more than a norm."""
+    sizes = {name: parameter.numel() for name, parameter in model.backbone.named_parameters()}
+    stages = model.parts.stages
+    for count in range(1, len(stages)):
+        training = sum(size for name, size in sizes.items() if any(stage.owns(name) for stage in stages[-count:]))
+        if training >= LEAST_SHARE * sum(sizes.values()):
+            return f"last:{count}"
+    return f"last:{len(stages)}"
+
+
+def _validation_logits(trial: Job) -> np.ndarray:
+    plan = plan_of(trial, batch_norms(trial.model))
+    trained = train(trial.model, plan, trial.sets, trial.options, clock=trial.clock)
+    rows = logits(trial.model, trained.network, "validation")
+    refuse_not_finite(rows, "", "Try a smaller --lr.")
+    return rows

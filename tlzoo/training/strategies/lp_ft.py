@@ -1,0 +1,35 @@
+"""A probe, then gradient descent from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from tlzoo.models.freezing import freeze
+from tlzoo.models.model import Model
+from tlzoo.training.strategies.base import Job, Outcome, with_probe
+from tlzoo.training.strategies.finetune import batch_norms, descend
+from tlzoo.training.strategies.probe import probe_of_training
+from tlzoo.training.strategies.probe_fit import Probe
+
+
+def run_lp_ft(job: Job) -> Outcome:
+    """A probe, then gradient descent from it, which distorts the features less (Kumar et al. 2022).
+
+    BatchNorm keeps the statistics with which the probe was fitted: those of a batch would be other features.
+    """
+    if not job.policy.startswith("lora:"):
+        freeze(job.model, job.policy)  # a policy that cannot be is refused before features are computed
+    if job.resumed is None:
+        job = replace(job, model=with_probe(job, probe_of_training(job)))
+    elif not isinstance(job.model.head, nn.Linear):
+        job = replace(job, model=with_probe(job, _nothing(job.model)))
+    return descend(job, still=batch_norms(job.model))
+
+
+def _nothing(model: Model) -> Probe:
+    """A head of zeros, for weights that a checkpoint is about to fill."""
+    outputs = model.task.outputs
+    return Probe(torch.zeros(outputs, model.parts.feature_dim), torch.zeros(outputs), 0.0, {})

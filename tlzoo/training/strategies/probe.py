@@ -1,0 +1,81 @@
+"""A linear head on frozen features."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tlzoo.features.check import snapshot
+from tlzoo.features.extract import exactly, features
+from tlzoo.features.prefix import backbone_prefix
+from tlzoo.models.devices import pick
+from tlzoo.models.freezing import freeze
+from tlzoo.training.evaluation import rounding_effect
+from tlzoo.training.loop import finish
+from tlzoo.training.strategies.base import ROUNDING_SAMPLES, Job, Outcome, apply_probe, proof_of, targets_of, with_probe
+from tlzoo.training.strategies.probe_fit import Probe, fit_probe
+
+_INNER_SHARE = 0.2
+
+
+def run_probe(job: Job) -> Outcome:
+    """A linear head on features computed once; the logits come from the same features."""
+    frozen = freeze(job.model, job.policy)
+    before = snapshot(job.model, frozen)
+    threading.Thread(target=_import_ahead, daemon=True).start()
+    sets = (job.sets.train, job.sets.validation, job.sets.test)
+    train_x, validation_x, test_x = features(
+        job.model, *sets, options=job.options, clock=job.clock, started=job.started
+    )
+    with job.clock.spent("train"):
+        training, validation = (train_x, targets_of(job, "train")), (validation_x, targets_of(job, "validation"))
+        probe = fit_probe(training, validation, job.model.task, class_weights=job.head.get("class_weights"))
+    facts: dict[str, Any] = {"l2": probe.l2, "temperature": probe.temperature}
+    if job.options.cache and job.options.cache_precision != "fp32":
+        facts["rounding"] = _rounding_of_probe(job, probe, validation_x)
+    model = finish(with_probe(job, probe))
+    fitted = frozenset(f"head.{name}" for name, _ in model.head.named_parameters())  # a plugin's head had other names
+    proof = proof_of(before, model, replace(frozen, trainable=fitted))
+    history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
+    return Outcome(model, apply_probe(probe, test_x), history, proof, facts)
+
+
+def _import_ahead() -> None:
+    """What comes after the pass takes seconds to import, and ONNX Runtime leaves the interpreter free meanwhile."""
+    for name in ("scipy.optimize", "sklearn.metrics"):
+        importlib.import_module(name)
+
+
+def _rounding_of_probe(job: Job, probe: Probe, vectors: np.ndarray) -> dict[str, float | int]:
+    positions = range(min(ROUNDING_SAMPLES, len(vectors)))
+    prefix = backbone_prefix(job.model, pick(job.options.device))
+    [full] = exactly(prefix, job.sets.validation, positions).values()
+    return rounding_effect(job.model.task, apply_probe(probe, vectors[list(positions)]), apply_probe(probe, full))
+
+
+def probe_of_training(job: Job) -> Probe:
+    """A head fitted without a look at the validation samples, which are to judge what comes after it."""
+    freeze(job.model, "all")
+    [vectors] = features(job.model, job.sets.train, options=job.options, clock=job.clock)
+    return fit_on_training(job, vectors)
+
+
+def fit_on_training(job: Job, vectors: np.ndarray) -> Probe:
+    """A head for these features of the training samples, a fifth of which chooses its regularisation."""
+    targets = targets_of(job, "train")
+    order = np.random.default_rng([job.options.seed, 1]).permutation(len(targets))
+    held = max(1, round(_INNER_SHARE * len(order)))
+    chosen, inner = np.sort(order[held:]), np.sort(order[:held])
+    if not len(chosen):
+        chosen = inner
+    with job.clock.spent("train"):
+        return fit_probe(
+            (vectors[chosen], targets[chosen]),
+            (vectors[inner], targets[inner]),
+            job.model.task,
+            class_weights=job.head.get("class_weights"),
+        )

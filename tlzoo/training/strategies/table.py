@@ -1,0 +1,42 @@
+"""The strategies by name, and what each freezes where nothing is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tlzoo.errors import UsageError
+from tlzoo.training.strategies.auto import run_auto
+from tlzoo.training.strategies.base import Job, Outcome
+from tlzoo.training.strategies.finetune import run_finetune
+from tlzoo.training.strategies.lp_ft import run_lp_ft
+from tlzoo.training.strategies.probe import run_probe
+
+LORA_RANK = 8
+
+
+STRATEGY: Mapping[str, Callable[[Job], Outcome]] = {
+    "probe": run_probe,
+    "finetune": run_finetune,
+    "lp-ft": run_lp_ft,
+    "lora": run_finetune,
+    "auto": run_auto,
+}
+DEFAULT_POLICY = {"probe": "all", "finetune": "none", "lp-ft": "none", "lora": f"lora:{LORA_RANK}", "auto": "none"}
+
+
+def policy_of(strategy: str, policy: str | None) -> str:
+    """The freeze policy of a strategy where none is given; raises UsageError for two that contradict each other."""
+    if strategy not in STRATEGY:
+        raise UsageError(f"Unknown strategy {strategy!r}.", hint=f"Strategies: {', '.join(STRATEGY)}")
+    if policy is None:
+        return DEFAULT_POLICY[strategy]
+    if strategy == "probe" and policy != "all":
+        raise UsageError(
+            f"Strategy 'probe' trains the head only; freeze policy {policy!r} asks for more.",
+            hint="Add --strategy finetune.",
+        )
+    if strategy == "auto":
+        raise UsageError("Strategy 'auto' chooses what to freeze.", hint="Leave --freeze out, or name a strategy.")
+    if strategy == "lora" and not policy.startswith("lora:"):
+        raise UsageError(f"Strategy 'lora' trains adapters, not {policy!r}.", hint="Try --freeze lora:16")
+    return policy
