@@ -1,0 +1,139 @@
+"""`run.json`, the file that says what a run is: its fields, reading it and writing it. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
+
+from tlzoo.data.reading import Columns
+from tlzoo.errors import RunError
+from tlzoo.io.files import write_json
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.specs import Record
+
+RUN_VERSION: Literal[2] = 2
+RECORD = "run.json"
+
+
+class DataRecord(Record):
+    """Where the data came from, enough to read and split it again; fingerprints are sha256 of labels and contents.
+
+    `test` is the test set that was named; without one a part of `path` was held out. `n_train`, `n_validation` and
+    `n_test` count samples.
+    """
+
+    path: str
+    test: str | None
+    columns: Columns
+    seed: int
+    fingerprint: str
+    heldout_fingerprint: str
+    n_train: int = Field(ge=0)
+    n_validation: int = Field(ge=0)
+    n_test: int = Field(ge=0)
+
+
+class Interval(TypedDict):
+    """The confidence interval of a metric over the test samples; `level` is 0.95."""
+
+    metric: str
+    level: float
+    low: float
+    high: float
+
+
+class FrozenRecord(TypedDict, total=False):
+    """What was proven bit-identical after training: tensors, scalars of `parameters`, one SHA-256 over all of them.
+
+    `trained` counts the scalars that trained; `merged` says that adapters were added to the weights at the end.
+    """
+
+    tensors: int
+    parameters: int
+    digest: str
+    identical: bool
+    trained: int
+    merged: bool
+
+
+AdaptedRecord = TypedDict(
+    "AdaptedRecord",
+    {
+        "method": str,
+        "from": str,
+        "target": str,
+        "target_fingerprint": str,
+        "n_target": int,
+        "source_metrics_before": dict[str, float],
+    },
+)
+AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, the target data, the metrics before."""
+
+
+class RunRecord(Record):
+    """What was trained, on what, how, with which result.
+
+    `labels` stand in the order of the logits. `options` are those of the command and what training decided itself;
+    `metrics` are measured on the held-out samples; `seconds` says by what they were spent, `total` among them. `head`
+    is `linear`, or `plugin` where the checkpoint's plugin has one of its own. A field that is not known is null.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    version: Literal[2] = RUN_VERSION
+    task: str
+    labels: tuple[str, ...]
+    checkpoint: Checkpoint
+    interval: Interval | None = None
+    frozen: FrozenRecord | None = None
+    adapted: AdaptedRecord | None = None
+    head: Literal["linear", "plugin"]
+    data: DataRecord
+    options: dict[str, Any]
+    metrics: dict[str, float]
+    seconds: dict[str, float]
+    versions: dict[str, str]
+
+    def document(self) -> dict[str, Any]:
+        """The record as JSON holds it; the checkpoint's fields that are not known are left out."""
+        checkpoint = self.checkpoint.model_dump(mode="json", exclude_none=True)
+        return {**self.model_dump(mode="json"), "checkpoint": checkpoint}
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read a run folder's record; raises RunError when it is none, is torn, or was written by another version."""
+    file = folder / RECORD
+    if not file.is_file():
+        raise RunError(f"{folder} is not a run: it has no {RECORD}.", hint="Make one: tlzoo finetune ID DATA --out RUN")
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if document.get("version") != RUN_VERSION:
+            raise RunError(
+                f"{folder} is a run of version {document.get('version')}; this tlzoo reads {RUN_VERSION}.",
+                hint="Use the tlzoo that wrote it, or train again.",
+            )
+        return RunRecord.model_validate(document)
+    except (ValueError, AttributeError, OSError) as cause:
+        raise RunError(
+            f"{folder}: its {RECORD} cannot be read: {reason(cause)}.", hint="Train again, or restore the folder."
+        ) from cause
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write a run folder's record, whole."""
+    write_json(folder / RECORD, record.document())
+
+
+def reason(cause: Exception) -> str:
+    """What an error says, on one line."""
+    if isinstance(cause, ValidationError):
+        first = cause.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(cause, KeyError):
+        return f"{cause} is missing"
+    lines = [line.strip() for line in str(cause).strip().splitlines()]
+    return " ".join(lines[:2]).rstrip(".") or type(cause).__name__

@@ -1,0 +1,59 @@
+"""The tensors of a run folder: all weights, and a few samples with the outputs that the model had for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file, save_file
+
+from tlzoo.errors import RunError
+from tlzoo.features.dataset import Dataset
+from tlzoo.models.model import Model
+from tlzoo.models.onnx_export import eager
+from tlzoo.runs.record import reason
+
+WEIGHTS = "model.safetensors"
+REFERENCE = "reference.safetensors"
+REFERENCE_SAMPLES = 8
+REFERENCE_TOLERANCE = 1e-4
+DAMAGED = (OSError, RuntimeError, ValueError, SafetensorError)
+"""What is raised where weights are missing, torn or of another model."""
+
+
+def save_weights(folder: Path, model: Model) -> None:
+    """Write all weights, those of the frozen part too."""
+    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
+
+
+def load_weights(folder: Path, model: Model) -> None:
+    """Lay the weights of a run over a model; raises one of `DAMAGED` where they are not its own."""
+    model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+
+
+def save_reference(folder: Path, model: Model, data: Dataset) -> None:
+    """Write some preprocessed samples with the model's logits."""
+    arrays = data.arrays(range(min(REFERENCE_SAMPLES, len(data))))
+    save_arrays({**arrays, "logits": eager(model, arrays)}, folder / REFERENCE)
+
+
+def check_reference(folder: Path, model: Model) -> None:
+    """Raise RunError where the model gives other outputs than it did: a plugin of another version may build another."""
+    try:
+        stored = load_arrays(folder / REFERENCE)
+        expected = stored["logits"]
+        arrays = {name: stored[name] for name in model.parts.example_inputs}
+    except (OSError, ValueError, KeyError, SafetensorError) as cause:
+        raise RunError(f"{folder}/{REFERENCE} cannot be loaded: {reason(cause)}.", hint="Train again.") from cause
+    now = eager(model, arrays)
+    difference = float(np.abs(now - expected).max() / max(1e-12, np.abs(expected).max()))
+    if not difference <= REFERENCE_TOLERANCE:
+        raise RunError(
+            f"{folder}: the model rebuilt from it gives other outputs than when it was saved "
+            f"(by {difference:.1e} of their scale).",
+            hint="Install the versions that its run.json names, or train again.",
+        )
