@@ -6,3 +6,5 @@ import os
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+pytest_plugins = ["shared_fixtures.prepared", "shared_fixtures.servers"]

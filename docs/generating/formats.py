@@ -6,16 +6,19 @@ import inspect
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from generating.tables import code, table
+from tlzoo import specs as specs_module
 from tlzoo.artifact import manifest as manifest_module
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.registry import schema as schema_module
 from tlzoo.registry.schema import Checkpoint, RegistryFile
+from tlzoo.runs import record as record_module
+from tlzoo.runs.record import RunRecord
 from tlzoo.weights.lockfile import Lock
 
+HOMES = (specs_module, schema_module, manifest_module, record_module)
 REGISTRY_PAGE = "registry-file.md"
 LIMITS = {
     "minimum": "at least {}",
@@ -47,20 +50,8 @@ def lock() -> str:
 
 
 def run() -> str:
-    """`run.json`: the fields of a run that it holds, and of its record of the data."""
-    from tlzoo.runs.run import DataRecord, Run
-
-    elsewhere = {"path", "preprocess"}
-    rows = [(code(each.name), code(each.type)) for each in fields(Run) if each.name not in elsewhere]
-    data = [(code(each.name), code(each.type)) for each in fields(DataRecord)]
-    return "\n\n".join(
-        [
-            table(("field", "type"), rows),
-            "### data",
-            inspect.cleandoc(DataRecord.__doc__ or ""),
-            table(("field", "type"), data),
-        ]
-    )
+    """`run.json` and what it adds to the registry's models."""
+    return _sections("RunRecord", RunRecord.model_json_schema(), _registry_models())
 
 
 def _registry_models() -> set[str]:
@@ -87,7 +78,7 @@ def _model(name: str, schema: Mapping[str, Any], known: set[str]) -> str:
 
 def _target(name: str) -> str:
     """What makes signatures elsewhere link to this section."""
-    home = next((module for module in (schema_module, manifest_module) if hasattr(module, name)), None)
+    home = next((each for each in HOMES if getattr(getattr(each, name, None), "__module__", "") == each.__name__), None)
     return f"```{{py:class}} {home.__name__}.{name}\n:no-typesetting:\n```" if home else ""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-DEPLOY = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text(encoding="utf-8")
+DEPLOY = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:

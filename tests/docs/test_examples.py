@@ -14,13 +14,21 @@ import pytest
 import typer
 
 import tlzoo
-from tlzoo.cli import COMMANDS
+from tlzoo.cli import COMMANDS, module_of
 
 ROOT = Path(__file__).parents[2]
 PLACES = ("README*.md", "docs/**/*.md", "examples/*/README.md", "plugins/*/README.md")
 PAGES = sorted(path.relative_to(ROOT) for place in PLACES for path in ROOT.glob(place))
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-PUBLIC = ("tlzoo", "tlzoo.errors", "tlzoo.preprocess", "tlzoo.registry", "tlzoo.registry.schema", "tlzoo.testing")
+PUBLIC = (
+    "tlzoo",
+    "tlzoo.errors",
+    "tlzoo.plugin",
+    "tlzoo.preprocess",
+    "tlzoo.registry",
+    "tlzoo.registry.schema",
+    "tlzoo.testing",
+)
 ENDS = {"|", "||", "&&", ";", ">", ">>", "<"}
 ALONE = {"--version", "--help"}
 
@@ -51,7 +59,7 @@ def split(line: str) -> list[str]:
 def parse(arguments: list[str]) -> None:
     """Let the command's own parser read the arguments, without running it. Raises what the parser raises."""
     name, rest = arguments[0], arguments[1:]
-    command: Any = typer.main.get_command(importlib.import_module(f"tlzoo.cli.{name}").app)
+    command: Any = typer.main.get_command(importlib.import_module(module_of(name)).app)
     while True:
         context = command.make_context(name, list(rest))
         if not getattr(command, "commands", None):

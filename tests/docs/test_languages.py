@@ -18,7 +18,7 @@ import tlzoo
 from tlzoo.export.formats.web import vendored
 from tlzoo.preprocess.image import picture
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "languages.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "languages.md"
 DRIVER = """
 import { readFile } from "node:fs/promises";
 import * as ort from "./ort.wasm.min.mjs";

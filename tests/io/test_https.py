@@ -16,6 +16,8 @@ from tlzoo.errors import Offline, SourceError
 from tlzoo.io import https
 from tlzoo.io.https import Pace, Refused, chunks, is_public, open_https
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 
 @pytest.fixture
 def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:

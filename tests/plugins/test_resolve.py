@@ -16,6 +16,8 @@ from tlzoo.errors import HookError, Offline, RegistryError, UnknownCheckpoint
 from tlzoo.plugins import resolve
 from tlzoo.weights import hub_repository
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 REPO = "tiny/net"
 COMMIT = "a" * 40
 ENTRY = """

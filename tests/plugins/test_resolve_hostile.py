@@ -11,6 +11,8 @@ import pytest
 from tlzoo.errors import Offline, RegistryError, SourceError, TlzooError, UnknownCheckpoint
 from tlzoo.plugins import resolve
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 REPO = "tiny/net"
 BERT = {
     "model_type": "bert",

@@ -14,9 +14,9 @@ from safetensors.numpy import load_file, save_file
 
 import tlzoo
 from tlzoo import Run
-from tlzoo.training.evaluation import logits
-from tlzoo.options import Options
 from tlzoo.errors import DataError, RunError
+from tlzoo.options import Options
+from tlzoo.training.evaluation import logits
 
 
 @pytest.fixture

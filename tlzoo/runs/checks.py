@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 
 from tlzoo.augment import signature
+from tlzoo.errors import UsageError
 from tlzoo.models.devices import lowered, pick
 from tlzoo.models.freezing import adapter_size, refuse_unstaged
 from tlzoo.options import Options
-from tlzoo.errors import UsageError
 from tlzoo.tasks import family, modality
 
 OF_A_PROBE = {"seed", "class_weights", "device", "cache", "cache_precision", "cache_gb"}

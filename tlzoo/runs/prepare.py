@@ -11,18 +11,18 @@ import torch
 from pydantic import ValidationError
 
 from tlzoo.data import Columns, Parts, fingerprint
-from tlzoo.features.dataset import make_dataset
-from tlzoo.tasks.heads import target_options
-from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
-from tlzoo.training.step_model import Sets
-from tlzoo.options import Options
-from tlzoo.runs.record import DataRecord
 from tlzoo.errors import UsageError
+from tlzoo.features.dataset import make_dataset
 from tlzoo.interfaces import Backbone
+from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
+from tlzoo.options import Options
 from tlzoo.registry.schema import Checkpoint
+from tlzoo.runs.record import DataRecord
 from tlzoo.specs import PluginSpec
-from tlzoo.weights.fetch import fetch
 from tlzoo.tasks import FAMILY, Task, family, modality, trainable
+from tlzoo.tasks.heads import target_options
+from tlzoo.training.step_model import Sets
+from tlzoo.weights.fetch import fetch
 
 
 def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> Checkpoint:

@@ -19,7 +19,7 @@ from tlzoo.errors import UsageError
 from tlzoo.plugins.authoring.status import status
 from tlzoo.plugins.installer import requirement
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def make_wheel(folder: Path, distribution: str, name: str) -> Path:

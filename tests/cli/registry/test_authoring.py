@@ -281,7 +281,7 @@ def test_what_is_published_may_name_no_local_files(tlzoo: Any, weights: Path) ->
 
 
 def test_the_built_in_registry_is_valid_as_published(tlzoo: Any) -> None:
-    built_in = Path(__file__).parents[2] / "registry.json"
+    built_in = Path(__file__).parents[3] / "registry.json"
     assert tlzoo("validate", built_in, "--published").code == 0
 
 
@@ -309,7 +309,7 @@ def test_the_schema_is_one_that_a_registry_meets(tlzoo: Any) -> None:
 
 
 def test_the_documented_registry_is_valid(tlzoo: Any) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "registries.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "registries.md").read_text()
     Path("documented.json").write_text(page.partition("```json\n")[2].partition("```")[0])
     assert tlzoo("validate", "documented.json", "--published").code == 0
 
@@ -317,7 +317,7 @@ def test_the_documented_registry_is_valid(tlzoo: Any) -> None:
 def test_every_command_and_option_of_the_page_exists(tlzoo: Any) -> None:
     import re
 
-    page = (Path(__file__).parents[2] / "docs" / "registries.md").read_text().replace("\\\n", " ")
+    page = (Path(__file__).parents[3] / "docs" / "registries.md").read_text().replace("\\\n", " ")
     for name, rest in re.findall(r"^tlzoo registry ([a-z-]+)(.*)$", page, re.MULTILINE):
         known = tlzoo(name, "--help")
         assert known.code == 0, name

@@ -16,6 +16,8 @@ from tlzoo import progress
 from tlzoo.cli import main
 from tlzoo.registry.subscriptions import config
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 
 @dataclass(frozen=True)
 class Outcome:
