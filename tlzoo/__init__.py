@@ -8,26 +8,20 @@ from tlzoo.io.lazy import lazy_names
 from tlzoo.version import __version__
 
 if TYPE_CHECKING:
-    from tlzoo import registry as registry
-    from tlzoo.errors import TlzooError as TlzooError
-    from tlzoo.interfaces import Backbone as Backbone
-    from tlzoo.interfaces import Freeze as Freeze
-    from tlzoo.interfaces import Graph as Graph
-    from tlzoo.interfaces import Head as Head
-    from tlzoo.interfaces import Repository as Repository
-    from tlzoo.interfaces import Stage as Stage
-    from tlzoo.interfaces import Weights as Weights
-    from tlzoo.models.meta_device import outline as outline
-    from tlzoo.options import Options as Options
-    from tlzoo.plugins.hookspecs import hookimpl as hookimpl
-    from tlzoo.runtime import load as load
-    from tlzoo.tasks.heads import linear_head as linear_head
-    from tlzoo.weights.formats.statedict import read_state as read_state
-    from tlzoo.workflows.adapt import adapt as adapt
-    from tlzoo.workflows.evaluate import evaluate as evaluate
-    from tlzoo.workflows.finetune import finetune as finetune
-    from tlzoo.workflows.run import Run as Run
-    from tlzoo.workflows.verify import verify as verify
+    from tlzoo import registry
+    from tlzoo.errors import TlzooError
+    from tlzoo.interfaces import Backbone, Freeze, Graph, Head, Repository, Stage, Weights
+    from tlzoo.models.meta_device import outline
+    from tlzoo.options import Options
+    from tlzoo.plugins.hookspecs import hookimpl
+    from tlzoo.runtime import load
+    from tlzoo.tasks.heads import linear_head
+    from tlzoo.weights.formats.statedict import read_state
+    from tlzoo.workflows.adapt import adapt
+    from tlzoo.workflows.evaluate import evaluate
+    from tlzoo.workflows.finetune import finetune
+    from tlzoo.workflows.run import Run
+    from tlzoo.workflows.verify import verify
 
 _HOME: dict[str, str | None] = {
     "Backbone": "tlzoo.interfaces",

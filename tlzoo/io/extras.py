@@ -6,12 +6,12 @@ from importlib.util import find_spec
 
 from tlzoo.errors import PluginError
 
-_TRAINING = ("torch", "onnx", "onnxscript", "safetensors")
+TRAINING = ("torch", "onnx", "onnxscript", "safetensors")
 
 
 def require_training() -> None:
     """Raise PluginError naming what the extra `train` would bring and is not installed."""
-    missing = [name for name in _TRAINING if find_spec(name) is None]
+    missing = [name for name in TRAINING if find_spec(name) is None]
     if missing:
         raise PluginError(
             f"Training needs {' and '.join(missing)}, which the core alone does not bring.",

@@ -11,7 +11,8 @@ from typing import Any
 def lazy_names(module: str, homes: Mapping[str, str | None]) -> Callable[[str], Any]:
     """A module's `__getattr__` (PEP 562): `homes` maps each name to the module that defines it.
 
-    `None` stands for the submodule of this name. What was asked for once is kept in the module.
+    `None` stands for the submodule of this name. What was asked for once is kept in the module. What it returns raises
+    PluginError for a name that needs what the core alone does not bring.
     """
 
     def find(name: str) -> Any:
@@ -26,4 +27,11 @@ def lazy_names(module: str, homes: Mapping[str, str | None]) -> Callable[[str], 
 
 
 def _defined(home: str, name: str) -> Any:
-    return getattr(importlib.import_module(home), name)
+    try:
+        return getattr(importlib.import_module(home), name)
+    except ModuleNotFoundError as cause:
+        from tlzoo.io.extras import TRAINING, require_training
+
+        if cause.name in TRAINING:
+            require_training()
+        raise

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tlzoo.export.export import Exported, export
 from tlzoo.runs.run import RunFolder
+
+if TYPE_CHECKING:
+    from tlzoo.export.export import Exported
 
 
 @dataclass(frozen=True)
@@ -16,4 +18,6 @@ class Run(RunFolder):
 
     def export(self, path: str | Path, **options: Any) -> Exported:
         """Write one ONNX file and prove it equal; `options` are those of `tlzoo.export.export.export`."""
+        from tlzoo.export.export import export
+
         return export(self, path, **options)
