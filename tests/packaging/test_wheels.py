@@ -47,6 +47,8 @@ def test_the_core_wheel_holds_the_registry_the_type_marker_and_the_package_only(
     members = wheel_members(dist, "tlzoo")
     assert {"tlzoo/registry.json", "tlzoo/py.typed", "tlzoo/demo/espeak.json"} <= members
     assert {"tlzoo", "tlzoo-0.1.0.dist-info"} == {member.split("/")[0] for member in members}
+    every = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tlzoo").rglob("*") if path.is_file()}
+    assert {name for name in every - members if "__pycache__" not in name} == set()
 
 
 @pytest.mark.parametrize("name", ["nlp", "speech", "vision"])
@@ -69,6 +71,19 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(dist: Path):
 def test_the_core_alone_brings_neither_torch_nor_a_plugin(core_alone: Path):
     code = f"from importlib.util import find_spec; print([name for name in {HEAVY} if find_spec(name)])"
     assert ran(core_alone, "python", "-c", code).strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["Run", "adapt", "finetune", "linear_head", "outline", "read_state"])
+def test_the_core_alone_says_what_training_needs(core_alone: Path, name: str):
+    done = run(core_alone, "python", "-c", f"import tlzoo; tlzoo.{name}")
+    assert done.returncode != 0
+    assert "PluginError: Training needs torch" in done.stderr
+
+
+def test_an_import_that_fails_in_the_core_alone_is_told_as_what_training_needs(core_alone: Path):
+    code = "import torch" + "\nexcept ImportError as cause: raise lacking(cause)"
+    done = run(core_alone, "python", "-c", f"from tlzoo.io.extras import lacking\ntry: {code}")
+    assert "PluginError: Training needs torch" in done.stderr
 
 
 def test_the_core_alone_looks_up_checkpoints(core_alone: Path):

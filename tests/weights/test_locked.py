@@ -120,11 +120,13 @@ def test_another_lock_file_may_be_named(filled: Any, tmp_path: Path, capsys: pyt
 
 def test_a_runs_checkpoint_is_locked(filled: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "run.json").write_text(json.dumps({"checkpoint": {"id": "mine/file"}}))
+    record = json.loads((Path(__file__).parents[1] / "runs" / "version_2.json").read_text())
+    record["checkpoint"] = registry.get("mine/file").model_dump(mode="json", exclude_none=True)
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     assert main(["lock", "--run", str(tmp_path / "run")]) == 0
     assert list(locked(tmp_path)) == ["mine/file"]
     assert main(["lock", "--run", str(tmp_path)]) == 2
-    assert "is not a run folder" in capsys.readouterr().err
+    assert "is not a run: it has no run.json" in capsys.readouterr().err
 
 
 def test_with_nothing_to_lock_the_command_says_what_to_type(write: Any, capsys: pytest.CaptureFixture[str]) -> None:

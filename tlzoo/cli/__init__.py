@@ -124,6 +124,9 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
             import traceback
 
             traceback.print_exc()
+        from tlzoo.io.extras import lacking
+
+        error = lacking(error) or error
         if isinstance(error, TlzooError):
             return _fail(2, f"Error: {error}")
         if hasattr(error, "format_message"):  # Click's errors, whichever copy of Click they come from

@@ -30,8 +30,8 @@ def _defined(home: str, name: str) -> Any:
     try:
         return getattr(importlib.import_module(home), name)
     except ModuleNotFoundError as cause:
-        from tlzoo.io.extras import TRAINING, require_training
+        from tlzoo.io.extras import lacking
 
-        if cause.name in TRAINING:
-            require_training()
+        if (said := lacking(cause)) is not None:
+            raise said from cause
         raise

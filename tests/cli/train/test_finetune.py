@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tlzoo import Options, Run
-from tlzoo.runs import run as run_module
+from tlzoo.runs import tensors
 from tlzoo.training import loop
 
 Command = Callable[..., Any]
@@ -205,13 +205,13 @@ def test_a_signal_stops_it_and_leaves_a_checkpoint_and_no_temporary_files(
 def test_a_signal_while_the_run_is_written_leaves_no_half_of_it(
     command: Command, zoo: Any, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ):
-    save = run_module.save_file
+    save = tensors.save_file
 
     def save_and_stop(state: Any, path: Path) -> None:
         save(state, path)
         signal.raise_signal(number)
 
-    monkeypatch.setattr(run_module, "save_file", save_and_stop)
+    monkeypatch.setattr(tensors, "save_file", save_and_stop)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", "--quiet")
     signal.signal(signal.SIGINT, before)
