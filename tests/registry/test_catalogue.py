@@ -84,6 +84,21 @@ def test_an_id_near_to_none_is_answered_with_how_to_see_them_all() -> None:
     assert "tlzoo models" in caught.value.hint
 
 
+def test_an_installation_without_its_look_ups_is_said_and_not_taken_for_an_unknown_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(catalogue, "LOOKUPS", "tlzoo.absent")
+    assert registry.get("vision/resnet50").id == "vision/resnet50"
+    with pytest.raises(RegistryError, match=r"entry points 'tlzoo\.absent'") as caught:
+        registry.get("zzzzzz")
+    assert caught.value.hint.startswith("Install tlzoo again")
+
+
+def test_what_is_asked_beyond_the_registries_is_the_lock_file_and_then_the_plugins() -> None:
+    asked = [f"{lookup.__module__}.{lookup.__name__}" for lookup in catalogue._lookups()]
+    assert asked == ["tlzoo.weights.lockfile.locked_entry", "tlzoo.plugins.resolve.resolve"]
+
+
 def test_find_keeps_what_meets_every_condition() -> None:
     found = registry.find(task="image-classification", license="apache-2.0", max_parameters=5_000_000, plugin="vision")
     assert found

@@ -1,4 +1,4 @@
-"""A data set as the engine sees it: raw inputs, encoded targets, and the preprocessor that makes arrays of them."""
+"""A data set as models take it: raw inputs, encoded targets, and the preprocessor that makes arrays of them."""
 
 from __future__ import annotations
 

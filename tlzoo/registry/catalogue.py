@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
+from tlzoo.io.entry_points import UNREADABLE
 from tlzoo.registry.files import Origin, origins, warn_once
 from tlzoo.registry.licenses import meets
 from tlzoo.registry.reading import read_checkpoints, stamp_of
@@ -55,8 +56,19 @@ def get(id: str) -> Checkpoint:
 
 
 def _lookups() -> list[Callable[[str], Checkpoint | None]]:
-    """What is asked for an id that no registry lists, in this order; tlzoo's own distribution declares it."""
-    declared = metadata.distribution("tlzoo").entry_points.select(group=LOOKUPS)
+    """What is asked for an id that no registry lists, in this order; tlzoo's own distribution declares it.
+
+    Raises RegistryError where it does not, as after an update of the code alone.
+    """
+    try:
+        declared = metadata.distribution("tlzoo").entry_points.select(group=LOOKUPS)
+    except UNREADABLE:
+        declared = metadata.EntryPoints()
+    if not declared:
+        raise RegistryError(
+            f"The installed tlzoo's metadata has no entry points {LOOKUPS!r}: only listed ids are known.",
+            hint="Install tlzoo again, so that its metadata is that of its code.",
+        )
     return [entry.load() for entry in sorted(declared, key=lambda entry: entry.name)]
 
 

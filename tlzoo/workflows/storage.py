@@ -193,7 +193,7 @@ def _checkpoint(path: Path) -> str:
 def _children(kind: str, folder: Path) -> Iterator[Kept]:
     for path in _listed(folder):
         if path.suffix in (".part", ".gone", ".new") and path.name.startswith("."):
-            if kind != "activations":  # the engine removes its own, and knows which are alive
+            if kind != "activations":  # the activation store removes its own, and knows which are in use
                 yield _kept("partial", path)
         elif not path.name.endswith((".sha256", ".json")) or kind in ("indexes", "resolved"):
             yield _kept(kind, path)
