@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -103,6 +103,7 @@ def test_a_figure_that_is_no_number_comes_back_as_it_was(run: Path, tmp_path: Pa
 VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists)
 
 
+@settings(max_examples=25)
 @given(st.dictionaries(st.text(max_size=5), VALUES))
 def test_options_of_any_kind_come_back(options: dict[str, Any]):
     document = {**json.loads(WRITTEN.read_text()), "options": options}
