@@ -122,6 +122,15 @@ def test_a_run_of_another_version_is_refused_by_its_number(copy: Path):
         Run.load(copy)
 
 
+@pytest.mark.parametrize("task", ["image-banana", "banana", ""])
+def test_a_run_of_a_task_that_is_none_is_refused_with_its_folder(copy: Path, task: str):
+    document = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**document, "task": task}))
+    with pytest.raises(RunError) as error:
+        Run.load(copy)
+    assert str(copy) in error.value.message
+
+
 def test_a_checkpoint_with_unknown_fields_is_refused_by_the_first(copy: Path):
     document = json.loads((copy / "run.json").read_text())
     document["checkpoint"]["favourite"] = "colour"

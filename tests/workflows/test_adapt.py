@@ -13,10 +13,10 @@ from PIL import Image
 
 import tlzoo
 from tlzoo.adaptation.coral import align, coral_probe
+from tlzoo.adaptation.methods import core_adapt
 from tlzoo.errors import DataError, RunError, UsageError
 from tlzoo.tasks import make_task
 from tlzoo.training.strategies.probe_fit import Probe, fit_probe
-from tlzoo.workflows.adapt import core_adapt
 
 DIM = 6
 TASK = make_task("image-classification", ["a", "b"])

@@ -26,6 +26,8 @@ class DataRecord(Record):
     `n_test` count samples.
     """
 
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
     path: str
     test: str | None
     columns: Columns
@@ -111,13 +113,15 @@ def read_record(folder: Path) -> RunRecord:
         raise RunError(f"{folder} is not a run: it has no {RECORD}.", hint="Make one: tlzoo finetune ID DATA --out RUN")
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(document, dict):
+            raise ValueError("it holds no JSON object")
         if document.get("version") != RUN_VERSION:
             raise RunError(
                 f"{folder} is a run of version {document.get('version')}; this tlzoo reads {RUN_VERSION}.",
                 hint="Use the tlzoo that wrote it, or train again.",
             )
         return RunRecord.model_validate(document)
-    except (ValueError, AttributeError, OSError) as cause:
+    except (ValueError, RecursionError, OSError) as cause:
         raise RunError(
             f"{folder}: its {RECORD} cannot be read: {reason(cause)}.", hint="Train again, or restore the folder."
         ) from cause

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from tlzoo import plugins
 from tlzoo.data import Parts, Samples, endings_of, fingerprint, read, read_parts
-from tlzoo.errors import DataError, RunError
+from tlzoo.errors import DataError, RunError, UsageError
 from tlzoo.features.dataset import Dataset, make_dataset
 from tlzoo.io.files import obstacle, whole_folder, write_json
 from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
@@ -51,7 +51,7 @@ class RunFolder:
         record = read_record(folder)
         try:
             return cls(folder, record, _read_preprocess(folder), make_task(record.task, record.labels))
-        except (ValueError, LookupError, TypeError, AttributeError, OSError) as cause:
+        except (ValueError, OSError, UsageError) as cause:
             raise RunError(
                 f"{folder}: its run.json or {PREPROCESS} cannot be read: {reason(cause)}.",
                 hint="Train again, or restore the folder.",

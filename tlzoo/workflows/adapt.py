@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tlzoo import plugins
-from tlzoo.adaptation.coral import coral_probe
+from tlzoo.adaptation.methods import core_adapt
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.data import Samples, endings_of, fingerprint, read
-from tlzoo.errors import DataError, UsageError
-from tlzoo.features.dataset import Dataset
-from tlzoo.features.extract import features
+from tlzoo.errors import DataError
 from tlzoo.models.model import Model
 from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder, refuse_existing, save_run
-from tlzoo.tasks.heads import head_from
 from tlzoo.training.evaluation import measure
 from tlzoo.workflows.run import Run
-
-METHODS = ("auto", "coral")
 
 
 def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, method: str = "auto") -> Run:
@@ -73,26 +66,6 @@ def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, m
         },
     )
     return Run.load(out)
-
-
-def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]) -> Model:
-    """CORAL with a linear head refitted on aligned source features; the backbone stays as it is.
-
-    `options["n_train"]` says how many of the source samples train; the rest chooses the regularisation. Raises
-    UsageError for another method and without source data, DataError for a single target sample.
-    """
-    if method not in METHODS:
-        raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {', '.join(METHODS)}")
-    if source is None or source.targets is None:
-        raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
-    if len(target) < 2:
-        raise DataError("One target sample has no covariance.", hint="Give more target data, better hundreds.")
-    source_x, target_x = features(model, source, target)
-    cut = int(options["n_train"])
-    train = (source_x[:cut], source.targets[:cut])
-    validation = (source_x[cut:], source.targets[cut:])
-    probe = coral_probe(train, validation, target_x, model.task)
-    return model.with_head(head_from(probe.weight, probe.bias, model.task))
 
 
 def _target_samples(run: RunFolder, target: str | Path) -> Samples:

@@ -7,6 +7,7 @@ import textwrap
 import time
 import zipfile
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 
 from tlzoo.cli import main
 from tlzoo.plugins.authoring import child, trial
+from tlzoo.plugins.authoring.description import describe
+from tlzoo.plugins.authoring.inspection import examine
 
 Ship = Callable[..., Path]
 
@@ -58,6 +61,15 @@ def test_an_import_of_torch_is_told_though_it_is_caught(ship: Ship, code: str):
     ship("tides", code)
     messages = [done.message for done in trial.try_import("tides", 20) if done.name == "without torch"]
     assert "torch" in messages[0]
+
+
+def test_an_import_of_a_module_that_is_gone_is_named_with_where_to_import_from(ship: Ship):
+    code = "def load(checkpoint):\n    from tlzoo.registry.sources import fetch\n    return fetch(checkpoint)"
+    ship("tides", "from tlzoo.registry.schema import Checkpoint\nimport tlzoo.errors", files={"weights.py": code})
+    plugin = describe(metadata.distribution("tlzoo-tides"))
+    [told] = [done.message for done in examine(plugin, "tides") if done.name == "imports of tlzoo"]
+    assert "tlzoo.registry.sources, at tlzoo_tides/weights.py line 2" in told
+    assert "tlzoo.plugin" in told
 
 
 def test_endless_output_is_bounded_and_ends_the_process():

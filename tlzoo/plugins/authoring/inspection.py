@@ -155,6 +155,12 @@ def _light(plugin: Description, name: str) -> str:
     return f"importing it imports {found[0]}; move that into the hook that needs it" if found else ""
 
 
+def _imports(plugin: Description, name: str) -> str:
+    package = re.split(r"[.:]", _module(plugin, name))[0].strip()
+    found = source.absent_imports(package, "tlzoo", plugin.roots)
+    return f"this tlzoo has no {found[0]}; what plugins import is in tlzoo.plugin" if found else ""
+
+
 def _registry(plugin: Description, name: str) -> str:
     values = plugin.values(REGISTRY_GROUP, name)
     if len(values) > 1:
@@ -197,6 +203,7 @@ _CHECKS: dict[str, Callable[[Description, str], str]] = {
     "entry point": _entry_point,
     "hooks": _hooks,
     "light import": _light,
+    "imports of tlzoo": _imports,
     "registry": _registry,
     "shipped files": _own_files,
     "suite": _suite,

@@ -145,6 +145,38 @@ def heavy_imports(value: str, heavy: Sequence[str], roots: Sequence[str] | None 
     return list(dict.fromkeys(found))
 
 
+def absent_imports(package: str, of: str, roots: Sequence[str] | None = None) -> list[str]:
+    """`of.parts, at tlzoo_x/plugin.py line 3` for each module of `of` that the package names and that is not there.
+
+    Every module below the package's folder is looked at, and every import in it, those in functions and for types too.
+    """
+    place = locate(package, roots)
+    whole = place.is_dir() or place.name == "__init__.py"
+    found = []
+    for file in sorted(package_folder(package, roots).rglob("*.py")) if whole else [place]:
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            else:
+                continue
+            gone = [name for name in names if name.startswith(f"{of}.") and not _is_there(name)]
+            found += [f"{name}, at {file.parent.name}/{file.name} line {node.lineno}" for name in gone]
+    return found
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return bool(locate(module))
+    except LookupError:
+        return False
+
+
 def _of_module(unit: Unit, roots: Sequence[str] | None, above: frozenset[str]) -> dict[str, Hook] | None:
     """Name in the module's namespace → hook; those imported from the same package too."""
     markers, found = _markers(unit), dict[str, Hook]()
