@@ -148,7 +148,7 @@ def heavy_imports(value: str, heavy: Sequence[str], roots: Sequence[str] | None 
 def absent_imports(package: str, of: str, roots: Sequence[str] | None = None) -> list[str]:
     """`of.parts, at tlzoo_x/plugin.py line 3` for each module of `of` that the package names and that is not there.
 
-    Every module below the package's folder is looked at, and every import in it, those in functions and for types too.
+    Every module below the package's folder is looked at, and every import in it that may run, those in functions too.
     """
     place = locate(package, roots)
     whole = place.is_dir() or place.name == "__init__.py"
@@ -158,7 +158,10 @@ def absent_imports(package: str, of: str, roots: Sequence[str] | None = None) ->
             tree = ast.parse(file.read_bytes())
         except (SyntaxError, ValueError, RecursionError, MemoryError, OSError):
             continue
+        for_types = {id(inner) for node in ast.walk(tree) if _is_for_types(node) for inner in _inside(node)}
         for node in ast.walk(tree):
+            if id(node) in for_types:
+                continue
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -297,7 +300,7 @@ def _statements(body: Sequence[ast.stmt], *, classes: bool = False) -> Iterator[
     """The statements that run when the module is imported, but those for type checkers only."""
     for node in body:
         yield node
-        if isinstance(node, ast.If) and _dotted(node.test).rpartition(".")[2] == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and _is_for_types(node):
             yield from _statements(node.orelse, classes=classes)
         elif isinstance(node, ast.If | ast.Try | ast.TryStar | ast.With | ast.For | ast.While) or (
             classes and isinstance(node, ast.ClassDef)
@@ -306,6 +309,16 @@ def _statements(body: Sequence[ast.stmt], *, classes: bool = False) -> Iterator[
                 yield from _statements(getattr(node, block, []), classes=classes)
             for handler in getattr(node, "handlers", []):
                 yield from _statements(handler.body, classes=classes)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and _dotted(node.test).rpartition(".")[2] == "TYPE_CHECKING"
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes of the body of an `if`."""
+    for statement in node.body if isinstance(node, ast.If) else ():
+        yield from ast.walk(statement)
 
 
 def _dotted(node: ast.expr) -> str:
