@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from tlzoo import registry
     from tlzoo.errors import TlzooError
     from tlzoo.interfaces import Backbone, Freeze, Graph, Head, Repository, Stage, Weights
+    from tlzoo.models.heads import default_head
     from tlzoo.models.meta_device import outline
     from tlzoo.options import Options
     from tlzoo.plugins.hookspecs import hookimpl
     from tlzoo.runtime import load
-    from tlzoo.tasks.heads import linear_head
     from tlzoo.weights.formats.statedict import read_state
     from tlzoo.workflows.adapt import adapt
     from tlzoo.workflows.evaluate import evaluate
@@ -38,7 +38,7 @@ _HOME: dict[str, str | None] = {
     "evaluate": "tlzoo.workflows.evaluate",
     "finetune": "tlzoo.workflows.finetune",
     "hookimpl": "tlzoo.plugins.hookspecs",
-    "linear_head": "tlzoo.tasks.heads",
+    "default_head": "tlzoo.models.heads",
     "load": "tlzoo.runtime",
     "outline": "tlzoo.models.meta_device",
     "read_state": "tlzoo.weights.formats.statedict",
@@ -59,10 +59,10 @@ __all__ = [
     "Weights",
     "__version__",
     "adapt",
+    "default_head",
     "evaluate",
     "finetune",
     "hookimpl",
-    "linear_head",
     "load",
     "outline",
     "read_state",

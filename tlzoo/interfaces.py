@@ -123,12 +123,16 @@ class Backbone:
     config: Mapping[str, Any] | None = None
 
 
+Loss = Callable[[Mapping[str, "torch.Tensor"], Mapping[str, "torch.Tensor"]], "torch.Tensor"]
+"""`loss(outputs, batch)`: a scalar for a model's outputs by name and the arrays that the task collates of targets."""
+
+
 @dataclass(frozen=True)
 class Head:
-    """`module` maps the backbone's output to logits; `loss(logits, targets)` is a scalar."""
+    """`module` maps the backbone's output to the task's outputs: one tensor, or a tuple in the order of several."""
 
     module: nn.Module
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    loss: Loss
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,50 @@ class Freeze:
 
 
 @dataclass(frozen=True)
+class TextContext:
+    """What preprocessing knows of a text: `offsets` int32 [T, 2], where each token begins and ends in it.
+
+    Tokens that are no part of the text, such as those around it, begin and end at the same place.
+    """
+
+    text: str
+    offsets: np.ndarray
+
+
+@dataclass(frozen=True)
+class RegisteredTask:
+    """A task that a plugin adds: `task` is a subclass of `tlzoo.plugin.Task`; users write `--task NAME`."""
+
+    name: str
+    task: type[Any]
+
+
+@dataclass(frozen=True)
+class AdaptationMethod:
+    """A method of domain adaptation: `adapt(model, source, target, options)` returns the adapted model."""
+
+    name: str
+    adapt: Callable[[Any, Any, Any, Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way of training: `train(job)` returns what the core's strategies return; `policy` is frozen by default."""
+
+    name: str
+    train: Callable[[Any], Any]
+    policy: str = "none"
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A layout of exports: `write(folder, model, manifest)` fills an empty folder, the model as `model.onnx` in it."""
+
+    name: str
+    write: Callable[[Path, bytes, Any], None]
+
+
+@dataclass(frozen=True)
 class Graph:
     """An exported ONNX file with its input and output names, in order."""
 
@@ -156,9 +204,9 @@ class Graph:
 
 @runtime_checkable
 class Model(Protocol):
-    """A backbone with a head, as hooks see it: a torch module whose `forward(*inputs)` returns logits [N, C].
+    """A backbone with a head, as hooks see it: a torch module whose `forward(*inputs)` returns the task's outputs.
 
-    `parts` is the backbone as its plugin described it, `backbone` and `head` its two modules, `loss(logits, targets)`
+    `parts` is the backbone as its plugin described it, `backbone` and `head` its two modules, `loss(outputs, batch)`
     a scalar. `checkpoint` is the registry's entry (`tlzoo.registry.schema.Checkpoint`), `task` what it is trained for
     (`tlzoo.tasks`).
     """
@@ -166,12 +214,12 @@ class Model(Protocol):
     checkpoint: Any
     task: Any
     parts: Backbone
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    loss: Loss
     backbone: nn.Module
     head: nn.Module
 
-    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Logits [N, C] for the backbone's inputs in their order."""
+    def __call__(self, *inputs: torch.Tensor) -> Any:
+        """The task's outputs for the backbone's inputs in their order: a tensor, or a tuple of several."""
 
     def headless(self) -> Model:
         """The same backbone with nothing behind it; its outputs are features."""
@@ -193,8 +241,8 @@ class Model(Protocol):
 class Dataset(Protocol):
     """Samples as hooks see them: `inputs` are paths or texts, `modality` is image, text, audio or a plugin's own.
 
-    `targets` is what the task makes of the labels: int64 [N] (one label each), float32 [N, C] of 0 and 1 (several),
-    float32 [N] (a number), or `None` where there are no labels.
+    `targets` are what the task read, one per sample, or `None` where there are no labels; `collated` makes arrays of
+    them.
     """
 
     @property
@@ -202,8 +250,8 @@ class Dataset(Protocol):
         """Paths or texts."""
 
     @property
-    def targets(self) -> np.ndarray | None:
-        """Encoded labels."""
+    def targets(self) -> Sequence[Any] | None:
+        """What each sample is labelled with."""
 
     @property
     def modality(self) -> str:
@@ -213,3 +261,6 @@ class Dataset(Protocol):
 
     def arrays(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
         """The preprocessed inputs at these positions, stacked."""
+
+    def collated(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
+        """Their targets as arrays by name, as the loss takes them."""

@@ -7,8 +7,25 @@ from typing import TYPE_CHECKING
 from tlzoo.io.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from tlzoo.interfaces import Backbone, Dataset, FeatureKind, Freeze, Graph, Head, Model, Repository, Stage, Weights
+    from tlzoo.interfaces import (
+        AdaptationMethod,
+        Backbone,
+        Dataset,
+        ExportFormat,
+        FeatureKind,
+        Freeze,
+        Graph,
+        Head,
+        Model,
+        RegisteredTask,
+        Repository,
+        Stage,
+        Strategy,
+        TextContext,
+        Weights,
+    )
     from tlzoo.io.files import cache_folder, write_json
+    from tlzoo.models.heads import default_head
     from tlzoo.models.meta_device import outline
     from tlzoo.plugins.hookspecs import hookimpl
     from tlzoo.preprocess import make_preprocessor
@@ -25,16 +42,22 @@ if TYPE_CHECKING:
         UrlSource,
     )
     from tlzoo.specs import AudioSpec, ImageSpec, PluginSpec, Preprocess, TextSpec
-    from tlzoo.tasks import Task
-    from tlzoo.tasks.heads import linear_head
+    from tlzoo.tasks.agreement import agreement
+    from tlzoo.tasks.base import Agreement, Input, OperatingPoint, Output, Prediction, Task
+    from tlzoo.tasks.heads import Objective
+    from tlzoo.tasks.row import Row
+    from tlzoo.tasks.windows import Part, Window
     from tlzoo.weights.fetch import fetch, fetch_source
     from tlzoo.weights.formats.statedict import read_state
 
 __all__ = [
+    "AdaptationMethod",
+    "Agreement",
     "AudioSpec",
     "Backbone",
     "Checkpoint",
     "Dataset",
+    "ExportFormat",
     "FeatureKind",
     "FileSource",
     "Freeze",
@@ -43,25 +66,37 @@ __all__ = [
     "HubFile",
     "HubSource",
     "ImageSpec",
+    "Input",
     "LocalFile",
     "Member",
     "Model",
+    "Objective",
+    "OperatingPoint",
+    "Output",
     "PackageSource",
+    "Part",
     "PluginSpec",
+    "Prediction",
     "Preprocess",
     "PypiSource",
+    "RegisteredTask",
     "Repository",
+    "Row",
     "Stage",
     "StageRecord",
+    "Strategy",
     "Task",
+    "TextContext",
     "TextSpec",
     "UrlSource",
     "Weights",
+    "Window",
+    "agreement",
     "cache_folder",
+    "default_head",
     "fetch",
     "fetch_source",
     "hookimpl",
-    "linear_head",
     "make_preprocessor",
     "outline",
     "read_state",
@@ -70,21 +105,27 @@ __all__ = [
 
 _NAMES = {
     "tlzoo.interfaces": (
+        "AdaptationMethod",
         "Backbone",
         "Dataset",
+        "ExportFormat",
         "FeatureKind",
         "Freeze",
         "Graph",
         "Head",
         "Model",
+        "RegisteredTask",
         "Repository",
         "Stage",
+        "Strategy",
+        "TextContext",
         "Weights",
     ),
     "tlzoo.io.files": (
         "cache_folder",
         "write_json",
     ),
+    "tlzoo.models.heads": ("default_head",),
     "tlzoo.models.meta_device": ("outline",),
     "tlzoo.plugins.hookspecs": ("hookimpl",),
     "tlzoo.preprocess": ("make_preprocessor",),
@@ -107,8 +148,21 @@ _NAMES = {
         "Preprocess",
         "TextSpec",
     ),
-    "tlzoo.tasks": ("Task",),
-    "tlzoo.tasks.heads": ("linear_head",),
+    "tlzoo.tasks.agreement": ("agreement",),
+    "tlzoo.tasks.base": (
+        "Agreement",
+        "Input",
+        "OperatingPoint",
+        "Output",
+        "Prediction",
+        "Task",
+    ),
+    "tlzoo.tasks.heads": ("Objective",),
+    "tlzoo.tasks.row": ("Row",),
+    "tlzoo.tasks.windows": (
+        "Part",
+        "Window",
+    ),
     "tlzoo.weights.fetch": (
         "fetch",
         "fetch_source",

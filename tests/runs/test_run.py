@@ -16,7 +16,7 @@ import tlzoo
 from tlzoo import Run
 from tlzoo.errors import DataError, RunError
 from tlzoo.options import Options
-from tlzoo.training.evaluation import logits
+from tlzoo.training.evaluation import measure, outputs
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_run_comes_back_as_it_was(zoo: Any, picture_run: Any):
     assert again == picture_run
     first, second = picture_run.model(), again.model()
     data = again.dataset(again.parts().test)
-    np.testing.assert_array_equal(logits(first, data), logits(second, data))
+    np.testing.assert_array_equal(outputs(first, data)["logits"], outputs(second, data)["logits"])
     assert not second.training
 
 
@@ -52,7 +52,7 @@ def test_a_run_tells_what_it_was_made_from(zoo: Any, picture_run: Any, pictures:
 def test_the_metrics_of_a_probe_are_those_that_torch_measures(zoo: Any, picture_run: Any, pictures: Path):
     assert tlzoo.evaluate(picture_run.path, pictures).n == 36
     model, data = picture_run.model(), picture_run.dataset(picture_run.parts().test)
-    measured = model.task.metrics(logits(model, data), data.targets)
+    measured = measure(model, data)
     assert measured == pytest.approx(picture_run.metrics, abs=1e-4)
 
 

@@ -18,20 +18,19 @@ def prepared(shared_zoo: Any, pictures: Path, texts: Path, recordings: Path) -> 
 
     from tlzoo import registry
     from tlzoo.models.model import build
-    from tlzoo.runs.prepare import labels_of, make_sets, prepare_backbone, task_name
+    from tlzoo.runs.prepare import fitted, make_sets, prepare_backbone, task_for
     from tlzoo.runs.run import read_parts
-    from tlzoo.tasks import make_task
 
     data = {"vision": pictures, "nlp": texts, "speech": recordings}
 
     def prepare(checkpoint: str, head: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
         with shared_zoo.open():
             chosen = registry.get(checkpoint)
-            name = task_name(chosen, None)
-            parts = read_parts(data[checkpoint.partition("/")[0]], None, name, {}, 0)
-            backbone, chosen = prepare_backbone(chosen)
+            blank = task_for(chosen, None)
+            parts = read_parts(data[checkpoint.partition("/")[0]], None, blank, {}, 0)
+            backbone, chosen = prepare_backbone(chosen, blank)
             torch.manual_seed(0)
-            model = build(chosen, make_task(name, labels_of(parts, name, {})), backbone, options=head)
+            model = build(chosen, fitted(blank, parts, {}), backbone, options=head)
             return model, make_sets(parts, model)
 
     return prepare

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from tlzoo.features.chunks import standardisation
-from tlzoo.tasks import Task
+from tlzoo.tasks.heads import Objective
 from tlzoo.training.strategies.probe_fit import Probe, fit_probe
 
 
@@ -28,7 +28,7 @@ def coral_probe(
     train: tuple[np.ndarray, np.ndarray],
     validation: tuple[np.ndarray, np.ndarray],
     target: np.ndarray,
-    task: Task,
+    objective: Objective,
 ) -> Probe:
     """A linear head for raw target features: fitted on source features and labels aligned with `target` [M, D].
 
@@ -40,7 +40,7 @@ def coral_probe(
     both = (np.concatenate([train[0], validation[0]]) - source_mean) / source_scale
     aligned = align(both, near)
     cut = len(train[0])
-    probe = fit_probe((aligned[:cut], train[1]), (aligned[cut:], validation[1]), task)
+    probe = fit_probe((aligned[:cut], train[1]), (aligned[cut:], validation[1]), objective)
     weight = probe.weight.double() / torch.from_numpy(target_scale)
     bias = probe.bias.double() - weight @ torch.from_numpy(target_mean)
     return Probe(weight.float(), bias.float(), probe.l2, probe.validation)

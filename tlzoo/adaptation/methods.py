@@ -1,18 +1,67 @@
-"""The adaptation methods of the core, which are asked where a checkpoint's plugin has none of its own."""
+"""The methods of domain adaptation by name: the core's, the checkpoint's plugin's, and those that plugins register."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
+from tlzoo import plugins
 from tlzoo.adaptation.coral import coral_probe
-from tlzoo.errors import DataError, UsageError
-from tlzoo.features.dataset import Dataset
+from tlzoo.data.dataset import Dataset
+from tlzoo.errors import DataError, HookError, UsageError
 from tlzoo.features.extract import features
+from tlzoo.models.heads import head_from, objective_of
 from tlzoo.models.model import Model
-from tlzoo.tasks.heads import head_from
+from tlzoo.plugins.named import find_named, known_names, registered
+from tlzoo.training.strategies.probe_fit import labelled
 
 METHODS = ("auto", "coral")
+
+
+def adapt_model(
+    model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]
+) -> Model:
+    """Adapt a model by the method of this name.
+
+    `plugin/name` is a method of any plugin, registered or known to its hook `adapt_domain`; another name is asked of
+    the checkpoint's plugin, then of the core, then of the plugins that declare it. Raises UsageError for a method that
+    nobody knows, and what the method raises.
+    """
+    given: dict[str, Any] = {"model": model, "source": source, "target": target, "options": options}
+    plugin, slash, short = method.rpartition("/")
+    if slash:
+        if short in (own := registered("adaptation", plugin)):
+            return _model(own[short].adapt(**given), method)
+        found = plugins.call("adapt_domain", plugin, (Model, NoneType), default=_none, method=short, **given)
+        if found is None:
+            raise UsageError(f"Plugin {plugin!r} has no adaptation method {short!r}.", hint=f"Methods: {_methods()}")
+        return _model(found, method)
+    own_plugin = model.checkpoint.plugin
+    answer = plugins.call("adapt_domain", own_plugin, (Model, NoneType), default=_none, method=method, **given)
+    if answer is not None:
+        return _model(answer, method)
+    if method in METHODS:
+        return core_adapt(method=method, **given)
+    if (named := find_named("adaptation", method)) is None:
+        raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {_methods()}")
+    return _model(named.value.adapt(**given), method)
+
+
+def _none(**given: Any) -> None:
+    return None
+
+
+def _methods() -> str:
+    return known_names("adaptation", METHODS)
+
+
+def _model(answer: Any, method: str) -> Model:
+    if not isinstance(answer, Model):
+        raise HookError(
+            f"The adaptation method {method!r} gave {type(answer).__name__}, no model.", hint="Ask its author."
+        )
+    return answer
 
 
 def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]) -> Model:
@@ -27,9 +76,9 @@ def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: st
         raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
     if len(target) < 2:
         raise DataError("One target sample has no covariance.", hint="Give more target data, better hundreds.")
+    objective = objective_of(model.task, {})
     source_x, target_x = features(model, source, target)
     cut = int(options["n_train"])
-    train = (source_x[:cut], source.targets[:cut])
-    validation = (source_x[cut:], source.targets[cut:])
-    probe = coral_probe(train, validation, target_x, model.task)
-    return model.with_head(head_from(probe.weight, probe.bias, model.task))
+    train, held = (labelled(source_x, source, objective, part) for part in (range(cut), range(cut, len(source))))
+    probe = coral_probe(train, held, target_x.rows, objective)
+    return model.with_head(head_from(model.parts, probe.weight, probe.bias, model.task))

@@ -10,9 +10,11 @@ from pydantic import Field, ValidationError
 
 from tlzoo.errors import ArtifactError
 from tlzoo.specs import Preprocess, Record
+from tlzoo.tasks.base import OperatingPoint
 
 KEY = "tlzoo.manifest"
-VERSION = 2
+VERSION = 3
+"""Version 3 added the signature, the task's settings and plugin, and the operating point; 1 and 2 are read as well."""
 
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -31,12 +33,21 @@ class Thresholds(Record):
     drop: float = Field(ge=0, le=10)
 
 
+class OutputParity(Record):
+    """One output's proof, as in Parity."""
+
+    max_abs_diff: float
+    scale: float
+    tolerance: float
+
+
 class Parity(Record):
     """The proof: exported file against torch on held-out samples.
 
     `max_abs_diff` is the largest difference of an output, `tolerance` the largest allowed, `scale` what the task judges
-    differences by (of one label: the largest distance of a logit from its sample's mean). `top1_agreement` is the share
-    of samples with the same label, labels or, within the tolerance, number; ties aside. `batches` are the batch sizes
+    differences by (of one label: the largest distance of a logit from its sample's mean); of several outputs they are
+    those of the one that is nearest to its tolerance, and `outputs` has each. `top1_agreement` is the share of samples
+    with the same answer (label, labels, or within the tolerance number), ties aside. `batches` are the batch sizes
     and `lengths` the tokens or samples of audio it was tried at, `worst` is the position of the sample that differs
     most, `drop` what the headline metric lost, as in `thresholds`.
     """
@@ -51,6 +62,7 @@ class Parity(Record):
     worst: int | None = None
     drop: float = 0.0
     thresholds: Thresholds | None = None
+    outputs: Mapping[str, OutputParity] = {}
 
 
 class Calibration(Record):
@@ -90,16 +102,45 @@ class Origin(Record):
     sha256: Mapping[str, str] = {}
 
 
+class Tensor(Record):
+    """An input or output of the graph: `axes` are names of those that vary (the first is `batch`) and sizes."""
+
+    name: str
+    axes: tuple[str | int, ...]
+    dtype: str
+
+
+class Signature(Record):
+    """The graph as it is called, and the task in it.
+
+    `task_inputs` are the names of a sample's raw inputs, several where the task has several; `task_outputs` are the
+    outputs that the task reads. `form` says whether the graph is one pass or holds one Loop of a bounded number of
+    steps.
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    task_inputs: tuple[str, ...]
+    task_outputs: tuple[Tensor, ...]
+    form: Literal["once", "loop"] = "once"
+
+
 class Manifest(Record):
     """Everything that using the file takes, and where it came from.
 
-    `kept_fp32` names the nodes that a lower `precision` left as they were. With `raw_input` the graph resizes and crops
-    pictures itself and takes any size, all pictures of a batch the same.
+    `settings` are what the task keeps beside its labels; `plugin` and `distribution` say who brings a task that is not
+    the core's. `kept_fp32` names the nodes that a lower `precision` left as they were. With `raw_input` the graph
+    resizes and crops pictures itself and takes any size, all pictures of a batch the same.
     """
 
     version: int = VERSION
     task: str
     labels: tuple[str, ...]
+    settings: Mapping[str, Any] = {}
+    plugin: str = ""
+    distribution: str = ""
+    signature: Signature | None = None
+    operating_point: OperatingPoint | None = None
     preprocess: Preprocess
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]

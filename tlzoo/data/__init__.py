@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from tlzoo.data.reading import Columns, endings_of, read
-from tlzoo.data.samples import Collection, Kind, Samples, contents, fingerprint
+from tlzoo.data.samples import Collection, Samples, contents, fingerprint
 from tlzoo.data.splits import Parts, read_parts, split
 
 __all__ = [
     "Collection",
     "Columns",
-    "Kind",
     "Parts",
     "Samples",
     "contents",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
-from tlzoo.data.samples import Collection, Kind, Samples, labels_in
-from tlzoo.data.tables import FORMATS, Table, cells, decode_text, label_cells, number_cells, read_table
+from tlzoo.data.samples import Collection, Input, Samples
+from tlzoo.data.tables import FORMATS, decode_text, read_table
 from tlzoo.errors import DataError, UsageError
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
+from tlzoo.tasks.base import Target, Task
+from tlzoo.tasks.row import Row
 
 EXTENSIONS = {
     "image": (
@@ -28,13 +30,15 @@ _THIRD_SPLIT = ("dev", "val", "valid", "validation")
 
 @dataclass(frozen=True)
 class _Wanted:
-    modality: str
-    text_column: str
-    path_column: str
-    label_column: str
+    task: Task
+    names: Mapping[str, str]
     labelled: bool
-    kind: Kind
     endings: tuple[str, ...]
+
+    @property
+    def modality(self) -> str:
+        """The task's."""
+        return self.task.modality
 
     @property
     def kinds(self) -> str:
@@ -43,47 +47,53 @@ class _Wanted:
 
 
 class Columns(TypedDict, total=False):
-    """What a table calls its columns, where not `text`, `path` and `label`."""
+    """What a table calls its columns, where not `text`, `path` and `label`; `others` is for those of a task's own."""
 
     text_column: str
     path_column: str
     label_column: str
+    others: dict[str, str]
+
+
+def names_of(columns: Columns) -> dict[str, str]:
+    """What a table calls each role."""
+    named: dict[str, str] = {
+        role.removesuffix("_column"): str(name) for role, name in columns.items() if role != "others"
+    }
+    return {**named, **columns.get("others", {})}
 
 
 def read(
     path: str | os.PathLike[str],
-    modality: str,
+    task: Task,
     *,
-    text_column: str = "text",
-    path_column: str = "path",
-    label_column: str = "label",
+    columns: Columns | None = None,
     labelled: bool = True,
-    minimum_classes: int = 2,
-    kind: Kind = "single",
+    training: bool = False,
     endings: tuple[str, ...] = (),
 ) -> Collection:
-    """Read a folder per class, `train/` and `test/` of that form (or tables of these names), or one table.
+    """Read samples of a task: a folder per label where it reads those, a table, a file of the task's own layouts, or
+    `train` and `test` of these forms in a folder.
 
-    `modality` is `image`, `audio`, `text` or a plugin's own, whose files end in `endings` (see `endings_of`). With
-    `labelled=False` folders may be flat or nested, labels are not looked at and come back as `None`. The order is
-    sorted for folders, the table's own for tables. `kind` says what a label is: one class, any number of labels as
-    `a;b` (or a list, where the format has lists), or a finite number; the latter two take tables. Raises DataError
-    naming the file, class, column or row for whatever cannot be used, and for fewer than `minimum_classes` classes or
-    different numbers; a label beside others counts as two, there or not.
+    A plugin's modality has files that end in `endings` (see `endings_of`). With `labelled=False` folders may be flat or
+    nested, labels are not looked at and targets are `None`. The order is sorted for folders, the file's own for tables
+    and layouts. Raises DataError naming the file, class, column or row for whatever cannot be used; for `training` also
+    where nothing could be learnt, and for labels that only the test part has.
     """
-    endings = endings or EXTENSIONS.get(modality, ())
+    endings = endings or EXTENSIONS.get(task.modality, ())
     if not endings:
         raise UsageError(
-            f"Nothing says which files hold {modality!r}.",
+            f"Nothing says which files hold {task.modality!r}.",
             hint=f"Known are {', '.join(sorted(EXTENSIONS))}; a plugin names `endings` in its preprocessing.",
         )
     place = Path(os.path.abspath(path))
-    wanted = _Wanted(modality, text_column, path_column, label_column, labelled, kind, endings)
+    wanted = _Wanted(task, names_of(columns or {}), labelled, endings)
     if not place.exists():
         raise DataError(f"{place} does not exist.", hint="Give a folder with one sub-folder per class, or a table.")
-    collection = _from_folder(place, wanted) if place.is_dir() else Collection(_from_table(place, wanted), None)
-    if labelled:
-        _check_labels(place, collection, minimum_classes, kind)
+    collection = _from_folder(place, wanted) if place.is_dir() else Collection(_from_file(place, wanted), None)
+    if labelled and training:
+        task.check(collection.train.targets or (), place)
+        _check_test(place, collection, task)
     return collection
 
 
@@ -92,43 +102,30 @@ def endings_of(spec: Preprocess) -> tuple[str, ...]:
     return spec.endings if isinstance(spec, PluginSpec) else ()
 
 
-def _check_labels(place: Path, collection: Collection, minimum: int, kind: Kind) -> None:
-    if kind == "regression":
-        _check_numbers(place, collection.train.labels or (), minimum)
+def _check_test(place: Path, collection: Collection, task: Task) -> None:
+    if collection.test is None:
         return
-    known = _occurring(collection.train, kind)
-    if kind == "multilabel" and len(known) < minimum - 1:
-        raise DataError(f"{place} has no label in any row.", hint="Fill its label column: a;b where there are several.")
-    if kind == "single" and len(known) < minimum:
-        only = ", ".join(repr(label) for label in sorted(known))
-        raise DataError(f"{place} has only one class, {only}.", hint="A classifier needs samples of two or more.")
-    unseen = sorted(_occurring(collection.test, kind) - known) if collection.test else []
-    if unseen:
-        names = ", ".join(repr(label) for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
+    if names := unseen_labels(collection.train, collection.test, task):
         raise DataError(
             f"{place} has labels in its test data that training never sees: {names}.",
             hint="Add samples of them to the training data or take them out of the test data.",
         )
 
 
-def _occurring(samples: Samples, kind: Kind) -> set[str]:
-    cells = samples.labels or ()
-    return {label for cell in cells for label in labels_in(cell)} if kind == "multilabel" else set(cells)
-
-
-def _check_numbers(place: Path, cells: tuple[str, ...], minimum: int) -> None:
-    if len({float(cell) for cell in cells}) < minimum:
-        raise DataError(
-            f"{place} has only one target, {cells[0]}: there is nothing to learn.",
-            hint="Give samples with different targets.",
-        )
+def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
+    """The labels that only `other` has, for people; empty where there are none."""
+    known, there = (
+        {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
+    )
+    unseen = sorted(there - known)
+    return ", ".join(repr(label) for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
 
 
 def _from_folder(folder: Path, wanted: _Wanted) -> Collection:
-    tables = {stem: _named_table(folder, stem) for stem in ("train", "test")}
+    tables = {stem: _named_table(folder, stem, wanted) for stem in ("train", "test")}
     if tables["train"]:
-        test = _from_table(tables["test"], wanted) if tables["test"] else None
-        return Collection(_from_table(tables["train"], wanted), test)
+        test = _from_file(tables["test"], wanted) if tables["test"] else None
+        return Collection(_from_file(tables["train"], wanted), test)
     halves = _halves(folder, wanted)
     if not halves:
         return Collection(_from_classes(folder, wanted), None)
@@ -137,8 +134,9 @@ def _from_folder(folder: Path, wanted: _Wanted) -> Collection:
     return Collection(_from_classes(train, wanted), test)
 
 
-def _named_table(folder: Path, stem: str) -> Path | None:
-    found = [folder / (stem + suffix) for suffix in FORMATS if (folder / (stem + suffix)).is_file()]
+def _named_table(folder: Path, stem: str, wanted: _Wanted) -> Path | None:
+    endings = (*FORMATS, *wanted.task.endings)
+    found = [folder / (stem + suffix) for suffix in endings if (folder / (stem + suffix)).is_file()]
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise DataError(f"Folder {folder} has both {names}.", hint="Keep one of them, or give that file itself.")
@@ -165,11 +163,11 @@ def _halves(folder: Path, wanted: _Wanted) -> tuple[Path, Path | None] | None:
 def _from_classes(folder: Path, wanted: _Wanted) -> Samples:
     if not wanted.labelled:
         return _contents(_files(folder, wanted.endings), None, folder, wanted)
-    if wanted.kind != "single":
-        sort = "several labels per sample" if wanted.kind == "multilabel" else "numbers"
+    if not wanted.task.folders:
+        needed = [*(each.name for each in wanted.task.inputs), *wanted.task.columns]
         raise DataError(
-            f"Folder {folder} cannot hold {sort}: its folders are one class each.",
-            hint=f"Give a table with the columns {'text' if wanted.modality == 'text' else 'path'} and label.",
+            f"Folder {folder} cannot hold {wanted.task.holds}: its folders are one class each.",
+            hint=f"Give a table with the columns {' and '.join(needed)}.",
         )
     classes = _folders(folder)
     if not classes:
@@ -178,54 +176,57 @@ def _from_classes(folder: Path, wanted: _Wanted) -> Samples:
             hint="Give a folder with one sub-folder of files per class, or a table with a label column.",
         )
     files: list[Path] = []
-    labels: list[str] = []
+    targets: list[Target] = []
     for child in classes:
         found = _files(child, wanted.endings)
         if not found:
             raise DataError(f"Class folder {child} has no {wanted.modality} files.", hint=wanted.kinds)
         files += found
-        labels += [child.name] * len(found)
-    return _contents(files, tuple(labels), folder, wanted)
+        row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",))
+        targets += [wanted.task.read(row)] * len(found)
+    return _contents(files, tuple(targets), folder, wanted)
 
 
-def _contents(files: list[Path], labels: tuple[str, ...] | None, folder: Path, wanted: _Wanted) -> Samples:
+def _contents(files: list[Path], targets: tuple[Target, ...] | None, folder: Path, wanted: _Wanted) -> Samples:
     if not files:
         raise DataError(f"Folder {folder} has no {wanted.modality} files.", hint=wanted.kinds)
     for file in files:
         _check_not_empty(file)
     inputs = tuple(_text_of(file) for file in files) if wanted.modality == "text" else tuple(map(str, files))
-    return Samples(inputs, labels, wanted.modality)
+    return Samples(inputs, targets, wanted.modality)
 
 
-def _from_table(path: Path, wanted: _Wanted) -> Samples:
-    table = read_table(path)
+def _from_file(path: Path, wanted: _Wanted) -> Samples:
+    """The samples of a task's own layout, or of a table."""
+    layout = wanted.task.layouts(path)
+    rows = read_table(path).named(wanted.names) if layout is None else list(layout)
+    if not rows:
+        raise DataError(f"File {path} has no samples.", hint="Is it whole?")
+    inputs = [_input(row, wanted) for row in rows]
+    targets = tuple(wanted.task.read(row) for row in rows) if wanted.labelled else None
+    return Samples(tuple(inputs), targets, wanted.modality)
+
+
+def _input(row: Row, wanted: _Wanted) -> Input:
     if wanted.modality == "text":
-        inputs = cells(table, wanted.text_column, "--text-column")
+        cells = tuple(row.text(each.column or each.name) for each in wanted.task.inputs)
     else:
-        inputs = _files_in_rows(table, wanted)
-    labels = None
-    if wanted.labelled:
-        column = {"single": cells, "multilabel": label_cells, "regression": number_cells}[wanted.kind]
-        labels = tuple(label.strip() for label in column(table, wanted.label_column, "--label-column"))
-    return Samples(tuple(inputs), labels, wanted.modality)
+        cells = tuple(_file_in(row, each.column or each.name, wanted) for each in wanted.task.inputs)
+    return cells[0] if len(cells) == 1 else cells
 
 
-def _files_in_rows(table: Table, wanted: _Wanted) -> list[str]:
-    files = []
-    for (place, _), cell in zip(table.rows, cells(table, wanted.path_column, "--path-column"), strict=True):
-        file = Path(os.path.abspath(table.path.parent / cell.strip()))
-        if "\0" in cell or not file.is_file():
-            raise DataError(
-                f"File {table.path} names {cell!r} in {place}, which is no file.",
-                hint=f"Paths are relative to {table.path.parent}",
-            )
-        if not file.name.lower().endswith(wanted.endings):
-            raise DataError(
-                f"File {table.path} names {cell!r} in {place}, no {wanted.modality} file.", hint=wanted.kinds
-            )
-        _check_not_empty(file)
-        files.append(str(file))
-    return files
+def _file_in(row: Row, role: str, wanted: _Wanted) -> str:
+    cell = row.text(role)
+    file = Path(os.path.abspath(row.file.parent / cell.strip()))
+    if "\0" in cell or not file.is_file():
+        raise DataError(
+            f"File {row.file} names {cell!r} in {row.place}, which is no file.",
+            hint=f"Paths are relative to {row.file.parent}",
+        )
+    if not file.name.lower().endswith(wanted.endings):
+        raise DataError(f"File {row.file} names {cell!r} in {row.place}, no {wanted.modality} file.", hint=wanted.kinds)
+    _check_not_empty(file)
+    return str(file)
 
 
 def _check_not_empty(file: Path) -> None:

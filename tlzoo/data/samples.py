@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
-from tlzoo.data.tables import LABEL_SEPARATOR
 from tlzoo.errors import InputError
+from tlzoo.tasks.base import Target
 
-Kind = Literal["single", "multilabel", "regression"]
-"""What a sample is labelled with: one label, any number of labels (`a;b`), a number."""
+Input = str | tuple[str, ...]
+"""A path or a text; of a task with several inputs, each of them."""
 
 
 @dataclass(frozen=True)
 class Samples:
     """`inputs` are absolute file paths, for `text` the texts themselves.
 
-    `labels` has one string per input, as `Kind` says, or is `None` where the data is unlabelled.
+    `targets` has what the task read of each, or is `None` where the data is unlabelled.
     """
 
-    inputs: tuple[str, ...]
-    labels: tuple[str, ...] | None
+    inputs: tuple[Input, ...]
+    targets: tuple[Target, ...] | None
     modality: str
 
     def __len__(self) -> int:
@@ -34,8 +34,8 @@ class Samples:
     def subset(self, indices: Iterable[int]) -> Samples:
         """The samples at these positions, in this order."""
         chosen = [int(i) for i in indices]
-        labels = None if self.labels is None else tuple(self.labels[i] for i in chosen)
-        return Samples(tuple(self.inputs[i] for i in chosen), labels, self.modality)
+        targets = None if self.targets is None else tuple(self.targets[i] for i in chosen)
+        return Samples(tuple(self.inputs[i] for i in chosen), targets, self.modality)
 
 
 @dataclass(frozen=True)
@@ -46,28 +46,37 @@ class Collection:
     test: Samples | None
 
 
-def labels_in(cell: str) -> list[str]:
-    """The labels of a sample that may have several, written `a;b`."""
-    return cell.split(LABEL_SEPARATOR) if cell else []
-
-
 def fingerprint(samples: Samples) -> str:
-    """SHA-256 (hex) over modality, labels and contents in order: the same wherever the files lie, whatever their names.
+    """SHA-256 (hex) over modality, targets and contents in order: the same wherever the files lie, whatever their
+    names.
 
     Raises InputError naming a file that cannot be read.
     """
-    digest = hashlib.sha256(f"{samples.modality} {len(samples)} {samples.labels is not None}\n".encode())
+    digest = hashlib.sha256(f"{samples.modality} {len(samples)} {samples.targets is not None}\n".encode())
     for position, content in enumerate(contents(samples.inputs, samples.modality)):
-        label = "" if samples.labels is None else samples.labels[position]
-        digest.update(hashlib.sha256(label.encode("utf-8", "surrogatepass")).digest() + content)
+        target = "" if samples.targets is None else _written(samples.targets[position])
+        digest.update(hashlib.sha256(target.encode("utf-8", "surrogatepass")).digest() + content)
     return digest.hexdigest()
 
 
-def contents(inputs: Sequence[str], modality: str) -> list[bytes]:
-    """SHA-256 of each text, or of each file's bytes; raises InputError naming a file that cannot be read."""
+def _written(target: Target) -> str:
+    return target if isinstance(target, str) else json.dumps(target, sort_keys=True, ensure_ascii=False)
+
+
+def contents(inputs: Sequence[Input], modality: str) -> list[bytes]:
+    """SHA-256 of each text, or of each file's bytes; of several inputs, of their digests.
+
+    Raises InputError naming a file that cannot be read.
+    """
+    return [_digest(given, modality) for given in inputs]
+
+
+def _digest(given: Input, modality: str) -> bytes:
+    if isinstance(given, tuple):
+        return hashlib.sha256(b"".join(_digest(each, modality) for each in given)).digest()
     if modality == "text":
-        return [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in inputs]
-    return [_file_digest(path) for path in inputs]
+        return hashlib.sha256(given.encode("utf-8", "surrogatepass")).digest()
+    return _file_digest(given)
 
 
 def _file_digest(path: str) -> bytes:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tlzoo.errors import DataError, UsageError
+from tlzoo.tasks.row import Row
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
-LABEL_SEPARATOR = ";"
 _LONGEST_CELL = 64 * 2**20
-_LARGEST_NUMBER = 3.4e38
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,10 @@ class Table:
     path: Path
     columns: tuple[str, ...]
     rows: tuple[tuple[str, dict[str, Any]], ...]
+
+    def named(self, names: Mapping[str, str]) -> list[Row]:
+        """Its rows; `names` says what it calls a role, such as `label`, where not by that name."""
+        return [Row(self.path, place, cells, self.columns, names) for place, cells in self.rows]
 
 
 def read_table(path: Path) -> Table:
@@ -48,24 +50,6 @@ def read_table(path: Path) -> Table:
     return table
 
 
-def cells(table: Table, column: str, option: str) -> list[str]:
-    """One column as non-empty strings; raises DataError where the column is missing or a cell is empty or no scalar."""
-    return [_cell(table.path, place, column, row.get(column)) for place, row in _rows_with(table, column, option)]
-
-
-def number_cells(table: Table, column: str, option: str) -> list[str]:
-    """One column of finite numbers, as written; raises DataError with the place of a cell that is none."""
-    return [_number(table, place, column, row) for place, row in _rows_with(table, column, option)]
-
-
-def label_cells(table: Table, column: str, option: str) -> list[str]:
-    """One column of any number of labels each, as `a;b`: cells of that form, or lists where the format has them.
-
-    Raises DataError with the place of a cell that is missing or holds anything else.
-    """
-    return [_labels(table, place, column, row) for place, row in _rows_with(table, column, option)]
-
-
 def decode_text(path: Path) -> str:
     """A file's text, UTF-8 with or without a byte order mark; raises DataError for anything else."""
     try:
@@ -81,63 +65,6 @@ def decode_text(path: Path) -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(f"File {path} has a NUL byte in line {line}.", hint="Is it text? Save it again as UTF-8.")
     return text
-
-
-def _rows_with(table: Table, column: str, option: str) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """The table's rows; raises DataError where it has no such column."""
-    if column not in table.columns:
-        there = ", ".join(repr(name) for name in table.columns)
-        raise DataError(
-            f"File {table.path} has no column {column!r}; it has {there}.", hint=f"Name the right one: {option} NAME"
-        )
-    return table.rows
-
-
-def _number(table: Table, place: str, column: str, row: dict[str, Any]) -> str:
-    value = row.get(column)
-    text = "nothing" if value is None or value == "" else str(value).strip()
-    try:
-        # what float32 cannot hold is infinite to the model
-        finite = not isinstance(value, bool) and "_" not in text and abs(float(text)) <= _LARGEST_NUMBER
-    except ValueError:
-        finite = False
-    if not finite:
-        raise DataError(
-            f"File {table.path} has {text[:50]} as {column!r} in {place}, which is no finite number.",
-            hint="Correct the cell or delete the row.",
-        )
-    return text
-
-
-def _labels(table: Table, place: str, column: str, row: dict[str, Any]) -> str:
-    if column not in row:
-        raise DataError(
-            f"File {table.path} has no {column!r} in {place}.", hint="Write an empty list where a sample has no label."
-        )
-    value = row[column]
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, list):
-        parts = [_cell(table.path, place, column, part) for part in value]
-        if joined := [part for part in parts if LABEL_SEPARATOR in part]:
-            raise DataError(
-                f"File {table.path} has the label {joined[0]!r} in {place}, which holds a {LABEL_SEPARATOR!r}.",
-                hint="That sign separates labels: rename the label.",
-            )
-    else:
-        parts = _cell(table.path, place, column, value).split(LABEL_SEPARATOR) if str(value).strip() else []
-    return LABEL_SEPARATOR.join(dict.fromkeys(label for part in parts if (label := part.strip())))
-
-
-def _cell(path: Path, place: str, column: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip():
-        raise DataError(f"File {path} has no {column!r} in {place}.", hint="Fill the cell or delete the row.")
-    if not isinstance(value, str | int | float):
-        kind = type(value).__name__
-        raise DataError(f"File {path} has a {kind} as {column!r} in {place}.", hint="Write a string or a number.")
-    return str(value)
 
 
 def _unique(path: Path, columns: Iterable[str]) -> tuple[str, ...]:

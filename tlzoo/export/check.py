@@ -5,24 +5,24 @@ Torch-free: `reference` is what torch said, now or when the file was made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tlzoo.artifact.manifest import Parity, Thresholds
+from tlzoo.artifact.manifest import OutputParity, Parity, Thresholds
 from tlzoo.errors import InputError, ParityError
+from tlzoo.preprocess import row_lengths
 from tlzoo.progress import progress
 from tlzoo.runtime import Predictor
-from tlzoo.tasks import Task
+from tlzoo.tasks.agreement import differences
+from tlzoo.tasks.base import Agreement, Task
+from tlzoo.tasks.rows import Collector, Outputs, finite, take
 
 BATCHES = (1, 2, 3, 7)
 WHOLE = 32
 PER_BATCH_SIZE = 28
-TIE = 1e-4
-"""A label may change, in any precision, only where logits are nearer to each other than this share of their scale."""
-
 NO_FILE = "No file was written. Report it to the plugin's author."
 
 THRESHOLDS = {
@@ -46,100 +46,148 @@ def default_thresholds(precision: str, raw_input: bool = False) -> Thresholds:
 
 @dataclass(frozen=True)
 class Proof:
-    """The figures, the file's logits [N, C] for all samples, and the name of the one that differs most."""
+    """The figures, the file's outputs for all inputs, and the name of the one that differs most."""
 
     parity: Parity
-    exported: np.ndarray
+    exported: Outputs
     worst: str
 
 
 @dataclass(frozen=True)
 class Tried:
-    """Arrays as the graph takes them, `length` tokens or samples of audio long, and torch's logits for them."""
+    """Arrays as the graph takes them, `length` tokens or samples of audio long, and torch's outputs for them."""
 
     length: int
     arrays: dict[str, np.ndarray]
-    reference: np.ndarray
+    reference: dict[str, np.ndarray]
+
+
+Measure = Callable[[Outputs], float]
+"""The headline metric of a model's outputs for the inputs of a proof."""
+
+
+@dataclass
+class _Compared:
+    """What is known so far: the largest difference of every input in each output, and whose answers are the same."""
+
+    scale: Mapping[str, float]
+    worst: dict[str, np.ndarray]
+    same: np.ndarray
+
+    def add(self, found: Agreement) -> None:
+        """Take in what was found for the first inputs at another batch size."""
+        few = len(found.same)
+        for name, apart in found.difference.items():
+            self.worst[name][:few] = np.maximum(self.worst[name][:few], apart)
+        self.same[:few] &= found.same
 
 
 def prove(
     predictor: Predictor,
     inputs: Sequence[Any],
-    reference: np.ndarray,
+    reference: Outputs,
     *,
     thresholds: Thresholds | None = None,
-    targets: np.ndarray | None = None,
+    measure: Measure | None = None,
     lengths: Sequence[Tried] = (),
 ) -> Proof:
-    """Compare the file's logits for raw `inputs` with torch's `reference` [N, C], at several batch sizes and lengths.
+    """Compare the file's outputs for raw `inputs` with torch's `reference`, at several batch sizes and lengths.
 
-    Raises ParityError naming the sample that differs most when a logit differs by more than the thresholds' share of
-    the logits' scale, when too many answers differ that are no ties, or, with `targets`, when the task's headline
-    metric loses too much; the task says what scale and answer are. The default thresholds are those of fp32.
+    Raises ParityError naming the input that differs most when an output differs by more than the thresholds' share of
+    its scale, when too many answers differ that are no ties, or, with `measure`, when the task's headline metric loses
+    too much; the task says what scale and answer are. The default thresholds are those of fp32.
     """
     task, asked = predictor.task, thresholds or THRESHOLDS["fp32"]
-    scale = task.scale(reference)
-    tolerance = asked.difference * scale
-    tie = tolerance if task.kind == "regression" else min(tolerance, TIE * scale)
     with progress("Proof", 1 + len(BATCHES) + len(lengths), "batch sizes and lengths") as advance:
         exported = _answers(predictor, inputs, WHOLE)
         advance(1)
-        worst = np.abs(exported - reference).max(axis=1)
-        agreed = task.agreement(exported, reference, tie)
+        first = task.agree(exported, reference, asked.difference)
+        found = _Compared(first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same)
         few = range(min(PER_BATCH_SIZE, len(inputs)))
+        right = take(reference, few)
         for size in BATCHES:
-            again = _answers(predictor, [inputs[i] for i in few], size)
-            worst[: len(few)] = np.maximum(worst[: len(few)], np.abs(again - reference[: len(few)]).max(axis=1))
-            agreed[: len(few)] &= task.agreement(again, reference[: len(few)], tie)
+            again = task.agree(_answers(predictor, [inputs[i] for i in few], size), right, asked.difference)
+            found.add(_scaled(again, first.scale))
             advance(1)
-        differences = []
+        tolerances = {name: asked.difference * scale for name, scale in found.scale.items()}
         for tried in lengths:
-            differences.append(_difference(predictor, tried))
+            _check_length(predictor, tried, tolerances)
             advance(1)
-    whole = bool(np.isfinite(exported).all())
-    drop = lost(task, reference, exported, targets) if targets is not None and whole else 0.0
-    parity = Parity(
-        samples=len(worst),
-        batches=(*BATCHES, WHOLE),
-        lengths=tuple(tried.length for tried in lengths),
-        max_abs_diff=float(worst.max()),
-        scale=scale,
-        tolerance=tolerance,
-        top1_agreement=float(agreed.mean()),
-        worst=int(np.where(np.isfinite(worst), worst, np.inf).argmax()),
-        drop=drop,
-        thresholds=asked,
-    )
+    drop = lost(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
+    parity = _parity(found, tolerances, asked, drop, tuple(tried.length for tried in lengths))
     longest = 120 if task.modality == "text" else None  # of a path, every letter counts
     name = repr(str(inputs[parity.worst or 0])[:longest])
-    _judge(parity, asked, name, task.headline)
-    _judge_lengths(parity, differences)
+    _judge(parity, asked, name, task)
     return Proof(parity, exported, name)
 
 
-def lost(task: Task, reference: np.ndarray, exported: np.ndarray, targets: np.ndarray) -> float:
+def _scaled(found: Agreement, scale: Mapping[str, float]) -> Agreement:
+    """The scale is that of all inputs, not of the few."""
+    return Agreement(scale, found.difference, found.same)
+
+
+def _parity(
+    found: _Compared, tolerances: Mapping[str, float], asked: Thresholds, drop: float, lengths: tuple[int, ...]
+) -> Parity:
+    each = {
+        name: OutputParity(
+            max_abs_diff=float(rows.max(initial=0.0)), scale=found.scale[name], tolerance=tolerances[name]
+        )
+        for name, rows in found.worst.items()
+    }
+    headline = max(each, key=lambda name: each[name].max_abs_diff / max(each[name].tolerance, 1e-300))
+    worst = found.worst[headline]
+    return Parity(
+        samples=len(worst),
+        batches=(*BATCHES, WHOLE),
+        lengths=lengths,
+        **each[headline].model_dump(),
+        top1_agreement=float(found.same.mean()),
+        worst=int(np.where(np.isfinite(worst), worst, np.inf).argmax()),
+        drop=drop,
+        thresholds=asked,
+        outputs=each if len(each) > 1 else {},
+    )
+
+
+def lost(task: Task, before: float, after: float) -> float:
     """What the headline metric lost, in points (hundredths); of one in the targets' unit, in percent of its value."""
-    before, after = (task.metrics(rows, targets)[task.headline] for rows in (reference, exported))
     if task.better(task.headline) == "max":
         return 100 * (before - after)
     return 100 * (after - before) / max(before, 1e-12)
 
 
-def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> np.ndarray:
+def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> Outputs:
     try:
-        return predictor.logits(inputs, batch=batch, finite=False)
+        return predictor.outputs(inputs, batch=batch, finite=False)
     except InputError:
         raise
     except Exception as cause:
         raise _fails(f"on held-out samples in batches of {batch}", cause) from cause
 
 
-def _difference(predictor: Predictor, tried: Tried) -> float:
+def _check_length(predictor: Predictor, tried: Tried, tolerances: Mapping[str, float]) -> None:
     try:
         found = predictor.run(tried.arrays)
     except Exception as cause:
         raise _fails(f"at a length of {tried.length}", cause) from cause
-    return float(np.abs(found - tried.reference).max())
+    lengths = row_lengths(tried.arrays)
+    for output in predictor.task.outputs:
+        if output.name not in tolerances:
+            continue
+        both = []
+        for rows in (found, tried.reference):
+            kept = Collector([output], len(rows[output.name]))
+            places = range(len(rows[output.name]))
+            kept.put(places, {output.name: rows[output.name]}, None if lengths is None else lengths.tolist())
+            both.append(kept.outputs()[output.name])
+        difference = float(differences(*both).max())
+        if not difference <= tolerances[output.name]:
+            raise ParityError(
+                f"At a length of {tried.length} the exported file differs from the trained model by {difference:.3g} "
+                f"({tolerances[output.name]:.3g} is allowed).",
+                hint=NO_FILE,
+            )
 
 
 def _fails(where: str, cause: Exception) -> ParityError:
@@ -147,19 +195,10 @@ def _fails(where: str, cause: Exception) -> ParityError:
     return ParityError(f"The exported file fails {where}: {reason}", hint=NO_FILE)
 
 
-def _judge_lengths(parity: Parity, differences: Sequence[float]) -> None:
-    for length, difference in zip(parity.lengths, differences, strict=True):
-        if not difference <= parity.tolerance:
-            raise ParityError(
-                f"At a length of {length} the exported file differs from the trained model by {difference:.3g} "
-                f"({parity.tolerance:.3g} is allowed).",
-                hint=NO_FILE,
-            )
-
-
-def _judge(parity: Parity, asked: Thresholds, name: str, metric: str) -> None:
+def _judge(parity: Parity, asked: Thresholds, name: str, task: Task) -> None:
     if (
         parity.max_abs_diff <= parity.tolerance
+        and all(each.max_abs_diff <= each.tolerance for each in parity.outputs.values())
         and parity.top1_agreement >= asked.agreement
         and parity.drop <= asked.drop
     ):
@@ -167,7 +206,7 @@ def _judge(parity: Parity, asked: Thresholds, name: str, metric: str) -> None:
     raise ParityError(
         f"The exported file differs from the trained model: by {parity.max_abs_diff:.3g} at most "
         f"({parity.tolerance:.3g} is allowed), answers agree on {parity.top1_agreement:.1%} of {parity.samples} "
-        f"held-out samples ({asked.agreement:.1%} is asked), {metric} loses {parity.drop:.2f} points "
+        f"held-out samples ({asked.agreement:.1%} is asked), {task.headline} loses {parity.drop:.2f} points "
         f"({asked.drop:g} are allowed); it differs most on {name}.",
         hint=NO_FILE,
     )

@@ -9,18 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from tlzoo.artifact.manifest import Calibration
-from tlzoo.data import Parts, Samples
+from tlzoo.data import Parts, fingerprint
+from tlzoo.data.dataset import Dataset
 from tlzoo.errors import DataError
 from tlzoo.export.check import Tried
 from tlzoo.export.lengths import tried_lengths
-from tlzoo.features.dataset import Dataset
 from tlzoo.models.model import Model
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
-from tlzoo.tasks.calibration import calibration_error, fit_temperature
-from tlzoo.tasks.classification.task import Classification
-from tlzoo.tasks.multilabel.task import MultiLabel
-from tlzoo.training.evaluation import logits
+from tlzoo.tasks.base import OperatingPoint, Task
+from tlzoo.tasks.rows import Outputs
+from tlzoo.training.evaluation import outputs
 
 CALIBRATION_BATCH = 16
 CALIBRATION_SAMPLES = 256
@@ -28,24 +27,27 @@ CALIBRATION_SAMPLES = 256
 
 @dataclass(frozen=True)
 class Subject:
-    """A run's model, its held-out `samples`, and torch's `reference` logits [N, C] for them.
+    """A run's model, its held-out samples as it takes them, and torch's `reference` outputs for these.
 
-    `parts` are the samples it was trained on; None where they are gone, with the reason in `gone`.
+    `proven_on` is their fingerprint. `parts` are the samples it was trained on; None where they are gone, with the
+    reason in `gone`.
     """
 
     run: RunFolder
     model: Model
-    samples: Samples
     heldout: Dataset
-    reference: np.ndarray
+    reference: Outputs
+    proven_on: str
     parts: Parts | None
     gone: DataError | None = None
 
-    @property
-    def targets(self) -> np.ndarray:
-        """The held-out samples' labels, encoded."""
-        assert self.heldout.targets is not None
-        return self.heldout.targets
+    def headline(self, outputs: Outputs) -> float:
+        """The task's headline metric of a model's outputs for the held-out samples."""
+        return self.heldout.metrics(outputs)[self.run.task.headline]
+
+    def validation(self) -> Dataset | None:
+        """The validation samples as the model takes them; `None` where they are gone."""
+        return None if self.parts is None else self.run.dataset(self.parts.validation)
 
     @cached_property
     def lengths(self) -> list[Tried]:
@@ -77,29 +79,41 @@ def examine(run: RunFolder, data: str | Path | None) -> Subject:
         gone = error
     samples = run.heldout(data) if data is not None or parts is None else parts.test
     heldout = run.dataset(samples)
-    return Subject(run, model, samples, heldout, logits(model, heldout), parts, gone)
+    return Subject(run, model, heldout, outputs(model, heldout), fingerprint(samples), parts, gone)
 
 
 def calibrate(subject: Subject, predictor: Predictor) -> Calibration | None:
-    """The temperature, and what it does on held-out samples; None for numbers, and where no labelled data can tell.
+    """The temperature, and what it does on held-out samples; None where the task has none, or nothing labelled can
+    tell.
 
     A probe's is fitted while it is trained, with a head that had not seen the validation samples; of other runs they
     are answered by the exported graph now. A model adapted to another domain has no labels to calibrate on.
     """
     run, task = subject.run, subject.run.task
-    if not isinstance(task, Classification | MultiLabel) or run.adapted:
+    if "calibration" not in task.supports or run.adapted:
         return None
     temperature, samples = run.options.get("temperature"), run.data.n_validation
     if temperature is None:
-        if subject.parts is None or run.options.get("strategy") == "probe":
+        validation = subject.validation()
+        if validation is None or run.options.get("strategy") == "probe":
             return None
-        validation = run.dataset(subject.parts.validation)
-        assert validation.targets is not None
-        temperature = fit_temperature(task, predictor.logits(validation.inputs), validation.targets)
-        samples = len(validation)
+        found, contexts = validation.merged(predictor.outputs(validation.inputs))
+        temperature = task.temperature(found, validation.sample_targets, contexts)
+        samples = validation.samples
+    merged, contexts = subject.heldout.merged(subject.reference)
+    asked = (merged, subject.heldout.sample_targets, contexts)
     return Calibration(
         temperature=temperature,
         samples=samples,
-        ece_before=calibration_error(task, subject.reference, subject.targets),
-        ece_after=calibration_error(task, subject.reference, subject.targets, temperature),
+        ece_before=task.calibration_error(*asked),
+        ece_after=task.calibration_error(*asked, temperature),
     )
+
+
+def operating_point(subject: Subject, predictor: Predictor) -> OperatingPoint | None:
+    """The threshold that the task chooses on the validation samples; None where it has none, or they are gone."""
+    task = subject.run.task
+    if type(task).operating_point is Task.operating_point or (validation := subject.validation()) is None:
+        return None
+    found, contexts = validation.merged(predictor.outputs(validation.inputs))
+    return task.operating_point(found, validation.sample_targets, contexts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +13,17 @@ import onnx
 from onnx import ModelProto
 
 from tlzoo.allocator import keep_big_blocks
-from tlzoo.artifact.manifest import Calibration, Measured, Parity, Reference, Thresholds
+from tlzoo.artifact.manifest import Calibration, Manifest, Measured, Parity, Reference, Thresholds
 from tlzoo.artifact.reference import choose as choose_samples
 from tlzoo.artifact.reference import digest, pack
-from tlzoo.data import contents, fingerprint
+from tlzoo.data import contents
 from tlzoo.errors import ExportError, UsageError
 from tlzoo.export.context import Subject, examine
-from tlzoo.export.graph import embed, manifest_of
+from tlzoo.export.graph import embed, manifest_of, signature_of
 from tlzoo.export.variants import Base, Proven, choose, fp32, lowered, with_geometry
 from tlzoo.io.files import obstacle, whole_file, whole_folder
 from tlzoo.models.onnx_export import OPSET
+from tlzoo.plugins.named import find_named, known_names
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
 from tlzoo.specs import ImageSpec
@@ -68,8 +70,8 @@ def export(
 
     `data` names labelled samples to prove it on; by default the run's own test part. `precision` is fp32, fp16, int8 or
     auto, which takes the fastest on this machine that passes its proof. With `raw_input` the graph resizes and crops
-    pictures itself. `format` is onnx (one file), triton (a model repository) or web (a page). `thresholds` stand in for
-    those of the precision.
+    pictures itself. `format` is onnx (one file), triton (a model repository), web (a page) or a plugin's. `thresholds`
+    stand in for those of the precision.
 
     Nothing appears at `path` unless the proof holds. Raises ParityError when it does not; where only a lower precision
     fails, the fp32 file is kept beside `path` and named. ExportError when the graph cannot be written, UsageError for
@@ -94,8 +96,7 @@ def export(
         file = _write_file(out, proto)
     else:
         with whole_folder(out) as temporary:
-            layout = importlib.import_module(FORMATS[format])
-            layout.write(temporary, proto.SerializeToString(), manifest_of(proto))
+            _writer(format)(temporary, proto.SerializeToString(), manifest_of(proto))
         [file] = out.rglob("model.onnx")
     return Exported(
         path=out,
@@ -126,9 +127,10 @@ def _chosen(base: Base, full: Proven, precision: str, raw_input: bool, threshold
 
 def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: str) -> None:
     """Raise for what cannot be, before any work."""
-    for what, given, possible in (("precision", precision, PRECISIONS), ("format", format, ("onnx", *FORMATS))):
-        if given not in possible:
-            raise UsageError(f"There is no {what} {given!r}.", hint=f"Choose one of: {', '.join(possible)}")
+    if precision not in PRECISIONS:
+        raise UsageError(f"There is no precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}")
+    if format != "onnx":
+        _writer(format)
     if raw_input and not isinstance(run.preprocess, ImageSpec):
         raise UsageError(
             f"--raw-input is for pictures; this run takes {run.task.modality}.", hint="Export it without --raw-input."
@@ -146,16 +148,29 @@ def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: 
         libraries(run.preprocess)
 
 
+def _writer(format: str) -> Callable[[Path, bytes, Manifest], None]:
+    """What writes this layout, the core's or a plugin's; raises UsageError for one that nobody knows."""
+    if format in FORMATS:
+        write: Callable[[Path, bytes, Manifest], None] = importlib.import_module(FORMATS[format]).write
+        return write
+    found = find_named("formats", format)
+    if found is None:
+        known = known_names("formats", ("onnx", *FORMATS))
+        raise UsageError(f"There is no format {format!r}.", hint=f"Choose one of: {known}")
+    return found.value.write  # type: ignore[no-any-return]
+
+
 def _finished(base: Base, chosen: Proven) -> ModelProto:
     """The model with its manifest and the reference outputs inside."""
     subject = base.subject
-    kept = choose_samples(contents(subject.samples.inputs, subject.samples.modality), subject.reference)
+    kept = choose_samples(contents(subject.heldout.inputs, subject.heldout.modality), subject.reference)
     outputs = pack(kept)
     manifest = base.describe(
         chosen.precision,
         kept_fp32=chosen.kept,
         raw_input=chosen.raw_input,
-        data={"proven_on": fingerprint(subject.samples)},
+        signature=signature_of(chosen.proto, subject.run.task),
+        data={"proven_on": subject.proven_on},
         metrics=_metrics(subject, chosen),
         parity=chosen.proof.parity,
         reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
@@ -169,8 +184,8 @@ def _finished(base: Base, chosen: Proven) -> ModelProto:
 
 def _metrics(subject: Subject, proven: Proven) -> dict[str, dict[str, float]]:
     return {
-        "reference": subject.run.task.metrics(subject.reference, subject.targets),
-        "exported": subject.run.task.metrics(proven.proof.exported, subject.targets),
+        "reference": subject.heldout.metrics(subject.reference),
+        "exported": subject.heldout.metrics(proven.proof.exported),
     }
 
 

@@ -7,25 +7,23 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, helper, numpy_helper
+from onnx import ModelProto, ValueInfoProto, helper, numpy_helper
 
 from tlzoo import plugins
 from tlzoo.artifact import reference
-from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
+from tlzoo.artifact.manifest import KEY, Manifest, Signature, Tensor, parse_manifest
 from tlzoo.errors import ExportError
 from tlzoo.export.nodes import with_inner
 from tlzoo.interfaces import Graph
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import export_graph
+from tlzoo.tasks.base import Derived, Task
 from tlzoo.version import __version__
-
-SQUASH = {"single": "Softmax", "multilabel": "Sigmoid"}
-"""What makes probabilities of logits, by kind of task."""
 
 
 def write_graph(model: Model, path: Path, opset: int) -> tuple[Graph, ModelProto]:
     """Ask the plugin, then the core, for the ONNX file; check it is one whole model that is as its graph says."""
-    checkpoint = model.checkpoint
+    checkpoint, names = model.checkpoint, tuple(output.name for output in model.task.outputs)
     graph = plugins.call(
         "export", checkpoint.plugin, Graph, default=export_graph, model=model.eval(), path=path, opset=opset
     )
@@ -40,7 +38,7 @@ def write_graph(model: Model, path: Path, opset: int) -> tuple[Graph, ModelProto
         ("inputs", tuple(given.name for given in proto.graph.input), graph.inputs),
         ("outputs", tuple(given.name for given in proto.graph.output), graph.outputs),
         ("opset", opsets, (graph.opset,)),
-        ("first output", graph.outputs[:1], ("logits",)),
+        ("first outputs", graph.outputs[: len(names)], names),
     ):
         if found != said:
             raise ExportError(
@@ -51,22 +49,41 @@ def write_graph(model: Model, path: Path, opset: int) -> tuple[Graph, ModelProto
     return graph, proto
 
 
-def add_probabilities(proto: ModelProto, kind: str, temperature: float) -> None:
-    """Add the output `probabilities` [N, C]: softmax, or of several labels sigmoid, of `logits` / `temperature`."""
-    [logits] = [output for output in proto.graph.output if output.name == "logits"]
-    proto.graph.initializer.append(numpy_helper.from_array(np.array(temperature, np.float32), "tlzoo.temperature"))
-    attributes: dict[str, Any] = {"axis": -1} if SQUASH[kind] == "Softmax" else {}
+def add_derived(proto: ModelProto, derived: Derived, temperature: float) -> None:
+    """Add an output that is made of another divided by the temperature, such as `probabilities` of `logits`."""
+    [source] = [output for output in proto.graph.output if output.name == derived.source]
+    stem = f"tlzoo.{derived.name}"
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(temperature, np.float32), f"{stem}.temperature"))
+    attributes: dict[str, Any] = {"axis": -1} if derived.operator == "Softmax" else {}
     proto.graph.node.extend(
         [
-            helper.make_node("Div", ["logits", "tlzoo.temperature"], ["tlzoo.calibrated"], name="tlzoo.calibrate"),
             helper.make_node(
-                SQUASH[kind], ["tlzoo.calibrated"], ["probabilities"], name="tlzoo.probabilities", **attributes
+                "Div", [derived.source, f"{stem}.temperature"], [f"{stem}.calibrated"], name=f"{stem}.calibrate"
             ),
+            helper.make_node(derived.operator, [f"{stem}.calibrated"], [derived.name], name=stem, **attributes),
         ]
     )
     added = proto.graph.output.add()
-    added.CopyFrom(logits)
-    added.name = "probabilities"
+    added.CopyFrom(source)
+    added.name = derived.name
+
+
+def signature_of(proto: ModelProto, task: Task) -> Signature:
+    """The graph's inputs and outputs as it states them, and those of the task."""
+    initial = {tensor.name for tensor in proto.graph.initializer}
+    return Signature(
+        inputs=tuple(_tensor(given) for given in proto.graph.input if given.name not in initial),
+        outputs=tuple(_tensor(output) for output in proto.graph.output),
+        task_inputs=tuple(each.name for each in task.inputs),
+        task_outputs=tuple(Tensor(name=each.name, axes=each.axes, dtype=each.dtype) for each in task.outputs),
+        form=task.form,
+    )
+
+
+def _tensor(value: ValueInfoProto) -> Tensor:
+    described = value.type.tensor_type
+    axes = tuple(dim.dim_param or (dim.dim_value if dim.HasField("dim_value") else "?") for dim in described.shape.dim)
+    return Tensor(name=value.name, axes=axes, dtype=helper.tensor_dtype_to_np_dtype(described.elem_type).name)
 
 
 def forget_origins(proto: ModelProto) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tlzoo.data.dataset import Dataset
 from tlzoo.export.check import Tried
-from tlzoo.features.dataset import Dataset
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import eager
 from tlzoo.specs import Preprocess, TextSpec
@@ -17,7 +17,7 @@ SHARES = (0.1, 0.35, 0.7)
 
 
 def tried_lengths(model: Model, data: Dataset, spec: Preprocess) -> list[Tried]:
-    """A few held-out samples at other lengths, with torch's logits; none for pictures and plugins' own kinds."""
+    """A few held-out samples at other lengths, with torch's outputs; none for pictures and plugins' own kinds."""
     if spec.kind not in ("text", "audio"):
         return []
     arrays = data.arrays(range(min(SAMPLES, len(data))))

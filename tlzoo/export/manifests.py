@@ -7,6 +7,7 @@ from typing import Any
 
 from tlzoo.artifact.manifest import Manifest, Origin
 from tlzoo.interfaces import Graph
+from tlzoo.plugins.tasks import distribution_of
 from tlzoo.registry.schema import Checkpoint, FileSource
 from tlzoo.runs.run import RunFolder
 
@@ -19,6 +20,9 @@ def describe(run: RunFolder, graph: Graph, **proven: Any) -> Manifest:
     return Manifest(
         task=run.task.name,
         labels=run.task.labels,
+        settings=run.task.settings(),
+        plugin=run.task.plugin,
+        distribution=distribution_of(run.task.plugin),
         preprocess=run.preprocess,
         inputs=graph.inputs,
         outputs=graph.outputs,

@@ -16,24 +16,28 @@ from tlzoo.artifact.manifest import (
     Measured,
     Parity,
     Precision,
+    Signature,
     Thresholds,
     parse_manifest,
 )
 from tlzoo.errors import ExportError, ParityError
 from tlzoo.export.check import NO_FILE, Proof, default_thresholds, prove
-from tlzoo.export.context import Subject, calibrate
-from tlzoo.export.graph import add_probabilities, write_graph
+from tlzoo.export.context import Subject, calibrate, operating_point
+from tlzoo.export.graph import add_derived, signature_of, write_graph
 from tlzoo.export.manifests import describe
 from tlzoo.export.raw_input import add_geometry
 from tlzoo.interfaces import Graph
-from tlzoo.models.onnx_export import eager
+from tlzoo.models.onnx_export import features_of
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.progress import say
 from tlzoo.runtime import Predictor
 from tlzoo.runtime.model_check import Unsound, check_model
 from tlzoo.runtime.session import open_session
 from tlzoo.specs import ImageSpec
-from tlzoo.tasks.regression.task import Regression
+from tlzoo.tasks.agreement import differences
+from tlzoo.tasks.base import OperatingPoint
+from tlzoo.tasks.rows import Rows
+from tlzoo.tasks.squash import SQUASH
 
 AS_FAST = 1.03
 """Of models within three percent of the fastest the smallest is taken: noise is as large."""
@@ -63,24 +67,35 @@ class Base:
 
     subject: Subject
     graph: Graph
+    signature: Signature
     calibration: Calibration | None = None
+    point: OperatingPoint | None = None
 
     def describe(self, precision: Precision, **facts: Any) -> Manifest:
         """The manifest of what a precision makes of it; `facts` are the manifest's fields that are known."""
-        facts = {"metrics": {}, "parity": NOTHING, **facts}
-        return describe(self.subject.run, self.graph, precision=precision, calibration=self.calibration, **facts)
+        facts = {"metrics": {}, "parity": NOTHING, "signature": self.signature, **facts}
+        return describe(
+            self.subject.run,
+            self.graph,
+            precision=precision,
+            calibration=self.calibration,
+            operating_point=self.point,
+            **facts,
+        )
 
 
 def fp32(subject: Subject, path: Path, opset: int, thresholds: Thresholds | None) -> tuple[Base, Proven]:
     """Write the graph in fp32 to `path`, calibrate it, prove it; raises ExportError where that fails."""
+    task = subject.run.task
     graph, proto = write_graph(subject.model, path, opset)
-    base = Base(subject, graph)
-    calibration = calibrate(subject, _predictor(base, "fp32", proto))
-    kind = subject.run.task.kind
-    if kind != "regression" and "probabilities" not in graph.outputs:
-        add_probabilities(proto, kind, calibration.temperature if calibration else 1.0)
-        graph = replace(graph, outputs=(*graph.outputs, "probabilities"))
-    base = Base(subject, graph, calibration)
+    base = Base(subject, graph, signature_of(proto, task))
+    predictor = _predictor(base, "fp32", proto)
+    calibration, point = calibrate(subject, predictor), operating_point(subject, predictor)
+    for derived in task.derived:
+        if derived.name not in graph.outputs:
+            add_derived(proto, derived, calibration.temperature if calibration else 1.0)
+            graph = replace(graph, outputs=(*graph.outputs, derived.name))
+    base = Base(subject, graph, signature_of(proto, task), calibration, point)
     return base, Proven("fp32", proto, _prove(base, "fp32", proto, thresholds or default_thresholds("fp32")))
 
 
@@ -89,8 +104,9 @@ def lowered(base: Base, full: Proven, precision: Precision, thresholds: Threshol
     too much, ExportError where nothing in it can be lowered."""
     from tlzoo.export.precision import fastest, lower  # ONNX Runtime's quantisation takes long to import
 
-    modality = base.subject.run.task.modality
-    made = lower(full.proto, precision, modality, base.subject.calibration_arrays())
+    task = base.subject.run.task
+    names = [output.name for output in task.outputs if output.dtype.startswith("float")]
+    made = lower(full.proto, precision, task.modality, base.subject.calibration_arrays(), names)
     try:
         proof = _prove(base, precision, made.proto, thresholds or default_thresholds(precision))
     except ParityError as error:
@@ -116,7 +132,7 @@ def choose(base: Base, full: Proven, thresholds: Thresholds | None) -> Proven:
         try:
             passed.append(lowered(base, full, precision, thresholds))
         except ExportError as refused:
-            say(f"{precision} is out: {refused.message}")
+            say(f"{precision} rejected: {refused.message}")
             continue
         measured = passed[-1].measured
         assert measured is not None
@@ -131,6 +147,7 @@ def with_geometry(base: Base, proven: Proven, thresholds: Thresholds | None) -> 
     spec = base.subject.run.preprocess
     assert isinstance(spec, ImageSpec)
     proto = add_geometry(proven.proto, spec)
+    base = replace(base, signature=signature_of(proto, base.subject.run.task))
     asked = thresholds or default_thresholds(proven.precision, raw_input=True)
     try:
         proof = _prove(base, proven.precision, proto, asked, raw_input=True)
@@ -150,10 +167,10 @@ def _prove(base: Base, precision: Precision, proto: ModelProto, asked: Threshold
     subject, predictor = base.subject, _predictor(base, precision, proto, raw_input)
     proof = prove(
         predictor,
-        subject.samples.inputs,
+        subject.heldout.inputs,
         subject.reference,
         thresholds=asked,
-        targets=subject.targets,
+        measure=subject.headline,
         lengths=subject.lengths,
     )
     _check_other_outputs(base, predictor, asked)
@@ -161,22 +178,25 @@ def _prove(base: Base, precision: Precision, proto: ModelProto, asked: Threshold
 
 
 def _check_other_outputs(base: Base, predictor: Predictor, asked: Thresholds) -> None:
-    """Raise ParityError unless probabilities are those of the file's logits, and embeddings what torch's head is given.
+    """Raise ParityError unless derived outputs are what they should be of the file's own, and embeddings what torch's
+    head is given.
 
-    The embeddings of a lower precision are held to the share of their scale that its logits are.
+    The embeddings of a lower precision are held to the share of their scale that its outputs are.
     """
     subject, outputs = base.subject, base.graph.outputs
     few = subject.heldout.inputs[:FEW]
-    arrays = subject.heldout.arrays(range(len(few)))
-    expected: dict[str, tuple[np.ndarray, float]] = {}
-    if "probabilities" in outputs and not isinstance(predictor.task, Regression):
-        temperature = base.calibration.temperature if base.calibration else 1.0
-        expected["probabilities"] = predictor.task.probabilities(predictor.logits(few) / temperature), ROUNDING
+    temperature = base.calibration.temperature if base.calibration else 1.0
+    expected: dict[str, tuple[Rows, float]] = {}
+    for derived in predictor.task.derived:
+        source = predictor.outputs(few, (derived.source,))[derived.source]
+        squash = SQUASH[derived.operator]
+        rows: Rows = [squash(row / temperature) for row in source]
+        expected[derived.name] = rows, ROUNDING
     if "embeddings" in outputs:
-        features = eager(subject.model.headless(), arrays)
+        features = features_of(subject.model, subject.heldout.arrays(range(len(few))))
         expected["embeddings"] = features, asked.difference * float(np.abs(features).max())
     for name, (right, allowed) in expected.items():
-        difference = float(np.abs(predictor.outputs(few, name) - right).max())
+        difference = float(differences(predictor.outputs(few, (name,))[name], right).max())
         if not difference <= allowed:
             raise ParityError(
                 f"The exported file's {name} differ by {difference:.3g} from what they should be "

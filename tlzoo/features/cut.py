@@ -48,7 +48,7 @@ _PRODUCTS = {
 
 @dataclass(frozen=True)
 class Cut:
-    """`prefix(*inputs)` gives the cut's values, which `train(*values)` and `evaluate(*values)` make logits of.
+    """`prefix(*inputs)` gives the cut's values, which `train(*values)` and `evaluate(*values)` make the outputs of.
 
     `layouts` says what one sample's values are, in order; `share` is the prefix's part of the model's multiplications.
     All three hold the model's own parameters.
@@ -324,9 +324,9 @@ def _subgraph(
         graph.output(tuple(made[node] for node in outputs))
     else:
         result = nodes[-1].args[0]
-        last = result[0] if isinstance(result, tuple | list) else result
-        assert isinstance(last, fx.Node)
-        graph.output(made[last])
+        last = result if isinstance(result, tuple | list) else (result,)
+        several = tuple(made[node] for node in last)  # type: ignore[index]
+        graph.output(several[0] if len(several) == 1 else several)
     return fx.GraphModule(traced, graph)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from tlzoo.augment import make_augment, signature
+from tlzoo.data.dataset import Dataset
 from tlzoo.errors import TrainingError
-from tlzoo.features.dataset import Dataset
 from tlzoo.features.prefix import Prefix, backbone_prefix
 from tlzoo.features.store import Activations, Layout, TooLarge, Writer, cached
 from tlzoo.features.store_folders import home, remove
@@ -20,6 +20,7 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.devices import pick
 from tlzoo.models.model import Model
 from tlzoo.options import Options
+from tlzoo.preprocess import row_lengths
 from tlzoo.preprocess.prefetch import ahead
 from tlzoo.progress import progress, say
 
@@ -28,6 +29,22 @@ REUSED = 2e-3
 """How far kept values may be from the model's, of their scale; halves are within 5e-4."""
 VIEW_SEED = 0
 """Cached views draw from a seed of their own, so that runs of any seed share them."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """`rows` float32: one per sample [N, ...], or with `lengths` int64 [N] those of every sample one after another."""
+
+    rows: np.ndarray
+    lengths: np.ndarray | None = None
+
+    def within(self, positions: range) -> Features:
+        """Those of consecutive samples."""
+        if self.lengths is None:
+            return Features(self.rows[positions.start : positions.stop])
+        ends = np.concatenate([[0], np.cumsum(self.lengths)])
+        rows = self.rows[ends[positions.start] : ends[positions.stop]]
+        return Features(rows, self.lengths[positions.start : positions.stop])
 
 
 class Started(Protocol):
@@ -43,10 +60,10 @@ def features(
     options: Options | None = None,
     clock: Clock | None = None,
     started: Started | None = None,
-) -> list[np.ndarray]:
-    """The backbone's vectors float32 [N, D] for each data set, computed once per sample and kept between runs.
+) -> list[Features]:
+    """What the backbone gives for each data set, computed once per sample and kept between runs.
 
-    Raises TrainingError naming a sample whose vector is not finite, and where the cache cannot be written.
+    Raises TrainingError naming a sample whose features are not finite, and where the cache cannot be written.
     """
     options, clock = options or Options(), clock or Clock()
     prefix, corpus = backbone_prefix(model, pick(options.device)), make_corpus(*datasets)
@@ -58,15 +75,23 @@ def features(
         try:
             kept = values(prefix, corpus, options, clock)
             with clock.spent("cache"):
-                found = [kept.matrix(layout.name)[rows].astype(np.float32) for rows in corpus.rows]
+                found = [Features(*kept.rows(layout.name, rows)) for rows in corpus.rows]
                 kept.release()
             return found
         except TooLarge as reason:
             say(f"{reason.message} They stay in memory.")
-    vectors = np.empty((len(corpus), model.parts.feature_dim), dtype=np.float32)
-    for positions, [array], _ in passing(prefix, corpus, clock):
-        vectors[positions] = array
-    return [vectors[rows] for rows in corpus.rows]
+    held: list[np.ndarray] = [np.empty(0)] * len(corpus)
+    for positions, [array], lengths in passing(prefix, corpus, clock):
+        for at, position in enumerate(positions):
+            held[position] = array[at] if layout.axis is None else array[at][: None if lengths is None else lengths[at]]
+    return [_joined([held[row] for row in rows], layout) for rows in corpus.rows]
+
+
+def _joined(held: Sequence[np.ndarray], layout: Layout) -> Features:
+    if layout.axis is None:
+        return Features(np.stack(held).astype(np.float32, copy=False))
+    lengths = np.array([len(each) for each in held], dtype=np.int64)
+    return Features(np.concatenate(held).astype(np.float32, copy=False), lengths)
 
 
 def values(
@@ -146,7 +171,7 @@ def passing(
         for positions, given in clock.waiting(batches, "decode"):
             with clock.spent("prefix"):
                 arrays = run(given)
-            lengths = given["attention_mask"].sum(axis=1) if "attention_mask" in given else None
+            lengths = row_lengths(given)
             _refuse_not_finite(arrays, [corpus.data.inputs[at] for at in positions], lengths)
             yield positions, arrays, lengths
             advance(len(positions))
@@ -181,4 +206,9 @@ def by_length(data: Dataset) -> Sequence[int]:
     """Positions so that texts of like length share a batch; other inputs keep their order."""
     if data.modality != "text":
         return range(len(data))
-    return [int(i) for i in np.argsort([len(text) for text in data.inputs], kind="stable")]
+    return [int(i) for i in np.argsort([size_of(text) for text in data.inputs], kind="stable")]
+
+
+def size_of(text: object) -> int:
+    """How long a text is, or several of one sample together."""
+    return sum(map(len, text)) if isinstance(text, tuple) else len(str(text))

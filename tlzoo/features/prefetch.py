@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 
 from tlzoo import plugins
 from tlzoo.data import Samples
-from tlzoo.features.dataset import Dataset
+from tlzoo.data.dataset import make_dataset
 from tlzoo.features.extract import values
 from tlzoo.features.prefix import Prefix, Runner, kept_prefix, runner
 from tlzoo.features.unique import make_corpus
@@ -33,6 +33,7 @@ from tlzoo.options import Options
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runtime.session import open_session
 from tlzoo.specs import Preprocess
+from tlzoo.tasks import Task
 from tlzoo.weights import cache as kept
 
 _SPEC: TypeAdapter[Preprocess] = TypeAdapter(Preprocess)
@@ -45,8 +46,8 @@ class _NotWanted(Exception):
 class HeadStart:
     """The pass of a checkpoint's backbone over samples, in a thread of its own where a note makes it possible."""
 
-    def __init__(self, checkpoint: Checkpoint, samples: Sequence[Samples], options: Options) -> None:
-        self._place, self._samples, self._options = _place(checkpoint), samples, options
+    def __init__(self, checkpoint: Checkpoint, task: Task, samples: Sequence[Samples], options: Options) -> None:
+        self._place, self._task, self._samples, self._options = _place(checkpoint, task), task, samples, options
         self._wanted, self._awaited, self._prefix = True, False, None
         if options.cache and pick(options.device).type == "cpu" and (noted := _read(self._place)):
             noted_prefix, spec = noted
@@ -82,9 +83,9 @@ class HeadStart:
         return lambda arrays: together()(arrays) if self._awaited else alone(arrays)
 
     def _compute(self) -> None:
-        sets = [Dataset(part.inputs, None, self._preprocessor, part.modality) for part in self._samples]
         assert self._prefix is not None
         try:
+            sets = [make_dataset(replace(part, targets=None), self._task, self._preprocessor) for part in self._samples]
             values(self._prefix, make_corpus(*sets), self._options, Clock(), before_batch=self._go_on)
         except Exception:  # noqa: BLE001 - whatever is wrong is said when the pass is made in its own place
             return
@@ -99,7 +100,7 @@ class HeadStart:
         [layout] = prefix.layouts
         spec = prefix.spec.model_dump(mode="json")
         with suppress(OSError):  # without a note the next run merely starts later
-            write_json(self._place, {"graph": prefix.graph.stem, "width": layout.shape[0], "preprocess": spec})
+            write_json(self._place, {"graph": prefix.graph.stem, "shape": layout.shape, "preprocess": spec})
 
 
 def _read(place: Path) -> tuple[Prefix, Preprocess] | None:
@@ -107,13 +108,13 @@ def _read(place: Path) -> tuple[Prefix, Preprocess] | None:
     try:
         noted = json.loads(place.read_text(encoding="utf-8"))
         spec = _SPEC.validate_python(noted["preprocess"])
-        prefix = kept_prefix(noted["graph"], int(noted["width"]), spec)
+        prefix = kept_prefix(noted["graph"], tuple(noted["shape"]), spec)
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return None if prefix is None else (prefix, spec)
 
 
-def _place(checkpoint: Checkpoint) -> Path:
+def _place(checkpoint: Checkpoint, task: Task) -> Path:
     versions = [metadata.version(name) for name in ("tlzoo", "torch", "onnxscript")]
-    text = f"{checkpoint.model_dump_json()} {plugins.find(checkpoint.plugin)} {versions}"
+    text = f"{checkpoint.model_dump_json()} {task.needs} {plugins.find(checkpoint.plugin)} {versions}"
     return kept.root() / "graphs" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"

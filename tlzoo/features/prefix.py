@@ -52,15 +52,26 @@ class Prefix:
 
 
 def backbone_prefix(model: Model, device: torch.device) -> Prefix:
-    """All of the backbone, pooled to one vector; on the CPU as its plugin exports it."""
+    """All of the backbone, without its head; on the CPU as its plugin exports it."""
     headless = model.headless().eval()
 
     def write(path: Path) -> Graph:
         plugin = model.checkpoint.plugin
         return plugins.call("export", plugin, Graph, default=export_graph, model=headless, path=path, opset=OPSET)
 
-    layout = Layout("features", "float32", (model.parts.feature_dim,))
-    return _prefix(model, headless, (layout,), write, device)
+    return _prefix(model, headless, (feature_layout(model),), write, device)
+
+
+def feature_layout(model: Model) -> Layout:
+    """How what the backbone gives for one sample is stored."""
+    parts = model.parts
+    if parts.output == "vector":
+        return Layout("features", "float32", (parts.feature_dim,))
+    [made] = outputs_of(model.headless().eval(), {name: given.numpy() for name, given in parts.example_inputs.items()})
+    shape: list[int | None] = list(made.shape[1:])
+    if parts.output == "sequence" and any(len(axes) > 1 for axes in parts.dynamic_axes.values()):
+        shape[0] = None
+    return Layout("features", "float32", tuple(shape))
 
 
 def cut_prefix(model: Model, cut: Cut, device: torch.device) -> Prefix:
@@ -99,12 +110,12 @@ def _prefix(
     )
 
 
-def kept_prefix(graph: str, feature_dim: int, spec: Preprocess) -> Prefix | None:
+def kept_prefix(graph: str, shape: tuple[int | None, ...], spec: Preprocess) -> Prefix | None:
     """The prefix of a backbone from its graph's name alone, where that is kept: nothing of it has been checked."""
     kept = graph_path(graph)
     if not re.fullmatch("[0-9a-f]{32}", graph) or not kept.exists():
         return None
-    layout = Layout("features", "float32", (feature_dim,))
+    layout = Layout("features", "float32", shape)
     name = _name(graph, spec, "onnxruntime")
     return Prefix(name, spec, (layout,), lambda: runner(open_session(kept.read_bytes())), kept)
 

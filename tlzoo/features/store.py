@@ -246,11 +246,15 @@ class Activations:
         """The ragged axis's length of each sample, int64 [count]; `None` when all shapes are fixed."""
         return None if all(layout.axis is None for layout in self._layouts) else self._lengths
 
-    def matrix(self, name: str) -> np.ndarray:
-        """The memory-map [count, *shape], read-only. Raises ValueError for a ragged layout."""
-        if next(layout for layout in self._layouts if layout.name == name).axis is not None:
-            raise ValueError(f"{name} is ragged: use batch()")
-        return self._arrays[name]
+    def rows(self, name: str, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Copies of these samples in float32: [n, *shape] and `None`, or of a ragged layout whose ragged axis comes
+        first the rows of all of them one after another, and how many each has, int64 [n]."""
+        layout = next(layout for layout in self._layouts if layout.name == name)
+        if layout.axis is None:
+            return self._arrays[name][positions].astype(np.float32), None
+        lengths = self._lengths[positions]
+        starts = np.repeat(self._starts[positions] - (np.cumsum(lengths) - lengths), lengths)
+        return self._arrays[name][starts + np.arange(len(starts))].astype(np.float32), lengths
 
     def release(self) -> None:
         """Give the resident pages back, so that memory does not grow with the data; they are read again when needed."""

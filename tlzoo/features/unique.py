@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tlzoo.data import contents
-from tlzoo.features.dataset import Dataset
+from tlzoo.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -38,4 +38,6 @@ def make_corpus(*datasets: Dataset) -> Corpus:
     row = {digest: number for number, digest in enumerate(order)}
     whole = hashlib.sha256(b"".join(order)).hexdigest()
     rows = tuple(np.array([row[digest] for digest in named], dtype=np.int64) for named in digests)
-    return Corpus(replace(datasets[0], inputs=tuple(inputs[digest] for digest in order), targets=None), whole, rows)
+    return Corpus(
+        replace(datasets[0], inputs=tuple(inputs[digest] for digest in order), targets=None, windows=None), whole, rows
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from torch import nn
 
@@ -29,15 +30,27 @@ POLICIES = "all, none, until:<stage>, last:<n>, norm, lora:<rank>"
 def freeze(model: Model, policy: str) -> Freeze:
     """Ask the model's plugin, then the core, what trains under this policy, and mark the parameters accordingly.
 
-    Raises UsageError for a policy that is unknown, does not fit this backbone or leaves nothing to train.
+    `plugin/policy` asks that plugin alone, whatever checkpoint the model is of. Raises UsageError for a policy that is
+    unknown, does not fit this backbone or leaves nothing to train.
     """
-    answer = plugins.call("freeze", model.checkpoint.plugin, Freeze, default=core_freeze, model=model, policy=policy)
+    answer = _asked(model, policy)
     names = {name for name, _ in model.named_parameters()}
     if strange := sorted(answer.trainable - names):
         raise UsageError(f"Freeze policy {policy!r} names parameters that the model lacks: {strange[0]}.")
     _refuse_empty(model, policy, answer)
     mark(model, answer)
     return answer
+
+
+def _asked(model: Model, policy: str) -> Freeze:
+    plugin, slash, name = policy.partition("/")
+    if not slash or ":" in plugin:  # a stage may have a slash in its name
+        return plugins.call("freeze", model.checkpoint.plugin, Freeze, default=core_freeze, model=model, policy=policy)
+
+    def unknown(**given: Any) -> Freeze:
+        raise UsageError(f"Plugin {plugin!r} has no freeze policy {name!r}.", hint=f"The core's: {POLICIES}.")
+
+    return plugins.call("freeze", plugin, Freeze, default=unknown, model=model, policy=name)
 
 
 def mark(model: Model, frozen: Freeze) -> None:

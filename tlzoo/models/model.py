@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import torch
 from torch import nn
 
 from tlzoo import plugins
-from tlzoo.interfaces import Backbone, Head, Weights
+from tlzoo.errors import UsageError
+from tlzoo.interfaces import Backbone, FeatureKind, Head, Weights
+from tlzoo.models.heads import default_head
 from tlzoo.plugins.preprocess import plugins_own
 from tlzoo.preprocess import Preprocessor
 from tlzoo.preprocess import make_preprocessor as core_preprocessor
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks import Task
-from tlzoo.tasks.heads import linear_head
+from tlzoo.tasks.heads import LINEAR
 
 
 class Model(nn.Module):
-    """`forward(*inputs)` takes the backbone's inputs in their order and returns logits [N, C].
+    """`forward(*inputs)` takes the backbone's inputs in their order and returns the task's outputs.
 
-    `parts` is the backbone as its plugin described it; `parts.module` is `backbone`.
+    That is a tensor, or a tuple of several in the order of `task.outputs`; `named` gives them by name. `parts` is the
+    backbone as its plugin described it; `parts.module` is `backbone`. `head_name` says who builds the head again: the
+    core (`linear`), the checkpoint's plugin (`plugin`) or another, as `plugin/name`.
     """
 
-    def __init__(self, checkpoint: Checkpoint, task: Task, parts: Backbone, head: Head) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, task: Task, parts: Backbone, head: Head, head_name: str = "linear"
+    ) -> None:
         super().__init__()
+        self.head_name = head_name
         self.checkpoint = checkpoint
         self.task = task
         self.parts = parts
@@ -34,28 +42,40 @@ class Model(nn.Module):
         self.backbone = parts.module
         self.head = head.module
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.head(self.backbone(*inputs))
-        return logits
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        return self.head(self.backbone(*inputs))
+
+    def named(self, made: Any) -> dict[str, torch.Tensor]:
+        """What `forward` returned, by the names of the task's outputs, floats as float32."""
+        return {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in named(self.task, made).items()
+        }
 
     @property
     def has_linear_head(self) -> bool:
-        """Whether the head is a linear layer, which the core builds again without the plugin."""
-        return isinstance(self.head, nn.Linear)
+        """Whether the head is exactly a layer that the core builds again from its weights."""
+        return type(self.head) in LINEAR
 
     def headless(self) -> Model:
         """The same backbone with nothing behind it; its outputs are features."""
         return Model(self.checkpoint, self.task, self.parts, Head(nn.Identity(), self.loss))
 
     def with_head(self, head: Head) -> Model:
-        """The same backbone with another head."""
+        """The same backbone with another head, one that the core builds."""
         return Model(self.checkpoint, self.task, self.parts, head)
 
 
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None) -> Backbone:
-    """Ask the checkpoint's plugin for its backbone, pooled to one vector per sample."""
+def named(task: Task, made: Any) -> dict[str, Any]:
+    """A model's outputs by name: `made` is one, or a tuple in the order of the task's."""
+    several = made if isinstance(made, tuple | list) else (made,)
+    return dict(zip((output.name for output in task.outputs), several, strict=True))
+
+
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind = "vector") -> Backbone:
+    """Ask the checkpoint's plugin for its backbone; `output` is what a task `needs`."""
     return plugins.call(
-        "load_backbone", checkpoint.plugin, Backbone, checkpoint=checkpoint, weights=weights, output="vector"
+        "load_backbone", checkpoint.plugin, Backbone, checkpoint=checkpoint, weights=weights, output=output
     )
 
 
@@ -74,16 +94,36 @@ def build(
     task: Task,
     backbone: Backbone,
     *,
-    plain: bool = False,
+    head: str = "",
     options: Mapping[str, Any] | None = None,
 ) -> Model:
-    """A model with a fresh head: the plugin's, or with `plain` the core's, which is what a probe leaves.
+    """A model with a fresh head: that of the checkpoint's plugin, else the task's own.
 
-    `options` are those of `tlzoo.tasks.heads.linear_head`.
+    `head` chooses: `linear` is the task's own, which is what a probe leaves, `plugin` the checkpoint's plugin's, and
+    `plugin/name` that of another plugin, whose `build_head` gets the name as the option `head`. `options` are those of
+    `tlzoo.models.heads.default_head`. Raises UsageError where the plugin named has no such head.
     """
-    if plain:
-        return Model(checkpoint, task, backbone, linear_head(backbone, task, options or {}))
-    head = plugins.call(
-        "build_head", checkpoint.plugin, Head, default=linear_head, backbone=backbone, task=task, options=options or {}
-    )
-    return Model(checkpoint, task, backbone, head)
+    given = dict(options or {})
+    if head == "linear":
+        return Model(checkpoint, task, backbone, default_head(backbone, task, given))
+    plugin, slash, name = head.partition("/")
+    asked: dict[str, Any] = {"backbone": backbone, "task": task, "options": {**given, "head": name} if slash else given}
+    if slash:
+        made = plugins.call("build_head", plugin, (Head, NoneType), default=_none, **asked)
+        if not isinstance(made, Head):
+            raise UsageError(f"Plugin {plugin!r} has no head {name!r} for {task.name}.", hint="Leave --head out.")
+        return Model(checkpoint, task, backbone, made, head)
+    own = _own_head(checkpoint, **asked)
+    if own is None:
+        return Model(checkpoint, task, backbone, default_head(backbone, task, given))
+    return Model(checkpoint, task, backbone, own, "plugin")
+
+
+def _none(**given: Any) -> None:
+    return None
+
+
+def _own_head(checkpoint: Checkpoint, **asked: Any) -> Head | None:
+    """The head of the checkpoint's plugin, where it has one for this backbone and task."""
+    found = plugins.call("build_head", checkpoint.plugin, (Head, NoneType), default=_none, **asked)
+    return found if isinstance(found, Head) else None

@@ -12,36 +12,40 @@ from torch import nn
 
 from tlzoo.errors import ExportError
 from tlzoo.interfaces import Graph
-from tlzoo.models.model import Model
+from tlzoo.models.model import Model, named
 
 OPSET = 20
 
 
 class WithFeatures(nn.Module):
-    """A model that gives its head's input beside the logits."""
+    """A model that gives its head's input behind its outputs."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.backbone = model.backbone
         self.head = model.head
 
-    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         features = self.backbone(*inputs)
-        return self.head(features), features
+        made = self.head(features)
+        return (*(made if isinstance(made, tuple | list) else (made,)), features)
 
 
 def export_graph(model: Model, path: Path, opset: int) -> Graph:
     """The core's export: `torch.onnx.export` with dynamo, one file, named dynamic axes.
 
-    Outputs are `logits` and, of a model with a head, the head's input as `embeddings`. Raises ExportError
-    with torch's own first line when the model cannot be exported.
+    Outputs are those of the task and, where the head takes one vector per sample, that as `embeddings`; of a model
+    without a head, `features`. Raises ExportError with torch's own first line when the model cannot be exported.
     """
     was_training = model.training
     model.eval()
     try:
         if isinstance(model.head, nn.Identity):
-            return to_onnx(model, model, path, opset, ("logits",))
-        return to_onnx(model, WithFeatures(model).eval(), path, opset, ("logits", "embeddings"))
+            return to_onnx(model, model, path, opset, ("features",))
+        names = tuple(output.name for output in model.task.outputs)
+        if model.parts.output != "vector":
+            return to_onnx(model, model, path, opset, names)
+        return to_onnx(model, WithFeatures(model).eval(), path, opset, (*names, "embeddings"))
     finally:
         model.train(was_training)
 
@@ -86,13 +90,18 @@ def _silence_exporter() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def eager(model: nn.Module, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """The same by torch: outputs for these inputs, in eval mode."""
-    return outputs_of(model.eval(), arrays)[0]
+def eager(model: Model, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same by torch: the task's outputs for these inputs by name, in eval mode."""
+    return named(model.task, outputs_of(model.eval(), arrays))
+
+
+def features_of(model: Model, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """What the head is given for these inputs, in eval mode."""
+    return outputs_of(model.headless().eval(), arrays)[0]
 
 
 def outputs_of(module: nn.Module, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
     """What a module gives for these inputs, in the mode it is in."""
     with torch.inference_mode():
         made = module(*(torch.from_numpy(array) for array in arrays.values()))
-    return [tensor.numpy() for tensor in (made if isinstance(made, tuple) else (made,))]
+    return [tensor.numpy() for tensor in (made if isinstance(made, tuple | list) else (made,))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,21 @@ import pluggy
 if TYPE_CHECKING:
     import numpy as np
 
-    from tlzoo.interfaces import Backbone, Dataset, FeatureKind, Freeze, Graph, Head, Model, Repository, Weights
+    from tlzoo.interfaces import (
+        AdaptationMethod,
+        Backbone,
+        Dataset,
+        ExportFormat,
+        FeatureKind,
+        Freeze,
+        Graph,
+        Head,
+        Model,
+        RegisteredTask,
+        Repository,
+        Strategy,
+        Weights,
+    )
     from tlzoo.registry.schema import Checkpoint
     from tlzoo.specs import Preprocess
     from tlzoo.tasks import Task
@@ -55,3 +69,23 @@ def export(model: Model, path: Path, opset: int) -> Graph | None:
 @hookspec(firstresult=True)
 def make_preprocessor(spec: Preprocess) -> Callable[[Sequence[Any]], dict[str, np.ndarray]] | None:
     """Given a specification, return a callable from raw inputs to arrays. Runs where torch is not installed."""
+
+
+@hookspec(firstresult=True)
+def register_tasks() -> Iterable[RegisteredTask] | None:
+    """Return the tasks that the plugin adds; users name them with --task. Runs where torch is not installed."""
+
+
+@hookspec(firstresult=True)
+def register_adaptation() -> Iterable[AdaptationMethod] | None:
+    """Return methods of domain adaptation, for runs of any checkpoint; users name them with --method."""
+
+
+@hookspec(firstresult=True)
+def register_strategies() -> Iterable[Strategy] | None:
+    """Return ways of training, for any checkpoint; users name them with --strategy."""
+
+
+@hookspec(firstresult=True)
+def register_formats() -> Iterable[ExportFormat] | None:
+    """Return layouts of exported files; users name them with --format."""

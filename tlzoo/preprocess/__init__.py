@@ -5,7 +5,7 @@ Geometry and decoding happen here, arithmetic (scaling, normalisation, log-mel) 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tlzoo.errors import ArtifactError
@@ -15,6 +15,27 @@ if TYPE_CHECKING:
     import numpy as np
 
 Preprocessor = Callable[[Sequence[Any]], "dict[str, np.ndarray]"]
+
+
+def contexts_of(preprocessor: Preprocessor, inputs: Sequence[Any]) -> list[Any]:
+    """What a preprocessor knows of each input, by its method `contexts`; `None` for each where it has none."""
+    ask = getattr(preprocessor, "contexts", None)
+    return [None] * len(inputs) if ask is None else list(ask(inputs))
+
+
+def row_lengths(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """How long each padded row is, int64 [N]: the last place under `attention_mask`, and one; `None` without a mask.
+
+    The mask of an augmented text has holes, so its sum is not the length.
+    """
+    mask = arrays.get("attention_mask")
+    if mask is None:
+        return None
+    import numpy as np  # asking which preprocessor there is imports nothing
+
+    there = mask != 0
+    lengths: np.ndarray = np.where(there.any(axis=1), there.shape[1] - there[:, ::-1].argmax(axis=1), 0)
+    return lengths.astype(np.int64)
 
 
 def make_preprocessor(spec: Preprocess) -> Preprocessor:

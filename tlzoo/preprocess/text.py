@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from tlzoo.errors import ArtifactError, InputError
+from tlzoo.interfaces import TextContext
 from tlzoo.specs import TextSpec
 
 CHARACTERS_PER_TOKEN = 64
@@ -29,14 +32,12 @@ class TextPreprocessor:
     def __init__(self, spec: TextSpec) -> None:
         self._tokenizer = _read_tokenizer(spec)
         self._pad_id = spec.pad_id
+        self._room = spec.max_length - self._tokenizer.num_special_tokens_to_add(False)
         self._characters = CHARACTERS_PER_TOKEN * spec.max_length
 
     def __call__(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Raises InputError, naming the position, for what is not a string."""
-        if isinstance(texts, str):
-            raise InputError("One text was given where a list of texts belongs.", hint="Put it in a list: [text]")
-        clean = [self._clean(position, text) for position, text in enumerate(texts)]
-        rows = [encoding.ids or [self._pad_id] for encoding in self._tokenizer.encode_batch_fast(clean)]
+        rows = [encoding.ids or [self._pad_id] for encoding in self._tokenizer.encode_batch_fast(self._all(texts))]
         length = max(map(len, rows), default=1)
         input_ids = np.full((len(rows), length), self._pad_id, dtype=np.int64)
         attention_mask = np.zeros((len(rows), length), dtype=np.int64)
@@ -45,12 +46,96 @@ class TextPreprocessor:
             attention_mask[position, : len(row)] = 1
         return {"input_ids": input_ids, "attention_mask": attention_mask}
 
+    def contexts(self, texts: Sequence[Any]) -> list[TextContext]:
+        """Of each text, where its tokens begin and end; of a pair, those of the first text, the second's being empty."""
+        found = []
+        for text, encoding in zip(texts, self._tokenizer.encode_batch(self._all(texts)), strict=True):
+            first = text[0] if isinstance(text, tuple) else text
+            pairs = [
+                _without_blanks(first, *offsets) if number == 0 else (0, 0)
+                for offsets, number in zip(encoding.offsets, encoding.sequence_ids, strict=True)
+            ]
+            found.append(TextContext(first, np.array(pairs or [(0, 0)], dtype=np.int32)))
+        return found
+
+    def spans(self, text: str, overlap: int) -> list[tuple[int, int]]:
+        """Where the windows of a text that has more than `max_length` tokens begin and end, in characters.
+
+        Each ends where the next word would not fit, and the next begins about `overlap` tokens before. One for a
+        text that fits.
+        """
+        room = self._room
+        if len(text.encode("utf-8", "surrogatepass")) <= room:
+            return [(0, len(text))]
+        words = self._words(text)
+        if sum(size for _, _, size in words) <= room:
+            return [(0, len(text))]
+        return _cut(words, len(text), room, overlap)
+
+    def _words(self, text: str) -> list[tuple[int, int, int]]:
+        """Begin, end and number of tokens of what stands between blanks; of pieces where one alone is too long."""
+        encoding = self._unbounded.encode(_LONE_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
+        words: list[tuple[int, int, int]] = []
+        for begin, end in encoding.offsets:
+            first, last, size = words[-1] if words else (0, -1, 0)
+            if begin < last or (begin == last and size < self._room // 2):
+                words[-1] = (first, max(end, last), size + 1)
+            else:
+                words.append((begin, end, 1))
+        return words
+
+    @cached_property
+    def _unbounded(self) -> Tokenizer:
+        """The tokenizer without truncation: another one, as threads share this."""
+        whole = Tokenizer.from_str(self._tokenizer.to_str())
+        whole.no_truncation()
+        return whole
+
+    def _all(self, texts: Sequence[Any]) -> list[Any]:
+        if isinstance(texts, str):
+            raise InputError("One text was given where a list of texts belongs.", hint="Put it in a list: [text]")
+        return [
+            tuple(self._clean(position, each) for each in text)
+            if isinstance(text, tuple)
+            else self._clean(position, text)
+            for position, text in enumerate(texts)
+        ]
+
     def _clean(self, position: int, text: object) -> str:
         if not isinstance(text, str):
             raise InputError(
                 f"Input {position} is not a text but {type(text).__name__}.", hint="Give strings; decode bytes first."
             )
         return _LONE_SURROGATE.sub("\ufffd", text[: self._characters])
+
+
+def _without_blanks(text: str, begin: int, end: int) -> tuple[int, int]:
+    """A token's place without the blanks that some tokenizers count with it."""
+    while begin < end and text[begin].isspace():
+        begin += 1
+    while end > begin and text[end - 1].isspace():
+        end -= 1
+    return begin, end
+
+
+def _cut(words: Sequence[tuple[int, int, int]], end: int, room: int, overlap: int) -> list[tuple[int, int]]:
+    """Windows over words of so many tokens: as many as fit, the next from about `overlap` tokens before the end."""
+    spans: list[tuple[int, int]] = []
+    first = 0
+    while True:
+        last, size = first, words[first][2]
+        while last + 1 < len(words) and size + words[last + 1][2] <= room:
+            last += 1
+            size += words[last][2]
+        whole = last + 1 == len(words)
+        spans.append((0 if not first else words[first][0], end if whole else words[last][1]))
+        if whole:
+            return spans
+        again, shared = last + 1, 0
+        while again - 1 > first and shared + words[again - 1][2] <= overlap:
+            again -= 1
+            shared += words[again][2]
+        first = again
 
 
 def _read_tokenizer(spec: TextSpec) -> Tokenizer:

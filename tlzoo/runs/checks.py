@@ -9,23 +9,32 @@ from tlzoo.errors import UsageError
 from tlzoo.models.devices import lowered, pick
 from tlzoo.models.freezing import adapter_size, refuse_unstaged
 from tlzoo.options import Options
-from tlzoo.tasks import family, modality
+from tlzoo.tasks import Task
 
 OF_A_PROBE = {"seed", "class_weights", "device", "cache", "cache_precision", "cache_gb"}
 """The options that a probe heeds; the others are about gradient descent."""
 
+NEEDS_PROBE = ("probe", "lp-ft", "auto")
+
 _OF_THE_CACHE = ("cache_precision", "cache_gb")
 
 
-def check(task: str, strategy: str, policy: str, options: Options) -> None:
+def check(task: Task, strategy: str, policy: str, options: Options, head: str | None = None) -> None:
     """Raise UsageError for options that cannot be for this task, strategy and freeze policy, or on this machine."""
-    kind, device = modality(task), pick(options.device)
+    kind, device = task.modality, pick(options.device)
+    _refuse_unsupported(task, options)
+    if strategy in NEEDS_PROBE and "probe" not in task.supports:
+        raise UsageError(
+            f"{task.name} has no probe, which strategy {strategy!r} begins with.", hint="Add --strategy finetune."
+        )
+    if strategy in NEEDS_PROBE and head:
+        raise UsageError(f"Strategy {strategy!r} fits a linear head, not {head!r}.", hint="Add --strategy finetune.")
     if strategy == "probe":
         return
     lowered(options.precision, device)
     signature(kind, options.augment)
     if options.monitor is not None:
-        _refuse_unknown_metric(task, options.monitor)
+        task.better(options.monitor)
     if options.mixup and kind not in ("image", "audio"):
         raise UsageError(f"Mixup is for pictures and recordings, not for {kind}.", hint="Leave --mixup out.")
     if options.cutmix and kind != "image":
@@ -37,10 +46,16 @@ def check(task: str, strategy: str, policy: str, options: Options) -> None:
         adapter_size(policy.removeprefix("lora:"))
 
 
-def _refuse_unknown_metric(task: str, metric: str) -> None:
-    directions = family(task).directions
-    if metric not in directions:
-        raise UsageError(f"{task} has no metric {metric!r}.", hint=f"Its metrics: {', '.join(directions)}")
+def _refuse_unsupported(task: Task, options: Options) -> None:
+    asked = {
+        "label_smoothing": (bool(options.label_smoothing), "has no labels to smooth", "--label-smoothing"),
+        "class_weights": (options.class_weights != "none", "has no classes to weight", "--class-weights"),
+        "mixup": (bool(options.mixup or options.cutmix), "cannot mix its targets", "--mixup and --cutmix"),
+        "augment": (options.augment != "none", "cannot move its targets with its inputs", "--augment"),
+    }
+    for name, (wanted, why, option) in asked.items():
+        if wanted and name not in task.supports:
+            raise UsageError(f"{task.name} {why}.", hint=f"Leave {option} out.")
 
 
 def without_effect(strategy: str, options: Options) -> list[str]:

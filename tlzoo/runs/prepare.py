@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 
 from tlzoo.data import Columns, Parts, fingerprint
+from tlzoo.data.dataset import make_dataset
 from tlzoo.errors import UsageError
-from tlzoo.features.dataset import make_dataset
 from tlzoo.interfaces import Backbone
 from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
 from tlzoo.options import Options
+from tlzoo.plugins.tasks import blank_task
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.record import DataRecord
 from tlzoo.specs import PluginSpec
-from tlzoo.tasks import FAMILY, Task, family, modality, trainable
-from tlzoo.tasks.heads import target_options
+from tlzoo.tasks import Task, trainable
 from tlzoo.training.step_model import Sets
 from tlzoo.weights.fetch import fetch
 
@@ -51,31 +50,32 @@ def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None
     return checkpoint.model_copy(update={"preprocess": changed})
 
 
-def prepare_backbone(checkpoint: Checkpoint) -> tuple[Backbone, Checkpoint]:
+def prepare_backbone(checkpoint: Checkpoint, task: Task) -> tuple[Backbone, Checkpoint]:
     """Fetch the weights and build the backbone; the checkpoint returned says all that building it again takes."""
-    backbone = load_backbone(checkpoint, fetch(checkpoint))
+    backbone = load_backbone(checkpoint, fetch(checkpoint), task.needs)
     if backbone.config is not None:
         checkpoint = checkpoint.model_copy(update={"config": dict(backbone.config)})
     return backbone, checkpoint
 
 
-def prepare(checkpoint: Checkpoint, task: Task, parts: Parts, options: Options) -> tuple[Model, Sets, dict[str, Any]]:
+def prepare(
+    checkpoint: Checkpoint, task: Task, parts: Parts, options: Options, head: str = ""
+) -> tuple[Model, Sets, dict[str, Any]]:
     """The model with a fresh head, the parts of the data as it takes them, the options of its head."""
-    assert parts.train.labels is not None
-    head = head_options(task, task.encode(parts.train.labels), options)
-    backbone, checkpoint = prepare_backbone(checkpoint)
+    given = head_options(task, parts, options)
+    backbone, checkpoint = prepare_backbone(checkpoint, task)
     torch.manual_seed(options.seed)  # for what the head starts from
-    model = build(checkpoint, task, backbone, options=head)
-    return model, make_sets(parts, model), head
+    model = build(checkpoint, task, backbone, head=head, options=given)
+    return model, make_sets(parts, model), given
 
 
-def labels_of(parts: Parts, task: str, columns: Columns) -> Sequence[str]:
-    """The labels of the training samples, sorted; for regression the name of their column."""
-    return family(task).labels_of(parts.train.labels or (), columns.get("label_column", "label"))
+def fitted(task: Task, parts: Parts, columns: Columns) -> Task:
+    """The task with what it learns from the training samples, such as its labels."""
+    return task.fit(parts.train.targets or (), columns.get("label_column", "label"))
 
 
 def make_sets(parts: Parts, model: Model) -> Sets:
-    """The three parts with the model's preprocessing and encoded targets."""
+    """The three parts as the model takes them."""
     preprocessor = make_preprocessor(model.checkpoint, model.parts.preprocess)
     return Sets(*(make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test)))
 
@@ -95,35 +95,27 @@ def data_record(data: str | Path, test: str | Path | None, columns: Columns, see
     )
 
 
-def head_options(task: Task, targets: np.ndarray, options: Options) -> dict[str, Any]:
-    """What a head is built with: smoothing, and what it takes to know of the training targets.
+def head_options(task: Task, parts: Parts, options: Options) -> dict[str, Any]:
+    """What a head is built with: what it takes to know of the training targets, smoothing, weights of the labels.
 
-    Balanced class weights are N / (C * n) for a class of n samples (King & Zeng 2001), up to 100; where samples have
-    several labels, the samples without a label over those with it. Raises UsageError for weights in a regression.
+    Raises UsageError for weights where the task has no labels to weight.
     """
-    given: dict[str, Any] = dict(target_options(task, targets))
+    targets = parts.train.targets or ()
+    given = task.head_options(targets)
     if options.label_smoothing:
-        if task.kind == "regression":
-            raise UsageError(f"{task.name} has no labels to smooth.", hint="Leave --label-smoothing out.")
         given["label_smoothing"] = options.label_smoothing
     if options.class_weights == "balanced":
-        if task.kind == "regression":
-            raise UsageError(f"{task.name} has no classes to weight.", hint="Leave --class-weights out.")
-        counts = np.bincount(targets, minlength=task.outputs) if task.kind == "single" else targets.sum(axis=0)
-        over = len(targets) / task.outputs if task.kind == "single" else len(targets) - counts
-        given["class_weights"] = np.clip(over / np.maximum(1, counts), 0.01, 100).tolist()
+        given["class_weights"] = task.balance(targets)
     return given
 
 
-def task_name(checkpoint: Checkpoint, task: str | None) -> str:
-    known = trainable(checkpoint.tasks)
-    if known and (task is None or task in FAMILY):
-        task = known[0] if task is None else f"{modality(known[0])}-{task}"
-    if task not in known:
-        raise UsageError(
-            f"{checkpoint.id} does not serve the task {task!r}."
-            if task
-            else f"{checkpoint.id} serves no task that can be trained.",
-            hint=f"It serves: {', '.join(known or checkpoint.tasks)}",
-        )
-    return task
+def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
+    """The task to train, without labels yet; raises UsageError for one that the checkpoint does not serve."""
+    if (task := blank_task(checkpoint.tasks, wanted)) is not None:
+        return task
+    raise UsageError(
+        f"{checkpoint.id} does not serve the task {wanted!r}."
+        if wanted
+        else f"{checkpoint.id} serves no task that can be trained.",
+        hint=f"It serves: {', '.join(trainable(checkpoint.tasks) or checkpoint.tasks)}",
+    )

@@ -79,9 +79,11 @@ AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, th
 class RunRecord(Record):
     """What was trained, on what, how, with which result.
 
-    `labels` stand in the order of the logits. `options` are those of the command and what training decided itself;
+    `labels` stand in the order of the logits; `settings` are what else the task keeps, and `plugin` is the one that
+    brings the task where that is not the core. `options` are those of the command and what training decided itself;
     `metrics` are measured on the held-out samples; `seconds` says by what they were spent, `total` among them. `head`
-    is `linear`, or `plugin` where the checkpoint's plugin has one of its own. A field that is not known is null.
+    is `linear` for the task's own, `plugin` for the checkpoint's plugin's, `name/head` for another plugin's. A field
+    that is not known is null.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -89,11 +91,13 @@ class RunRecord(Record):
     version: Literal[2] = RUN_VERSION
     task: str
     labels: tuple[str, ...]
+    settings: dict[str, Any] = Field(default_factory=dict)
+    plugin: str = ""
     checkpoint: Checkpoint
     interval: Interval | None = None
     frozen: FrozenRecord | None = None
     adapted: AdaptedRecord | None = None
-    head: Literal["linear", "plugin"]
+    head: str = Field(pattern=r"^(linear|plugin|[^/]+/[^/]+)$")
     data: DataRecord
     options: dict[str, Any]
     metrics: dict[str, float]
@@ -101,9 +105,10 @@ class RunRecord(Record):
     versions: dict[str, str]
 
     def document(self) -> dict[str, Any]:
-        """The record as JSON holds it; the checkpoint's fields that are not known are left out."""
+        """The record as JSON holds it, without what a core task and the checkpoint leave empty."""
         checkpoint = self.checkpoint.model_dump(mode="json", exclude_none=True)
-        return {**self.model_dump(mode="json"), "checkpoint": checkpoint}
+        whole = {**self.model_dump(mode="json"), "checkpoint": checkpoint}
+        return {name: value for name, value in whole.items() if value or name not in ("settings", "plugin")}
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -8,16 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import TypeAdapter
 
 from tlzoo import plugins
 from tlzoo.data import Parts, Samples, endings_of, fingerprint, read, read_parts
+from tlzoo.data.dataset import Dataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError
-from tlzoo.features.dataset import Dataset, make_dataset
 from tlzoo.io.files import obstacle, whole_folder, write_json
 from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
+from tlzoo.plugins.tasks import task_of
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.record import DataRecord, RunRecord, read_record, reason, write_record
 from tlzoo.runs.tensors import (
@@ -29,7 +30,7 @@ from tlzoo.runs.tensors import (
     save_weights,
 )
 from tlzoo.specs import Preprocess
-from tlzoo.tasks import Task, make_task
+from tlzoo.tasks import Task
 from tlzoo.training.history import HISTORY, write_history
 
 PREPROCESS = "preprocess.json"
@@ -50,7 +51,7 @@ class RunFolder:
         folder = Path(path)
         record = read_record(folder)
         try:
-            return cls(folder, record, _read_preprocess(folder), make_task(record.task, record.labels))
+            return cls(folder, record, _read_preprocess(folder), _task(record))
         except (ValueError, OSError, UsageError) as cause:
             raise RunError(
                 f"{folder}: its run.json or {PREPROCESS} cannot be read: {reason(cause)}.",
@@ -88,8 +89,8 @@ class RunFolder:
         return self.record.versions
 
     @property
-    def head(self) -> Literal["linear", "plugin"]:
-        """Whether the head is the core's linear layer or the plugin's own."""
+    def head(self) -> str:
+        """Who builds the head: `linear` is the task's own, `plugin` the checkpoint's plugin's, or `plugin/name`."""
         return self.record.head
 
     @property
@@ -113,8 +114,9 @@ class RunFolder:
         Raises RunError when its weights are missing or torn, or when the plugin now builds something else.
         """
         try:
-            backbone = replace(load_backbone(self.checkpoint, None), preprocess=self.preprocess)
-            model = build(self.checkpoint, self.task, backbone, plain=self.head == "linear")
+            backbone = load_backbone(self.checkpoint, None, self.task.needs)
+            backbone = replace(backbone, preprocess=self.preprocess)
+            model = build(self.checkpoint, self.task, backbone, head=self.head)
             load_weights(self.path, model)
         except DAMAGED as cause:
             raise RunError(f"{self.path}/{WEIGHTS} cannot be loaded: {reason(cause)}.", hint="Train again.") from cause
@@ -135,7 +137,7 @@ class RunFolder:
                     hint="Restore it; for export, other labelled data can be named with --data.",
                 )
         where, columns, seed = (self.data.path, self.data.test), self.data.columns, self.data.seed
-        parts = read_parts(*where, self.task.name, columns, seed, endings_of(self.preprocess))
+        parts = read_parts(*where, self.task, columns, seed, endings_of(self.preprocess))
         if fingerprint(parts.test) != self.data.heldout_fingerprint:
             raise DataError(
                 f"The held-out data of {self.path} is not what it was: {self.data.test or self.data.path} has changed.",
@@ -147,8 +149,7 @@ class RunFolder:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         if data is None:
             return self.parts().test
-        task, endings = self.task, endings_of(self.preprocess)
-        collection = read(data, task.modality, minimum_classes=1, kind=task.kind, endings=endings, **self.data.columns)
+        collection = read(data, self.task, columns=self.data.columns, endings=endings_of(self.preprocess))
         return collection.test or collection.train
 
 
@@ -169,8 +170,10 @@ def save_run(
     record = RunRecord(
         task=model.task.name,
         labels=tuple(model.task.labels),
+        settings=model.task.settings(),
+        plugin=model.task.plugin,
         checkpoint=model.checkpoint,
-        head="linear" if model.has_linear_head else "plugin",
+        head=model.head_name,
         versions=_versions(model.checkpoint),
         **facts,
     )
@@ -196,6 +199,10 @@ def _versions(checkpoint: Checkpoint) -> dict[str, str]:
     """Versions of what made a run, the plugin's distribution included."""
     names = ["tlzoo", plugins.find(checkpoint.plugin).distribution, "torch", "onnxruntime", "onnx", "numpy"]
     return {name: metadata.version(name) for name in names}
+
+
+def _task(record: RunRecord) -> Task:
+    return task_of(record.task, record.labels, record.settings, record.plugin)
 
 
 def _read_preprocess(folder: Path) -> Preprocess:

@@ -10,11 +10,12 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
+from tlzoo.data.dataset import Dataset
 from tlzoo.errors import RunError
-from tlzoo.features.dataset import Dataset
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import eager
 from tlzoo.runs.record import reason
+from tlzoo.tasks.agreement import differences, largest
 
 WEIGHTS = "model.safetensors"
 REFERENCE = "reference.safetensors"
@@ -36,21 +37,22 @@ def load_weights(folder: Path, model: Model) -> None:
 
 
 def save_reference(folder: Path, model: Model, data: Dataset) -> None:
-    """Write some preprocessed samples with the model's logits."""
+    """Write some preprocessed samples with the model's outputs."""
     arrays = data.arrays(range(min(REFERENCE_SAMPLES, len(data))))
-    save_arrays({**arrays, "logits": eager(model, arrays)}, folder / REFERENCE)
+    outputs = {name: np.ascontiguousarray(array) for name, array in eager(model, arrays).items()}
+    save_arrays({**arrays, **outputs}, folder / REFERENCE)
 
 
 def check_reference(folder: Path, model: Model) -> None:
     """Raise RunError where the model gives other outputs than it did: a plugin of another version may build another."""
     try:
         stored = load_arrays(folder / REFERENCE)
-        expected = stored["logits"]
+        expected = {output.name: stored[output.name] for output in model.task.outputs}
         arrays = {name: stored[name] for name in model.parts.example_inputs}
     except (OSError, ValueError, KeyError, SafetensorError) as cause:
         raise RunError(f"{folder}/{REFERENCE} cannot be loaded: {reason(cause)}.", hint="Train again.") from cause
     now = eager(model, arrays)
-    difference = float(np.abs(now - expected).max() / max(1e-12, np.abs(expected).max()))
+    difference = max(differences(now[name], right).max() / largest(right) for name, right in expected.items())
     if not difference <= REFERENCE_TOLERANCE:
         raise RunError(
             f"{folder}: the model rebuilt from it gives other outputs than when it was saved "

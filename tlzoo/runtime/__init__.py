@@ -1,6 +1,7 @@
 """Prediction from one ONNX file. Needs neither torch nor the plugins."""
 
-from tlzoo.runtime.predictions import Failure, MultiLabelPrediction, Prediction, ValuePrediction
+from tlzoo.runtime.predictions import Failure
 from tlzoo.runtime.predictor import Predictor, load
+from tlzoo.tasks.base import Prediction
 
-__all__ = ["Failure", "MultiLabelPrediction", "Prediction", "Predictor", "ValuePrediction", "load"]
+__all__ = ["Failure", "Prediction", "Predictor", "load"]

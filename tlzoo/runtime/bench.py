@@ -20,6 +20,7 @@ from tlzoo.progress import progress
 from tlzoo.runtime.predictor import open_artifact, read_manifest
 from tlzoo.runtime.session import run_session
 from tlzoo.runtime.timing import side_by_side
+from tlzoo.runtime.unread import task_in
 
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Manifest
@@ -64,6 +65,7 @@ class _Opened:
     provider: str
     session: ort.InferenceSession
     manifest: Manifest
+    outputs: tuple[str, ...]
 
 
 def cores() -> int:
@@ -108,7 +110,10 @@ def _open(files: Sequence[str | Path], providers: Sequence[str], threads: int) -
             session = open_artifact(file, [provider], threads)
             manifest = read_manifest(session, file)
             tasks[manifest.preprocess.kind] = file
-            yield _Opened(Path(file).name, provider, session, manifest)
+            own = {output.name for output in task_in(manifest).outputs}
+            there = [output.name for output in session.get_outputs()]
+            names = tuple(name for name in there if name in own) or (there[0],)
+            yield _Opened(Path(file).name, provider, session, manifest, names)
     if len(tasks) > 1:
         raise UsageError(
             f"{' and '.join(map(str, tasks.values()))} take different inputs: {', '.join(tasks)}.",
@@ -134,9 +139,9 @@ def _ways(
             given = _filled(inputs, batch, same=file.manifest.raw_input)
             preprocessor = preprocessor_of(file.manifest.preprocess, file.manifest.raw_input)
             arrays = preprocessor(given)
-            whole = _whole(file.session, preprocessor, given)
+            whole = _whole(file, preprocessor, given)
         row = replace(row, shape="x".join(map(str, next(iter(arrays.values())).shape[1:])))
-        ways.append((row, _call(file.session, arrays)))
+        ways.append((row, _call(file, arrays)))
         if inputs is not None:
             ways.append((replace(row, engine="end to end"), whole))
         if against and file is opened[0]:
@@ -145,12 +150,12 @@ def _ways(
     return ways
 
 
-def _call(session: ort.InferenceSession, arrays: Arrays) -> Call:
-    return lambda: run_session(session, arrays)
+def _call(file: _Opened, arrays: Arrays) -> Call:
+    return lambda: run_session(file.session, arrays, file.outputs)
 
 
-def _whole(session: ort.InferenceSession, preprocessor: Preprocessor, given: list[Any]) -> Call:
-    return lambda: run_session(session, preprocessor(given))
+def _whole(file: _Opened, preprocessor: Preprocessor, given: list[Any]) -> Call:
+    return lambda: run_session(file.session, preprocessor(given), file.outputs)
 
 
 def _filled(inputs: Sequence[Any], batch: int, same: bool) -> list[Any]:

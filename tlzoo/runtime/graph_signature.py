@@ -13,22 +13,40 @@ from tlzoo.specs import AudioSpec, ImageSpec, TextSpec
 
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Manifest
+    from tlzoo.tasks.base import Output, Task
 
 _FLOATS = frozenset({"tensor(float)", "tensor(float16)", "tensor(double)"})
 Taken = Mapping[str, tuple[str, tuple[int | None, ...]]]
 
 
-def check_graph(session: ort.InferenceSession, manifest: Manifest, file: str) -> None:
-    """Raise ArtifactError where inputs differ from what preprocessing makes, or logits from the labels."""
+def check_graph(session: ort.InferenceSession, manifest: Manifest, task: Task, file: str) -> None:
+    """Raise ArtifactError where inputs differ from what preprocessing makes, or outputs from those of the task."""
     prepared = prepared_inputs(manifest)
     if prepared is not None:
         _check_inputs(session.get_inputs(), prepared, file)
-    logits = session.get_outputs()[0]
-    width = logits.shape[-1] if logits.shape else None  # a name, or nothing, where the graph leaves it open
-    if isinstance(width, int) and width != len(manifest.labels):
-        raise _unfit(file, f"gives {width} logits for {len(manifest.labels)} labels")
-    if logits.type not in _FLOATS or (logits.shape and len(logits.shape) != 2):
-        raise _unfit(file, f"gives {logits.type} {logits.shape} where logits [batch, {len(manifest.labels)}] belong")
+    given = {output.name: output for output in session.get_outputs()}
+    for output in task.outputs:
+        found = given.get(output.name)
+        if found is None and len(task.outputs) == 1:
+            found = session.get_outputs()[0]
+        if found is None:
+            raise _unfit(file, f"has no output {output.name!r}; it has {', '.join(given)}")
+        _check_output(output, found, file)
+
+
+def _check_output(output: Output, found: Any, file: str) -> None:
+    kinds = _FLOATS if output.dtype.startswith("float") else {f"tensor({output.dtype})"}
+    # a name, or nothing, where the graph leaves a size open
+    fits = not found.shape or (
+        len(found.shape) == len(output.axes)
+        and all(
+            size == axis
+            for size, axis in zip(found.shape, output.axes, strict=True)
+            if isinstance(size, int) and isinstance(axis, int)
+        )
+    )
+    if found.type not in kinds or not fits:
+        raise _unfit(file, f"gives {found.type} {found.shape} where {output.name} {list(output.axes)} belong")
 
 
 def check_rows(outputs: Sequence[np.ndarray], inputs: Mapping[str, np.ndarray]) -> None:

@@ -19,7 +19,7 @@ _LONGEST_CELL = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InputSpec:
     """For a model of this modality: files in folders end in one of `endings`, tables have the inputs in `column`
     (`text` for texts, `path` for files). A kind of file that is an input itself is no table."""
 
@@ -37,7 +37,7 @@ Named = tuple[str, Any]
 """An input's name, and what the predictor gets: a path, a text, or the InputError of what could not be read."""
 
 
-def check_inputs(given: Sequence[str], wanted: Wanted) -> None:
+def check_inputs(given: Sequence[str], wanted: InputSpec) -> None:
     """Raise UsageError for a pattern that no file matches, before any work."""
     if wanted.modality == "text":
         return
@@ -48,7 +48,7 @@ def check_inputs(given: Sequence[str], wanted: Wanted) -> None:
             )
 
 
-def named_inputs(given: Sequence[str], wanted: Wanted, lines: Iterable[str]) -> Iterator[Named]:
+def named_inputs(given: Sequence[str], wanted: InputSpec, lines: Iterable[str]) -> Iterator[Named]:
     """Every input behind `given`, in order; '-' stands for `lines`.
 
     A folder is what lies in it and below, by name. A pattern is the files it matches, by name. A table is its rows; a
@@ -66,14 +66,14 @@ def named_inputs(given: Sequence[str], wanted: Wanted, lines: Iterable[str]) -> 
             yield from _from_argument(item, wanted)
 
 
-def _from_argument(item: str, wanted: Wanted) -> Iterator[Named]:
+def _from_argument(item: str, wanted: InputSpec) -> Iterator[Named]:
     if wanted.modality != "text" or _names_texts(item, wanted):
         yield from _from_path(item, wanted)
     else:
         yield item, item
 
 
-def _names_texts(item: str, wanted: Wanted) -> bool:
+def _names_texts(item: str, wanted: InputSpec) -> bool:
     """Whether an argument for a text model is a text file, a table or a folder with text files."""
     place = Path(item)
     if not item or not _exists(place):  # an empty path is the working directory
@@ -83,14 +83,14 @@ def _names_texts(item: str, wanted: Wanted) -> bool:
     return place.suffix.lower() in (*wanted.endings, *TABLES)
 
 
-def _from_lines(lines: Iterable[str], wanted: Wanted) -> Iterator[Named]:
+def _from_lines(lines: Iterable[str], wanted: InputSpec) -> Iterator[Named]:
     for line in lines:
         text = line.rstrip("\r\n")
         if text or wanted.modality == "text":
             yield text, text
 
 
-def _from_path(item: str, wanted: Wanted) -> Iterator[Named]:
+def _from_path(item: str, wanted: InputSpec) -> Iterator[Named]:
     if os.path.isdir(item):
         empty = True
         for path in _walk(item, wanted.endings):
@@ -106,7 +106,7 @@ def _from_path(item: str, wanted: Wanted) -> Iterator[Named]:
         yield _file(item, wanted)
 
 
-def _file(path: str, wanted: Wanted) -> Named:
+def _file(path: str, wanted: InputSpec) -> Named:
     if wanted.modality != "text":
         return path, path
     try:
@@ -140,14 +140,14 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _matching(pattern: str, wanted: Wanted) -> list[str]:
+def _matching(pattern: str, wanted: InputSpec) -> list[str]:
     found = sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
     if wanted.modality == "text":
         return [path for path in found if path.lower().endswith((*wanted.endings, *TABLES))]
     return found
 
 
-def _from_table(path: Path, wanted: Wanted) -> Iterator[Named]:
+def _from_table(path: Path, wanted: InputSpec) -> Iterator[Named]:
     rows = {".jsonl": _json_lines, ".parquet": _parquet}.get(path.suffix.lower(), _separated)
     try:
         for place, cell in rows(path, wanted.chosen):

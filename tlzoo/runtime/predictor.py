@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,20 @@ import numpy as np
 import onnxruntime as ort
 
 from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
-from tlzoo.errors import ArtifactError, TlzooError, UsageError
+from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
 from tlzoo.runtime.graph_signature import check_graph, check_rows
 from tlzoo.runtime.graphs import open_through_cache
 from tlzoo.runtime.limits import failed_run, session_entries
 from tlzoo.runtime.model_check import MAX_BYTES, check_model
-from tlzoo.runtime.predictions import Wanted, answers, failure
+from tlzoo.runtime.predictions import PredictOptions, answers, failure
 from tlzoo.runtime.session import open_session
 from tlzoo.runtime.stream import NotFinite, Plan, Stretch, stretches
-from tlzoo.tasks import make_task
+from tlzoo.runtime.unread import task_in
+from tlzoo.runtime.whole import Windows
+from tlzoo.tasks.base import Task
+from tlzoo.tasks.rows import Collector, Outputs
 
 SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
@@ -31,10 +35,10 @@ class Predictor:
 
     def __init__(self, session: ort.InferenceSession, manifest: Manifest, preprocessor: Preprocessor) -> None:
         self.manifest = manifest
-        self.task = make_task(manifest.task, manifest.labels)
+        self.task = task_in(manifest)
         self.providers: tuple[str, ...] = tuple(session.get_providers())
+        self.preprocessor = preprocessor
         self._session = session
-        self._preprocessor = preprocessor
         self._inputs = tuple(given.name for given in session.get_inputs())
         self._outputs = tuple(given.name for given in session.get_outputs())
         self._temperature = manifest.calibration.temperature if manifest.calibration else 1.0
@@ -51,14 +55,23 @@ class Predictor:
 
     def prepare(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """The arrays that the graph takes for `inputs`; raises InputError naming the first that cannot be read."""
-        return self._preprocessor(inputs)
+        return self.preprocessor(inputs)
 
-    def run(self, arrays: dict[str, np.ndarray], output: str = "logits") -> np.ndarray:
-        """One output of the graph for what `prepare` returns, such as `logits` [N, C] or `embeddings` [N, D].
+    def run(self, arrays: dict[str, np.ndarray], names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """The graph's outputs of these names, by default the task's, for what `prepare` returns.
 
         Raises UsageError for an output that the graph does not have.
         """
-        return self._run(arrays, (output,))[output]
+        names = self._own if names is None else tuple(names)
+        for name in names:
+            self._check_output(name)
+        given = {name: arrays[name] for name in self._inputs if name in arrays}
+        try:
+            found = [np.asarray(rows) for rows in self._session.run([self._called(name) for name in names], given)]
+        except Exception as cause:
+            raise failed_run(cause) from cause
+        check_rows(found, given)
+        return dict(zip(names, found, strict=True))
 
     def predict(
         self,
@@ -71,14 +84,14 @@ class Predictor:
     ) -> list[Any]:
         """Answer `inputs`: paths, bytes, arrays (uint8 [H, W, 3]; float32 [T] at the model's rate) or texts.
 
-        A single input gives a list of one. The answers are of type Prediction, where an input may have several labels
-        MultiLabelPrediction, for regression ValuePrediction; probabilities are calibrated where the export was.
+        A single input gives a list of one; an input of a task with several is a tuple of them, or a mapping by name.
+        The answers are the task's Prediction; probabilities are calibrated where the export was.
         `top_k` limits their `scores` to the likeliest labels. `threshold`, 0..1, is the probability a label needs; with
         one label per input that is None below it. `embeddings` adds each input's [D]. Raises InputError naming the
         first input that cannot be read, UsageError for options that the task or the file does not have.
         """
-        chosen = Wanted(top_k, threshold, embeddings)
-        return list(self._answers(_listed(inputs), batch, chosen, strict=True))
+        chosen = PredictOptions(top_k, threshold, embeddings)
+        return list(self._answers(self._listed(inputs), batch, chosen, strict=True))
 
     def stream(
         self,
@@ -95,81 +108,101 @@ class Predictor:
         An input that cannot be read is answered with a Failure, whose `error` says why; with `strict` InputError is
         raised instead, after the answers of those before it.
         """
-        return self._answers(inputs, batch, Wanted(top_k, threshold, embeddings), strict)
+        return self._answers(inputs, batch, PredictOptions(top_k, threshold, embeddings), strict)
 
-    def logits(self, inputs: Sequence[Any], *, batch: int = 32, finite: bool = True) -> np.ndarray:
-        """Logits float32 [N, C] as trained, in the order of `inputs`; texts of like length share a batch.
+    def outputs(
+        self, inputs: Sequence[Any], names: Sequence[str] | None = None, *, batch: int = 32, finite: bool = True
+    ) -> Outputs:
+        """The graph's outputs of these names, by default the task's, in the order of `inputs`, as trained.
 
-        Raises InputError naming the first input that cannot be read, or unless `finite=False` that the model answers
-        with NaN or infinity.
+        Each is float32 [N, ...], or N arrays where sizes vary; texts of like length share a batch, and nothing is cut
+        into windows. Raises InputError naming the first input that cannot be read, or unless `finite=False` that the
+        model answers with NaN or infinity; UsageError where the file has no output of this name.
         """
-        return self._rows(inputs, batch, "logits", len(self.labels), finite)
+        chosen = self._own if names is None else tuple(names)
+        for name in chosen:
+            self._check_output(name)
+        given = list(inputs)
+        rows = Collector(self.task.outputs, len(given))
+        for stretch in self._stretches(given, batch, chosen):
+            _raise_first(stretch, finite)
+            rows.extend(stretch.start, stretch.outputs)
+        return rows.outputs()
+
+    def logits(self, inputs: Sequence[Any], *, batch: int = 32) -> np.ndarray:
+        """Logits float32 [N, C] of a task that has these; raises as `outputs` does."""
+        found: np.ndarray = np.asarray(self.outputs(inputs, ("logits",), batch=batch)["logits"])
+        return found
 
     def embeddings(self, inputs: Any, *, batch: int = 32) -> np.ndarray:
         """What the head sees, float32 [N, D], in the order of `inputs`; raises UsageError where the file has none."""
-        return self.outputs(_listed(inputs), "embeddings", batch=batch)
+        found: np.ndarray = np.asarray(self.outputs(self._listed(inputs), ("embeddings",), batch=batch)["embeddings"])
+        return found
 
-    def outputs(self, inputs: Sequence[Any], name: str, *, batch: int = 32) -> np.ndarray:
-        """An output of the graph by its name, float32 [N, ...], in the order of `inputs`; raises as `logits` does.
+    @property
+    def _own(self) -> tuple[str, ...]:
+        return tuple(output.name for output in self.task.outputs)
 
-        UsageError where the file has no output of this name.
-        """
-        self._check_output(name)
-        return self._rows(inputs, batch, name, 0)
-
-    def _rows(self, inputs: Iterable[Any], batch: int, output: str, width: int, finite: bool = True) -> np.ndarray:
-        parts = []
-        for stretch in self._stretches(inputs, batch, (output,)):
-            _raise_first(stretch, finite)
-            parts.append(stretch.outputs[output])
-        return np.concatenate(parts).astype(np.float32, copy=False) if parts else np.empty((0, width), np.float32)
-
-    def _answers(self, inputs: Iterable[Any], batch: int, wanted: Wanted, strict: bool) -> Iterator[Any]:
-        wanted.check(self.task)
-        if wanted.embeddings:
+    def _answers(self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool) -> Iterator[Any]:
+        options.check(self.task)
+        if options.embeddings:
             self._check_output("embeddings")
-        outputs = ("logits", "embeddings") if wanted.embeddings else ("logits",)
-        return self._answered(self._stretches(inputs, batch, outputs), wanted, strict)
+        point = self.manifest.operating_point
+        if point is not None and options.threshold is None and "threshold" in self.task.supports:
+            options = replace(options, threshold=point.threshold)
+        return self._answered(map(self._input, inputs), batch, options, strict)
 
-    def _answered(self, parts: Iterable[Stretch], wanted: Wanted, strict: bool) -> Iterator[Any]:
-        for part in parts:
-            for output in part.outputs.values():
-                output[list(part.errors)] = 0
-            embeddings = part.outputs.get("embeddings") if wanted.embeddings else None
-            logits = part.outputs.get("logits", np.zeros((len(part.items), len(self.labels)), np.float32))
-            rows = answers(self.task, part.items, logits, embeddings, self._temperature, wanted)
-            for at, (item, row) in enumerate(zip(part.items, rows, strict=True)):
-                if at not in part.errors:
-                    yield row
+    def _answered(self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool) -> Iterator[Any]:
+        names = (*self._own, "embeddings") if options.embeddings else self._own
+        if type(self.task).windows is Task.windows:
+            stretches = self._stretches(inputs, batch, names)
+        else:
+            windows = Windows(self.task, self.preprocessor)
+            stretches = windows.join(self._stretches(windows.cut(inputs), batch, names))
+        for part in stretches:
+            for item, answer in zip(part.items, answers(self.task, part, self._temperature, options), strict=True):
+                if not isinstance(answer, InputError):
+                    yield answer
                 elif strict:
-                    raise part.errors[at]
+                    raise answer
                 else:
-                    yield failure(item, part.errors[at])
+                    yield failure(item, answer)
 
-    def _stretches(self, inputs: Iterable[Any], batch: int, outputs: tuple[str, ...]) -> Iterator[Stretch]:
+    def _stretches(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterator[Stretch]:
         if batch < 1:
             raise UsageError(f"The batch size is {batch}.", hint="Give 1 or more.")
         each = self.manifest.raw_input or self.manifest.preprocess.kind in ("image", "audio")
-        plan = Plan(self.task.modality, batch, each)
-        return stretches(inputs, self._preprocessor, lambda arrays: self._run(arrays, outputs), plan)
+        plan = Plan(self.task.modality, batch, each, self.task.outputs, self.task.contextual)
+        return stretches(inputs, self.preprocessor, lambda arrays: self.run(arrays, names), plan)
 
-    def _run(self, arrays: dict[str, np.ndarray], outputs: tuple[str, ...]) -> dict[str, np.ndarray]:
-        for output in outputs:
-            self._check_output(output)
-        given = {name: arrays[name] for name in self._inputs if name in arrays}
-        names = [self._outputs[0] if name == "logits" else name for name in outputs]
-        try:
-            found = [np.asarray(rows) for rows in self._session.run(names, given)]
-        except Exception as cause:
-            raise failed_run(cause) from cause
-        check_rows(found, given)
-        return dict(zip(outputs, found, strict=True))
+    def _called(self, name: str) -> str:
+        """What the graph calls an output: a task's only one is the first, whatever it is called."""
+        return self._outputs[0] if name not in self._outputs and self._own == (name,) else name
 
     def _check_output(self, name: str) -> None:
-        if name != "logits" and name not in self._outputs:
+        if self._called(name) not in self._outputs:
             raise UsageError(
                 f"The file has no output {name!r}; it has: {', '.join(self._outputs)}.", hint="Export it again."
             )
+
+    def _listed(self, inputs: Any) -> list[Any]:
+        """A single input as a list of one."""
+        several = len(self.task.inputs) > 1
+        alone = isinstance(inputs, SINGLE) or not isinstance(inputs, Iterable)
+        if alone or isinstance(inputs, Mapping) or (several and isinstance(inputs, tuple)):
+            return [inputs]
+        return list(inputs)
+
+    def _input(self, item: Any) -> Any:
+        """An input that is a mapping by name as a tuple in the task's order; raises UsageError where a name lacks."""
+        if not isinstance(item, Mapping):
+            return item
+        if missing := [each.name for each in self.task.inputs if each.name not in item]:
+            raise UsageError(
+                f"An input lacks {missing[0]!r}.", hint=f"Give: {', '.join(each.name for each in self.task.inputs)}"
+            )
+        values = tuple(item[each.name] for each in self.task.inputs)
+        return values[0] if len(values) == 1 else values
 
 
 def load(
@@ -190,8 +223,9 @@ def load(
     """
     session = open_artifact(path, providers, threads, cache=cache)
     manifest = read_manifest(session, path)
-    check_graph(session, manifest, str(path))
-    return Predictor(session, manifest, preprocessor or preprocessor_of(manifest.preprocess, manifest.raw_input))
+    predictor = Predictor(session, manifest, preprocessor or preprocessor_of(manifest.preprocess, manifest.raw_input))
+    check_graph(session, manifest, predictor.task, str(path))
+    return predictor
 
 
 def open_artifact(
@@ -234,11 +268,6 @@ def open_artifact(
 def read_manifest(session: ort.InferenceSession, path: str | Path) -> Manifest:
     """What an opened file says of itself."""
     return parse_manifest(session.get_modelmeta().custom_metadata_map, str(path))
-
-
-def _listed(inputs: Any) -> list[Any]:
-    """A single input as a list of one."""
-    return [inputs] if isinstance(inputs, SINGLE) or not isinstance(inputs, Iterable) else list(inputs)
 
 
 def _raise_first(stretch: Stretch, finite: bool) -> None:

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,15 +17,8 @@ from typing import Any, BinaryIO
 
 from tlzoo.errors import UsageError
 from tlzoo.io.files import obstacle
-from tlzoo.runtime.predictions import document
 
 FORMATS = (".jsonl", ".csv", ".tsv")
-COLUMNS = {
-    "single": ("input", "label", "score", "scores", "error"),
-    "multilabel": ("input", "labels", "scores", "error"),
-    "regression": ("input", "value", "error"),
-}
-_AS_JSON = ("score", "scores", "value")
 _DECIDED = ("label", "labels")
 _FLUSH_EVERY = 64
 _SAME = 0.01  # batches of other sizes change the last digits, another model more
@@ -46,8 +39,8 @@ class Target:
         return self.path.with_name(f"{self.path.name}.part")
 
 
-def target(path: Path, kind: str, *, resume: bool, embeddings: bool) -> Target:
-    """Where answers of this kind of task go.
+def target(path: Path, columns: Sequence[str], *, resume: bool, embeddings: bool) -> Target:
+    """Where answers with these columns go.
 
     Raises UsageError for another ending, embeddings in a table, a folder that cannot be written to, or a file that is
     there already, finished or (without `resume`) not.
@@ -61,7 +54,7 @@ def target(path: Path, kind: str, *, resume: bool, embeddings: bool) -> Target:
         raise UsageError(f"{path} exists already, finished.", hint="Choose another name, or delete it.")
     if reason := obstacle(path):
         raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another place.")
-    into = _json_target(path) if ending == ".jsonl" else _table_target(path, kind, "\t" if ending == ".tsv" else ",")
+    into = _json_target(path) if ending == ".jsonl" else _table_target(path, columns, "\t" if ending == ".tsv" else ",")
     if into.part.exists() and not resume:
         raise UsageError(f"{into.part} is half done.", hint=f"Go on with it: --resume; or delete {into.part}")
     return into
@@ -130,7 +123,7 @@ def write_answers(into: Target, resumed: Resumed, answers: Iterator[Any], done: 
     with into.part.open("r+b" if into.part.exists() else "w+b") as file:
         file.seek(resumed.at)
         for number, answer in enumerate(answers):
-            record = into.encode(document(answer))
+            record = into.encode(answer.as_row())
             if number == 0:
                 if resumed.last is not None:
                     _check_same(into, resumed.last, into.decode(record))
@@ -197,8 +190,8 @@ def json_line(fields: dict[str, Any]) -> str:
     return line + "\n"
 
 
-def _table_target(path: Path, kind: str, separator: str) -> Target:
-    columns = COLUMNS[kind]
+def _table_target(path: Path, columns: Sequence[str], separator: str) -> Target:
+    columns = (*columns, "error")
 
     def encode(fields: dict[str, Any]) -> str:
         line = io.StringIO()
@@ -213,12 +206,20 @@ def _table_target(path: Path, kind: str, separator: str) -> Target:
     def decode(record: str) -> dict[str, Any]:
         [cells] = csv.reader(io.StringIO(record, newline=""), delimiter=separator, strict=True)
         values = dict(zip(columns, cells, strict=True))
-        return {name: json.loads(cell) if name in _AS_JSON and cell else cell for name, cell in values.items()}
+        return {name: cell if name == "input" else _read(cell) for name, cell in values.items()}
 
     return Target(path, encode, decode, encode(dict(zip(columns, columns, strict=True))))
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
-    return ";".join(value) if isinstance(value, list) else value
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ";".join(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+
+def _read(cell: str) -> Any:
+    """A cell as its number, list or mapping where it is one."""
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell

@@ -90,9 +90,11 @@ def provider_names(providers: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def run_session(session: ort.InferenceSession, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """The first output for these inputs; inputs that the graph does not have are left out."""
+def run_session(
+    session: ort.InferenceSession, arrays: dict[str, np.ndarray], names: Sequence[str] | None = None
+) -> list[np.ndarray]:
+    """The outputs of these names, by default the first, for these inputs; inputs that the graph lacks are left out."""
     wanted = {given.name for given in session.get_inputs()}
-    first = session.get_outputs()[0].name
-    outputs: Sequence[Any] = session.run([first], {name: array for name, array in arrays.items() if name in wanted})
-    return np.asarray(outputs[0])
+    chosen = [session.get_outputs()[0].name] if names is None else list(names)
+    outputs: Sequence[Any] = session.run(chosen, {name: array for name, array in arrays.items() if name in wanted})
+    return [np.asarray(output) for output in outputs]

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from tlzoo.errors import InputError
-from tlzoo.preprocess import Preprocessor
+from tlzoo.preprocess import Preprocessor, contexts_of, row_lengths
 from tlzoo.preprocess.prefetch import Arrays, made_ahead
+from tlzoo.tasks.base import Output
+from tlzoo.tasks.rows import Collector, Rows, finite, take
 
 WINDOW = 32
 """Texts are sorted by length within this many batches; the first windows are shorter, so that answers come soon."""
@@ -26,38 +28,63 @@ class NotFinite(InputError):
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Batches that the session takes, each with the positions of its inputs, and the inputs that cannot be read."""
+class Batch:
+    """Arrays that the session takes, the positions of their inputs, and what preprocessing knows of each."""
 
-    batches: list[tuple[list[int], Arrays]]
+    positions: list[int]
+    arrays: Arrays
+    contexts: list[Any]
+
+    def half(self, part: slice) -> Batch:
+        """Some of its inputs."""
+        arrays = {name: array[part] for name, array in self.arrays.items()}
+        return Batch(self.positions[part], arrays, self.contexts[part])
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Batches, and the inputs that cannot be read."""
+
+    batches: list[Batch]
     errors: dict[int, InputError]
 
 
 @dataclass
 class Stretch:
-    """Consecutive inputs, from number `start` on: outputs by name, [N, ...]; of an error, no matter what."""
+    """Consecutive inputs, from number `start` on, with their outputs and contexts; of an error, no matter what."""
 
     start: int
     items: list[Any]
-    outputs: dict[str, np.ndarray] = field(default_factory=dict)
+    rows: Collector
+    contexts: list[Any]
     errors: dict[int, InputError] = field(default_factory=dict)
 
-    def put(self, positions: list[int], outputs: dict[str, np.ndarray]) -> None:
-        """Keep what the model gave for the inputs at these positions."""
-        for name, rows in outputs.items():
-            if name not in self.outputs:
-                self.outputs[name] = np.zeros((len(self.items), *rows.shape[1:]), rows.dtype)
-            self.outputs[name][positions] = rows
+    @property
+    def outputs(self) -> dict[str, Rows]:
+        """The outputs by name; none where no input could be read."""
+        return self.rows.outputs()
+
+    def put(self, batch: Batch, outputs: Arrays) -> None:
+        """Keep what the model gave for a batch."""
+        lengths = row_lengths(batch.arrays)
+        self.rows.put(batch.positions, outputs, None if lengths is None else lengths.tolist())
+        for at, context in zip(batch.positions, batch.contexts, strict=True):
+            self.contexts[at] = context
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How inputs are batched: `batch` of them at a time, texts by length, pictures of any size with their like."""
+    """How inputs are batched: `batch` of them at a time, texts by length, pictures of any size with their like.
+
+    `outputs` are those of the task, `contextual` says whether it asks what preprocessing knows of an input.
+    """
 
     modality: str
     batch: int
     each: bool
     """Whether inputs are prepared one by one: those whose arrays are all of one shape, or of a shape of their own."""
+    outputs: tuple[Output, ...] = ()
+    contextual: bool = False
 
 
 def stretches(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, plan: Plan) -> Iterator[Stretch]:
@@ -69,33 +96,33 @@ def stretches(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, plan: P
     threads = _cores() if plan.each else 1
     tasks = made_ahead(_tasks(inputs, plan), lambda task: (task, _prepare(*task[:2], preprocess, plan)), threads)
     for (stretch, _, last), prepared in tasks:
-        for positions, arrays in prepared.batches:
-            _run_into(stretch, positions, arrays, run)
+        for batch in prepared.batches:
+            _run_into(stretch, batch, run)
         stretch.errors.update(prepared.errors)
         if last:
             yield stretch
 
 
-def _run_into(stretch: Stretch, positions: list[int], arrays: Arrays, run: Run) -> None:
+def _run_into(stretch: Stretch, batch: Batch, run: Run) -> None:
     """Keep what the model gives; a batch that it cannot take is halved, until the inputs at fault are known."""
+    positions = batch.positions
     try:
-        outputs = run(arrays)
+        outputs = run(batch.arrays)
     except InputError as error:
         if len(positions) == 1:
             stretch.errors[positions[0]] = _numbered(error, stretch, positions[0])
             return
         middle = len(positions) // 2
-        for half in (slice(None, middle), slice(middle, None)):
-            _run_into(stretch, positions[half], {name: array[half] for name, array in arrays.items()}, run)
+        for part in (slice(None, middle), slice(middle, None)):
+            _run_into(stretch, batch.half(part), run)
         return
-    stretch.put(positions, outputs)
-    for rows in outputs.values():
-        for row in np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1)):
-            at = positions[int(row)]
-            stretch.errors[at] = NotFinite(
-                f"{_called(stretch, at)} makes the model answer NaN or infinity.",
-                hint="Leave it out; where others do too, export the model again.",
-            )
+    stretch.put(batch, outputs)
+    for row in np.flatnonzero(~finite(take(stretch.outputs, positions))):
+        at = positions[int(row)]
+        stretch.errors[at] = NotFinite(
+            f"{_called(stretch, at)} makes the model answer NaN or infinity.",
+            hint="Leave it out; where others do too, export the model again.",
+        )
 
 
 def _tasks(inputs: Iterable[Any], plan: Plan) -> Iterator[tuple[Stretch, list[int], bool]]:
@@ -103,45 +130,63 @@ def _tasks(inputs: Iterable[Any], plan: Plan) -> Iterator[tuple[Stretch, list[in
     by_length = plan.modality == "text"
     rest, start, batches = iter(inputs), 0, 1
     while items := list(islice(rest, plan.batch * batches)):
-        stretch, order = Stretch(start, items), list(range(len(items)))
+        rows = Collector(plan.outputs, len(items))
+        stretch, order = Stretch(start, items, rows, [None] * len(items)), list(range(len(items)))
         if by_length:
-            order.sort(key=lambda at: len(items[at]) if isinstance(items[at], str) else 0)
+            order.sort(key=lambda at: _size(items[at]))
             batches = min(2 * batches, WINDOW)
         for first in range(0, len(order), plan.batch):
             yield stretch, order[first : first + plan.batch], first + plan.batch >= len(order)
         start += len(items)
 
 
+def _size(item: Any) -> int:
+    """How long a text is, several of one input together."""
+    if isinstance(item, tuple):
+        return sum(map(_size, item))
+    return len(item) if isinstance(item, str) else 0
+
+
 def _prepare(stretch: Stretch, positions: list[int], preprocess: Preprocessor, plan: Plan) -> Prepared:
     """The inputs at these positions as batches; one that cannot be read does not keep the others from it."""
+
+    def made_of(chosen: list[int]) -> Batch:
+        items = [stretch.items[at] for at in chosen]
+        contexts = contexts_of(preprocess, items) if plan.contextual else [None] * len(items)
+        return Batch(chosen, preprocess(items), contexts)
+
     if not plan.each or len(positions) == 1:
         try:
             _check(stretch, positions, plan)
-            return Prepared([(positions, preprocess([stretch.items[at] for at in positions]))], {})
+            return Prepared([made_of(positions)], {})
         except InputError as error:
             if len(positions) == 1:
                 return Prepared([], {positions[0]: _numbered(error, stretch, positions[0])})
-    made: dict[int, Arrays] = {}
+    made: dict[int, Batch] = {}
     errors: dict[int, InputError] = {}
     for at in positions:
         try:
             _check(stretch, [at], plan)
-            made[at] = preprocess([stretch.items[at]])
+            made[at] = made_of([at])
         except InputError as error:
             errors[at] = _numbered(error, stretch, at)
     if plan.each:
         return Prepared(_by_shape(made), errors)
     good = list(made)
-    return Prepared([(good, preprocess([stretch.items[at] for at in good]))] if good else [], errors)
+    return Prepared([made_of(good)] if good else [], errors)
 
 
-def _by_shape(made: dict[int, Arrays]) -> list[tuple[list[int], Arrays]]:
-    """Arrays of one input each, joined where their shapes are the same."""
+def _by_shape(made: dict[int, Batch]) -> list[Batch]:
+    """Batches of one input each, joined where the shapes of their arrays are the same."""
     alike: dict[tuple[Any, ...], list[int]] = {}
-    for at, arrays in made.items():
-        alike.setdefault(tuple((name, array.shape) for name, array in arrays.items()), []).append(at)
+    for at, batch in made.items():
+        alike.setdefault(tuple((name, array.shape) for name, array in batch.arrays.items()), []).append(at)
     return [
-        (group, {name: np.concatenate([made[at][name] for at in group]) for name in made[group[0]]})
+        Batch(
+            group,
+            {name: np.concatenate([made[at].arrays[name] for at in group]) for name in made[group[0]].arrays},
+            [made[at].contexts[0] for at in group],
+        )
         for group in alike.values()
     ]
 
@@ -152,10 +197,14 @@ def _check(stretch: Stretch, positions: Sequence[int], plan: Plan) -> None:
         item = stretch.items[at]
         if isinstance(item, InputError):
             raise item
-        if plan.modality == "text" and not isinstance(item, str):
+        if plan.modality == "text" and not all(isinstance(each, str) for each in _parts(item)):
             raise InputError(
                 f"Input {stretch.start + at} is not a text but {type(item).__name__}.", hint="Give strings."
             )
+
+
+def _parts(item: Any) -> tuple[Any, ...]:
+    return item if isinstance(item, tuple) else (item,)
 
 
 def _numbered(error: InputError, stretch: Stretch, at: int) -> InputError:

@@ -1,53 +1,80 @@
-"""Tasks: what targets are, how outputs are judged and decoded. Torch-free; one file per family of tasks."""
+"""Tasks: what targets are, how outputs are judged and decoded. One folder per task: task.py, head.py, page.js."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tlzoo.errors import UsageError
+from tlzoo.tasks.base import Agreement, Input, OperatingPoint, Output, Prediction, Task
 from tlzoo.tasks.classification.task import Classification
 from tlzoo.tasks.multilabel.task import MultiLabel
 from tlzoo.tasks.regression.task import Regression
 
-Task = Classification | MultiLabel | Regression
+__all__ = [
+    "CORE",
+    "Agreement",
+    "Input",
+    "OperatingPoint",
+    "Output",
+    "Prediction",
+    "Task",
+    "fits",
+    "is_name",
+    "make_task",
+    "modality",
+    "split_name",
+    "trainable",
+]
 
-FAMILY: dict[str, type[Task]] = {
-    "classification": Classification,
-    "multilabel": MultiLabel,
-    "regression": Regression,
-}
-_NAME = re.compile(rf"([a-z][a-z0-9]*)-({'|'.join(FAMILY)})")
+CORE: dict[str, type[Task]] = {each.family: each for each in (Classification, MultiLabel, Regression)}
+"""The core's tasks by family: the one table of them."""
+_NAME = re.compile(r"([a-z][a-z0-9]*)-([a-z][a-z0-9-]*)")
 
 
-def make_task(name: str, labels: Sequence[str]) -> Task:
-    """The task of this name over these labels; raises UsageError for a name that is none."""
-    return family(name)(name, tuple(labels))
+def split_name(name: str) -> tuple[str, str]:
+    """Modality and family of a task's name, such as `image-regression`; raises UsageError for no task's name."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise _unknown(name)
+    return found[1], found[2]
 
 
-def family(name: str) -> type[Task]:
-    """The family of a task such as `image-regression`; raises UsageError for a name that is none."""
-    return FAMILY[_parts(name)[1]]
+def is_name(name: str) -> bool:
+    """Whether this is the name of one of the core's tasks."""
+    found = _NAME.fullmatch(name)
+    return found is not None and found[2] in CORE
+
+
+def make_task(name: str, labels: Iterable[str] = (), settings: Mapping[str, Any] | None = None) -> Task:
+    """The core's task of this name; raises UsageError for a name that is none of its."""
+    if not is_name(name):
+        raise _unknown(name)
+    return CORE[split_name(name)[1]](name, tuple(labels), **(settings or {}))
+
+
+def _unknown(name: str) -> UsageError:
+    known = ", ".join(f"<modality>-{family}" for family in CORE)
+    return UsageError(f"Unknown task {name!r}.", hint=f"Tasks: {known}, of image, text, audio or a plugin's own")
 
 
 def modality(name: str) -> str:
     """What a task's inputs are: `image`, `text`, `audio` or a plugin's own; raises UsageError for no task's name."""
-    return _parts(name)[0]
-
-
-def _parts(name: str) -> tuple[str, str]:
-    found = _NAME.fullmatch(name)
-    if found is None:
-        known = ", ".join(f"<modality>-{each}" for each in FAMILY)
-        raise UsageError(f"Unknown task {name!r}.", hint=f"Tasks: {known}, of image, text, audio or a plugin's own")
-    return found[1], found[2]
+    return split_name(name)[0]
 
 
 def trainable(served: Iterable[str]) -> list[str]:
-    """The tasks that a checkpoint serving `served` can be trained for, its own first.
+    """The core's tasks that a checkpoint serving `served` can be trained for, its own first.
 
-    Whatever classifies can also give several labels or a number: only the head differs.
+    Whatever classifies can be trained for the other tasks of its modality: only the head differs.
     """
-    own = [name for name in served if _NAME.fullmatch(name)]
+    own = [name for name in served if is_name(name)]
     kinds = [modality(name) for name in own if name.endswith("-classification")]
-    return list(dict.fromkeys([*own, *(f"{kind}-{other}" for kind in kinds for other in FAMILY)]))
+    others = [f"{kind}-{family}" for kind in kinds for family, task in CORE.items() if fits(task, kind)]
+    return list(dict.fromkeys([*own, *others]))
+
+
+def fits(task: type[Task], kind: str) -> bool:
+    """Whether a task is for inputs of this modality."""
+    return task.modalities is None or kind in task.modalities

@@ -1,19 +1,42 @@
-"""The core's default head: a linear layer, with the loss of its task."""
+"""What the heads of tasks are made of: linear layers, class weights, and what a probe minimises."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
+from torch.nn.functional import softplus
 
 from tlzoo.errors import TrainingError, UsageError
-from tlzoo.interfaces import Backbone, Head
-from tlzoo.tasks import Task
-from tlzoo.tasks.regression.task import Regression
+from tlzoo.interfaces import Backbone
+from tlzoo.tasks.base import Task
+
+IGNORED = -100
+"""A class number that is no target, as torch's losses take it."""
+
+Loss = Callable[[torch.Tensor, torch.Tensor], tuple[float, torch.Tensor]]
+"""Of logits [n, C] and targets: the summed loss, and its gradient [n, C] with respect to the logits."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a linear head on fixed features minimises, for the array of targets `target` of a collated batch.
+
+    `loss` is `None` for the squared error, which has a closed form; its sum over samples is divided by `share` of their
+    targets. `outputs` is how many numbers the layer gives, in the task's output `output`. `temperature` fits one to
+    logits and targets.
+    """
+
+    target: str
+    outputs: int
+    output: str = "logits"
+    loss: Loss | None = None
+    share: Callable[[torch.Tensor], float] = lambda targets: float(len(targets))
+    temperature: Callable[[np.ndarray, np.ndarray], float] | None = None
 
 
 class ScaledLinear(nn.Linear):
@@ -35,90 +58,78 @@ class ScaledLinear(nn.Linear):
         return super().forward(features).float() * self.std + self.mean  # half precision cannot hold 1e5 + 1
 
 
-def linear_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head:
-    """A linear layer from features [N, D] to logits [N, C], with the loss of the task.
+LINEAR = (nn.Linear, ScaledLinear)
+"""The layers that the core builds again from their weights alone."""
 
-    One label: cross-entropy for targets int64 [N]. Several: binary cross-entropy for 0 and 1, float [N, C]. Regression:
-    squared error in units of the targets' variance, float [N]. `options` may hold `label_smoothing` (0 to below 1) and
-    `class_weights` (C floats; with several labels the weight of a label that is there), for regression `mean` and `std`
-    of the training targets, see `target_options`. Raises TrainingError for a backbone of other output, UsageError for
-    an option that cannot be.
-    """
-    if backbone.output != "vector":
+
+def check_output(backbone: Backbone, task: Task) -> None:
+    """Raise TrainingError where a backbone's output is not what the task needs."""
+    if backbone.output != task.needs:
         raise TrainingError(
-            f"The default head needs a backbone that gives one vector per sample, not {backbone.output!r}.",
+            f"The head of {task.name} needs a backbone that gives a {task.needs}, not a {backbone.output}.",
             hint="Give the plugin a build_head hook.",
         )
-    return _head(_layer(backbone.feature_dim, task, options), task, options)
 
 
-def head_from(weight: torch.Tensor, bias: torch.Tensor, task: Task, options: Mapping[str, Any] | None = None) -> Head:
-    """A linear head that gives features @ weight [C, D] + bias [C], with the loss of the task.
-
-    `options` are those of `linear_head`; whatever they are, the outputs are the same.
-    """
-    options = options or {}
-    layer = _layer(weight.shape[1], task, options)
-    if isinstance(layer, ScaledLinear):
-        weight, bias = weight / layer.std, (bias - layer.mean) / layer.std
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        layer.bias.copy_(bias)
-    return _head(layer, task, options)
-
-
-def target_options(task: Task, targets: np.ndarray) -> dict[str, float]:
-    """What a head takes to know of training targets: for regression `mean` and `std`, else nothing.
-
-    Raises DataError where all targets of a regression are the same.
-    """
-    if not isinstance(task, Regression):
-        return {}
-    mean, std = task.moments(targets)
-    return {"mean": mean, "std": std}
-
-
-def _layer(width: int, task: Task, options: Mapping[str, Any]) -> nn.Linear:
-    if task.kind == "regression":
-        return ScaledLinear(width, task.outputs, float(options.get("mean", 0.0)), float(options.get("std", 1.0)))
-    return nn.Linear(width, task.outputs)
-
-
-def _head(layer: nn.Linear, task: Task, options: Mapping[str, Any]) -> Head:
+def smoothing_of(options: Mapping[str, Any]) -> float:
+    """The option `label_smoothing`, 0 without; raises UsageError unless it is from 0 to below 1."""
     smoothing = float(options.get("label_smoothing") or 0.0)
     if not 0 <= smoothing < 1:
         raise UsageError(f"Label smoothing cannot be {smoothing:g}.", hint="Give a number from 0 to below 1.")
-    weights = class_weights(options.get("class_weights"), task)
-
-    def single(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return cross_entropy(logits, targets, weight=_beside(weights, logits), label_smoothing=smoothing)
-
-    def several(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        smooth = targets * (1 - smoothing) + 0.5 * smoothing
-        return binary_cross_entropy_with_logits(logits, smooth, pos_weight=_beside(weights, logits))
-
-    def squared(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        assert isinstance(layer, ScaledLinear)
-        # one loss serves heads with a std of 1 as well, whose buffer is filled when a run is loaded
-        std = layer.std.to(outputs.device)
-        return mse_loss(outputs[:, 0] / std, targets / std)
-
-    return Head(layer, {"single": single, "multilabel": several, "regression": squared}[task.kind])
+    return smoothing
 
 
 def class_weights(given: Sequence[float] | None, task: Task) -> torch.Tensor | None:
     """Weights float32 [C] of a task's classes; raises UsageError unless they are C positive numbers, one a class."""
     if given is None:
         return None
-    if task.kind == "regression":
+    if "class_weights" not in task.supports:
         raise UsageError(f"{task.name} has no classes to weight.", hint="Leave class weights out.")
     weights = torch.tensor(list(given), dtype=torch.float32)
-    if len(weights) != task.outputs or not bool((torch.isfinite(weights) & (weights > 0)).all()):
+    if len(weights) != len(task.labels) or not bool((torch.isfinite(weights) & (weights > 0)).all()):
         raise UsageError(
-            f"Class weights must be {task.outputs} positive numbers.", hint=f"One each for: {', '.join(task.labels)}"
+            f"Class weights must be {len(task.labels)} positive numbers.",
+            hint=f"One each for: {', '.join(task.labels)}",
         )
     return weights
 
 
-def _beside(weights: torch.Tensor | None, logits: torch.Tensor) -> torch.Tensor | None:
+def beside(weights: torch.Tensor | None, logits: torch.Tensor) -> torch.Tensor | None:
+    """The weights in the type and on the device of the logits."""
     return None if weights is None else weights.to(logits)
+
+
+def multinomial(weights: torch.Tensor | None) -> Loss:
+    """Cross-entropy for class numbers int64 [n], each sample times its class's weight."""
+
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, torch.Tensor]:
+        log_shares = logits.log_softmax(dim=1)
+        losses = -log_shares.gather(1, targets[:, None])
+        slope = log_shares.exp_()
+        slope[torch.arange(len(targets)), targets] -= 1
+        if weights is not None:
+            by = weights[targets][:, None].to(logits.dtype)
+            losses, slope = losses * by, slope * by
+        return float(losses.sum(dtype=torch.float64)), slope
+
+    return loss
+
+
+def weighted_share(weights: torch.Tensor | None) -> Callable[[torch.Tensor], float]:
+    """How many samples there are, each counted by its class's weight."""
+    if weights is None:
+        return lambda targets: float(len(targets))
+    return lambda targets: float(weights[targets].sum(dtype=torch.float64))
+
+
+def logistic(weights: torch.Tensor | None) -> Loss:
+    """Binary cross-entropy for 0 and 1, [n, C], a label's weight counting where it is there."""
+
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, torch.Tensor]:
+        there = targets.to(logits.dtype)
+        wanted = there if weights is None else there * weights.to(logits.dtype)
+        losses = wanted * softplus(-logits) + (1 - there) * softplus(logits)
+        shares = logits.sigmoid()
+        return float(losses.sum(dtype=torch.float64)), (1 - there) * shares - wanted * (1 - shares)
+
+    return loss

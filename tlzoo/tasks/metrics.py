@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import ModuleType
 from typing import Literal
 
@@ -21,10 +20,3 @@ def scikit_learn_metrics() -> ModuleType:
         ) from cause
     module: ModuleType = sklearn.metrics
     return module
-
-
-def direction(task: str, directions: Mapping[str, Direction], metric: str) -> Direction:
-    """Where a metric of a task is heading; raises UsageError for one that the task does not have."""
-    if metric not in directions:
-        raise UsageError(f"{task} has no metric {metric!r}.", hint=f"Its metrics: {', '.join(directions)}")
-    return directions[metric]

@@ -73,12 +73,16 @@ def predicted(path: str, inputs: Sequence[Any]) -> dict[str, Any]:
 
 
 def answer_of(answer: Any) -> Any:
-    """What a prediction says: its label, its labels or its value, to four digits."""
-    for name in ("label", "labels", "value"):
-        if hasattr(answer, name):
-            found = getattr(answer, name)
-            return float(f"{found:.4g}") if isinstance(found, float) else found
-    return str(answer)
+    """What a prediction says: its fields, numbers to four digits, and to the fourth place."""
+    return _rounded(answer.as_row())
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(float(f"{value:.4g}"), 4)
+    if isinstance(value, dict):
+        return {str(name): _rounded(each) for name, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def digests(arrays: dict[str, np.ndarray]) -> dict[str, Any]:

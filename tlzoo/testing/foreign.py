@@ -6,8 +6,8 @@ from typing import Any
 from unittest import SkipTest
 
 from tlzoo import plugins
+from tlzoo.data.dataset import make_dataset
 from tlzoo.errors import TlzooError
-from tlzoo.features.dataset import make_dataset
 from tlzoo.interfaces import Repository
 from tlzoo.models.model import make_preprocessor
 from tlzoo.specs import PluginSpec
@@ -115,13 +115,10 @@ class Foreign(Subject):
         """
         if "adapt_domain" not in plugins.load(self.plugin).hooks:
             raise SkipTest("It has no hook 'adapt_domain'.")
-        from tlzoo.data import endings_of, read
-
-        model, task = self.model(), self.task()
-        endings = endings_of(self.backbone().preprocess)
-        samples = read(self.data(), task.modality, kind=task.kind, endings=endings).train
+        model, samples = self.model(), self.collection()
         unlabelled = type(samples)(samples.inputs, None, samples.modality)
-        target = make_dataset(unlabelled, task, make_preprocessor(self.entry(), self.backbone().preprocess))
+        preprocessor = make_preprocessor(self.entry(), self.backbone().preprocess)
+        target = make_dataset(unlabelled, model.task, preprocessor)
         what = f"method {STRANGER!r}"
         self._gets_none("adapt_domain", what, model=model, source=None, target=target, method=STRANGER, options={})
 

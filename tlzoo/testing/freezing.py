@@ -11,7 +11,7 @@ from tlzoo.errors import UsageError
 from tlzoo.interfaces import Freeze
 from tlzoo.models.freezing import freeze, train_mode
 from tlzoo.models.model import Model
-from tlzoo.testing.subject import TARGETS, Subject, after
+from tlzoo.testing.subject import Subject, after
 
 STEP = 0.01
 
@@ -61,7 +61,7 @@ class Freezing(Subject):
         """
         for policy, model, answer in self._frozen():
             before = {name: tensor.detach().clone() for name, tensor in _tensors(model)}
-            _step(model, answer)
+            _step(model, answer, *self._batch(model))
             moved = {name for name, tensor in _tensors(model) if not torch.equal(tensor, before[name])}
             allowed = answer.trainable | _free_buffers(model, answer)
             wrong = sorted(moved - allowed)
@@ -72,6 +72,19 @@ class Freezing(Subject):
             assert moved & answer.trainable, f"Under policy {policy!r} a step of training changes nothing."
             if policy == "none":
                 self._assert_gradients(model)
+
+    def _batch(self, model: Model) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
+        """What a step takes: the example inputs with targets of the samples, or samples where a task asks for theirs."""
+        if model.task.contextual:
+            data = self.dataset(model)
+            positions = range(min(2, len(data)))
+            given = tuple(map(torch.from_numpy, data.arrays(positions).values()))
+            batch = data.collated(positions)
+        else:
+            given, known = tuple(model.parts.example_inputs.values()), self.targets()
+            targets = [(known[0], known[-1])[row % 2] for row in range(len(given[0]))]
+            batch = model.task.collate(targets, [None] * len(targets))
+        return given, {name: torch.from_numpy(array) for name, array in batch.items()}
 
     def _assert_gradients(self, model: Model) -> None:
         reached = {name for name, parameter in model.backbone.named_parameters() if parameter.grad is not None}
@@ -118,13 +131,10 @@ def _free_buffers(model: Model, answer: Freeze) -> set[str]:
     return free
 
 
-def _step(model: Model, answer: Freeze) -> None:
-    """One step of gradient descent on the example inputs, in the mode that training has."""
-    examples = tuple(model.parts.example_inputs.values())
-    labels = TARGETS[model.task.kind]
-    targets = model.task.encode([labels[row % len(labels)] for row in range(len(examples[0]))])
+def _step(model: Model, answer: Freeze, given: tuple[torch.Tensor, ...], batch: dict[str, torch.Tensor]) -> None:
+    """One step of gradient descent, in the mode that training has."""
     train_mode(model, answer)
     torch.manual_seed(0)
-    loss = model.loss(model(*examples), torch.from_numpy(targets))
+    loss = model.loss(model.named(model(*given)), batch)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=STEP).step()

@@ -17,21 +17,20 @@ from unittest import SkipTest
 import torch
 
 from tlzoo import plugins, registry
+from tlzoo.data import Samples, endings_of, read
+from tlzoo.data.dataset import Dataset, make_dataset
 from tlzoo.errors import PluginError
 from tlzoo.interfaces import Backbone, FeatureKind, Weights
-from tlzoo.models.model import Model, build
+from tlzoo.models.model import Model, build, make_preprocessor
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.runs.prepare import task_name
+from tlzoo.runs.prepare import task_for
 from tlzoo.specs import TextSpec
-from tlzoo.tasks import Task, family, make_task
+from tlzoo.tasks import Task
 from tlzoo.testing import samples
 from tlzoo.weights.fetch import fetch
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Subject")
-
-TARGETS = {"single": ("a", "b"), "multilabel": ("a", "b"), "regression": ("0.25", "0.75")}
-"""Labels of two samples, by kind of task."""
 
 LEFT_OUT = 0.1
 """The share of an entry's parameters that a backbone may leave out: positions after a shorter window."""
@@ -90,6 +89,7 @@ class Subject:
 
     plugin: str = ""
     checkpoint: str | Checkpoint | None = None
+    task_name: str = ""
     weights: Literal["random", "fetch"] = "random"
     outputs: tuple[FeatureKind, ...] = ("vector",)
     policies: tuple[str, ...] = ()
@@ -200,7 +200,9 @@ class Subject:
         return self.built(self.first_output())
 
     def first_output(self) -> FeatureKind:
-        """The output that heads stand on."""
+        """The output that heads stand on: what the task needs, where the suite names a task."""
+        if self.task_name:
+            return self.blank().needs
         return "vector" if "vector" in self.outputs else self.outputs[0]
 
     def complete(self, backbone: Backbone) -> Backbone:
@@ -223,19 +225,35 @@ class Subject:
         return self.samples(folder)
 
     @once
+    def blank(self) -> Task:
+        """The task that the suite is about, without labels."""
+        return task_for(self.entry(), self.task_name or None)
+
+    @once
     def task(self) -> Task:
-        """The checkpoint's first task that can be trained, over two labels."""
-        name = task_name(self.entry(), None)
-        return make_task(name, family(name).labels_of(TARGETS[family(name).kind], "label"))
+        """The same, fitted to the samples."""
+        return self.blank().fit(self.targets(), "label")
+
+    @once
+    def collection(self) -> Samples:
+        """The samples, as training reads them."""
+        endings = endings_of(self.entry().preprocess)
+        return read(self.data(), self.blank(), training=True, endings=endings).train
+
+    def targets(self) -> tuple[Any, ...]:
+        """What the samples are labelled with."""
+        found = self.collection().targets
+        assert found is not None
+        return found
 
     @once
     def inputs(self) -> tuple[Any, ...]:
         """Raw inputs, as the plugin's preprocessor takes them."""
-        from tlzoo.data import endings_of, read
+        return tuple(self.collection().inputs)
 
-        task = self.task()
-        endings = endings_of(self.entry().preprocess)
-        return tuple(read(self.data(), task.modality, kind=task.kind, endings=endings).train.inputs)
+    def dataset(self, model: Model) -> Dataset:
+        """The samples as a model takes them."""
+        return make_dataset(self.collection(), model.task, make_preprocessor(model.checkpoint, model.parts.preprocess))
 
     def model(self) -> Model:
         """A fresh backbone under a fresh head."""

@@ -10,12 +10,14 @@ from tlzoo.testing.importing import Importing
 from tlzoo.testing.preprocessing import Preprocessing
 from tlzoo.testing.shapes import Shapes
 from tlzoo.testing.stages import Stages
+from tlzoo.testing.tasks import Tasks
 
 
-class PluginSuite(Exporting, Preprocessing, Freezing, Stages, Shapes, Foreign, Entries, Importing):
+class PluginSuite(Exporting, Tasks, Preprocessing, Freezing, Stages, Shapes, Foreign, Entries, Importing):
     """Subclass it under a name that starts with `Test`, set `plugin`, and pytest runs every check.
 
-    `checkpoint` is an id or a Checkpoint, by default the smallest of the plugin's entries. `weights` is `random`
+    `checkpoint` is an id or a Checkpoint, by default the smallest of the plugin's entries. `task_name` is the task to
+    train it for, by default its first: a plugin that brings tasks has a suite for each. `weights` is `random`
     (nothing is downloaded) or `fetch`. `outputs` are those that the backbone has. `policies` are the plugin's own
     freeze policies beside the core's. `tolerance` is the largest difference allowed between two ways to the same
     output, as a share of the output's scale. `import_seconds` is what importing the plugin may take.

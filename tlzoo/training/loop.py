@@ -25,6 +25,7 @@ from tlzoo.models.model import Model
 from tlzoo.options import Options
 from tlzoo.preprocess.prefetch import ahead
 from tlzoo.progress import Advance, progress, say
+from tlzoo.tasks.rows import Collector, Outputs
 from tlzoo.training.early_stopping import Stop, stoppable
 from tlzoo.training.evaluation import refuse_not_finite
 from tlzoo.training.history import Record, recording
@@ -253,7 +254,7 @@ def _validate(under: Under, network: Network) -> None:
     counts, model = under.state.counts, under.model
     name = under.options.monitor or model.task.monitor
     with under.state.averaged():
-        metrics = model.task.metrics(logits(model, network, "validation", under), network.feeds["validation"].targets)
+        metrics = network.feeds["validation"].data.metrics(outputs(model, network, "validation", under))
         value = metrics[name] if model.task.better(name) == "min" else -metrics[name]
         better = counts.best is None or value < counts.best
         if better:
@@ -285,22 +286,25 @@ def _is_over(under: Under) -> bool:
     return False
 
 
-def logits(model: Model, network: Network, part: str, under: Under | None = None, batch: int = 32) -> np.ndarray:
-    """Logits float32 [N, C] of a part of the data in eval mode; raises TrainingError where one is not finite."""
+def outputs(model: Model, network: Network, part: str, under: Under | None = None, batch: int = 32) -> Outputs:
+    """The task's outputs for a part of the data in eval mode; raises TrainingError where one is not finite."""
     feed, clock = network.feeds[part], under.clock if under else Clock()
     network.prepare(False)
-    rows = np.empty((len(feed), model.task.outputs), dtype=np.float32)
+    rows = Collector(model.task.outputs, len(feed))
     batches = ahead(lambda chunk: feed.arrays(chunk, 0), by_length(feed.data), batch)
     with progress(f"Measuring on {part}", len(feed)) as advance, torch.inference_mode():
         for positions, arrays in clock.waiting(batches, "decode"):
             with clock.spent("validate"):
-                made = network.evaluate(*tensors(arrays, network.device))
-            rows[positions] = made.float().cpu().numpy()
+                made = model.named(network.evaluate(*tensors(arrays, network.device)))
+            rows.put(
+                positions, {name: value.cpu().numpy() for name, value in made.items()}, feed.data.lengths(positions)
+            )
             advance(len(positions))
             if under is not None and under.stop.signal is not None:
                 raise _Asked
-    refuse_not_finite(rows, _kept(under) if under else "", _smaller(under) if under else "Try a smaller --lr.")
-    return rows
+    found = rows.outputs()
+    refuse_not_finite(found, _kept(under) if under else "", _smaller(under) if under else "Try a smaller --lr.")
+    return found
 
 
 def _kept(under: Under) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from tlzoo.augment import make_augment
+from tlzoo.data.dataset import Dataset
 from tlzoo.features.cut import Cut, find_cut, move
-from tlzoo.features.dataset import Dataset
 from tlzoo.features.extract import exactly, values
 from tlzoo.features.prefix import cut_prefix
 from tlzoo.features.store import Activations, TooLarge
@@ -46,23 +46,18 @@ class Feed:
     def __len__(self) -> int:
         return len(self.data)
 
-    @property
-    def targets(self) -> np.ndarray:
-        """The samples' targets, as the task encodes them."""
-        assert self.data.targets is not None
-        return self.data.targets
-
 
 @dataclass(frozen=True)
 class Network:
-    """`train` and `evaluate` map the tensors of a feed to logits; `prepare(training)` comes before a series of either.
+    """`train` and `evaluate` map the tensors of a feed to the task's outputs; `prepare(training)` comes before a series
+    of either.
 
     `facts` says for `run.json` what was computed once; `exact` computes arrays of validation samples anew where those
     that the feed reads were rounded.
     """
 
-    train: Callable[..., torch.Tensor]
-    evaluate: Callable[..., torch.Tensor]
+    train: Callable[..., Any]
+    evaluate: Callable[..., Any]
     prepare: Callable[[bool], None]
     feeds: Mapping[str, Feed]
     device: torch.device

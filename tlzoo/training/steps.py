@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from tlzoo.augment import apply_mix, draw_mix
+from tlzoo.features.extract import size_of
 from tlzoo.interfaces import Freeze
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import lowered
@@ -42,7 +43,7 @@ def shuffled(feed: Feed, random: np.random.Generator, batch: int) -> list[int]:
     pool = batch * 16
     chunks: list[list[int]] = []
     for start in range(0, len(order), pool):
-        near = sorted(order[start : start + pool].tolist(), key=lambda i: len(feed.data.inputs[i]))
+        near = sorted(order[start : start + pool].tolist(), key=lambda i: size_of(feed.data.inputs[i]))
         chunks += [near[at : at + batch] for at in range(0, len(near), batch)]
     return [i for at in random.permutation(len(chunks)) for i in chunks[at]]
 
@@ -70,7 +71,8 @@ def loss_of(
     Mixing is mixup (Zhang et al. 2018; behind the cut, manifold mixup: Verma et al. 2019) or CutMix (Yun et al. 2019).
     """
     given = tensors(arrays, network.device)
-    targets = torch.from_numpy(network.feeds["train"].targets[list(positions)]).to(network.device)
+    collated = network.feeds["train"].data.collated(positions)
+    batch = {name: torch.from_numpy(array).to(network.device) for name, array in collated.items()}
     mix = None
     if (options.mixup or options.cutmix) and len(positions) > 1:
         generator = np.random.default_rng(list(draw))
@@ -81,12 +83,13 @@ def loss_of(
         given = apply_mix(given, mix)
     dtype = lowered(options.precision, network.device)
     with torch.autocast(network.device.type, dtype=dtype, enabled=dtype is not None):
-        logits = network.train(*given)
-    logits = logits.float()
+        made = network.train(*given)
+    outputs = model.named(made)
     if mix is None:
-        return model.loss(logits, targets)
-    other = targets[torch.from_numpy(mix.permutation).to(network.device)]
-    return mix.lam * model.loss(logits, targets) + (1 - mix.lam) * model.loss(logits, other)
+        return model.loss(outputs, batch)
+    order = torch.from_numpy(mix.permutation).to(network.device)
+    other = {name: array[order] for name, array in batch.items()}
+    return mix.lam * model.loss(outputs, batch) + (1 - mix.lam) * model.loss(outputs, other)
 
 
 def try_rates(model: Model, frozen: Freeze, network: Network, options: Options) -> float:

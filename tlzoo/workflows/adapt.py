@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tlzoo import plugins
-from tlzoo.adaptation.methods import core_adapt
+from tlzoo.adaptation.methods import adapt_model
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.data import Samples, endings_of, fingerprint, read
 from tlzoo.errors import DataError
-from tlzoo.models.model import Model
 from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder, refuse_existing, save_run
 from tlzoo.training.evaluation import measure
@@ -20,9 +18,10 @@ from tlzoo.workflows.run import Run
 def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, method: str = "auto") -> Run:
     """Adapt a run to `target`, a folder or table of the other domain whose labels, if it has any, are not looked at.
 
-    `method="auto"` is CORAL (see `tlzoo.adaptation.coral`) unless the checkpoint's plugin knows better. The new run
-    in `out` keeps the labels and the data of the old one, so it exports and is proven like it. Raises RunError when
-    `out` exists, UsageError for a method that is none, DataError when the source or target data cannot be read.
+    `method="auto"` is CORAL (see `tlzoo.adaptation.coral`) unless the checkpoint's plugin knows better; `plugin/name`
+    is a method of any plugin, for runs of any checkpoint. The new run in `out` keeps the labels and the data of the old
+    one, so it exports and is proven like it. Raises RunError when `out` exists, UsageError for a method that is none,
+    DataError when the source or target data cannot be read.
     """
     began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
@@ -34,17 +33,9 @@ def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, m
     unlabelled = _target_samples(run, target)
     model = run.model()
     both = run.dataset(_join(parts.train, parts.validation))
-    say(f"Adapting {run.path} from {len(both)} source to {len(unlabelled)} target samples, seed {run.data.seed}")
-    adapted = plugins.call(
-        "adapt_domain",
-        run.checkpoint.plugin,
-        Model,
-        default=core_adapt,
-        model=model,
-        source=both,
-        target=run.dataset(unlabelled),
-        method=method,
-        options={"n_train": len(parts.train)},
+    say(f"Adapting {run.path} from {both.samples} source to {len(unlabelled)} target samples, seed {run.data.seed}")
+    adapted = adapt_model(
+        model, both, run.dataset(unlabelled), method, {"n_train": len(run.dataset(parts.train))}
     ).eval()
     test = run.dataset(parts.test)
     save_run(
@@ -71,10 +62,10 @@ def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, m
 def _target_samples(run: RunFolder, target: str | Path) -> Samples:
     columns = run.data.columns.copy()
     columns.pop("label_column", None)
-    return read(target, run.task.modality, labelled=False, endings=endings_of(run.preprocess), **columns).train
+    return read(target, run.task, columns=columns, labelled=False, endings=endings_of(run.preprocess)).train
 
 
 def _join(first: Samples, second: Samples) -> Samples:
-    assert first.labels is not None
-    assert second.labels is not None
-    return Samples(first.inputs + second.inputs, first.labels + second.labels, first.modality)
+    assert first.targets is not None
+    assert second.targets is not None
+    return Samples(first.inputs + second.inputs, first.targets + second.targets, first.modality)

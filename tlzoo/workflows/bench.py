@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,10 +49,11 @@ def torch_ways(
     return ways
 
 
-def _call(model: Callable[..., torch.Tensor], arrays: Sequence[np.ndarray], device: str) -> Call:
+def _call(model: Callable[..., Any], arrays: Sequence[np.ndarray], device: str) -> Call:
     def call() -> object:
         with torch.inference_mode():
-            return model(*(torch.from_numpy(array).to(device) for array in arrays)).cpu()
+            made = model(*(torch.from_numpy(array).to(device) for array in arrays))
+            return [output.cpu() for output in (made if isinstance(made, tuple | list) else (made,))]
 
     return call
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.data import Columns, Samples, endings_of, read
+from tlzoo.data.dataset import make_dataset
 from tlzoo.errors import DataError, UsageError
 from tlzoo.specs import Preprocess
 from tlzoo.tasks import Task
@@ -47,16 +48,15 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
 
     predictor = load(path)
     samples = _labelled(data, predictor.task, predictor.manifest.preprocess, columns)
-    assert samples.labels is not None
-    targets = predictor.task.encode(samples.labels)
-    return Evaluation(predictor.task.metrics(predictor.logits(samples.inputs), targets), len(samples))
+    dataset = make_dataset(samples, predictor.task, predictor.preprocessor)
+    return Evaluation(dataset.metrics(predictor.outputs(dataset.inputs)), len(samples))
 
 
 def _labelled(data: str | Path, task: Task, spec: Preprocess, columns: Columns) -> Samples:
     if not str(data):
         raise UsageError("No data was named.", hint="Name a folder or a table.")
-    collection = read(data, task.modality, minimum_classes=1, kind=task.kind, endings=endings_of(spec), **columns)
+    collection = read(data, task, columns=columns, endings=endings_of(spec))
     samples = collection.test or collection.train
-    if samples.labels is None:
+    if samples.targets is None:
         raise DataError(f"{data} has no labels.", hint="Evaluation needs labelled data.")
     return samples

@@ -19,17 +19,16 @@ from tlzoo.options import Options, differences
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import check, without_effect
-from tlzoo.runs.prepare import data_record, labels_of, prepare, task_name, with_preprocess
+from tlzoo.runs.prepare import data_record, fitted, prepare, task_for, with_preprocess
 from tlzoo.runs.record import DataRecord
 from tlzoo.runs.run import refuse_existing, save_run
-from tlzoo.tasks import make_task
 from tlzoo.training.history import EVENTS
 from tlzoo.training.intervals import interval
 from tlzoo.training.loop_state import Tensors
 from tlzoo.training.resume import FILE, load_checkpoint
 from tlzoo.training.step_model import Sets
 from tlzoo.training.strategies.base import Job, Outcome
-from tlzoo.training.strategies.table import STRATEGY, policy_of
+from tlzoo.training.strategies.table import policy_of, train_of
 from tlzoo.workflows.run import Run
 
 MAY_CHANGE = {"lr"}
@@ -45,6 +44,7 @@ def finetune(
     task: str | None = None,
     strategy: str = "probe",
     freeze: str | None = None,
+    head: str | None = None,
     options: Options | None = None,
     columns: Columns | None = None,
     preprocess: Mapping[str, Any] | None = None,
@@ -53,14 +53,14 @@ def finetune(
     """Train a head on `checkpoint`, and as much of it as `strategy` and `freeze` say; save a run in `out`.
 
     `strategy` is `probe` (a linear head on frozen features; see `tlzoo.training.strategies.probe_fit`), `finetune`
-    (AdamW with warm-up and cosine), `lp-ft` (the one from the other), `lora` (adapters, merged at the end) or `auto`
-    (a short comparison).
-    `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`, `lora:<rank>` or what the plugin adds; what it
-    leaves frozen in front is computed once and cached, and all that is frozen is proven bit-identical at the end.
-    `task` is needed where the checkpoint serves several. `preprocess` overrides fields of the checkpoint's, such as
-    `{"seconds": 2.0}` or `{"max_length": 128}`, of a plugin's own preprocessing its options. `columns` names a table's
-    columns. While it trains, `out`.unfinished holds checkpoints, history and events; `resume` goes on from there, on a
-    CPU to the same bits.
+    (AdamW with warm-up and cosine), `lp-ft` (the one from the other), `lora` (adapters, merged at the end) or `auto` (a
+    short comparison). `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`, `lora:<rank>` or what the plugin
+    adds; what it leaves frozen in front is computed once and cached, and all that is frozen is proven bit-identical at
+    the end. `head` is `linear`, or `plugin/name` for that of a plugin; by default the checkpoint's plugin's, else the
+    task's own. Strategies, policies and tasks of plugins go by `plugin/name`. `task` is needed where the checkpoint
+    serves several. `preprocess` overrides fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length":
+    128}`, of a plugin's own preprocessing its options. `columns` names a table's columns. While it trains,
+    `out`.unfinished holds checkpoints, history and events; `resume` goes on from there, on a CPU to the same bits.
 
     Raises a TlzooError for anything a user can cause: DataError, UnknownCheckpoint, PluginError, SourceError,
     UsageError, TrainingError, RunError when `out` exists or what is to be resumed does not fit.
@@ -70,22 +70,24 @@ def finetune(
         chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
         refuse_existing(out)
         resumed = _resumed(unfinished(out), resume)
-        policy, name = policy_of(strategy, freeze), task_name(chosen, task)
-        check(name, strategy, policy, options)
-        parts = read_parts(data, test, name, columns or {}, options.seed, endings_of(chosen.preprocess))
+        policy, blank = policy_of(strategy, freeze), task_for(chosen, task)
+        check(blank, strategy, policy, options, head)
+        parts = read_parts(data, test, blank, columns or {}, options.seed, endings_of(chosen.preprocess))
         keep_big_blocks()
         chosen = with_preprocess(chosen, preprocess)
-    started = HeadStart(chosen, (parts.train, parts.validation, parts.test), options) if strategy == "probe" else None
+    started = (
+        HeadStart(chosen, blank, (parts.train, parts.validation, parts.test), options) if strategy == "probe" else None
+    )
     try:
         with clock.spent("prepare"):
-            target = make_task(name, labels_of(parts, name, columns or {}))
-            model, sets, head = prepare(chosen, target, parts, options)
+            target = fitted(blank, parts, columns or {})
+            model, sets, about = prepare(chosen, target, parts, options, head or "")
             record = data_record(data, test, columns or {}, options.seed, parts)
         facts = _facts(model, record, strategy, policy, options)
         if resumed:
             facts = _refuse_another(unfinished(out), resumed[1], facts, options)
         _announce(model, sets, strategy, options)
-        job = Job(model, policy, sets, options, head, clock, unfinished(out), facts, resumed, started)
+        job = Job(model, policy, sets, options, about, clock, unfinished(out), facts, resumed, started)
         outcome = _run(strategy, job)
     finally:
         if started is not None:
@@ -95,8 +97,8 @@ def finetune(
 
 def _announce(model: Model, sets: Sets, strategy: str, options: Options) -> None:
     say(
-        f"{model.checkpoint.id}: {len(sets.train)} training, {len(sets.validation)} validation, "
-        f"{len(sets.test)} test samples, {len(model.task.labels)} labels, seed {options.seed}"
+        f"{model.checkpoint.id}: {sets.train.samples} training, {sets.validation.samples} validation, "
+        f"{sets.test.samples} test samples, {len(model.task.labels)} labels, seed {options.seed}"
     )
     for line in without_effect(strategy, options):
         say(line)
@@ -155,7 +157,7 @@ def _refuse_another(place: Path, before: Mapping[str, Any], now: dict[str, Any],
 def _run(strategy: str, job: Job) -> Outcome:
     """Train; what is left in the folder of an unfinished run is a checkpoint, or nothing."""
     try:
-        return STRATEGY[strategy](job)
+        return train_of(strategy)(job)
     finally:
         if job.folder is not None and not (job.folder / FILE).exists():
             shutil.rmtree(job.folder, ignore_errors=True)
@@ -163,10 +165,10 @@ def _run(strategy: str, job: Job) -> Outcome:
 
 def _save(out: Path, outcome: Outcome, sets: Sets, clock: Clock, record: DataRecord, options: Mapping[str, Any]) -> Run:
     model = outcome.model
-    assert sets.test.targets is not None
     with clock.spent("validate"):
-        metrics = model.task.metrics(outcome.logits, sets.test.targets)
-        sure = interval(model.task, outcome.logits, sets.test.targets, options["seed"])
+        metrics = sets.test.metrics(outcome.outputs)
+        merged, contexts = sets.test.merged(outcome.outputs)
+        sure = interval(model.task, merged, sets.test.sample_targets, contexts, options["seed"])
     seconds = clock.rounded()
     save_run(
         out,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.artifact.manifest import Parity
 from tlzoo.artifact.reference import DIGEST_BYTES, unpack
 from tlzoo.data import Columns, Samples, contents, endings_of, read
+from tlzoo.data.dataset import Dataset, make_dataset
 from tlzoo.errors import DataError, ParityError, UsageError
-from tlzoo.export.check import Proof, prove
+from tlzoo.export.check import Measure, Proof, prove
 from tlzoo.progress import say
 from tlzoo.runtime import Predictor, load
-from tlzoo.tasks import Task
-from tlzoo.tasks.metrics import scikit_learn_metrics
+from tlzoo.tasks.rows import Outputs, take
 
 
 @dataclass(frozen=True)
@@ -44,42 +43,41 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
     """
     keep_big_blocks()
     predictor = load(file)
-    reference = unpack(predictor.metadata, predictor.manifest, str(file))
+    reference = unpack(predictor.metadata, predictor.manifest, predictor.task.outputs, str(file))
     samples = _read(data, predictor, columns or {})
+    here = make_dataset(samples, predictor.task, predictor.preprocessor)
     places = {name: at for at, name in enumerate(reference.contents)}
-    known = [digest[:DIGEST_BYTES] for digest in contents(samples.inputs, samples.modality)]
+    known = [digest[:DIGEST_BYTES] for digest in contents(here.inputs, samples.modality)]
     pairs = {places[name]: at for at, name in enumerate(known) if name in places}
     if not pairs:
         raise DataError(
             f"None of the {len(samples)} samples of {data} is among the {len(places)} that {file} was proven on.",
             hint="Name the data that was held out when it was exported.",
         )
-    stored, here = zip(*sorted(pairs.items()), strict=True)
-    labelled = samples.labels if _measurable(predictor.task, samples) else None
-    targets = None if labelled is None else predictor.task.encode(labelled)
-    proof = _prove(
-        predictor,
-        [samples.inputs[at] for at in here],
-        reference.logits[list(stored)],
-        None if targets is None else targets[list(here)],
-        file,
-    )
+    stored, found = zip(*sorted(pairs.items()), strict=True)
+    metrics, measure = _metrics(predictor, here), None
+    if metrics is not None and here.windows is None:
+        some = replace(
+            here, inputs=[here.inputs[at] for at in found], targets=[here.sample_targets[at] for at in found]
+        )
+        measure = lambda outputs: some.metrics(outputs)[predictor.task.headline]  # noqa: E731
+    proof = _prove(predictor, [here.inputs[at] for at in found], take(reference.outputs, stored), measure, file)
     return Verification(
         parity=proof.parity,
         worst=proof.worst,
         missing=len(places) - len(pairs),
         n=len(samples),
-        metrics=None if targets is None else predictor.task.metrics(predictor.logits(samples.inputs), targets),
+        metrics=metrics,
         then=dict(predictor.manifest.metrics["exported"]),
     )
 
 
 def _prove(
-    predictor: Predictor, inputs: list[str], reference: np.ndarray, targets: np.ndarray | None, file: str | Path
+    predictor: Predictor, inputs: list[Any], reference: Outputs, measure: Measure | None, file: str | Path
 ) -> Proof:
     thresholds = predictor.manifest.parity.thresholds
     try:
-        return prove(predictor, inputs, reference, thresholds=thresholds, targets=targets)
+        return prove(predictor, inputs, reference, thresholds=thresholds, measure=measure)
     except ParityError as error:
         raise ParityError(
             f"{file} does not answer here as it was proven to: {error.message}",
@@ -91,19 +89,17 @@ def _read(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
     """The samples of `data`; of data with a test part, those of that part."""
     if not str(data):
         raise UsageError("No data was named.", hint="Name a folder or a table.")
-    task, endings = predictor.task, endings_of(predictor.manifest.preprocess)
-    collection = read(data, task.modality, minimum_classes=1, kind=task.kind, endings=endings, **columns)
+    endings = endings_of(predictor.manifest.preprocess)
+    collection = read(data, predictor.task, columns=columns, endings=endings)
     return collection.test or collection.train
 
 
-def _measurable(task: Task, samples: Samples) -> bool:
-    """Whether metrics can be had: the proof stands without them."""
-    if samples.labels is None:
-        return False
+def _metrics(predictor: Predictor, data: Dataset) -> dict[str, float] | None:
+    """The metrics of all samples, where they are labelled and can be had: the proof stands without them."""
+    if data.targets is None:
+        return None
     try:
-        if task.kind != "regression":
-            scikit_learn_metrics()
+        return data.metrics(predictor.outputs(data.inputs))
     except UsageError as error:
         say(str(error))
-        return False
-    return True
+        return None

@@ -79,19 +79,19 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, parts)))
 
 
-def _inputs(file: Path, data: Sequence[str]) -> list[str]:
+def _inputs(file: Path, data: Sequence[str]) -> list[Any]:
     """The given inputs as the file takes them: a folder is what lies in it; raises DataError for none."""
     from tlzoo.data import endings_of, read
     from tlzoo.errors import DataError
     from tlzoo.runtime.predictor import open_artifact, read_manifest
-    from tlzoo.tasks import modality
+    from tlzoo.runtime.unread import task_in
 
     manifest = read_manifest(open_artifact(file), file)
-    kind, endings = modality(manifest.task), endings_of(manifest.preprocess)
-    found: list[str] = []
+    task, endings = task_in(manifest), endings_of(manifest.preprocess)
+    found: list[Any] = []
     for item in data:
-        if Path(item).is_dir() or (kind == "text" and Path(item).is_file()):
-            found += read(item, kind, labelled=False, endings=endings).train.inputs
+        if Path(item).is_dir() or (task.modality == "text" and Path(item).is_file()):
+            found += read(item, task, labelled=False, endings=endings).train.inputs
         else:
             found.append(item)
     if not found:

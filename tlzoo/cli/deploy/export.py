@@ -29,7 +29,7 @@ def export(
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32, fp16, int8, or auto: the fastest here that passes")] = "fp32",
     raw_input: Annotated[bool, typer.Option("--raw-input", help="Resize and crop pictures inside the graph")] = False,
-    format: Annotated[str, typer.Option("--format", help="onnx (one file), triton, web")] = "onnx",
+    format: Annotated[str, typer.Option("--format", help="onnx (one file), triton, web, or a plugin's")] = "onnx",
     max_difference: Annotated[
         float | None, typer.Option(help="Largest difference of an output, as a share of their scale")
     ] = None,
@@ -49,8 +49,8 @@ def export(
     if json:
         print_json(_document(exported))
         return
-    _print(exported, trained.task.kind, trained.task.headline)
-    print("Next: " + NEXT[format].format(file=exported.file, path=exported.path))
+    _print(exported, trained.task.answers, trained.task.headline)
+    print("Next: " + NEXT.get(format, "see what reads {path}").format(file=exported.file, path=exported.path))
 
 
 def _thresholds(
@@ -96,14 +96,13 @@ def _document(exported: Exported) -> dict[str, Any]:
     }
 
 
-def _print(exported: Exported, kind: str, headline: str) -> None:
+def _print(exported: Exported, answers: str, headline: str) -> None:
     parity, measured, calibration = exported.parity, exported.measured, exported.calibration
     print(f"{exported.file}: {exported.bytes / 1e6:.1f} MB, {exported.precision}")
-    answers, outputs = ("values", "they") if kind == "regression" else ("labels", "logits")
     lengths = f", lengths {', '.join(map(str, parity.lengths))}" if parity.lengths else ""
     print(
         f"Proof: {parity.samples} held-out samples at batches {', '.join(map(str, parity.batches))}{lengths}: "
-        f"{answers} agree on {parity.top1_agreement:.1%}, {outputs} differ by {parity.max_abs_diff:.1e} at most "
+        f"{answers} agree on {parity.top1_agreement:.1%}, outputs differ by {parity.max_abs_diff:.1e} at most "
         f"({parity.tolerance:.1e} allowed), most on {exported.worst}"
     )
     for name, value in exported.metrics["reference"].items():

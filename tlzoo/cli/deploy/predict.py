@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -16,18 +16,9 @@ from tlzoo.cli.shared.options import Json, Quiet
 from tlzoo.cli.shared.output import print_json, print_line, print_table, single
 
 if TYPE_CHECKING:
-    from tlzoo.runtime.inputs import Wanted
+    from tlzoo.runtime.inputs import InputSpec
     from tlzoo.runtime.predictor import Predictor
 
-LINES: dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]] = {
-    "single": (("input", "label", "score"), lambda p: (p.input, p.label, f"{p.score:.4f}")),
-    "multilabel": (
-        ("input", "labels", "scores"),
-        lambda p: (p.input, ";".join(p.labels), ";".join(f"{p.scores[label]:.4f}" for label in p.labels)),
-    ),
-    "regression": (("input", "value"), lambda p: (p.input, f"{p.value:.6g}")),
-}
-"""What each kind of answer looks like as a table: its header, and its line."""
 _TABLE = 200
 """A terminal shows this many answers as an aligned table; more come line by line."""
 _NAMED_FAILURES = 10
@@ -80,9 +71,9 @@ def predict(
         return tally.counted(found)
 
     if out is not None:
-        _to_file(out, predictor.task.kind, named, answer, resume=resume, embeddings=embeddings)
+        _to_file(out, predictor.task.prediction.columns(), named, answer, resume=resume, embeddings=embeddings)
     else:
-        _to_stdout(predictor.task.kind, answer(named), "json" if json else "jsonl" if jsonl else "lines", tally)
+        _to_stdout(answer(named), "json" if json else "jsonl" if jsonl else "lines", tally)
     tally.report()
 
 
@@ -116,14 +107,14 @@ class Tally:
         print(f"{self.failed} of {self.total} inputs could not be read.", file=sys.stderr)
 
 
-def _wanted(inputs: list[str], predictor: Predictor, column: str | None) -> Wanted:
+def _wanted(inputs: list[str], predictor: Predictor, column: str | None) -> InputSpec:
     """What to look for behind the inputs; raises UsageError for a pattern without files."""
     from tlzoo.data import endings_of
     from tlzoo.data.reading import EXTENSIONS
-    from tlzoo.runtime.inputs import Wanted, check_inputs
+    from tlzoo.runtime.inputs import InputSpec, check_inputs
 
     modality, endings = predictor.task.modality, endings_of(predictor.manifest.preprocess)
-    wanted = Wanted(modality, endings or EXTENSIONS[modality], column)
+    wanted = InputSpec(modality, endings or EXTENSIONS[modality], column)
     check_inputs(inputs, wanted)
     return wanted
 
@@ -149,7 +140,7 @@ def _answers(predictor: Predictor, named: Iterable[tuple[str, Any]], **options: 
 
 def _to_file(
     out: Path,
-    kind: str,
+    columns: Sequence[str],
     named: Iterator[tuple[str, Any]],
     answer: Callable[[Iterable[tuple[str, Any]]], Answers],
     *,
@@ -159,7 +150,7 @@ def _to_file(
     from tlzoo.progress import progress, say
     from tlzoo.runtime.results import go_on, target, write_answers
 
-    into = target(out, kind, resume=resume, embeddings=embeddings)
+    into = target(out, columns, resume=resume, embeddings=embeddings)
     resumed = go_on(into, named)
     if resumed.count:
         say(f"{into.part} answers {resumed.count} inputs already")
@@ -168,11 +159,9 @@ def _to_file(
     say(f"Answers in {out}")
 
 
-def _to_stdout(kind: str, answers: Answers, form: str, tally: Tally) -> None:
-    from tlzoo.runtime.predictions import document
-
+def _to_stdout(answers: Answers, form: str, tally: Tally) -> None:
     if form == "json":
-        documents = [document(answer) for answer in answers]
+        documents = [answer.as_row() for answer in answers]
         if not documents or tally.failed < tally.total:
             print_json(documents)
         return
@@ -180,20 +169,23 @@ def _to_stdout(kind: str, answers: Answers, form: str, tally: Tally) -> None:
         from tlzoo.runtime.results import json_line
 
         for answer in answers:
-            sys.stdout.write(json_line(document(answer)))
+            sys.stdout.write(json_line(answer.as_row()))
         return
-    _print_lines(*LINES[kind], answers)
+    _print_lines(answers)
 
 
-def _print_lines(header: tuple[str, ...], line: Callable[[Any], tuple[Any, ...]], answers: Answers) -> None:
+def _print_lines(answers: Answers) -> None:
     """Lines as they come; on a terminal, few answers are one aligned table."""
-    lines = (line(answer) for answer in answers if answer.error is None)
+    lines = (answer.as_line() for answer in answers if answer.error is None)
     first = list(islice(lines, _TABLE if sys.stdout.isatty() else 1))
+    if not first:
+        return
+    header = tuple(first[0])
     if sys.stdout.isatty() and len(first) < _TABLE:
-        print_table(header, first)
-    elif first:
-        for row in chain([header], first, lines):
-            print_line(row)
+        print_table(header, [tuple(line.values()) for line in first])
+        return
+    for row in chain([header], (tuple(line.values()) for line in chain(first, lines))):
+        print_line(row)
 
 
 app = single(predict)

@@ -15,7 +15,7 @@ def adapt(
     run: Annotated[Path, typer.Argument(help="The run to adapt")],
     target: Annotated[Path, typer.Option(help="Unlabelled data of the other domain; labels are not looked at")],
     out: Out,
-    method: Annotated[str, typer.Option(help="auto or coral")] = "auto",
+    method: Annotated[str, typer.Option(help="auto, coral, or PLUGIN/NAME")] = "auto",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:

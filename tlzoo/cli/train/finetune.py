@@ -26,16 +26,22 @@ def finetune(
     data: Data,
     out: Out,
     test: Annotated[Path | None, _option(help="Labelled data to test on, instead of a fifth of DATA")] = None,
-    task: Annotated[str | None, _option(help="classification, multilabel or regression [classification]")] = None,
+    task: Annotated[
+        str | None, _option(help="classification, multilabel, regression, or PLUGIN/NAME [the checkpoint's first]")
+    ] = None,
     strategy: Annotated[
         str,
         _option(
             help="probe: a head on frozen features; finetune: gradient descent; lp-ft: the one, then the other; "
-            "lora: adapters; auto: whichever a short comparison prefers"
+            "lora: adapters; auto: whichever a short comparison prefers; or PLUGIN/NAME"
         ),
     ] = "probe",
     freeze: Annotated[
-        str | None, _option(help="all, none, until:STAGE, last:N, norm or lora:RANK; stages: tlzoo models show ID")
+        str | None,
+        _option(help="all, none, until:STAGE, last:N, norm, lora:RANK or PLUGIN/NAME; stages: tlzoo models show ID"),
+    ] = None,
+    head: Annotated[
+        str | None, _option(help="linear, or PLUGIN/NAME for a plugin's [the checkpoint's plugin's, or linear]")
     ] = None,
     epochs: Annotated[int | None, _option(help="Passes over the data [5]")] = None,
     batch: Annotated[int | None, _option(help="Samples at a time [32]")] = None,
@@ -118,6 +124,7 @@ def finetune(
         task=task,
         strategy=strategy,
         freeze=freeze,
+        head=head,
         options=_options(given),
         columns=columns(text_column, path_column, label_column),
         preprocess=_assigned(preprocess or []) | {n: given[n] for n in ("seconds", "max_length") if n in given},

@@ -12,13 +12,12 @@ from onnx import TensorProto, ValueInfoProto
 
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
-from tlzoo.tasks import make_task
+from tlzoo.runtime.unread import task_in
 
 MAX_BATCH = 32
 PREFERRED_BATCHES = (8, 16, 32)
 QUEUE_MICROSECONDS = 500
 LABELS = "labels.txt"
-LABELLED = ("probabilities", "logits")
 TYPES: dict[int, str] = {
     TensorProto.BOOL: "TYPE_BOOL",
     TensorProto.UINT8: "TYPE_UINT8",
@@ -41,7 +40,7 @@ def write(folder: Path, model: bytes, manifest: Manifest) -> None:
     (place / "1").mkdir(parents=True)
     (place / "1" / "model.onnx").write_bytes(model)
     (place / "config.pbtxt").write_text(config(model, manifest), encoding="utf-8")
-    if _has_labels(manifest):
+    if _labelled(manifest):
         lines = [" ".join(label.splitlines()) for label in manifest.labels]
         (place / LABELS).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -57,7 +56,7 @@ def config(model: bytes, manifest: Manifest) -> str:
     initial = {tensor.name for tensor in graph.initializer}
     given = [tensor for tensor in graph.input if tensor.name not in initial]
     batched = all(tensor.type.tensor_type.shape.dim[0].dim_param for tensor in (*given, *graph.output))
-    labelled = LABELLED if _has_labels(manifest) else ()
+    labelled = _labelled(manifest)
     lines = [
         f"name: {json.dumps(name_of(manifest))}",
         'platform: "onnxruntime_onnx"',
@@ -91,5 +90,8 @@ def _tensors(kind: str, tensors: list[ValueInfoProto], batched: bool, labelled: 
         yield f"{kind} [ {{ {' '.join(fields)} }} ]"
 
 
-def _has_labels(manifest: Manifest) -> bool:
-    return make_task(manifest.task, manifest.labels).kind != "regression"
+def _labelled(manifest: Manifest) -> tuple[str, ...]:
+    """The outputs of one number per label, with what is derived of them."""
+    task = task_in(manifest)
+    own = [output.name for output in task.outputs if output.labelled and len(output.axes) == 2]
+    return (*own, *(derived.name for derived in task.derived if derived.source in own))

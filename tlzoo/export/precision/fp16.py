@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,15 +24,17 @@ GAIN = 1.05
 """How many times as fast computation in float16 must be to be taken."""
 
 
-def fp16(proto: ModelProto, arrays: Mapping[str, np.ndarray]) -> tuple[ModelProto, tuple[str, ...]]:
+def fp16(
+    proto: ModelProto, arrays: Mapping[str, np.ndarray], names: Sequence[str]
+) -> tuple[ModelProto, tuple[str, ...]]:
     """The model with float16 weights, and the names of those left in float32; inputs and outputs stay as they are.
 
     It computes in float32 unless computing in float16 is measured to be faster on `arrays` with this machine's
-    provider. Raises ExportError when it has no float32 weights.
+    provider, and gives about the same outputs `names`. Raises ExportError when it has no float32 weights.
     """
     stored, kept = halved(proto)
     computed = _computed(proto, kept)
-    if computed is not None and _same(proto, computed, arrays):
+    if computed is not None and _same(proto, computed, arrays, names):
         seconds = fastest({"stored": stored, "computed": computed}, arrays, batch=TIMED, seconds=0.3)
         if seconds["computed"] * GAIN < seconds["stored"]:
             return computed, kept
@@ -86,10 +88,11 @@ def _computed(proto: ModelProto, kept: tuple[str, ...]) -> ModelProto | None:
     return made if isinstance(made, ModelProto) else None
 
 
-def _same(proto: ModelProto, candidate: ModelProto, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether the logits are about the same: activations may be too great for float16."""
+def _same(proto: ModelProto, candidate: ModelProto, arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> bool:
+    """Whether the outputs are about the same: activations may be too great for float16."""
     few = {name: array[:4] for name, array in arrays.items()}
-    expected, actual = (run_session(open_session(p.SerializeToString()), few) for p in (proto, candidate))
-    return bool(
-        np.isfinite(actual).all() and np.abs(actual - expected).mean() <= 0.02 * max(float(expected.std()), 1e-6)
+    both = [run_session(open_session(each.SerializeToString()), few, names) for each in (proto, candidate)]
+    return all(
+        bool(np.isfinite(found).all() and np.abs(found - right).mean() <= 0.02 * max(float(right.std()), 1e-6))
+        for right, found in zip(*both, strict=True)
     )

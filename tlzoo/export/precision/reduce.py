@@ -32,19 +32,21 @@ def lower(
     precision: str,
     modality: str,
     calibration: Sequence[Mapping[str, np.ndarray]],
+    names: Sequence[str] | None = None,
 ) -> Lowered:
     """The model in `precision`, "fp16" or "int8"; `proto` itself is left as it is.
 
-    `calibration` holds batches of preprocessed training samples, as the graph's inputs take them; of a `modality`,
-    only messages speak. `judge` gives a model's loss on samples held by the caller (a share, 0.005 being half a
-    point); it then has a say in which nodes stay in float32. Raises ExportError where nothing can be lowered.
+    `calibration` holds batches of preprocessed training samples, as the graph's inputs take them; of a `modality`, only
+    messages speak. `names` are the outputs that must stay as they are, by default the first. Raises ExportError where
+    nothing can be lowered.
     """
     if precision not in ("fp16", "int8"):
         raise UsageError(f"There is no precision {precision!r} to lower a model to.", hint="Choose fp16 or int8.")
     if not calibration:
         raise ExportError(f"There are no samples to calibrate {precision} on.", hint="Export with --precision fp32.")
+    names = names or (proto.graph.output[0].name,)
     if precision == "fp16":
-        return Lowered(*fp16(proto, calibration[0]))
+        return Lowered(*fp16(proto, calibration[0], names))
     plan = _static(proto, calibration) if convolutional(proto) else _dynamic(proto)
     if not plan:
         raise ExportError(
@@ -52,7 +54,7 @@ def lower(
             "constant float32 weights.",
             hint="Export with --precision fp32 or fp16.",
         )
-    return Lowered(*Search(relative_error(proto, calibration)).best(plan))
+    return Lowered(*Search(relative_error(proto, calibration, names)).best(plan))
 
 
 def convolutional(proto: ModelProto) -> bool:

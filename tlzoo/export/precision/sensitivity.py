@@ -15,7 +15,7 @@ Build = Callable[[frozenset[str]], ModelProto]
 Plan = tuple[Sequence[str], Build]
 
 GOOD = 0.08
-"""Error of the logits, in their own spread, at which no further node is given back to float32."""
+"""Error of the outputs, in their own spread, at which no further node is given back to float32."""
 WHOLE, FEW = 128, 8
 """Samples that a candidate is compared on; that a single node is."""
 
@@ -75,20 +75,25 @@ class Search:
 
 
 def relative_error(
-    proto: ModelProto, calibration: Sequence[Mapping[str, np.ndarray]]
+    proto: ModelProto, calibration: Sequence[Mapping[str, np.ndarray]], names: Sequence[str]
 ) -> Callable[[ModelProto, int], float]:
-    """A measure of a model: root of the mean squared distance of its logits from those of `proto`, over the standard
-    deviation of these. Squared, since a range that is too narrow ruins few samples, but wholly."""
+    """A measure of a model: root of the mean squared distance of its outputs `names` from those of `proto`, over the
+    standard deviation of these; of several outputs the largest. Squared, since a range that is too narrow ruins few
+    samples, but wholly."""
     arrays = {count: _last(calibration, count) for count in (WHOLE, FEW)}
-    reference = {count: _logits(proto, given) for count, given in arrays.items()}
+    reference = {count: _outputs(proto, given, names) for count, given in arrays.items()}
 
     def error(candidate: ModelProto, count: int) -> float:
-        given = _logits(candidate, arrays[count])
-        spread = max(float(reference[count].std()), 1e-6)
-        distance = float(np.sqrt(np.square(given - reference[count]).mean())) / spread
-        return distance if np.isfinite(distance) else np.inf
+        found = _outputs(candidate, arrays[count], names)
+        return max(_distance(one, other) for one, other in zip(found, reference[count], strict=True))
 
     return error
+
+
+def _distance(given: np.ndarray, reference: np.ndarray) -> float:
+    spread = max(float(reference.std()), 1e-6)
+    distance = float(np.sqrt(np.square(given - reference).mean())) / spread
+    return distance if np.isfinite(distance) else np.inf
 
 
 def _last(calibration: Sequence[Mapping[str, np.ndarray]], count: int) -> list[dict[str, np.ndarray]]:
@@ -102,6 +107,8 @@ def _last(calibration: Sequence[Mapping[str, np.ndarray]], count: int) -> list[d
     return chosen
 
 
-def _logits(proto: ModelProto, batches: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+def _outputs(proto: ModelProto, batches: Sequence[Mapping[str, np.ndarray]], names: Sequence[str]) -> list[np.ndarray]:
+    """The numbers of each output for all batches, one after another: batches may differ in length."""
     session = open_session(proto.SerializeToString())
-    return np.concatenate([run_session(session, dict(arrays)) for arrays in batches])
+    made = [run_session(session, dict(arrays), names) for arrays in batches]
+    return [np.concatenate([output.astype(np.float64).ravel() for output in each]) for each in zip(*made, strict=True)]

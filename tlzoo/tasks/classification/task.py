@@ -2,105 +2,163 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
-from tlzoo.errors import DataError
-from tlzoo.tasks.metrics import Direction, direction, scikit_learn_metrics
+from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
+from tlzoo.tasks.base import Agreement, Derived, Output, Prediction, Task
+from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
+from tlzoo.tasks.labels import class_numbers, likeliest, refuse_one_class
+from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
+from tlzoo.tasks.row import Row
+from tlzoo.tasks.rows import Outputs
+from tlzoo.tasks.squash import softmax
 
 
 @dataclass(frozen=True)
-class Classification:
-    """`name` is the task's, such as `image-classification`; `labels` are the classes in the order of the logits."""
+class LabelPrediction(Prediction):
+    """The likeliest label, its probability, and every label's probability.
 
-    name: str
-    labels: tuple[str, ...]
+    With a threshold, `label` is `None` where the likeliest label's probability is below it. With `top_k`, `scores`
+    holds that many labels, the likeliest first.
+    """
 
-    kind: ClassVar[Literal["single"]] = "single"
+    label: str | None
+    score: float
+    scores: dict[str, float]
+
+    def as_line(self) -> dict[str, str]:
+        """Input, label and score."""
+        return {"input": str(self.input), "label": str(self.label), "score": f"{self.score:.4f}"}
+
+
+@dataclass(frozen=True)
+class Classification(Task):
+    """`labels` are the classes in the order of the logits; a target is one of them."""
+
+    family: ClassVar[str] = "classification"
+    answers: ClassVar[str] = "labels"
+    holds: ClassVar[str] = "one label per sample"
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"probe", "calibration", "class_weights", "label_smoothing", "mixup", "augment", "top_k", "threshold"}
+    )
+    folders: ClassVar[bool] = True
     monitor: ClassVar[str] = "log_loss"
     headline: ClassVar[str] = "accuracy"
-    directions: ClassVar[dict[str, Direction]] = {"accuracy": "max", "macro_f1": "max", "log_loss": "min"}
-
-    @staticmethod
-    def labels_of(cells: Sequence[str], column: str) -> tuple[str, ...]:
-        """The classes that occur in `cells`, sorted."""
-        return tuple(sorted(set(cells)))
-
-    @property
-    def modality(self) -> str:
-        """`image`, `text`, `audio` or a plugin's own."""
-        return self.name.partition("-")[0]
+    directions: ClassVar[Mapping[str, Direction]] = {"accuracy": "max", "macro_f1": "max", "log_loss": "min"}
+    prediction: ClassVar[type[Prediction]] = LabelPrediction
+    derived: ClassVar[tuple[Derived, ...]] = (Derived("probabilities", "logits", "Softmax"),)
+    resamples: ClassVar[int] = 2000
+    head: ClassVar[str] = "tlzoo.tasks.classification.head"
+    page: ClassVar[Path | None] = Path(__file__).with_name("page.js")
 
     @property
-    def outputs(self) -> int:
-        """How many logits a model of this task gives."""
-        return len(self.labels)
+    def outputs(self) -> tuple[Output, ...]:
+        """`logits` [N, C]."""
+        return (Output("logits", ("batch", len(self.labels)), labelled=True),)
 
-    def encode(self, labels: Sequence[str]) -> np.ndarray:
-        """Labels to class numbers, int64 [N]; raises DataError naming labels that this task does not have."""
-        numbers = class_numbers(self.labels, labels)
-        return np.array([numbers[label] for label in labels], dtype=np.int64)
+    def read(self, row: Row) -> str:
+        """The label, without blanks around it."""
+        return row.text("label").strip()
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Softmax of logits [N, C] in double precision, as float32 [N, C] whose rows sum to 1."""
-        return _softmax(logits).astype(np.float32)
+    def check(self, targets: Sequence[str], place: Path) -> None:
+        """Two classes or more."""
+        refuse_one_class(targets, place)
 
-    def decode(self, logits: np.ndarray) -> list[dict[str, Any]]:
-        """One dict per row of logits [N, C]: the likeliest `label`, its `score`, and `scores` {label: probability}."""
-        rows = self.probabilities(logits).tolist()
-        best = np.argmax(logits, axis=1).tolist() if len(rows) else []
-        return [
-            {"label": self.labels[top], "score": row[top], "scores": dict(zip(self.labels, row, strict=True))}
-            for top, row in zip(best, rows, strict=True)
-        ]
+    def fit(self, targets: Sequence[str], column: str) -> Classification:
+        """The classes that occur, sorted."""
+        return Classification(self.name, tuple(sorted(set(targets))))
 
-    def metrics(self, logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        """Accuracy, macro-averaged F1 (over classes that occur) and log loss (nats) of logits [N, C] for targets [N].
+    def group(self, target: str) -> str:
+        """Splits keep every class."""
+        return target
+
+    def labels_in(self, target: str) -> Sequence[str]:
+        """The one label."""
+        return (target,)
+
+    def collate(self, targets: Sequence[str], contexts: Sequence[Any] = ()) -> dict[str, np.ndarray]:
+        """`labels`, class numbers int64 [N]; raises DataError naming labels that this task does not have."""
+        numbers = class_numbers(self.labels, targets)
+        return {"labels": np.array([numbers[target] for target in targets], dtype=np.int64)}
+
+    def balance(self, targets: Sequence[str]) -> list[float]:
+        """N / (C * n) for a class of n samples (King & Zeng 2001), from 0.01 to 100."""
+        counts = np.bincount(self.collate(targets)["labels"], minlength=len(self.labels))
+        weights: list[float] = np.clip(len(targets) / len(self.labels) / np.maximum(1, counts), 0.01, 100).tolist()
+        return weights
+
+    def metrics(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> dict[str, float]:
+        """Accuracy, macro-averaged F1 (over classes that occur) and log loss (nats).
 
         Raises UsageError where scikit-learn is not installed.
         """
-        measures = scikit_learn_metrics()
+        measures, logits, right = scikit_learn_metrics(), np.asarray(outputs["logits"]), self.collate(targets)["labels"]
         predicted = np.argmax(logits, axis=1)
         return {
-            "accuracy": float(measures.accuracy_score(targets, predicted)),
-            "macro_f1": float(measures.f1_score(targets, predicted, average="macro", zero_division=0)),
-            "log_loss": float(measures.log_loss(targets, _softmax(logits), labels=range(self.outputs))),
+            "accuracy": float(measures.accuracy_score(right, predicted)),
+            "macro_f1": float(measures.f1_score(right, predicted, average="macro", zero_division=0)),
+            "log_loss": float(measures.log_loss(right, softmax(logits), labels=range(len(self.labels)))),
         }
 
-    def better(self, metric: str) -> Direction:
-        """Whether less (`min`) or more (`max`) of a metric is better; raises UsageError for a name that is none."""
-        return direction(self.name, self.directions, metric)
+    def samplewise(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> np.ndarray:
+        """1 where the likeliest label is right, else 0; the mean is the accuracy."""
+        right: np.ndarray = np.argmax(outputs["logits"], axis=1) == self.collate(targets)["labels"]
+        return right.astype(np.float64)
 
-    def samplewise(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """1 where the likeliest label is right, else 0, float64 [N]; the mean is the accuracy."""
-        result: np.ndarray = (np.argmax(logits, axis=1) == targets).astype(np.float64)
-        return result
+    def resample(
+        self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any], draws: Iterable[np.ndarray]
+    ) -> list[float]:
+        """The accuracy of each draw."""
+        scores = self.samplewise(outputs, targets)
+        return [float(scores[drawn].mean()) for drawn in draws]
 
-    def scale(self, reference: np.ndarray) -> float:
-        """The largest logit's distance from its sample's mean: what all logits of a sample share does not count."""
-        return float(max(1e-12, np.abs(reference - reference.mean(axis=1, keepdims=True)).max()))
+    def agree(self, exported: Outputs, reference: Outputs, tolerance: float) -> Agreement:
+        """The same where the label chosen has a reference logit as large as the largest, a tie aside.
 
-    def agreement(self, exported: np.ndarray, reference: np.ndarray, tolerance: float) -> np.ndarray:
-        """Bool [N]: whether the label chosen by `exported` has a reference logit within `tolerance` of the largest."""
-        chosen = np.take_along_axis(reference, exported.argmax(axis=1)[:, None], axis=1)[:, 0]
-        result: np.ndarray = chosen >= reference.max(axis=1) - tolerance
-        return result
+        The scale is the largest logit's distance from its sample's mean: what all logits of a sample share does not
+        count.
+        """
+        right, chosen = np.asarray(reference["logits"]), np.asarray(exported["logits"]).argmax(axis=1)
+        scale = float(max(SMALLEST, np.abs(right - right.mean(axis=1, keepdims=True)).max()))
+        there = np.take_along_axis(right, chosen[:, None], axis=1)[:, 0]
+        same = there >= right.max(axis=1) - min(tolerance, TIE) * scale
+        return Agreement(*one_output("logits", exported, reference, scale), same)
 
+    def decode(
+        self,
+        outputs: Outputs,
+        contexts: Sequence[Any] = (),
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        threshold: float | None = None,
+    ) -> list[LabelPrediction]:
+        """The likeliest label of each sample."""
+        logits = np.asarray(outputs["logits"]) / np.float32(temperature)
+        rows = softmax(logits).astype(np.float32).tolist()
+        best = np.argmax(logits, axis=1).tolist() if len(rows) else []
+        return [
+            LabelPrediction(
+                self.labels[top] if threshold is None or row[top] >= threshold else None,
+                row[top],
+                likeliest(dict(zip(self.labels, row, strict=True)), top_k),
+            )
+            for top, row in zip(best, rows, strict=True)
+        ]
 
-def class_numbers(known: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
-    """The number of each known label; raises DataError naming those of `labels` that are not known."""
-    numbers = {label: number for number, label in enumerate(known)}
-    if unknown := sorted({label for label in labels if label not in numbers}):
-        names = ", ".join(repr(label) for label in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-        raise DataError(f"Labels that training never saw: {names}.", hint=f"Known labels: {', '.join(known[:20])}")
-    return numbers
+    def temperature(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> float:
+        """See `fit_temperature`."""
+        return fit_temperature(multinomial_loss(np.asarray(outputs["logits"]), self.collate(targets)["labels"]))
 
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    wide = np.asarray(logits, dtype=np.float64)
-    powers = np.exp(wide - wide.max(axis=1, keepdims=True))
-    shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    def calibration_error(
+        self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = (), temperature: float = 1.0
+    ) -> float:
+        """The likeliest label's probability against how often it is right."""
+        shares = softmax(np.asarray(outputs["logits"], dtype=np.float64) / temperature)
+        right = shares.argmax(axis=1) == self.collate(targets)["labels"]
+        return binned_error(shares.max(axis=1), right.astype(np.float64))

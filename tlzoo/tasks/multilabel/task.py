@@ -2,115 +2,192 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
-from tlzoo.tasks.classification.task import class_numbers
-from tlzoo.tasks.metrics import Direction, direction, scikit_learn_metrics
+from tlzoo.errors import DataError
+from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
+from tlzoo.tasks.base import Agreement, Derived, Output, Prediction, Task
+from tlzoo.tasks.calibration import binned_error, fit_temperature, logistic_loss
+from tlzoo.tasks.labels import class_numbers, likeliest
+from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
+from tlzoo.tasks.row import Row
+from tlzoo.tasks.rows import Outputs
+from tlzoo.tasks.squash import sigmoid
 
 SEPARATOR = ";"
 
 
 @dataclass(frozen=True)
-class MultiLabel:
-    """`name` is the task's, such as `text-multilabel`; `labels` stand in the order of the logits."""
+class MultiLabelPrediction(Prediction):
+    """The labels whose probability reaches the threshold (0.5), and every label's own probability.
 
-    name: str
-    labels: tuple[str, ...]
+    With `top_k`, `scores` holds that many labels, the likeliest first; `labels` are as without.
+    """
 
-    kind: ClassVar[Literal["multilabel"]] = "multilabel"
+    labels: list[str]
+    scores: dict[str, float]
+
+    def as_line(self) -> dict[str, str]:
+        """Input, labels and their scores."""
+        shown = ";".join(f"{self.scores[label]:.4f}" for label in self.labels if label in self.scores)
+        return {"input": str(self.input), "labels": ";".join(self.labels), "scores": shown}
+
+
+@dataclass(frozen=True)
+class MultiLabel(Task):
+    """`labels` stand in the order of the logits; a target is the labels of a sample, as `a;b`."""
+
+    family: ClassVar[str] = "multilabel"
+    answers: ClassVar[str] = "labels"
+    holds: ClassVar[str] = "several labels per sample"
+    supports: ClassVar[frozenset[str]] = frozenset(
+        {"probe", "calibration", "class_weights", "label_smoothing", "mixup", "augment", "top_k", "threshold"}
+    )
     monitor: ClassVar[str] = "log_loss"
     headline: ClassVar[str] = "macro_f1"
-    directions: ClassVar[dict[str, Direction]] = {
+    directions: ClassVar[Mapping[str, Direction]] = {
         "macro_f1": "max",
         "micro_f1": "max",
         "mean_average_precision": "max",
         "log_loss": "min",
     }
-
-    @staticmethod
-    def labels_of(cells: Sequence[str], column: str) -> tuple[str, ...]:
-        """The labels that occur in `cells`, such as `a;b`, sorted."""
-        return tuple(sorted({label for cell in cells for label in _labels_in(cell)}))
-
-    @property
-    def modality(self) -> str:
-        """`image`, `text`, `audio` or a plugin's own."""
-        return self.name.partition("-")[0]
+    prediction: ClassVar[type[Prediction]] = MultiLabelPrediction
+    derived: ClassVar[tuple[Derived, ...]] = (Derived("probabilities", "logits", "Sigmoid"),)
+    head: ClassVar[str] = "tlzoo.tasks.multilabel.head"
+    page: ClassVar[Path | None] = Path(__file__).with_name("page.js")
 
     @property
-    def outputs(self) -> int:
-        """How many logits a model of this task gives."""
-        return len(self.labels)
+    def outputs(self) -> tuple[Output, ...]:
+        """`logits` [N, C]."""
+        return (Output("logits", ("batch", len(self.labels)), labelled=True),)
 
-    def encode(self, labels: Sequence[str]) -> np.ndarray:
-        """Cells such as `a;b` to float32 [N, C] of 0 and 1; raises DataError naming labels that this task has not."""
-        rows = [_labels_in(cell) for cell in labels]
+    def read(self, row: Row) -> str:
+        """The labels of a cell such as `a;b`, or of a list where the format has lists; an empty one has none."""
+        column = row.column("label")
+        if column not in row.cells:
+            raise row.error(f"has no {column!r}", "Write an empty list where a sample has no label.")
+        value = row.cells[column]
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return ""
+        if isinstance(value, list):
+            parts = [row.scalar("label", part) for part in value]
+            if joined := [part for part in parts if SEPARATOR in part]:
+                raise DataError(
+                    f"File {row.file} has the label {joined[0]!r} in {row.place}, which holds a {SEPARATOR!r}.",
+                    hint="That sign separates labels: rename the label.",
+                )
+        else:
+            parts = row.scalar("label", value).split(SEPARATOR) if str(value).strip() else []
+        return SEPARATOR.join(dict.fromkeys(label for part in parts if (label := part.strip())))
+
+    def check(self, targets: Sequence[str], place: Path) -> None:
+        """One label or more: that it is there or not are two classes."""
+        if not any(self.labels_in(target) for target in targets):
+            raise DataError(
+                f"{place} has no label in any row.", hint="Fill its label column: a;b where there are several."
+            )
+
+    def fit(self, targets: Sequence[str], column: str) -> MultiLabel:
+        """The labels that occur, sorted."""
+        return MultiLabel(self.name, tuple(sorted({label for target in targets for label in self.labels_in(target)})))
+
+    def labels_in(self, target: str) -> Sequence[str]:
+        """The labels of a target such as `a;b`."""
+        return [label for part in target.split(SEPARATOR) if (label := part.strip())]
+
+    def collate(self, targets: Sequence[str], contexts: Sequence[Any] = ()) -> dict[str, np.ndarray]:
+        """`labels`, float32 [N, C] of 0 and 1; raises DataError naming labels that this task does not have."""
+        rows = [self.labels_in(target) for target in targets]
         numbers = class_numbers(self.labels, [label for row in rows for label in row])
-        targets = np.zeros((len(rows), self.outputs), dtype=np.float32)
-        for target, row in zip(targets, rows, strict=True):
-            target[[numbers[label] for label in row]] = 1
-        return targets
+        there = np.zeros((len(rows), len(self.labels)), dtype=np.float32)
+        for sample, row in zip(there, rows, strict=True):
+            sample[[numbers[label] for label in row]] = 1
+        return {"labels": there}
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Each label's own probability, the logistic function of logits [N, C] in double precision, as float32."""
-        wide = np.asarray(logits, dtype=np.float64)
-        return np.exp(-np.logaddexp(0, -wide)).astype(np.float32)
+    def balance(self, targets: Sequence[str]) -> list[float]:
+        """The samples without a label over those with it, from 0.01 to 100."""
+        counts = self.collate(targets)["labels"].sum(axis=0)
+        weights: list[float] = np.clip((len(targets) - counts) / np.maximum(1, counts), 0.01, 100).tolist()
+        return weights
 
-    def decode(self, logits: np.ndarray) -> list[dict[str, Any]]:
-        """One dict per row of logits [N, C]: the `labels` of probability 0.5 or more, and `scores` of all labels."""
-        return [
-            {
-                "labels": [label for label, there in zip(self.labels, decided, strict=True) if there],
-                "scores": dict(zip(self.labels, row, strict=True)),
-            }
-            for decided, row in zip(np.asarray(logits) >= 0, self.probabilities(logits).tolist(), strict=True)
-        ]
-
-    def metrics(self, logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        """F1 averaged over labels and over decisions, mean average precision, log loss; logits and targets [N, C].
+    def metrics(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> dict[str, float]:
+        """F1 averaged over labels and over decisions, mean average precision, log loss.
 
         Macro F1 counts labels that occur or are predicted, 1 where there are none. Mean average precision counts
         labels that occur, 0 where there are none. Log loss is in nats per decision. Raises UsageError where
         scikit-learn is not installed.
         """
-        wide = np.asarray(logits, dtype=np.float64)
-        hits, misses = _hits_and_misses(wide, targets, axis=0)
-        counted = hits + misses > 0
+        wide, there = np.asarray(outputs["logits"], dtype=np.float64), self.collate(targets)["labels"]
+        hits, misses = _hits_and_misses(wide, there, axis=0)
         return {
-            "macro_f1": float(_f1(hits, misses)[counted].mean()) if counted.any() else 1.0,
+            "macro_f1": _macro_f1(hits, misses),
             "micro_f1": float(_f1(hits.sum(), misses.sum())),
-            "mean_average_precision": _mean_average_precision(wide, targets),
-            "log_loss": float((np.logaddexp(0, wide) - targets * wide).mean()),
+            "mean_average_precision": _mean_average_precision(wide, there),
+            "log_loss": float((np.logaddexp(0, wide) - there * wide).mean()),
         }
 
-    def better(self, metric: str) -> Direction:
-        """Whether less (`min`) or more (`max`) of a metric is better; raises UsageError for a name that is none."""
-        return direction(self.name, self.directions, metric)
-
-    def samplewise(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Each sample's F1 over its labels, float64 [N]; 1 where it has none and none is predicted.
+    def samplewise(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> np.ndarray:
+        """Each sample's F1 over its labels; 1 where it has none and none is predicted.
 
         Their mean is not macro F1, which is no mean over samples, but moves with it.
         """
-        return _f1(*_hits_and_misses(logits, targets, axis=1))
+        return _f1(*_hits_and_misses(np.asarray(outputs["logits"]), self.collate(targets)["labels"], axis=1))
 
-    def scale(self, reference: np.ndarray) -> float:
-        """The largest logit's size: a label's logit is compared with 0, not with the others'."""
-        return float(max(1e-12, np.abs(reference).max()))
+    def resample(
+        self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any], draws: Iterable[np.ndarray]
+    ) -> list[float]:
+        """The macro F1 of each draw."""
+        logits, there = np.asarray(outputs["logits"]), self.collate(targets)["labels"]
+        return [_macro_f1(*_hits_and_misses(logits[drawn], there[drawn], axis=0)) for drawn in draws]
 
-    def agreement(self, exported: np.ndarray, reference: np.ndarray, tolerance: float) -> np.ndarray:
-        """Bool [N]: whether every label is decided alike, those with a reference within `tolerance` of 0 aside."""
-        alike = ((exported >= 0) == (reference >= 0)) | (np.abs(reference) <= tolerance)
-        result: np.ndarray = (alike & np.isfinite(exported)).all(axis=1)
-        return result
+    def agree(self, exported: Outputs, reference: Outputs, tolerance: float) -> Agreement:
+        """The same where every label is decided alike, those with a reference near 0 aside.
 
+        The scale is the largest logit's size: a label's logit is compared with 0, not with the others'.
+        """
+        mine, right = np.asarray(exported["logits"]), np.asarray(reference["logits"])
+        scale = float(max(SMALLEST, np.abs(right).max()))
+        alike = ((mine >= 0) == (right >= 0)) | (np.abs(right) <= min(tolerance, TIE) * scale)
+        same = (alike & np.isfinite(mine)).all(axis=1)
+        return Agreement(*one_output("logits", exported, reference, scale), same)
 
-def _labels_in(cell: str) -> list[str]:
-    return [label for part in cell.split(SEPARATOR) if (label := part.strip())]
+    def decode(
+        self,
+        outputs: Outputs,
+        contexts: Sequence[Any] = (),
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        threshold: float | None = None,
+    ) -> list[MultiLabelPrediction]:
+        """The labels of probability 0.5 or more, or of the threshold."""
+        logits = np.asarray(outputs["logits"]) / np.float32(temperature)
+        shares = sigmoid(logits).astype(np.float32)
+        chosen = logits >= 0 if threshold is None else shares >= threshold
+        return [
+            MultiLabelPrediction(
+                [label for label, there in zip(self.labels, decided, strict=True) if there],
+                likeliest(dict(zip(self.labels, row, strict=True)), top_k),
+            )
+            for decided, row in zip(chosen, shares.tolist(), strict=True)
+        ]
+
+    def temperature(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> float:
+        """See `fit_temperature`."""
+        return fit_temperature(logistic_loss(np.asarray(outputs["logits"]), self.collate(targets)["labels"]))
+
+    def calibration_error(
+        self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = (), temperature: float = 1.0
+    ) -> float:
+        """Every label's own probability against how often it is there."""
+        shares = sigmoid(np.asarray(outputs["logits"], dtype=np.float64) / temperature)
+        return binned_error(shares.ravel(), self.collate(targets)["labels"].ravel().astype(np.float64))
 
 
 def _hits_and_misses(logits: np.ndarray, targets: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,6 +201,11 @@ def _f1(hits: np.ndarray, misses: np.ndarray) -> np.ndarray:
     total = 2 * hits + misses
     result: np.ndarray = np.where(total > 0, 2 * hits / np.maximum(total, 1), 1.0)
     return result
+
+
+def _macro_f1(hits: np.ndarray, misses: np.ndarray) -> float:
+    counted = hits + misses > 0
+    return float(_f1(hits, misses)[counted].mean()) if counted.any() else 1.0
 
 
 def _mean_average_precision(logits: np.ndarray, targets: np.ndarray) -> float:

@@ -2,83 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tlzoo.errors import DataError
-from tlzoo.tasks.metrics import Direction, direction
+from tlzoo.tasks.agreement import SMALLEST, one_output
+from tlzoo.tasks.base import Agreement, Output, Prediction, Task
+from tlzoo.tasks.metrics import Direction
+from tlzoo.tasks.row import Row
+from tlzoo.tasks.rows import Outputs
+
+_LARGEST = 3.4e38
 
 
 @dataclass(frozen=True)
-class Regression:
-    """`name` is the task's, such as `image-regression`; `labels` holds one name, that of the number."""
+class ValuePrediction(Prediction):
+    """The number predicted for the input, in the unit of the training targets."""
 
-    name: str
-    labels: tuple[str, ...]
+    value: float
 
-    kind: ClassVar[Literal["regression"]] = "regression"
+
+@dataclass(frozen=True)
+class Regression(Task):
+    """`labels` holds one name, that of the number; a target is the number as it is written."""
+
+    family: ClassVar[str] = "regression"
+    answers: ClassVar[str] = "values"
+    holds: ClassVar[str] = "numbers"
+    supports: ClassVar[frozenset[str]] = frozenset({"probe", "mixup", "augment"})
     monitor: ClassVar[str] = "rmse"
     headline: ClassVar[str] = "rmse"
-    directions: ClassVar[dict[str, Direction]] = {"rmse": "min", "mae": "min", "r2": "max"}
+    directions: ClassVar[Mapping[str, Direction]] = {"rmse": "min", "mae": "min", "r2": "max"}
+    prediction: ClassVar[type[Prediction]] = ValuePrediction
+    resamples: ClassVar[int] = 2000
+    head: ClassVar[str] = "tlzoo.tasks.regression.head"
+    page: ClassVar[Path | None] = Path(__file__).with_name("page.js")
 
-    @staticmethod
-    def labels_of(cells: Sequence[str], column: str) -> tuple[str, ...]:
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The number in its own unit, called `logits` as in the other tasks, [N, 1]."""
+        return (Output("logits", ("batch", 1)),)
+
+    def read(self, row: Row) -> str:
+        """A finite number as it is written; raises DataError for anything else."""
+        value = row.value("label")
+        text = "nothing" if value is None or value == "" else str(value).strip()
+        try:
+            # what float32 cannot hold is infinite to the model
+            finite = not isinstance(value, bool) and "_" not in text and abs(float(text)) <= _LARGEST
+        except ValueError:
+            finite = False
+        if not finite:
+            raise DataError(
+                f"File {row.file} has {text[:50]} as {row.column('label')!r} in {row.place}, "
+                "which is no finite number.",
+                hint="Correct the cell or delete the row.",
+            )
+        return text
+
+    def check(self, targets: Sequence[str], place: Path) -> None:
+        """Two different numbers or more."""
+        if len({float(target) for target in targets}) < 2:
+            raise DataError(
+                f"{place} has only one target, {targets[0]}: there is nothing to learn.",
+                hint="Give samples with different targets.",
+            )
+
+    def fit(self, targets: Sequence[str], column: str) -> Regression:
         """The name of the column that holds the numbers."""
-        return (column,)
+        return Regression(self.name, (column,))
 
-    @property
-    def modality(self) -> str:
-        """`image`, `text`, `audio` or a plugin's own."""
-        return self.name.partition("-")[0]
-
-    @property
-    def outputs(self) -> int:
-        """How many outputs a model of this task gives: 1, the number in its own unit."""
-        return 1
-
-    def encode(self, labels: Sequence[str]) -> np.ndarray:
-        """Numbers written as text to float32 [N]; raises DataError naming one that is none or not finite."""
-        values = np.empty(len(labels), dtype=np.float32)
-        for position, label in enumerate(labels):
+    def collate(self, targets: Sequence[str], contexts: Sequence[Any] = ()) -> dict[str, np.ndarray]:
+        """`values` float32 [N]; raises DataError naming one that is no number or not finite."""
+        values = np.empty(len(targets), dtype=np.float32)
+        for position, target in enumerate(targets):
             with np.errstate(over="ignore"):
                 try:
-                    values[position] = float(label)
+                    values[position] = float(target)
                 except ValueError:
                     values[position] = np.nan
             if not np.isfinite(values[position]):
                 raise DataError(
-                    f"Target {label!r} of sample {position + 1} is not a finite number.",
+                    f"Target {target!r} of sample {position + 1} is not a finite number.",
                     hint="Correct it or drop the sample.",
                 )
-        return values
+        return {"values": values}
 
-    @staticmethod
-    def moments(targets: np.ndarray) -> tuple[float, float]:
-        """Mean and standard deviation of targets [N]; raises DataError where all are the same."""
-        wide = np.asarray(targets, dtype=np.float64)
+    def head_options(self, targets: Sequence[str]) -> dict[str, float]:
+        """Mean and standard deviation of the targets; raises DataError where all are the same."""
+        wide = self.collate(targets)["values"].astype(np.float64)
         mean, spread = float(wide.mean()), float(wide.std())
         if not spread > 1e-7 * abs(mean):  # what float32 rounds away is no variation
             raise DataError(
                 f"All {len(wide)} training targets are {mean:g}: there is nothing to learn.",
                 hint="Give samples with different targets.",
             )
-        return mean, spread
+        return {"mean": mean, "std": spread}
 
-    def decode(self, logits: np.ndarray) -> list[dict[str, Any]]:
-        """One dict per row of outputs [N, 1]: its `value`."""
-        return [{"value": float(value)} for value in logits[:, 0]]
-
-    def metrics(self, logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        """Root mean squared error, mean absolute error (both in the targets' unit) and R2 of [N, 1] for targets [N].
+    def metrics(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> dict[str, float]:
+        """Root mean squared error and mean absolute error, both in the targets' unit, and R2.
 
         R2 is 1 minus the squared error's share of the targets' variance; where they do not vary it is 1 for no error
         at all, else 0.
         """
-        wide = np.asarray(targets, dtype=np.float64)
-        errors = logits[:, 0].astype(np.float64) - wide
+        wide = self.collate(targets)["values"].astype(np.float64)
+        errors = np.asarray(outputs["logits"])[:, 0].astype(np.float64) - wide
         squared, spread = float((errors**2).mean()), float(wide.var())
         return {
             "rmse": squared**0.5,
@@ -86,25 +118,39 @@ class Regression:
             "r2": 1 - squared / spread if spread > 0 else float(squared == 0),
         }
 
-    def better(self, metric: str) -> Direction:
-        """Whether less (`min`) or more (`max`) of a metric is better; raises UsageError for a name that is none."""
-        return direction(self.name, self.directions, metric)
-
-    def samplewise(self, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Squared error float64 [N]; the root of its mean is the rmse."""
-        result: np.ndarray = (logits[:, 0].astype(np.float64) - targets) ** 2
+    def samplewise(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> np.ndarray:
+        """Squared error; the root of its mean is the rmse."""
+        values = self.collate(targets)["values"]
+        result: np.ndarray = (np.asarray(outputs["logits"])[:, 0].astype(np.float64) - values) ** 2
         return result
 
-    def scale(self, reference: np.ndarray) -> float:
-        """The values' largest distance from their mean, but no less than a hundredth of the largest value.
+    def resample(
+        self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any], draws: Iterable[np.ndarray]
+    ) -> list[float]:
+        """The rmse of each draw."""
+        squares = self.samplewise(outputs, targets)
+        return [float(squares[drawn].mean() ** 0.5) for drawn in draws]
 
-        Below that, float32 itself is no finer than the tolerances that follow from it. A single value is its own scale.
+    def agree(self, exported: Outputs, reference: Outputs, tolerance: float) -> Agreement:
+        """The same where values differ by no more than the tolerance.
+
+        The scale is their largest distance from their mean, but no less than a hundredth of the largest value: below
+        that, float32 itself is no finer than the tolerances that follow from it. A single value is its own scale.
         """
-        spread = float(np.abs(reference - reference.mean()).max())
-        size = float(np.abs(reference).max())
-        return max(1e-12, spread, size if len(reference) == 1 else size / 100)
+        right = np.asarray(reference["logits"])
+        size = float(np.abs(right).max())
+        scale = max(SMALLEST, float(np.abs(right - right.mean()).max()), size if len(right) == 1 else size / 100)
+        scales, found = one_output("logits", exported, reference, scale)
+        return Agreement(scales, found, found["logits"] <= tolerance * scale)
 
-    def agreement(self, exported: np.ndarray, reference: np.ndarray, tolerance: float) -> np.ndarray:
-        """Bool [N]: whether the values differ by no more than `tolerance`."""
-        result: np.ndarray = np.abs(exported - reference).max(axis=1) <= tolerance
-        return result
+    def decode(
+        self,
+        outputs: Outputs,
+        contexts: Sequence[Any] = (),
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        threshold: float | None = None,
+    ) -> list[ValuePrediction]:
+        """The number of each sample."""
+        return [ValuePrediction(float(value)) for value in np.asarray(outputs["logits"])[:, 0]]

@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 
 from tlzoo.features.extract import features
+from tlzoo.models.heads import objective_of
 from tlzoo.models.model import Model
 from tlzoo.progress import say
+from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import refuse_not_finite
-from tlzoo.training.loop import logits, train
-from tlzoo.training.strategies.base import Job, Outcome, apply_probe, targets_of, with_probe
+from tlzoo.training.loop import outputs, train
+from tlzoo.training.strategies.base import Job, Outcome, with_probe
 from tlzoo.training.strategies.finetune import batch_norms, plan_of
 from tlzoo.training.strategies.lp_ft import run_lp_ft
 from tlzoo.training.strategies.probe import fit_on_training, run_probe
+from tlzoo.training.strategies.probe_fit import apply_probe
 
 TRIAL_SAMPLES = 1024
 LEAST_SHARE = 0.01
@@ -41,35 +44,39 @@ def run_auto(job: Job) -> Outcome:
 
 def _compare(job: Job) -> dict[str, Any]:
     """Try the candidates and say which is taken, with the figures."""
-    task, targets = job.model.task, targets_of(job, "validation")
+    task, data = job.model.task, job.sets.validation
     found = _try_all(job)
     trials = []
     for (strategy, policy), rows in found.items():
-        metrics = task.metrics(rows, targets)
+        metrics = data.metrics(rows)
         trials.append({"strategy": strategy, "freeze": policy, **metrics})
         say(
             f"Tried {strategy}, freezing {policy}: validation {task.headline} {metrics[task.headline]:.4f}, "
             f"{task.monitor} {metrics[task.monitor]:.4f}"
         )
     sign = 1.0 if task.better(task.headline) == "max" else -1.0
-    chosen = _simplest_of_the_best({name: sign * task.samplewise(rows, targets) for name, rows in found.items()})
+    scores = {}
+    for name, rows in found.items():
+        merged, contexts = data.merged(rows)
+        scores[name] = sign * task.samplewise(merged, data.sample_targets, contexts)
+    chosen = _simplest_of_the_best(scores)
     why = "no other is better by more than one standard error" if chosen[0] == "probe" else "it is clearly better"
     say(f"Taken: {chosen[0]}, freezing {chosen[1]}: {why}.")
     return {"strategy": chosen[0], "freeze": chosen[1], "trials": trials}
 
 
-def _try_all(job: Job) -> dict[tuple[str, str], np.ndarray]:
-    """Validation logits of every candidate, the simplest first."""
+def _try_all(job: Job) -> dict[tuple[str, str], Outputs]:
+    """Validation outputs of every candidate, the simplest first."""
     options = job.options
     vectors, held = features(job.model, job.sets.train, job.sets.validation, options=options, clock=job.clock)
-    probe = fit_on_training(job, vectors)
+    probe, output = fit_on_training(job, vectors), objective_of(job.model.task, job.head).output
     steps = math.ceil(min(TRIAL_SAMPLES, len(job.sets.train)) / (options.batch * options.accumulate))
     short = replace(options, epochs=1, max_steps=steps, patience=0, unfreeze_every=0)
-    found = {("probe", "all"): apply_probe(probe, held)}
+    found = {("probe", "all"): apply_probe(probe, held, output)}
     for policy in (_last_that_matters(job.model), "none"):
         say(f"Trying lp-ft, freezing {policy}")
         trial = replace(job, model=copy.deepcopy(with_probe(job, probe)), policy=policy, options=short)
-        found["lp-ft", policy] = _validation_logits(trial)
+        found["lp-ft", policy] = _validation_outputs(trial)
     return found
 
 
@@ -94,9 +101,9 @@ def _last_that_matters(model: Model) -> str:
     return f"last:{len(stages)}"
 
 
-def _validation_logits(trial: Job) -> np.ndarray:
+def _validation_outputs(trial: Job) -> Outputs:
     plan = plan_of(trial, batch_norms(trial.model))
     trained = train(trial.model, plan, trial.sets, trial.options, clock=trial.clock)
-    rows = logits(trial.model, trained.network, "validation")
+    rows = outputs(trial.model, trained.network, "validation")
     refuse_not_finite(rows, "", "Try a smaller --lr.")
     return rows

@@ -7,15 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tlzoo.features.check import prove_frozen
 from tlzoo.features.prefetch import HeadStart
 from tlzoo.interfaces import Freeze
 from tlzoo.io.timings import Clock
+from tlzoo.models.heads import head_from
 from tlzoo.models.model import Model
 from tlzoo.options import Options
-from tlzoo.tasks.heads import head_from
+from tlzoo.tasks.rows import Outputs
 from tlzoo.training.loop_state import Tensors
 from tlzoo.training.step_model import Sets
 from tlzoo.training.strategies.probe_fit import Probe
@@ -44,10 +43,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The trained model, its logits for the test samples, its history, the proof of what stayed, what else to tell."""
+    """The trained model, its outputs for the test data, its history, the proof of what stayed, what else to tell."""
 
     model: Model
-    logits: np.ndarray
+    outputs: Outputs
     history: list[dict[str, float]]
     frozen: dict[str, Any]
     details: dict[str, Any]
@@ -59,19 +58,7 @@ def proof_of(before: Mapping[str, str], model: Model, frozen: Freeze) -> dict[st
     return {**asdict(prove_frozen(before, model)), "trained": trained}
 
 
-def targets_of(job: Job, part: str) -> np.ndarray:
-    """The encoded labels of `train`, `validation` or `test`."""
-    found = getattr(job.sets, part).targets
-    assert isinstance(found, np.ndarray)
-    return found
-
-
 def with_probe(job: Job, probe: Probe) -> Model:
     """The model with a fitted probe as its head."""
-    return job.model.with_head(head_from(probe.weight, probe.bias, job.model.task, job.head))
-
-
-def apply_probe(probe: Probe, vectors: np.ndarray) -> np.ndarray:
-    """Logits [N, C] for features [N, D]."""
-    found: np.ndarray = vectors @ probe.weight.numpy().T + probe.bias.numpy()
-    return found
+    model = job.model
+    return model.with_head(head_from(model.parts, probe.weight, probe.bias, model.task, job.head))

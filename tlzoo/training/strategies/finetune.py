@@ -14,8 +14,9 @@ from tlzoo.models import lora
 from tlzoo.models.freezing import freeze, unfreeze_plan
 from tlzoo.models.model import Model
 from tlzoo.progress import say
+from tlzoo.tasks.rows import Collector
 from tlzoo.training.evaluation import rounding_effect
-from tlzoo.training.loop import finish, logits, train
+from tlzoo.training.loop import finish, outputs, train
 from tlzoo.training.step_model import Network, tensors
 from tlzoo.training.strategies.base import ROUNDING_SAMPLES, Job, Outcome, proof_of
 
@@ -40,7 +41,7 @@ def descend(job: Job, still: frozenset[str] = frozenset()) -> Outcome:
         resumed=job.resumed,
         facts=job.facts,
     )
-    found = logits(model, trained.network, "test")
+    found = outputs(model, trained.network, "test")
     facts = {**trained.facts, **_rounding(model, trained.network)}
     finish(model)
     proof = proof_of(before, model, plan[-1])
@@ -71,12 +72,14 @@ def _rounding(model: Model, network: Network) -> dict[str, Any]:
         return {}
     feed = network.feeds["validation"]
     positions = list(range(min(ROUNDING_SAMPLES, len(feed))))
-    with torch.inference_mode():
-        rounded, full = (
-            network.evaluate(*tensors(arrays, network.device)).float().cpu().numpy()
-            for arrays in (feed.arrays(positions, 0), network.exact(positions))
-        )
-    effect = rounding_effect(model.task, rounded, full)
+    both = []
+    for arrays in (feed.arrays(positions, 0), network.exact(positions)):
+        rows = Collector(model.task.outputs, len(positions))
+        with torch.inference_mode():
+            made = model.named(network.evaluate(*tensors(arrays, network.device)))
+        rows.put(positions, {name: value.cpu().numpy() for name, value in made.items()}, feed.data.lengths(positions))
+        both.append(rows.outputs())
+    effect = rounding_effect(model.task, *both)
     say(
         f"Half precision in the cache changes a logit by {effect['max_logit_change']:.2g} at most, "
         f"{effect['agreement']:.1%} of {effect['samples']} validation labels stay"

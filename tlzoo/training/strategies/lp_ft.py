@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import nn
 
 from tlzoo.models.freezing import freeze
-from tlzoo.models.model import Model
+from tlzoo.models.heads import objective_of
 from tlzoo.training.strategies.base import Job, Outcome, with_probe
 from tlzoo.training.strategies.finetune import batch_norms, descend
 from tlzoo.training.strategies.probe import probe_of_training
@@ -24,12 +23,12 @@ def run_lp_ft(job: Job) -> Outcome:
         freeze(job.model, job.policy)  # a policy that cannot be is refused before features are computed
     if job.resumed is None:
         job = replace(job, model=with_probe(job, probe_of_training(job)))
-    elif not isinstance(job.model.head, nn.Linear):
-        job = replace(job, model=with_probe(job, _nothing(job.model)))
+    elif not job.model.has_linear_head:
+        job = replace(job, model=with_probe(job, _nothing(job)))
     return descend(job, still=batch_norms(job.model))
 
 
-def _nothing(model: Model) -> Probe:
+def _nothing(job: Job) -> Probe:
     """A head of zeros, for weights that a checkpoint is about to fill."""
-    outputs = model.task.outputs
-    return Probe(torch.zeros(outputs, model.parts.feature_dim), torch.zeros(outputs), 0.0, {})
+    outputs = objective_of(job.model.task, job.head).outputs
+    return Probe(torch.zeros(outputs, job.model.parts.feature_dim), torch.zeros(outputs), 0.0, {})

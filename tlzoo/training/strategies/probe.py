@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 
 from tlzoo.features.check import snapshot
-from tlzoo.features.extract import exactly, features
+from tlzoo.features.extract import Features, exactly, features
 from tlzoo.features.prefix import backbone_prefix
 from tlzoo.models.devices import pick
 from tlzoo.models.freezing import freeze
+from tlzoo.models.heads import objective_of
 from tlzoo.training.evaluation import rounding_effect
 from tlzoo.training.loop import finish
-from tlzoo.training.strategies.base import ROUNDING_SAMPLES, Job, Outcome, apply_probe, proof_of, targets_of, with_probe
-from tlzoo.training.strategies.probe_fit import Probe, fit_probe
+from tlzoo.training.strategies.base import ROUNDING_SAMPLES, Job, Outcome, proof_of, with_probe
+from tlzoo.training.strategies.probe_fit import Probe, apply_probe, fit_probe, labelled
 
 _INNER_SHARE = 0.2
 
 
 def run_probe(job: Job) -> Outcome:
-    """A linear head on features computed once; the logits come from the same features."""
+    """A linear head on features computed once; the outputs come from the same features."""
+    objective = objective_of(job.model.task, job.head)
     frozen = freeze(job.model, job.policy)
     before = snapshot(job.model, frozen)
     threading.Thread(target=_import_ahead, daemon=True).start()
@@ -32,16 +34,16 @@ def run_probe(job: Job) -> Outcome:
         job.model, *sets, options=job.options, clock=job.clock, started=job.started
     )
     with job.clock.spent("train"):
-        training, validation = (train_x, targets_of(job, "train")), (validation_x, targets_of(job, "validation"))
-        probe = fit_probe(training, validation, job.model.task, class_weights=job.head.get("class_weights"))
+        training = labelled(train_x, job.sets.train, objective)
+        probe = fit_probe(training, labelled(validation_x, job.sets.validation, objective), objective)
     facts: dict[str, Any] = {"l2": probe.l2, "temperature": probe.temperature}
     if job.options.cache and job.options.cache_precision != "fp32":
-        facts["rounding"] = _rounding_of_probe(job, probe, validation_x)
+        facts["rounding"] = _rounding_of_probe(job, probe, validation_x, objective.output)
     model = finish(with_probe(job, probe))
     fitted = frozenset(f"head.{name}" for name, _ in model.head.named_parameters())  # a plugin's head had other names
     proof = proof_of(before, model, replace(frozen, trainable=fitted))
     history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
-    return Outcome(model, apply_probe(probe, test_x), history, proof, facts)
+    return Outcome(model, apply_probe(probe, test_x, objective.output), history, proof, facts)
 
 
 def _import_ahead() -> None:
@@ -50,32 +52,35 @@ def _import_ahead() -> None:
         importlib.import_module(name)
 
 
-def _rounding_of_probe(job: Job, probe: Probe, vectors: np.ndarray) -> dict[str, float | int]:
-    positions = range(min(ROUNDING_SAMPLES, len(vectors)))
+def _rounding_of_probe(job: Job, probe: Probe, kept: Features, output: str) -> dict[str, float | int]:
+    data = job.sets.validation
+    positions = list(range(min(ROUNDING_SAMPLES, len(data))))
     prefix = backbone_prefix(job.model, pick(job.options.device))
-    [full] = exactly(prefix, job.sets.validation, positions).values()
-    return rounding_effect(job.model.task, apply_probe(probe, vectors[list(positions)]), apply_probe(probe, full))
+    [full] = exactly(prefix, data, positions).values()
+    few = kept.within(range(len(positions)))
+    if few.lengths is None:
+        exact = Features(full)
+    else:
+        parts = [row[:length] for row, length in zip(full, few.lengths, strict=True)]
+        exact = Features(np.concatenate(parts), few.lengths)
+    return rounding_effect(job.model.task, apply_probe(probe, few, output), apply_probe(probe, exact, output))
 
 
 def probe_of_training(job: Job) -> Probe:
     """A head fitted without a look at the validation samples, which are to judge what comes after it."""
     freeze(job.model, "all")
-    [vectors] = features(job.model, job.sets.train, options=job.options, clock=job.clock)
-    return fit_on_training(job, vectors)
+    [found] = features(job.model, job.sets.train, options=job.options, clock=job.clock)
+    return fit_on_training(job, found)
 
 
-def fit_on_training(job: Job, vectors: np.ndarray) -> Probe:
+def fit_on_training(job: Job, found: Features) -> Probe:
     """A head for these features of the training samples, a fifth of which chooses its regularisation."""
-    targets = targets_of(job, "train")
+    objective = objective_of(job.model.task, job.head)
+    vectors, targets = labelled(found, job.sets.train, objective)
     order = np.random.default_rng([job.options.seed, 1]).permutation(len(targets))
     held = max(1, round(_INNER_SHARE * len(order)))
     chosen, inner = np.sort(order[held:]), np.sort(order[:held])
     if not len(chosen):
         chosen = inner
     with job.clock.spent("train"):
-        return fit_probe(
-            (vectors[chosen], targets[chosen]),
-            (vectors[inner], targets[inner]),
-            job.model.task,
-            class_weights=job.head.get("class_weights"),
-        )
+        return fit_probe((vectors[chosen], targets[chosen]), (vectors[inner], targets[inner]), objective)

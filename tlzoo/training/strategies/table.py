@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tlzoo.errors import UsageError
+from tlzoo.interfaces import Strategy
+from tlzoo.plugins.named import find_named, known_names
 from tlzoo.training.strategies.auto import run_auto
 from tlzoo.training.strategies.base import Job, Outcome
 from tlzoo.training.strategies.finetune import run_finetune
@@ -24,10 +26,24 @@ STRATEGY: Mapping[str, Callable[[Job], Outcome]] = {
 DEFAULT_POLICY = {"probe": "all", "finetune": "none", "lp-ft": "none", "lora": f"lora:{LORA_RANK}", "auto": "none"}
 
 
+def train_of(strategy: str) -> Callable[[Job], Outcome]:
+    """What trains by this strategy, the core's or that of a plugin; raises UsageError for one that nobody knows."""
+    return STRATEGY[strategy] if strategy in STRATEGY else _of_a_plugin(strategy).train
+
+
+def _of_a_plugin(name: str) -> Strategy:
+    found = find_named("strategies", name)
+    if found is None:
+        raise UsageError(f"Unknown strategy {name!r}.", hint=f"Strategies: {known_names('strategies', STRATEGY)}")
+    strategy: Strategy = found.value
+    return strategy
+
+
 def policy_of(strategy: str, policy: str | None) -> str:
     """The freeze policy of a strategy where none is given; raises UsageError for two that contradict each other."""
     if strategy not in STRATEGY:
-        raise UsageError(f"Unknown strategy {strategy!r}.", hint=f"Strategies: {', '.join(STRATEGY)}")
+        default = _of_a_plugin(strategy).policy
+        return default if policy is None else policy
     if policy is None:
         return DEFAULT_POLICY[strategy]
     if strategy == "probe" and policy != "all":

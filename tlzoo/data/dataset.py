@@ -1,0 +1,113 @@
+"""A data set as models take it: raw inputs, targets, and the preprocessor that makes arrays of them. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tlzoo.data.samples import Samples
+from tlzoo.preprocess import Preprocessor, contexts_of, row_lengths
+from tlzoo.tasks.base import Target, Task
+from tlzoo.tasks.rows import Outputs
+from tlzoo.tasks.windows import Window, merge_windows
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """`inputs` are paths or texts, `targets` what the task read of each, or `None` where there are no labels.
+
+    Where the task takes long inputs in windows, each of these is an input with the target that lies in it; `windows`
+    then has those of every sample, and `whole` the samples' own targets.
+    """
+
+    inputs: Sequence[Any]
+    targets: Sequence[Target] | None
+    preprocessor: Preprocessor
+    task: Task
+    windows: Sequence[Sequence[Window]] | None = None
+    whole: Sequence[Target] | None = None
+    _lengths: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _contexts: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def modality(self) -> str:
+        """`image`, `text`, `audio` or a plugin's own."""
+        return self.task.modality
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are, whatever the number of their windows."""
+        return len(self.inputs) if self.windows is None else len(self.windows)
+
+    def arrays(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
+        """The preprocessed inputs at these positions, stacked."""
+        return self.preprocessor([self.inputs[i] for i in positions])
+
+    def contexts(self, positions: Sequence[int]) -> list[Any]:
+        """What preprocessing knows of the inputs at these positions; `None` for each where the task does not ask."""
+        if not self.task.contextual:
+            return [None] * len(positions)
+        missing = [i for i in positions if i not in self._contexts]
+        made = contexts_of(self.preprocessor, [self.inputs[i] for i in missing])
+        self._contexts.update(zip(missing, made, strict=True))
+        return [self._contexts[i] for i in positions]
+
+    def lengths(self, positions: Sequence[int]) -> list[int] | None:
+        """How long each padded input is; `None` where the task has no outputs whose size varies, or nothing is padded."""
+        if not any(output.ragged for output in self.task.outputs):
+            return None
+        if missing := [i for i in positions if i not in self._lengths]:
+            found = row_lengths(self.arrays(missing))
+            if found is None:
+                return None
+            self._lengths.update(zip(missing, found.tolist(), strict=True))
+        return [self._lengths[i] for i in positions]
+
+    def collated(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
+        """The targets at these positions as arrays by name; raises DataError for a label the task does not know."""
+        assert self.targets is not None
+        return self.task.collate([self.targets[i] for i in positions], self.contexts(positions))
+
+    def merged(self, outputs: Outputs) -> tuple[Outputs, list[Any]]:
+        """The outputs and contexts of whole samples from those of their windows."""
+        contexts = self.contexts(range(len(self)))
+        if self.windows is None:
+            return outputs, contexts
+        return merge_windows(self.task, self.windows, outputs, contexts)
+
+    @property
+    def sample_targets(self) -> Sequence[Target]:
+        """The targets of whole samples."""
+        found = self.targets if self.windows is None else self.whole
+        assert found is not None
+        return found
+
+    def metrics(self, outputs: Outputs) -> dict[str, float]:
+        """The task's metrics of a model's outputs for all inputs."""
+        merged, contexts = self.merged(outputs)
+        return self.task.metrics(merged, self.sample_targets, contexts)
+
+
+def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> Dataset:
+    """Samples as the model takes them; raises DataError for a label the task does not know."""
+    windows = [task.windows(given, preprocessor) or [Window(given, 0)] for given in samples.inputs]
+    if all(len(each) == 1 for each in windows):
+        return _checked(Dataset(samples.inputs, samples.targets, preprocessor, task))
+    inputs = [window.input for each in windows for window in each]
+    targets = None
+    if samples.targets is not None:
+        pairs = zip(samples.targets, windows, strict=True)
+        targets = [task.cut(target, window) for target, each in pairs for window in each]
+    return _checked(Dataset(inputs, targets, preprocessor, task, windows, samples.targets))
+
+
+def _checked(data: Dataset) -> Dataset:
+    if data.targets is not None and len(data):
+        data.task.check_known(data.sample_targets)
+    return data

@@ -1,0 +1,93 @@
+"""Tasks, adaptation methods, strategies and formats that plugins add, by name.
+
+A plugin's distribution declares each name as an entry point, such as `forecasting = "timeseries"` in the group
+`tlzoo.tasks`, so that it is found without importing anything; the hook `register_tasks` of that plugin then answers
+with what the name stands for. `timeseries/forecasting` names the plugin, and needs no declaration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
+
+from tlzoo.errors import HookError, PluginError, UsageError
+from tlzoo.io.entry_points import Declared, allowed, declared
+
+Kind = Literal["tasks", "adaptation", "strategies", "formats"]
+KINDS: tuple[Kind, ...] = ("tasks", "adaptation", "strategies", "formats")
+SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "strategy", "formats": "format"}
+
+
+class Named(NamedTuple):
+    """What a name stands for, and the plugin that brings it."""
+
+    plugin: str
+    value: Any
+
+
+def declared_names(kind: Kind) -> list[Declared]:
+    """The names that installed plugins declare, sorted; a declaration's `value` is the plugin. Nothing is imported."""
+    return [one for one in declared(f"tlzoo.{kind}") if allowed(one.value)]
+
+
+def find_named(kind: Kind, name: str) -> Named | None:
+    """What `plugin/name`, or a declared name, stands for; `None` for a name that nobody declares.
+
+    Raises PluginError for a name that two distributions declare, or whose plugin is missing or broken, and UsageError
+    where the plugin that is named has none of this name.
+    """
+    plugin, slash, short = name.rpartition("/")
+    if not slash:
+        owners = [one for one in declared_names(kind) if one.name == name]
+        if not owners:
+            return None
+        if len(owners) > 1:
+            first, second = (f"{one.distribution} {one.version}" for one in owners[:2])
+            raise PluginError(
+                f"The {SINGULAR[kind]} {name!r} is declared by {first} and by {second}.",
+                hint=f"Say which: {owners[0].value}/{name} or {owners[1].value}/{name}",
+            )
+        plugin = owners[0].value
+    known = registered(kind, plugin)
+    if short not in known:
+        there = ", ".join(f"{plugin}/{each}" for each in known) or "none"
+        raise UsageError(f"Plugin {plugin!r} has no {SINGULAR[kind]} {short!r}.", hint=f"It has: {there}.")
+    return Named(plugin, known[short])
+
+
+def registered(kind: Kind, plugin: str) -> dict[str, Any]:
+    """What a plugin's hook `register_<kind>` answers, by name; raises HookError where it is not what it should be."""
+    from tlzoo.plugins.manager import call, load
+
+    hook = f"register_{kind}"
+    if hook not in load(plugin).hooks:
+        return {}
+    answer: Any = call(hook, plugin, object, default=tuple)
+    wanted = _answers()[kind]
+    whose = f"Hook {hook!r} of plugin {plugin!r} ({load(plugin).installed})"
+    if not isinstance(answer, Iterable):
+        raise HookError(f"{whose} returned {type(answer).__name__}, no list.", hint="Ask its author.")
+    found: dict[str, Any] = {}
+    for one in answer:
+        if not isinstance(one, wanted):
+            raise HookError(f"{whose} returned a {type(one).__name__}, no {wanted.__name__}.", hint="Ask its author.")
+        if one.name in found:
+            raise HookError(f"{whose} returned two of the name {one.name!r}.", hint="Ask its author.")
+        found[one.name] = one
+    return found
+
+
+def known_names(kind: Kind, own: Iterable[str]) -> str:
+    """The core's `own` names and those that plugins declare, for a hint."""
+    return ", ".join([*own, *(f"{one.value}/{one.name}" for one in declared_names(kind))])
+
+
+def _answers() -> dict[Kind, type[Any]]:
+    from tlzoo.interfaces import AdaptationMethod, ExportFormat, RegisteredTask, Strategy
+
+    return {
+        "tasks": RegisteredTask,
+        "adaptation": AdaptationMethod,
+        "strategies": Strategy,
+        "formats": ExportFormat,
+    }

@@ -1,0 +1,87 @@
+"""Tasks by name, the core's and those of plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tlzoo.errors import HookError, PluginError, UsageError
+from tlzoo.plugins.named import declared_names, find_named, known_names
+from tlzoo.tasks import CORE, Task, fits, is_name, make_task, split_name, trainable
+
+
+def task_type(family: str) -> type[Task]:
+    """The class of a task's family, `forecasting` or `plugin/forecasting`.
+
+    Raises UsageError for one that nobody knows, PluginError where its plugin is missing or broken.
+    """
+    if family in CORE:
+        return CORE[family]
+    found = find_named("tasks", family)
+    if found is None:
+        raise UsageError(f"Unknown task {family!r}.", hint=f"Tasks: {known_names('tasks', CORE)}")
+    kind = found.value.task
+    short = family.rpartition("/")[2]
+    if not (isinstance(kind, type) and issubclass(kind, Task)) or kind.family != short:
+        raise HookError(
+            f"The task {short!r} of plugin {found.plugin!r} is no subclass of Task whose `family` is {short!r}.",
+            hint="Ask its author.",
+        )
+    if kind.plugin != found.plugin:
+        raise HookError(
+            f"The task {short!r} of plugin {found.plugin!r} says that its plugin is {kind.plugin!r}.",
+            hint="Ask its author to set `plugin` in the class.",
+        )
+    return kind
+
+
+def task_of(name: str, labels: Iterable[str] = (), settings: Mapping[str, Any] | None = None, plugin: str = "") -> Task:
+    """The task of a name such as `image-regression`, as runs and exported files keep it with the plugin it is from.
+
+    Raises UsageError for a name that nobody knows or settings that it does not take, PluginError where its plugin is
+    missing.
+    """
+    if not plugin and is_name(name):
+        return make_task(name, labels, settings)
+    _, family = split_name(name)
+    kind = task_type(f"{plugin}/{family}" if plugin else family)
+    try:
+        return kind(name, tuple(labels), **(settings or {}))
+    except (TypeError, ValueError) as cause:
+        raise UsageError(f"The task {name!r} does not take its settings: {cause}.", hint="Train it again.") from cause
+
+
+def blank_task(served: Iterable[str], wanted: str | None) -> Task | None:
+    """The task to train on a checkpoint that serves tasks of these names: its first, or that of the name `wanted`.
+
+    `wanted` is a task's whole name, its family, or `plugin/family`; the answer has no labels yet. `None` where the
+    checkpoint cannot be trained for it. Raises as `task_type` does.
+    """
+    served = [name for name in served if "-" in name]
+    kinds = list(dict.fromkeys(split_name(name)[0] for name in served))
+    if wanted is None:
+        wanted = next((name for name in served if is_name(name) or _declared(split_name(name)[1])), "")
+    known = trainable(served)
+    for kind in kinds:
+        family = wanted.removeprefix(f"{kind}-")
+        if family in CORE:
+            name = f"{kind}-{family}"
+            return make_task(name) if name in known else None
+        if "/" in family or _declared(family):
+            found = task_type(family)
+            return found(f"{kind}-{found.family}") if fits(found, kind) else None
+    return None
+
+
+def _declared(family: str) -> bool:
+    return any(one.name == family for one in declared_names("tasks"))
+
+
+def distribution_of(plugin: str) -> str:
+    """The distribution and version that bring a plugin, for people; empty for the core or where it is not installed."""
+    from tlzoo.plugins.discovery import find
+
+    try:
+        return str(find(plugin)) if plugin else ""
+    except PluginError:
+        return ""

@@ -1,0 +1,79 @@
+"""The task of a file, and what stands in for one whose plugin is not installed: its outputs as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tlzoo.artifact.manifest import Manifest, Signature
+from tlzoo.errors import ArtifactError, PluginError, UsageError
+from tlzoo.plugins.tasks import task_of
+from tlzoo.progress import say
+from tlzoo.tasks.base import Input, Output, Prediction, Task
+from tlzoo.tasks.rows import Outputs
+
+
+@dataclass(frozen=True)
+class ArraysPrediction(Prediction):
+    """The outputs of a model whose task nobody here can read, by name, as nested lists."""
+
+    outputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class UnreadTask(Task):
+    """A task known by its outputs alone."""
+
+    signature: Signature | None = None
+
+    answers: ClassVar[str] = "outputs"
+    prediction: ClassVar[type[Prediction]] = ArraysPrediction
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Those that the file names."""
+        assert self.signature is not None
+        return tuple(Input(name) for name in self.signature.task_inputs)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Those that the file names."""
+        assert self.signature is not None
+        return tuple(Output(each.name, each.axes, each.dtype) for each in self.signature.task_outputs)
+
+    def decode(
+        self,
+        outputs: Outputs,
+        contexts: Sequence[Any] = (),
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        threshold: float | None = None,
+    ) -> list[ArraysPrediction]:
+        """Each sample's outputs as they are."""
+        count = len(next(iter(outputs.values())))
+        return [
+            ArraysPrediction({name: np.asarray(rows[at]).tolist() for name, rows in outputs.items()})
+            for at in range(count)
+        ]
+
+
+def task_in(manifest: Manifest) -> Task:
+    """The task of a file; where its plugin is missing, one that answers with arrays, which is said with the plugin's
+    name.
+
+    Raises ArtifactError where the manifest names no task that can be.
+    """
+    try:
+        return task_of(manifest.task, manifest.labels, manifest.settings, manifest.plugin)
+    except PluginError as error:
+        if manifest.signature is None:
+            raise
+        owner = manifest.distribution or f"the plugin {manifest.plugin!r}"
+        say(f"The task {manifest.task} is read by {owner}, so answers are the model's outputs as arrays. {error}")
+        return UnreadTask(manifest.task, manifest.labels, manifest.signature)
+    except UsageError as cause:
+        raise ArtifactError(f"The file's task cannot be used: {cause.message}", hint=cause.hint) from cause

@@ -1,0 +1,43 @@
+"""The head of classification: a linear layer with cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from tlzoo.interfaces import Backbone, Head
+from tlzoo.tasks.base import Task
+from tlzoo.tasks.calibration import fit_temperature, multinomial_loss
+from tlzoo.tasks.heads import Objective, beside, check_output, class_weights, multinomial, smoothing_of, weighted_share
+
+
+def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head:
+    """A linear layer from features [N, D] to `logits` [N, C], and cross-entropy for `labels` int64 [N].
+
+    `options` may hold `label_smoothing` (0 to below 1) and `class_weights` (C positive floats). Raises TrainingError
+    for a backbone of other output, UsageError for an option that cannot be.
+    """
+    check_output(backbone, task)
+    smoothing, weights = smoothing_of(options), class_weights(options.get("class_weights"), task)
+
+    def loss(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        logits = outputs["logits"]
+        return cross_entropy(logits, batch["labels"], weight=beside(weights, logits), label_smoothing=smoothing)
+
+    return Head(nn.Linear(backbone.feature_dim, len(task.labels)), loss)
+
+
+def objective(task: Task, options: Mapping[str, Any]) -> Objective:
+    """Multinomial logistic regression."""
+    weights = class_weights(options.get("class_weights"), task)
+    return Objective(
+        "labels",
+        len(task.labels),
+        loss=multinomial(weights),
+        share=weighted_share(weights),
+        temperature=lambda logits, labels: fit_temperature(multinomial_loss(logits, labels)),
+    )

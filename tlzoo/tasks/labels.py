@@ -1,0 +1,33 @@
+"""What the tasks with labels share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tlzoo.errors import DataError
+
+
+def class_numbers(known: Sequence[str], labels: Sequence[str]) -> dict[str, int]:
+    """The number of each known label; raises DataError naming those of `labels` that are not known."""
+    numbers = {label: number for number, label in enumerate(known)}
+    if unknown := sorted({label for label in labels if label not in numbers}):
+        names = ", ".join(repr(label) for label in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        raise DataError(f"Labels that training never saw: {names}.", hint=f"Known labels: {', '.join(known[:20])}")
+    return numbers
+
+
+def refuse_one_class(labels: Sequence[str], place: Path) -> None:
+    """Raise DataError where there are no two classes to tell apart."""
+    known = sorted(set(labels))
+    if len(known) < 2:
+        only = ", ".join(map(repr, known))
+        raise DataError(f"{place} has only one class, {only}.", hint="A classifier needs samples of two or more.")
+
+
+def likeliest(scores: dict[str, float], top_k: int | None) -> dict[str, float]:
+    """The `top_k` largest scores, the largest first; all in their order without."""
+    if top_k is None:
+        return scores
+    best = sorted(scores, key=scores.__getitem__, reverse=True)[:top_k]
+    return {label: scores[label] for label in best}

@@ -1,0 +1,63 @@
+"""One row of a table, or one sample of a task's own layout, and where a person finds it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tlzoo.errors import DataError
+
+
+@dataclass(frozen=True)
+class Row:
+    """`cells` of `file`, at `place` ("line 3"). `names` says what the file calls a role where not by its own name.
+
+    `columns` are those of the whole table, which a row of JSON lines need not have.
+    """
+
+    file: Path
+    place: str
+    cells: Mapping[str, Any]
+    columns: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def column(self, role: str) -> str:
+        """What the table calls this role; raises DataError where it has no such column."""
+        name = self.names.get(role, role)
+        if name not in self.columns:
+            there = ", ".join(repr(column) for column in self.columns)
+            option = f"--{role}-column NAME" if role in ("text", "path", "label") else f"--column {role}=NAME"
+            raise DataError(
+                f"File {self.file} has no column {name!r}; it has {there}.", hint=f"Name the right one: {option}"
+            )
+        return name
+
+    def has(self, role: str) -> bool:
+        """Whether the table has a column of this role."""
+        return self.names.get(role, role) in self.columns
+
+    def value(self, role: str) -> Any:
+        """A cell as it is, `None` where this row lacks it."""
+        return self.cells.get(self.column(role))
+
+    def text(self, role: str) -> str:
+        """A cell that is not empty, as a string; raises DataError where it is empty or no scalar."""
+        return self.scalar(role, self.value(role))
+
+    def scalar(self, role: str, value: Any) -> str:
+        """A value of a cell, or of a list in it, as a string that is not empty."""
+        column = self.column(role)
+        if isinstance(value, bool):
+            return str(value).lower()
+        if value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip():
+            raise self.error(f"has no {column!r}", "Fill the cell or delete the row.")
+        if not isinstance(value, str | int | float):
+            raise self.error(f"has a {type(value).__name__} as {column!r}", "Write a string or a number.")
+        return str(value)
+
+    def error(self, what: str, hint: str) -> DataError:
+        """An error about this row: the file `what` in its place."""
+        return DataError(f"File {self.file} {what} in {self.place}.", hint=hint)

@@ -1,0 +1,106 @@
+"""What a model gives for many samples: arrays by output's name, ragged outputs as a list of one array per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tlzoo.tasks.base import Output
+
+Rows = np.ndarray | list[np.ndarray]
+"""[N, ...], or N arrays whose sizes differ."""
+Outputs = Mapping[str, Rows]
+
+
+class Collector:
+    """Takes the outputs of batches in any order; `outputs()` gives them in the order of `count` samples."""
+
+    def __init__(self, declared: Sequence[Output], count: int) -> None:
+        self._ragged = {output.name for output in declared if output.ragged}
+        self._axes = {output.name: output.axes for output in declared}
+        self._count = count
+        self._rows: dict[str, Rows] = {}
+
+    def put(
+        self,
+        positions: Sequence[int],
+        arrays: Mapping[str, np.ndarray],
+        lengths: Sequence[int] | np.ndarray | None = None,
+    ) -> None:
+        """Keep the outputs of the samples at these positions; of ragged axes no more than `lengths`, without padding.
+
+        Floats are kept as float32.
+        """
+        for name, array in arrays.items():
+            rows = array.astype(np.float32, copy=False) if np.issubdtype(array.dtype, np.floating) else array
+            if name in self._ragged:
+                kept = self._rows.setdefault(name, [np.empty(0, rows.dtype)] * self._count)
+                for at, (position, row) in enumerate(zip(positions, rows, strict=True)):
+                    kept[position] = self._trimmed(name, row, None if lengths is None else int(lengths[at]))
+            else:
+                if name not in self._rows:
+                    self._rows[name] = np.zeros((self._count, *rows.shape[1:]), rows.dtype)
+                self._rows[name][list(positions)] = rows  # type: ignore[call-overload]
+
+    def extend(self, start: int, outputs: Outputs) -> None:
+        """Keep the outputs of consecutive samples from number `start` on."""
+        for name, rows in outputs.items():
+            if isinstance(rows, list):
+                for at, row in enumerate(rows, start=start):
+                    self.put([at], {name: row[None]})
+            else:
+                self.put(range(start, start + len(rows)), {name: rows})
+
+    def outputs(self) -> dict[str, Rows]:
+        """What was put, by name."""
+        empty = {name: np.zeros((0, *(a for a in axes[1:] if isinstance(a, int))), np.float32)
+                 for name, axes in self._axes.items()} if not self._count else {}  # fmt: skip
+        return {**empty, **self._rows}
+
+    def _trimmed(self, name: str, row: np.ndarray, length: int | None) -> np.ndarray:
+        if length is None:
+            return row.copy()
+        axes = self._axes[name][1:]
+        kept = tuple(slice(None, length) if isinstance(axis, str) else slice(None) for axis in axes)
+        return row[kept].copy()
+
+
+def count(outputs: Outputs) -> int:
+    """How many samples these are the outputs of."""
+    return len(next(iter(outputs.values())))
+
+
+def take(outputs: Outputs, positions: Sequence[int] | np.ndarray) -> dict[str, Rows]:
+    """The outputs of the samples at these positions, in this order."""
+    return {
+        name: [rows[int(at)] for at in positions] if isinstance(rows, list) else rows[np.asarray(positions, dtype=int)]
+        for name, rows in outputs.items()
+    }
+
+
+def finite(outputs: Outputs) -> np.ndarray:
+    """Whether all numbers of a sample are finite, bool [N]."""
+    good = np.ones(count(outputs), dtype=bool)
+    for rows in outputs.values():
+        if isinstance(rows, list):
+            good &= np.array([_finite(row).all() for row in rows], dtype=bool)
+        elif len(rows):
+            good &= _finite(rows).reshape(len(rows), -1).all(axis=1)
+    return good
+
+
+def flat(rows: Rows) -> np.ndarray:
+    """Ragged rows [length, ...] one after another; others as they are."""
+    if not isinstance(rows, list):
+        return rows
+    return np.concatenate(rows) if rows else np.empty(0, np.float32)
+
+
+def _finite(rows: np.ndarray) -> np.ndarray:
+    result: np.ndarray = (
+        np.isfinite(rows) if np.issubdtype(rows.dtype, np.floating) else np.ones(rows.shape, dtype=bool)
+    )
+    return result

@@ -1,0 +1,174 @@
+"""Checks of the task: what it says of its outputs is so, and what it makes of them is what everyone else relies on."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import torch
+
+from tlzoo.errors import TlzooError
+from tlzoo.models.model import Model
+from tlzoo.models.onnx_export import eager
+from tlzoo.plugins.tasks import task_of
+from tlzoo.preprocess import row_lengths
+from tlzoo.tasks.base import Output
+from tlzoo.tasks.rows import Collector, Outputs, take
+from tlzoo.testing.subject import Subject, after
+
+FEW = 6
+
+
+class Tasks(Subject):
+    """The task that the suite names, else the checkpoint's first."""
+
+    def _answered(self, model: Model) -> Outputs:
+        """A model's outputs for the first samples."""
+        data = self.dataset(model)
+        positions = range(min(FEW, len(data)))
+        arrays = data.arrays(positions)
+        rows = Collector(model.task.outputs, len(positions))
+        rows.put(positions, eager(model, arrays), row_lengths(arrays))
+        return rows.outputs()
+
+    def test_its_task_says_what_it_is(self) -> None:
+        """The task names its outputs, the batch first, each once and as no input is called; its headline and monitor
+        are among its directions.
+
+        Mend: the class attributes of the task and its `outputs`.
+        """
+        task = self.task()
+        assert task.headline in task.directions, f"The headline {task.headline!r} is not among `directions`."
+        assert task.monitor in task.directions, f"The monitor {task.monitor!r} is not among `directions`."
+        names = [output.name for output in task.outputs]
+        assert names, "The task has no outputs."
+        assert len(set(names)) == len(names), f"Two outputs have one name: {', '.join(names)}."
+        for output in task.outputs:
+            assert output.axes[:1] == ("batch",), f"The first axis of {output.name!r} is {output.axes[:1]}, not batch."
+
+    def test_its_task_is_made_again_from_json(self) -> None:
+        """Name, labels and settings, through JSON, make the same task again, as an exported file does.
+
+        Mend: give the task's fields JSON's types (lists become tuples where the field is one in `__post_init__`).
+        """
+        task = self.task()
+        settings = json.loads(json.dumps(task.settings()))
+        again = task_of(task.name, task.labels, settings, task.plugin)
+        assert again == task, f"From its settings {settings} comes {again}, not {task}."
+
+    @after("test_arrays_fit_the_example_inputs")
+    def test_its_outputs_are_as_declared(self) -> None:
+        """A model gives the outputs that the task declares, in order, of their types and sizes.
+
+        Mend: `outputs` of the task, or the head.
+        """
+        model = self.model()
+        made = self._eager(model)
+        for output, array in zip(model.task.outputs, made.values(), strict=True):
+            _check_output(output, array, FEW)
+
+    def _eager(self, model: Model) -> dict[str, np.ndarray]:
+        data = self.dataset(model)
+        return eager(model, data.arrays(range(min(FEW, len(data)))))
+
+    @after("test_its_outputs_are_as_declared")
+    def test_its_loss_reaches_the_head(self) -> None:
+        """The loss of a batch is one finite number, and the head's parameters have gradients.
+
+        Mend: `loss` of the head, and what `collate` gives it.
+        """
+        model = self.model()
+        data = self.dataset(model)
+        positions = range(min(FEW, len(data)))
+        given = map(torch.from_numpy, data.arrays(positions).values())
+        batch = {name: torch.from_numpy(array) for name, array in data.collated(positions).items()}
+        loss = model.loss(model.named(model(*given)), batch)
+        assert loss.ndim == 0, f"The loss has shape {list(loss.shape)}; it must be one number."
+        assert math.isfinite(loss.item()), f"The loss of the samples is {loss.item()}."
+        loss.backward()  # type: ignore[no-untyped-call]
+        for name, parameter in model.head.named_parameters():
+            assert parameter.grad is not None, f"No gradient reaches {name!r} of the head."
+
+    @after("test_its_outputs_are_as_declared")
+    def test_its_answers_are_rows(self) -> None:
+        """There is one prediction per sample, of the declared type, whose row has its columns and is JSON.
+
+        Mend: `decode`, and the fields of the prediction.
+        """
+        model = self.model()
+        outputs, contexts = self._answered(model), self._contexts(model)
+        answers = model.task.decode(outputs, contexts)
+        assert len(answers) == len(contexts), f"{len(contexts)} samples have {len(answers)} answers."
+        for answer in answers:
+            assert isinstance(answer, model.task.prediction), f"An answer is {type(answer).__name__}."
+            row = answer.as_row()
+            assert tuple(row) == model.task.prediction.columns(), f"A row has {tuple(row)}."
+            assert json.loads(json.dumps(row)) is not None
+            assert all(isinstance(cell, str) for cell in answer.as_line().values()), (
+                "A line has a cell that is no text."
+            )
+
+    @after("test_its_outputs_are_as_declared")
+    def test_its_proof_notices_another_model(self) -> None:
+        """Outputs agree with themselves, and those of other samples or of an untrained copy do not pass for them.
+
+        Mend: `agree` of the task: compare every output, and let no scale make a difference small.
+        """
+        model, other = self.model(), self.model()
+        outputs = self._answered(model)
+        same = model.task.agree(outputs, outputs, 1e-4)
+        assert bool(np.all(same.same)), "Outputs do not agree with themselves."
+        assert all(float(rows.max()) == 0 for rows in same.difference.values()), "Outputs differ from themselves."
+        with torch.no_grad():
+            for parameter in other.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        strange = model.task.agree(self._answered(other), outputs, 1e-4)
+        passes = all(
+            float(rows.max()) <= 1e-4 * strange.scale[name] for name, rows in strange.difference.items()
+        ) and bool(np.all(strange.same))
+        assert not passes, "The outputs of a model of other weights pass for this one's."
+
+    @after("test_its_outputs_are_as_declared")
+    def test_its_metrics_are_finite(self) -> None:
+        """Metrics are those of `directions`, all finite, and there is a finite score for each sample.
+
+        Mend: `metrics` and `samplewise`.
+        """
+        model = self.model()
+        outputs, targets, contexts = self._answered(model), self._targets(model), self._contexts(model)
+        try:
+            metrics = model.task.metrics(outputs, targets, contexts)
+        except TlzooError as error:
+            raise AssertionError(f"The metrics cannot be had: {error}") from error
+        assert set(metrics) == set(model.task.directions), f"The metrics are {', '.join(metrics)}."
+        wrong = [name for name, value in metrics.items() if not math.isfinite(value)]
+        assert not wrong, f"The metric {wrong[0]} is {metrics[wrong[0]]}."
+        scores = model.task.samplewise(outputs, targets, contexts)
+        assert scores.shape == (len(targets),), f"There are scores of shape {scores.shape} for {len(targets)} samples."
+        assert bool(np.isfinite(scores).all()), "A sample's score is not finite."
+        drawn = np.zeros(len(targets), dtype=int)
+        [figure] = model.task.resample(outputs, targets, contexts, [drawn])
+        alone = model.task.metrics(take(outputs, drawn), [targets[0]] * len(targets), [contexts[0]] * len(targets))
+        assert math.isclose(figure, alone[model.task.headline], abs_tol=1e-6), (
+            f"Of one sample drawn {len(targets)} times `resample` gives {figure}, `metrics` "
+            f"{alone[model.task.headline]}."
+        )
+
+    def _contexts(self, model: Model) -> list[object]:
+        data = self.dataset(model)
+        return data.contexts(range(min(FEW, len(data))))
+
+    def _targets(self, model: Model) -> list[object]:
+        data = self.dataset(model)
+        assert data.targets is not None
+        return list(data.targets[: min(FEW, len(data))])
+
+
+def _check_output(output: Output, array: np.ndarray, rows: int) -> None:
+    wanted = [rows if axis == "batch" else axis for axis in output.axes]
+    right = array.ndim == len(wanted) and all(
+        size == axis for size, axis in zip(array.shape, wanted, strict=True) if isinstance(axis, int)
+    )
+    assert right, f"Output {output.name!r} has shape {list(array.shape)}; the task declares {list(output.axes)}."
+    assert str(array.dtype) == output.dtype, f"Output {output.name!r} is {array.dtype}; declared is {output.dtype}."
