@@ -7,4 +7,9 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["shared_fixtures.prepared", "shared_fixtures.servers"]
+pytest_plugins = [
+    "shared_fixtures.duo_plugin",
+    "shared_fixtures.prepared",
+    "shared_fixtures.servers",
+    "shared_fixtures.two_outputs",
+]

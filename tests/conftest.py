@@ -253,6 +253,30 @@ def _texts(file: Path, each: int = 40, seed: int = 0) -> Path:
 
 
 @pytest.fixture(scope="session")
+def make_tagged() -> Callable[..., Path]:
+    """Writes JSON lines of `text` and `entities`, kind and unkind words among fillers: `make_tagged(file, count)`."""
+    return _tagged
+
+
+def _tagged(file: Path, count: int = 80, seed: int = 0, longest: int = 9) -> Path:
+    random = np.random.default_rng(seed)
+    rows = []
+    for _ in range(count):
+        text, entities = "", []
+        for _ in range(int(random.integers(1, longest))):
+            label = random.choice(["", "", "good", "bad"])
+            word = str(random.choice(WORDS[label] if label else FILLERS))
+            begin = len(text) + bool(text)
+            text = f"{text} {word}" if text else word
+            if label:
+                entities.append({"start": begin, "end": len(text), "label": str(label)})
+        rows.append(json.dumps({"text": text, "entities": entities}))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(rows) + "\n")
+    return file
+
+
+@pytest.fixture(scope="session")
 def make_recordings() -> Callable[..., Path]:
     """Writes a folder per class of WAV files, tones and noise: `make_recordings(folder, each)`."""
     return _recordings
@@ -282,6 +306,12 @@ def pictures(shared_zoo: Zoo) -> Path:
 def texts(shared_zoo: Zoo) -> Path:
     """Texts of two classes; not to be changed."""
     return _texts(shared_zoo.folder / "texts.csv")
+
+
+@pytest.fixture(scope="session")
+def tagged(shared_zoo: Zoo) -> Path:
+    """Texts with entities of two labels; not to be changed."""
+    return _tagged(shared_zoo.folder / "tagged.jsonl")
 
 
 @pytest.fixture(scope="session")
@@ -349,11 +379,11 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
     sys.modules.pop("tlzoo_toy", None)
 
 
-def _probe(zoo: Zoo, checkpoint: str, data: Path) -> Any:
+def _probe(zoo: Zoo, checkpoint: str, data: Path, task: str | None = None) -> Any:
     from tlzoo import finetune
 
     with zoo.open():
-        return finetune(checkpoint, data, out=zoo.folder / "runs" / checkpoint)
+        return finetune(checkpoint, data, out=zoo.folder / "runs" / f"{checkpoint}-{task}", task=task)
 
 
 @pytest.fixture(scope="session")
@@ -366,6 +396,12 @@ def picture_run(shared_zoo: Zoo, pictures: Path) -> Any:
 def text_run(shared_zoo: Zoo, texts: Path) -> Any:
     """A probe on texts; not to be changed."""
     return _probe(shared_zoo, "nlp/test-bert", texts)
+
+
+@pytest.fixture(scope="session")
+def tagged_run(shared_zoo: Zoo, tagged: Path) -> Any:
+    """A probe of entities; not to be changed."""
+    return _probe(shared_zoo, "nlp/test-bert", tagged, "tokens")
 
 
 @pytest.fixture(scope="session")
@@ -389,6 +425,12 @@ def picture_file(shared_zoo: Zoo, picture_run: Any) -> Any:
 def text_file(shared_zoo: Zoo, text_run: Any) -> Any:
     """The export of `text_run`; not to be changed."""
     return _export(shared_zoo, text_run, "texts")
+
+
+@pytest.fixture(scope="session")
+def tagged_file(shared_zoo: Zoo, tagged_run: Any) -> Any:
+    """The export of `tagged_run`; not to be changed."""
+    return _export(shared_zoo, tagged_run, "tagged")
 
 
 @pytest.fixture(scope="session")

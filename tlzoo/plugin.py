@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from tlzoo.tasks.heads import Objective
     from tlzoo.tasks.row import Row
     from tlzoo.tasks.windows import Part, Window
+    from tlzoo.training.strategies.base import TrainJob, TrainResult
+    from tlzoo.training.strategies.finetune import run_finetune
+    from tlzoo.training.strategies.probe import run_probe
     from tlzoo.weights.fetch import fetch, fetch_source
     from tlzoo.weights.formats.statedict import read_state
 
@@ -88,6 +91,8 @@ __all__ = [
     "Task",
     "TextContext",
     "TextSpec",
+    "TrainJob",
+    "TrainResult",
     "UrlSource",
     "Weights",
     "Window",
@@ -100,6 +105,8 @@ __all__ = [
     "make_preprocessor",
     "outline",
     "read_state",
+    "run_finetune",
+    "run_probe",
     "write_json",
 ]
 
@@ -163,6 +170,12 @@ _NAMES = {
         "Part",
         "Window",
     ),
+    "tlzoo.training.strategies.base": (
+        "TrainJob",
+        "TrainResult",
+    ),
+    "tlzoo.training.strategies.finetune": ("run_finetune",),
+    "tlzoo.training.strategies.probe": ("run_probe",),
     "tlzoo.weights.fetch": (
         "fetch",
         "fetch_source",

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from tlzoo.data import read
 from tlzoo.errors import DataError
+from tlzoo.tasks import make_task
 
+TEXT = make_task("text-classification")
 readable = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=40).filter(
     str.strip
 )
@@ -45,8 +47,8 @@ def test_what_a_table_holds_comes_back_unchanged(tmp_path, rows, kind, mark):
     prefix = b"\xef\xbb\xbf" if mark and kind != "parquet" else b""
     file = tmp_path / f"data.{kind}"
     file.write_bytes(prefix + WRITERS[kind](rows))
-    train = read(file, "text").train
-    assert (tuple(x for x, _ in rows), tuple(y for _, y in rows)) == (train.inputs, train.labels)
+    train = read(file, TEXT).train
+    assert (tuple(x for x, _ in rows), tuple(y for _, y in rows)) == (train.inputs, train.targets)
 
 
 @relaxed
@@ -55,32 +57,32 @@ def test_arbitrary_bytes_are_read_or_refused_by_name(tmp_path, data, kind):
     file = tmp_path / f"data.{kind}"
     file.write_bytes(data)
     with pytest.raises(DataError, match=r"data\."):
-        read(file, "text")
+        read(file, TEXT, training=True)
 
 
 def test_other_column_names_are_options(tmp_path):
     file = tmp_path / "a.csv"
     file.write_text("tweet,mood\nhi,1\nho,2\n")
-    assert read(file, "text", text_column="tweet", label_column="mood").train.labels == ("1", "2")
+    assert read(file, TEXT, columns={"text_column": "tweet", "label_column": "mood"}).train.targets == ("1", "2")
 
 
 def test_labels_that_are_numbers_or_truth_values_become_strings(tmp_path):
     file = tmp_path / "a.jsonl"
     file.write_text('{"text": "a", "label": 1}\n\n{"text": "b", "label": true}\n')
-    assert read(file, "text").train.labels == ("1", "true")
+    assert read(file, TEXT).train.targets == ("1", "true")
 
 
 def test_an_unlabelled_table_needs_no_label_column(tmp_path):
     file = tmp_path / "a.tsv"
     file.write_text("text\nhi\nho\n")
-    train = read(file, "text", labelled=False).train
-    assert (train.inputs, train.labels) == (("hi", "ho"), None)
+    train = read(file, TEXT, labelled=False).train
+    assert (train.inputs, train.targets) == (("hi", "ho"), None)
 
 
 def test_a_folder_of_train_and_test_tables_is_both_halves(tmp_path):
     (tmp_path / "train.csv").write_text("text,label\na,x\nb,y\n")
     (tmp_path / "test.jsonl").write_text('{"text": "c", "label": "x"}\n')
-    collection = read(tmp_path, "text")
+    collection = read(tmp_path, TEXT)
     assert (collection.train.inputs, collection.test.inputs) == (("a", "b"), ("c",))
 
 
@@ -113,7 +115,7 @@ def test_a_bad_table_is_refused_with_the_place(tmp_path, name, content, named):
     file = tmp_path / name
     file.write_bytes(content)
     with pytest.raises(DataError, match=named) as caught:
-        read(file, "text")
+        read(file, TEXT, training=True)
     assert "\n" not in str(caught.value)
     assert caught.value.hint
 
@@ -121,9 +123,9 @@ def test_a_bad_table_is_refused_with_the_place(tmp_path, name, content, named):
 def test_a_missing_value_in_parquet_is_named_by_its_row(tmp_path):
     pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", None]}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="'label' in row 2"):
-        read(tmp_path / "a.parquet", "text")
+        read(tmp_path / "a.parquet", TEXT)
 
 
 def test_a_very_long_cell_is_read(tmp_path):
     (tmp_path / "a.csv").write_text(f"text,label\n{'x' * 200_000},a\nb,b\n")
-    assert len(read(tmp_path / "a.csv", "text").train.inputs[0]) == 200_000
+    assert len(read(tmp_path / "a.csv", TEXT).train.inputs[0]) == 200_000

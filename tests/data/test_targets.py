@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tlzoo.data import Samples, read, split
 from tlzoo.errors import DataError
+from tlzoo.tasks import make_task
 
 cells = st.lists(
     st.sets(st.sampled_from("abcde")).map(lambda labels: ";".join(sorted(labels))), min_size=2, max_size=30
@@ -18,14 +19,14 @@ cells = st.lists(
 shares = st.floats(0.05, 0.95)
 
 
-def labels_of(path, kind, **options):
-    return read(path, "text", kind=kind, **options).train.labels
+def targets_of(path, family, training=True):
+    return read(path, make_task(f"text-{family}"), training=training).train.targets
 
 
 def test_cells_of_several_labels_may_be_empty_and_lose_spaces_and_repetitions(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("text,label\none,a; b\ntwo,\nthree,b;;b;\n")
-    assert labels_of(table, "multilabel") == ("a;b", "", "b")
+    assert targets_of(table, "multilabel") == ("a;b", "", "b")
 
 
 def test_lists_of_labels_are_read_from_json_lines_and_parquet(tmp_path):
@@ -33,8 +34,8 @@ def test_lists_of_labels_are_read_from_json_lines_and_parquet(tmp_path):
     lines, parquet = tmp_path / "t.jsonl", tmp_path / "t.parquet"
     lines.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"text": "four", "label": "a;c"}]))
     pq.write_table(pa.Table.from_pylist([*rows, {"text": "four", "label": None}]), parquet)
-    assert labels_of(lines, "multilabel") == ("a;b", "", "c", "a;c")
-    assert labels_of(parquet, "multilabel") == ("a;b", "", "c", "")
+    assert targets_of(lines, "multilabel") == ("a;b", "", "c", "a;c")
+    assert targets_of(parquet, "multilabel") == ("a;b", "", "c", "")
 
 
 @pytest.mark.parametrize(
@@ -50,21 +51,21 @@ def test_cells_that_hold_no_labels_are_named_with_their_row(tmp_path, row, messa
     table = tmp_path / "t.jsonl"
     table.write_text(json.dumps({"text": "one", "label": ["a"]}) + "\n" + json.dumps(row) + "\n")
     with pytest.raises(DataError, match=message):
-        labels_of(table, "multilabel")
+        targets_of(table, "multilabel")
 
 
 def test_a_table_without_any_label_trains_nothing_but_can_be_measured(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("text,label\none,\ntwo,\n")
     with pytest.raises(DataError, match="no label in any row"):
-        labels_of(table, "multilabel")
-    assert labels_of(table, "multilabel", minimum_classes=1) == ("", "")
+        targets_of(table, "multilabel")
+    assert targets_of(table, "multilabel", training=False) == ("", "")
 
 
 def test_numbers_are_kept_as_they_are_written(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("text,label\none,1\ntwo, -2.50 \nthree,3e2\n")
-    assert labels_of(table, "regression") == ("1", "-2.50", "3e2")
+    assert targets_of(table, "regression") == ("1", "-2.50", "3e2")
 
 
 @pytest.mark.parametrize("cell", ["nan", "inf", "-inf", "1e39", "1_000", "tall", "", "true"])
@@ -72,7 +73,7 @@ def test_what_is_no_finite_number_is_named_with_file_and_row(tmp_path, cell):
     table = tmp_path / "t.csv"
     table.write_text(f"text,label\none,1\ntwo,{cell}\n")
     with pytest.raises(DataError, match=r"t\.csv has .* as 'label' in line 3"):
-        labels_of(table, "regression")
+        targets_of(table, "regression")
 
 
 @pytest.mark.parametrize("value", [float("nan"), None])
@@ -80,23 +81,23 @@ def test_a_number_that_is_missing_in_parquet_is_named_with_its_row(tmp_path, val
     table = tmp_path / "t.parquet"
     pq.write_table(pa.table({"text": ["one", "two"], "label": pa.array([1.0, value], pa.float64())}), table)
     with pytest.raises(DataError, match="'label' in row 2"):
-        labels_of(table, "regression")
+        targets_of(table, "regression")
 
 
 def test_a_boolean_is_no_number(tmp_path):
     table = tmp_path / "t.jsonl"
     table.write_text('{"text": "one", "label": 1}\n{"text": "two", "label": true}\n')
     with pytest.raises(DataError, match="True as 'label' in line 2"):
-        labels_of(table, "regression")
+        targets_of(table, "regression")
 
 
-@pytest.mark.parametrize("kind", ["multilabel", "regression"])
-def test_a_folder_per_class_is_refused_and_a_table_asked_for(tmp_path, kind):
+@pytest.mark.parametrize("family", ["multilabel", "regression"])
+def test_a_folder_per_class_is_refused_and_a_table_asked_for(tmp_path, family):
     for name in ("1", "2"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.txt").write_text("text")
     with pytest.raises(DataError) as error:
-        read(tmp_path, "text", kind=kind)
+        read(tmp_path, make_task(f"text-{family}"))
     assert "table" in error.value.hint
 
 
@@ -104,7 +105,7 @@ def test_a_label_that_only_the_test_table_has_is_named(tmp_path):
     (tmp_path / "train.csv").write_text("text,label\none,a;b\ntwo,b\n")
     (tmp_path / "test.csv").write_text("text,label\nthree,a;c\n")
     with pytest.raises(DataError, match="'c'"):
-        read(tmp_path, "text", kind="multilabel")
+        read(tmp_path, make_task("text-multilabel"), training=True)
 
 
 @given(cells, shares, st.integers(0, 2**32 - 1))
@@ -114,25 +115,25 @@ def test_a_split_of_several_labels_loses_nothing_and_trains_on_every_label(drawn
     counts = Counter(label for labels in each for label in labels)
     if not any(all(counts[label] > 1 for label in labels) for labels in each):
         with pytest.raises(DataError, match="No sample can be held out"):
-            split(samples, share, seed, "multilabel")
+            split(samples, share, seed, make_task("text-multilabel"))
         return
-    rest, part = split(samples, share, seed, "multilabel")
+    rest, part = split(samples, share, seed, make_task("text-multilabel"))
     assert sorted(rest.inputs + part.inputs) == sorted(samples.inputs)
-    assert {label for cell in rest.labels for label in cell.split(";")} - {""} == set(counts)
+    assert {label for cell in rest.targets for label in cell.split(";")} - {""} == set(counts)
     assert 1 <= len(part) <= max(1, round(len(drawn) * share + 0.5))
-    assert split(samples, share, seed, "multilabel") == (rest, part)
+    assert split(samples, share, seed, make_task("text-multilabel")) == (rest, part)
 
 
 @given(st.integers(2, 60), shares, st.integers(0, 2**32 - 1))
 def test_a_split_of_numbers_is_random_and_of_the_share_asked_for(count, share, seed):
     samples = Samples(tuple(f"text {i}" for i in range(count)), tuple(str(i) for i in range(count)), "text")
-    rest, part = split(samples, share, seed, "regression")
+    rest, part = split(samples, share, seed, make_task("text-regression"))
     assert sorted(rest.inputs + part.inputs) == sorted(samples.inputs)
     assert min(len(rest), len(part)) >= 1
     assert abs(len(part) - count * share) <= 1
 
 
-@pytest.mark.parametrize("kind", ["multilabel", "regression"])
-def test_one_sample_cannot_be_split(kind):
+@pytest.mark.parametrize("family", ["multilabel", "regression"])
+def test_one_sample_cannot_be_split(family):
     with pytest.raises(DataError):
-        split(Samples(("one",), ("1",), "text"), 0.2, 0, kind)
+        split(Samples(("one",), ("1",), "text"), 0.2, 0, make_task(f"text-{family}"))

@@ -139,8 +139,8 @@ def test_a_tokenizer_with_another_vocabulary_is_refused(
 def test_probabilities_that_are_not_those_of_the_logits_are_found(
     zoo: Any, picture_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    honest = variants.add_probabilities
-    monkeypatch.setattr(variants, "add_probabilities", lambda proto, kind, t: honest(proto, kind, 2 * t))
+    honest = variants.add_derived
+    monkeypatch.setattr(variants, "add_derived", lambda proto, derived, t: honest(proto, derived, 2 * t))
     with pytest.raises(ParityError, match="probabilities"):
         picture_run.export(tmp_path / "model.onnx")
 

@@ -15,6 +15,7 @@ from PIL import Image
 import tlzoo
 from tlzoo.artifact.manifest import Thresholds
 from tlzoo.errors import ExportError, ParityError, UsageError
+from tlzoo.tasks.squash import softmax
 
 LENIENT = Thresholds(difference=2, agreement=0.5, drop=10)
 IMPOSSIBLE = Thresholds(difference=1e-9, agreement=1, drop=0)
@@ -97,11 +98,11 @@ def test_probabilities_in_the_graph_are_calibrated_and_those_of_the_runtime(zoo:
     assert calibration.samples == text_run.data.n_validation
     predictor = text_file.load()
     texts = ["a great film", "an awful book", "of it"]
-    logits, shown = predictor.logits(texts), predictor.outputs(texts, "probabilities")
-    np.testing.assert_allclose(shown, predictor.task.probabilities(logits / calibration.temperature), atol=1e-6)
+    logits, shown = predictor.logits(texts), predictor.outputs(texts, ("probabilities",))["probabilities"]
+    np.testing.assert_allclose(shown, softmax(logits / calibration.temperature), atol=1e-6)
     answered = [[answer.scores[label] for label in predictor.labels] for answer in predictor.predict(texts)]
     np.testing.assert_allclose(shown, answered, atol=1e-6)
-    [stored] = [t for t in onnx.load(text_file.path).graph.initializer if t.name == "tlzoo.temperature"]
+    [stored] = [t for t in onnx.load(text_file.path).graph.initializer if t.name == "tlzoo.probabilities.temperature"]
     assert onnx.numpy_helper.to_array(stored) == pytest.approx(calibration.temperature)
 
 
@@ -120,8 +121,8 @@ def test_an_adapted_run_has_no_labels_to_be_calibrated_on(zoo: Any, text_run: An
     file = tlzoo.adapt(text_run, texts, out=tmp_path / "adapted").export(tmp_path / "adapted.onnx")
     assert file.calibration is None
     predictor = file.load()
-    shown = predictor.outputs(["a great film"], "probabilities")
-    np.testing.assert_allclose(shown, predictor.task.probabilities(predictor.logits(["a great film"])), atol=1e-6)
+    shown = predictor.outputs(["a great film"], ("probabilities",))["probabilities"]
+    np.testing.assert_allclose(shown, softmax(predictor.logits(["a great film"])), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -68,6 +69,11 @@ def test_what_trains_is_not_in_the_snapshot(zoo: Any):
     assert not frozen.trainable & set(snapshot(model, frozen))
 
 
+def judged(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """A head's loss."""
+    return cross_entropy(outputs["logits"], batch["labels"])
+
+
 class Tied(nn.Module):
     """Two layers of one weight, and a buffer that is not saved."""
 
@@ -94,7 +100,7 @@ def tied_model() -> Model:
         checkpoint.preprocess,
     )
     task = make_task("image-classification", ("a", "b"))
-    return Model(checkpoint, task, backbone, Head(nn.Linear(4, 2), cross_entropy))
+    return Model(checkpoint, task, backbone, Head(nn.Linear(4, 2), judged))
 
 
 def test_a_shared_weight_has_all_its_names_and_counts_once(zoo: Any):

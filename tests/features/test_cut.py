@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,13 +18,25 @@ from tlzoo.features.cut import Cut, find_cut
 from tlzoo.interfaces import Backbone, Head
 from tlzoo.models.freezing import freeze, train_mode
 from tlzoo.models.model import Model
+from tlzoo.tasks import Output
+from tlzoo.tasks.classification.task import Classification
 
 Tensors = tuple[torch.Tensor, ...]
 Prepared = Callable[..., tuple[Model, Any]]
 
 
+def judged(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """A head's loss."""
+    return functional.cross_entropy(outputs["logits"], batch["labels"])
+
+
 def wrapped(
-    module: nn.Module, *examples: torch.Tensor, frozen: str, axes: Mapping[int, str] | None = None, dim: int = 8
+    module: nn.Module,
+    *examples: torch.Tensor,
+    frozen: str,
+    axes: Mapping[int, str] | None = None,
+    dim: int = 8,
+    head: nn.Module | None = None,
 ) -> Model:
     """A model of `module`, what is named `frozen...` in it frozen and in eval mode, its batch norms moved a little."""
     names = [f"input{at}" for at in range(len(examples))]
@@ -36,7 +49,7 @@ def wrapped(
         output="vector",
         preprocess=None,  # type: ignore[arg-type]
     )
-    model = Model(None, None, parts, Head(nn.Linear(dim, 3), functional.cross_entropy))  # type: ignore[arg-type]
+    model = Model(None, None, parts, Head(head or nn.Linear(dim, 3), judged))  # type: ignore[arg-type]
     model.train()
     with torch.no_grad():
         model(*examples)
@@ -46,6 +59,11 @@ def wrapped(
         if name.startswith(frozen):
             part.eval()
     return model
+
+
+def several(made: torch.Tensor | Tensors) -> Tensors:
+    """The outputs of a model that gives one or more."""
+    return made if isinstance(made, tuple) else (made,)
 
 
 def assert_equal_to_the_model(found: Cut | None, model: Model, inputs: Tensors) -> None:
@@ -65,8 +83,8 @@ def assert_equal_to_the_model(found: Cut | None, model: Model, inputs: Tensors) 
     torch.testing.assert_close(actual, expected, atol=1e-6, rtol=1e-5)
     for (name, buffer), (_, other) in zip(model.named_buffers(), whole.named_buffers(), strict=True):
         torch.testing.assert_close(buffer, other, atol=1e-6, rtol=1e-5, msg=name)
-    expected.square().sum().backward()
-    actual.square().sum().backward()
+    for made in (expected, actual):
+        sum(value.square().sum() for value in several(made)).backward()
     for (name, parameter), (_, other) in zip(model.named_parameters(), whole.named_parameters(), strict=True):
         assert (parameter.grad is None) == (other.grad is None), name
         if parameter.grad is not None:
@@ -215,6 +233,53 @@ def test_a_recurrent_network_draws_its_dropout_alike(monkeypatch: pytest.MonkeyP
 
 def test_a_model_that_cannot_be_traced_has_no_cut():
     assert find_cut(wrapped(Recurrent("branch"), torch.rand(2, 7, 6), frozen="frozen")) is None
+
+
+@dataclass(frozen=True)
+class Both(Classification):
+    """A task of two outputs."""
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """Which class, and how sure."""
+        return (Output("logits", ("batch", 3)), Output("sure", ("batch", 1)))
+
+
+class TwoOutputs(nn.Module):
+    """A head of two outputs; `bare` gives one of them as it comes from the frozen layers."""
+
+    def __init__(self, bare: bool) -> None:
+        super().__init__()
+        self.bare = bare
+        self.logits, self.sure = nn.Linear(8, 3), nn.Linear(8, 1)
+
+    def forward(self, given: torch.Tensor) -> Tensors:
+        noisy = functional.dropout(given, 0.3, self.training)
+        return self.logits(noisy), given[:, :1] if self.bare else self.sure(given).sigmoid()
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_model_of_two_outputs_is_cut_and_gives_both(bare: bool):
+    inputs, trunk = torch.rand(6, 5), nn.Sequential(nn.Linear(5, 40), nn.GELU(), nn.Linear(40, 8))
+    model = wrapped(trunk, inputs[:2], frozen="", head=TwoOutputs(bare))
+    trunk.eval()
+    model.task = Both("image-classification", ("a", "b", "c"))
+    found = find_cut(model)
+    assert_equal_to_the_model(found, model, (inputs,))
+    assert found is not None
+    assert [layout.shape for layout in found.layouts] == [(8,)]
+    with torch.no_grad():
+        values = found.prefix(inputs)
+        behind, whole = model.named(found.evaluate(*values)), model.named(model.eval()(inputs))
+    assert [(name, tuple(value.shape)) for name, value in behind.items()] == [("logits", (6, 3)), ("sure", (6, 1))]
+    torch.testing.assert_close(behind, whole)
+
+
+def test_outputs_that_are_not_those_of_the_task_are_no_answer():
+    model = wrapped(nn.Linear(5, 8), torch.rand(2, 5), frozen="0")
+    model.task = Both("image-classification", ("a", "b", "c"))
+    with pytest.raises(ValueError, match="zip"):
+        model.named(model(torch.rand(2, 5)))
 
 
 class Everywhere(nn.Module):

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tlzoo.data.dataset import Dataset
 from tlzoo.errors import InputError
-from tlzoo.features.dataset import Dataset
 from tlzoo.features.unique import make_corpus
+from tlzoo.tasks import make_task
 
 
 def dataset(*inputs: str, modality: str = "text") -> Dataset:
     def lengths(given: list[str]) -> dict[str, np.ndarray]:
         return {"length": np.array([len(text) for text in given])}
 
-    return Dataset(inputs, np.zeros(len(inputs), dtype=np.int64), lengths, modality)
+    return Dataset(inputs, ("a",) * len(inputs), lengths, make_task(f"{modality}-classification", ("a", "b")))
 
 
 def test_every_sample_is_found_where_the_rows_say():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -142,6 +143,11 @@ def test_a_rank_that_fits_no_layer_is_answered_with_the_largest_that_does(zoo: A
     assert len(freeze(model, "lora:32").trainable) > 2
 
 
+def judged(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """A head's loss."""
+    return cross_entropy(outputs["logits"], batch["labels"])
+
+
 class Shifted(nn.Linear):
     """A subclass that computes something else."""
 
@@ -182,7 +188,7 @@ def odd_model() -> Model:
         module, 8, (Stage("odd", prefixes),), {"image": torch.rand(2, 3, 8, 8)}, {}, "vector", checkpoint.preprocess
     )
     task = make_task("image-classification", ("a", "b"))
-    return Model(checkpoint, task, backbone, Head(nn.Linear(8, 2), cross_entropy))
+    return Model(checkpoint, task, backbone, Head(nn.Linear(8, 2), judged))
 
 
 def test_layers_for_which_the_arithmetic_does_not_hold_are_left_alone(zoo: Any):

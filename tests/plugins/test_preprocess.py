@@ -16,6 +16,7 @@ from tlzoo.errors import HookError, InputError, PluginError
 from tlzoo.plugins.preprocess import plugins_own
 from tlzoo.registry.schema import PluginSpec
 from tlzoo.runtime.inputs import named_inputs
+from tlzoo.tasks import make_task
 
 OWN = """
     import numpy as np
@@ -74,7 +75,7 @@ def test_a_fourth_modality_is_trained_exported_and_predicted(toy: Callable[[str]
 
 
 def test_a_folder_is_read_by_the_endings_that_the_plugin_names(tables: Path):
-    samples = read(tables, "table", endings=endings_of(SPEC)).train
+    samples = read(tables, make_task("table-classification"), endings=endings_of(SPEC)).train
     assert (len(samples), samples.modality) == (24, "table")
 
 

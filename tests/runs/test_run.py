@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 import tlzoo
 from tlzoo import Run
-from tlzoo.errors import DataError, RunError
+from tlzoo.errors import DataError, RunError, UsageError
 from tlzoo.options import Options
 from tlzoo.training.evaluation import measure, outputs
 
@@ -197,7 +197,7 @@ HEAD = """
 
     @hookimpl
     def build_head(backbone, task, options):
-        return Head(Deep(task.outputs), cross_entropy)
+        return Head(Deep(len(task.labels)), lambda outputs, batch: cross_entropy(outputs["logits"], batch["labels"]))
 """
 
 
@@ -213,4 +213,45 @@ def test_the_head_that_was_trained_is_built_again_also_where_the_plugin_has_one_
     run = tlzoo.finetune(toy(HEAD), data, out=tmp_path / "run", strategy=strategy, options=options)
     assert run.head == head
     assert run.frozen["trained"] == trained
-    assert run.model().task.outputs == 3
+    assert [output.axes for output in run.model().task.outputs] == [("batch", 3)]
+    assert run.model().has_linear_head == (head == "linear")
+
+
+SUBCLASS = """
+    class Bounded(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).tanh()
+
+    @hookimpl
+    def build_head(backbone, task, options):
+        if options.get("head", "bounded") != "bounded":
+            return None
+        made = Bounded(12, len(task.labels))
+        return Head(made, lambda outputs, batch: cross_entropy(outputs["logits"], batch["labels"]))
+"""
+
+
+@pytest.mark.parametrize(("asked", "head"), [(None, "plugin"), ("toy/bounded", "toy/bounded"), ("linear", "linear")])
+def test_a_plugins_subclass_of_a_linear_layer_comes_back_as_what_it_is(
+    toy: Any, make_pictures: Any, tmp_path: Path, asked: str | None, head: str
+):
+    data, options = make_pictures(tmp_path / "data", 6), Options(epochs=1, batch=8)
+    run = tlzoo.finetune(
+        toy(SUBCLASS), data, out=tmp_path / "run", strategy="finetune", freeze="all", head=asked, options=options
+    )
+    assert run.head == head
+    model = Run.load(tmp_path / "run").model()
+    assert model.has_linear_head == (head == "linear")
+    assert type(model.head).__name__ == ("Linear" if head == "linear" else "Bounded")
+    largest = float(np.abs(outputs(model, run.dataset(run.parts().test))["logits"]).max())
+    assert largest <= 1 or head == "linear"
+
+
+def test_a_head_that_the_plugin_does_not_have_is_refused_by_its_name(toy: Any, make_pictures: Any, tmp_path: Path):
+    data, checkpoint = make_pictures(tmp_path / "data", 6), toy(SUBCLASS)
+    with pytest.raises(UsageError, match="Plugin 'toy' has no head 'other' for image-classification"):
+        tlzoo.finetune(checkpoint, data, out=tmp_path / "run", strategy="finetune", head="toy/other")
+    with pytest.raises(UsageError, match="fits a linear head, not 'toy/bounded'") as error:
+        tlzoo.finetune(checkpoint, data, out=tmp_path / "run", head="toy/bounded")
+    assert "--strategy finetune" in error.value.hint
+    assert not (tmp_path / "run").exists()

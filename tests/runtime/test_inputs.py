@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tlzoo.errors import DataError, InputError, UsageError
-from tlzoo.runtime.inputs import Wanted, check_inputs, named_inputs
+from tlzoo.runtime.inputs import InputSpec, check_inputs, named_inputs
 
-PICTURES = Wanted("image", (".jpg", ".png"))
-TEXTS = Wanted("text", (".txt",))
+PICTURES = InputSpec("image", (".jpg", ".png"))
+TEXTS = InputSpec("text", (".txt",))
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def names(given: list[str], wanted: Wanted) -> list[str]:
+def names(given: list[str], wanted: InputSpec) -> list[str]:
     return [name for name, _ in named_inputs(given, wanted, [])]
 
 
@@ -57,7 +57,7 @@ def test_a_folder_without_a_file_of_the_kind_is_an_error(place: Path):
 def test_a_tables_paths_start_at_its_folder(place: Path, name: str, content: str, monkeypatch: pytest.MonkeyPatch):
     (place / name).write_text(content)
     monkeypatch.chdir("/")
-    found = names([str(place / name)], Wanted("image", (), "file"))
+    found = names([str(place / name)], InputSpec("image", (), "file"))
     assert found == [str(place / "photos/b.jpg"), str(place / "photos/deep/c.png")]
 
 

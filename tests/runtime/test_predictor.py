@@ -13,6 +13,7 @@ from PIL import Image
 
 import tlzoo
 from tlzoo.errors import InputError
+from tlzoo.tasks.squash import softmax
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def scores(predictions: list[Any]) -> np.ndarray:
 
 def test_held_out_samples_get_the_labels_of_their_folders(zoo: Any, sees: Any, picture_run: Any):
     samples = picture_run.parts().test
-    assert tuple(prediction.label for prediction in sees.predict(samples.inputs)) == samples.labels
+    assert tuple(prediction.label for prediction in sees.predict(samples.inputs)) == samples.targets
 
 
 def test_probabilities_sum_to_one_and_the_label_is_the_likeliest(sees: Any, pictures: Path):
@@ -121,3 +122,45 @@ def test_encoded_bytes_of_another_format_are_read_too(sees: Any, pictures: Path)
     Image.open(pictures / "green" / "002.png").save(stream, "BMP")
     expected = sees.predict(pictures / "green" / "002.png")[0].scores
     assert sees.predict(stream.getvalue())[0].scores == expected
+
+
+def test_no_input_has_no_rows_of_any_output(sees: Any):
+    assert sees.logits([]).shape == (0, 3)
+    assert sees.outputs([], ("probabilities",))["probabilities"].shape == (0, 3)
+    assert len(sees.embeddings([])) == 0
+
+
+TEXTS = ["b", "abcdef", "c", "cab"]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 32])
+def test_outputs_as_long_as_their_text_are_a_list_and_hold_nothing_of_the_padding(two_outputs: Any, batch: int):
+    names = ("tags", "state", "probabilities")
+    found = two_outputs().outputs(TEXTS, names, batch=batch)
+    assert tuple(found) == names
+    assert isinstance(found["state"], np.ndarray)
+    for name in ("tags", "probabilities"):
+        assert [row.shape for row in found[name]] == [(len(text), 3) for text in TEXTS]
+    for text, tags, state, shares in zip(TEXTS, *found.values(), strict=True):
+        letters = np.array([ord(letter) - 96 for letter in text], np.float32)
+        np.testing.assert_allclose(tags, letters[:, None] * np.float32([1, -1, 0.5]), rtol=1e-6)
+        np.testing.assert_allclose(state, letters.sum() * np.float32([0.5, 0.25]), rtol=1e-6)
+        np.testing.assert_allclose(shares, softmax(tags), atol=1e-6)
+
+
+def test_without_names_outputs_are_those_of_the_task(two_outputs: Any):
+    predictor = two_outputs()
+    assert list(predictor.outputs(TEXTS)) == ["tags", "state"]
+    arrays = predictor.run(predictor.prepare(TEXTS))
+    assert {name: rows.shape for name, rows in arrays.items()} == {"tags": (4, 6, 3), "state": (4, 2)}
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_answers_are_made_of_all_outputs_in_the_order_of_the_inputs(two_outputs: Any, batch: int):
+    answers = two_outputs().predict(TEXTS, batch=batch)
+    assert [answer.as_row() for answer in answers] == [
+        {"input": "b", "tags": [0], "state": [1.0, 0.5]},
+        {"input": "abcdef", "tags": [0] * 6, "state": [10.5, 5.25]},
+        {"input": "c", "tags": [0], "state": [1.5, 0.75]},
+        {"input": "cab", "tags": [0] * 3, "state": [3.0, 1.5]},
+    ]

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlzoo.errors import UsageError
-from tlzoo.runtime.predictions import Failure, Prediction
+from tlzoo.runtime.predictions import Failure
 from tlzoo.runtime.results import go_on, target, write_answers
+from tlzoo.tasks.classification.task import LabelPrediction
 
 NAMES = ["plain", 'with "quotes", commas', "two\nlines", "tab\there", "ünïcode", "carriage\rreturn", "", "last"]
 
@@ -22,7 +23,7 @@ def answer(name: str) -> Any:
     if name == "plain":
         return Failure(name, "cannot be read")
     share = 0.5 + len(name) / 100
-    return Prediction(name, "a", share, {"a": share, "b": 1 - share})
+    return LabelPrediction("a", share, {"a": share, "b": 1 - share}, input=name)
 
 
 def write(path: Path, names: Sequence[str] = NAMES, *, resume: bool = False, make: Any = answer) -> list[str]:
@@ -34,7 +35,7 @@ def write(path: Path, names: Sequence[str] = NAMES, *, resume: bool = False, mak
             made.append(name)
             yield make(name)
 
-    into = target(path, "single", resume=resume, embeddings=False)
+    into = target(path, LabelPrediction.columns(), resume=resume, embeddings=False)
     resumed = go_on(into, iter([(name, name) for name in names]))
     write_answers(into, resumed, answers(resumed.inputs), lambda done: None)
     return made
@@ -90,11 +91,15 @@ def test_other_inputs_are_refused(tmp_path: Path):
         write(tmp_path / "a.jsonl", NAMES[:3], resume=True)
 
 
+def surer(name: str) -> Any:
+    return LabelPrediction("a", 0.9, {"a": 0.9, "b": 0.1}, input=name)
+
+
 def test_another_models_answers_are_refused_and_kept(tmp_path: Path):
     part = half_done(tmp_path / "a.jsonl")
     content = part.read_bytes()
     with pytest.raises(UsageError, match="differently"):
-        write(tmp_path / "a.jsonl", resume=True, make=lambda name: Prediction(name, "a", 0.9, {"a": 0.9, "b": 0.1}))
+        write(tmp_path / "a.jsonl", resume=True, make=surer)
     assert part.read_bytes() == content
 
 
@@ -110,6 +115,6 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path):
 
 def test_endings_and_embeddings_that_do_not_fit_are_refused(tmp_path: Path):
     with pytest.raises(UsageError, match=r"\.jsonl"):
-        target(tmp_path / "a.xlsx", "single", resume=False, embeddings=False)
+        target(tmp_path / "a.xlsx", ("input",), resume=False, embeddings=False)
     with pytest.raises(UsageError, match="Embeddings"):
-        target(tmp_path / "a.csv", "single", resume=False, embeddings=True)
+        target(tmp_path / "a.csv", ("input",), resume=False, embeddings=True)

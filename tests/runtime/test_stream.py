@@ -13,7 +13,10 @@ import pytest
 import tlzoo
 from tlzoo.errors import InputError, UsageError
 from tlzoo.preprocess.prefetch import made_ahead
-from tlzoo.runtime import Failure
+from tlzoo.runtime import Failure, predictions
+from tlzoo.runtime.stream import Stretch
+from tlzoo.tasks.rows import Collector
+from tlzoo.tasks.squash import softmax
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +110,18 @@ def test_a_label_below_the_threshold_is_none(sees: Any, pictures: Path):
 
 
 def test_a_temperature_changes_probabilities_but_no_label(sees: Any, pictures: Path):
-    from tlzoo.runtime.predictions import Wanted, answers
-
     paths = sorted((pictures / "red").iterdir())
     logits = sees.logits(paths)
-    plain, cooled = (answers(sees.task, paths, logits, None, value, Wanted()) for value in (1.0, 2.5))
+    rows = Collector(sees.task.outputs, len(paths))
+    rows.put(range(len(paths)), {"logits": logits})
+    stretch = Stretch(0, paths, rows, [None] * len(paths))
+    plain, cooled = (
+        list(predictions.answers(sees.task, stretch, value, predictions.PredictOptions())) for value in (1.0, 2.5)
+    )
+    assert [answer.input for answer in cooled] == list(map(str, paths))
     assert [answer.label for answer in plain] == [answer.label for answer in cooled]
     assert all(one.score > other.score for one, other in zip(plain, cooled, strict=True))
-    expected = sees.task.probabilities(logits / 2.5).max(axis=1)
+    expected = softmax(logits / 2.5).max(axis=1)
     np.testing.assert_allclose([answer.score for answer in cooled], expected, atol=1e-6)
 
 
@@ -129,9 +136,14 @@ def test_embeddings_are_what_the_head_sees(sees: Any, pictures: Path):
 
 def test_prepare_and_run_are_what_logits_are_made_of(sees: Any, pictures: Path):
     paths = sorted((pictures / "red").iterdir())[:3]
-    np.testing.assert_array_equal(sees.run(sees.prepare(paths)), sees.logits(paths))
+    [(name, rows)] = sees.run(sees.prepare(paths)).items()
+    assert name == "logits"
+    np.testing.assert_array_equal(rows, sees.logits(paths))
+    both = sees.run(sees.prepare(paths), ("embeddings", "logits"))
+    assert list(both) == ["embeddings", "logits"]
+    np.testing.assert_array_equal(both["logits"], rows)
     with pytest.raises(UsageError, match="'attention'"):
-        sees.run(sees.prepare(paths), "attention")
+        sees.run(sees.prepare(paths), ("attention",))
 
 
 @pytest.mark.parametrize("options", [{"top_k": 0}, {"threshold": 1.5}, {"batch": 0}])

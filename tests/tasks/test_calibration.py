@@ -6,61 +6,66 @@ import numpy as np
 import pytest
 
 from tlzoo.tasks import make_task
-from tlzoo.tasks.calibration import calibration_error, fit_temperature
+from tlzoo.tasks.squash import softmax
 
 SINGLE = make_task("text-classification", ("a", "b", "c"))
 SEVERAL = make_task("text-multilabel", ("a", "b", "c"))
 
 
-def drawn(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Logits [count, 3], and classes drawn with the very probabilities that the logits say."""
+def drawn(count: int, seed: int = 0) -> tuple[np.ndarray, list[str]]:
+    """Logits [count, 3], and labels drawn with the very probabilities that the logits say."""
     random = np.random.default_rng(seed)
     logits = random.normal(0, 2, (count, 3))
-    shares = SINGLE.probabilities(logits)
-    return logits, (shares.cumsum(axis=1) < random.random((count, 1))).sum(axis=1)
+    shares = softmax(logits)
+    return logits, [SINGLE.labels[at] for at in (shares.cumsum(axis=1) < random.random((count, 1))).sum(axis=1)]
+
+
+def cells(there: np.ndarray) -> list[str]:
+    """Rows of 0 and 1 as the cells of several labels."""
+    return [";".join(label for label, one in zip(SEVERAL.labels, row, strict=True) if one) for row in there]
 
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
 def test_the_temperature_undoes_what_logits_were_multiplied_by(factor: float):
     logits, targets = drawn(5000)
-    assert fit_temperature(SINGLE, factor * logits, targets) == pytest.approx(factor, rel=0.06)
+    assert SINGLE.temperature({"logits": factor * logits}, targets) == pytest.approx(factor, rel=0.06)
 
 
 def test_the_temperature_of_several_labels_undoes_it_too():
     random = np.random.default_rng(1)
     logits = random.normal(0, 2, (3000, 3))
-    targets = (random.random(logits.shape) < 1 / (1 + np.exp(-logits))).astype(np.float32)
-    assert fit_temperature(SEVERAL, 3 * logits, targets) == pytest.approx(3, rel=0.06)
+    targets = cells(random.random(logits.shape) < 1 / (1 + np.exp(-logits)))
+    assert SEVERAL.temperature({"logits": 3 * logits}, targets) == pytest.approx(3, rel=0.06)
 
 
 def test_calibration_error_falls_to_sampling_noise_at_the_fitted_temperature():
     logits, targets = drawn(5000)
-    temperature = fit_temperature(SINGLE, 4 * logits, targets)
+    temperature = SINGLE.temperature({"logits": 4 * logits}, targets)
     held, held_targets = drawn(5000, seed=1)
-    assert calibration_error(SINGLE, 4 * held, held_targets) > 0.15
-    assert calibration_error(SINGLE, 4 * held, held_targets, temperature) < 0.02
+    assert SINGLE.calibration_error({"logits": 4 * held}, held_targets) > 0.15
+    assert SINGLE.calibration_error({"logits": 4 * held}, held_targets, temperature=temperature) < 0.02
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
     logits = np.log([[0.8, 0.1, 0.1]] * 10)
-    targets = np.array([0] * 5 + [1] * 5)
-    assert calibration_error(SINGLE, logits, targets) == pytest.approx(0.3, abs=1e-6)
+    targets = ["a"] * 5 + ["b"] * 5
+    assert SINGLE.calibration_error({"logits": logits}, targets) == pytest.approx(0.3, abs=1e-6)
 
 
 def test_of_several_labels_every_label_counts():
     logits = np.full((4, 3), np.log(0.9 / 0.1))
-    targets = np.ones((4, 3), np.float32)
-    targets[:, 2] = 0
-    assert calibration_error(SEVERAL, logits, targets) == pytest.approx(0.9 - 2 / 3, abs=1e-6)
+    assert SEVERAL.calibration_error({"logits": logits}, ["a;b"] * 4) == pytest.approx(0.9 - 2 / 3, abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 6])
 def test_few_samples_that_are_all_right_hardly_move_the_temperature(count: int):
-    logits, targets = np.tile([8.0, 0.0, 0.0], (count, 1)), np.zeros(count, dtype=int)
-    assert fit_temperature(SINGLE, logits, targets) == pytest.approx(1, abs=0.05)
+    logits, targets = np.tile([8.0, 0.0, 0.0], (count, 1)), ["a"] * count
+    assert SINGLE.temperature({"logits": logits}, targets) == pytest.approx(1, abs=0.05)
 
 
 def test_labels_do_not_change():
     logits, targets = drawn(200)
-    temperature = fit_temperature(SINGLE, logits, targets)
-    assert (logits.argmax(axis=1) == SINGLE.probabilities(logits / temperature).argmax(axis=1)).all()
+    temperature = SINGLE.temperature({"logits": logits}, targets)
+    answers = SINGLE.decode({"logits": logits}, temperature=temperature)
+    assert [answer.label for answer in answers] == [SINGLE.labels[at] for at in logits.argmax(axis=1)]
+    assert all(max(answer.scores, key=answer.scores.__getitem__) == answer.label for answer in answers)

@@ -58,7 +58,8 @@ def by_plain_torch(model: Model, frozen: Freeze, sets: Sets, options: Options) -
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * share
             inputs = [torch.from_numpy(array) for array in sets.train.arrays(positions).values()]
-            loss = model.loss(model(*inputs), torch.from_numpy(sets.train.targets[positions]))
+            batch = {name: torch.from_numpy(array) for name, array in sets.train.collated(positions).items()}
+            loss = model.loss({"logits": model(*inputs)}, batch)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trainable, options.clip)

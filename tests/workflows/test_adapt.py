@@ -15,11 +15,12 @@ import tlzoo
 from tlzoo.adaptation.coral import align, coral_probe
 from tlzoo.adaptation.methods import core_adapt
 from tlzoo.errors import DataError, RunError, UsageError
+from tlzoo.models.heads import objective_of
 from tlzoo.tasks import make_task
 from tlzoo.training.strategies.probe_fit import Probe, fit_probe
 
 DIM = 6
-TASK = make_task("image-classification", ["a", "b"])
+OBJECTIVE = objective_of(make_task("image-classification", ["a", "b"]), {})
 
 
 def domain(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,8 +61,8 @@ def test_features_that_have_the_targets_statistics_already_stay_as_they_are():
 
 def test_a_known_shift_is_undone_as_far_as_second_moments_tell():
     train, validation, (target, labels) = domain(400, 0), domain(100, 1), domain(500, 2)
-    plain = fit_probe(train, validation, TASK)
-    adapted = coral_probe(train, validation, shifted(target), TASK)
+    plain = fit_probe(train, validation, OBJECTIVE)
+    adapted = coral_probe(train, validation, shifted(target), OBJECTIVE)
     assert accuracy(plain, target, labels) > 0.95
     assert accuracy(plain, shifted(target), labels) < 0.8
     assert accuracy(adapted, shifted(target), labels) > accuracy(plain, shifted(target), labels) + 0.1
@@ -71,7 +72,7 @@ def test_more_features_than_samples_are_no_obstacle():
     random = np.random.default_rng(0)
     features = random.normal(size=(12, 40)).astype(np.float32)
     targets = np.arange(12) % 2
-    probe = coral_probe((features[:8], targets[:8]), (features[8:], targets[8:]), features[:3], TASK)
+    probe = coral_probe((features[:8], targets[:8]), (features[8:], targets[8:]), features[:3], OBJECTIVE)
     assert np.isfinite(probe.weight.numpy()).all()
 
 

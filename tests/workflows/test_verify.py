@@ -36,7 +36,7 @@ def test_samples_are_known_by_what_they_hold_not_by_their_names(
     zoo: Any, picture_file: Any, picture_run: Any, tmp_path: Path
 ):
     test = picture_run.parts().test
-    for number, (path, label) in enumerate(zip(test.inputs, test.labels, strict=True)):
+    for number, (path, label) in enumerate(zip(test.inputs, test.targets, strict=True)):
         (tmp_path / "moved" / label).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, tmp_path / "moved" / label / f"other{number}.png")
     found = tlzoo.verify(picture_file.path, tmp_path / "moved")
@@ -48,7 +48,7 @@ def test_part_of_the_data_proves_a_part_and_says_what_is_missing(
     zoo: Any, text_file: Any, text_run: Any, tmp_path: Path
 ):
     test = text_run.parts().test
-    rows = [f"{text},{label}" for text, label in zip(test.inputs, test.labels, strict=True)][:5]
+    rows = [f"{text},{label}" for text, label in zip(test.inputs, test.targets, strict=True)][:5]
     (tmp_path / "few.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     found = tlzoo.verify(text_file.path, tmp_path / "few.csv")
     assert (found.parity.samples, found.missing) == (5, len(test) - 5)

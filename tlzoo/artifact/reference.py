@@ -50,7 +50,7 @@ def pack(kept: ReferenceOutputs) -> str:
 
 
 def _packed(rows: Rows) -> dict[str, Any]:
-    parts = [np.ascontiguousarray(row) for row in rows]
+    parts = [np.asarray(row) for row in rows]  # not ascontiguousarray, which gives a single number an axis
     dtype = parts[0].dtype.newbyteorder("<")
     data = b"".join(part.astype(dtype).tobytes() for part in parts)
     shapes = [list(part.shape) for part in parts] if isinstance(rows, list) else [list(parts[0].shape)]
@@ -61,7 +61,7 @@ def _unpacked(packed: Mapping[str, Any], count: int) -> Rows:
     values = np.frombuffer(base64.b64decode(packed["data"]), dtype=np.dtype(packed["dtype"]))
     values = values.astype(values.dtype.newbyteorder("="))
     shapes = [tuple(shape) for shape in packed["shapes"]]
-    if values.dtype.kind not in "fiu?":
+    if values.dtype.kind not in "fiub":
         raise ValueError(f"an output is of type {values.dtype}")
     if len(shapes) == 1 and count != 1:
         return values.reshape(count, *shapes[0])

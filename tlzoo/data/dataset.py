@@ -59,7 +59,7 @@ class Dataset:
         return [self._contexts[i] for i in positions]
 
     def lengths(self, positions: Sequence[int]) -> list[int] | None:
-        """How long each padded input is; `None` where the task has no outputs whose size varies, or nothing is padded."""
+        """How long each padded input is; `None` where no output of the task varies in size, or nothing is padded."""
         if not any(output.ragged for output in self.task.outputs):
             return None
         if missing := [i for i in positions if i not in self._lengths]:
@@ -86,6 +86,19 @@ class Dataset:
         """The targets of whole samples."""
         found = self.targets if self.windows is None else self.whole
         assert found is not None
+        return found
+
+    def notes(self) -> list[str]:
+        """What is lost or cut between the samples and what the model sees of them: lines for people."""
+        found = []
+        if self.windows is not None:
+            long = sum(len(each) > 1 for each in self.windows)
+            found.append(
+                f"{long} of {self.samples} samples are longer than the model takes: they are read in "
+                f"{sum(len(each) for each in self.windows if len(each) > 1)} windows that overlap."
+            )
+        if self.targets is not None:
+            found += self.task.notes(self.targets, self.sample_targets, self.contexts(range(len(self))))
         return found
 
     def metrics(self, outputs: Outputs) -> dict[str, float]:

@@ -199,7 +199,7 @@ def _contents(files: list[Path], targets: tuple[Target, ...] | None, folder: Pat
 def _from_file(path: Path, wanted: _Wanted) -> Samples:
     """The samples of a task's own layout, or of a table."""
     layout = wanted.task.layouts(path)
-    rows = read_table(path).named(wanted.names) if layout is None else list(layout)
+    rows = wanted.task.samples(read_table(path).named(wanted.names)) if layout is None else list(layout)
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Is it whole?")
     inputs = [_input(row, wanted) for row in rows]

@@ -5,6 +5,7 @@ Torch-free: `reference` is what torch said, now or when the file was made.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,7 @@ class _Compared:
         few = len(found.same)
         for name, apart in found.difference.items():
             self.worst[name][:few] = np.maximum(self.worst[name][:few], apart)
-        self.same[:few] &= found.same
+        self.same[:few] = np.minimum(self.same[:few], found.same)
 
 
 def prove(
@@ -102,14 +103,19 @@ def prove(
         exported = _answers(predictor, inputs, WHOLE)
         advance(1)
         first = task.agree(exported, reference, asked.difference)
-        found = _Compared(first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same)
+        found = _Compared(
+            first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same.astype(float)
+        )
         few = range(min(PER_BATCH_SIZE, len(inputs)))
         right = take(reference, few)
         for size in BATCHES:
             again = task.agree(_answers(predictor, [inputs[i] for i in few], size), right, asked.difference)
             found.add(_scaled(again, first.scale))
             advance(1)
-        tolerances = {name: asked.difference * scale for name, scale in found.scale.items()}
+        # of outputs that are infinite the scale is, too
+        tolerances = {
+            name: asked.difference * scale if math.isfinite(scale) else 0.0 for name, scale in found.scale.items()
+        }
         for tried in lengths:
             _check_length(predictor, tried, tolerances)
             advance(1)

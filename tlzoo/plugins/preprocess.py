@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tlzoo.errors import HookError, TlzooError
-from tlzoo.preprocess import Preprocessor, make_preprocessor
+from tlzoo.preprocess import Preprocessor, contexts_of, make_preprocessor
 from tlzoo.specs import ImageSpec, PluginSpec, Preprocess
 
 
@@ -36,21 +36,38 @@ def plugins_own(spec: PluginSpec) -> Preprocessor:
     whose = f"The preprocessing of plugin {spec.plugin!r} ({find(spec.plugin)})"
     if not callable(made):
         raise HookError(f"{whose} is {type(made).__name__}, which cannot be called.", hint="Ask its author.")
+    return PluginsOwn(made, whose)
 
-    def prepare(inputs: Sequence[Any]) -> dict[str, np.ndarray]:
+
+class PluginsOwn:
+    """A plugin's preprocessor, whose errors and answers are told to be its own."""
+
+    def __init__(self, made: Preprocessor, whose: str) -> None:
+        self._made, self._whose = made, whose
+
+    def __call__(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
+        """The arrays of N inputs."""
+        arrays = self._asked(lambda: self._made(inputs))
+        if not isinstance(arrays, dict) or not all(_has_rows(array, len(inputs)) for array in arrays.values()):
+            raise HookError(f"{self._whose} made no arrays of {len(inputs)} rows.", hint="Ask its author.")
+        return arrays
+
+    def contexts(self, inputs: Sequence[Any]) -> list[Any]:
+        """What it knows of each input, for tasks that ask."""
+        found: list[Any] = self._asked(lambda: contexts_of(self._made, inputs))
+        if len(found) != len(inputs):
+            raise HookError(f"{self._whose} knows {len(found)} of {len(inputs)} inputs.", hint="Ask its author.")
+        return found
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
         try:
-            arrays = made(inputs)
+            return ask()
         except TlzooError:
             raise
         except Exception as cause:
             raise HookError(
-                f"{whose} failed: {type(cause).__name__}: {cause}", hint="See the whole trace with --debug."
+                f"{self._whose} failed: {type(cause).__name__}: {cause}", hint="See the whole trace with --debug."
             ) from cause
-        if not isinstance(arrays, dict) or not all(_has_rows(array, len(inputs)) for array in arrays.values()):
-            raise HookError(f"{whose} made no arrays of {len(inputs)} rows.", hint="Ask its author.")
-        return arrays
-
-    return prepare
 
 
 def _has_rows(array: Any, count: int) -> bool:

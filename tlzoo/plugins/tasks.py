@@ -41,8 +41,6 @@ def task_of(name: str, labels: Iterable[str] = (), settings: Mapping[str, Any] |
     Raises UsageError for a name that nobody knows or settings that it does not take, PluginError where its plugin is
     missing.
     """
-    if not plugin and is_name(name):
-        return make_task(name, labels, settings)
     _, family = split_name(name)
     kind = task_type(f"{plugin}/{family}" if plugin else family)
     try:

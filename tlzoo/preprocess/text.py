@@ -47,7 +47,7 @@ class TextPreprocessor:
         return {"input_ids": input_ids, "attention_mask": attention_mask}
 
     def contexts(self, texts: Sequence[Any]) -> list[TextContext]:
-        """Of each text, where its tokens begin and end; of a pair, those of the first text, the second's being empty."""
+        """Of each text, where its tokens begin and end; of a pair, those of the first text alone."""
         found = []
         for text, encoding in zip(texts, self._tokenizer.encode_batch(self._all(texts)), strict=True):
             first = text[0] if isinstance(text, tuple) else text
@@ -58,11 +58,11 @@ class TextPreprocessor:
             found.append(TextContext(first, np.array(pairs or [(0, 0)], dtype=np.int32)))
         return found
 
-    def spans(self, text: str, overlap: int) -> list[tuple[int, int]]:
+    def spans(self, text: str, share: int) -> list[tuple[int, int]]:
         """Where the windows of a text that has more than `max_length` tokens begin and end, in characters.
 
-        Each ends where the next word would not fit, and the next begins about `overlap` tokens before. One for a
-        text that fits.
+        Each ends where the next word would not fit, and the next begins before, so that about one in
+        `share` tokens is in both. One for a text that fits.
         """
         room = self._room
         if len(text.encode("utf-8", "surrogatepass")) <= room:
@@ -70,7 +70,7 @@ class TextPreprocessor:
         words = self._words(text)
         if sum(size for _, _, size in words) <= room:
             return [(0, len(text))]
-        return _cut(words, len(text), room, overlap)
+        return _cut(words, len(text), room, room // share)
 
     def _words(self, text: str) -> list[tuple[int, int, int]]:
         """Begin, end and number of tokens of what stands between blanks; of pieces where one alone is too long."""

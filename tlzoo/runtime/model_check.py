@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 MAX_BYTES = 2**31  # protobuf's own limit
 MAX_NODES = 100_000
 MAX_DEPTH = 16
+MAX_STEPS = 4096
 MAX_ELEMENTS = 2**28  # 1 GiB of float32
 MAX_MANIFEST = 64 * 2**20
 _MAX_STRUCTURE = 8 * 2**20  # bytes of a manifest outside its strings; each may become a Python object
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.ms.internal.nhwc", "com.microsoft.nchwc"})
-_ENDLESS = frozenset({"Loop", "Scan"})
+_LOOPS = frozenset({"Loop", "Scan"})
 # The input that says how large the output becomes.
 _SHAPED_BY = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": 0, "RandomUniform": 0, "Resize": 3, "Tile": 1}
 _BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16}
@@ -51,6 +52,7 @@ class _Found:
     functions: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     nodes: int = 0
+    loops: int = 0
     largest: int = 0
 
 
@@ -58,8 +60,8 @@ def check_model(model: bytes, manifest_key: str) -> Asked:
     """Raise Unsound for a model that could make ONNX Runtime take memory or time without bound, or read other files.
 
     That is: bytes that are no protobuf, weights in other files or sparse, tensors that claim more elements than their
-    data holds, constant shapes of more than 2^28 elements, loops, unknown operator domains, more than 100,000 nodes
-    (functions expanded) or 16 nested graphs, and a manifest of more than 64 MiB.
+    data holds, constant shapes of more than 2^28 elements, loops but for one of at most 4,096 steps, unknown operator
+    domains, more than 100,000 nodes (functions expanded) or 16 nested graphs, and a manifest of more than 64 MiB.
     """
     found, graphs = _Found(), 0
     for number, value in _fields(memoryview(model)):
@@ -143,13 +145,15 @@ def _check_graph(graph: memoryview, found: _Found, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise Unsound(f"its graphs are nested more than {MAX_DEPTH} deep")
     shapes: dict[str, int] = {}
+    fixed: dict[str, int] = {}
+    fed: set[str] = set()
     nodes = []
     for number, value in _fields(graph):
         if number == 1:
             nodes.append(_message(value))
         elif number == 5:
             name, elements = _check_tensor(_message(value))
-            shapes[name] = elements
+            shapes[name] = fixed[name] = elements
             found.largest = max(found.largest, len(_message(value)))
         elif number == 15:
             raise Unsound("it has sparse weights")
@@ -157,8 +161,12 @@ def _check_graph(graph: memoryview, found: _Found, depth: int) -> None:
             _text(value)
         elif number in (11, 12):
             _check_names(_message(value))
+            if number == 11:
+                fed.add(_name(_message(value)))
+    for name in fed:
+        fixed.pop(name, None)  # whoever runs the model may give another value
     for node in nodes:
-        _check_node(node, found, depth, shapes)
+        _check_node(node, found, depth, shapes, fixed)
 
 
 def _check_names(message: memoryview, path: tuple[int, ...] = ()) -> None:
@@ -171,7 +179,23 @@ def _check_names(message: memoryview, path: tuple[int, ...] = ()) -> None:
             _check_names(_message(value), here)
 
 
-def _check_node(node: memoryview, found: _Found, depth: int, shapes: dict[str, int]) -> None:
+def _name(message: memoryview) -> str:
+    """The name of a ValueInfoProto."""
+    return next((_text(value) for number, value in _fields(message) if number == 1), "")
+
+
+def _check_loop(kind: str, inputs: list[str], found: _Found, depth: int, fixed: dict[str, int]) -> None:
+    """One Loop is allowed, outside of every other graph, its number of steps written into the file."""
+    steps = fixed.get(inputs[0], 0) if inputs else 0
+    found.loops += 1
+    if kind != "Loop" or depth > 1 or found.loops > 1 or not 0 < steps <= MAX_STEPS:
+        raise Unsound(
+            f"it holds the operator {kind}, whose time has no bound: allowed is one Loop whose number of steps is an "
+            f"initializer of at most {MAX_STEPS}"
+        )
+
+
+def _check_node(node: memoryview, found: _Found, depth: int, shapes: dict[str, int], fixed: dict[str, int]) -> None:
     inputs, outputs, kind, domain = [], [], "", ""
     attributes = []
     for number, value in _fields(node):
@@ -189,8 +213,8 @@ def _check_node(node: memoryview, found: _Found, depth: int, shapes: dict[str, i
     found.calls.append((domain, kind))
     if found.nodes > MAX_NODES:
         raise Unsound(f"it has more than {MAX_NODES} nodes")
-    if kind in _ENDLESS and domain in ("", "ai.onnx"):
-        raise Unsound(f"it holds the operator {kind}, whose time has no bound")
+    if kind in _LOOPS and domain in ("", "ai.onnx"):
+        _check_loop(kind, inputs, found, depth, fixed)
     constants = [elements for attribute in attributes for elements in _check_attribute(attribute, found, depth)]
     if kind == "Constant" and constants and outputs:
         shapes[outputs[0]] = constants[0]
@@ -278,7 +302,7 @@ def _read_function(function: memoryview, found: _Found) -> None:
         elif number == 7:
             nodes.append(_message(value))
     for node in nodes:
-        _check_node(node, inside, 1, {})
+        _check_node(node, inside, MAX_DEPTH, {}, {})
     found.functions[domain, name] = inside.calls
 
 

@@ -24,7 +24,7 @@ from tlzoo.runtime.session import open_session
 from tlzoo.runtime.stream import NotFinite, Plan, Stretch, stretches
 from tlzoo.runtime.unread import task_in
 from tlzoo.runtime.whole import Windows
-from tlzoo.tasks.base import Task
+from tlzoo.tasks.base import Output, Task
 from tlzoo.tasks.rows import Collector, Outputs
 
 SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
@@ -123,11 +123,12 @@ class Predictor:
         for name in chosen:
             self._check_output(name)
         given = list(inputs)
-        rows = Collector(self.task.outputs, len(given))
+        rows = Collector(self._declared, len(given))
         for stretch in self._stretches(given, batch, chosen):
             _raise_first(stretch, finite)
             rows.extend(stretch.start, stretch.outputs)
-        return rows.outputs()
+        found = rows.outputs()
+        return {name: found.get(name, np.zeros((0, 0), np.float32)) for name in chosen}
 
     def logits(self, inputs: Sequence[Any], *, batch: int = 32) -> np.ndarray:
         """Logits float32 [N, C] of a task that has these; raises as `outputs` does."""
@@ -143,6 +144,12 @@ class Predictor:
     def _own(self) -> tuple[str, ...]:
         return tuple(output.name for output in self.task.outputs)
 
+    @property
+    def _declared(self) -> tuple[Output, ...]:
+        """The task's outputs, and those that are made of them, which have the same axes."""
+        own = {output.name: output for output in self.task.outputs}
+        return (*own.values(), *(replace(own[each.source], name=each.name) for each in self.task.derived))
+
     def _answers(self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool) -> Iterator[Any]:
         options.check(self.task)
         if options.embeddings:
@@ -150,16 +157,18 @@ class Predictor:
         point = self.manifest.operating_point
         if point is not None and options.threshold is None and "threshold" in self.task.supports:
             options = replace(options, threshold=point.threshold)
-        return self._answered(map(self._input, inputs), batch, options, strict)
-
-    def _answered(self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool) -> Iterator[Any]:
         names = (*self._own, "embeddings") if options.embeddings else self._own
+        return self._answered(self._wholes(map(self._input, inputs), batch, names), options, strict)
+
+    def _wholes(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterable[Stretch]:
+        """Stretches of whole inputs, also where the model takes them in windows."""
         if type(self.task).windows is Task.windows:
-            stretches = self._stretches(inputs, batch, names)
-        else:
-            windows = Windows(self.task, self.preprocessor)
-            stretches = windows.join(self._stretches(windows.cut(inputs), batch, names))
-        for part in stretches:
+            return self._stretches(inputs, batch, names)
+        windows = Windows(self.task, self.preprocessor)
+        return windows.join(self._stretches(windows.cut(inputs), batch, names))
+
+    def _answered(self, parts: Iterable[Stretch], options: PredictOptions, strict: bool) -> Iterator[Any]:
+        for part in parts:
             for item, answer in zip(part.items, answers(self.task, part, self._temperature, options), strict=True):
                 if not isinstance(answer, InputError):
                     yield answer
@@ -172,7 +181,7 @@ class Predictor:
         if batch < 1:
             raise UsageError(f"The batch size is {batch}.", hint="Give 1 or more.")
         each = self.manifest.raw_input or self.manifest.preprocess.kind in ("image", "audio")
-        plan = Plan(self.task.modality, batch, each, self.task.outputs, self.task.contextual)
+        plan = Plan(self.task.modality, batch, each, self._declared, self.task.contextual)
         return stretches(inputs, self.preprocessor, lambda arrays: self.run(arrays, names), plan)
 
     def _called(self, name: str) -> str:

@@ -12,7 +12,8 @@ from tlzoo.artifact.manifest import Manifest, Signature
 from tlzoo.errors import ArtifactError, PluginError, UsageError
 from tlzoo.plugins.tasks import task_of
 from tlzoo.progress import say
-from tlzoo.tasks.base import Input, Output, Prediction, Task
+from tlzoo.tasks.base import Input, Output, Prediction, Target, Task
+from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
 
 
@@ -31,6 +32,7 @@ class UnreadTask(Task):
 
     answers: ClassVar[str] = "outputs"
     prediction: ClassVar[type[Prediction]] = ArraysPrediction
+    folders: ClassVar[bool] = True
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -43,6 +45,13 @@ class UnreadTask(Task):
         """Those that the file names."""
         assert self.signature is not None
         return tuple(Output(each.name, each.axes, each.dtype) for each in self.signature.task_outputs)
+
+    def read(self, row: Row) -> Target:
+        """Targets are what only the plugin knows."""
+        raise UsageError(
+            f"What samples of {self.name} are labelled with is read by its plugin alone.",
+            hint="Install the plugin that the file names: tlzoo inspect FILE",
+        )
 
     def decode(
         self,

@@ -11,6 +11,7 @@ from tlzoo.tasks.base import Agreement, Input, OperatingPoint, Output, Predictio
 from tlzoo.tasks.classification.task import Classification
 from tlzoo.tasks.multilabel.task import MultiLabel
 from tlzoo.tasks.regression.task import Regression
+from tlzoo.tasks.tokens.task import Tokens
 
 __all__ = [
     "CORE",
@@ -28,7 +29,7 @@ __all__ = [
     "trainable",
 ]
 
-CORE: dict[str, type[Task]] = {each.family: each for each in (Classification, MultiLabel, Regression)}
+CORE: dict[str, type[Task]] = {each.family: each for each in (Classification, MultiLabel, Regression, Tokens)}
 """The core's tasks by family: the one table of them."""
 _NAME = re.compile(r"([a-z][a-z0-9]*)-([a-z][a-z0-9-]*)")
 

@@ -68,7 +68,7 @@ class Agreement:
     """How an exported file's outputs compare with the model's, sample by sample.
 
     `scale` is what differences of each output are judged by, `difference` float64 [N] the largest of each sample in
-    each output. `same` bool [N] says whether the answers are the same, ties aside.
+    each output. `same` [N] is the share of a sample's answers that are the same, ties aside: 0 or 1 where it has one.
     """
 
     scale: Mapping[str, float]
@@ -194,6 +194,10 @@ class Task:
         """The samples of a file in a form of the task's own, such as CoNLL; `None` where `path` has none of these."""
         return None
 
+    def samples(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """The samples in the rows of a table: by default each row is one."""
+        return rows
+
     def read(self, row: Row) -> Target:
         """The target of one row; raises DataError naming its place where it has none that can be used."""
         raise NotImplementedError
@@ -233,6 +237,10 @@ class Task:
     def collate(self, targets: Sequence[Target], contexts: Sequence[Any]) -> dict[str, np.ndarray]:
         """Arrays [N, ...] of these targets by name, as the loss takes them."""
         raise NotImplementedError
+
+    def notes(self, targets: Sequence[Target], whole: Sequence[Target], contexts: Sequence[Any]) -> Iterator[str]:
+        """What is lost between targets as read (`whole`) and as the model sees them in windows: lines for people."""
+        yield from ()
 
     def head_options(self, targets: Sequence[Target]) -> dict[str, Any]:
         """What the head takes to know of the training targets."""

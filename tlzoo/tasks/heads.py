@@ -15,9 +15,6 @@ from tlzoo.errors import TrainingError, UsageError
 from tlzoo.interfaces import Backbone
 from tlzoo.tasks.base import Task
 
-IGNORED = -100
-"""A class number that is no target, as torch's losses take it."""
-
 Loss = Callable[[torch.Tensor, torch.Tensor], tuple[float, torch.Tensor]]
 """Of logits [n, C] and targets: the summed loss, and its gradient [n, C] with respect to the logits."""
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Rows = np.ndarray | list[np.ndarray]
 """[N, ...], or N arrays whose sizes differ."""
 Outputs = Mapping[str, Rows]
+IGNORED = -100
+"""A class number that is no target, as torch's losses take it."""
 
 
 class Collector:

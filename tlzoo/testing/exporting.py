@@ -20,7 +20,7 @@ from tlzoo.runtime import load
 from tlzoo.tasks.agreement import differences, largest
 from tlzoo.testing.child import answer_of, ask
 from tlzoo.testing.subject import Subject, after, once
-from tlzoo.training.strategies.base import Job
+from tlzoo.training.strategies.base import TrainJob
 from tlzoo.training.strategies.table import train_of
 from tlzoo.workflows.run import Run
 
@@ -46,7 +46,7 @@ class Exporting(Subject):
         strategy = "probe" if probe else "finetune"
         with self.own_cache():
             sets = make_sets(parts, model)
-            outcome = train_of(strategy)(Job(model, "all", sets, options, head, Clock()))
+            outcome = train_of(strategy)(TrainJob(model, "all", sets, options, head, Clock()))
             save_run(
                 self.folder() / "run",
                 outcome.model,

@@ -74,7 +74,7 @@ class Freezing(Subject):
                 self._assert_gradients(model)
 
     def _batch(self, model: Model) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
-        """What a step takes: the example inputs with targets of the samples, or samples where a task asks for theirs."""
+        """The example inputs with targets of the samples, or samples themselves where a task asks for contexts."""
         if model.task.contextual:
             data = self.dataset(model)
             positions = range(min(2, len(data)))

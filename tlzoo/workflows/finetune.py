@@ -27,7 +27,7 @@ from tlzoo.training.intervals import interval
 from tlzoo.training.loop_state import Tensors
 from tlzoo.training.resume import FILE, load_checkpoint
 from tlzoo.training.step_model import Sets
-from tlzoo.training.strategies.base import Job, Outcome
+from tlzoo.training.strategies.base import TrainJob, TrainResult
 from tlzoo.training.strategies.table import policy_of, train_of
 from tlzoo.workflows.run import Run
 
@@ -87,7 +87,7 @@ def finetune(
         if resumed:
             facts = _refuse_another(unfinished(out), resumed[1], facts, options)
         _announce(model, sets, strategy, options)
-        job = Job(model, policy, sets, options, about, clock, unfinished(out), facts, resumed, started)
+        job = TrainJob(model, policy, sets, options, about, clock, unfinished(out), facts, resumed, started)
         outcome = _run(strategy, job)
     finally:
         if started is not None:
@@ -100,6 +100,9 @@ def _announce(model: Model, sets: Sets, strategy: str, options: Options) -> None
         f"{model.checkpoint.id}: {sets.train.samples} training, {sets.validation.samples} validation, "
         f"{sets.test.samples} test samples, {len(model.task.labels)} labels, seed {options.seed}"
     )
+    for name, part in vars(sets).items():
+        for line in part.notes():
+            say(f"Of the {name} data: {line}")
     for line in without_effect(strategy, options):
         say(line)
 
@@ -154,7 +157,7 @@ def _refuse_another(place: Path, before: Mapping[str, Any], now: dict[str, Any],
     return {**now, **{name: before[name] for name in ("auto",) if name in before}}
 
 
-def _run(strategy: str, job: Job) -> Outcome:
+def _run(strategy: str, job: TrainJob) -> TrainResult:
     """Train; what is left in the folder of an unfinished run is a checkpoint, or nothing."""
     try:
         return train_of(strategy)(job)
@@ -163,7 +166,9 @@ def _run(strategy: str, job: Job) -> Outcome:
             shutil.rmtree(job.folder, ignore_errors=True)
 
 
-def _save(out: Path, outcome: Outcome, sets: Sets, clock: Clock, record: DataRecord, options: Mapping[str, Any]) -> Run:
+def _save(
+    out: Path, outcome: TrainResult, sets: Sets, clock: Clock, record: DataRecord, options: Mapping[str, Any]
+) -> Run:
     model = outcome.model
     with clock.spent("validate"):
         metrics = sets.test.metrics(outcome.outputs)

@@ -24,6 +24,7 @@ from tlzoo.errors import ExportError, Offline
 from tlzoo.export.formats import web
 from tlzoo.preprocess.image import fit
 from tlzoo.registry.schema import ImageSpec, PluginSpec
+from tlzoo.tasks import CORE
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -137,6 +138,11 @@ def text_site(browser: Any, served: tuple[Path, str], text_file: Any) -> Site:
 @pytest.fixture(scope="module")
 def recording_site(browser: Any, served: tuple[Path, str], recording_file: Any) -> Site:
     return opened(browser, served, "recording", recording_file.path)
+
+
+@pytest.fixture(scope="module")
+def tagged_site(browser: Any, served: tuple[Path, str], tagged_file: Any) -> Site:
+    return opened(browser, served, "tagged", tagged_file.path)
 
 
 def assert_same_answer(site: Site, given: Any, within: float = SCALE) -> None:
@@ -286,6 +292,52 @@ class TestTexts:
         assert page.locator("#verdict").inner_text().startswith("good, ")
 
 
+TAGGED = {
+    "plain": "a great film, it was awful and dull",
+    "nothing": "it was a film",
+    "empty": "",
+    "emoji and marks": "great 😀😀 awful, e\u0301t\u0301e great\u0301 🧑‍🚀 dull",
+    "right to left": "סרט great מאוד awful",
+    "line ends": "great\r\nfilm\r\n\r\nawful",
+    "unknown beside known": "greatly great! awful?dull 字great字",
+    "longer than is read": "great awful film " * 30,
+}
+
+
+class TestTaggedTexts:
+    pytestmark = in_a_browser
+
+    @pytest.mark.parametrize("kind", TAGGED)
+    def test_have_the_same_entities_at_the_same_places(self, tagged_site: Site, kind: str):
+        text = TAGGED[kind]
+        outputs = tagged_site.predictor.outputs([text])
+        contexts = tagged_site.predictor.preprocessor.contexts([text])
+        temperature = tagged_site.predictor.manifest.calibration.temperature
+        [expected] = tagged_site.predictor.task.decode(outputs, contexts, temperature=temperature)
+        answer = tagged_site.predict(text)
+        found = [
+            (_points(text, each["start"]), _points(text, each["end"]), each["label"]) for each in answer["entities"]
+        ]
+        assert found == [(each["start"], each["end"], each["label"]) for each in expected.entities]
+        scores = [each["score"] for each in answer["entities"]]
+        assert scores == pytest.approx([each["score"] for each in expected.entities], abs=1e-4)
+        assert ("cut" in answer) == (kind == "longer than is read")
+
+    def test_show_their_entities_marked_in_the_text(self, tagged_site: Site):
+        page = tagged_site.page
+        page.locator("#written").fill("a great film, awful")
+        page.get_by_role("button", name="Answer").click()
+        page.get_by_text("Answered in").wait_for()
+        [expected] = tagged_site.predictor.predict(["a great film, awful"])
+        assert page.locator("#marked mark").count() == len(expected.entities) > 0
+        assert page.locator("#marked mark small").first.inner_text() == expected.entities[0]["label"]
+
+
+def _points(text: str, units: int) -> int:
+    """A place in UTF-16 units as a place in code points."""
+    return len(text.encode("utf-16-le")[: 2 * units].decode("utf-16-le"))
+
+
 def sound(rate: int, format: str = "WAV", subtype: str | None = "PCM_16", channels: int = 1, seed: int = 0) -> bytes:
     random = np.random.default_rng(seed)
     time = np.arange(int(0.4 * rate)) / rate
@@ -363,6 +415,21 @@ class TestRecordings:
         assert page.locator("#verdict").inner_text().split(",")[0] in recording_site.predictor.labels
 
 
+DECIDED: dict[str, tuple[dict[str, Any], list[float], dict[str, Any]]] = {
+    "classification": (
+        {"labels": ["a", "b"], "calibration": {"temperature": 2}},
+        [2, 0],
+        {"label": "a", "score": 1 / (1 + np.exp(-1))},
+    ),
+    "multilabel": (
+        {"labels": ["a", "b", "c"]},
+        [0, -1, 3],
+        {"labels": ["a", "c"], "scores": {"a": 0.5, "b": 1 / (1 + np.e), "c": 1 / (1 + np.exp(-3))}},
+    ),
+    "regression": ({"labels": ["price"]}, [12.5], {"logits": [12.5], "value": 12.5}),
+}
+
+
 class TestPage:
     pytestmark = in_a_browser
 
@@ -383,22 +450,20 @@ class TestPage:
         for fact in (*manifest.labels, manifest.checkpoint.license, manifest.checkpoint.id, "Accuracy", "Proof"):
             assert fact in shown
 
-    def test_decides_labels_numbers_and_calibrated_probabilities_as_the_task_says(self, text_site: Site):
-        one, several, number = text_site.page.evaluate(
-            """async () => {
-                const { decode } = await import("./answer.js");
-                const calibration = { temperature: 2 };
-                return [
-                  decode({ task: "text-classification", labels: ["a", "b"], calibration }, [2, 0]),
-                  decode({ task: "text-multilabel", labels: ["a", "b", "c"] }, [0, -1, 3]),
-                  decode({ task: "text-regression", labels: ["price"] }, [12.5]),
-                ];
-            }"""
+    @pytest.mark.parametrize("family", DECIDED)
+    def test_decides_as_the_task_does(self, text_site: Site, served: tuple[Path, str], family: str):
+        page = CORE[family].page
+        shutil.copyfile(page, served[0] / "text" / f"{family}.js")
+        manifest, logits, expected = DECIDED[family]
+        found = text_site.page.evaluate(
+            """async ([family, manifest, logits]) => {
+                const { decode } = await import(`./${family}.js`);
+                return decode(manifest, { logits: { data: logits, dims: [1, logits.length] } });
+            }""",
+            [family, manifest, logits],
         )
-        assert (one["label"], one["score"]) == ("a", pytest.approx(1 / (1 + np.exp(-1))))
-        assert several["labels"] == ["a", "c"]
-        assert several["scores"] == pytest.approx({"a": 0.5, "b": 1 / (1 + np.e), "c": 1 / (1 + np.exp(-3))})
-        assert number == {"logits": [12.5], "value": 12.5}
+        for name, right in expected.items():
+            assert found[name] == (pytest.approx(right) if isinstance(right, dict | float) else right)
 
 
 def test_preprocessing_by_a_plugin_cannot_go_along(tmp_path: Path, picture_file: Any):

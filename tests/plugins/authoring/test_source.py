@@ -34,7 +34,7 @@ def names(value: str, roots: tuple[str, ...]) -> list[str] | None:
 
 def test_the_specifications_are_those_that_pluggy_knows():
     assert source.specifications()["freeze"] == ("model", "policy")
-    assert len(source.specifications()) == 7
+    assert len(source.specifications()) == 11
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from tlzoo.features.chunks import standardisation
+from tlzoo.models.heads import objective_of
 from tlzoo.tasks import make_task
 from tlzoo.training.strategies.probe_fit import STRENGTHS, Probe, fit_probe
 
 CLASSES, DIM = 3, 5
-THREE = make_task("image-classification", ["a", "b", "c"])
-TWO = make_task("image-classification", ["a", "b"])
+THREE = objective_of(make_task("image-classification", ["a", "b", "c"]), {})
+TWO = objective_of(make_task("image-classification", ["a", "b"]), {})
 Labelled = tuple[np.ndarray, np.ndarray]
 
 

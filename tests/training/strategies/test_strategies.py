@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 import tlzoo
+from tlzoo.data import Parts, Samples
 from tlzoo.errors import TlzooError, UsageError
 from tlzoo.options import Options
 from tlzoo.runs.prepare import head_options
@@ -137,14 +137,20 @@ def test_gradual_unfreezing_ends_with_what_the_policy_trains(go: Go, picture_run
 
 
 def test_smoothing_and_class_weights_are_the_loss(zoo: Any, prepared: Prepared):
-    task, targets = prepared(RESNET)[0].task, np.array([0] * 6 + [1] * 3 + [2])
-    options = head_options(task, targets, Options(label_smoothing=0.2, class_weights="balanced"))
+    task, targets = prepared(RESNET)[0].task, ("blue",) * 6 + ("green",) * 3 + ("red",)
+    samples = Samples(tuple(map(str, range(10))), targets, "image")
+    parts = Parts(samples, samples.subset([0]), samples.subset([0]))  # what trains is what counts
+    options = head_options(task, parts, Options(label_smoothing=0.2, class_weights="balanced"))
     assert pytest.approx(options["class_weights"]) == [10 / 18, 10 / 9, 10 / 3]
     model, _ = prepared(RESNET, head=options)
-    logits, given = torch.randn(10, 3, generator=torch.Generator().manual_seed(0)), torch.from_numpy(targets)
+    logits, given = (
+        torch.randn(10, 3, generator=torch.Generator().manual_seed(0)),
+        torch.tensor([0] * 6 + [1] * 3 + [2]),
+    )
+    outputs, batch = {"logits": logits}, {"labels": given}
     weight = torch.tensor(options["class_weights"])
     expected = torch.nn.functional.cross_entropy(logits, given, weight=weight, label_smoothing=0.2)
-    torch.testing.assert_close(model.loss(logits, given), expected)
-    assert head_options(task, targets, Options()).keys().isdisjoint({"label_smoothing", "class_weights"})
-    plain = prepared(RESNET)[0].loss(logits, given)
+    torch.testing.assert_close(model.loss(outputs, batch), expected)
+    assert head_options(task, parts, Options()).keys().isdisjoint({"label_smoothing", "class_weights"})
+    plain = prepared(RESNET)[0].loss(outputs, batch)
     assert float(plain) != pytest.approx(float(expected))

@@ -17,7 +17,7 @@ from tlzoo.progress import say
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import refuse_not_finite
 from tlzoo.training.loop import outputs, train
-from tlzoo.training.strategies.base import Job, Outcome, with_probe
+from tlzoo.training.strategies.base import TrainJob, TrainResult, with_probe
 from tlzoo.training.strategies.finetune import batch_norms, plan_of
 from tlzoo.training.strategies.lp_ft import run_lp_ft
 from tlzoo.training.strategies.probe import fit_on_training, run_probe
@@ -26,10 +26,10 @@ from tlzoo.training.strategies.probe_fit import apply_probe
 TRIAL_SAMPLES = 1024
 LEAST_SHARE = 0.01
 """Stages with a smaller share of the parameters are not worth a trial of their own."""
-CANDIDATES: Mapping[str, Callable[[Job], Outcome]] = {"probe": run_probe, "lp-ft": run_lp_ft}
+CANDIDATES: Mapping[str, Callable[[TrainJob], TrainResult]] = {"probe": run_probe, "lp-ft": run_lp_ft}
 
 
-def run_auto(job: Job) -> Outcome:
+def run_auto(job: TrainJob) -> TrainResult:
     """Whatever a short comparison on the validation samples prefers, the simplest unless another is clearly better.
 
     Candidates: a probe; from that probe, the last stage; from it, everything. The latter two are tried for one pass
@@ -42,7 +42,7 @@ def run_auto(job: Job) -> Outcome:
     return replace(outcome, details={**outcome.details, "auto": decision})
 
 
-def _compare(job: Job) -> dict[str, Any]:
+def _compare(job: TrainJob) -> dict[str, Any]:
     """Try the candidates and say which is taken, with the figures."""
     task, data = job.model.task, job.sets.validation
     found = _try_all(job)
@@ -65,7 +65,7 @@ def _compare(job: Job) -> dict[str, Any]:
     return {"strategy": chosen[0], "freeze": chosen[1], "trials": trials}
 
 
-def _try_all(job: Job) -> dict[tuple[str, str], Outputs]:
+def _try_all(job: TrainJob) -> dict[tuple[str, str], Outputs]:
     """Validation outputs of every candidate, the simplest first."""
     options = job.options
     vectors, held = features(job.model, job.sets.train, job.sets.validation, options=options, clock=job.clock)
@@ -101,7 +101,7 @@ def _last_that_matters(model: Model) -> str:
     return f"last:{len(stages)}"
 
 
-def _validation_outputs(trial: Job) -> Outputs:
+def _validation_outputs(trial: TrainJob) -> Outputs:
     plan = plan_of(trial, batch_norms(trial.model))
     trained = train(trial.model, plan, trial.sets, trial.options, clock=trial.clock)
     rows = outputs(trial.model, trained.network, "validation")

@@ -23,7 +23,7 @@ ROUNDING_SAMPLES = 64
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainJob:
     """What to train, on what and how; `head` are the options that the head was built with.
 
     `folder` takes checkpoints with `facts`; `resumed` is one to go on from. `started` may compute features already.
@@ -42,7 +42,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainResult:
     """The trained model, its outputs for the test data, its history, the proof of what stayed, what else to tell."""
 
     model: Model
@@ -58,7 +58,7 @@ def proof_of(before: Mapping[str, str], model: Model, frozen: Freeze) -> dict[st
     return {**asdict(prove_frozen(before, model)), "trained": trained}
 
 
-def with_probe(job: Job, probe: Probe) -> Model:
+def with_probe(job: TrainJob, probe: Probe) -> Model:
     """The model with a fitted probe as its head."""
     model = job.model
     return model.with_head(head_from(model.parts, probe.weight, probe.bias, model.task, job.head))

@@ -18,15 +18,15 @@ from tlzoo.tasks.rows import Collector
 from tlzoo.training.evaluation import rounding_effect
 from tlzoo.training.loop import finish, outputs, train
 from tlzoo.training.step_model import Network, tensors
-from tlzoo.training.strategies.base import ROUNDING_SAMPLES, Job, Outcome, proof_of
+from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, proof_of
 
 
-def run_finetune(job: Job) -> Outcome:
+def run_finetune(job: TrainJob) -> TrainResult:
     """All that the policy leaves trainable, by gradient descent, what is frozen in front of it computed once."""
     return descend(job)
 
 
-def descend(job: Job, still: frozenset[str] = frozenset()) -> Outcome:
+def descend(job: TrainJob, still: frozenset[str] = frozenset()) -> TrainResult:
     """Gradient descent; the modules `still` keep their statistics."""
     model, options = job.model, job.options
     plan = plan_of(job, still)
@@ -48,10 +48,10 @@ def descend(job: Job, still: frozenset[str] = frozenset()) -> Outcome:
     if lora.adapters(model) is not None:
         lora.merge(model)
         proof["merged"] = True
-    return Outcome(model, found, trained.rows, proof, facts)
+    return TrainResult(model, found, trained.rows, proof, facts)
 
 
-def plan_of(job: Job, still: frozenset[str]) -> list[Freeze]:
+def plan_of(job: TrainJob, still: frozenset[str]) -> list[Freeze]:
     """What trains in each epoch."""
     whole, options = freeze(job.model, job.policy), job.options
     plan = [whole] * options.epochs

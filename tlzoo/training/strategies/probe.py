@@ -17,13 +17,13 @@ from tlzoo.models.freezing import freeze
 from tlzoo.models.heads import objective_of
 from tlzoo.training.evaluation import rounding_effect
 from tlzoo.training.loop import finish
-from tlzoo.training.strategies.base import ROUNDING_SAMPLES, Job, Outcome, proof_of, with_probe
+from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, proof_of, with_probe
 from tlzoo.training.strategies.probe_fit import Probe, apply_probe, fit_probe, labelled
 
 _INNER_SHARE = 0.2
 
 
-def run_probe(job: Job) -> Outcome:
+def run_probe(job: TrainJob) -> TrainResult:
     """A linear head on features computed once; the outputs come from the same features."""
     objective = objective_of(job.model.task, job.head)
     frozen = freeze(job.model, job.policy)
@@ -43,7 +43,7 @@ def run_probe(job: Job) -> Outcome:
     fitted = frozenset(f"head.{name}" for name, _ in model.head.named_parameters())  # a plugin's head had other names
     proof = proof_of(before, model, replace(frozen, trainable=fitted))
     history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
-    return Outcome(model, apply_probe(probe, test_x, objective.output), history, proof, facts)
+    return TrainResult(model, apply_probe(probe, test_x, objective.output), history, proof, facts)
 
 
 def _import_ahead() -> None:
@@ -52,7 +52,7 @@ def _import_ahead() -> None:
         importlib.import_module(name)
 
 
-def _rounding_of_probe(job: Job, probe: Probe, kept: Features, output: str) -> dict[str, float | int]:
+def _rounding_of_probe(job: TrainJob, probe: Probe, kept: Features, output: str) -> dict[str, float | int]:
     data = job.sets.validation
     positions = list(range(min(ROUNDING_SAMPLES, len(data))))
     prefix = backbone_prefix(job.model, pick(job.options.device))
@@ -66,14 +66,14 @@ def _rounding_of_probe(job: Job, probe: Probe, kept: Features, output: str) -> d
     return rounding_effect(job.model.task, apply_probe(probe, few, output), apply_probe(probe, exact, output))
 
 
-def probe_of_training(job: Job) -> Probe:
+def probe_of_training(job: TrainJob) -> Probe:
     """A head fitted without a look at the validation samples, which are to judge what comes after it."""
     freeze(job.model, "all")
     [found] = features(job.model, job.sets.train, options=job.options, clock=job.clock)
     return fit_on_training(job, found)
 
 
-def fit_on_training(job: Job, found: Features) -> Probe:
+def fit_on_training(job: TrainJob, found: Features) -> Probe:
     """A head for these features of the training samples, a fifth of which chooses its regularisation."""
     objective = objective_of(job.model.task, job.head)
     vectors, targets = labelled(found, job.sets.train, objective)

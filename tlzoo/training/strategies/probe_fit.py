@@ -22,8 +22,8 @@ from tlzoo.errors import DataError
 from tlzoo.features.chunks import Rows, standardisation, standardised
 from tlzoo.features.extract import Features
 from tlzoo.progress import progress
-from tlzoo.tasks.heads import IGNORED, Loss, Objective
-from tlzoo.tasks.rows import Outputs
+from tlzoo.tasks.heads import Loss, Objective
+from tlzoo.tasks.rows import IGNORED, Outputs
 from tlzoo.training.strategies.ridge import ridge_path, solve_ridge
 
 STRENGTHS = tuple(10.0**k for k in (1, 0, -1, -2, -3, -4, -5))

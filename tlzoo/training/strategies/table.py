@@ -8,7 +8,7 @@ from tlzoo.errors import UsageError
 from tlzoo.interfaces import Strategy
 from tlzoo.plugins.named import find_named, known_names
 from tlzoo.training.strategies.auto import run_auto
-from tlzoo.training.strategies.base import Job, Outcome
+from tlzoo.training.strategies.base import TrainJob, TrainResult
 from tlzoo.training.strategies.finetune import run_finetune
 from tlzoo.training.strategies.lp_ft import run_lp_ft
 from tlzoo.training.strategies.probe import run_probe
@@ -16,7 +16,7 @@ from tlzoo.training.strategies.probe import run_probe
 LORA_RANK = 8
 
 
-STRATEGY: Mapping[str, Callable[[Job], Outcome]] = {
+STRATEGY: Mapping[str, Callable[[TrainJob], TrainResult]] = {
     "probe": run_probe,
     "finetune": run_finetune,
     "lp-ft": run_lp_ft,
@@ -26,7 +26,7 @@ STRATEGY: Mapping[str, Callable[[Job], Outcome]] = {
 DEFAULT_POLICY = {"probe": "all", "finetune": "none", "lp-ft": "none", "lora": f"lora:{LORA_RANK}", "auto": "none"}
 
 
-def train_of(strategy: str) -> Callable[[Job], Outcome]:
+def train_of(strategy: str) -> Callable[[TrainJob], TrainResult]:
     """What trains by this strategy, the core's or that of a plugin; raises UsageError for one that nobody knows."""
     return STRATEGY[strategy] if strategy in STRATEGY else _of_a_plugin(strategy).train
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
 from tlzoo.export.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, vendored
+from tlzoo.runtime.unread import task_in
 from tlzoo.specs import Preprocess, TextSpec
 
-PAGE = ("answer.js", "facts.js", "index.html", "inputs.js", "model.js", "page.css", "page.js")
+PAGE = ("facts.js", "index.html", "inputs.js", "model.js", "numbers.js", "page.css", "page.js")
+OWN = "arrays.js"
+"""The page of a task that brings none."""
 PREPROCESSING = {
     "image": ("preprocess-image.js", "resample-image.js", "rounding.js"),
-    "text": ("normalize-bert.js", "preprocess-text.js"),
+    "text": ("normalize-bert.js", "offsets-text.js", "preprocess-text.js"),
     "audio": ("preprocess-audio.js", "resample-audio.js", "rounding.js", "sound-rate.js", "wav.js"),
 }
 _SITE = files("tlzoo.export.formats.web") / "site"
@@ -44,12 +47,19 @@ def write(folder: Path, model: bytes, manifest: Manifest) -> None:
 
     Any server of static files will do for it; nothing in it asks another host. Raises as `libraries` does.
     """
+    task = task_in(manifest)
+    if len(task.inputs) > 1:
+        raise ExportError(f"The page takes one input; {task.name} has several.", hint="Export with --format onnx.")
     needed = libraries(manifest.preprocess)
     (folder / "vendor").mkdir()
     for name, path in needed.items():
         shutil.copyfile(path, folder / "vendor" / name)
     for name in (*PAGE, *PREPROCESSING[manifest.preprocess.kind]):
         _copy_own(name, folder / name)
+    if task.page is None:
+        _copy_own(OWN, folder / "task.js")
+    else:
+        shutil.copyfile(task.page, folder / "task.js")
     _copy_own("onnxruntime-LICENSE.txt", folder / "vendor" / "onnxruntime-LICENSE.txt")
     (folder / "manifest.json").write_text(manifest.model_dump_json(exclude_none=True), encoding="utf-8")
     (folder / "model.onnx").write_bytes(model)

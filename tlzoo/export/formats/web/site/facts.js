@@ -1,9 +1,8 @@
 /** What the manifest says of the model, for people. */
 
-import { kindOf } from "./answer.js";
+import * as task from "./task.js";
 
 const MOST_LABELS = 40;
-const HEADLINE = { single: ["accuracy", "Accuracy"], multilabel: ["macro_f1", "Macro F1"], regression: ["rmse", "RMSE"] };
 
 /**
  * @param {object} manifest
@@ -12,7 +11,7 @@ const HEADLINE = { single: ["accuracy", "Accuracy"], multilabel: ["macro_f1", "M
 export function factsOf(manifest) {
   const { checkpoint, precision, versions } = manifest;
   const facts = [
-    ["Labels", kindOf(manifest.task) === "regression" ? "" : listed(manifest.labels)],
+    ["Labels", listed(task.listed?.(manifest) ?? [])],
     ["Pretrained model", checkpoint.id],
     ["Its licence", checkpoint.license],
     [...quality(manifest)],
@@ -29,11 +28,9 @@ function listed(labels) {
   return labels.length > MOST_LABELS ? `${shown} and ${labels.length - MOST_LABELS} more` : shown;
 }
 
-function quality({ task, metrics, parity }) {
-  const [name, title] = HEADLINE[kindOf(task)];
-  const value = metrics.exported?.[name];
-  if (value === undefined) return [title, ""];
-  const written = name === "rmse" ? value.toPrecision(4) : `${(100 * value).toFixed(1)}%`;
+function quality({ metrics, parity }) {
+  const [title, written] = task.quality(metrics.exported ?? {}) || ["Quality", ""];
+  if (!written) return [title, ""];
   return [title, `${written} on ${parity.samples.toLocaleString("en")} samples it was not trained on`];
 }
 

@@ -1,7 +1,7 @@
 /** The model in this folder, run by ONNX Runtime in this browser. */
 
 import * as ort from "./vendor/onnxruntime.js";
-import { decode } from "./answer.js";
+import { decode } from "./task.js";
 
 const here = (path) => new URL(path, import.meta.url).href;
 
@@ -21,14 +21,14 @@ export async function loadManifest() {
  * @param {object} manifest
  * @param {(share: number) => void} [progress] told how much of the model has arrived, 0..1
  * @returns {Promise<{prepare: Function, predict: Function}>} `prepare(input)` gives the arrays that the graph takes,
- *   `predict(input)` the answer as `decode` in answer.js describes it; an input is a Blob (picture, sound) or a string
+ *   `predict(input)` the answer as `decode` in task.js describes it; an input is a Blob (picture, sound) or a string
  */
 export async function loadModel(manifest, progress = () => {}) {
   const { makePreprocessor } = await import(`./preprocess-${manifest.preprocess.kind}.js`);
   const prepare = makePreprocessor(manifest);
   const bytes = await read(await download("./model.onnx"), progress);
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
-  const wanted = session.outputNames.filter((name) => name === "logits" || name === "probabilities");
+  const wanted = session.outputNames.filter((name) => name !== "embeddings");
 
   const predict = async (input) => {
     const arrays = await prepare(input);
@@ -36,7 +36,8 @@ export async function loadModel(manifest, progress = () => {}) {
       session.inputNames.map((name) => [name, new ort.Tensor(arrays[name].type, arrays[name].data, arrays[name].dims)]),
     );
     const outputs = await session.run(feeds, wanted);
-    return decode(manifest, [...outputs.logits.data], outputs.probabilities && [...outputs.probabilities.data]);
+    const answer = decode(manifest, outputs, arrays.context);
+    return arrays.context?.cut ? { ...answer, cut: arrays.context.cut } : answer;
   };
   return { prepare, predict: inTurn(predict) };
 }

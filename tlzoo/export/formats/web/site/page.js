@@ -1,19 +1,15 @@
 /** The page: takes a picture, a text or a sound, shows the model's answer, and offers `window.tlzoo` to scripts. */
 
-import { kindOf } from "./answer.js";
 import { factsOf } from "./facts.js";
 import { loadManifest, loadModel } from "./model.js";
 import { connectAudio, connectImage, connectText } from "./inputs.js";
+import { percent } from "./numbers.js";
+import * as task from "./task.js";
 
 const MOST_BARS = 5;
-const MOST_NAMED = 4;
-const THRESHOLD = 0.5;
+const THINGS = { image: "picture", text: "text", audio: "recording" };
 
 const byId = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(1)}%`;
-const number = (value) => value.toLocaleString("en", { maximumSignificantDigits: 6 });
-
-const disjunction = new Intl.ListFormat("en", { type: "disjunction" });
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -24,16 +20,9 @@ function element(tag, properties = {}, ...children) {
 /** Show the manifest's facts: what the model is, what it was made from, how well it does, what was proven. */
 function introduce(manifest) {
   byId("task").textContent = manifest.task.replace("-", " ");
-  byId("title").textContent = document.title = question(manifest);
+  byId("title").textContent = document.title = task.question(manifest, THINGS[manifest.preprocess.kind]);
   const facts = factsOf(manifest);
   byId("facts").append(...facts.flatMap(([name, fact]) => [element("dt", {}, name), element("dd", {}, fact)]));
-}
-
-function question({ task, labels, preprocess }) {
-  const thing = { image: "picture", text: "text", audio: "recording" }[preprocess.kind];
-  if (kindOf(task) === "regression") return `What is the ${labels[0]} of this ${thing}?`;
-  if (labels.length > MOST_NAMED) return `Which of ${labels.length} labels fits this ${thing}?`;
-  return labels.length < 2 ? `Is this ${thing} ${labels[0]}?` : `Is this ${thing} ${disjunction.format(labels)}?`;
 }
 
 function say(text, failed = false) {
@@ -41,22 +30,17 @@ function say(text, failed = false) {
   byId("status").classList.toggle("failed", failed);
 }
 
-/** Show one answer as a sentence and as bars. */
-function show(answer, manifest) {
+/** Show one answer: as a sentence, as marks in the input where the task has such, and as bars. */
+function show(answer, manifest, input) {
   const verdict = byId("verdict");
-  verdict.textContent = sentence(answer, manifest);
+  verdict.textContent = task.sentence(answer, manifest);
   verdict.hidden = false;
-  const ranked = Object.entries(answer.scores ?? {}).sort(([, a], [, b]) => b - a);
-  const shown = ranked.filter(([label], at) => at < MOST_BARS || answer.labels?.includes(label));
-  byId("bars").replaceChildren(...shown.map(([label, score]) => bar(label, score, isChosen(label, answer))));
-}
-
-const isChosen = (label, answer) => answer.label === label || Boolean(answer.labels?.includes(label));
-
-function sentence(answer, manifest) {
-  if (answer.value !== undefined) return `${manifest.labels[0]}: ${number(answer.value)}`;
-  if (answer.label !== undefined) return `${answer.label}, ${percent(answer.score)}`;
-  return answer.labels.length ? answer.labels.join(", ") : `No label reaches ${percent(THRESHOLD)}`;
+  const marked = task.marked?.(answer, input, element);
+  byId("marked").replaceChildren(...(marked ?? []));
+  byId("marked").hidden = !marked;
+  const ranked = (task.bars?.(answer) ?? []).sort(([, a], [, b]) => b - a);
+  const shown = ranked.filter(([, , chosen], at) => at < MOST_BARS || chosen);
+  byId("bars").replaceChildren(...shown.map(([label, score, chosen]) => bar(label, score, chosen)));
 }
 
 function bar(label, score, chosen) {
@@ -85,11 +69,11 @@ function answering(model, manifest) {
       const began = performance.now();
       const answer = await model.predict(input);
       if (mine !== latest) return;
-      show(answer, manifest);
-      say(`Answered in ${Math.round(performance.now() - began)} ms, on this device.`);
+      show(answer, manifest, input);
+      say(`Answered in ${Math.round(performance.now() - began)} ms, on this device. ${answer.cut ?? ""}`.trim());
     } catch (problem) {
       if (mine !== latest) return;
-      byId("verdict").hidden = true;
+      byId("verdict").hidden = byId("marked").hidden = true;
       byId("bars").replaceChildren();
       say(problem.message, true);
     }

@@ -2,6 +2,7 @@
 
 import { Tokenizer } from "./vendor/tokenizers.js";
 import { bertNormalizer } from "./normalize-bert.js";
+import { offsetsOf } from "./offsets-text.js";
 
 const CHARACTERS_PER_TOKEN = 64;
 
@@ -10,16 +11,30 @@ const CHARACTERS_PER_TOKEN = 64;
  * @returns {(text: string) => Promise<object>} what turns a text into the model's inputs
  */
 export function makePreprocessor(manifest) {
-  const { tokenizer: document, max_length: longest, pad_id: padding } = manifest.preprocess;
-  const tokenizer = makeTokenizer(JSON.parse(document));
+  const { tokenizer: written, max_length: longest, pad_id: padding } = manifest.preprocess;
+  const document = JSON.parse(written);
+  const tokenizer = makeTokenizer(document);
   return async (text) => {
-    const ids = encode(tokenizer, clean(text, CHARACTERS_PER_TOKEN * longest), longest);
+    const looked = clean(text, CHARACTERS_PER_TOKEN * longest);
+    const ids = encode(tokenizer, looked, longest);
     const row = BigInt64Array.from(ids.length ? ids : [padding], BigInt);
     return {
       input_ids: { type: "int64", data: row, dims: [1, row.length] },
       attention_mask: { type: "int64", data: new BigInt64Array(row.length).fill(1n), dims: [1, row.length] },
+      context: contextOf(tokenizer, document, looked, longest),
     };
   };
+}
+
+/** Where the tokens begin and end in the text; those around it at its beginning, and nowhere. */
+function contextOf(tokenizer, document, text, longest) {
+  const { before, after } = specials(tokenizer);
+  const tokens = tokenizer.encode(text, { add_special_tokens: false }).tokens;
+  const own = tokens.slice(0, longest - before.length - after.length);
+  const none = (ids) => ids.map(() => [0, 0]);
+  const normalize = tokenizer.normalizer && ((character) => tokenizer.normalizer(character));
+  const cut = tokens.length > own.length ? `Only the first ${longest} tokens were read.` : "";
+  return { text, cut, offsets: [...none(before), ...offsetsOf(text, own, document, normalize), ...none(after)] };
 }
 
 // What Rust's regular expressions take for a part of a word; the package's Whitespace means ASCII letters only.

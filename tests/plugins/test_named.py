@@ -1,0 +1,257 @@
+"""Tasks, methods, strategies and formats by name: what distributions declare, and what their plugins answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tlzoo.errors import HookError, PluginError, UsageError
+from tlzoo.interfaces import AdaptationMethod, ExportFormat, RegisteredTask, Strategy
+from tlzoo.plugins.named import KINDS, Kind, declared_names, find_named, known_names, registered
+from tlzoo.plugins.tasks import blank_task, distribution_of, task_of, task_type
+from tlzoo.tasks import Task
+
+Ship = Callable[..., Path]
+
+WANTED = {
+    "tasks": RegisteredTask,
+    "adaptation": AdaptationMethod,
+    "strategies": Strategy,
+    "formats": ExportFormat,
+}
+MADE = {
+    "tasks": 'RegisteredTask("new", object)',
+    "adaptation": 'AdaptationMethod("new", print)',
+    "strategies": 'Strategy("new", print)',
+    "formats": 'ExportFormat("new", print)',
+}
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """What a test has shipped is imported anew by the next."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith(("tlzoo_tide", "tlzoo_moon", "tlzoo_star", "tlzoo_sight")):
+            del sys.modules[name]
+
+
+def hook(kind: str, answer: str) -> str:
+    """A plugin whose hook of this kind returns this expression."""
+    return f"""
+    from tlzoo.plugin import AdaptationMethod, ExportFormat, RegisteredTask, Strategy, hookimpl
+
+    @hookimpl
+    def register_{kind}():
+        return {answer}
+"""
+
+
+def entries(plugin: str, *lines: str) -> str:
+    """The entry points of a plugin, and further lines."""
+    return "\n".join(["[tlzoo]", f"{plugin} = tlzoo_{plugin}.plugin", *lines, ""])
+
+
+def test_a_declaration_names_plugin_and_distribution_and_nothing_is_imported(
+    ship: Ship, monkeypatch: pytest.MonkeyPatch
+):
+    for plugin in ("tide", "moon"):
+        declared = entries(plugin, "[tlzoo.tasks]", f"of-{plugin} = {plugin}", f"also-{plugin} = {plugin}")
+        ship(plugin, "raise RuntimeError('imported')", entries=declared)
+    mine = [one for one in declared_names("tasks") if one.value in ("tide", "moon")]
+    assert mine == [
+        ("tlzoo-moon", "1.2", "also-moon", "moon"),
+        ("tlzoo-moon", "1.2", "of-moon", "moon"),
+        ("tlzoo-tide", "1.2", "also-tide", "tide"),
+        ("tlzoo-tide", "1.2", "of-tide", "tide"),
+    ]
+    assert declared_names("formats") == []
+    assert known_names("tasks", ["own"]).startswith("own, ")
+    assert "moon/of-moon" in known_names("tasks", ["own"])
+    monkeypatch.setenv("TLZOO_PLUGINS", "tide")
+    assert {one.value for one in declared_names("tasks")} == {"tide"}
+    assert not [name for name in sys.modules if name.startswith(("tlzoo_tide", "tlzoo_moon"))]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_declared_name_stands_for_what_the_plugin_answers(ship: Ship, kind: Kind):
+    ship("tide", hook(kind, f"[{MADE[kind]}]"), entries=entries("tide", f"[tlzoo.{kind}]", "new = tide"))
+    for name in ("new", "tide/new"):
+        found = find_named(kind, name)
+        assert found is not None
+        assert (found.plugin, found.value.name) == ("tide", "new")
+        assert isinstance(found.value, WANTED[kind])
+    assert find_named(kind, "newer") is None
+
+
+def test_a_name_with_its_plugin_needs_no_declaration(ship: Ship):
+    ship("tide", hook("strategies", f"[{MADE['strategies']}]"))
+    found = find_named("strategies", "tide/new")
+    assert found is not None
+    assert found.plugin == "tide"
+    assert find_named("strategies", "new") is None
+
+
+def test_a_name_that_two_distributions_declare_names_both_and_how_to_choose(ship: Ship):
+    for plugin in ("tide", "moon"):
+        ship(plugin, hook("tasks", f"[{MADE['tasks']}]"), entries=entries(plugin, "[tlzoo.tasks]", f"new = {plugin}"))
+    with pytest.raises(PluginError) as caught:
+        find_named("tasks", "new")
+    for part in ("task 'new'", "tlzoo-moon 1.2", "tlzoo-tide 1.2"):
+        assert part in caught.value.message
+    for part in ("moon/new", "tide/new"):
+        assert part in caught.value.hint
+        found = find_named("tasks", part)
+        assert found is not None
+        assert found.plugin == part.partition("/")[0]
+
+
+SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "strategy", "formats": "format"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_plugin_does_not_have_is_told_with_what_it_has(ship: Ship, kind: Kind):
+    ship("tide", hook(kind, f"[{MADE[kind]}]"))
+    ship("moon")
+    ship("star", hook(kind, "None"))
+    with pytest.raises(UsageError, match=f"Plugin 'tide' has no {SINGULAR[kind]} 'old'") as caught:
+        find_named(kind, "tide/old")
+    assert "tide/new" in caught.value.hint
+    for plugin in ("moon", "star"):  # without the hook, and with one that has nothing
+        with pytest.raises(UsageError, match=f"Plugin '{plugin}' has no {SINGULAR[kind]} 'new'") as caught:
+            find_named(kind, f"{plugin}/new")
+        assert "none" in caught.value.hint
+
+
+def test_a_declared_name_that_the_plugin_does_not_answer_with_is_an_error(ship: Ship):
+    ship("tide", hook("tasks", f"[{MADE['tasks']}]"), entries=entries("tide", "[tlzoo.tasks]", "old = tide"))
+    with pytest.raises(UsageError, match="Plugin 'tide' has no task 'old'"):
+        find_named("tasks", "old")
+
+
+def test_a_plugin_that_is_not_here_says_what_to_install(ship: Ship):
+    ship("tide", entries=entries("tide", "[tlzoo.tasks]", "new = ghost"))
+    for name in ("new", "ghost/new"):
+        with pytest.raises(PluginError, match="'ghost'") as caught:
+            find_named("tasks", name)
+        assert "tlzoo plugins install tlzoo-ghost" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [("7", "returned int, no list"), ("[7]", "returned a int, no {}"), ("'new'", "returned a str, no {}"),
+     ("[{made}, {made}]", "returned two of the name 'new'"), ("1 / 0", "ZeroDivisionError")],
+    ids=["number", "numbers", "text", "twice", "fails"],
+)  # fmt: skip
+def test_a_hook_that_answers_with_something_else_is_named_with_its_distribution(
+    ship: Ship, kind: Kind, answer: str, said: str
+):
+    ship("tide", hook(kind, answer.replace("{made}", MADE[kind])))
+    with pytest.raises(HookError) as caught:
+        registered(kind, "tide")
+    for part in (f"register_{kind}", "'tide'", "tlzoo-tide 1.2", said.format(WANTED[kind].__name__)):
+        assert part in caught.value.message
+
+
+TASK = """
+    from dataclasses import dataclass
+    from typing import ClassVar
+
+    from tlzoo.plugin import Output, RegisteredTask, Task, hookimpl
+
+    @dataclass(frozen=True)
+    class Sights(Task):
+        depth: int = 1
+        family: ClassVar[str] = "{family}"
+        plugin: ClassVar[str] = "{plugin}"
+        modalities: ClassVar[frozenset[str]] = frozenset({{"image"}})
+
+        @property
+        def outputs(self):
+            return (Output("depths", ("batch", self.depth)),)
+
+    @hookimpl
+    def register_tasks():
+        return [RegisteredTask("sights", {task})]
+"""
+
+
+@pytest.fixture
+def sights(ship: Ship) -> Callable[..., None]:
+    """Ships a plugin whose task is `sights`, of pictures."""
+
+    def install(family: str = "sights", plugin: str = "sight", task: str = "Sights") -> None:
+        code = TASK.format(family=family, plugin=plugin, task=task)
+        ship("sight", code, entries=entries("sight", "[tlzoo.tasks]", "sights = sight"))
+
+    return install
+
+
+def test_a_plugins_task_is_made_as_runs_and_files_keep_it(sights: Callable[..., None]):
+    sights()
+    made: Any = task_of("image-sights", (), {"depth": 4}, "sight")
+    assert (made.name, made.plugin, made.settings()) == ("image-sights", "sight", {"depth": 4})
+    assert made.outputs[0].axes == ("batch", 4)
+    assert task_of(made.name, made.labels, made.settings(), made.plugin) == made
+    assert task_of("image-sights") == type(made)("image-sights")
+    assert task_type("sights") is task_type("sight/sights") is type(made)
+    assert issubclass(type(made), Task)
+    assert distribution_of("sight") == "tlzoo-sight 1.2"
+    assert distribution_of("") == distribution_of("ghost") == ""
+
+
+@pytest.mark.parametrize(("name", "plugin"), [("image-sights", "sight"), ("image-classification", "")])
+def test_settings_that_a_task_does_not_take_are_refused(sights: Callable[..., None], name: str, plugin: str):
+    sights()
+    with pytest.raises(UsageError, match=f"The task '{name}' does not take its settings.*'height'"):
+        task_of(name, (), {"height": 4}, plugin)
+
+
+def test_a_checkpoint_is_trained_for_a_plugins_task_of_its_modality(sights: Callable[..., None]):
+    sights()
+    served = ("image-classification",)
+    for wanted in ("sights", "sight/sights", "image-sights"):
+        found = blank_task(served, wanted)
+        assert found is not None
+        assert (found.name, found.plugin) == ("image-sights", "sight")
+    assert blank_task(("text-classification",), "sights") is None
+    own = blank_task(("image-sights", "image-classification"), None)
+    assert own is not None
+    assert own.name == "image-sights"
+    core = blank_task(("image-strange", "image-classification"), None)
+    assert core is not None
+    assert core.name == "image-classification"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"task": "dict"}, "is no subclass of Task"),
+        ({"task": "Sights('image-sights')"}, "is no subclass of Task"),
+        ({"family": "views"}, "whose `family` is 'sights'"),
+        ({"plugin": "other"}, "says that its plugin is 'other'"),
+        ({"plugin": ""}, "says that its plugin is ''"),
+    ],
+    ids=["another class", "no class", "another family", "another plugin", "no plugin"],
+)
+def test_a_task_that_does_not_say_where_it_is_from_is_refused(
+    sights: Callable[..., None], changes: dict[str, str], said: str
+):
+    sights(**changes)
+    with pytest.raises(HookError, match="'sights' of plugin 'sight'") as caught:
+        task_type("sights")
+    assert said in caught.value.message
+
+
+def test_a_task_that_nobody_knows_is_told_with_those_that_are_there(sights: Callable[..., None]):
+    sights()
+    with pytest.raises(UsageError, match="Unknown task 'views'") as caught:
+        task_type("views")
+    assert "classification, multilabel, regression" in caught.value.hint
+    assert "sight/sights" in caught.value.hint

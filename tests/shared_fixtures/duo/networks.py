@@ -1,0 +1,63 @@
+"""What the hooks build."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tlzoo.plugin import Backbone, Head, Stage, default_head
+
+
+class Means(nn.Module):
+    """Pictures uint8 [N, 8, 8, 3] to the mixed means of four quarters, [N, 12]."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(12, 12)
+        with torch.no_grad():
+            self.mix.weight.copy_(torch.eye(12) + 0.1)
+
+    def forward(self, image):
+        pixels = image.float().permute(0, 3, 1, 2) / 255
+        return self.mix(nn.functional.adaptive_avg_pool2d(pixels, 2).flatten(1))
+
+
+def means(checkpoint):
+    """The backbone."""
+    example = torch.arange(2 * 8 * 8 * 3).reshape(2, 8, 8, 3).to(torch.uint8)
+    return Backbone(
+        module=Means().eval(),
+        feature_dim=12,
+        stages=(Stage("mix", ("mix",)),),
+        example_inputs={"image": example},
+        dynamic_axes={"image": {0: "batch"}},
+        output="vector",
+        preprocess=checkpoint.preprocess,
+    )
+
+
+class Cosine(nn.Linear):
+    """A subclass of the core's layer that computes something else."""
+
+    def forward(self, features):
+        unit, rows = nn.functional.normalize(features, dim=-1), nn.functional.normalize(self.weight, dim=-1)
+        return 10 * unit @ rows.T + self.bias
+
+
+def cosine_head(backbone, task, options):
+    """Cosines, with the task's own loss."""
+    return Head(Cosine(backbone.feature_dim, len(task.labels)), default_head(backbone, task, options).loss)
+
+
+def adabn(model, source, target, options):
+    """The model with BatchNorm's running statistics measured anew on the target."""
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    with torch.no_grad():
+        for start in range(0, len(target), 16):
+            arrays = target.arrays(range(start, min(start + 16, len(target))))
+            model(*map(torch.from_numpy, arrays.values()))
+    return model.eval()

@@ -1,0 +1,83 @@
+"""A plugin that adds one of everything, for checkpoints of other plugins too. Importing this imports no torch."""
+
+from __future__ import annotations
+
+from tlzoo.plugin import AdaptationMethod, ExportFormat, Freeze, RegisteredTask, Strategy, hookimpl
+
+
+@hookimpl
+def load_backbone(checkpoint, weights, output):
+    """The backbone of `duo/means`: the colours of four quarters."""
+    if checkpoint.plugin != "duo":
+        return None
+    from tlzoo_duo.networks import means
+
+    return means(checkpoint)
+
+
+@hookimpl
+def freeze(model, policy):
+    """`bitfit`: biases train (Ben Zaken, Ravfogel & Goldberg 2021)."""
+    if policy != "bitfit":
+        return None
+    biases = {name for name, _ in model.named_parameters() if name.endswith("bias") or name.startswith("head.")}
+    return Freeze(frozenset(biases))
+
+
+@hookimpl
+def build_head(backbone, task, options):
+    """`cosine`: logits are ten times cosines (Gidaris & Komodakis 2018)."""
+    if options.get("head") != "cosine":
+        return None
+    from tlzoo_duo.networks import cosine_head
+
+    return cosine_head(backbone, task, options)
+
+
+@hookimpl
+def register_tasks():
+    """A task for each thing that a task may have."""
+    from tlzoo_duo.tasks import Longest, Pair, Steps, Two
+
+    return [RegisteredTask(each.family, each) for each in (Two, Pair, Longest, Steps)]
+
+
+@hookimpl
+def register_adaptation():
+    """`adabn`: BatchNorm's statistics of the target (Li et al. 2016)."""
+    from tlzoo_duo.networks import adabn
+
+    return [AdaptationMethod("adabn", adabn)]
+
+
+@hookimpl
+def register_strategies():
+    """`head-only`: gradient descent on the head."""
+
+    def train(job):
+        from tlzoo.plugin import run_finetune
+
+        return run_finetune(job)
+
+    return [Strategy("head-only", train, policy="all")]
+
+
+@hookimpl
+def register_formats():
+    """`named`: the model beside a file that says what it is."""
+
+    def write(folder, model, manifest):
+        (folder / "model.onnx").write_bytes(model)
+        (folder / "task.txt").write_text(manifest.task)
+
+    return [ExportFormat("named", write)]
+
+
+@hookimpl
+def export(model, path, opset):
+    """The core's export, but for the task whose graph is a loop."""
+    if model.task.form != "loop" or not hasattr(model.head, "steps"):
+        return None
+    from tlzoo_duo.loop import write_loop
+
+    return write_loop(model, path, opset)

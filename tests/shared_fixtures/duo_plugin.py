@@ -1,0 +1,90 @@
+"""The plugin `duo`, which adds one of everything, installed beside the small zoo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent / "duo"
+ENTRY_POINTS = """
+[tlzoo]
+duo = tlzoo_duo.plugin
+
+[tlzoo.tasks]
+two = duo
+pair = duo
+longest = duo
+steps = duo
+
+[tlzoo.adaptation]
+adabn = duo
+
+[tlzoo.strategies]
+head-only = duo
+
+[tlzoo.formats]
+named = duo
+"""
+
+
+def install(site: Path, name: str = "duo", entry_points: str = ENTRY_POINTS) -> None:
+    """Put the distribution `tlzoo-<name>` with these entry points into the folder `site`."""
+    info = site / f"tlzoo_{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tlzoo-{name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(entry_points)
+
+
+@pytest.fixture(scope="module")
+def duo_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to import from, with the plugin in it."""
+    site = tmp_path_factory.mktemp("duo")
+    install(site)
+    shutil.copytree(HERE, site / "tlzoo_duo", ignore=shutil.ignore_patterns("__pycache__"))
+    (site / "tlzoo_duo" / "__init__.py").write_text("")
+    return site
+
+
+@pytest.fixture
+def duo(zoo: Any, duo_site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The zoo with the plugin `duo` and its checkpoint `duo/means`; the folder of `zoo` holds the data."""
+    from tlzoo import plugins
+
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "none").write_text("none")
+    registry = json.loads((zoo.folder / "registry.json").read_text())
+    entry = {
+        "id": "duo/means",
+        "architecture": "means",
+        "source": {
+            "kind": "file",
+            "files": [
+                {
+                    "path": str(tmp_path / "weights" / "none"),
+                    "sha256": hashlib.sha256(b"none").hexdigest(),
+                    "size": 4,
+                }
+            ],
+        },
+        "license": "Apache-2.0",
+        "tasks": ["image-classification"],
+        "parameters": 156,
+        "feature_dim": 12,
+        "preprocess": {"kind": "image", "size": [8, 8], "mean": [0, 0, 0], "std": [1, 1, 1]},
+    }
+    registry["checkpoints"].append(entry)
+    (tmp_path / "registry.json").write_text(json.dumps(registry))
+    monkeypatch.setenv("TLZOO_REGISTRY", str(tmp_path / "registry.json"))
+    monkeypatch.syspath_prepend(duo_site)
+    plugins.load.cache_clear()
+    yield zoo
+    plugins.load.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("tlzoo_duo")]:
+        del sys.modules[name]

@@ -1,0 +1,1 @@
+"""Token tagging: named entities and other spans of a text."""

@@ -1,0 +1,43 @@
+"""The head of token tagging: a linear layer on each token, with cross-entropy over the first pieces of words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from tlzoo.interfaces import Backbone, Head
+from tlzoo.tasks.base import Task
+from tlzoo.tasks.calibration import fit_temperature, multinomial_loss
+from tlzoo.tasks.heads import Objective, check_output, multinomial, smoothing_of
+from tlzoo.tasks.rows import IGNORED
+
+
+def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head:
+    """A linear layer from [N, T, D] to `logits` [N, T, C], and cross-entropy for `labels` int64 [N, T].
+
+    `options` may hold `label_smoothing` (0 to below 1). Raises TrainingError for a backbone of other output, UsageError
+    for an option that cannot be.
+    """
+    check_output(backbone, task)
+    smoothing = smoothing_of(options)
+
+    def loss(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        logits, labels = outputs["logits"].flatten(0, 1), batch["labels"].flatten()
+        total = cross_entropy(logits, labels, ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum")
+        return total / (labels != IGNORED).sum().clamp(min=1)
+
+    return Head(nn.Linear(backbone.feature_dim, len(task.labels)), loss)
+
+
+def objective(task: Task, options: Mapping[str, Any]) -> Objective:
+    """Multinomial logistic regression over the words of all texts."""
+    return Objective(
+        "labels",
+        len(task.labels),
+        loss=multinomial(None),
+        temperature=lambda logits, labels: fit_temperature(multinomial_loss(logits, labels)),
+    )

@@ -1,0 +1,143 @@
+"""What tagged texts look like on disk: CoNLL columns, and tables with spans, with lists of words, or of words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+from tlzoo.errors import DataError
+from tlzoo.tasks.row import Row
+from tlzoo.tasks.tokens.spans import of_words
+
+ENDINGS = (".conll", ".conllu", ".iob", ".iob2", ".bio")
+COLUMNS = ("text", "entities")
+_DOCUMENT = "-DOCSTART-"
+_TAGGED = "Write one word and its tag in a line, and an empty line between texts."
+
+
+def conll(path: Path) -> Iterator[Row]:
+    """The texts of a file of columns: the word comes first and the tag last, an empty line ends a text.
+
+    Lines that begin with `#` and a blank, and lines of -DOCSTART-, are passed over. Raises DataError naming a line
+    without a tag.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as cause:
+        raise DataError(
+            f"File {path} cannot be read as UTF-8 text: {cause}.", hint="Save it again as UTF-8."
+        ) from cause
+    words: list[str] = []
+    tags: list[str] = []
+    first = 1
+    for number, line in enumerate([*lines, ""], start=1):
+        cells = line.split("\t") if "\t" in line else line.split()
+        if line.startswith("# ") or (cells and cells[0] == _DOCUMENT):
+            continue
+        if line.strip():
+            if len(cells) < 2 or not cells[0].strip() or not cells[-1].strip():
+                raise DataError(f"File {path} has no word and tag in line {number}.", hint=_TAGGED)
+            if not words:
+                first = number
+            words.append(cells[0].strip())
+            tags.append(cells[-1].strip())
+        elif words:
+            yield _row(path, f"line {first}", words, tags)
+            words, tags = [], []
+
+
+def samples(rows: Sequence[Row]) -> Sequence[Row]:
+    """The texts in the rows of a table: with `text` and `entities`, with lists `tokens` and `tags`, or of one word."""
+    if not rows or rows[0].has("text"):
+        return rows
+    if rows[0].has("tokens"):
+        return [_of_lists(row) for row in rows]
+    if rows[0].has("word"):
+        return _of_words(rows)
+    there = ", ".join(map(repr, rows[0].columns))
+    raise DataError(
+        f"File {rows[0].file} holds no tagged texts; its columns are {there}.",
+        hint="It takes text and entities; tokens and tags; or sentence, word and tag. --column word=NAME renames one.",
+    )
+
+
+def _of_lists(row: Row) -> Row:
+    words = _list(row, "tokens")
+    tags = _list(row, "tags") if row.has("tags") else ["O"] * len(words)
+    if len(tags) != len(words):
+        raise row.error(f"has {len(words)} tokens and {len(tags)} tags", "Give each token a tag.")
+    return _row(row.file, row.place, words, tags)
+
+
+def _list(row: Row, role: str) -> list[str]:
+    value = row.value(role)
+    values = value.split() if isinstance(value, str) else value
+    if not isinstance(values, list) or not values:
+        raise row.error(f"has no list in {row.column(role)!r}", "Write a list of strings, or words between blanks.")
+    if strange := next((each for each in values if not isinstance(each, str) or not each.strip()), None):
+        raise row.error(
+            f"has {strange!r} in {row.column(role)!r}, which is no word",
+            "Write words and the names of tags, not their numbers.",
+        )
+    return [each.strip() for each in values]
+
+
+def _of_words(rows: Sequence[Row]) -> list[Row]:
+    if not rows[0].has("sentence"):
+        raise DataError(
+            f"File {rows[0].file} has a word in each row and nothing that says where a text ends.",
+            hint="Add a column sentence with the number of each word's text, or name it: --column sentence=NAME",
+        )
+    known: Any = None
+    numbered = []
+    for row in rows:
+        value = row.value("sentence")
+        known = known if value is None or not str(value).strip() else str(value)  # some write it in the first row only
+        numbered.append((known, row))
+    found = []
+    for _, group in groupby(numbered, key=lambda pair: pair[0]):
+        members = [row for _, row in group]
+        words = [row.text("word").strip() for row in members]
+        tags = [row.text("tag").strip() for row in members] if members[0].has("tag") else ["O"] * len(words)
+        found.append(_row(rows[0].file, members[0].place, words, tags))
+    return found
+
+
+def _row(path: Path, place: str, words: Sequence[str], tags: Sequence[str]) -> Row:
+    text, entities = of_words(words, tags)
+    return Row(path, place, {"text": text, "entities": entities}, COLUMNS)
+
+
+def entities_in(row: Row) -> list[list[Any]]:
+    """The entities of a row, [start, end, label] in order; raises DataError naming one that cannot be."""
+    text, value = row.text("text"), row.value("entities")
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise row.error(f"has no list in {row.column('entities')!r}", 'Write [{"start": 0, "end": 4, "label": "X"}].')
+    found = sorted(_entity(row, text, each) for each in value)
+    for one, other in pairwise(found):
+        if other[0] < one[1]:
+            raise row.error(
+                f"has entities that overlap, {text[one[0] : one[1]]!r} and {text[other[0] : other[1]]!r},",
+                "Keep one of them: a token has one tag.",
+            )
+    return found
+
+
+def _entity(row: Row, text: str, given: Any) -> list[Any]:
+    parts = [given.get(name) for name in ("start", "end", "label")] if isinstance(given, dict) else given
+    if not isinstance(parts, list | tuple) or len(parts) != 3:
+        raise row.error(f"has the entity {given!r}", "Write start, end and label of each.")
+    start, end, label = parts
+    numbers = all(isinstance(each, int) and not isinstance(each, bool) for each in (start, end))
+    if not numbers or not 0 <= start < end <= len(text):
+        raise row.error(
+            f"has an entity from {start!r} to {end!r} in a text of {len(text)} characters",
+            "Count characters (code points) from 0; the end is the place after the last.",
+        )
+    if not isinstance(label, str) or not label.strip():
+        raise row.error(f"has an entity without a label, {text[start:end]!r},", "Name its label.")
+    return [start, end, label.strip()]

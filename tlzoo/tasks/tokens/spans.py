@@ -1,0 +1,108 @@
+"""Entities as spans of characters: from the tags of words, and onto the pieces that a tokenizer makes of a text.
+
+Nothing is aligned by blanks. Pieces belong to a word where they touch within one run of letters and digits; in scripts
+that are written without blanks every piece is a word of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tlzoo.interfaces import TextContext
+
+Span = Sequence[Any]
+"""Start, end (characters) and label of an entity; the label is `None` where only a part of it is there."""
+OUTSIDE = "O"
+_ENDS = ("E", "L", "S", "U")
+_BEGINS = ("B", "S", "U")
+# Thai to Khmer, kana, Han: letters of a word that no blank ends
+_SPACELESS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+
+
+def chunks(tags: Sequence[str]) -> list[tuple[int, int, str]]:
+    """The entities in tags of IOB1, IOB2, IOBES, BILOU or without prefixes: first word, word after the last, label.
+
+    Read as conlleval does (Tjong Kim Sang & Buchholz 2000) and seqeval after it: an entity also begins where the label
+    changes, whatever the prefix.
+    """
+    found: list[tuple[int, int, str]] = []
+    before, label, start = OUTSIDE, "", 0
+    for at, tag in enumerate([*tags, OUTSIDE]):
+        prefix, kind = split_tag(tag)
+        inside = prefix != OUTSIDE and before != OUTSIDE
+        if not inside or kind != label or prefix in _BEGINS or before in _ENDS:
+            if before != OUTSIDE:
+                found.append((start, at, label))
+            start = at
+        before, label = prefix, kind
+    return found
+
+
+def split_tag(tag: str) -> tuple[str, str]:
+    """Prefix and label of a tag; `I` for a label without a prefix."""
+    if tag == OUTSIDE or not tag:
+        return OUTSIDE, ""
+    prefix, dash, label = tag.partition("-")
+    if dash and prefix in ("B", "I", *_ENDS) and label:
+        return prefix, label
+    return "I", tag
+
+
+def of_words(words: Sequence[str], tags: Sequence[str]) -> tuple[str, list[list[Any]]]:
+    """A text of words with a blank between them, and its entities."""
+    ends = np.cumsum([len(word) + 1 for word in words]).tolist()
+    starts = [0, *ends]
+    entities = [[starts[first], starts[last] - 1, label] for first, last, label in chunks(tags)]
+    return " ".join(words), entities
+
+
+def words_of(context: TextContext) -> list[list[int]]:
+    """The positions of the pieces of each word, in order; what stands for no part of the text is in none."""
+    words: list[list[int]] = []
+    end = -1
+    for at, (begin, stop) in enumerate(context.offsets.tolist()):
+        if begin == stop:
+            continue
+        if words and (begin < end or (begin == end and _together(context.text, begin))):
+            words[-1].append(at)  # of the same character, or of the same word
+        else:
+            words.append([at])
+        end = max(end, stop)
+    return words
+
+
+def _together(text: str, place: int) -> bool:
+    """Whether the characters before and at a place are letters, digits or marks of one word."""
+    before, after = text[place - 1], text[place]
+    both = _is_letter(before) and _is_letter(after)
+    return both and not (_SPACELESS.match(before) or _SPACELESS.match(after))
+
+
+def _is_letter(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character).startswith("M")
+
+
+def places(context: TextContext, words: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Where each word begins and ends in the text."""
+    offsets = context.offsets
+    return [(int(offsets[word[0], 0]), int(max(offsets[at, 1] for at in word))) for word in words]
+
+
+def tags_of(entities: Iterable[Span], spots: Sequence[tuple[int, int]]) -> list[str | None]:
+    """A tag of IOB2 for each word at these places: of the entity that it shares a character with.
+
+    `None` for a word of an entity of which only a part is there.
+    """
+    tags: list[str | None] = [OUTSIDE] * len(spots)
+    for start, end, label in entities:
+        inside = [at for at, (begin, stop) in enumerate(spots) if begin < end and stop > start]
+        for number, at in enumerate(inside):
+            tags[at] = None if label is None else f"{'I' if number else 'B'}-{label}"
+    return tags
