@@ -6,7 +6,7 @@ Torch-free: `reference` is what torch said, now or when the file was made.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,14 +116,16 @@ def prove(
         tolerances = {
             name: asked.difference * scale if math.isfinite(scale) else 0.0 for name, scale in found.scale.items()
         }
+        apart = []
         for tried in lengths:
-            _check_length(predictor, tried, tolerances)
+            apart.append(_differences(predictor, tried, tolerances))
             advance(1)
     drop = lost(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
     parity = _parity(found, tolerances, asked, drop, tuple(tried.length for tried in lengths))
     longest = 120 if task.modality == "text" else None  # of a path, every letter counts
     name = repr(str(inputs[parity.worst or 0])[:longest])
     _judge(parity, asked, name, task)
+    _judge_lengths(parity.lengths, apart, tolerances)
     return Proof(parity, exported, name)
 
 
@@ -172,14 +174,15 @@ def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> Outputs
         raise _fails(f"on held-out samples in batches of {batch}", cause) from cause
 
 
-def _check_length(predictor: Predictor, tried: Tried, tolerances: Mapping[str, float]) -> None:
+def _differences(predictor: Predictor, tried: Tried, names: Collection[str]) -> dict[str, float]:
+    """The largest difference of each of these outputs, without what stands behind the end of an input."""
     try:
         found = predictor.run(tried.arrays)
     except Exception as cause:
         raise _fails(f"at a length of {tried.length}", cause) from cause
-    lengths = row_lengths(tried.arrays)
+    lengths, apart = row_lengths(tried.arrays), {}
     for output in predictor.task.outputs:
-        if output.name not in tolerances:
+        if output.name not in names:
             continue
         both = []
         for rows in (found, tried.reference):
@@ -187,13 +190,21 @@ def _check_length(predictor: Predictor, tried: Tried, tolerances: Mapping[str, f
             places = range(len(rows[output.name]))
             kept.put(places, {output.name: rows[output.name]}, None if lengths is None else lengths.tolist())
             both.append(kept.outputs()[output.name])
-        difference = float(differences(*both).max())
-        if not difference <= tolerances[output.name]:
-            raise ParityError(
-                f"At a length of {tried.length} the exported file differs from the trained model by {difference:.3g} "
-                f"({tolerances[output.name]:.3g} is allowed).",
-                hint=NO_FILE,
-            )
+        apart[output.name] = float(differences(*both).max())
+    return apart
+
+
+def _judge_lengths(
+    lengths: Sequence[int], apart: Sequence[Mapping[str, float]], tolerances: Mapping[str, float]
+) -> None:
+    for length, found in zip(lengths, apart, strict=True):
+        for name, difference in found.items():
+            if not difference <= tolerances[name]:
+                raise ParityError(
+                    f"At a length of {length} the exported file differs from the trained model by {difference:.3g} "
+                    f"({tolerances[name]:.3g} is allowed).",
+                    hint=NO_FILE,
+                )
 
 
 def _fails(where: str, cause: Exception) -> ParityError:

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from torch import nn
 
@@ -15,6 +16,7 @@ from tlzoo.interfaces import Graph
 from tlzoo.models.model import Model, named
 
 OPSET = 20
+_OURS = "tlzoo.output."
 
 
 class WithFeatures(nn.Module):
@@ -70,19 +72,39 @@ def to_onnx(model: Model, module: nn.Module, path: Path, opset: int, outputs: tu
                 dynamo=True,
                 dynamic_shapes=(shapes,) if starred else shapes,
                 input_names=list(names),
-                output_names=list(outputs),
+                output_names=[f"{_OURS}{name}" for name in outputs],
                 opset_version=opset,
                 verbose=False,
             )
         if program is None:
             raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: torch returned nothing.")
-        program.save(str(path), external_data=False)
+        onnx.save(_named(program.model_proto, outputs), path)
     except ExportError:
         raise
     except Exception as cause:
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
         raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: {reason}") from cause
     return Graph(path, names, outputs, opset)
+
+
+def _named(proto: onnx.ModelProto, outputs: tuple[str, ...]) -> onnx.ModelProto:
+    """The model with these names for its outputs, which values inside it may have as well: those get others."""
+    names = {f"{_OURS}{name}": name for name in outputs}
+    names |= {name: f"{name}.inner" for name in outputs}
+    _rename(proto.graph, names)
+    return proto
+
+
+def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    for value in (*graph.output, *graph.value_info, *graph.initializer):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        for values in (node.input, node.output):
+            for at, name in enumerate(values):
+                values[at] = names.get(name, name)
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+                _rename(inner, names)
 
 
 def _silence_exporter() -> None:

@@ -96,9 +96,10 @@ def finetune(
 
 
 def _announce(model: Model, sets: Sets, strategy: str, options: Options) -> None:
+    labels = f", {len(model.task.labels)} labels" if model.task.labels else ""
     say(
         f"{model.checkpoint.id}: {sets.train.samples} training, {sets.validation.samples} validation, "
-        f"{sets.test.samples} test samples, {len(model.task.labels)} labels, seed {options.seed}"
+        f"{sets.test.samples} test samples{labels}, seed {options.seed}"
     )
     for name, part in vars(sets).items():
         for line in part.notes():

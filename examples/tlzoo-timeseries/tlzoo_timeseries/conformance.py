@@ -37,3 +37,21 @@ class Suite(PluginSuite):
         np.save(folder / "pickled.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
         files = [*(f"{name}.csv" for name in texts), "torn.npy", "pickled.npy", "missing.csv"]
         return [*(str(folder / file) for file in files), np.array([]), np.zeros((2, 2, 2)), [[1, 2], [3]], None]
+
+
+class Forecasts(Suite):
+    """The same for the task that this plugin adds."""
+
+    task_name = "forecasting"
+
+    def samples(self, folder: Path) -> Path:
+        """Forty waves, each with the four values that follow it."""
+        random = np.random.default_rng(0)
+        rows = ["path,future"]
+        for number in range(40):
+            time, pace = np.arange(64.0), random.uniform(0.1, 0.5)
+            wave = 5 + 2 * np.sin(pace * time + random.uniform(0, 6)) + 0.05 * random.standard_normal(64)
+            np.savetxt(folder / f"{number}.csv", wave[:60], header="level", comments="")
+            rows.append(f"{number}.csv," + " ".join(f"{value:.5f}" for value in wave[60:]))
+        (folder / "waves.csv").write_text("\n".join(rows) + "\n")
+        return folder / "waves.csv"

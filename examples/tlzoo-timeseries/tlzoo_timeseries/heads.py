@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tlzoo.plugin import Backbone, Head, default_head
+import torch
 from torch import nn
+from torch.nn.functional import softplus
 
 if TYPE_CHECKING:
     from tlzoo.plugin import Task
 
+SMALLEST = 1e-3
+"""No forecast is surer than so many standard deviations of its series."""
 KINDS = 2
 """Both backbones give two kinds of features, half and half: maxima and shares, or means and spreads over time."""
 
@@ -23,3 +27,26 @@ def normalised_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) 
     """
     plain = default_head(backbone, task, options)
     return Head(nn.Sequential(nn.GroupNorm(KINDS, backbone.feature_dim), plain.module), plain.loss)
+
+
+class Distribution(nn.Module):
+    """Features [N, D] to `mean` and `deviation` [N, H] of a normal distribution for each of the next H values."""
+
+    def __init__(self, width: int, horizon: int) -> None:
+        super().__init__()
+        self.normalised = nn.GroupNorm(KINDS, width)
+        self.mean, self.deviation = nn.Linear(width, horizon), nn.Linear(width, horizon)
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.normalised(features)
+        return self.mean(features), softplus(self.deviation(features)) + SMALLEST
+
+
+def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head:
+    """The head of forecasting, with the negative log likelihood (Nix & Weigend 1994)."""
+
+    def loss(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        apart = (batch["future"] - outputs["mean"]) / outputs["deviation"]
+        return (0.5 * apart.square() + outputs["deviation"].log()).mean()
+
+    return Head(Distribution(backbone.feature_dim, task.outputs[0].axes[1]), loss)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tlzoo.errors import UsageError
-from tlzoo.plugin import PluginSpec, hookimpl
+from tlzoo.plugin import PluginSpec, RegisteredTask, hookimpl
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,8 +50,11 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Featu
 
 @hookimpl
 def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head | None:
-    """A linear layer behind a normalisation of each kind of feature; `None` for the backbone of another plugin."""
-    if not is_ours(backbone.preprocess) or backbone.output != "vector":
+    """A linear layer behind a normalisation of each kind of feature.
+
+    `None` for the backbone of another plugin, and for forecasting, which has a head of its own.
+    """
+    if not is_ours(backbone.preprocess) or backbone.output != "vector" or task.plugin == NAME:
         return None
     from tlzoo_timeseries.heads import normalised_head
 
@@ -63,7 +66,14 @@ def make_preprocessor(spec: Preprocess) -> Callable[[Sequence[Any]], dict[str, n
     """Series files or arrays to `series` float32 [N, C, T]; `None` for preprocessing that is not this plugin's."""
     if not isinstance(spec, PluginSpec) or spec.plugin != NAME:
         return None
-    from tlzoo_timeseries.series import Shape, stack
+    from tlzoo_timeseries.series import SeriesPreprocessor, Shape
 
-    shape = Shape.of(spec.options)
-    return lambda inputs: stack(inputs, shape)
+    return SeriesPreprocessor(Shape.of(spec.options))
+
+
+@hookimpl
+def register_tasks() -> list[RegisteredTask]:
+    """Forecasting, which the core does not know."""
+    from tlzoo_timeseries.forecasting import Forecasting
+
+    return [RegisteredTask("forecasting", Forecasting)]

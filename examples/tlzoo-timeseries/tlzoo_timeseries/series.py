@@ -45,6 +45,26 @@ class Shape:
         return cls(**options)
 
 
+@dataclass(frozen=True)
+class SeriesPreprocessor:
+    """From paths or arrays to what the network takes, and to what a forecast is relative to."""
+
+    shape: Shape
+
+    def __call__(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
+        """`series` float32 [N, C, T]; raises InputError naming the first bad input."""
+        return stack(inputs, self.shape)
+
+    def contexts(self, inputs: Sequence[Any]) -> list[tuple[float, float]]:
+        """Of the first channel of each series its last value and its standard deviation, 1 for one that stands still."""
+        found = []
+        for item in inputs:
+            series = read(item, self.shape.channels)[:, 0]
+            spread = float(series.std())
+            found.append((float(series[-1]), spread if spread > 1e-9 * (1 + abs(float(series[-1]))) else 1.0))
+        return found
+
+
 def stack(inputs: Sequence[Any], shape: Shape) -> dict[str, np.ndarray]:
     """`series` float32 [N, C, T] of N paths or arrays [T] or [T, C]; raises InputError naming the first bad one."""
     rows = np.empty((len(inputs), shape.channels, shape.length), np.float32)
