@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from generating.tables import code, table
 from tlzoo import interfaces as module
 from tlzoo.plugins import hookspecs
+
+EXAMPLE = re.compile(r"^>>> .*?(?=^$|\Z)", re.DOTALL | re.MULTILINE)
 
 
 def hooks() -> dict[str, Callable[..., Any]]:
@@ -29,10 +32,15 @@ def _section(name: str, hook: Callable[..., Any]) -> str:
         [
             f"## {name}",
             f"```python\n{name}({', '.join(signature.parameters)}) -> {signature.return_annotation}\n```",
-            inspect.cleandoc(hook.__doc__ or ""),
-            table(("argument", "type"), arguments),
+            examples_fenced(inspect.cleandoc(hook.__doc__ or "")),
+            *([table(("argument", "type"), arguments)] if arguments else []),
         ]
     )
+
+
+def examples_fenced(docstring: str) -> str:
+    """A docstring with its examples, from a prompt to the end of the paragraph, as blocks of code."""
+    return EXAMPLE.sub(lambda found: f"```pycon\n{found[0].rstrip()}\n```\n", docstring).rstrip()
 
 
 def parts() -> str:

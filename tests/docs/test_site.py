@@ -62,14 +62,20 @@ def test_the_generated_page_has_every_hook_with_its_arguments_in_their_order(sit
     signatures = {
         name: f"{name}({', '.join(said.parameters)}) -> {said.return_annotation}" for name, said in hooks().items()
     }
-    assert len(signatures) == 7
+    assert len(signatures) == 11
     assert {name for name, signature in signatures.items() if signature not in text} == set()
+
+
+def test_the_examples_of_hooks_are_blocks_of_code(site: Path):
+    page = (site / "reference" / "hooks.html").read_text(encoding="utf-8")
+    assert page.count('class="highlight-pycon') == len(hooks())
+    assert ">>> " in words(site / "reference" / "hooks.html")
 
 
 def test_the_narrative_has_every_hook_with_its_arguments_in_their_order():
     table = re.findall(r"^\| `(\w+)\((.*?)\)` \|", (DOCS / "hooks.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert {name: tuple(said.parameters) for name, said in hooks().items()} == {
-        name: tuple(arguments.split(", ")) for name, arguments in table
+        name: tuple(filter(None, arguments.split(", "))) for name, arguments in table
     }
 
 

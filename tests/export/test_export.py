@@ -15,7 +15,7 @@ import pytest
 from onnx import numpy_helper
 
 import tlzoo
-from tlzoo.artifact.manifest import KEY
+from tlzoo.artifact.manifest import KEY, VERSION
 from tlzoo.errors import DataError, ExportError, ParityError
 from tlzoo.export import graph as export_graph_of
 from tlzoo.models import onnx_export as core
@@ -86,6 +86,22 @@ def test_the_manifest_is_json_in_the_metadata_and_holds_all_that_using_the_file_
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in manifest["checkpoint"]["sha256"].values())
     if name == "text_file":
         assert json.loads(manifest["preprocess"]["tokenizer"])["model"]["type"] == "WordLevel"
+
+
+def test_the_manifest_describes_the_graph_and_the_task_in_it(exported: tuple[str, Any]):
+    _, file = exported
+    proto, predictor = onnx.load(file.path), file.load()
+    manifest, signature = predictor.manifest, predictor.manifest.signature
+    assert manifest.version == VERSION == 3
+    assert (manifest.settings, manifest.plugin, manifest.distribution, manifest.operating_point) == ({}, "", "", None)
+    for described, values in ((signature.inputs, proto.graph.input), (signature.outputs, proto.graph.output)):
+        assert [(each.name, list(each.axes)) for each in described] == [(each.name, shape(each)) for each in values]
+        kinds = [onnx.helper.tensor_dtype_to_np_dtype(each.type.tensor_type.elem_type).name for each in values]
+        assert [each.dtype for each in described] == kinds
+    assert signature.task_inputs == (("text",) if predictor.task.modality == "text" else ("path",))
+    [logits] = signature.task_outputs
+    assert (logits.name, logits.axes, logits.dtype) == ("logits", ("batch", len(manifest.labels)), "float32")
+    assert signature.form == "once"
 
 
 def test_nothing_of_the_machine_it_was_made_on_is_in_the_file(exported: tuple[str, Any], shared_zoo: Any):

@@ -56,6 +56,8 @@ def test_raw_input_answers_pictures_of_any_size_as_the_file_with_geometry_outsid
 ):
     file = picture_run.export(tmp_path / "raw.onnx", raw_input=True)
     assert file.load().manifest.raw_input
+    [given] = file.load().manifest.signature.inputs
+    assert (given.name, given.axes, given.dtype) == ("image", ("batch", "height", "width", 3), "uint8")
     pictures = [*picture_run.parts().test.inputs, np.asarray(Image.new("RGB", (31, 200), (220, 40, 30)))]
     raw, plain = file.load().predict(pictures), picture_file.load().predict(pictures)
     assert [answer.label for answer in raw] == [answer.label for answer in plain]
@@ -90,6 +92,32 @@ def test_triton_is_a_folder_that_appears_whole_and_is_not_written_over(
     assert file.load().predict(one)[0].label == recording_file.load().predict(one)[0].label
     with pytest.raises(ExportError, match="something is there already"):
         recording_run.export(tmp_path / "models", format="triton")
+
+
+def test_a_plugins_format_writes_a_folder_of_its_own_around_the_model(
+    toy: Callable[[str], str], make_pictures: Callable[..., Path], tmp_path: Path
+):
+    hooks = """
+    from tlzoo.plugin import ExportFormat
+
+    def write(folder, model, manifest):
+        (folder / "model.onnx").write_bytes(model)
+        (folder / "labels.txt").write_text(" ".join(manifest.labels))
+
+    @hookimpl
+    def register_formats():
+        return [ExportFormat("box", write)]
+    """
+    run = tlzoo.finetune(toy(hooks), make_pictures(tmp_path / "data", 6), out=tmp_path / "run")
+    file = run.export(tmp_path / "box", format="toy/box")
+    assert (file.path, file.file) == (tmp_path / "box", tmp_path / "box" / "model.onnx")
+    assert (tmp_path / "box" / "labels.txt").read_text() == "blue green red"
+    assert file.load().manifest.parity.top1_agreement == 1.0
+    with pytest.raises(UsageError, match="Plugin 'toy' has no format 'bag'"):
+        run.export(tmp_path / "bag", format="toy/bag")
+    with pytest.raises(UsageError, match="There is no format 'box'") as error:
+        run.export(tmp_path / "other", format="box")
+    assert "onnx, triton, web" in error.value.hint
 
 
 def test_probabilities_in_the_graph_are_calibrated_and_those_of_the_runtime(zoo: Any, text_run: Any, text_file: Any):

@@ -42,6 +42,20 @@ def install(site: Path, name: str = "duo", entry_points: str = ENTRY_POINTS) -> 
     (info / "entry_points.txt").write_text(entry_points)
 
 
+def _entry(file: Path, name: str, task: str, parameters: int, preprocess: dict[str, Any]) -> dict[str, Any]:
+    files = [{"path": str(file), "sha256": hashlib.sha256(b"none").hexdigest(), "size": 4}]
+    return {
+        "id": f"duo/{name}",
+        "architecture": name,
+        "source": {"kind": "file", "files": files},
+        "license": "Apache-2.0",
+        "tasks": [task],
+        "parameters": parameters,
+        "feature_dim": 12,
+        "preprocess": preprocess,
+    }
+
+
 @pytest.fixture(scope="module")
 def duo_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to import from, with the plugin in it."""
@@ -60,26 +74,11 @@ def duo(zoo: Any, duo_site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "none").write_text("none")
     registry = json.loads((zoo.folder / "registry.json").read_text())
-    entry = {
-        "id": "duo/means",
-        "architecture": "means",
-        "source": {
-            "kind": "file",
-            "files": [
-                {
-                    "path": str(tmp_path / "weights" / "none"),
-                    "sha256": hashlib.sha256(b"none").hexdigest(),
-                    "size": 4,
-                }
-            ],
-        },
-        "license": "Apache-2.0",
-        "tasks": ["image-classification"],
-        "parameters": 156,
-        "feature_dim": 12,
-        "preprocess": {"kind": "image", "size": [8, 8], "mean": [0, 0, 0], "std": [1, 1, 1]},
-    }
-    registry["checkpoints"].append(entry)
+    image = {"kind": "image", "size": [8, 8], "mean": [0, 0, 0], "std": [1, 1, 1]}
+    registry["checkpoints"] += [
+        _entry(tmp_path / "weights" / "none", "means", "image-classification", 156, image),
+        _entry(tmp_path / "weights" / "none", "words", "text-classification", 768, {"kind": "text", "max_length": 16}),
+    ]
     (tmp_path / "registry.json").write_text(json.dumps(registry))
     monkeypatch.setenv("TLZOO_REGISTRY", str(tmp_path / "registry.json"))
     monkeypatch.syspath_prepend(duo_site)

@@ -154,7 +154,7 @@ def _parity(
         worst=int(np.where(np.isfinite(worst), worst, np.inf).argmax()),
         drop=drop,
         thresholds=asked,
-        outputs=each if len(each) > 1 else {},
+        outputs=each,
     )
 
 

@@ -26,12 +26,9 @@ def check_graph(session: ort.InferenceSession, manifest: Manifest, task: Task, f
         _check_inputs(session.get_inputs(), prepared, file)
     given = {output.name: output for output in session.get_outputs()}
     for output in task.outputs:
-        found = given.get(output.name)
-        if found is None and len(task.outputs) == 1:
-            found = session.get_outputs()[0]
-        if found is None:
+        if output.name not in given:
             raise _unfit(file, f"has no output {output.name!r}; it has {', '.join(given)}")
-        _check_output(output, found, file)
+        _check_output(output, given[output.name], file)
 
 
 def _check_output(output: Output, found: Any, file: str) -> None:

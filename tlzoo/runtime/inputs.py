@@ -21,16 +21,20 @@ _LONGEST_CELL = 64 * 2**20
 @dataclass(frozen=True)
 class InputSpec:
     """For a model of this modality: files in folders end in one of `endings`, tables have the inputs in `column`
-    (`text` for texts, `path` for files). A kind of file that is an input itself is no table."""
+    (`text` for texts, `path` for files). A kind of file that is an input itself is no table.
+
+    `several` are the columns of a task with several inputs, which come from tables alone, as a tuple for each row.
+    """
 
     modality: str
     endings: tuple[str, ...]
     column: str | None = None
+    several: tuple[str, ...] = ()
 
     @property
-    def chosen(self) -> str:
-        """The column's name."""
-        return self.column or ("text" if self.modality == "text" else "path")
+    def chosen(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return self.several or (self.column or ("text" if self.modality == "text" else "path"),)
 
 
 Named = tuple[str, Any]
@@ -38,7 +42,12 @@ Named = tuple[str, Any]
 
 
 def check_inputs(given: Sequence[str], wanted: InputSpec) -> None:
-    """Raise UsageError for a pattern that no file matches, before any work."""
+    """Raise UsageError for a pattern that no file matches, and for what is no table where only these will do."""
+    if wanted.several and (strange := next((item for item in given if Path(item).suffix.lower() not in TABLES), None)):
+        raise UsageError(
+            f"{strange[:80]!r} is no table; this model takes {' and '.join(wanted.several)} together.",
+            hint=f"Give one of {', '.join(TABLES)} with these columns.",
+        )
     if wanted.modality == "text":
         return
     for item in given:
@@ -150,34 +159,44 @@ def _matching(pattern: str, wanted: InputSpec) -> list[str]:
 def _from_table(path: Path, wanted: InputSpec) -> Iterator[Named]:
     rows = {".jsonl": _json_lines, ".parquet": _parquet}.get(path.suffix.lower(), _separated)
     try:
-        for place, cell in rows(path, wanted.chosen):
-            if isinstance(cell, InputError):
-                yield f"{path}, {place}", cell
-            elif not isinstance(cell, str) or (wanted.modality != "text" and not cell.strip()):
-                error = InputError(f"{path} has no {wanted.modality} in {place}, column {wanted.chosen!r}.")
+        for place, cells in rows(path, wanted.chosen):
+            if isinstance(cells, InputError):
+                yield f"{path}, {place}", cells
+                continue
+            found = [_cell(path, place, wanted, *pair) for pair in zip(wanted.chosen, cells, strict=True)]
+            if error := next((each for each in found if isinstance(each, InputError)), None):
                 yield f"{path}, {place}", error
-            elif wanted.modality == "text":
-                yield cell, cell
+            elif wanted.several:
+                yield " | ".join(map(str, found)), tuple(found)
             else:
-                file = os.path.join(path.parent, cell.strip())
-                yield file, file
+                yield found[0], found[0]
     except OSError as cause:
         raise DataError(f"Table {path} cannot be read: {cause.strerror}.", hint="Check the path.") from cause
     except UnicodeDecodeError as cause:
         raise DataError(f"Table {path} is not UTF-8 text.", hint="Save it again as UTF-8.") from cause
 
 
-def _separated(path: Path, column: str) -> Iterator[tuple[str, Any]]:
+def _cell(path: Path, place: str, wanted: InputSpec, column: str, cell: Any) -> Any:
+    """A text, or a path from the table's folder on; an error for what is neither."""
+    if not isinstance(cell, str) or (wanted.modality != "text" and not cell.strip()):
+        return InputError(f"{path} has no {wanted.modality} in {place}, column {column!r}.")
+    return cell if wanted.modality == "text" else os.path.join(path.parent, cell.strip())
+
+
+Cells = tuple[Any, ...] | InputError
+
+
+def _separated(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Cells]]:
     csv.field_size_limit(_LONGEST_CELL)
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         try:
             columns = next(rows, [])
-            at = _column(path, columns, column)
+            places = [_column(path, columns, name) for name in names]
             for row in rows:
                 place = f"line {rows.line_num}"
                 if len(row) == len(columns):
-                    yield place, row[at]
+                    yield place, tuple(row[at] for at in places)
                 elif row:
                     yield place, InputError(f"{path} has {len(row)} cells in {place} but {len(columns)} columns.")
         except csv.Error as cause:
@@ -186,7 +205,7 @@ def _separated(path: Path, column: str) -> Iterator[tuple[str, Any]]:
             ) from cause
 
 
-def _json_lines(path: Path, column: str) -> Iterator[tuple[str, Any]]:
+def _json_lines(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Cells]]:
     with path.open(encoding="utf-8-sig", newline="\n") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -198,12 +217,12 @@ def _json_lines(path: Path, column: str) -> Iterator[tuple[str, Any]]:
             if not isinstance(row, dict):
                 yield f"line {number}", InputError(f"{path} has no JSON object in line {number}.")
             elif number == 1:
-                yield "line 1", row[_column_name(path, list(row), column)]
+                yield "line 1", tuple(row[_column_name(path, list(row), name)] for name in names)
             else:
-                yield f"line {number}", row.get(column)
+                yield f"line {number}", tuple(row.get(name) for name in names)
 
 
-def _parquet(path: Path, column: str) -> Iterator[tuple[str, Any]]:
+def _parquet(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Cells]]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -211,12 +230,13 @@ def _parquet(path: Path, column: str) -> Iterator[tuple[str, Any]]:
         raise UsageError(f"Reading {path} needs pyarrow.", hint="Install it: pip install 'tlzoo[evaluate]'") from cause
     try:
         with parquet.ParquetFile(path) as table:
-            _column(path, table.schema_arrow.names, column)
+            for name in names:
+                _column(path, table.schema_arrow.names, name)
             number = 0
-            for part in table.iter_batches(batch_size=1024, columns=[column]):
-                for cell in part.column(0).to_pylist():
+            for part in table.iter_batches(batch_size=1024, columns=list(names)):
+                for cells in zip(*(part.column(name).to_pylist() for name in names), strict=True):
                     number += 1
-                    yield f"row {number}", cell
+                    yield f"row {number}", cells
     except pyarrow.ArrowException as cause:
         reason = str(cause).split("\n", 1)[0]
         raise DataError(f"Table {path} is not a readable Parquet file: {reason}", hint="Write it again.") from cause

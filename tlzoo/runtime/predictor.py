@@ -67,7 +67,7 @@ class Predictor:
             self._check_output(name)
         given = {name: arrays[name] for name in self._inputs if name in arrays}
         try:
-            found = [np.asarray(rows) for rows in self._session.run([self._called(name) for name in names], given)]
+            found = [np.asarray(rows) for rows in self._session.run(list(names), given)]
         except Exception as cause:
             raise failed_run(cause) from cause
         check_rows(found, given)
@@ -184,12 +184,8 @@ class Predictor:
         plan = Plan(self.task.modality, batch, each, self._declared, self.task.contextual)
         return stretches(inputs, self.preprocessor, lambda arrays: self.run(arrays, names), plan)
 
-    def _called(self, name: str) -> str:
-        """What the graph calls an output: a task's only one is the first, whatever it is called."""
-        return self._outputs[0] if name not in self._outputs and self._own == (name,) else name
-
     def _check_output(self, name: str) -> None:
-        if self._called(name) not in self._outputs:
+        if name not in self._outputs:
             raise UsageError(
                 f"The file has no output {name!r}; it has: {', '.join(self._outputs)}.", hint="Export it again."
             )

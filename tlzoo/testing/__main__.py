@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from tlzoo.errors import TlzooError
 
@@ -23,10 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # whatever a plugin prints is no part of the document
             from tlzoo import plugins
-            from tlzoo.testing.running import run, suite_of
+            from tlzoo.testing.running import run, suites_of
 
             installed = plugins.find(given.plugin)
-            results = run(suite_of(given.plugin), given.only)
+            results = [
+                replace(result, name=f"{name}.{result.name}" if name else result.name)
+                for name, suite in suites_of(given.plugin).items()
+                for result in run(suite, given.only)
+            ]
     except TlzooError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from tlzoo import plugins
 from tlzoo.plugins import hookspecs
+from tlzoo.plugins.named import Kind, declared_names, registered
 from tlzoo.testing.child import ask
 from tlzoo.testing.subject import Subject, note
 
@@ -51,6 +52,21 @@ class Importing(Subject):
         )
         assert not unmarked, f"{unmarked[0]} looks like a hook and is not marked. Put @tlzoo.hookimpl before it."
 
+    def test_what_it_registers_is_declared(self) -> None:
+        """The names that its hooks `register_…` answer are those of its entry points, and none is the core's.
+
+        Mend: in pyproject.toml declare each as an entry point, such as `forecasting = "<plugin>"` in the group
+        `tlzoo.tasks`; without it the name is not found until somebody writes `<plugin>/forecasting`.
+        """
+        plugin = self.installed().name
+        for kind, own in _core_names().items():
+            made = set(registered(kind, plugin))
+            known = {one.name for one in declared_names(kind) if one.value == plugin}
+            assert made <= known, f"register_{kind} answers {min(made - known)!r}. Declare it in group tlzoo.{kind}."
+            assert known <= made, f"Group tlzoo.{kind} declares {min(known - made)!r}, which register_{kind} lacks."
+            taken = made & own
+            assert not taken, f"register_{kind} answers {min(taken)!r}, which is the core's. Choose another name."
+
     def test_its_distribution_has_a_licence_and_says_which_tlzoo_it_needs(self) -> None:
         """The distribution's metadata name a licence and require tlzoo; an upper bound is advised.
 
@@ -67,6 +83,20 @@ class Importing(Subject):
             note(f"{plugin} does not require tlzoo. Add it to the dependencies, such as tlzoo>=0.1,<0.2.")
         elif not any(part.operator in ("<", "<=", "==", "~=") for found in needed for part in found.specifier):
             note(f"{plugin} requires {needed[0]} without an upper bound. Add one, such as tlzoo>=0.1,<0.2.")
+
+
+def _core_names() -> dict[Kind, set[str]]:
+    from tlzoo.adaptation.methods import METHODS
+    from tlzoo.export.export import FORMATS
+    from tlzoo.tasks import CORE
+    from tlzoo.training.strategies.table import STRATEGY
+
+    return {
+        "tasks": set(CORE),
+        "adaptation": set(METHODS),
+        "strategies": set(STRATEGY),
+        "formats": {"onnx", *FORMATS},
+    }
 
 
 def _tlzoo(line: str) -> Requirement | None:

@@ -73,22 +73,34 @@ def suite_of(plugin: str) -> type[PluginSuite]:
 
     Without one, a suite for the plugin's smallest checkpoint. Raises PluginError where what is named is no suite.
     """
-    for named in declared(GROUP):
-        if named.name != plugin:
-            continue
-        entry = metadata.EntryPoint(named.name, named.value, GROUP)
-        try:
-            found = importlib.import_module(entry.module)
-            suite = getattr(found, entry.attr)
-        except Exception as cause:
-            raise PluginError(
-                f"The suite of {plugin!r}, {entry.value}, cannot be imported: {type(cause).__name__}: {cause}",
-                hint="Correct the entry point of group tlzoo.conformance: module:Suite",
-            ) from cause
-        if not (isinstance(suite, type) and issubclass(suite, PluginSuite)):
-            raise PluginError(
-                f"The conformance suite of {plugin!r}, {entry.value}, is no PluginSuite.",
-                hint="Subclass tlzoo.testing.PluginSuite.",
-            )
-        return suite
-    return type("Generic", (PluginSuite,), {"plugin": plugin})
+    return suites_of(plugin)[""]
+
+
+def suites_of(plugin: str) -> dict[str, type[PluginSuite]]:
+    """All its suites by name: `""` is that of `suite_of`, others are declared as `<plugin>.<name>`."""
+    found = {
+        named.name.removeprefix(plugin).lstrip("."): _suite(plugin, named.name, named.value)
+        for named in declared(GROUP)
+        if named.name == plugin or named.name.startswith(f"{plugin}.")
+    }
+    if "" not in found:
+        found[""] = type("Generic", (PluginSuite,), {"plugin": plugin})
+    return dict(sorted(found.items()))
+
+
+def _suite(plugin: str, name: str, value: str) -> type[PluginSuite]:
+    entry = metadata.EntryPoint(name, value, GROUP)
+    try:
+        found = importlib.import_module(entry.module)
+        suite = getattr(found, entry.attr)
+    except Exception as cause:
+        raise PluginError(
+            f"The suite of {plugin!r}, {entry.value}, cannot be imported: {type(cause).__name__}: {cause}",
+            hint="Correct the entry point of group tlzoo.conformance: module:Suite",
+        ) from cause
+    if not (isinstance(suite, type) and issubclass(suite, PluginSuite)):
+        raise PluginError(
+            f"The conformance suite of {plugin!r}, {entry.value}, is no PluginSuite.",
+            hint="Subclass tlzoo.testing.PluginSuite.",
+        )
+    return suite

@@ -67,9 +67,7 @@ class Forecasting(Task):
     def fit(self, targets: Sequence[Any], column: str) -> Forecasting:
         """The horizon; raises DataError where targets differ in length."""
         if len(lengths := sorted({len(target) for target in targets})) > 1:
-            raise DataError(
-                f"Targets have {lengths[0]} to {lengths[-1]} values.", hint="Give as many for each series."
-            )
+            raise DataError(f"Targets have {lengths[0]} to {lengths[-1]} values.", hint="Give as many for each series.")
         return Forecasting(self.name, horizon=lengths[0])
 
     def collate(self, targets: Sequence[Any], contexts: Sequence[Any]) -> dict[str, np.ndarray]:

@@ -1,12 +1,12 @@
-"""The head: features of one kind are normalised together, then the task's own layer and loss."""
+"""The heads: features of one kind are normalised together, then the layer of the task, or means and deviations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tlzoo.plugin import Backbone, Head, default_head
 import torch
+from tlzoo.plugin import Backbone, Head, default_head
 from torch import nn
 from torch.nn.functional import softplus
 

@@ -56,7 +56,7 @@ class SeriesPreprocessor:
         return stack(inputs, self.shape)
 
     def contexts(self, inputs: Sequence[Any]) -> list[tuple[float, float]]:
-        """Of the first channel of each series its last value and its standard deviation, 1 for one that stands still."""
+        """Of each series' first channel the last value and the standard deviation, 1 for one that stands still."""
         found = []
         for item in inputs:
             series = read(item, self.shape.channels)[:, 0]

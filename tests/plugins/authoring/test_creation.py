@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -14,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from tlzoo import plugin
 from tlzoo.cli import main
 from tlzoo.errors import UsageError
+from tlzoo.plugins import hookspecs
 from tlzoo.plugins.authoring.creation import create
 from tlzoo.plugins.authoring.description import describe_project
 from tlzoo.plugins.authoring.inspection import examine
@@ -49,6 +54,38 @@ def test_its_code_is_well_formed_and_no_placeholder_is_left(projects: dict[str, 
         assert done.returncode == 0, done.stdout + done.stderr
     texts = [path for path in projects[modality].rglob("*") if path.is_file() and path.suffix != ".safetensors"]
     assert not [path for path in texts if path.name != "tokenizer.json" and "§" in path.read_text("utf-8")]
+
+
+def stubs(module: str) -> dict[str, ast.FunctionDef]:
+    """The functions in a module's comments, once these are code."""
+    blocks = re.findall(r"^# @hookimpl\n(?:#.*\n)+", module, flags=re.MULTILINE)
+    code = "\n".join(re.sub(r"^# ?", "", block, flags=re.MULTILINE) for block in blocks)
+    return {node.name: node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("modality", ["image", "tides"])
+def test_every_other_hook_is_there_as_a_comment_of_its_signature(projects: dict[str, Path], modality: str):
+    module = (projects[modality] / f"tlzoo_my_{modality}" / "plugin.py").read_text("utf-8")
+    written = {node.name for node in ast.parse(module).body if isinstance(node, ast.FunctionDef)}
+    shown = stubs(module)
+    specified = {name: inspect.signature(hook) for name, hook in vars(hookspecs).items() if hasattr(hook, "tlzoo_spec")}
+    assert written.isdisjoint(shown)
+    assert written | set(shown) == set(specified)
+    for name, stub in shown.items():
+        said = {argument.arg: ast.unparse(argument.annotation or ast.Pass()) for argument in stub.args.args}
+        assert said == {each.name: each.annotation for each in specified[name].parameters.values()}
+        assert ast.unparse(stub.returns or ast.Pass()) == specified[name].return_annotation
+        assert len(stub.body) > 1
+        assert ast.get_docstring(stub)
+
+
+@pytest.mark.parametrize("modality", ["image", "tides"])
+def test_what_the_comments_name_is_in_the_public_module(projects: dict[str, Path], modality: str):
+    module = (projects[modality] / f"tlzoo_my_{modality}" / "plugin.py").read_text("utf-8")
+    named = {node.id for stub in stubs(module).values() for node in ast.walk(stub) if isinstance(node, ast.Name)}
+    elsewhere = {"Any", "Callable", "Iterable", "Mapping", "Path", "Sequence", "np"}
+    types = {name for name in named if name[0].isupper() and not name.isupper()} - elsewhere
+    assert {name for name in types if name not in plugin.__all__} == {"Preprocessor", "Ratings"} & types
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

@@ -36,6 +36,35 @@ def means(checkpoint):
     )
 
 
+class Mean(nn.Module):
+    """Tokens int64 [N, L] to the mean of their vectors, [N, 12]."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(64, 12)
+
+    def forward(self, input_ids, attention_mask):
+        mask = attention_mask.unsqueeze(-1).float()
+        return (self.table(input_ids) * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+
+
+def words(checkpoint):
+    """The backbone of texts."""
+    ids = torch.arange(10).reshape(2, 5)
+    mask = torch.ones_like(ids)
+    mask[1, 3:] = 0
+    axes = {0: "batch", 1: "length"}
+    return Backbone(
+        module=Mean().eval(),
+        feature_dim=12,
+        stages=(Stage("table", ("table",)),),
+        example_inputs={"input_ids": ids, "attention_mask": mask},
+        dynamic_axes={"input_ids": axes, "attention_mask": axes},
+        output="vector",
+        preprocess=checkpoint.preprocess,
+    )
+
+
 class Cosine(nn.Linear):
     """A subclass of the core's layer that computes something else."""
 

@@ -7,12 +7,12 @@ from tlzoo.plugin import AdaptationMethod, ExportFormat, Freeze, RegisteredTask,
 
 @hookimpl
 def load_backbone(checkpoint, weights, output):
-    """The backbone of `duo/means`: the colours of four quarters."""
-    if checkpoint.plugin != "duo":
+    """The backbones of `duo/means`, the colours of four quarters, and `duo/words`, the mean of words."""
+    if checkpoint.plugin != "duo" or checkpoint.architecture not in ("means", "words"):
         return None
-    from tlzoo_duo.networks import means
+    from tlzoo_duo import networks
 
-    return means(checkpoint)
+    return getattr(networks, checkpoint.architecture)(checkpoint)
 
 
 @hookimpl

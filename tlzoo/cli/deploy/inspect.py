@@ -25,6 +25,8 @@ def inspect(
         print_json(document)
         return
     for name, value in document.items():
+        if value == "" or value == {}:  # what only tasks of plugins have
+            continue
         print(printable(f"{name}: {_short(value)}"))
 
 

@@ -114,7 +114,8 @@ def _wanted(inputs: list[str], predictor: Predictor, column: str | None) -> Inpu
     from tlzoo.runtime.inputs import InputSpec, check_inputs
 
     modality, endings = predictor.task.modality, endings_of(predictor.manifest.preprocess)
-    wanted = InputSpec(modality, endings or EXTENSIONS[modality], column)
+    named = tuple(each.column or each.name for each in predictor.task.inputs)
+    wanted = InputSpec(modality, endings or EXTENSIONS[modality], column, named if len(named) > 1 else ())
     check_inputs(inputs, wanted)
     return wanted
 

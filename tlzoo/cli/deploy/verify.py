@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tlzoo.cli.shared.options import Data, Json, LabelColumn, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
 from tlzoo.cli.shared.output import print_json, single
 
 
@@ -18,6 +18,7 @@ def verify(
     text_column: TextColumn = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
+    column: Others = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -26,7 +27,7 @@ def verify(
     from tlzoo.workflows.verify import verify as repeat
 
     set_quiet(quiet)
-    found = repeat(file, data, columns=columns(text_column, path_column, label_column))
+    found = repeat(file, data, columns=columns(text_column, path_column, label_column, column))
     parity = found.parity
     if json:
         print_json({"file": str(file), **asdict(found), "parity": parity.model_dump(mode="json", exclude_none=True)})

@@ -21,7 +21,22 @@ PathColumn = Annotated[str | None, typer.Option(help="Column of the files' paths
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels \\[label]")]
 
 
-def columns(text: str | None, path: str | None, label: str | None) -> Columns:
-    """The columns that were named, as `tlzoo.data.read` takes them."""
+Others = Annotated[
+    list[str] | None,
+    typer.Option("--column", help="ROLE=NAME for a column of the task's own, such as tags=ner_tags; again for more"),
+]
+
+
+def columns(text: str | None, path: str | None, label: str | None, others: list[str] | None = None) -> Columns:
+    """The columns that were named, as `tlzoo.data.read` takes them; raises UsageError for one that is no ROLE=NAME."""
+    from tlzoo.errors import UsageError
+
     named = {"text_column": text, "path_column": path, "label_column": label}
-    return cast("Columns", {name: value for name, value in named.items() if value is not None})
+    found: dict[str, object] = {name: value for name, value in named.items() if value is not None}
+    roles = {}
+    for pair in others or ():
+        role, sign, name = pair.partition("=")
+        if not (role and sign and name):
+            raise UsageError(f"--column cannot be {pair!r}.", hint="Give ROLE=NAME, such as tags=ner_tags.")
+        roles[role] = name
+    return cast("Columns", found | ({"others": roles} if roles else {}))

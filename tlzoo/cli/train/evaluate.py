@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tlzoo.cli.shared.options import Data, Json, LabelColumn, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
 from tlzoo.cli.shared.output import print_json, single
 
 
@@ -17,6 +17,7 @@ def evaluate(
     text_column: TextColumn = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
+    column: Others = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -25,7 +26,7 @@ def evaluate(
     from tlzoo.workflows.evaluate import evaluate as measure
 
     set_quiet(quiet)
-    result = measure(model, data, columns=columns(text_column, path_column, label_column))
+    result = measure(model, data, columns=columns(text_column, path_column, label_column, column))
     if json:
         print_json({"metrics": result.metrics, "n": result.n, "model": str(model)})
         return

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Data, Json, LabelColumn, Out, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, Out, PathColumn, Quiet, TextColumn, columns
 from tlzoo.cli.shared.output import print_json, single
 from tlzoo.errors import UsageError
 
@@ -87,6 +87,7 @@ def finetune(
     text_column: TextColumn = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
+    column: Others = None,
     views: Annotated[
         int | None, _option(help="Cache so many augmented views of each sample [0]", panel=_FROZEN)
     ] = None,
@@ -126,7 +127,7 @@ def finetune(
         freeze=freeze,
         head=head,
         options=_options(given),
-        columns=columns(text_column, path_column, label_column),
+        columns=columns(text_column, path_column, label_column, column),
         preprocess=_assigned(preprocess or []) | {n: given[n] for n in ("seconds", "max_length") if n in given},
         resume=resume,
     )

@@ -12,6 +12,7 @@ from tlzoo.io.entry_points import allowed
 from tlzoo.plugins.authoring import inspection
 from tlzoo.plugins.authoring.description import Description, describe
 from tlzoo.plugins.discovery import FIRST_PARTY, Damaged, Installed, claims, damaged, declared
+from tlzoo.plugins.named import KINDS
 from tlzoo.plugins.versions import built_for_another
 from tlzoo.registry.catalogue import ids_for
 from tlzoo.version import __version__
@@ -21,7 +22,8 @@ def status() -> list[dict[str, Any]]:
     """One row for each plugin, by name; nothing that is installed makes this fail.
 
     A row has `name`, `distribution`, `version`, `module`, `hooks` (`None`: not to be seen in the source),
-    `checkpoints` (the ids that it builds), `prefixes`, `license`, `status` and `error`, which says what to mend or
+    `checkpoints` (the ids that it builds), `prefixes`, `adds` (the names that it declares of tasks, adaptation,
+    strategies and formats), `license`, `status` and `error`, which says what to mend or
     type. Status: `ok`; `off` (by TLZOO_PLUGINS); `conflict` (several distributions claim the name); `incompatible`
     (built for another tlzoo); `broken`.
     """
@@ -44,6 +46,7 @@ def _row(plugin: Installed, rivals: list[Installed]) -> dict[str, Any]:
         "hooks": None,
         "checkpoints": [],
         "prefixes": [],
+        "adds": {},
         "license": None,
     }
     try:
@@ -58,6 +61,7 @@ def _look(plugin: Installed, rivals: list[Installed], row: dict[str, Any]) -> tu
     described = describe(metadata.distribution(plugin.distribution))
     row["license"] = described.license
     row["prefixes"] = inspection.prefixes(described, plugin.name)
+    row["adds"] = _added(described, plugin.name)
     fault = _fill(described, plugin.name, row)
     row["checkpoints"] = _served(plugin.name, row["checkpoints"])
     if not allowed(plugin.name):
@@ -87,6 +91,15 @@ def _fill(described: Description, name: str, row: dict[str, Any]) -> str | None:
     return fault
 
 
+def _added(described: Description, name: str) -> dict[str, list[str]]:
+    """The names that it declares, by what they are of."""
+    found = {
+        kind: sorted(entry for entry, value in described.entries.get(f"tlzoo.{kind}", ()) if value == name)
+        for kind in KINDS
+    }
+    return {kind: names for kind, names in found.items() if names}
+
+
 def _served(name: str, own: list[str]) -> list[str]:
     """The ids that it builds: those of its own registry file, and of the others where they can be read."""
     with warnings.catch_warnings():
@@ -106,6 +119,7 @@ def _damaged_row(found: Damaged) -> dict[str, Any]:
         "hooks": None,
         "checkpoints": [],
         "prefixes": [],
+        "adds": {},
         "license": None,
         "status": "broken",
         "error": f"its metadata is damaged ({found.fault}); remove {found.path} and install it again",

@@ -1,0 +1,141 @@
+"""Tagged texts as they lie on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tlzoo.data import read, read_parts
+from tlzoo.errors import DataError
+from tlzoo.tasks import make_task
+
+TASK = make_task("text-tokens")
+SENTENCES = [
+    (["Anna", "met", "Ben", "Miller", "."], ["B-PER", "O", "B-PER", "I-PER", "O"]),
+    (["Oslo", "is", "cold"], ["B-LOC", "O", "O"]),
+]
+TEXTS = ("Anna met Ben Miller .", "Oslo is cold")
+TARGETS = ([[0, 4, "PER"], [9, 19, "PER"]], [[0, 4, "LOC"]])
+
+
+def write(file: Path, text: str) -> Path:
+    file.write_text(text, encoding="utf-8", newline="")
+    return file
+
+
+def conll(separator: str = " ", columns: int = 2, end: str = "\n") -> str:
+    lines = []
+    for words, tags in SENTENCES:
+        middle = ["NN", "B-NP"][: columns - 2]
+        lines += [separator.join([word, *middle, tag]) for word, tag in zip(words, tags, strict=True)] + [""]
+    return end.join(lines)
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", "   "])
+@pytest.mark.parametrize("columns", [2, 4])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("ending", [".conll", ".iob", ".IOB2", ".bio"])
+def test_columns_of_conll_are_read(tmp_path: Path, separator: str, columns: int, end: str, ending: str):
+    text = f"-DOCSTART- -X- O O{end}{end}# a comment{end}" + conll(separator, columns, end)
+    found = read(write(tmp_path / f"data{ending}", text), TASK).train
+    assert (found.inputs, found.targets) == (TEXTS, TARGETS)
+
+
+def test_json_lines_with_entities_as_objects_or_lists_are_read(tmp_path: Path):
+    rows: list[dict[str, Any]] = [
+        {"text": TEXTS[0], "entities": [[9, 19, "PER"], {"start": 0, "end": 4, "label": "PER"}]},
+        {"text": TEXTS[1], "entities": [{"label": "LOC", "end": 4, "start": 0}]},
+        {"text": "Nothing here", "entities": []},
+        {"text": "Nor here", "entities": None},
+    ]
+    found = read(write(tmp_path / "data.jsonl", "\n".join(map(json.dumps, rows))), TASK).train
+    assert found.targets == (*TARGETS, [], [])
+
+
+def test_json_lines_and_parquet_with_lists_of_tokens_and_tags_are_read(tmp_path: Path):
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = [{"tokens": words, "tags": tags} for words, tags in SENTENCES]
+    write(tmp_path / "data.jsonl", "\n".join(map(json.dumps, rows)))
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "data.parquet")
+    for name in ("data.jsonl", "data.parquet"):
+        found = read(tmp_path / name, TASK).train
+        assert (found.inputs, found.targets) == (TEXTS, TARGETS)
+
+
+def test_columns_may_be_called_otherwise(tmp_path: Path):
+    rows = [{"tokens": words, "ner_tags": tags} for words, tags in SENTENCES]
+    file = write(tmp_path / "data.jsonl", "\n".join(map(json.dumps, rows)))
+    assert read(file, TASK, columns={"others": {"tags": "ner_tags"}}).train.targets == TARGETS
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_table_of_words_is_read_by_its_sentence_column(tmp_path: Path, sparse: bool):
+    lines = ["sentence,word,tag"]
+    for number, (words, tags) in enumerate(SENTENCES, start=1):
+        for at, (word, tag) in enumerate(zip(words, tags, strict=True)):
+            lines.append(f"{f'Sentence: {number}' if not sparse or not at else ''},{word},{tag}")
+    found = read(write(tmp_path / "data.csv", "\n".join(lines) + "\n"), TASK).train
+    assert (found.inputs, found.targets) == (TEXTS, TARGETS)
+
+
+def test_train_and_test_files_of_a_folder_are_its_parts(tmp_path: Path):
+    write(tmp_path / "train.conll", conll() + "\n" + conll())
+    write(tmp_path / "test.conll", conll())
+    parts = read_parts(tmp_path, None, TASK, {}, 0)
+    assert (len(parts.test), len(parts.train) + len(parts.validation)) == (2, 4)
+
+
+def test_labels_are_tags_of_iob2(tmp_path: Path):
+    found = read(write(tmp_path / "data.conll", conll()), TASK).train
+    assert TASK.fit(found.targets or (), "label").labels == ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
+
+
+BAD: dict[str, tuple[str, str, str]] = {
+    "a word without a tag": ("a.conll", "Anna B-PER\nmet\n", "line 2"),
+    "an entity out of the text": ("a.jsonl", '{"text": "Anna", "entities": [[0, 9, "X"]]}', "0 to 9 in a text of 4"),
+    "an entity of no length": ("a.jsonl", '{"text": "Anna", "entities": [[2, 2, "X"]]}', "2 to 2"),
+    "places that are no numbers": ("a.jsonl", '{"text": "Anna", "entities": [["0", 2, "X"]]}', "'0'"),
+    "true as a place": ("a.jsonl", '{"text": "Anna", "entities": [[true, 2, "X"]]}', "True"),
+    "overlapping entities": ("a.jsonl", '{"text": "Anna B", "entities": [[0, 4, "X"], [3, 6, "Y"]]}', "overlap"),
+    "an entity without a label": ("a.jsonl", '{"text": "Anna", "entities": [[0, 4, ""]]}', "without a label"),
+    "a word as an entity": ("a.jsonl", '{"text": "Anna", "entities": ["Anna"]}', "'Anna'"),
+    "no list of entities": ("a.jsonl", '{"text": "Anna", "entities": "Anna"}', "no list"),
+    "numbers as tags": ("a.jsonl", '{"tokens": ["Anna"], "tags": [1]}', "names of tags"),
+    "fewer tags than tokens": ("a.jsonl", '{"tokens": ["Anna", "met"], "tags": ["O"]}', "2 tokens and 1 tags"),
+    "words without sentences": ("a.csv", "word,tag\nAnna,B-PER\n", "column sentence"),
+    "other columns": ("a.csv", "a,b\n1,2\n", "no tagged texts"),
+    "no entities column": ("a.csv", "text,label\nAnna,x\n", "'entities'"),
+    "nothing": ("a.conll", "", "no samples"),
+    "not utf-8": ("a.conll", "", "UTF-8"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_cannot_be_read_is_named_with_its_place(tmp_path: Path, kind: str):
+    name, text, said = BAD[kind]
+    file = write(tmp_path / name, text)
+    if kind == "not utf-8":
+        file.write_bytes(b"Anna\xff O\n")
+    with pytest.raises(DataError, match=str(file)) as error:
+        read(file, TASK)
+    assert said in str(error.value)
+    assert error.value.hint
+
+
+def test_texts_without_any_entity_cannot_be_trained_on(tmp_path: Path):
+    file = write(tmp_path / "a.conll", "it O\n\nis O\n")
+    assert read(file, TASK).train.targets == ([], [])
+    with pytest.raises(DataError, match="no entity"):
+        read(file, TASK, training=True)
+
+
+def test_a_folder_of_classes_is_refused(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "one.txt").write_text("text")
+    with pytest.raises(DataError, match="tagged texts"):
+        read(tmp_path, TASK)
