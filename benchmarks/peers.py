@@ -79,10 +79,12 @@ def job(modality: str, part: str, stages: int, samples: tuple[int, int], work: P
     from tlzoo import registry
     from tlzoo.data import read_parts
     from tlzoo.runs.prepare import prepare_backbone
+    from tlzoo.tasks import make_task
 
     data, test = prepare(modality, work / "data", *samples)
-    parts = read_parts(data, test, TASK[modality], {}, 0)
-    backbone, checkpoint = prepare_backbone(registry.get(CHECKPOINT[modality]))
+    task = make_task(TASK[modality])
+    parts = read_parts(data, test, task, {}, 0)
+    backbone, checkpoint = prepare_backbone(registry.get(CHECKPOINT[modality]), task)
     prefixes = [prefix for stage in backbone.stages[-stages:] for prefix in stage.prefixes]
     return {
         "part": part,
@@ -101,7 +103,7 @@ def job(modality: str, part: str, stages: int, samples: tuple[int, int], work: P
 
 
 def _pairs(samples: Any) -> list[tuple[str, str]]:
-    return [(str(given), label) for given, label in zip(samples.inputs, samples.labels, strict=True)]
+    return [(str(given), label) for given, label in zip(samples.inputs, samples.targets, strict=True)]
 
 
 def _picture_job(backbone: Any, checkpoint: Any, work: Path) -> dict[str, Any]:

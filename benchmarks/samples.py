@@ -64,11 +64,13 @@ def test_inputs(modality: str, many: int) -> list[str]:
 
     from tlzoo.data import read
     from tlzoo.demo.chain import DEMOS
+    from tlzoo.tasks import make_task
     from tlzoo.weights import cache
 
     data = cache.root() / "demo-data" / modality
     DEMOS[modality].prepare(data)
-    part = read(data, {"vision": "image", "nlp": "text", "speech": "audio"}[modality]).test
+    kind = {"vision": "image", "nlp": "text", "speech": "audio"}[modality]
+    part = read(data, make_task(f"{kind}-classification")).test
     assert part is not None
     inputs = [str(item) for item in part.inputs]
     random.Random(0).shuffle(inputs)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FeatureKind = Literal["vector", "sequence", "map"]
 """What a backbone is asked for: one vector per sample [N, D], a sequence [N, T, D] or a map [N, C, H, W]."""
+Needs = FeatureKind | tuple[FeatureKind, ...]
+"""What a task needs of a backbone: one kind, or several together."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class Backbone:
     """A network without its head.
 
     `module(*inputs)` takes the tensors of `example_inputs` in their order and returns `vector` [N, D], `sequence`
-    [N, T, D] or `map` [N, C, H, W]; it does the arithmetic of preprocessing itself (scaling, normalisation, log-mel).
+    [N, T, D] or `map` [N, C, H, W], or where `output` names several a tuple of them, which the head is given as a
+    mapping by name; it does the arithmetic of preprocessing itself (scaling, normalisation, log-mel).
     `stages` go from input to output and cover every parameter once. `example_inputs` have a batch of at least 2.
     `dynamic_axes` names the axes that may vary, as {input: {axis: name}}. `preprocess` turns raw inputs into arrays
     named and shaped as `example_inputs`, complete (a text's tokenizer embedded). `config` holds the arguments with
@@ -118,7 +121,7 @@ class Backbone:
     stages: tuple[Stage, ...]
     example_inputs: Mapping[str, torch.Tensor]
     dynamic_axes: Mapping[str, Mapping[int, str]]
-    output: FeatureKind
+    output: Needs
     preprocess: Preprocess
     config: Mapping[str, Any] | None = None
 
@@ -129,7 +132,10 @@ Loss = Callable[[Mapping[str, "torch.Tensor"], Mapping[str, "torch.Tensor"]], "t
 
 @dataclass(frozen=True)
 class Head:
-    """`module` maps the backbone's output to the task's outputs: one tensor, or a tuple in the order of several."""
+    """`module` maps the backbone's output to the task's outputs: one tensor, or a tuple in the order of several.
+
+    Of a backbone with several outputs it is given a mapping from their names.
+    """
 
     module: nn.Module
     loss: Loss

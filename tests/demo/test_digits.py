@@ -8,7 +8,9 @@ from PIL import Image
 from tlzoo.data import fingerprint, read
 from tlzoo.demo.digits import prepare, prepare_target
 from tlzoo.errors import DataError, UsageError
+from tlzoo.tasks import make_task
 
+PICTURES = make_task("image-classification")
 DIGITS = [str(digit) for digit in range(10)]
 
 
@@ -18,9 +20,9 @@ def mnist(tmp_path_factory) -> Path:
 
 
 def test_mnist_is_balanced_and_its_halves_are_disjoint(mnist):
-    collection = read(mnist, "image")
-    assert Counter(collection.train.labels) == dict.fromkeys(DIGITS, 10)
-    assert Counter(collection.test.labels) == dict.fromkeys(DIGITS, 5)
+    collection = read(mnist, PICTURES)
+    assert Counter(collection.train.targets) == dict.fromkeys(DIGITS, 10)
+    assert Counter(collection.test.targets) == dict.fromkeys(DIGITS, 5)
     assert not {Path(p).name for p in collection.train.inputs} & {Path(p).name for p in collection.test.inputs}
 
 
@@ -34,7 +36,7 @@ def test_mnist_pictures_are_grey_28x28_and_upright(mnist):
 def test_the_same_seed_draws_the_same_pictures_and_another_seed_others(mnist, tmp_path):
     same = prepare(tmp_path / "same", n_train=100, n_test=50)
     other = prepare(tmp_path / "other", n_train=100, n_test=50, seed=1)
-    prints = [fingerprint(read(folder, "image").train) for folder in (mnist, same, other)]
+    prints = [fingerprint(read(folder, PICTURES).train) for folder in (mnist, same, other)]
     assert prints[0] == prints[1] != prints[2]
 
 
@@ -42,7 +44,7 @@ def test_a_complete_folder_is_kept_and_one_with_other_numbers_replaced(tmp_path)
     folder = prepare(tmp_path / "mnist", n_train=20, n_test=10)
     written = folder.stat().st_ino
     assert prepare(folder, n_train=20, n_test=10).stat().st_ino == written
-    assert len(read(prepare(folder, n_train=30, n_test=10), "image").train) == 30
+    assert len(read(prepare(folder, n_train=30, n_test=10), PICTURES).train) == 30
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
@@ -62,7 +64,7 @@ def test_numbers_that_cannot_be_drawn_are_refused(tmp_path, n_train, n_test):
 
 def test_the_target_domain_has_the_same_classes(tmp_path):
     folder = prepare_target(tmp_path / "digits")
-    labelled = read(folder, "image").train
-    assert (len(labelled), sorted(set(labelled.labels))) == (1797, DIGITS)
-    assert read(folder, "image", labelled=False).train.labels is None
+    labelled = read(folder, PICTURES).train
+    assert (len(labelled), sorted(set(labelled.targets))) == (1797, DIGITS)
+    assert read(folder, PICTURES, labelled=False).train.targets is None
     assert np.asarray(Image.open(labelled.inputs[0])).shape == (8, 8)

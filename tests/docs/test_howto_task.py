@@ -1,9 +1,10 @@
-"""What docs/howto/task.md writes is a task that trains, exports, proves and answers, on any checkpoint of its modality."""
+"""What docs/howto/task.md writes is a task that trains, exports, proves and answers, on any checkpoint of texts."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -16,24 +17,26 @@ import tlzoo
 from tlzoo import plugins
 from tlzoo.options import Options
 from tlzoo.plugins.authoring.creation import create
-from tlzoo.testing import run
+from tlzoo.testing.running import run, suites_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "task.md").read_text(encoding="utf-8")
 FILES = re.findall(
-    r"^(?:At the end of )?`(tlzoo_stars/\w+\.py|pyproject\.toml)`:\n\n```\w+\n(.*?)^```$",
+    r"^(?:At the end of |In )?`(tlzoo_stars/\w+\.py|pyproject\.toml)`(?:, under `(.+)`)?:\n\n```\w+\n(.*?)^```$",
     PAGE,
     re.DOTALL | re.MULTILINE,
 )
+"""Of each file what the page adds, and the line that it goes under where that is not at the end."""
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plugin that the page begins with, and what the page adds to its files."""
     folder = create("stars", "text", tmp_path_factory.mktemp("page") / "tlzoo-stars").path
-    for name, text in FILES:
+    for name, under, text in FILES:
         file = folder / name
         before = f"{file.read_text(encoding='utf-8')}\n\n" if file.exists() else ""
-        file.write_text(before + text, encoding="utf-8")
+        assert under in before
+        file.write_text(before.replace(under, f"{under}\n{text}") if under else before + text, encoding="utf-8")
     info = folder / "tlzoo_stars-0.1.0.dist-info"
     info.mkdir()
     groups = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
@@ -65,14 +68,9 @@ def reviews(stars: Path, tmp_path: Path) -> Path:
 
 
 def test_the_page_writes_a_task_of_at_most_120_lines():
-    assert [name.rpartition("/")[2] for name, _ in FILES] == [
-        "ratings.py",
-        "head.py",
-        "plugin.py",
-        "pyproject.toml",
-        "conformance.py",
-    ]
-    assert sum(1 for _, text in FILES for line in text.splitlines() if line.strip()) <= 120
+    files = [name.rpartition("/")[2] for name, _, _ in FILES]
+    assert files == ["ratings.py", "head.py", "plugin.py", "pyproject.toml", "conformance.py", "pyproject.toml"]
+    assert sum(1 for _, _, text in FILES for line in text.splitlines() if line.strip()) <= 120
 
 
 def test_what_it_types_works(
@@ -92,9 +90,12 @@ def test_what_it_types_works(
     assert said["predict"].splitlines()[0] == "input\trating\texpected"
 
 
-def test_the_project_passes_the_static_check(stars: Path, command: Callable[..., Any]):
+def test_the_project_passes_the_static_check_and_its_own_linter(stars: Path, command: Callable[..., Any]):
     checks = command("plugins", "check", stars, "--json").json["checks"]
     assert [check for check in checks if not check["passed"]] == []
+    ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", "--exclude", "*.dist-info", "."]
+    done = subprocess.run(ruff, cwd=stars, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_any_checkpoint_of_the_modality_takes_the_task(stars: Path, reviews: Path, tmp_path: Path):
@@ -110,15 +111,15 @@ def test_any_checkpoint_of_the_modality_takes_the_task(stars: Path, reviews: Pat
     )
     assert trained.record.settings == {"lowest": 1, "highest": 5}
     predictor = trained.export(tmp_path / "stars.onnx").load()
-    worst, best = predictor.predict(["bad bad bad bad good", "good good good good good"])
+    worst, best = predictor.predict(["awful awful awful awful great", "great great great great great"])
     assert 1 <= worst.expected < best.expected <= 5
     assert worst.rating <= best.rating
 
 
 def test_its_suite_passes(stars: Path):
-    from tlzoo_stars.conformance import TestRatings
-
-    results = run(TestRatings)
+    suites = suites_of("stars")
+    assert list(suites) == ["", "ratings"]
+    results = run(suites["ratings"])
     assert [(result.name, result.message) for result in results if not result.passed] == []
     assert "test_its_metrics_are_finite" in {result.name for result in results}
 

@@ -73,7 +73,7 @@ def test_the_core_alone_brings_neither_torch_nor_a_plugin(core_alone: Path):
     assert ran(core_alone, "python", "-c", code).strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["Run", "adapt", "finetune", "linear_head", "outline", "read_state"])
+@pytest.mark.parametrize("name", ["Run", "adapt", "finetune", "default_head", "outline", "read_state"])
 def test_the_core_alone_says_what_training_needs(core_alone: Path, name: str):
     done = run(core_alone, "python", "-c", f"import tlzoo; tlzoo.{name}")
     assert done.returncode != 0
@@ -116,7 +116,7 @@ def test_the_core_alone_predicts_what_the_trained_model_says(
     heldout = run_.heldout()
     inputs = [str(item) for item in heldout.inputs]
     predicted = json.loads(ran(core_alone, "tlzoo", "predict", str(exported.path), *inputs, "--json"))
-    right = sum(row["label"] == label for row, label in zip(predicted, heldout.labels, strict=True)) / len(inputs)
+    right = sum(row["label"] == label for row, label in zip(predicted, heldout.targets, strict=True)) / len(inputs)
     assert right == pytest.approx(run_.metrics["accuracy"])
     assert all(sum(row["scores"].values()) == pytest.approx(1, abs=1e-4) for row in predicted)
 

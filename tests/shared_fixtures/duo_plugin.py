@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 HERE = Path(__file__).parent / "duo"
 ENTRY_POINTS = """
@@ -22,6 +24,7 @@ two = duo
 pair = duo
 longest = duo
 steps = duo
+both = duo
 
 [tlzoo.adaptation]
 adabn = duo
@@ -87,3 +90,17 @@ def duo(zoo: Any, duo_site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     plugins.load.cache_clear()
     for name in [name for name in sys.modules if name.startswith("tlzoo_duo")]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Path:
+    """Pictures, the brighter the higher their number."""
+    random = np.random.default_rng(0)
+    rows = ["path,label"]
+    for at in range(60):
+        value = random.uniform(-2, 2)
+        pixels = np.full((10, 10, 3), 128 + 55 * value) + random.normal(0, 4, (10, 10, 3))
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / f"{at}.png")
+        rows.append(f"{at}.png,{value:.3f}")
+    (tmp_path / "numbers.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "numbers.csv"

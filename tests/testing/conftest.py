@@ -62,6 +62,114 @@ RIGHT = {
     "axes": '{0: "batch"}',
     "hooks": "",
 }
+TASK = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tlzoo.plugin import Agreement, Output, Prediction, Task, agreement
+
+
+@dataclass(frozen=True)
+class SidePrediction(Prediction):
+    side: {field}
+
+    def as_line(self):
+        return {line}
+
+
+@dataclass(frozen=True)
+class Sides(Task):
+    {setting}
+
+    family: ClassVar[str] = "sides"
+    plugin: ClassVar[str] = "tiny"
+    folders: ClassVar[bool] = True
+    head: ClassVar[str] = "tlzoo_tiny_head"
+    headline: ClassVar[str] = {headline}
+    monitor: ClassVar[str] = {monitor}
+    directions: ClassVar[dict] = {{"accuracy": "max", "distance": "min"}}
+    prediction: ClassVar[type] = SidePrediction
+
+    @property
+    def outputs(self):
+        return ({outputs},)
+
+    def read(self, row):
+        return row.text("label")
+
+    def fit(self, targets, column):
+        return Sides(self.name, tuple(sorted(set(targets))))
+
+    def collate(self, targets, contexts):
+        return {{"sides": np.array([self.labels.index(target) for target in targets], dtype=np.int64)}}
+
+    def samplewise(self, outputs, targets, contexts):
+        sides = self.collate(targets, contexts)["sides"]
+        return {scores}
+
+    def metrics(self, outputs, targets, contexts):
+        accuracy = float((outputs["sides"].argmax(axis=1) == self.collate(targets, contexts)["sides"]).mean())
+        return {metrics}
+
+    def resample(self, outputs, targets, contexts, draws):
+        return {resampled}
+
+    def agree(self, exported, reference, tolerance):
+        found = Agreement(*agreement(self.outputs, exported, reference, tolerance))
+        return {agreed}
+
+    def decode(self, outputs, contexts, *, temperature=1.0, top_k=None, threshold=None):
+        sides = outputs["sides"].argmax(axis=1)
+        return {answers}
+"""
+HEAD = """
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from tlzoo.plugin import Head
+
+
+class Layer(nn.Module):
+    def __init__(self, width, labels):
+        super().__init__()
+        self.layer = nn.Linear(width, labels{wider})
+        {spare}
+
+    def forward(self, features):
+        sides = self.layer(features)
+        return {given}
+
+
+def build_head(backbone, task, options):
+    return Head(Layer(backbone.feature_dim, len(task.labels)), lambda outputs, batch: {loss})
+"""
+RIGHT_TASK = {
+    "field": "str",
+    "line": "super().as_line()",
+    "setting": "smooth: float = 0.5",
+    "headline": '"accuracy"',
+    "monitor": '"distance"',
+    "outputs": 'Output("sides", ("batch", 2), labelled=True)',
+    "scores": '(outputs["sides"].argmax(axis=1) == sides).astype(float)',
+    "metrics": '{"accuracy": accuracy, "distance": 1 - accuracy}',
+    "resampled": "super().resample(outputs, targets, contexts, draws)",
+    "agreed": "found",
+    "answers": "[SidePrediction(self.labels[side]) for side in sides]",
+    "wider": "",
+    "spare": "",
+    "given": "sides",
+    "loss": 'cross_entropy(outputs["sides"], batch["sides"])',
+}
+REGISTERED = """
+@hookimpl
+def register_tasks():
+    from tlzoo.plugin import RegisteredTask
+    from tlzoo_tiny_task import Sides
+    return [RegisteredTask("sides", Sides)]
+"""
 METADATA = """Metadata-Version: 2.4
 Name: tlzoo-tiny
 Version: 1.2
@@ -82,26 +190,41 @@ ENTRY = Checkpoint(
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., type[PluginSuite]]]:
-    """Installs the plugin `tiny` with some of `RIGHT` replaced, and its metadata; returns a suite for it."""
+    """Installs the plugin `tiny` with some of `RIGHT` replaced, and its metadata; returns a suite for it.
+
+    With `task` the plugin has a task of its own, with these of `RIGHT_TASK` replaced, which the suite is about.
+    `declared` is more of its entry points.
+    """
 
     def install(
-        metadata: str = METADATA, entry: Checkpoint = ENTRY, suite: str = "", **wrong: str
+        metadata: str = METADATA,
+        entry: Checkpoint = ENTRY,
+        suite: str = "",
+        task: dict[str, str] | None = None,
+        declared: str = "",
+        **wrong: str,
     ) -> type[PluginSuite]:
         site = tmp_path / "site"
         info = site / "tlzoo_tiny-1.2.dist-info"
         info.mkdir(parents=True)
         parts = RIGHT | {name: textwrap.dedent(text) for name, text in wrong.items()}
+        if task is not None:
+            for name, code in (("task", TASK), ("head", HEAD)):
+                (site / f"tlzoo_tiny_{name}.py").write_text(code.format(**RIGHT_TASK | task))
+            parts["hooks"] += REGISTERED
+            declared += "[tlzoo.tasks]\nsides = tiny\n"
         (site / "tlzoo_tiny.py").write_text(HOOKS.format(**parts))
         (info / "METADATA").write_text(metadata)
         named = f"[tlzoo.conformance]\ntiny = {suite}\n" if suite else ""
-        (info / "entry_points.txt").write_text(f"[tlzoo]\ntiny = tlzoo_tiny\n{named}")
+        (info / "entry_points.txt").write_text(f"[tlzoo]\ntiny = tlzoo_tiny\n{named}{declared}")
         monkeypatch.syspath_prepend(site)
-        return type("Tiny", (PluginSuite,), {"plugin": "tiny", "checkpoint": entry})
+        chosen = "" if task is None else "sides"
+        return type("Tiny", (PluginSuite,), {"plugin": "tiny", "checkpoint": entry, "task_name": chosen})
 
     plugins.load.cache_clear()
     yield install
     plugins.load.cache_clear()
-    for name in ("tlzoo_tiny", "tlzoo_tiny_suite"):
+    for name in ("tlzoo_tiny", "tlzoo_tiny_suite", "tlzoo_tiny_task", "tlzoo_tiny_head"):
         sys.modules.pop(name, None)
 
 

@@ -14,7 +14,7 @@ from cogapp import Cog
 from tlzoo.errors import PluginError, UsageError
 from tlzoo.testing import PluginSuite, run, suite_of
 from tlzoo.testing.__main__ import main
-from tlzoo.testing.running import checks
+from tlzoo.testing.running import checks, suites_of
 
 QUICK = ["test_it_is_registered_and_its_hooks_are_well_named", "test_stages_hold_every_parameter_once"]
 TEN_LINES = """
@@ -81,6 +81,17 @@ def test_the_suite_of_a_plugins_own_is_found_by_its_entry_point(tiny, tmp_path):
     (tmp_path / "site" / "tlzoo_tiny_suite.py").write_text(TEN_LINES.replace("TestConformance", "Suite"))
     suite = suite_of("tiny")
     assert (suite.__module__, suite.plugin) == ("tlzoo_tiny_suite", "tiny")
+
+
+def test_a_plugin_may_have_a_suite_for_each_of_its_tasks(tiny, tmp_path, registry_file, monkeypatch, capsys):
+    tiny(suite="tlzoo_tiny_suite:Suite", declared="tiny.sides = tlzoo_tiny_suite:Sides\n")
+    monkeypatch.setenv("TLZOO_REGISTRY", str(registry_file))
+    code = TEN_LINES.replace("TestConformance", "Suite") + "\nclass Sides(Suite):\n    task_name = 'regression'\n"
+    (tmp_path / "site" / "tlzoo_tiny_suite.py").write_text(code)
+    assert {name: suite.task_name for name, suite in suites_of("tiny").items()} == {"": "", "sides": "regression"}
+    assert main(["tiny", "--json", "--only", QUICK[0]]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in document["results"]] == [QUICK[0], f"sides.{QUICK[0]}"]
 
 
 @pytest.mark.parametrize("value", ["tlzoo_nowhere:Suite", "tlzoo_tiny:Suite", "tlzoo_tiny:Backbone", "tlzoo_tiny"])

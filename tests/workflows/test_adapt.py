@@ -14,7 +14,7 @@ from PIL import Image
 import tlzoo
 from tlzoo.adaptation.coral import align, coral_probe
 from tlzoo.adaptation.methods import core_adapt
-from tlzoo.errors import DataError, RunError, UsageError
+from tlzoo.errors import DataError, HookError, PluginError, RunError, UsageError
 from tlzoo.models.heads import objective_of
 from tlzoo.tasks import make_task
 from tlzoo.training.strategies.probe_fit import Probe, fit_probe
@@ -141,3 +141,60 @@ def test_an_existing_run_is_not_adapted_over(zoo: Any, picture_run: Any, picture
     with pytest.raises(RunError, match="exists already"):
         tlzoo.adapt(picture_run, pictures, out=picture_run.path)
     assert before == json.loads((picture_run.path / "run.json").read_text())
+
+
+METHODS = """
+    from tlzoo.plugin import AdaptationMethod
+
+    def bolder(model, source, target, options):
+        with torch.no_grad():
+            model.head.weight.mul_(2)
+            model.head.bias.fill_(float(len(source) + 1000 * len(target) + 1e6 * options["n_train"]))
+        return model
+
+    @hookimpl
+    def register_adaptation():
+        return [AdaptationMethod("bolder", bolder), AdaptationMethod("broken", lambda **given: "no model")]
+
+    @hookimpl
+    def adapt_domain(model, source, target, method, options):
+        return bolder(model, source, target, options) if method == "hooked" else None
+"""
+
+
+@pytest.fixture
+def toy_run(toy: Any, make_pictures: Any, tmp_path: Path) -> Any:
+    """A run of a plugin that adapts in ways of its own."""
+    return tlzoo.finetune(toy(METHODS), make_pictures(tmp_path / "data", 10), out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("method", ["toy/bolder", "toy/hooked", "hooked"])
+def test_a_plugins_own_method_is_asked_by_its_name_and_given_both_domains(
+    toy_run: Any, make_pictures: Any, tmp_path: Path, method: str
+):
+    target = make_pictures(tmp_path / "target", 2, seed=1)
+    adapted = tlzoo.adapt(toy_run, target, out=tmp_path / "adapted", method=method)
+    assert adapted.adapted["method"] == method
+    before, after = toy_run.model().head, adapted.model().head
+    assert (2 * before.weight).equal(after.weight)
+    train, validation = toy_run.data.n_train, toy_run.data.n_validation
+    assert after.bias.tolist() == [train + validation + 1000 * 6 + 1e6 * train] * 3
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "said"),
+    [
+        ("toy/other", UsageError, "Plugin 'toy' has no adaptation method 'other'"),
+        ("bolder", UsageError, "Unknown adaptation method 'bolder'"),  # no distribution declares it
+        ("toy/broken", HookError, "'toy/broken' gave str, no model"),
+        ("absent/bolder", PluginError, "absent"),
+    ],
+)
+def test_a_method_that_nobody_has_or_that_gives_no_model_is_named(
+    toy_run: Any, make_pictures: Any, tmp_path: Path, method: str, kind: type[Exception], said: str
+):
+    target = make_pictures(tmp_path / "target", 2, seed=1)
+    with pytest.raises(kind, match=said) as error:
+        tlzoo.adapt(toy_run, target, out=tmp_path / "adapted", method=method)
+    assert error.value.hint
+    assert not (tmp_path / "adapted").exists()

@@ -11,7 +11,7 @@ from torch import nn
 
 from tlzoo import plugins
 from tlzoo.errors import UsageError
-from tlzoo.interfaces import Backbone, FeatureKind, Head, Weights
+from tlzoo.interfaces import Backbone, Head, Needs, Weights
 from tlzoo.models.heads import default_head
 from tlzoo.plugins.preprocess import plugins_own
 from tlzoo.preprocess import Preprocessor
@@ -43,7 +43,12 @@ class Model(nn.Module):
         self.head = head.module
 
     def forward(self, *inputs: torch.Tensor) -> Any:
-        return self.head(self.backbone(*inputs))
+        return self.head(self.given(self.backbone(*inputs)))
+
+    def given(self, made: Any) -> Any:
+        """What the head is given of what the backbone made: that, or of several outputs a mapping from their names."""
+        kinds = self.parts.output
+        return dict(zip(kinds, made, strict=True)) if isinstance(kinds, tuple) else made
 
     def named(self, made: Any) -> dict[str, torch.Tensor]:
         """What `forward` returned, by the names of the task's outputs, floats as float32."""
@@ -72,11 +77,20 @@ def named(task: Task, made: Any) -> dict[str, Any]:
     return dict(zip((output.name for output in task.outputs), several, strict=True))
 
 
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind = "vector") -> Backbone:
-    """Ask the checkpoint's plugin for its backbone; `output` is what a task `needs`."""
-    return plugins.call(
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs = "vector") -> Backbone:
+    """Ask the checkpoint's plugin for its backbone; `output` is what a task `needs`.
+
+    Raises UsageError where the plugin gives another output than it was asked for.
+    """
+    backbone = plugins.call(
         "load_backbone", checkpoint.plugin, Backbone, checkpoint=checkpoint, weights=weights, output=output
     )
+    if backbone.output != output:
+        raise UsageError(
+            f"{checkpoint.id} gives {backbone.output!r}, and the task needs {output!r}.",
+            hint="Choose another checkpoint or task.",
+        )
+    return backbone
 
 
 def make_preprocessor(checkpoint: Checkpoint, spec: Preprocess) -> Preprocessor:

@@ -24,12 +24,11 @@ class WithFeatures(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.backbone = model.backbone
-        self.head = model.head
+        self.model = model
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        features = self.backbone(*inputs)
-        made = self.head(features)
+        features = self.model.backbone(*inputs)
+        made = self.model.head(features)
         return (*(made if isinstance(made, tuple | list) else (made,)), features)
 
 

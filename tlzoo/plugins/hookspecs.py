@@ -29,11 +29,11 @@ if TYPE_CHECKING:
         Backbone,
         Dataset,
         ExportFormat,
-        FeatureKind,
         Freeze,
         Graph,
         Head,
         Model,
+        Needs,
         RegisteredTask,
         Repository,
         Strategy,
@@ -69,7 +69,7 @@ def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | N
 
 
 @hookspec(firstresult=True)
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) -> Backbone | None:
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs) -> Backbone | None:
     """Given a checkpoint and its verified local files (`None`: random weights), return the backbone. No network.
 
     Its module takes raw inputs: pictures uint8 [N, H, W, 3], token ids and mask int64 [N, L], samples float32 [N, T].

@@ -16,10 +16,10 @@ import numpy as np
 from tlzoo.errors import UsageError
 from tlzoo.tasks.agreement import agreement
 from tlzoo.tasks.metrics import Direction
-from tlzoo.tasks.rows import Outputs, take
+from tlzoo.tasks.rows import Output, Outputs, take
 
 if TYPE_CHECKING:
-    from tlzoo.interfaces import FeatureKind
+    from tlzoo.interfaces import Needs
     from tlzoo.tasks.row import Row
     from tlzoo.tasks.windows import Part, Window
 
@@ -33,25 +33,6 @@ class Input:
 
     name: str
     column: str = ""
-
-
-@dataclass(frozen=True)
-class Output:
-    """One output of the graph: what export names, the runtime checks, and Triton and the web page describe.
-
-    `axes` begins with `batch`; a name is an axis that varies, a number one that does not. `dtype` is numpy's name.
-    `labelled` says that the last axis has one place for each of the task's labels.
-    """
-
-    name: str
-    axes: tuple[str | int, ...]
-    dtype: str = "float32"
-    labelled: bool = False
-
-    @property
-    def ragged(self) -> bool:
-        """Whether samples may differ in size."""
-        return any(isinstance(axis, str) for axis in self.axes[1:])
 
 
 @dataclass(frozen=True)
@@ -145,7 +126,8 @@ class Task:
     """What its targets are called in a sentence, such as `several labels per sample`."""
     modalities: ClassVar[frozenset[str] | None] = None
     """The modalities it is for; `None` for any."""
-    needs: ClassVar[FeatureKind] = "vector"
+    needs: ClassVar[Needs] = "vector"
+    """What the backbone is asked for; of several kinds the head is given a mapping by name, and there is no probe."""
     form: ClassVar[Literal["once", "loop"]] = "once"
     supports: ClassVar[frozenset[str]] = frozenset()
     """Of: probe, calibration, class_weights, label_smoothing, mixup, augment, top_k, threshold."""

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from tlzoo.errors import TrainingError, UsageError
-from tlzoo.interfaces import Backbone
+from tlzoo.interfaces import Backbone, Needs
 from tlzoo.tasks.base import Task
 
 Loss = Callable[[torch.Tensor, torch.Tensor], tuple[float, torch.Tensor]]
@@ -59,11 +59,15 @@ LINEAR = (nn.Linear, ScaledLinear)
 """The layers that the core builds again from their weights alone."""
 
 
+def _kinds(needs: Needs) -> str:
+    return f"a {needs}" if isinstance(needs, str) else " and ".join(needs)
+
+
 def check_output(backbone: Backbone, task: Task) -> None:
     """Raise TrainingError where a backbone's output is not what the task needs."""
     if backbone.output != task.needs:
         raise TrainingError(
-            f"The head of {task.name} needs a backbone that gives a {task.needs}, not a {backbone.output}.",
+            f"The head of {task.name} needs a backbone that gives {_kinds(task.needs)}, not {_kinds(backbone.output)}.",
             hint="Give the plugin a build_head hook.",
         )
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from tlzoo.tasks.rows import Outputs, Rows
-
-if TYPE_CHECKING:
-    from tlzoo.tasks.base import Task
+from tlzoo.tasks.rows import Output, Outputs, Rows
 
 
 @dataclass(frozen=True)
@@ -31,8 +28,19 @@ class Part:
     context: Any
 
 
+class Merging(Protocol):
+    """A task, as far as it merges windows."""
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What a model of it gives."""
+
+    def merge(self, parts: Sequence[Part]) -> tuple[dict[str, np.ndarray], Any]:
+        """The outputs of a whole input, and its context, from those of its windows."""
+
+
 def merge_windows(
-    task: Task, windows: Sequence[Sequence[Window]], outputs: Outputs, contexts: Sequence[Any]
+    task: Merging, windows: Sequence[Sequence[Window]], outputs: Outputs, contexts: Sequence[Any]
 ) -> tuple[dict[str, Rows], list[Any]]:
     """The outputs and contexts of whole inputs from those of their windows, which follow one another."""
     found: list[Mapping[str, np.ndarray]] = []

@@ -52,7 +52,7 @@ class Freezing(Subject):
             again = freeze(model, policy)
             assert again == answer, f"Policy {policy!r} asked twice answers differently. `freeze` must be idempotent."
 
-    @after("test_stages_hold_every_parameter_once")
+    @after("test_stages_hold_every_parameter_once", "test_its_outputs_are_as_declared")
     def test_a_step_changes_only_what_trains(self) -> None:
         """One step leaves frozen parameters and statistics bit-identical, under every policy; all stages get gradients.
 

@@ -20,7 +20,7 @@ from tlzoo import plugins, registry
 from tlzoo.data import Samples, endings_of, read
 from tlzoo.data.dataset import Dataset, make_dataset
 from tlzoo.errors import PluginError
-from tlzoo.interfaces import Backbone, FeatureKind, Weights
+from tlzoo.interfaces import Backbone, FeatureKind, Needs, Weights
 from tlzoo.models.model import Model, build, make_preprocessor
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.prepare import task_for
@@ -185,7 +185,7 @@ class Subject:
         """The checkpoint's verified files where the suite asks for them."""
         return fetch(self.entry()) if self.weights == "fetch" else None
 
-    def built(self, output: FeatureKind = "vector", seed: int = 0, **changes: Any) -> Backbone:
+    def built(self, output: Needs = "vector", seed: int = 0, **changes: Any) -> Backbone:
         """A fresh backbone as the plugin answers, for the entry with `changes`; `weights` stands in for the files."""
         torch.manual_seed(seed)
         weights = changes.pop("weights") if "weights" in changes else self.files()
@@ -199,7 +199,7 @@ class Subject:
         """The backbone as its plugin gives it, `vector` where it has that."""
         return self.built(self.first_output())
 
-    def first_output(self) -> FeatureKind:
+    def first_output(self) -> Needs:
         """The output that heads stand on: what the task needs, where the suite names a task."""
         if self.task_name:
             return self.blank().needs

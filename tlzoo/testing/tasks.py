@@ -10,11 +10,10 @@ import torch
 
 from tlzoo.errors import TlzooError
 from tlzoo.models.model import Model
-from tlzoo.models.onnx_export import eager
+from tlzoo.models.onnx_export import eager, outputs_of
 from tlzoo.plugins.tasks import task_of
 from tlzoo.preprocess import row_lengths
-from tlzoo.tasks.base import Output
-from tlzoo.tasks.rows import Collector, Outputs, take
+from tlzoo.tasks.rows import Collector, Output, Outputs, take
 from tlzoo.testing.subject import Subject, after
 
 FEW = 6
@@ -33,8 +32,7 @@ class Tasks(Subject):
         return rows.outputs()
 
     def test_its_task_says_what_it_is(self) -> None:
-        """The task names its outputs, the batch first, each once and as no input is called; its headline and monitor
-        are among its directions.
+        """The task names its outputs, each once and the batch first; its headline and monitor are among its directions.
 
         Mend: the class attributes of the task and its `outputs`.
         """
@@ -57,20 +55,22 @@ class Tasks(Subject):
         again = task_of(task.name, task.labels, settings, task.plugin)
         assert again == task, f"From its settings {settings} comes {again}, not {task}."
 
-    @after("test_arrays_fit_the_example_inputs")
+    @after("test_its_task_says_what_it_is", "test_declared_axes_vary", "test_arrays_fit_the_example_inputs")
     def test_its_outputs_are_as_declared(self) -> None:
-        """A model gives the outputs that the task declares, in order, of their types and sizes.
+        """A model gives the outputs that the task declares, in order, of their types and sizes; none is called as an
+        input.
 
         Mend: `outputs` of the task, or the head.
         """
         model = self.model()
-        made = self._eager(model)
-        for output, array in zip(model.task.outputs, made.values(), strict=True):
-            _check_output(output, array, FEW)
-
-    def _eager(self, model: Model) -> dict[str, np.ndarray]:
         data = self.dataset(model)
-        return eager(model, data.arrays(range(min(FEW, len(data)))))
+        positions = range(min(FEW, len(data)))
+        arrays = data.arrays(positions)
+        declared, made = model.task.outputs, outputs_of(model.eval(), arrays)
+        assert len(made) == len(declared), f"The model gives {len(made)} outputs; the task declares {len(declared)}."
+        for output, array in zip(declared, made, strict=True):
+            assert output.name not in arrays, f"An input and an output are called {output.name!r}."
+            _check_output(output, array, len(positions))
 
     @after("test_its_outputs_are_as_declared")
     def test_its_loss_reaches_the_head(self) -> None:

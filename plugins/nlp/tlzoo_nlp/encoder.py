@@ -20,7 +20,7 @@ from tlzoo_nlp.tokenizer import with_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-    from tlzoo.plugin import FeatureKind
+    from tlzoo.plugin import Needs
 
 EXAMPLE_LENGTH = 9
 _NOT_ARGUMENTS = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "use_cache"}
@@ -37,23 +37,28 @@ class Encoder(nn.Module):
     """`network` under `input_ids` and `attention_mask`, both int64 [N, L]; a mask of 0 marks padding.
 
     Returns [N, L, D] for `sequence`. For `vector`, [N, D]: the mean over the tokens under the mask, as in
-    Sentence-BERT (Reimers & Gurevych 2019). Token types are zeros.
+    Sentence-BERT (Reimers & Gurevych 2019). Of both, a tuple in the order asked for. Token types are zeros.
     """
 
-    def __init__(self, network: PreTrainedModel, output: FeatureKind) -> None:
+    def __init__(self, network: PreTrainedModel, output: Needs) -> None:
         super().__init__()
         self.network = network
         self.output = output
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor | tuple[Tensor, ...]:
         hidden: Tensor = self.network(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        if self.output == "sequence":
-            return hidden
-        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        if isinstance(self.output, tuple):
+            return tuple(hidden if kind == "sequence" else _mean(hidden, attention_mask) for kind in self.output)
+        return hidden if self.output == "sequence" else _mean(hidden, attention_mask)
 
 
-def build_backbone(checkpoint: Checkpoint, spec: TextSpec, weights: Weights | None, output: FeatureKind) -> Backbone:
+def _mean(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """The mean of [N, L, D] over the tokens under the mask, [N, D]."""
+    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+
+
+def build_backbone(checkpoint: Checkpoint, spec: TextSpec, weights: Weights | None, output: Needs) -> Backbone:
     """The backbone of `checkpoint`, in eval mode and float32, pooler left out."""
     config = _configuration(checkpoint, weights)
     _check_length(checkpoint.id, spec, config)

@@ -8,7 +8,7 @@ from tlzoo.errors import RegistryError, UsageError
 from tlzoo.plugin import Backbone, Repository, TextSpec, Weights, hookimpl
 
 if TYPE_CHECKING:
-    from tlzoo.plugin import Checkpoint, FeatureKind
+    from tlzoo.plugin import Checkpoint, Needs
 
 
 @hookimpl
@@ -22,10 +22,11 @@ def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | N
 
 
 @hookimpl
-def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) -> Backbone | None:
+def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs) -> Backbone | None:
     """Build a transformers network of texts from local files only; `weights=None` gives random weights.
 
-    `vector` is the mean over a text's tokens, `sequence` one vector per token. With weights, the backbone's
+    `vector` is the mean over a text's tokens, `sequence` one vector per token; both together
+    are a tuple. With weights, the backbone's
     `preprocess` carries the folder's tokenizer; without, it is the checkpoint's as it stands.
 
     `None` for another plugin's entry. Raises UsageError for `map`, RegistryError where files and entry do not fit each
@@ -33,7 +34,7 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Featu
     """
     if checkpoint.plugin != "nlp":
         return None
-    if output == "map":
+    if "map" in ((output,) if isinstance(output, str) else output):
         raise UsageError(f"{checkpoint.id} reads text and gives no map.", hint="Ask for 'vector' or 'sequence'.")
     if not isinstance(checkpoint.preprocess, TextSpec):
         raise RegistryError(

@@ -38,7 +38,7 @@ def build(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) 
 
 def check_output(output: FeatureKind) -> None:
     """Raise PluginError for an output that no vision backbone has."""
-    if output not in ("vector", "map"):
+    if not isinstance(output, str) or output not in ("vector", "map"):
         raise PluginError(f"Vision backbones have no output {output!r}.", hint="Outputs: map, vector")
 
 

@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw
 import tlzoo
 from tlzoo.errors import ExportError, Offline
 from tlzoo.export.formats import web
+from tlzoo.options import Options
 from tlzoo.preprocess.image import fit
 from tlzoo.registry.schema import ImageSpec, PluginSpec
 from tlzoo.tasks import CORE
@@ -428,6 +429,41 @@ DECIDED: dict[str, tuple[dict[str, Any], list[float], dict[str, Any]]] = {
     ),
     "regression": ({"labels": ["price"]}, [12.5], {"logits": [12.5], "value": 12.5}),
 }
+
+
+class TestPluginsTask:
+    pytestmark = in_a_browser
+
+    @pytest.mark.parametrize("own", [True, False], ids=["with a page of its own", "without one"])
+    def test_shows_its_answer(
+        self,
+        browser: Any,
+        served: tuple[Path, str],
+        duo: Any,
+        numbers: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        own: bool,
+    ):
+        options = Options(epochs=1, batch=8, seed=0)
+        run = tlzoo.finetune(
+            "duo/means", numbers, out=tmp_path / "run", task="duo/two", strategy="finetune", options=options
+        )
+        exported = run.export(tmp_path / "two.onnx")
+        if not own:
+            monkeypatch.setattr(type(run.task), "page", None)
+        for name in ("TLZOO_CACHE", "TLZOO_OFFLINE"):  # the libraries are in the user's cache
+            monkeypatch.delenv(name)
+        site = opened(browser, served, f"duo-{own}", exported.path)
+        picture = {"name": "a.png", "mimeType": "image/png", "buffer": (tmp_path / "0.png").read_bytes()}
+        site.page.set_input_files("#picture", picture)
+        site.page.get_by_text("Answered in").wait_for()
+        [expected] = site.predictor.predict([tmp_path / "0.png"])
+        shown = site.page.locator("#verdict").inner_text()
+        if own:
+            assert shown == f"{expected.sign} {expected.size:.2f}"
+        else:
+            assert [line.partition(":")[0] for line in shown.splitlines()] == ["sign", "size"]
 
 
 class TestPage:

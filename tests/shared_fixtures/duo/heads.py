@@ -18,6 +18,8 @@ class TwoLayers(nn.Module):
             self.steps = steps
 
     def forward(self, features):
+        if isinstance(features, dict):
+            features = features["vector"] + features["sequence"][:, 0]
         size = softplus(self.size(features)[:, 0])
         steps = getattr(self, "steps", 0)
         if steps:

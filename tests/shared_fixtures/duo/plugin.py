@@ -37,9 +37,9 @@ def build_head(backbone, task, options):
 @hookimpl
 def register_tasks():
     """A task for each thing that a task may have."""
-    from tlzoo_duo.tasks import Longest, Pair, Steps, Two
+    from tlzoo_duo.tasks import Both, Longest, Pair, Steps, Two
 
-    return [RegisteredTask(each.family, each) for each in (Two, Pair, Longest, Steps)]
+    return [RegisteredTask(each.family, each) for each in (Two, Pair, Longest, Steps, Both)]
 
 
 @hookimpl

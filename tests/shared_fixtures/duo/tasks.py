@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tlzoo.errors import DataError
-from tlzoo.plugin import Input, Output, Prediction, Task, Window
+from tlzoo.plugin import Input, OperatingPoint, Output, Prediction, Task, Window
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Two(Task):
     monitor: ClassVar[str] = "error"
     directions: ClassVar[dict] = {"accuracy": "max", "error": "min"}
     prediction: ClassVar[type] = TwoPrediction
+    supports: ClassVar[frozenset] = frozenset({"threshold"})
 
     @property
     def outputs(self):
@@ -64,8 +65,18 @@ class Two(Task):
         return (outputs["sign"].argmax(axis=1) == self.collate(targets, contexts)["sign"]).astype(np.float64)
 
     def decode(self, outputs, contexts, *, temperature=1.0, top_k=None, threshold=None):
-        signs = np.asarray(outputs["sign"]).argmax(axis=1)
-        return [TwoPrediction(self.labels[s], float(size)) for s, size in zip(signs, outputs["size"], strict=True)]
+        signs = self._share_of_plus(outputs) >= (0.5 if threshold is None else threshold)
+        return [TwoPrediction(self.labels[s], float(size)) for s, size in zip(signs * 1, outputs["size"], strict=True)]
+
+    def operating_point(self, outputs, targets, contexts):
+        shares, right = self._share_of_plus(outputs), self.collate(targets, contexts)["sign"]
+        tried = {t: float(((shares >= t) == right).mean()) for t in (0.3, 0.5, 0.7)}
+        best = max(tried, key=tried.get)
+        return OperatingPoint(best, "the most right signs", len(right), "accuracy", tried[best], 0.0, 1.0)
+
+    def _share_of_plus(self, outputs):
+        minus, plus = np.asarray(outputs["sign"], np.float64).T
+        return 1 / (1 + np.exp(minus - plus))
 
 
 @dataclass(frozen=True)
@@ -74,13 +85,6 @@ class Steps(Two):
 
     family: ClassVar[str] = "steps"
     form: ClassVar[str] = "loop"
-
-
-@dataclass(frozen=True)
-class NumberPrediction(Prediction):
-    """A number."""
-
-    number: float
 
 
 @dataclass(frozen=True)
@@ -111,3 +115,12 @@ class Longest(Two):
     def merge(self, parts):
         largest = max(parts, key=lambda part: float(part.outputs["size"]))
         return dict(largest.outputs), None
+
+
+@dataclass(frozen=True)
+class Both(Two):
+    """Takes the vector of a text and those of its tokens."""
+
+    family: ClassVar[str] = "both"
+    needs: ClassVar[tuple] = ("sequence", "vector")
+    modalities: ClassVar[frozenset] = frozenset({"text"})
