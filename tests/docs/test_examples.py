@@ -15,6 +15,8 @@ import typer
 
 import tlzoo
 from tlzoo.cli import COMMANDS, module_of
+from tlzoo.data import read
+from tlzoo.tasks import make_task
 
 ROOT = Path(__file__).parents[2]
 PLACES = ("README*.md", "docs/**/*.md", "examples/*/README.md", "plugins/*/README.md")
@@ -123,6 +125,28 @@ def test_the_digits_of_the_tutorial_are_written_as_it_says(tmp_path: Path, monke
     assert sorted(path.name for path in (tmp_path / "digits").iterdir()) == [str(digit) for digit in range(10)]
     assert len(list((tmp_path / "digits").rglob("*.png"))) == 800
     assert (tmp_path / "digits" / "3" / "0003.png").is_file()
+
+
+def test_the_sentences_of_the_tutorial_are_those_that_it_shows_and_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    page = Path("docs/tutorials/tokens.md")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(fences(page, "python")[0], "make_news.py", "exec"), {})
+    lines = (tmp_path / "news" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    assert "\n".join(lines[:3]) + "\n" == fences(page, "text")[0]
+    found = read(tmp_path / "news", make_task("text-tokens"))
+    assert found.test is not None
+    assert (len(found.train), len(found.test)) == (300, 80)
+    seen, unseen = (
+        {
+            text[start:end]
+            for text, target in zip(part.inputs, part.targets or (), strict=True)
+            for start, end, _ in target
+        }
+        for part in (found.train, found.test)
+    )
+    assert seen.isdisjoint(unseen)
 
 
 def test_the_search_of_the_guide_finds_what_it_asks_for(capsys: pytest.CaptureFixture[str]):

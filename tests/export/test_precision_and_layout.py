@@ -51,6 +51,14 @@ def test_auto_takes_one_that_passes(zoo: Any, picture_run: Any, tmp_path: Path):
     assert file.parity.drop <= 0.5
 
 
+def test_auto_says_what_it_rejects_and_why(zoo: Any, text_run: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    file = text_run.export(tmp_path / "model.onnx", precision="auto", thresholds=IMPOSSIBLE)
+    assert (file.precision, file.measured) == ("fp32", None)
+    said = capfd.readouterr().err
+    for precision in ("fp16", "int8"):
+        assert f"{precision} rejected: In {precision}: The exported file differs from the trained model" in said
+
+
 def test_raw_input_answers_pictures_of_any_size_as_the_file_with_geometry_outside(
     zoo: Any, picture_run: Any, picture_file: Any, tmp_path: Path
 ):

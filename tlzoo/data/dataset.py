@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,9 +97,15 @@ class Dataset:
                 f"{long} of {self.samples} samples are longer than the model takes: they are read in "
                 f"{sum(len(each) for each in self.windows if len(each) > 1)} windows that overlap."
             )
-        if self.targets is not None:
-            found += self.task.notes(self.targets, self.sample_targets, self.contexts(range(len(self))))
+        if self.targets is not None and type(self.task).notes is not Task.notes:
+            found += self.task.notes(self.sample_targets, list(self._parts(self.targets)))
         return found
+
+    def _parts(self, targets: Sequence[Target]) -> Iterator[list[tuple[Target, Any, int]]]:
+        contexts, at = self.contexts(range(len(self))), 0
+        for windows in self.windows or [[Window(given, 0)] for given in self.inputs]:
+            yield [(targets[at + i], contexts[at + i], window.start) for i, window in enumerate(windows)]
+            at += len(windows)
 
     def metrics(self, outputs: Outputs) -> dict[str, float]:
         """The task's metrics of a model's outputs for all inputs."""

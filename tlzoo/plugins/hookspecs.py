@@ -73,9 +73,9 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs
     """Given a checkpoint and its verified local files (`None`: random weights), return the backbone. No network.
 
     Its module takes raw inputs: pictures uint8 [N, H, W, 3], token ids and mask int64 [N, L], samples float32 [N, T].
-    It gives float32 [N, D] for the output `vector`, [N, T, D] for `sequence`, [N, C, H, W] for `map`. Raises UsageError
-    for an output that it does not have, RegistryError for an entry that contradicts it, SourceError for weights that
-    do not fit.
+    It gives float32 [N, D] for the output `vector`, [N, T, D] for `sequence`, [N, C, H, W] for `map`, and a tuple in
+    their order where several are asked for. Raises UsageError for an output that it does not have, RegistryError for an
+    entry that contradicts it, SourceError for weights that do not fit.
 
     >>> @hookimpl
     ... def load_backbone(checkpoint, weights, output):
@@ -116,7 +116,8 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs
 def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head | None:
     """Given a backbone and a task, return a head with its loss; `None` leaves it to the task's own head.
 
-    The module maps [N, D], [N, T, D] or [N, C, H, W] to `task.outputs`: a tensor, or a tuple in their order.
+    The module maps [N, D], [N, T, D] or [N, C, H, W], or several of these by name, to `task.outputs`: a tensor, or a
+    tuple in their order.
     `loss(outputs, batch)` is a scalar of float32 outputs by name and of what `task.collate` makes of targets. `options`
     may hold `label_smoothing`, `class_weights`, what `task.head_options` says, and the name `deep` as `head` where a
     user asks for `--head duo/deep`. Raises UsageError for an option that cannot be, TrainingError for a backbone whose

@@ -220,8 +220,11 @@ class Task:
         """Arrays [N, ...] of these targets by name, as the loss takes them."""
         raise NotImplementedError
 
-    def notes(self, targets: Sequence[Target], whole: Sequence[Target], contexts: Sequence[Any]) -> Iterator[str]:
-        """What is lost between targets as read (`whole`) and as the model sees them in windows: lines for people."""
+    def notes(self, targets: Sequence[Target], parts: Sequence[Sequence[tuple[Target, Any, int]]]) -> Iterator[str]:
+        """What of the targets the model does not see: lines for people.
+
+        `parts` has for each sample the target, the context and the start of every window, of most samples one.
+        """
         yield from ()
 
     def head_options(self, targets: Sequence[Target]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def test_lines_tell_the_proof_and_what_to_type_next(command: Command, text_run: 
     done = command("export", text_run.path, "--out", tmp_path / "model.onnx", "--data", texts)
     assert done.code == 0
     assert "80 held-out samples" in done.out
+    assert "labels agree on 100.0%, outputs differ by" in done.out
     assert f"tlzoo predict {tmp_path / 'model.onnx'}" in done.out
 
 

@@ -118,11 +118,16 @@ def test_an_entity_that_a_window_holds_in_part_is_no_target_there():
 
 
 def test_what_is_cut_off_or_lies_inside_words_is_counted():
-    where = context(2)
-    lines = list(TASK.notes([[[0, 2, "X"], [3, 4, "Y"]], [[0, 5, "X"]]], [[1, 2], [1, 2]], [where, context(1)]))
-    assert lines[0].startswith("2 of 4 entities are cut off")
-    assert "1 of 4 entities begin or end inside a word" in lines[1]
-    assert not list(TASK.notes([[[0, 2, "X"]]], [[[0, 2, "X"]]], [where]))
+    whole = [[[0, 2, "X"], [3, 4, "Y"]], [[0, 5, "X"]], [[0, 2, "X"]]]
+    parts = [
+        [(whole[0], context(2), 0)],
+        [(whole[1], context(1), 0)],
+        [([[0, 2, "X"]], context(2), 0), ([[0, 2, "X"]], context(2), 0)],  # in both of two windows
+    ]
+    lines = list(TASK.notes(whole, parts))
+    assert lines[0].startswith("1 of 4 entities are cut off")
+    assert lines[1].startswith("1 of 4 entities begin or end inside a word")
+    assert not list(TASK.notes([[[0, 2, "X"]]], [[([[0, 2, "X"]], context(2), 0)]]))
 
 
 def test_labels_that_training_did_not_see_are_named():

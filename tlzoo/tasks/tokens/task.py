@@ -143,19 +143,24 @@ class Tokens(Task):
             offsets.append(places[kept])
         return {"logits": np.concatenate(logits)}, TextContext(text, np.concatenate(offsets))
 
-    def notes(self, targets: Sequence[Any], whole: Sequence[Any], contexts: Sequence[Any]) -> Iterator[str]:
+    def notes(self, targets: Sequence[Any], parts: Sequence[Sequence[tuple[Any, Any, int]]]) -> Iterator[str]:
         """What of the entities is lost: cut off by the longest length or between windows, or ending inside words."""
-        seen = inside = 0
-        for target, context in zip(targets, contexts, strict=True):
-            spots = places(context, words_of(context))
-            starts, ends = {begin for begin, _ in spots}, {stop for _, stop in spots}
-            there = [entity for entity in target if entity[2] is not None and any(b < entity[1] for b, _ in spots)]
-            reached = max(ends, default=0)
-            seen += sum(entity[1] <= reached for entity in there)
-            inside += sum(e[1] <= reached and (e[0] not in starts or e[1] not in ends) for e in there)
-        total = sum(map(len, whole))
-        if seen < total:
-            yield f"{total - seen} of {total} entities are cut off where a text or a window ends."
+        total = lost = inside = 0
+        for whole, windows in zip(targets, parts, strict=True):
+            seen: dict[tuple[int, int], bool] = {}
+            for target, context, start in windows:
+                spots = places(context, words_of(context))
+                begins, ends = {begin for begin, _ in spots}, {stop for _, stop in spots}
+                reached = max(ends, default=0)
+                for entity in target:
+                    if entity[2] is not None and entity[1] <= reached:
+                        fits = entity[0] in begins and entity[1] in ends
+                        seen[entity[0] + start, entity[1] + start] = fits
+            total += len(whole)
+            lost += sum((entity[0], entity[1]) not in seen for entity in whole)
+            inside += sum(not fits for fits in seen.values())
+        if lost:
+            yield f"{lost} of {total} entities are cut off where a text or a window ends."
         if inside:
             yield f"{inside} of {total} entities begin or end inside a word; they are read as the whole word."
 
