@@ -44,10 +44,9 @@ if TYPE_CHECKING:
     )
     from tlzoo.specs import AudioSpec, ImageSpec, PluginSpec, Preprocess, TextSpec
     from tlzoo.tasks.agreement import agreement
-    from tlzoo.tasks.base import Agreement, Input, OperatingPoint, Prediction, Task
+    from tlzoo.tasks.base import Agreement, Input, OperatingPoint, Output, Prediction, Task
     from tlzoo.tasks.heads import Objective
     from tlzoo.tasks.row import Row
-    from tlzoo.tasks.rows import Output
     from tlzoo.tasks.windows import Part, Window
     from tlzoo.training.strategies.base import TrainJob, TrainResult
     from tlzoo.training.strategies.finetune import run_finetune
@@ -164,12 +163,12 @@ _NAMES = {
         "Agreement",
         "Input",
         "OperatingPoint",
+        "Output",
         "Prediction",
         "Task",
     ),
     "tlzoo.tasks.heads": ("Objective",),
     "tlzoo.tasks.row": ("Row",),
-    "tlzoo.tasks.rows": ("Output",),
     "tlzoo.tasks.windows": (
         "Part",
         "Window",

@@ -14,7 +14,8 @@ import numpy as np
 
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ArtifactError
-from tlzoo.tasks.rows import Output, Outputs, Rows, take
+from tlzoo.tasks.base import Output
+from tlzoo.tasks.rows import Outputs, Rows, take
 
 KEY = "tlzoo.reference"
 MAX_SAMPLES = 1000

@@ -24,11 +24,12 @@ class WithFeatures(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.model = model
+        self.backbone = model.backbone
+        self.head = model.head
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        features = self.model.backbone(*inputs)
-        made = self.model.head(features)
+        features = self.backbone(*inputs)
+        made = self.head(features)
         return (*(made if isinstance(made, tuple | list) else (made,)), features)
 
 

@@ -51,9 +51,9 @@ hookimpl = pluggy.HookimplMarker("tlzoo")
 def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | None:
     """Given an id that no registry lists, and of `hf/<org>/<name>` the repository, return its entry. No network.
 
-    Asked of the plugin whose name the id begins with, and of those that declare its first part in the entry-point
-    group `tlzoo.prefixes`. The entry has this id and is built by this plugin. Raises RegistryError for an id that is
-    the plugin's and cannot be built.
+    Asked of the plugin whose name the id begins with, and of those that declare its first part in the entry-point group
+    `tlzoo.prefixes`. The entry has this id and is built by this plugin. Raises RegistryError for an id that is the
+    plugin's and cannot be built.
 
     >>> @hookimpl
     ... def resolve_checkpoint(id, repository):
@@ -117,11 +117,10 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
     """Given a backbone and a task, return a head with its loss; `None` leaves it to the task's own head.
 
     The module maps [N, D], [N, T, D] or [N, C, H, W], or several of these by name, to `task.outputs`: a tensor, or a
-    tuple in their order.
-    `loss(outputs, batch)` is a scalar of float32 outputs by name and of what `task.collate` makes of targets. `options`
-    may hold `label_smoothing`, `class_weights`, what `task.head_options` says, and the name `deep` as `head` where a
-    user asks for `--head duo/deep`. Raises UsageError for an option that cannot be, TrainingError for a backbone whose
-    output does not fit.
+    tuple in their order. `loss(outputs, batch)` is a scalar of float32 outputs by name and of what `task.collate` makes
+    of targets. `options` may hold `label_smoothing`, `class_weights`, what `task.head_options` returns, and the name
+    `deep` as `head` where a user asks for `--head duo/deep`. Raises UsageError for an option that cannot be,
+    TrainingError for a backbone whose output does not fit.
 
     >>> @hookimpl
     ... def build_head(backbone, task, options):
@@ -168,9 +167,9 @@ def adapt_domain(
     """Given a trained model, labelled source data (`None`: source-free) and unlabelled target data, adapt it.
 
     `arrays(positions)` of a data set gives the model's inputs [n, ...] by name, `source.collated(positions)` the
-    targets as the loss takes them. `options["n_train"]` says how many source samples, the first, were for training.
-    `None` leaves the method to the core; `--method duo/means` asks this plugin for `means`. Raises UsageError
-    where it needs source data and gets none, DataError for data that it cannot use.
+    targets as the loss takes them. `options["n_train"]` is how many source samples, the first, were for training.
+    `None` leaves the method to the core; `--method duo/means` asks this plugin for `means`. Raises UsageError where it
+    needs source data and gets none, DataError for data that it cannot use.
 
     >>> @hookimpl
     ... def adapt_domain(model, source, target, method, options):
@@ -304,8 +303,7 @@ def register_strategies() -> Iterable[Strategy] | None:
     """Return ways of training, for any checkpoint; users name them with --strategy.
 
     `train(job)` takes a `TrainJob` and returns a `TrainResult`, whose `outputs` are those of the trained model for the
-    test samples, [N, ...] by name. `policy` is what is frozen where the user does not say. The entry-point group is
-    `tlzoo.strategies`.
+    test samples, [N, ...] by name. `policy` is the default of --freeze. The entry-point group is `tlzoo.strategies`.
 
     >>> @hookimpl
     ... def register_strategies():

@@ -13,8 +13,7 @@ from tlzoo.specs import AudioSpec, ImageSpec, TextSpec
 
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Manifest
-    from tlzoo.tasks.base import Task
-    from tlzoo.tasks.rows import Output
+    from tlzoo.tasks.base import Output, Task
 
 _FLOATS = frozenset({"tensor(float)", "tensor(float16)", "tensor(double)"})
 Taken = Mapping[str, tuple[str, tuple[int | None, ...]]]

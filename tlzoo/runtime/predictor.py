@@ -24,8 +24,8 @@ from tlzoo.runtime.session import open_session
 from tlzoo.runtime.stream import NotFinite, Plan, Stretch, stretches
 from tlzoo.runtime.unread import task_in
 from tlzoo.runtime.whole import Windows
-from tlzoo.tasks.base import Task
-from tlzoo.tasks.rows import Collector, Output, Outputs
+from tlzoo.tasks.base import Output, Task
+from tlzoo.tasks.rows import Collector, Outputs
 
 SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 

@@ -14,7 +14,8 @@ import numpy as np
 from tlzoo.errors import InputError
 from tlzoo.preprocess import Preprocessor, contexts_of, row_lengths
 from tlzoo.preprocess.prefetch import Arrays, made_ahead
-from tlzoo.tasks.rows import Collector, Output, Rows, finite, take
+from tlzoo.tasks.base import Output
+from tlzoo.tasks.rows import Collector, Rows, finite, take
 
 WINDOW = 32
 """Texts are sorted by length within this many batches; the first windows are shorter, so that answers come soon."""

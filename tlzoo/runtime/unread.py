@@ -12,9 +12,9 @@ from tlzoo.artifact.manifest import Manifest, Signature
 from tlzoo.errors import ArtifactError, PluginError, UsageError
 from tlzoo.plugins.tasks import task_of
 from tlzoo.progress import say
-from tlzoo.tasks.base import Input, Prediction, Target, Task
+from tlzoo.tasks.base import Input, Output, Prediction, Target, Task
 from tlzoo.tasks.row import Row
-from tlzoo.tasks.rows import Output, Outputs
+from tlzoo.tasks.rows import Outputs
 
 
 @dataclass(frozen=True)

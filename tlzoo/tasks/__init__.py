@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tlzoo.errors import UsageError
-from tlzoo.tasks.base import Agreement, Input, OperatingPoint, Prediction, Task
+from tlzoo.tasks.base import Agreement, Input, OperatingPoint, Output, Prediction, Task
 from tlzoo.tasks.classification.task import Classification
 from tlzoo.tasks.multilabel.task import MultiLabel
 from tlzoo.tasks.regression.task import Regression
-from tlzoo.tasks.rows import Output
 from tlzoo.tasks.tokens.task import Tokens
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -14,29 +14,30 @@ IGNORED = -100
 """A class number that is no target, as torch's losses take it."""
 
 
-@dataclass(frozen=True)
-class Output:
-    """One output of the graph: what export names, the runtime checks, and Triton and the web page describe.
+class Declared(Protocol):
+    """What is declared of an output, as `tlzoo.tasks.base.Output` has it."""
 
-    `axes` begins with `batch`; a name is an axis that varies, a number one that does not. `dtype` is numpy's name.
-    `labelled` says that the last axis has one place for each of the task's labels.
-    """
+    @property
+    def name(self) -> str:
+        """Its name."""
 
-    name: str
-    axes: tuple[str | int, ...]
-    dtype: str = "float32"
-    labelled: bool = False
+    @property
+    def axes(self) -> tuple[str | int, ...]:
+        """Its axes."""
+
+    @property
+    def dtype(self) -> str:
+        """numpy's name of its type."""
 
     @property
     def ragged(self) -> bool:
         """Whether samples may differ in size."""
-        return any(isinstance(axis, str) for axis in self.axes[1:])
 
 
 class Collector:
     """Takes the outputs of batches in any order; `outputs()` gives them in the order of `count` samples."""
 
-    def __init__(self, declared: Sequence[Output], count: int) -> None:
+    def __init__(self, declared: Sequence[Declared], count: int) -> None:
         self._ragged = {output.name for output in declared if output.ragged}
         self._axes = {output.name: output.axes for output in declared}
         self._count = count

@@ -13,7 +13,8 @@ from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import eager, outputs_of
 from tlzoo.plugins.tasks import task_of
 from tlzoo.preprocess import row_lengths
-from tlzoo.tasks.rows import Collector, Output, Outputs, take
+from tlzoo.tasks.base import Output
+from tlzoo.tasks.rows import Collector, Outputs, take
 from tlzoo.testing.subject import Subject, after
 
 FEW = 6

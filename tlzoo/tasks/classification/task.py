@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
-from tlzoo.tasks.base import Agreement, Derived, Prediction, Task
+from tlzoo.tasks.base import Agreement, Derived, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
 from tlzoo.tasks.labels import class_numbers, likeliest, refuse_one_class
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
 from tlzoo.tasks.row import Row
-from tlzoo.tasks.rows import Output, Outputs
+from tlzoo.tasks.rows import Outputs
 from tlzoo.tasks.squash import softmax
 
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from tlzoo.errors import DataError
 from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
-from tlzoo.tasks.base import Agreement, Derived, Prediction, Task
+from tlzoo.tasks.base import Agreement, Derived, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, logistic_loss
 from tlzoo.tasks.labels import class_numbers, likeliest
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
 from tlzoo.tasks.row import Row
-from tlzoo.tasks.rows import Output, Outputs
+from tlzoo.tasks.rows import Outputs
 from tlzoo.tasks.squash import sigmoid
 
 SEPARATOR = ";"

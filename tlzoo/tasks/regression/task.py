@@ -11,10 +11,10 @@ import numpy as np
 
 from tlzoo.errors import DataError
 from tlzoo.tasks.agreement import SMALLEST, one_output
-from tlzoo.tasks.base import Agreement, Prediction, Task
+from tlzoo.tasks.base import Agreement, Output, Prediction, Task
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.row import Row
-from tlzoo.tasks.rows import Output, Outputs
+from tlzoo.tasks.rows import Outputs
 
 _LARGEST = 3.4e38
 

@@ -12,12 +12,12 @@ import numpy as np
 from tlzoo.errors import DataError
 from tlzoo.interfaces import Needs, TextContext
 from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
-from tlzoo.tasks.base import Agreement, Derived, Prediction, Task
+from tlzoo.tasks.base import Agreement, Derived, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
 from tlzoo.tasks.labels import class_numbers
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.row import Row
-from tlzoo.tasks.rows import IGNORED, Output, Outputs
+from tlzoo.tasks.rows import IGNORED, Outputs
 from tlzoo.tasks.squash import softmax
 from tlzoo.tasks.tokens.layouts import ENDINGS, conll, entities_in, samples
 from tlzoo.tasks.tokens.spans import OUTSIDE, chunks, places, split_tag, tags_of, words_of
