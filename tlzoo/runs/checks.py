@@ -23,6 +23,10 @@ def check(task: Task, strategy: str, policy: str, options: Options, head: str | 
     """Raise UsageError for options that cannot be for this task, strategy and freeze policy, or on this machine."""
     kind, device = task.modality, pick(options.device)
     _refuse_unsupported(task, options)
+    if head and head not in ("linear", "plugin") and "/" not in head:
+        raise UsageError(
+            f"There is no head {head!r}.", hint="Give linear, or PLUGIN/NAME for one of a plugin; or leave --head out."
+        )
     if strategy in NEEDS_PROBE and "probe" not in task.supports:
         raise UsageError(
             f"{task.name} has no probe, which strategy {strategy!r} begins with.", hint="Add --strategy finetune."

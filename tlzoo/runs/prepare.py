@@ -15,6 +15,7 @@ from tlzoo.errors import UsageError
 from tlzoo.interfaces import Backbone
 from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
 from tlzoo.options import Options
+from tlzoo.plugins.named import declared_names
 from tlzoo.plugins.tasks import blank_task
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.record import DataRecord
@@ -113,9 +114,11 @@ def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
     """The task to train, without labels yet; raises UsageError for one that the checkpoint does not serve."""
     if (task := blank_task(checkpoint.tasks, wanted)) is not None:
         return task
+    added = [f"{one.value}/{one.name}" for one in declared_names("tasks")]
     raise UsageError(
         f"{checkpoint.id} does not serve the task {wanted!r}."
         if wanted
         else f"{checkpoint.id} serves no task that can be trained.",
-        hint=f"It serves: {', '.join(trainable(checkpoint.tasks) or checkpoint.tasks)}",
+        hint=f"It serves: {', '.join(trainable(checkpoint.tasks) or checkpoint.tasks)}"
+        + (f"; plugins add: {', '.join(added)}" if added else ""),
     )

@@ -14,7 +14,7 @@ IGNORED = -100
 """A class number that is no target, as torch's losses take it."""
 
 
-class Declared(Protocol):
+class OutputSpec(Protocol):
     """What is declared of an output, as `tlzoo.tasks.base.Output` has it."""
 
     @property
@@ -37,7 +37,7 @@ class Declared(Protocol):
 class Collector:
     """Takes the outputs of batches in any order; `outputs()` gives them in the order of `count` samples."""
 
-    def __init__(self, declared: Sequence[Declared], count: int) -> None:
+    def __init__(self, declared: Sequence[OutputSpec], count: int) -> None:
         self._ragged = {output.name for output in declared if output.ragged}
         self._axes = {output.name: output.axes for output in declared}
         self._count = count

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tlzoo.tasks.rows import Declared, Outputs, Rows
+from tlzoo.tasks.rows import Outputs, OutputSpec, Rows
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Merging(Protocol):
     """A task, as far as it merges windows."""
 
     @property
-    def outputs(self) -> Sequence[Declared]:
+    def outputs(self) -> Sequence[OutputSpec]:
         """What a model of it gives."""
 
     def merge(self, parts: Sequence[Part]) -> tuple[dict[str, np.ndarray], Any]:

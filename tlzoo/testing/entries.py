@@ -14,10 +14,11 @@ class Entries(Subject):
 
     @once
     def entries(self) -> tuple[Checkpoint, ...]:
-        """The suite's checkpoint, and those that the plugin's own registry files list."""
+        """The suite's checkpoint where it is the plugin's, and those that its own registry files list."""
         own = [c for origin in self._own_files() for c in registry.load(origin.path)]
         listed = own or list(registry.find(plugin=self.plugin))
-        return tuple({c.id: c for c in (self.entry(), *listed)}.values())
+        chosen = [self.entry()] if self.entry().plugin == self.plugin else []
+        return tuple({c.id: c for c in (*chosen, *listed)}.values())
 
     def _own_files(self) -> list[files.Origin]:
         return [o for o in files.origins() if o.kind == "plugin" and o.prefix == f"{self.plugin}/"]

@@ -16,11 +16,12 @@ WIDTH_AT = {"vector": 1, "sequence": 2, "map": 1}
 
 
 def answers(backbone: Backbone, inputs: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
-    """What the backbone gives for its example inputs, or for others."""
+    """What the backbone gives for its example inputs, or for others; several outputs side by side, [N, ...]."""
     with torch.no_grad():
         given = backbone.example_inputs if inputs is None else inputs
-        made: torch.Tensor = backbone.module(*given.values())
-    return made
+        made = backbone.module(*given.values())
+    several: tuple[torch.Tensor, ...] = made if isinstance(made, tuple) else (made,)
+    return several[0] if len(several) == 1 else torch.cat([each.flatten(1) for each in several], dim=1)
 
 
 def apart(one: torch.Tensor, other: torch.Tensor) -> float:

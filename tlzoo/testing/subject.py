@@ -191,7 +191,7 @@ class Subject:
         weights = changes.pop("weights") if "weights" in changes else self.files()
         checkpoint = self.entry().model_copy(update=changes)
         return plugins.call(
-            "load_backbone", self.plugin, Backbone, checkpoint=checkpoint, weights=weights, output=output
+            "load_backbone", checkpoint.plugin, Backbone, checkpoint=checkpoint, weights=weights, output=output
         )
 
     @once

@@ -44,6 +44,16 @@ def test_columns_of_conll_are_read(tmp_path: Path, separator: str, columns: int,
     assert (found.inputs, found.targets) == (TEXTS, TARGETS)
 
 
+def test_a_first_column_that_counts_the_words_is_passed_over(tmp_path: Path):
+    lines = []
+    for words, tags in SENTENCES:
+        lines += [f"{at}\t{word}\t{tag}" for at, (word, tag) in enumerate(zip(words, tags, strict=True), 1)] + [""]
+    found = read(write(tmp_path / "data.conll", "\n".join(lines)), TASK).train
+    assert (found.inputs, found.targets) == (TEXTS, TARGETS)
+    one = read(write(tmp_path / "one.conll", "1 B-NUM\n2 B-NUM\n"), TASK).train
+    assert one.inputs == ("1 2",)
+
+
 def test_json_lines_with_entities_as_objects_or_lists_are_read(tmp_path: Path):
     rows: list[dict[str, Any]] = [
         {"text": TEXTS[0], "entities": [[9, 19, "PER"], {"start": 0, "end": 4, "label": "PER"}]},

@@ -11,7 +11,7 @@ from tlzoo.errors import DataError
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.tokens.spans import of_words
 
-ENDINGS = (".conll", ".conllu", ".iob", ".iob2", ".bio")
+ENDINGS = (".conll", ".iob", ".iob2", ".bio")
 COLUMNS = ("text", "entities")
 _DOCUMENT = "-DOCSTART-"
 _TAGGED = "Write one word and its tag in a line, and an empty line between texts."
@@ -20,32 +20,37 @@ _TAGGED = "Write one word and its tag in a line, and an empty line between texts
 def conll(path: Path) -> Iterator[Row]:
     """The texts of a file of columns: the word comes first and the tag last, an empty line ends a text.
 
-    Lines that begin with `#` and a blank, and lines of -DOCSTART-, are passed over. Raises DataError naming a line
-    without a tag.
+    A first column that counts the words is passed over, and so are lines that begin with `#` and a blank and lines of
+    -DOCSTART-. Raises DataError naming a line without a tag.
     """
+    for first, lines in _sentences(path):
+        counted = len(lines[0]) > 2 and [cells[0] for cells in lines] == [str(at + 1) for at in range(len(lines))]
+        words = [cells[1 if counted else 0] for cells in lines]
+        yield _row(path, f"line {first}", words, [cells[-1] for cells in lines])
+
+
+def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
+    """The number of each text's first line, and the cells of all its lines."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as cause:
         raise DataError(
             f"File {path} cannot be read as UTF-8 text: {cause}.", hint="Save it again as UTF-8."
         ) from cause
-    words: list[str] = []
-    tags: list[str] = []
+    found: list[list[str]] = []
     first = 1
     for number, line in enumerate([*lines, ""], start=1):
-        cells = line.split("\t") if "\t" in line else line.split()
+        cells = [cell.strip() for cell in (line.split("\t") if "\t" in line else line.split())]
         if line.startswith("# ") or (cells and cells[0] == _DOCUMENT):
             continue
-        if line.strip():
-            if len(cells) < 2 or not cells[0].strip() or not cells[-1].strip():
-                raise DataError(f"File {path} has no word and tag in line {number}.", hint=_TAGGED)
-            if not words:
-                first = number
-            words.append(cells[0].strip())
-            tags.append(cells[-1].strip())
-        elif words:
-            yield _row(path, f"line {first}", words, tags)
-            words, tags = [], []
+        if not line.strip():
+            if found:
+                yield first, found
+            found, first = [], number + 1
+        elif len(cells) < 2 or not all(cells[:1] + cells[-1:]):
+            raise DataError(f"File {path} has no word and tag in line {number}.", hint=_TAGGED)
+        else:
+            found.append(cells)
 
 
 def samples(rows: Sequence[Row]) -> Sequence[Row]:
