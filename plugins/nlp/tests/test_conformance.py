@@ -1,4 +1,7 @@
-"""The conformance suite on a tiny BERT."""
+"""The conformance suite on a tiny BERT: its vectors classified, its sequences tagged."""
+
+import json
+from pathlib import Path
 
 from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile, TextSpec
 from tlzoo.testing import PluginSuite
@@ -27,3 +30,16 @@ class TestConformance(PluginSuite):
         feature_dim=32,
         preprocess=TextSpec(max_length=16),
     )
+
+
+class TestTokens(TestConformance):
+    task_name = "tokens"
+
+    def samples(self, folder: Path) -> Path:
+        """Texts in which some words are named."""
+        rows = []
+        for number in range(24):
+            text = f"a film of {('great', 'poor')[number % 2]} {('anna', 'ben')[number % 3 % 2]}"
+            rows.append({"text": text, "entities": [[10, len(text), ("good", "bad")[number % 2]]]})
+        (folder / "tagged.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+        return folder / "tagged.jsonl"

@@ -109,6 +109,19 @@ def test_triton_finds_a_model_that_takes_and_gives_what_its_configuration_states
     assert labelled == {name: [len(labels)] for name in names if name in ("probabilities", "logits")}
 
 
+def test_outputs_whose_size_varies_have_open_dimensions_and_no_labels(tmp_path: Path, tagged_file: Any):
+    manifest = tagged_file.load().manifest
+    place, config = written(tmp_path / "repository", tagged_file.path.read_bytes(), manifest)
+    assert {output["name"][0]: output["dims"] for output in config["output"]} == {
+        "logits": [-1, len(manifest.labels)],
+        "probabilities": [-1, len(manifest.labels)],
+    }
+    assert not (place / "labels.txt").exists()
+    session = open_session((place / "1" / "model.onnx").read_bytes(), threads=1)
+    [made] = session.run(["logits"], arrays_for(config, 3, free=7))
+    assert made.shape == (3, 7, len(manifest.labels))
+
+
 def test_a_model_that_fits_pictures_itself_takes_any_size(tmp_path: Path, picture_file: Any):
     manifest = picture_file.load().manifest
     raw = add_geometry(onnx.load(picture_file.path), manifest.preprocess)
