@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tlzoo.registry.schema import HubFile, HubSource, PluginSpec, StageRecord
+from tlzoo.registry.schema import HubFile, HubSource, PluginSpec, RegistryFile, StageRecord
 from tlzoo.testing import PluginSuite, run, samples
 from tlzoo.testing.running import checks
 
@@ -287,9 +287,27 @@ def test_a_fault_of_the_entry_fails_its_check_and_no_other(tiny, tiny_entry, che
     assert [check] == list(failing(tiny(entry=tiny_entry.model_copy(update=changes)), CHEAP))
 
 
-def test_an_entry_of_another_name_is_said(tiny, tiny_entry):
+@pytest.mark.parametrize("changes", [{"id": "other/net"}, {"id": "tiny/other", "builder": "other"}])
+def test_an_entry_of_another_name_is_said(tiny, tiny_entry, tmp_path, changes):
+    suite = tiny(declared="[tlzoo.registry]\ntiny = tlzoo_tiny_files:registry.json\n")
+    (tmp_path / "site" / "tlzoo_tiny_files").mkdir()
+    (tmp_path / "site" / "tlzoo_tiny_files" / "__init__.py").write_text("")
+    pinned = HubFile(path="model.safetensors", sha256="0" * 64, size=1)
+    source = HubSource(repo="org/net", revision="0" * 40, files=(pinned,))
+    listed = [tiny_entry.model_copy(update={"source": source, **each}) for each in ({}, changes)]
+    document = RegistryFile(checkpoints=tuple(listed))
+    text = document.model_dump_json(exclude_none=True)
+    (tmp_path / "site" / "tlzoo_tiny_files" / "registry.json").write_text(text)
+    found = failing(suite, CHEAP)
+    assert list(found) == ["test_its_entries_are_valid"], found
+    assert f"Entry '{changes['id']}' is not of plugin 'tiny'. Start its id with 'tiny/'." in found.popitem()[1]
+
+
+def test_a_suite_may_stand_on_a_checkpoint_of_another_plugin(tiny, tiny_entry):
     suite = tiny(entry=tiny_entry.model_copy(update={"id": "other/net"}))
-    assert list(failing(suite, ["test_its_entries_are_valid"])) == ["test_its_entries_are_valid"]
+    found = failing(suite, ["test_its_entries_are_valid", "test_outputs_are_as_declared"])
+    assert list(found) == ["test_outputs_are_as_declared"]
+    assert "No plugin 'other' is installed" in found.popitem()[1]
 
 
 @pytest.mark.parametrize("line", ["import torch", "try:\n    import torch\nexcept ImportError:\n    torch = None"])

@@ -14,7 +14,7 @@ from shared_fixtures.duo_plugin import HERE
 
 import tlzoo
 from tlzoo.artifact.manifest import parse_manifest
-from tlzoo.errors import UsageError
+from tlzoo.errors import InputError, UsageError
 from tlzoo.options import Options
 from tlzoo.runtime.model_check import check_model
 
@@ -116,8 +116,10 @@ def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(duo: Any, tmp_path:
     assert by_order == by_name
     [other] = predictor.predict([("great film", "great fine good")])
     assert by_order[0].size != other.size
-    with pytest.raises(UsageError, match="lacks 'answer'"):
+    with pytest.raises(InputError, match="lacks 'answer'"):
         predictor.predict({"question": "great film"})
+    good, bad = predictor.stream([("great film", "awful"), {"question": "great film"}])
+    assert (good, "lacks 'answer'" in bad.error) == (by_order[0], True)
     assert tlzoo.evaluate(run.path, data).n == 60
     rows = command("predict", exported.path, data, "--json").json
     first = json.loads(data.read_text().splitlines()[0])

@@ -199,11 +199,11 @@ class Predictor:
         return list(inputs)
 
     def _input(self, item: Any) -> Any:
-        """An input that is a mapping by name as a tuple in the task's order; raises UsageError where a name lacks."""
+        """An input that is a mapping by name as a tuple in the task's order; an error where a name lacks."""
         if not isinstance(item, Mapping):
             return item
         if missing := [each.name for each in self.task.inputs if each.name not in item]:
-            raise UsageError(
+            return InputError(
                 f"An input lacks {missing[0]!r}.", hint=f"Give: {', '.join(each.name for each in self.task.inputs)}"
             )
         values = tuple(item[each.name] for each in self.task.inputs)

@@ -38,6 +38,12 @@ def test_a_row_tells_hooks_checkpoints_prefixes_and_licence(ship: Ship, registry
         tides = tlzoo_tides:registry.json
         [tlzoo.prefixes]
         sea = tides
+        [tlzoo.tasks]
+        ebb = tides
+        [tlzoo.formats]
+        shell = tides
+        coral = tides
+        wreck = others
     """
     ship("tides", files={"registry.json": registry_text("tides/a")}, entries=entries.replace("        ", ""))
     assert row("tides") == {
@@ -48,6 +54,7 @@ def test_a_row_tells_hooks_checkpoints_prefixes_and_licence(ship: Ship, registry
         "hooks": ["freeze"],
         "checkpoints": ["tides/a"],
         "prefixes": ["sea"],
+        "adds": {"tasks": ["ebb"], "formats": ["coral", "shell"]},
         "license": "MIT",
         "status": "ok",
         "error": None,
