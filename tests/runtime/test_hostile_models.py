@@ -18,6 +18,7 @@ import tlzoo
 from tlzoo.artifact.manifest import KEY
 from tlzoo.errors import ArtifactError, InputError
 from tlzoo.runtime.limits import memory_limit
+from tlzoo.runtime.model_check import check_model
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 MANIFEST = json.loads((Path(__file__).parents[2] / "fuzz" / "manifest.json").read_text())
@@ -76,13 +77,65 @@ def nested(depth: int) -> onnx.ModelProto:
     return model([node("If", "t", then_branch=inner, else_branch=other)], [constant("t", True)])
 
 
-def endless() -> onnx.ModelProto:
-    body = helper.make_graph(
-        [node("Identity", "go", out="again"), node("Identity", "v", out="w")], "b",
+def body(name: str = "b", inner: list[onnx.NodeProto] | None = None) -> onnx.GraphProto:
+    nodes = [*(inner or []), node("Identity", "go", out=f"again{name}"), node("Identity", "v", out=f"w{name}")]
+    return helper.make_graph(
+        nodes, name,
         [value("i", INT64, []), value("go", TensorProto.BOOL, []), value("v")],
-        [value("again", TensorProto.BOOL, []), value("w")],
+        [value(f"again{name}", TensorProto.BOOL, []), value(f"w{name}")],
     )  # fmt: skip
-    return model([node("Loop", "m", "t", "x", body=body)], [constant("m", np.int64(2**62)), constant("t", True)])
+
+
+def looped(steps: Any = 5, nodes: tuple[onnx.NodeProto, ...] = (), **parts: Any) -> onnx.ModelProto:
+    """A loop of so many steps; with a graph input `m` in `inputs` its number of steps may be fed."""
+    constants = [constant("t", True)] + ([constant("m", np.int64(steps))] if steps is not None else [])
+    return model([*nodes, node("Loop", "m", "t", "x", body=body())], constants, **parts)
+
+
+def fed_steps() -> onnx.ModelProto:
+    proto = looped()
+    proto.graph.input.append(value("m", INT64, []))
+    return proto
+
+
+def twice_the_steps() -> onnx.ModelProto:
+    proto = looped()
+    proto.graph.initializer.append(constant("m", np.int64(10**6)))
+    return proto
+
+
+def two_loops() -> onnx.ModelProto:
+    other = node("Loop", "m", "t", "x", out="other", body=body("c"))
+    return looped(nodes=(other,))
+
+
+def loop_in_a_loop() -> onnx.ModelProto:
+    inner = node("Loop", "m", "t", "x", out="deep", body=body("c"))
+    constants = [constant("m", np.int64(5)), constant("t", True)]
+    return model([node("Loop", "m", "t", "x", body=body("b", [inner]))], constants)
+
+
+def loop_in_a_function() -> onnx.ModelProto:
+    nodes = [
+        node("Constant", out="m", value=constant("m", np.int64(5))),
+        node("Constant", out="t", value=constant("t", True)),
+        node("Loop", "m", "t", "a", out="b", body=body("c")),
+    ]
+    return model([node("f", "x", domain="f")], functions=[helper.make_function("f", "f", ["a"], ["b"], nodes, OPSETS)])
+
+
+def search() -> onnx.ModelProto:
+    return model([node("BeamSearch", "x", domain="com.microsoft", decoder=body())])
+
+
+def mapped() -> onnx.ModelProto:
+    inner = helper.make_graph([node("Identity", "v", out="w")], "b", [value("v")], [value("w")])
+    nodes = [
+        node("SplitToSequence", "x", out="s"),
+        node("SequenceMap", "s", out="r", body=inner),
+        node("ConcatFromSequence", "r", axis=0),
+    ]
+    return model(nodes)
 
 
 def doubling_functions() -> onnx.ModelProto:
@@ -142,7 +195,24 @@ HOSTILE = {
     "external attribute": (lambda: model([node("Constant", value=outside(sized("w", [2])))]), "another file"),
     "external in a branch": (lambda: in_branch(outside(sized("w", [2]))), "another file"),
     "deep nesting": (lambda: nested(20), "nested"),
-    "endless loop": (endless, "Loop"),
+    "endless loop": (lambda: looped(2**62), "Loop"),
+    "loop of 4,097 steps": (lambda: looped(4097), "Loop"),
+    "loop without a number of steps": (
+        lambda: model([node("Loop", "", "t", "x", body=body())], [constant("t", True)]), "Loop"
+    ),
+    "loop whose steps a node computes": (
+        lambda: looped(None, (node("Constant", out="m", value=constant("m", np.int64(5))),)), "Loop"
+    ),
+    "loop whose steps a node overwrites": (
+        lambda: looped(5, (node("Constant", out="m", value=constant("m", np.int64(10**6))),)), "Loop"
+    ),
+    "loop whose steps are written twice": (twice_the_steps, "two tensors"),
+    "loop whose steps may be fed": (fed_steps, "Loop"),
+    "two loops": (two_loops, "Loop"),
+    "loop in a loop": (loop_in_a_loop, "Loop"),
+    "loop in a function": (loop_in_a_function, "Loop"),
+    "search of a graph": (search, "BeamSearch"),
+    "map over a sequence": (mapped, "SequenceMap"),
     "functions of functions": (doubling_functions, "expanded"),
     "custom operator": (lambda: model([node("Evil", "x", domain="evil.corp")]), "evil.corp.Evil"),
     "no operator": (lambda: model([node("Evil", "x")]), "Evil"),
@@ -263,3 +333,7 @@ def test_the_fuzz_target_finds_nothing_in_three_seconds(tmp_path: Path):
     done = subprocess.run([*command, "--findings", str(tmp_path)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(done.stdout.splitlines()[-1].split()[0]) > 40
+
+
+def test_one_loop_of_a_number_of_steps_that_is_written_down_is_allowed():
+    check_model(looped(4096).SerializeToString(), KEY)

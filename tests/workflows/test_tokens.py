@@ -129,6 +129,14 @@ def test_the_command_line_trains_predicts_and_writes_tables(zoo: Any, command: A
     header, first = table.read_text().splitlines()[:2]
     assert header == "input,entities,error"
     assert '""label"":' in first
+    for name, text in (
+        ("a.conll", "a O\ngreat B-good\n\nawful B-bad\n"),
+        ("b.jsonl", '{"tokens": ["a", "great"]}\n{"tokens": ["awful"]}\n'),
+        ("c.csv", "sentence,word\n1,a\n1,great\n2,awful\n"),
+    ):
+        (zoo.folder / name).write_text(text)
+        rows = command("predict", tagged_file.path, zoo.folder / name, "--json").json
+        assert [row["input"] for row in rows] == ["a great", "awful"]
     row = command("predict", tagged_file.path, "great", "--json", "--threshold", "1").json[0]
     assert row == {"input": "great", "entities": []}
     refused = command("predict", tagged_file.path, "great", "--top-k", "2")

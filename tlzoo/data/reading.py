@@ -199,6 +199,11 @@ def _contents(files: list[Path], targets: tuple[Target, ...] | None, folder: Pat
 def _from_file(path: Path, wanted: _Wanted) -> Samples:
     """The samples of a task's own layout, or of a table."""
     layout = wanted.task.layouts(path)
+    if layout is None and wanted.task.endings and path.suffix.lower() not in FORMATS:
+        raise DataError(
+            f"File {path} is neither a table nor a file of {wanted.task.holds}.",
+            hint=f"Give one of: {', '.join((*FORMATS, *wanted.task.endings))}; rename it where it is one.",
+        )
     rows = wanted.task.samples(read_table(path).named(wanted.names)) if layout is None else list(layout)
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Is it whole?")

@@ -17,7 +17,7 @@ from tlzoo.artifact.manifest import Calibration, Manifest, Measured, Parity, Ref
 from tlzoo.artifact.reference import choose as choose_samples
 from tlzoo.artifact.reference import digest, pack
 from tlzoo.data import contents
-from tlzoo.errors import ExportError, UsageError
+from tlzoo.errors import ExportError, TlzooError, UsageError
 from tlzoo.export.context import Subject, examine
 from tlzoo.export.graph import embed, manifest_of, signature_of
 from tlzoo.export.variants import Base, Proven, choose, fp32, lowered, with_geometry
@@ -96,8 +96,7 @@ def export(
         file = _write_file(out, proto)
     else:
         with whole_folder(out) as temporary:
-            _writer(format)(temporary, proto.SerializeToString(), manifest_of(proto))
-        [file] = out.rglob("model.onnx")
+            file = out / _write_layout(format, temporary, proto).relative_to(temporary)
     return Exported(
         path=out,
         file=file,
@@ -158,6 +157,26 @@ def _writer(format: str) -> Callable[[Path, bytes, Manifest], None]:
         known = known_names("formats", ("onnx", *FORMATS))
         raise UsageError(f"There is no format {format!r}.", hint=f"Choose one of: {known}")
     return found.value.write  # type: ignore[no-any-return]
+
+
+def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
+    """Fill the folder; where the model lies in it. Raises ExportError unless that is the model that was proven."""
+    model = proto.SerializeToString()
+    try:
+        _writer(format)(folder, model, manifest_of(proto))
+    except TlzooError:
+        raise
+    except Exception as cause:
+        raise ExportError(
+            f"The format {format!r} failed: {type(cause).__name__}: {cause}.", hint="Ask the plugin's author."
+        ) from cause
+    found = [file for file in folder.rglob("model.onnx") if file.read_bytes() == model]
+    if len(found) != 1:
+        raise ExportError(
+            f"The format {format!r} wrote {len(found)} files model.onnx with the bytes that were proven, not one.",
+            hint="Ask the plugin's author. Export one file: --format onnx",
+        )
+    return found[0]
 
 
 def _finished(base: Base, chosen: Proven) -> ModelProto:

@@ -6,7 +6,7 @@ import csv
 import glob
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,25 @@ class InputSpec:
     (`text` for texts, `path` for files). A kind of file that is an input itself is no table.
 
     `several` are the columns of a task with several inputs, which come from tables alone, as a tuple for each row.
+    `samples` reads files of the task's own `layouts`, which are endings, and tables in a form of the task's own.
     """
 
     modality: str
     endings: tuple[str, ...]
     column: str | None = None
     several: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
+    samples: Callable[[Path], Iterable[Any]] | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:
         """The columns' names."""
         return self.several or (self.column or ("text" if self.modality == "text" else "path"),)
+
+
+def name_of(given: Any) -> str:
+    """What an input is called: a text or path is itself, several have a bar between them."""
+    return " | ".join(map(str, given)) if isinstance(given, tuple) else str(given)
 
 
 Named = tuple[str, Any]
@@ -89,7 +97,7 @@ def _names_texts(item: str, wanted: InputSpec) -> bool:
         return False
     if place.is_dir():
         return next(_walk(item, wanted.endings), None) is not None
-    return place.suffix.lower() in (*wanted.endings, *TABLES)
+    return place.suffix.lower() in (*wanted.endings, *wanted.layouts, *TABLES)
 
 
 def _from_lines(lines: Iterable[str], wanted: InputSpec) -> Iterator[Named]:
@@ -109,6 +117,8 @@ def _from_path(item: str, wanted: InputSpec) -> Iterator[Named]:
             raise DataError(
                 f"Folder {item} holds no {wanted.modality} file.", hint=f"Files read: {', '.join(wanted.endings)}"
             )
+    elif wanted.samples is not None and Path(item).suffix.lower() in wanted.layouts:
+        yield from ((name_of(given), given) for given in wanted.samples(Path(item)))
     elif Path(item).suffix.lower() in TABLES and not item.lower().endswith(wanted.endings):
         yield from _from_table(Path(item), wanted)
     else:
@@ -152,11 +162,24 @@ def _exists(path: Path) -> bool:
 def _matching(pattern: str, wanted: InputSpec) -> list[str]:
     found = sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
     if wanted.modality == "text":
-        return [path for path in found if path.lower().endswith((*wanted.endings, *TABLES))]
+        return [path for path in found if path.lower().endswith((*wanted.endings, *wanted.layouts, *TABLES))]
     return found
 
 
+class _NoColumn(DataError):
+    """The table has no such column."""
+
+
 def _from_table(path: Path, wanted: InputSpec) -> Iterator[Named]:
+    try:
+        yield from _from_columns(path, wanted)
+    except _NoColumn:
+        if wanted.samples is None or wanted.column is not None:
+            raise
+        yield from ((name_of(given), given) for given in wanted.samples(path))
+
+
+def _from_columns(path: Path, wanted: InputSpec) -> Iterator[Named]:
     rows = {".jsonl": _json_lines, ".parquet": _parquet}.get(path.suffix.lower(), _separated)
     try:
         for place, cells in rows(path, wanted.chosen):
@@ -167,7 +190,7 @@ def _from_table(path: Path, wanted: InputSpec) -> Iterator[Named]:
             if error := next((each for each in found if isinstance(each, InputError)), None):
                 yield f"{path}, {place}", error
             elif wanted.several:
-                yield " | ".join(map(str, found)), tuple(found)
+                yield name_of(tuple(found)), tuple(found)
             else:
                 yield found[0], found[0]
     except OSError as cause:
@@ -249,5 +272,5 @@ def _column(path: Path, columns: Sequence[str], column: str) -> int:
 def _column_name(path: Path, columns: Sequence[str], column: str) -> str:
     if column not in columns:
         there = ", ".join(map(repr, columns)) or "none"
-        raise DataError(f"Table {path} has no column {column!r}.", hint=f"Name one with --column; it has: {there}")
+        raise _NoColumn(f"Table {path} has no column {column!r}.", hint=f"Name one with --column; it has: {there}")
     return column

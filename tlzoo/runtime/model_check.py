@@ -21,7 +21,9 @@ MAX_MANIFEST = 64 * 2**20
 _MAX_STRUCTURE = 8 * 2**20  # bytes of a manifest outside its strings; each may become a Python object
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.ms.internal.nhwc", "com.microsoft.nchwc"})
-_LOOPS = frozenset({"Loop", "Scan"})
+_LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
+_HOLD_GRAPHS = frozenset({"If", "Loop"})
+"""Other operators with a graph inside, such as BeamSearch of com.microsoft, run it as often as they like."""
 # The input that says how large the output becomes.
 _SHAPED_BY = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": 0, "RandomUniform": 0, "Resize": 3, "Tile": 1}
 _BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16}
@@ -153,6 +155,8 @@ def _check_graph(graph: memoryview, found: _Found, depth: int) -> None:
             nodes.append(_message(value))
         elif number == 5:
             name, elements = _check_tensor(_message(value))
+            if name in fixed:
+                raise Unsound(f"it holds two tensors called {name!r}")
             shapes[name] = fixed[name] = elements
             found.largest = max(found.largest, len(_message(value)))
         elif number == 15:
@@ -163,8 +167,8 @@ def _check_graph(graph: memoryview, found: _Found, depth: int) -> None:
             _check_names(_message(value))
             if number == 11:
                 fed.add(_name(_message(value)))
-    for name in fed:
-        fixed.pop(name, None)  # whoever runs the model may give another value
+    for name in fed | _made(nodes):
+        fixed.pop(name, None)  # whoever runs the model, or a node, may give another value
     for node in nodes:
         _check_node(node, found, depth, shapes, fixed)
 
@@ -177,6 +181,11 @@ def _check_names(message: memoryview, path: tuple[int, ...] = ()) -> None:
             _text(value)
         elif any(name[: len(here)] == here for name in _NAMES):
             _check_names(_message(value), here)
+
+
+def _made(nodes: list[memoryview]) -> set[str]:
+    """The names of all that nodes give."""
+    return {_text(value) for node in nodes for number, value in _fields(node) if number == 2}
 
 
 def _name(message: memoryview) -> str:
@@ -215,6 +224,8 @@ def _check_node(node: memoryview, found: _Found, depth: int, shapes: dict[str, i
         raise Unsound(f"it has more than {MAX_NODES} nodes")
     if kind in _LOOPS and domain in ("", "ai.onnx"):
         _check_loop(kind, inputs, found, depth, fixed)
+    if kind not in _HOLD_GRAPHS and any(n in (6, 11) for attribute in attributes for n, _ in _fields(attribute)):
+        raise Unsound(f"its operator {kind} holds a graph, which it may run without bound")
     constants = [elements for attribute in attributes for elements in _check_attribute(attribute, found, depth)]
     if kind == "Constant" and constants and outputs:
         shapes[outputs[0]] = constants[0]

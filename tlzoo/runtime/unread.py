@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tlzoo.artifact.manifest import Manifest, Signature
-from tlzoo.errors import ArtifactError, PluginError, UsageError
+from tlzoo.errors import ArtifactError, HookError, PluginError, UsageError
 from tlzoo.plugins.tasks import task_of
 from tlzoo.progress import say
 from tlzoo.tasks.base import Input, Output, Prediction, Target, Task
@@ -78,6 +78,8 @@ def task_in(manifest: Manifest) -> Task:
     """
     try:
         return task_of(manifest.task, manifest.labels, manifest.settings, manifest.plugin)
+    except HookError:
+        raise
     except PluginError as error:
         if manifest.signature is None:
             raise

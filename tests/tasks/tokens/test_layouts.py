@@ -54,6 +54,17 @@ def test_a_first_column_that_counts_the_words_is_passed_over(tmp_path: Path):
     assert one.inputs == ("1 2",)
 
 
+def test_other_blanks_and_line_ends_of_unicode_may_stand_inside_words(tmp_path: Path):
+    found = read(write(tmp_path / "a.conll", "best\u00a0film B-X\nne\u2028w O\n"), TASK).train
+    assert found.inputs == ("best\u00a0film ne\u2028w",)
+    assert found.targets == ([[0, 9, "X"]],)
+
+
+def test_tables_without_tags_are_read_where_no_labels_are_asked_for(tmp_path: Path):
+    file = write(tmp_path / "a.jsonl", '{"tokens": ["Anna", "met"]}')
+    assert read(file, TASK, labelled=False).train.inputs == ("Anna met",)
+
+
 def test_json_lines_with_entities_as_objects_or_lists_are_read(tmp_path: Path):
     rows: list[dict[str, Any]] = [
         {"text": TEXTS[0], "entities": [[9, 19, "PER"], {"start": 0, "end": 4, "label": "PER"}]},
@@ -112,7 +123,16 @@ BAD: dict[str, tuple[str, str, str]] = {
     "places that are no numbers": ("a.jsonl", '{"text": "Anna", "entities": [["0", 2, "X"]]}', "'0'"),
     "true as a place": ("a.jsonl", '{"text": "Anna", "entities": [[true, 2, "X"]]}', "True"),
     "overlapping entities": ("a.jsonl", '{"text": "Anna B", "entities": [[0, 4, "X"], [3, 6, "Y"]]}', "overlap"),
-    "an entity without a label": ("a.jsonl", '{"text": "Anna", "entities": [[0, 4, ""]]}', "without a label"),
+    "an entity without a label": ("a.jsonl", '{"text": "Anna", "entities": [[0, 4, ""]]}', "'' as the label"),
+    "a number as a label": ("a.jsonl", '{"text": "Anna", "entities": [[0, 4, 3]]}', "3 as the label"),
+    "a place that is no whole number": ("a.jsonl", '{"text": "Anna", "entities": [[0.0, 4, "X"]]}', "whole numbers"),
+    "zeros as tags": ("a.jsonl", '{"tokens": ["Anna", "met"], "tags": [0, 0]}', "names of tags"),
+    "an empty tag": ("a.jsonl", '{"tokens": ["Anna", "met"], "tags": ["O", ""]}', "names of tags"),
+    "no word": ("a.jsonl", '{"tokens": ["Anna", null], "tags": ["O", "O"]}', "None"),
+    "lists without tags": ("a.jsonl", '{"tokens": ["Anna"], "ner_tags": ["O"]}', "no column 'tags'"),
+    "words without tags": ("a.csv", "sentence,word,Tag\n1,Anna,O\n", "no column 'tag'"),
+    "a row without entities": ("a.jsonl", '{"text": "a", "entities": []}\n{"text": "b", "entites": []}', "line 2"),
+    "sentences in turns": ("a.csv", "sentence,word,tag\n1,a,O\n2,b,O\n1,c,O\n", "sentence '1' again in line 4"),
     "a word as an entity": ("a.jsonl", '{"text": "Anna", "entities": ["Anna"]}', "'Anna'"),
     "no list of entities": ("a.jsonl", '{"text": "Anna", "entities": "Anna"}', "no list"),
     "numbers as tags": ("a.jsonl", '{"tokens": ["Anna"], "tags": [1]}', "names of tags"),

@@ -109,13 +109,20 @@ class Tally:
 
 def _wanted(inputs: list[str], predictor: Predictor, column: str | None) -> InputSpec:
     """What to look for behind the inputs; raises UsageError for a pattern without files."""
-    from tlzoo.data import endings_of
+    from tlzoo.data import endings_of, read
     from tlzoo.data.reading import EXTENSIONS
     from tlzoo.runtime.inputs import InputSpec, check_inputs
 
     modality, endings = predictor.task.modality, endings_of(predictor.manifest.preprocess)
     named = tuple(each.column or each.name for each in predictor.task.inputs)
-    wanted = InputSpec(modality, endings or EXTENSIONS[modality], column, named if len(named) > 1 else ())
+    task = predictor.task
+
+    def samples(path: Path) -> Iterable[Any]:
+        return read(path, task, labelled=False, endings=endings).train.inputs
+
+    own = samples if task.endings else None
+    several = named if len(named) > 1 else ()
+    wanted = InputSpec(modality, endings or EXTENSIONS[modality], column, several, task.endings, own)
     check_inputs(inputs, wanted)
     return wanted
 

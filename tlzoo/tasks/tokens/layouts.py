@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tlzoo.tasks.tokens.spans import of_words
 ENDINGS = (".conll", ".iob", ".iob2", ".bio")
 COLUMNS = ("text", "entities")
 _DOCUMENT = "-DOCSTART-"
+_BLANKS = re.compile(" +")
+"""Not every blank of Unicode: a no-break space may stand inside a word."""
 _TAGGED = "Write one word and its tag in a line, and an empty line between texts."
 
 
@@ -32,18 +35,20 @@ def conll(path: Path) -> Iterator[Row]:
 def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
     """The number of each text's first line, and the cells of all its lines."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as cause:
-        raise DataError(
-            f"File {path} cannot be read as UTF-8 text: {cause}.", hint="Save it again as UTF-8."
-        ) from cause
+        # as editors count them: other line ends of Unicode may stand inside words
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as cause:
+        place = path.read_bytes().count(b"\n", 0, cause.start) + 1
+        raise DataError(f"File {path} is not UTF-8 text (line {place}).", hint="Save it again as UTF-8.") from cause
+    except OSError as cause:
+        raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
     found: list[list[str]] = []
     first = 1
     for number, line in enumerate([*lines, ""], start=1):
-        cells = [cell.strip() for cell in (line.split("\t") if "\t" in line else line.split())]
+        cells = [cell.strip(" \r") for cell in (line.split("\t") if "\t" in line else _BLANKS.split(line.strip(" \r")))]
         if line.startswith("# ") or (cells and cells[0] == _DOCUMENT):
             continue
-        if not line.strip():
+        if not line.strip(" \t\r"):
             if found:
                 yield first, found
             found, first = [], number + 1
@@ -70,10 +75,18 @@ def samples(rows: Sequence[Row]) -> Sequence[Row]:
 
 def _of_lists(row: Row) -> Row:
     words = _list(row, "tokens")
-    tags = _list(row, "tags") if row.has("tags") else ["O"] * len(words)
+    if not row.has("tags"):
+        return _untagged(row, words, "tags")
+    tags = _list(row, "tags")
     if len(tags) != len(words):
         raise row.error(f"has {len(words)} tokens and {len(tags)} tags", "Give each token a tag.")
     return _row(row.file, row.place, words, tags)
+
+
+def _untagged(row: Row, words: Sequence[str], role: str) -> Row:
+    """A text without entities, of a table without tags: whoever asks for its entities is told of that column."""
+    columns = ("text", *(column for column in row.columns if column != "text"))
+    return Row(row.file, row.place, {"text": " ".join(words)}, columns, {"entities": row.names.get(role, role)})
 
 
 def _list(row: Row, role: str) -> list[str]:
@@ -81,9 +94,10 @@ def _list(row: Row, role: str) -> list[str]:
     values = value.split() if isinstance(value, str) else value
     if not isinstance(values, list) or not values:
         raise row.error(f"has no list in {row.column(role)!r}", "Write a list of strings, or words between blanks.")
-    if strange := next((each for each in values if not isinstance(each, str) or not each.strip()), None):
+    strange = [each for each in values if not isinstance(each, str) or not each.strip()]
+    if strange:
         raise row.error(
-            f"has {strange!r} in {row.column(role)!r}, which is no word",
+            f"has {strange[0]!r} in {row.column(role)!r}, which is no word",
             "Write words and the names of tags, not their numbers.",
         )
     return [each.strip() for each in values]
@@ -96,18 +110,25 @@ def _of_words(rows: Sequence[Row]) -> list[Row]:
             hint="Add a column sentence with the number of each word's text, or name it: --column sentence=NAME",
         )
     known: Any = None
-    numbered = []
+    texts: dict[Any, list[Row]] = {}
     for row in rows:
         value = row.value("sentence")
+        before = known
         known = known if value is None or not str(value).strip() else str(value)  # some write it in the first row only
-        numbered.append((known, row))
-    found = []
-    for _, group in groupby(numbered, key=lambda pair: pair[0]):
-        members = [row for _, row in group]
-        words = [row.text("word").strip() for row in members]
-        tags = [row.text("tag").strip() for row in members] if members[0].has("tag") else ["O"] * len(words)
-        found.append(_row(rows[0].file, members[0].place, words, tags))
-    return found
+        if known in texts and known != before:
+            raise row.error(
+                f"has sentence {known!r} again", "Sort the rows, so that those of a text follow one another."
+            )
+        texts.setdefault(known, []).append(row)
+    return [_of_rows(members) for members in texts.values()]
+
+
+def _of_rows(members: Sequence[Row]) -> Row:
+    words = [row.text("word").strip() for row in members]
+    if not members[0].has("tag"):
+        return _untagged(members[0], words, "tag")
+    tags = [row.text("tag").strip() for row in members]
+    return _row(members[0].file, members[0].place, words, tags)
 
 
 def _row(path: Path, place: str, words: Sequence[str], tags: Sequence[str]) -> Row:
@@ -117,8 +138,10 @@ def _row(path: Path, place: str, words: Sequence[str], tags: Sequence[str]) -> R
 
 def entities_in(row: Row) -> list[list[Any]]:
     """The entities of a row, [start, end, label] in order; raises DataError naming one that cannot be."""
-    text, value = row.text("text"), row.value("entities")
-    if value is None:
+    text, column = row.text("text"), row.column("entities")
+    if column not in row.cells:
+        raise row.error(f"has no {column!r}", "Write an empty list where a text has no entity.")
+    if (value := row.cells[column]) is None:
         return []
     if not isinstance(value, list):
         raise row.error(f"has no list in {row.column('entities')!r}", 'Write [{"start": 0, "end": 4, "label": "X"}].')
@@ -137,12 +160,15 @@ def _entity(row: Row, text: str, given: Any) -> list[Any]:
     if not isinstance(parts, list | tuple) or len(parts) != 3:
         raise row.error(f"has the entity {given!r}", "Write start, end and label of each.")
     start, end, label = parts
-    numbers = all(isinstance(each, int) and not isinstance(each, bool) for each in (start, end))
-    if not numbers or not 0 <= start < end <= len(text):
+    if not all(isinstance(each, int) and not isinstance(each, bool) for each in (start, end)):
+        raise row.error(
+            f"has an entity from {start!r} to {end!r}, which are no whole numbers", "Write 0, not 0.0 or '0'."
+        )
+    if not 0 <= start < end <= len(text):
         raise row.error(
             f"has an entity from {start!r} to {end!r} in a text of {len(text)} characters",
             "Count characters (code points) from 0; the end is the place after the last.",
         )
     if not isinstance(label, str) or not label.strip():
-        raise row.error(f"has an entity without a label, {text[start:end]!r},", "Name its label.")
+        raise row.error(f"has {label!r} as the label of {text[start:end]!r}", "Name its label.")
     return [start, end, label.strip()]
