@@ -140,6 +140,8 @@ BAD: dict[str, tuple[str, str, str]] = {
     "words without sentences": ("a.csv", "word,tag\nAnna,B-PER\n", "column sentence"),
     "other columns": ("a.csv", "a,b\n1,2\n", "no tagged texts"),
     "no entities column": ("a.csv", "text,label\nAnna,x\n", "'entities'"),
+    "a tag without a label": ("a.conll", "Anna B-\n", "'B-'"),
+    "a small letter for O": ("a.conll", "it o\nAnna B-X\n", "'o'"),
     "nothing": ("a.conll", "", "no samples"),
     "not utf-8": ("a.conll", "", "UTF-8"),
 }

@@ -132,6 +132,12 @@ def _of_rows(members: Sequence[Row]) -> Row:
 
 
 def _row(path: Path, place: str, words: Sequence[str], tags: Sequence[str]) -> Row:
+    """A text of words with tags; raises DataError for a tag that is a slip of the pen."""
+    if slips := [tag for tag in tags if tag == "o" or tag.endswith("-")]:
+        raise DataError(
+            f"File {path} has the tag {slips[0]!r} in the text of {place}.",
+            hint="Write O outside of entities, B-LABEL and I-LABEL inside.",
+        )
     text, entities = of_words(words, tags)
     return Row(path, place, {"text": text, "entities": entities}, COLUMNS)
 
