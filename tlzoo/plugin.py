@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     )
     from tlzoo.specs import AudioSpec, ImageSpec, PluginSpec, Preprocess, TextSpec
     from tlzoo.tasks.agreement import agreement
-    from tlzoo.tasks.base import Agreement, Input, OperatingPoint, Output, Prediction, Task
+    from tlzoo.tasks.base import Agreement, DecodeOptions, Input, OperatingPoint, Output, Prediction, Task
     from tlzoo.tasks.heads import Objective
     from tlzoo.tasks.row import Row
     from tlzoo.tasks.windows import Part, Window
@@ -61,6 +61,7 @@ __all__ = [
     "Backbone",
     "Checkpoint",
     "Dataset",
+    "DecodeOptions",
     "ExportFormat",
     "FeatureKind",
     "FileSource",
@@ -161,6 +162,7 @@ _NAMES = {
     "tlzoo.tasks.agreement": ("agreement",),
     "tlzoo.tasks.base": (
         "Agreement",
+        "DecodeOptions",
         "Input",
         "OperatingPoint",
         "Output",

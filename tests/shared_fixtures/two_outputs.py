@@ -56,7 +56,7 @@ class Tagging(Task):
         """Tags as long as the text, and a state that is not."""
         return (Output("tags", ("batch", "length", 3)), Output("state", ("batch", 2)))
 
-    def decode(self, outputs: Any, contexts: Sequence[Any] = (), **options: Any) -> list[TagsPrediction]:
+    def decode(self, outputs: Any, contexts: Sequence[Any] = (), options: Any = None) -> list[TagsPrediction]:
         """The largest of each letter's, and the state as it is."""
         pairs = zip(outputs["tags"], outputs["state"], strict=True)
         return [TagsPrediction(tags.argmax(axis=1).tolist(), state.tolist()) for tags, state in pairs]

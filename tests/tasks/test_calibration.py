@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tlzoo.tasks import make_task
+from tlzoo.tasks.base import DecodeOptions
 from tlzoo.tasks.squash import softmax
 
 SINGLE = make_task("text-classification", ("a", "b", "c"))
@@ -66,6 +67,6 @@ def test_few_samples_that_are_all_right_hardly_move_the_temperature(count: int):
 def test_labels_do_not_change():
     logits, targets = drawn(200)
     temperature = SINGLE.temperature({"logits": logits}, targets)
-    answers = SINGLE.decode({"logits": logits}, temperature=temperature)
+    answers = SINGLE.decode({"logits": logits}, [], DecodeOptions(temperature))
     assert [answer.label for answer in answers] == [SINGLE.labels[at] for at in logits.argmax(axis=1)]
     assert all(max(answer.scores, key=answer.scores.__getitem__) == answer.label for answer in answers)

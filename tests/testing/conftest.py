@@ -120,7 +120,7 @@ class Sides(Task):
         found = Agreement(*agreement(self.outputs, exported, reference, tolerance))
         return {agreed}
 
-    def decode(self, outputs, contexts, *, temperature=1.0, top_k=None, threshold=None):
+    def decode(self, outputs, contexts, options):
         sides = outputs["sides"].argmax(axis=1)
         return {answers}
 """

@@ -17,6 +17,7 @@ from tlzoo.artifact.manifest import parse_manifest
 from tlzoo.errors import InputError, UsageError
 from tlzoo.options import Options
 from tlzoo.runtime.model_check import check_model
+from tlzoo.tasks.base import DecodeOptions
 
 TRAINING = Options(epochs=2, batch=8, lr=1e-2, seed=0)
 
@@ -63,7 +64,7 @@ def test_a_task_of_two_outputs_is_trained_exported_and_answered(duo: Any, number
     pictures = [tmp_path / f"{at}.png" for at in range(6)]
     outputs = predictor.outputs(pictures)
     point = predictor.manifest.operating_point
-    expected = predictor.task.decode(outputs, [None] * 6, threshold=point.threshold)
+    expected = predictor.task.decode(outputs, [None] * 6, DecodeOptions(threshold=point.threshold))
     for picture, answer, right in zip(pictures, predictor.predict(pictures), expected, strict=True):
         assert answer.as_row() == {"input": str(picture), "sign": right.sign, "size": pytest.approx(right.size)}
     measured = tlzoo.evaluate(exported.path, numbers)

@@ -97,7 +97,7 @@ class Dataset:
                 f"{long} of {self.samples} samples are longer than the model takes: they are read in "
                 f"{sum(len(each) for each in self.windows if len(each) > 1)} windows that overlap."
             )
-        if self.targets is not None and type(self.task).notes is not Task.notes:
+        if self.targets is not None and self.task.overrides("notes"):
             found += self.task.notes(self.sample_targets, list(self._parts(self.targets)))
         return found
 
@@ -115,6 +115,8 @@ class Dataset:
 
 def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> Dataset:
     """Samples as the model takes them; raises DataError for a label the task does not know."""
+    if not task.overrides("windows"):
+        return _checked(Dataset(samples.inputs, samples.targets, preprocessor, task))
     windows = [task.windows(given, preprocessor) or [Window(given, 0)] for given in samples.inputs]
     if all(len(each) == 1 for each in windows):
         return _checked(Dataset(samples.inputs, samples.targets, preprocessor, task))

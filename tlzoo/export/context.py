@@ -17,7 +17,7 @@ from tlzoo.export.lengths import tried_lengths
 from tlzoo.models.model import Model
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
-from tlzoo.tasks.base import OperatingPoint, Task
+from tlzoo.tasks.base import OperatingPoint
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import outputs
 
@@ -113,7 +113,7 @@ def calibrate(subject: Subject, predictor: Predictor) -> Calibration | None:
 def operating_point(subject: Subject, predictor: Predictor) -> OperatingPoint | None:
     """The threshold that the task chooses on the validation samples; None where it has none, or they are gone."""
     task = subject.run.task
-    if type(task).operating_point is Task.operating_point or (validation := subject.validation()) is None:
+    if not task.overrides("operating_point") or (validation := subject.validation()) is None:
         return None
     found, contexts = validation.merged(predictor.outputs(validation.inputs))
     return task.operating_point(found, validation.sample_targets, contexts)

@@ -23,7 +23,7 @@ from tlzoo.features.cut import Cut, move
 from tlzoo.features.store import Layout
 from tlzoo.interfaces import Graph
 from tlzoo.io.files import obstacle, whole_file
-from tlzoo.models.model import Model
+from tlzoo.models.model import Model, as_tuple
 from tlzoo.models.onnx_export import OPSET, export_graph, outputs_of, to_onnx
 from tlzoo.progress import say
 from tlzoo.runtime.session import open_session
@@ -137,7 +137,7 @@ def _by_torch(module: nn.Module, device: torch.device) -> Runner:
     def run(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
         with torch.inference_mode():
             made = module(*(torch.from_numpy(array).to(device) for array in arrays.values()))
-        return [value.cpu().numpy() for value in (made if isinstance(made, tuple) else (made,))]
+        return [value.cpu().numpy() for value in as_tuple(made)]
 
     return run
 

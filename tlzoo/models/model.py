@@ -73,8 +73,12 @@ class Model(nn.Module):
 
 def named(task: Task, made: Any) -> dict[str, Any]:
     """A model's outputs by name: `made` is one, or a tuple in the order of the task's."""
-    several = made if isinstance(made, tuple | list) else (made,)
-    return dict(zip((output.name for output in task.outputs), several, strict=True))
+    return dict(zip((output.name for output in task.outputs), as_tuple(made), strict=True))
+
+
+def as_tuple(made: Any) -> tuple[Any, ...]:
+    """What a module gave, be it one tensor or several."""
+    return tuple(made) if isinstance(made, tuple | list) else (made,)
 
 
 def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs = "vector") -> Backbone:

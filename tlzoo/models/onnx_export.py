@@ -13,7 +13,7 @@ from torch import nn
 
 from tlzoo.errors import ExportError
 from tlzoo.interfaces import Graph
-from tlzoo.models.model import Model, named
+from tlzoo.models.model import Model, as_tuple, named
 
 OPSET = 20
 _OURS = "tlzoo.output."
@@ -29,8 +29,7 @@ class WithFeatures(nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         features = self.backbone(*inputs)
-        made = self.head(features)
-        return (*(made if isinstance(made, tuple | list) else (made,)), features)
+        return (*as_tuple(self.head(features)), features)
 
 
 def export_graph(model: Model, path: Path, opset: int) -> Graph:
@@ -126,4 +125,4 @@ def outputs_of(module: nn.Module, arrays: dict[str, np.ndarray]) -> list[np.ndar
     """What a module gives for these inputs, in the mode it is in."""
     with torch.inference_mode():
         made = module(*(torch.from_numpy(array) for array in arrays.values()))
-    return [tensor.numpy() for tensor in (made if isinstance(made, tuple | list) else (made,))]
+    return [tensor.numpy() for tensor in as_tuple(made)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from tlzoo.errors import InputError
 from tlzoo.runtime.stream import Stretch
-from tlzoo.tasks.base import Prediction, Task, refuse_options
+from tlzoo.tasks.base import DecodeOptions, Prediction, Task, refuse_options
 from tlzoo.tasks.rows import Outputs, take
 
 
@@ -58,9 +58,7 @@ def answers(
         made = task.decode(
             {output.name: outputs[output.name] for output in task.outputs},
             contexts,
-            temperature=temperature,
-            top_k=options.top_k,
-            threshold=options.threshold,
+            DecodeOptions(temperature, options.top_k, options.threshold),
         )
     found = iter(zip(made, embeddings if embeddings is not None else [None] * len(good), strict=True))
     for at, item in enumerate(stretch.items):

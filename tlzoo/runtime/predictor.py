@@ -24,7 +24,7 @@ from tlzoo.runtime.session import open_session
 from tlzoo.runtime.stream import NotFinite, Plan, Stretch, stretches
 from tlzoo.runtime.unread import task_in
 from tlzoo.runtime.whole import Windows
-from tlzoo.tasks.base import Output, Task
+from tlzoo.tasks.base import Output
 from tlzoo.tasks.rows import Collector, Outputs
 
 SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
@@ -162,7 +162,7 @@ class Predictor:
 
     def _wholes(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterable[Stretch]:
         """Stretches of whole inputs, also where the model takes them in windows."""
-        if type(self.task).windows is Task.windows:
+        if not self.task.overrides("windows"):
             return self._stretches(inputs, batch, names)
         windows = Windows(self.task, self.preprocessor)
         return windows.join(self._stretches(windows.cut(inputs), batch, names))

@@ -12,7 +12,7 @@ from tlzoo.artifact.manifest import Manifest, Signature
 from tlzoo.errors import ArtifactError, HookError, PluginError, UsageError
 from tlzoo.plugins.tasks import task_of
 from tlzoo.progress import say
-from tlzoo.tasks.base import Input, Output, Prediction, Target, Task
+from tlzoo.tasks.base import DEFAULTS, DecodeOptions, Input, Output, Prediction, Target, Task
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
 
@@ -54,13 +54,7 @@ class UnreadTask(Task):
         )
 
     def decode(
-        self,
-        outputs: Outputs,
-        contexts: Sequence[Any] = (),
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        threshold: float | None = None,
+        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULTS
     ) -> list[ArraysPrediction]:
         """Each sample's outputs as they are."""
         count = len(next(iter(outputs.values())))

@@ -91,6 +91,22 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True)
+class DecodeOptions:
+    """What `decode` is asked for; a task heeds those it `supports`.
+
+    Logits are divided by `temperature`; answers hold the `top_k` likeliest labels (all where None), and labels from a
+    probability of `threshold` on (the task's own rule where None).
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    threshold: float | None = None
+
+
+DEFAULTS = DecodeOptions()
+
+
+@dataclass(frozen=True)
 class Prediction:
     """One answer. `input` is the input as given (paths as strings; `None` for bytes and arrays).
 
@@ -169,6 +185,11 @@ class Task:
     """The JavaScript module that shows its answers in the web page."""
     plugin: ClassVar[str] = ""
     """The plugin that brings it; empty for the core's own."""
+
+    @classmethod
+    def overrides(cls, method: str) -> bool:
+        """Whether the task has a method of its own in place of the default, which may then be skipped."""
+        return getattr(cls, method) is not getattr(Task, method)
 
     @property
     def modality(self) -> str:
@@ -290,16 +311,8 @@ class Task:
 
     # -- answering
 
-    def decode(
-        self,
-        outputs: Outputs,
-        contexts: Sequence[Any],
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        threshold: float | None = None,
-    ) -> Sequence[Prediction]:
-        """One prediction per sample; probabilities are those of logits / temperature."""
+    def decode(self, outputs: Outputs, contexts: Sequence[Any], options: DecodeOptions) -> Sequence[Prediction]:
+        """One prediction per sample; probabilities are those of logits / options.temperature."""
         raise NotImplementedError
 
     def temperature(self, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]) -> float:

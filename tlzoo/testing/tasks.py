@@ -13,7 +13,7 @@ from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import eager, outputs_of
 from tlzoo.plugins.tasks import task_of
 from tlzoo.preprocess import row_lengths
-from tlzoo.tasks.base import Output
+from tlzoo.tasks.base import DecodeOptions, Output
 from tlzoo.tasks.rows import Collector, Outputs, take
 from tlzoo.testing.subject import Subject, after
 
@@ -99,7 +99,7 @@ class Tasks(Subject):
         """
         model = self.model()
         outputs, contexts = self._answered(model), self._contexts(model)
-        answers = model.task.decode(outputs, contexts)
+        answers = model.task.decode(outputs, contexts, DecodeOptions())
         assert len(answers) == len(contexts), f"{len(contexts)} samples have {len(answers)} answers."
         for answer in answers:
             assert isinstance(answer, model.task.prediction), f"An answer is {type(answer).__name__}."

@@ -13,7 +13,7 @@ import torch
 
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.errors import UsageError
-from tlzoo.models.model import Model
+from tlzoo.models.model import Model, as_tuple
 from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder
 
@@ -53,7 +53,7 @@ def _call(model: Callable[..., Any], arrays: Sequence[np.ndarray], device: str) 
     def call() -> object:
         with torch.inference_mode():
             made = model(*(torch.from_numpy(array).to(device) for array in arrays))
-            return [output.cpu() for output in (made if isinstance(made, tuple | list) else (made,))]
+            return [output.cpu() for output in as_tuple(made)]
 
     return call
 

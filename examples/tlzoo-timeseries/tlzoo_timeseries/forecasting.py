@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from tlzoo.errors import DataError
-from tlzoo.plugin import Output, Prediction, Row, Task
+from tlzoo.plugin import DecodeOptions, Output, Prediction, Row, Task
 
 SURE = 1.6448536
 """Nine of ten values of a normal distribution lie within so many deviations."""
@@ -97,15 +97,7 @@ class Forecasting(Task):
         scores = self.samplewise(outputs, targets, contexts)
         return [float(scores[drawn].mean()) for drawn in draws]
 
-    def decode(
-        self,
-        outputs: Any,
-        contexts: Sequence[Any],
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        threshold: float | None = None,
-    ) -> list[ForecastPrediction]:
+    def decode(self, outputs: Any, contexts: Sequence[Any], options: DecodeOptions) -> list[ForecastPrediction]:
         """Values in the unit of each series."""
         found = []
         for mean, deviation, (level, unit) in zip(outputs["mean"], outputs["deviation"], contexts, strict=True):

@@ -26,6 +26,7 @@ from tlzoo.options import Options
 from tlzoo.preprocess.image import fit
 from tlzoo.registry.schema import ImageSpec, PluginSpec
 from tlzoo.tasks import CORE
+from tlzoo.tasks.base import DecodeOptions
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -314,7 +315,7 @@ class TestTaggedTexts:
         outputs = tagged_site.predictor.outputs([text])
         contexts = tagged_site.predictor.preprocessor.contexts([text])
         temperature = tagged_site.predictor.manifest.calibration.temperature
-        [expected] = tagged_site.predictor.task.decode(outputs, contexts, temperature=temperature)
+        [expected] = tagged_site.predictor.task.decode(outputs, contexts, DecodeOptions(temperature))
         answer = tagged_site.predict(text)
         found = [
             (_points(text, each["start"]), _points(text, each["end"]), each["label"]) for each in answer["entities"]

@@ -64,8 +64,8 @@ class Two(Task):
     def samplewise(self, outputs, targets, contexts):
         return (outputs["sign"].argmax(axis=1) == self.collate(targets, contexts)["sign"]).astype(np.float64)
 
-    def decode(self, outputs, contexts, *, temperature=1.0, top_k=None, threshold=None):
-        signs = self._share_of_plus(outputs) >= (0.5 if threshold is None else threshold)
+    def decode(self, outputs, contexts, options):
+        signs = self._share_of_plus(outputs) >= (0.5 if options.threshold is None else options.threshold)
         return [TwoPrediction(self.labels[s], float(size)) for s, size in zip(signs * 1, outputs["size"], strict=True)]
 
     def operating_point(self, outputs, targets, contexts):

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from tlzoo.errors import DataError, UsageError
 from tlzoo.tasks import make_task
-from tlzoo.tasks.base import refuse_options
+from tlzoo.tasks.base import DecodeOptions, refuse_options
 from tlzoo.tasks.classification.task import Classification
 
 PETS = Classification("image-classification", ("cat", "dog", "fox"))
@@ -125,7 +125,7 @@ def test_logits_that_are_no_numbers_or_of_another_size_differ_infinitely():
 
 def test_a_threshold_leaves_unsure_answers_without_a_label_and_top_k_keeps_the_likeliest():
     outputs = {"logits": np.log([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])}
-    rows = PETS.decode(outputs, threshold=0.6, top_k=2)
+    rows = PETS.decode(outputs, [], DecodeOptions(threshold=0.6, top_k=2))
     assert [row.label for row in rows] == [None, "fox"]
     assert [row.score for row in rows] == pytest.approx([0.5, 0.7])
     assert [list(row.scores) for row in rows] == [["cat", "dog"], ["fox", "dog"]]
@@ -133,7 +133,8 @@ def test_a_threshold_leaves_unsure_answers_without_a_label_and_top_k_keeps_the_l
 
 def test_a_temperature_divides_the_logits():
     hot, plain = (
-        PETS.decode({"logits": np.array([[4.0, 2.0, 0.0]]) * factor}, temperature=factor) for factor in (2, 1)
+        PETS.decode({"logits": np.array([[4.0, 2.0, 0.0]]) * factor}, [], DecodeOptions(temperature=factor))
+        for factor in (2, 1)
     )
     assert hot[0].scores == pytest.approx(plain[0].scores)
 

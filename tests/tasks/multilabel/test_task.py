@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from tlzoo.errors import DataError, UsageError
 from tlzoo.tasks import make_task
+from tlzoo.tasks.base import DecodeOptions
 
 GENRES = make_task("text-multilabel", ["crime", "drama", "love"])
 LOGITS = np.array([[2.0, -1.0, 3.0], [-2.0, 1.0, -0.5], [0.5, -3.0, -1.0], [-1.0, -1.0, -1.0]])
@@ -52,10 +53,10 @@ def test_decoding_gives_every_label_of_at_least_even_odds_and_all_scores():
 
 
 def test_a_threshold_decides_in_place_of_even_odds_and_top_k_limits_the_scores_alone():
-    [row] = GENRES.decode({"logits": np.log([[4.0, 3.0, 1.0]])}, threshold=0.76, top_k=1)
+    [row] = GENRES.decode({"logits": np.log([[4.0, 3.0, 1.0]])}, [], DecodeOptions(threshold=0.76, top_k=1))
     assert row.labels == ["crime"]
     assert row.scores == pytest.approx({"crime": 0.8})
-    [row] = GENRES.decode({"logits": np.log([[4.0, 3.0, 0.5]])}, top_k=1)
+    [row] = GENRES.decode({"logits": np.log([[4.0, 3.0, 0.5]])}, [], DecodeOptions(top_k=1))
     assert (row.labels, list(row.scores)) == (["crime", "drama"], ["crime"])
 
 

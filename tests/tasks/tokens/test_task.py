@@ -13,7 +13,7 @@ from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_sc
 from tlzoo.errors import DataError, UsageError
 from tlzoo.interfaces import TextContext
 from tlzoo.tasks import make_task
-from tlzoo.tasks.base import refuse_options
+from tlzoo.tasks.base import DecodeOptions, refuse_options
 from tlzoo.tasks.rows import IGNORED
 from tlzoo.tasks.tokens.spans import of_words
 from tlzoo.tasks.windows import Part, Window
@@ -72,7 +72,7 @@ def test_the_score_is_the_mean_over_words_and_the_threshold_drops_entities():
     [answer] = TASK.decode({"logits": [rows]}, [context(2)])
     shares = [np.exp(4) / (np.exp(4) + 4), np.exp(2) / (np.exp(2) + 4)]
     assert answer.entities == [{"start": 0, "end": 5, "label": "X", "score": pytest.approx(np.mean(shares))}]
-    [none] = TASK.decode({"logits": [rows]}, [context(2)], threshold=0.9)
+    [none] = TASK.decode({"logits": [rows]}, [context(2)], DecodeOptions(threshold=0.9))
     assert none.entities == []
     with pytest.raises(UsageError, match="top_k"):
         refuse_options(TASK, top_k=3)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
-from tlzoo.tasks.base import Agreement, Derived, Output, Prediction, Task
+from tlzoo.tasks.base import DEFAULTS, Agreement, DecodeOptions, Derived, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
 from tlzoo.tasks.labels import class_numbers, likeliest, refuse_one_class
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
@@ -130,23 +130,17 @@ class Classification(Task):
         return Agreement(*one_output("logits", exported, reference, scale), same)
 
     def decode(
-        self,
-        outputs: Outputs,
-        contexts: Sequence[Any] = (),
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        threshold: float | None = None,
+        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULTS
     ) -> list[LabelPrediction]:
         """The likeliest label of each sample."""
-        logits = np.asarray(outputs["logits"]) / np.float32(temperature)
+        logits = np.asarray(outputs["logits"]) / np.float32(options.temperature)
         rows = softmax(logits).astype(np.float32).tolist()
         best = np.argmax(logits, axis=1).tolist() if len(rows) else []
         return [
             LabelPrediction(
-                self.labels[top] if threshold is None or row[top] >= threshold else None,
+                self.labels[top] if options.threshold is None or row[top] >= options.threshold else None,
                 row[top],
-                likeliest(dict(zip(self.labels, row, strict=True)), top_k),
+                likeliest(dict(zip(self.labels, row, strict=True)), options.top_k),
             )
             for top, row in zip(best, rows, strict=True)
         ]

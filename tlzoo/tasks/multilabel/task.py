@@ -12,7 +12,7 @@ import numpy as np
 
 from tlzoo.errors import DataError
 from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
-from tlzoo.tasks.base import Agreement, Derived, Output, Prediction, Task
+from tlzoo.tasks.base import DEFAULTS, Agreement, DecodeOptions, Derived, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, logistic_loss
 from tlzoo.tasks.labels import class_numbers, likeliest
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
@@ -158,22 +158,16 @@ class MultiLabel(Task):
         return Agreement(*one_output("logits", exported, reference, scale), same)
 
     def decode(
-        self,
-        outputs: Outputs,
-        contexts: Sequence[Any] = (),
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        threshold: float | None = None,
+        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULTS
     ) -> list[MultiLabelPrediction]:
         """The labels of probability 0.5 or more, or of the threshold."""
-        logits = np.asarray(outputs["logits"]) / np.float32(temperature)
+        logits = np.asarray(outputs["logits"]) / np.float32(options.temperature)
         shares = sigmoid(logits).astype(np.float32)
-        chosen = logits >= 0 if threshold is None else shares >= threshold
+        chosen = logits >= 0 if options.threshold is None else shares >= options.threshold
         return [
             MultiLabelPrediction(
                 [label for label, there in zip(self.labels, decided, strict=True) if there],
-                likeliest(dict(zip(self.labels, row, strict=True)), top_k),
+                likeliest(dict(zip(self.labels, row, strict=True)), options.top_k),
             )
             for decided, row in zip(chosen, shares.tolist(), strict=True)
         ]

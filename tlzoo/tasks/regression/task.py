@@ -11,7 +11,7 @@ import numpy as np
 
 from tlzoo.errors import DataError
 from tlzoo.tasks.agreement import SMALLEST, one_output
-from tlzoo.tasks.base import Agreement, Output, Prediction, Task
+from tlzoo.tasks.base import DEFAULTS, Agreement, DecodeOptions, Output, Prediction, Task
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
@@ -144,13 +144,7 @@ class Regression(Task):
         return Agreement(scales, found, found["logits"] <= tolerance * scale)
 
     def decode(
-        self,
-        outputs: Outputs,
-        contexts: Sequence[Any] = (),
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        threshold: float | None = None,
+        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULTS
     ) -> list[ValuePrediction]:
         """The number of each sample."""
         return [ValuePrediction(float(value)) for value in np.asarray(outputs["logits"])[:, 0]]

@@ -12,7 +12,7 @@ import numpy as np
 from tlzoo.errors import DataError
 from tlzoo.interfaces import Needs, TextContext
 from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
-from tlzoo.tasks.base import Agreement, Derived, Output, Prediction, Task
+from tlzoo.tasks.base import DEFAULTS, Agreement, DecodeOptions, Derived, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
 from tlzoo.tasks.labels import class_numbers
 from tlzoo.tasks.metrics import Direction
@@ -225,19 +225,15 @@ class Tokens(Task):
     # -- answering
 
     def decode(
-        self,
-        outputs: Outputs,
-        contexts: Sequence[Any],
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        threshold: float | None = None,
+        self, outputs: Outputs, contexts: Sequence[Any], options: DecodeOptions = DEFAULTS
     ) -> list[EntitiesPrediction]:
         """The entities of each text; an entity's score is the mean probability of its words' tags."""
         return [
-            EntitiesPrediction([each for each in found if threshold is None or each["score"] >= threshold])
+            EntitiesPrediction(
+                [each for each in found if options.threshold is None or each["score"] >= options.threshold]
+            )
             for found in (
-                self._entities(logits / np.float32(temperature), context)
+                self._entities(logits / np.float32(options.temperature), context)
                 for logits, context in zip(outputs["logits"], contexts, strict=True)
             )
         ]
