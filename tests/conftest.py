@@ -326,27 +326,12 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from tlzoo import Backbone, Graph, Head, Stage, hookimpl
-
-
-class Means(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.mix = nn.Linear(12, 12)
-        with torch.no_grad():
-            self.mix.weight.copy_(torch.eye(12) + 0.1)
-
-    def forward(self, image):
-        quarters = image.float().permute(0, 3, 1, 2) / 255
-        return self.mix(nn.functional.adaptive_avg_pool2d(quarters, 2).flatten(1))
+from tlzoo_toy_means import means
 
 
 @hookimpl
 def load_backbone(checkpoint, weights, output):
-    example = torch.arange(2 * 8 * 8 * 3).reshape(2, 8, 8, 3).to(torch.uint8)
-    return Backbone(
-        module=Means(), feature_dim=12, stages=(Stage("mix", ("mix",)),), example_inputs={"image": example},
-        dynamic_axes={"image": {0: "batch"}}, output=output, preprocess=checkpoint.preprocess,
-    )
+    return means(checkpoint, output)
 """
 
 
@@ -360,6 +345,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
         info = site / "tlzoo_toy-1.0.dist-info"
         info.mkdir(parents=True)
         (site / "tlzoo_toy.py").write_text(TOY + textwrap.dedent(hooks))
+        shutil.copy(Path(__file__).parent / "shared_fixtures" / "duo" / "means.py", site / "tlzoo_toy_means.py")
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tlzoo-toy\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text("[tlzoo]\ntoy = tlzoo_toy\n")
         (tmp_path / "weights").mkdir()
@@ -376,7 +362,8 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
     plugins.load.cache_clear()
     yield install
     plugins.load.cache_clear()
-    sys.modules.pop("tlzoo_toy", None)
+    for name in ("tlzoo_toy", "tlzoo_toy_means"):
+        sys.modules.pop(name, None)
 
 
 def _probe(zoo: Zoo, checkpoint: str, data: Path, task: str | None = None) -> Any:

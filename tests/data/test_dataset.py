@@ -81,9 +81,9 @@ class Spelling:
         codes = np.array([[ord(sign) for sign in text.ljust(longest, "\0")] for text in inputs])
         return {"letters": codes, "attention_mask": (codes != 0).astype(np.int64)}
 
-    def contexts(self, inputs: Sequence[str]) -> list[str]:
+    def with_contexts(self, inputs: Sequence[str]) -> tuple[dict[str, np.ndarray], list[str]]:
         self.asked += inputs
-        return list(inputs)
+        return self(inputs), list(inputs)
 
 
 def vowels(text: str) -> str:
@@ -173,6 +173,8 @@ def test_contexts_are_asked_for_once_and_only_by_a_task_that_wants_them():
     assert data.contexts(range(8)) == WINDOWS
     assert sorted(set(spelling.asked)) == sorted(set(WINDOWS))
     assert spelling.asked.count("aard") == 1
+    assert data.lengths(range(8)) == list(map(len, WINDOWS))
+    assert sorted(spelling.asked) == sorted(WINDOWS)
 
     class Uncurious(Letters):
         contextual: ClassVar[bool] = False

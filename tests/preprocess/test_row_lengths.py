@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tlzoo.preprocess import contexts_of, row_lengths
+from tlzoo.preprocess import row_lengths, with_contexts
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ def test_arrays_without_a_mask_have_no_lengths():
 
 def test_a_preprocessor_that_knows_nothing_of_its_inputs_has_no_contexts():
     class Knowing:
-        def contexts(self, inputs: list[str]) -> list[int]:
-            return [len(text) for text in inputs]
+        def with_contexts(self, inputs: list[str]) -> tuple[dict[str, np.ndarray], list[int]]:
+            return {"x": np.zeros(len(inputs))}, [len(text) for text in inputs]
 
-    assert contexts_of(lambda inputs: {}, ["one", "three"]) == [None, None]
-    assert contexts_of(Knowing(), ["one", "three"]) == [3, 5]  # type: ignore[arg-type]
+    assert with_contexts(lambda inputs: {}, ["one", "three"]) == ({}, [None, None])
+    assert with_contexts(Knowing(), ["one", "three"])[1] == [3, 5]  # type: ignore[arg-type]

@@ -63,7 +63,7 @@ def test_it_answers_with_its_outputs_as_arrays_and_names_the_distribution(
         np.testing.assert_allclose(answer.outputs["logits"], row, atol=1e-5)
         document = json.loads(json.dumps(answer.as_row()))
         assert document == {"input": str(path), "outputs": answer.outputs}
-        assert list(answer.as_line()) == ["input", "outputs"]
+        assert answer.as_line()["logits"].startswith(f"[{len(row)}] {row[0]:.2g}"[:8])
     np.testing.assert_allclose(predictor.logits(paths), logits, atol=1e-5)
     assert predictor.outputs(paths, ("embeddings",))["embeddings"].shape[0] == 5
     assert len(predictor.predict(paths, embeddings=True)[0].embedding) > 3
@@ -83,7 +83,7 @@ def test_it_is_as_good_as_any_on_the_command_line(
         assert "logits" in out.read_text()
     lines = command("predict", unread, path, "--quiet")
     assert (lines.code, lines.err) == (0, "")
-    assert lines.out.splitlines()[0].split() == ["input", "outputs"]
+    assert lines.out.splitlines()[0].split() == ["input", "logits"]
 
 
 def test_options_of_answers_that_nobody_can_read_are_refused(zoo: Any, unread: Path):

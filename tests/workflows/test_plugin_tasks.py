@@ -186,7 +186,7 @@ def test_policies_heads_methods_strategies_and_formats_serve_any_checkpoint(
     exported = run.export(tmp_path / "folder", format="duo/named")
     assert (exported.path / "task.txt").read_text() == "image-classification"
     adapted = tlzoo.adapt(run, make_pictures(tmp_path / "other", 6, seed=3), out=tmp_path / "adapted", method="adabn")
-    assert adapted.adapted["method"] == "adabn"
+    assert adapted.adapted["method"] == "duo/adabn"
     assert type(adapted.model().head).__name__ == "Cosine"
     fitted = tlzoo.finetune(
         "vision/test-vit", pictures, out=tmp_path / "head", strategy="duo/head-only", options=options

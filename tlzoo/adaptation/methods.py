@@ -9,11 +9,11 @@ from typing import Any
 from tlzoo import plugins
 from tlzoo.adaptation.coral import coral_probe
 from tlzoo.data.dataset import Dataset
-from tlzoo.errors import DataError, HookError, UsageError
+from tlzoo.errors import DataError, UsageError
 from tlzoo.features.extract import features
 from tlzoo.models.heads import head_from, objective_of
 from tlzoo.models.model import Model
-from tlzoo.plugins.named import find_named, known_names, registered
+from tlzoo.plugins.named import Named, find_named, known_names, registered, tell_taken
 from tlzoo.training.strategies.probe_fit import labelled
 
 METHODS = ("auto", "coral")
@@ -21,31 +21,36 @@ METHODS = ("auto", "coral")
 
 def adapt_model(
     model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]
-) -> Model:
-    """Adapt a model by the method of this name.
+) -> tuple[Model, str]:
+    """Adapt a model by the method of this name; with it comes the name of the method that did it.
 
     `plugin/name` is a method of any plugin, registered or known to its hook `adapt_domain`; another name is asked of
     the checkpoint's plugin, then of the core, then of the plugins that declare it. Raises UsageError for a method that
-    nobody knows, and what the method raises.
+    nobody knows, HookError where a plugin's fails, and what the method raises.
     """
     given: dict[str, Any] = {"model": model, "source": source, "target": target, "options": options}
     plugin, slash, short = method.rpartition("/")
     if slash:
         if short in (own := registered("adaptation", plugin)):
-            return _model(own[short].adapt(**given), method)
-        found = plugins.call("adapt_domain", plugin, (Model, NoneType), default=_none, method=short, **given)
-        if found is None:
+            return _adapted(Named("adaptation", plugin, own[short]), given), method
+        if (found := _asked(plugin, short, given)) is None:
             raise UsageError(f"Plugin {plugin!r} has no adaptation method {short!r}.", hint=f"Methods: {_methods()}")
-        return _model(found, method)
+        return found, method
     own_plugin = model.checkpoint.plugin
-    answer = plugins.call("adapt_domain", own_plugin, (Model, NoneType), default=_none, method=method, **given)
-    if answer is not None:
-        return _model(answer, method)
+    if (answer := _asked(own_plugin, method, given)) is not None:
+        return answer, f"{own_plugin}/{method}"
     if method in METHODS:
-        return core_adapt(method=method, **given)
+        tell_taken("adaptation", method)
+        return core_adapt(method=method, **given), "coral"
     if (named := find_named("adaptation", method)) is None:
         raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {_methods()}")
-    return _model(named.value.adapt(**given), method)
+    return _adapted(named, given), f"{named.plugin}/{method}"
+
+
+def _asked(plugin: str, method: str, given: Mapping[str, Any]) -> Model | None:
+    """What a plugin's hook makes of a method, `None` where it does not know it."""
+    found = plugins.call("adapt_domain", plugin, (Model, NoneType), default=_none, method=method, **given)
+    return found if isinstance(found, Model) else None
 
 
 def _none(**given: Any) -> None:
@@ -56,11 +61,10 @@ def _methods() -> str:
     return known_names("adaptation", METHODS)
 
 
-def _model(answer: Any, method: str) -> Model:
+def _adapted(method: Named, given: Mapping[str, Any]) -> Model:
+    answer = method.run("adapt", **given)
     if not isinstance(answer, Model):
-        raise HookError(
-            f"The adaptation method {method!r} gave {type(answer).__name__}, no model.", hint="Ask its author."
-        )
+        raise method.wrong(f"gave {type(answer).__name__}, no model")
     return answer
 
 

@@ -49,10 +49,12 @@ class Parity(Record):
     those of the one that is nearest to its tolerance, and `outputs` has each. `top1_agreement` is the share of samples
     with the same answer (label, labels, or within the tolerance number), ties aside. `batches` are the batch sizes
     and `lengths` the tokens or samples of audio it was tried at, `worst` is the position of the sample that differs
-    most, `drop` what the headline metric lost, as in `thresholds`.
+    most, `drop` what the headline metric lost, as in `thresholds`. Where samples are read in windows, `samples` are
+    these and `whole` is how many samples they are cut from.
     """
 
     samples: int
+    whole: int | None = None
     batches: tuple[int, ...]
     lengths: tuple[int, ...] = ()
     max_abs_diff: float
@@ -63,6 +65,13 @@ class Parity(Record):
     drop: float = 0.0
     thresholds: Thresholds | None = None
     outputs: Mapping[str, OutputParity] = {}
+
+    @property
+    def counted(self) -> str:
+        """How many samples were compared, for people."""
+        if self.whole is None:
+            return f"{self.samples} held-out samples"
+        return f"{self.samples} windows of {self.whole} held-out samples"
 
 
 class Calibration(Record):

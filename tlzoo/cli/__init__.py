@@ -134,6 +134,10 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
             return _fail(2, f"Error: {error.format_message()} See: {command} --help")
         if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
             return _fail(2, f"Error: {error.strerror}: {error.filename or 'no file is named'}. Make room, or allow it.")
+        from tlzoo.plugins.blame import plugins_fault
+
+        if (fault := plugins_fault(error)) is not None:
+            return _fail(2, f"Error: {fault}")
         return _fail(1, f"Bug: {type(error).__name__}: {error}. Run again with --debug and report the trace.")
 
 

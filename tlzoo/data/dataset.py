@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from tlzoo.data.samples import Samples
-from tlzoo.preprocess import Preprocessor, contexts_of, row_lengths
+from tlzoo.errors import DataError, HookError
+from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
+from tlzoo.tasks.contract import measured
 from tlzoo.tasks.rows import Outputs
 from tlzoo.tasks.windows import Window, merge_windows
+
+FEW = 32
 
 
 @dataclass(frozen=True)
@@ -47,27 +53,35 @@ class Dataset:
 
     def arrays(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
         """The preprocessed inputs at these positions, stacked."""
-        return self.preprocessor([self.inputs[i] for i in positions])
+        inputs = [self.inputs[i] for i in positions]
+        if not self.task.contextual:
+            return self.preprocessor(inputs)
+        arrays, contexts = with_contexts(self.preprocessor, inputs)
+        self._contexts.update(zip(positions, contexts, strict=True))
+        return arrays
 
     def contexts(self, positions: Sequence[int]) -> list[Any]:
         """What preprocessing knows of the inputs at these positions; `None` for each where the task does not ask."""
         if not self.task.contextual:
             return [None] * len(positions)
-        missing = [i for i in positions if i not in self._contexts]
-        made = contexts_of(self.preprocessor, [self.inputs[i] for i in missing])
-        self._contexts.update(zip(missing, made, strict=True))
+        self._prepare([i for i in positions if i not in self._contexts])
         return [self._contexts[i] for i in positions]
 
     def lengths(self, positions: Sequence[int]) -> list[int] | None:
         """How long each padded input is; `None` where no output of the task varies in size, or nothing is padded."""
         if not any(output.ragged for output in self.task.outputs):
             return None
-        if missing := [i for i in positions if i not in self._lengths]:
-            found = row_lengths(self.arrays(missing))
-            if found is None:
-                return None
-            self._lengths.update(zip(missing, found.tolist(), strict=True))
-        return [self._lengths[i] for i in positions]
+        self._prepare([i for i in positions if i not in self._lengths])
+        return [self._lengths[i] for i in positions] if self._lengths else None
+
+    def _prepare(self, positions: Sequence[int]) -> None:
+        """Learn lengths and contexts, a few inputs at a time: their arrays are not kept."""
+        each = list(dict.fromkeys(positions))
+        for at in range(0, len(each), FEW):
+            few = each[at : at + FEW]
+            lengths = row_lengths(self.arrays(few))
+            if lengths is not None:
+                self._lengths.update(zip(few, lengths.tolist(), strict=True))
 
     def collated(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
         """The targets at these positions as arrays by name; raises DataError for a label the task does not know."""
@@ -108,9 +122,42 @@ class Dataset:
             at += len(windows)
 
     def metrics(self, outputs: Outputs) -> dict[str, float]:
-        """The task's metrics of a model's outputs for all inputs."""
+        """The task's metrics of a model's outputs for all inputs; raises HookError where a plugin's are no numbers."""
         merged, contexts = self.merged(outputs)
-        return self.task.metrics(merged, self.sample_targets, contexts)
+        found = self.task.metrics(merged, self.sample_targets, contexts)
+        if self.task.plugin and (wrong := measured(self.task, found)):
+            raise HookError(
+                f"The task {self.task.name} of plugin {self.task.plugin!r} cannot measure: {wrong}",
+                hint="Report it to the plugin's author.",
+            )
+        return found
+
+    def sample_of(self, position: int) -> int:
+        """The sample that the input at a position is, or is a window of."""
+        return position if self.windows is None else bisect(self._starts(self.windows), position) - 1
+
+    @staticmethod
+    def _starts(windows: Sequence[Sequence[Window]]) -> list[int]:
+        return list(accumulate((len(each) for each in windows), initial=0))
+
+    def first(self, count: int) -> Dataset:
+        """The first samples, with all of their windows."""
+        return self.some(range(min(count, self.samples)))
+
+    def some(self, samples: Sequence[int]) -> Dataset:
+        """These samples, with all of their windows."""
+        if self.windows is None:
+            targets = None if self.targets is None else [self.targets[at] for at in samples]
+            return replace(self, inputs=[self.inputs[at] for at in samples], targets=targets)
+        starts = self._starts(self.windows)
+        at = [place for each in samples for place in range(starts[each], starts[each + 1])]
+        return replace(
+            self,
+            inputs=[self.inputs[place] for place in at],
+            targets=None if self.targets is None else [self.targets[place] for place in at],
+            windows=[self.windows[each] for each in samples],
+            whole=None if self.whole is None else [self.whole[each] for each in samples],
+        )
 
 
 def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> Dataset:
@@ -129,6 +176,21 @@ def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> Da
 
 
 def _checked(data: Dataset) -> Dataset:
-    if data.targets is not None and len(data):
+    if data.targets is None or not len(data):
+        return data
+    try:
         data.task.check_known(data.sample_targets)
+    except DataError as error:
+        raise DataError(f"{error.message} {_first_unknown(data)}".rstrip(), hint=error.hint) from error
     return data
+
+
+def _first_unknown(data: Dataset) -> str:
+    """Which sample is the first with a label that the task does not know, for people."""
+    for at, target in enumerate(data.sample_targets):
+        try:
+            data.task.check_known([target])
+        except DataError:
+            given = str(data.inputs[at] if data.windows is None else data.windows[at][0].input)
+            return f"The first is sample {at + 1}, {(given[:80] if data.modality == 'text' else given)!r}."
+    return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +63,15 @@ def names_of(columns: Columns) -> dict[str, str]:
     return {**named, **columns.get("others", {})}
 
 
+def refuse_roles(task: Task, names: Iterable[str]) -> None:
+    """Raise UsageError for the name of a column that the task would not look at."""
+    if strange := [role for role in names if role not in task.all_roles]:
+        raise UsageError(
+            f"{task.name} reads no column in the role {strange[0]!r}.",
+            hint=f"Its columns: {', '.join(task.all_roles)}; name one by --column ROLE=NAME.",
+        )
+
+
 def read(
     path: str | os.PathLike[str],
     task: Task,
@@ -78,7 +87,8 @@ def read(
     A plugin's modality has files that end in `endings` (see `endings_of`). With `labelled=False` folders may be flat or
     nested, labels are not looked at and targets are `None`. The order is sorted for folders, the file's own for tables
     and layouts. Raises DataError naming the file, class, column or row for whatever cannot be used; for `training` also
-    where nothing could be learnt, and for labels that only the test part has.
+    where nothing could be learnt, and for labels that only the test part has; UsageError for the name of a column in a
+    role that the task does not read.
     """
     endings = endings or EXTENSIONS.get(task.modality, ())
     if not endings:
@@ -88,6 +98,7 @@ def read(
         )
     place = Path(os.path.abspath(path))
     wanted = _Wanted(task, names_of(columns or {}), labelled, endings)
+    refuse_roles(task, wanted.names)
     if not place.exists():
         raise DataError(f"{place} does not exist.", hint="Give a folder with one sub-folder per class, or a table.")
     collection = _from_folder(place, wanted) if place.is_dir() else Collection(_from_file(place, wanted), None)

@@ -91,12 +91,14 @@ def prove(
     thresholds: Thresholds | None = None,
     measure: Measure | None = None,
     lengths: Sequence[Tried] = (),
+    whole: int | None = None,
 ) -> Proof:
     """Compare the file's outputs for raw `inputs` with torch's `reference`, at several batch sizes and lengths.
 
     Raises ParityError naming the input that differs most when an output differs by more than the thresholds' share of
     its scale, when too many answers differ that are no ties, or, with `measure`, when the task's headline metric loses
-    too much; the task says what scale and answer are. The default thresholds are those of fp32.
+    too much; the task says what scale and answer are. The default thresholds are those of fp32. `whole` is how many
+    samples the inputs are windows of.
     """
     task, asked = predictor.task, thresholds or THRESHOLDS["fp32"]
     with progress("Proof", 1 + len(BATCHES) + len(lengths), "batch sizes and lengths") as advance:
@@ -122,6 +124,7 @@ def prove(
             advance(1)
     drop = lost(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
     parity = _parity(found, tolerances, asked, drop, tuple(tried.length for tried in lengths))
+    parity = parity.model_copy(update={"whole": whole})
     longest = 120 if task.modality == "text" else None  # of a path, every letter counts
     name = repr(str(inputs[parity.worst or 0])[:longest])
     _judge(parity, asked, name, task)
@@ -222,8 +225,8 @@ def _judge(parity: Parity, asked: Thresholds, name: str, task: Task) -> None:
         return
     raise ParityError(
         f"The exported file differs from the trained model: by {parity.max_abs_diff:.3g} at most "
-        f"({parity.tolerance:.3g} is allowed), answers agree on {parity.top1_agreement:.1%} of {parity.samples} "
-        f"held-out samples ({asked.agreement:.1%} is asked), {task.headline} loses {parity.drop:.2f} points "
+        f"({parity.tolerance:.3g} is allowed), answers agree on {parity.top1_agreement:.1%} of "
+        f"{parity.counted} ({asked.agreement:.1%} is asked), {task.headline} loses {parity.drop:.2f} points "
         f"({asked.drop:g} are allowed); it differs most on {name}.",
         hint=NO_FILE,
     )

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -17,13 +18,13 @@ from tlzoo.artifact.manifest import Calibration, Manifest, Measured, Parity, Ref
 from tlzoo.artifact.reference import choose as choose_samples
 from tlzoo.artifact.reference import digest, pack
 from tlzoo.data import contents
-from tlzoo.errors import ExportError, TlzooError, UsageError
+from tlzoo.errors import ExportError, UsageError
 from tlzoo.export.context import Subject, examine
 from tlzoo.export.graph import embed, manifest_of, signature_of
 from tlzoo.export.variants import Base, Proven, choose, fp32, lowered, with_geometry
 from tlzoo.io.files import obstacle, whole_file, whole_folder
 from tlzoo.models.onnx_export import OPSET
-from tlzoo.plugins.named import find_named, known_names
+from tlzoo.plugins.named import find_named, known_names, tell_taken
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
 from tlzoo.specs import ImageSpec
@@ -150,26 +151,20 @@ def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: 
 def _writer(format: str) -> Callable[[Path, bytes, Manifest], None]:
     """What writes this layout, the core's or a plugin's; raises UsageError for one that nobody knows."""
     if format in FORMATS:
+        tell_taken("formats", format)
         write: Callable[[Path, bytes, Manifest], None] = importlib.import_module(FORMATS[format]).write
         return write
     found = find_named("formats", format)
     if found is None:
         known = known_names("formats", ("onnx", *FORMATS))
         raise UsageError(f"There is no format {format!r}.", hint=f"Choose one of: {known}")
-    return found.value.write  # type: ignore[no-any-return]
+    return partial(found.run, "write")
 
 
 def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
     """Fill the folder; where the model lies in it. Raises ExportError unless that is the model that was proven."""
     model = proto.SerializeToString()
-    try:
-        _writer(format)(folder, model, manifest_of(proto))
-    except TlzooError:
-        raise
-    except Exception as cause:
-        raise ExportError(
-            f"The format {format!r} failed: {type(cause).__name__}: {cause}.", hint="Ask the plugin's author."
-        ) from cause
+    _writer(format)(folder, model, manifest_of(proto))
     found = [file for file in folder.rglob("model.onnx") if file.read_bytes() == model]
     if len(found) != 1:
         raise ExportError(

@@ -172,6 +172,7 @@ def _prove(base: Base, precision: Precision, proto: ModelProto, asked: Threshold
         thresholds=asked,
         measure=subject.headline,
         lengths=subject.lengths,
+        whole=None if subject.heldout.windows is None else subject.heldout.samples,
     )
     _check_other_outputs(base, predictor, asked)
     return proof

@@ -15,15 +15,14 @@ from typing import Any, TypeVar, cast
 
 import pluggy
 
-from tlzoo.errors import HookError, PluginError, TlzooError
+from tlzoo.errors import HookError, PluginError
 from tlzoo.plugins import hookspecs
+from tlzoo.plugins.blame import blamed, is_the_users, told
 from tlzoo.plugins.discovery import GROUP, Installed, find, installed
 from tlzoo.plugins.versions import built_for_another
 from tlzoo.version import __version__
 
 T = TypeVar("T")
-_TERMINATED = 143
-"""The exit code with which the command line unwinds on SIGTERM: that stop is the user's, not the plugin's."""
 _PATIENCE_S = 10.0
 
 
@@ -57,10 +56,10 @@ def load(name: str) -> Loaded:
             manager.register(metadata.EntryPoint(plugin.name, plugin.module, GROUP).load(), plugin.name)
         manager.check_pending()
     except BaseException as cause:
-        if _is_the_users(cause):
+        if is_the_users(cause):
             raise
         raise PluginError(
-            f"Plugin {plugin.name!r} ({plugin}) cannot be loaded: {_told(cause)}",
+            f"Plugin {plugin.name!r} ({plugin}) cannot be loaded: {told(cause)}",
             hint=f"Mend or remove it: tlzoo plugins uninstall {plugin.distribution}",
         ) from cause
     return Loaded(plugin, manager)
@@ -120,17 +119,8 @@ def call(
     something else than `returns`, and when nobody answers.
     """
     loaded = load(plugin)
-    try:
+    with blamed(f"Hook {hook!r}", plugin):
         answer = getattr(loaded.manager.hook, hook)(**given)
-    except TlzooError:
-        raise
-    except BaseException as cause:
-        if _is_the_users(cause):
-            raise
-        raise HookError(
-            f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) failed: {_told(cause)}",
-            hint="See the whole trace with --debug.",
-        ) from cause
     if answer is None and default is not None:
         return default(**given)
     if answer is None:
@@ -146,17 +136,3 @@ def call(
             hint="Ask its author, or choose another checkpoint.",
         )
     return cast(T, answer)
-
-
-def _is_the_users(cause: BaseException) -> bool:
-    """Whether the user stops the program, by Ctrl-C or SIGTERM."""
-    return isinstance(cause, KeyboardInterrupt) or (isinstance(cause, SystemExit) and cause.code == _TERMINATED)
-
-
-def _told(cause: BaseException) -> str:
-    """A cause in one line, whatever its text does."""
-    try:
-        text = " ".join(str(cause).split())
-    except Exception:  # noqa: BLE001 - a plugin's exception may fail at being told, too
-        text = ""
-    return f"{type(cause).__name__}: {text}".rstrip(": ")

@@ -7,11 +7,13 @@ with what the name stands for. `timeseries/forecasting` names the plugin, and ne
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from tlzoo.errors import HookError, PluginError, UsageError
 from tlzoo.io.entry_points import Declared, allowed, declared
+from tlzoo.plugins.blame import blamed, owner
 
 Kind = Literal["tasks", "adaptation", "strategies", "formats"]
 KINDS: tuple[Kind, ...] = ("tasks", "adaptation", "strategies", "formats")
@@ -19,10 +21,25 @@ SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "s
 
 
 class Named(NamedTuple):
-    """What a name stands for, and the plugin that brings it."""
+    """What a name of this kind stands for, and the plugin that brings it."""
 
+    kind: Kind
     plugin: str
     value: Any
+
+    @property
+    def title(self) -> str:
+        """Its kind and name, as messages begin with."""
+        return f"The {SINGULAR[self.kind]} {self.value.name!r}"
+
+    def run(self, function: str, *given: Any, **named: Any) -> Any:
+        """What its function of this name answers; raises HookError naming the plugin where that fails."""
+        with blamed(self.title, self.plugin):
+            return getattr(self.value, function)(*given, **named)
+
+    def wrong(self, what: str) -> HookError:
+        """An error that says what its answer is instead of what it should be."""
+        return HookError(f"{self.title} of {owner(self.plugin)} {what}.", hint="Ask its author.")
 
 
 def declared_names(kind: Kind) -> list[Declared]:
@@ -52,7 +69,7 @@ def find_named(kind: Kind, name: str) -> Named | None:
     if short not in known:
         there = ", ".join(f"{plugin}/{each}" for each in known) or "none"
         raise UsageError(f"Plugin {plugin!r} has no {SINGULAR[kind]} {short!r}.", hint=f"It has: {there}.")
-    return Named(plugin, known[short])
+    return Named(kind, plugin, known[short])
 
 
 def registered(kind: Kind, plugin: str) -> dict[str, Any]:
@@ -75,6 +92,18 @@ def registered(kind: Kind, plugin: str) -> dict[str, Any]:
             raise HookError(f"{whose} returned two of the name {one.name!r}.", hint="Ask its author.")
         found[one.name] = one
     return found
+
+
+def tell_taken(kind: Kind, name: str) -> None:
+    """Warn where a plugin declares a name that is the core's, which is used."""
+    for one in declared_names(kind):
+        if one.name == name:
+            warnings.warn(
+                f"{one.distribution} {one.version} declares the {SINGULAR[kind]} {name!r}, which is the core's name. "
+                f"The core's is used; the other goes by {one.value}/{name}.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def known_names(kind: Kind, own: Iterable[str]) -> str:

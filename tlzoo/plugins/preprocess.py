@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tlzoo.errors import HookError, TlzooError
-from tlzoo.preprocess import Preprocessor, contexts_of, make_preprocessor
+from tlzoo.errors import HookError
+from tlzoo.plugins.blame import blamed, owner
+from tlzoo.preprocess import Preprocessor, make_preprocessor, with_contexts
 from tlzoo.specs import ImageSpec, PluginSpec, Preprocess
+
+_WHAT = "The preprocessing"
 
 
 def preprocessor_of(spec: Preprocess, raw_input: bool = False) -> Preprocessor:
@@ -29,45 +32,45 @@ def plugins_own(spec: PluginSpec) -> Preprocessor:
     Raises PluginError where it is missing or broken, HookError where its hook does not answer with a callable; what is
     returned raises HookError where the callable raises anything but a TlzooError, or makes no arrays of N rows.
     """
-    from tlzoo.plugins.discovery import find
     from tlzoo.plugins.manager import call
 
     made: Any = call("make_preprocessor", spec.plugin, object, spec=spec)
-    whose = f"The preprocessing of plugin {spec.plugin!r} ({find(spec.plugin)})"
     if not callable(made):
-        raise HookError(f"{whose} is {type(made).__name__}, which cannot be called.", hint="Ask its author.")
-    return PluginsOwn(made, whose)
+        raise HookError(
+            f"The preprocessing of {owner(spec.plugin)} is {type(made).__name__}, which cannot be called.",
+            hint="Ask its author.",
+        )
+    return PluginsOwn(made, spec.plugin)
 
 
 class PluginsOwn:
     """A plugin's preprocessor, whose errors and answers are told to be its own."""
 
-    def __init__(self, made: Preprocessor, whose: str) -> None:
-        self._made, self._whose = made, whose
+    def __init__(self, made: Preprocessor, plugin: str) -> None:
+        self._made, self._plugin = made, plugin
 
     def __call__(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """The arrays of N inputs."""
-        arrays = self._asked(lambda: self._made(inputs))
+        with blamed(_WHAT, self._plugin):
+            arrays = self._made(inputs)
+        return self._checked(arrays, inputs)
+
+    def with_contexts(self, inputs: Sequence[Any]) -> tuple[dict[str, np.ndarray], list[Any]]:
+        """The arrays, and what it knows of each input, for tasks that ask."""
+        with blamed(_WHAT, self._plugin):
+            arrays, found = with_contexts(self._made, inputs)
+            known = len(found)
+        if known != len(inputs):
+            raise self._wrong(f"knows {known} of {len(inputs)} inputs")
+        return self._checked(arrays, inputs), found
+
+    def _checked(self, arrays: Any, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         if not isinstance(arrays, dict) or not all(_has_rows(array, len(inputs)) for array in arrays.values()):
-            raise HookError(f"{self._whose} made no arrays of {len(inputs)} rows.", hint="Ask its author.")
+            raise self._wrong(f"made no arrays of {len(inputs)} rows")
         return arrays
 
-    def contexts(self, inputs: Sequence[Any]) -> list[Any]:
-        """What it knows of each input, for tasks that ask."""
-        found: list[Any] = self._asked(lambda: contexts_of(self._made, inputs))
-        if len(found) != len(inputs):
-            raise HookError(f"{self._whose} knows {len(found)} of {len(inputs)} inputs.", hint="Ask its author.")
-        return found
-
-    def _asked(self, ask: Callable[[], Any]) -> Any:
-        try:
-            return ask()
-        except TlzooError:
-            raise
-        except Exception as cause:
-            raise HookError(
-                f"{self._whose} failed: {type(cause).__name__}: {cause}", hint="See the whole trace with --debug."
-            ) from cause
+    def _wrong(self, what: str) -> HookError:
+        return HookError(f"{_WHAT} of {owner(self._plugin)} {what}.", hint="Ask its author.")
 
 
 def _has_rows(array: Any, count: int) -> bool:

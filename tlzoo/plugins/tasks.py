@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tlzoo.errors import HookError, PluginError, UsageError
-from tlzoo.plugins.named import declared_names, find_named, known_names
+from tlzoo.errors import HookError, PluginError, TlzooError, UsageError
+from tlzoo.plugins.blame import owner, told
+from tlzoo.plugins.named import declared_names, find_named, known_names, tell_taken
 from tlzoo.tasks import CORE, Task, fits, is_name, make_task, split_name, trainable
 
 
@@ -45,8 +46,21 @@ def task_of(name: str, labels: Iterable[str] = (), settings: Mapping[str, Any] |
     kind = task_type(f"{plugin}/{family}" if plugin else family)
     try:
         return kind(name, tuple(labels), **(settings or {}))
-    except (TypeError, ValueError) as cause:
-        raise UsageError(f"The task {name!r} does not take its settings: {cause}.", hint="Train it again.") from cause
+    except TlzooError:
+        raise
+    except Exception as cause:
+        if not plugin and not isinstance(cause, TypeError | ValueError):
+            raise
+        whose = f" of {owner(plugin)}" if plugin else ""
+        raise UsageError(
+            f"The task {name!r}{whose} does not take the settings {_shown(settings)}: {told(cause)}.",
+            hint="Install the version that it was trained with, or train it again." if plugin else "Train it again.",
+        ) from cause
+
+
+def _shown(settings: Mapping[str, Any] | None) -> str:
+    shown = ", ".join(f"{name}={value!r}" for name, value in (settings or {}).items())
+    return shown if len(shown) <= 200 else f"{shown[:200]}..."
 
 
 def blank_task(served: Iterable[str], wanted: str | None) -> Task | None:
@@ -63,6 +77,7 @@ def blank_task(served: Iterable[str], wanted: str | None) -> Task | None:
     for kind in kinds:
         family = wanted.removeprefix(f"{kind}-")
         if family in CORE:
+            tell_taken("tasks", family)
             name = f"{kind}-{family}"
             return make_task(name) if name in known else None
         if "/" in family or _declared(family):

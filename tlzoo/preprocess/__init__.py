@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 Preprocessor = Callable[[Sequence[Any]], "dict[str, np.ndarray]"]
 
 
-def contexts_of(preprocessor: Preprocessor, inputs: Sequence[Any]) -> list[Any]:
-    """What a preprocessor knows of each input, by its method `contexts`; `None` for each where it has none."""
-    ask = getattr(preprocessor, "contexts", None)
-    return [None] * len(inputs) if ask is None else list(ask(inputs))
+def with_contexts(preprocessor: Preprocessor, inputs: Sequence[Any]) -> tuple[dict[str, np.ndarray], list[Any]]:
+    """The arrays of N inputs, and what the preprocessor knows of each: `None` where it has no `with_contexts`."""
+    ask = getattr(preprocessor, "with_contexts", None)
+    return (preprocessor(inputs), [None] * len(inputs)) if ask is None else ask(inputs)
 
 
 def row_lengths(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:

@@ -37,7 +37,23 @@ class TextPreprocessor:
 
     def __call__(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Raises InputError, naming the position, for what is not a string."""
-        rows = [encoding.ids or [self._pad_id] for encoding in self._tokenizer.encode_batch_fast(self._all(texts))]
+        return self._arrays(self._tokenizer.encode_batch_fast(self._all(texts)))
+
+    def with_contexts(self, texts: Sequence[Any]) -> tuple[dict[str, np.ndarray], list[TextContext]]:
+        """The arrays, and of each text where its tokens begin and end; of a pair, those of the first text alone."""
+        encodings = self._tokenizer.encode_batch(self._all(texts))
+        found = []
+        for text, encoding in zip(texts, encodings, strict=True):
+            first = text[0] if isinstance(text, tuple) else text
+            pairs = [
+                _without_blanks(first, *offsets) if number == 0 else (0, 0)
+                for offsets, number in zip(encoding.offsets, encoding.sequence_ids, strict=True)
+            ]
+            found.append(TextContext(first, np.array(pairs or [(0, 0)], dtype=np.int32)))
+        return self._arrays(encodings), found
+
+    def _arrays(self, encodings: Sequence[Any]) -> dict[str, np.ndarray]:
+        rows = [encoding.ids or [self._pad_id] for encoding in encodings]
         length = max(map(len, rows), default=1)
         input_ids = np.full((len(rows), length), self._pad_id, dtype=np.int64)
         attention_mask = np.zeros((len(rows), length), dtype=np.int64)
@@ -45,18 +61,6 @@ class TextPreprocessor:
             input_ids[position, : len(row)] = row
             attention_mask[position, : len(row)] = 1
         return {"input_ids": input_ids, "attention_mask": attention_mask}
-
-    def contexts(self, texts: Sequence[Any]) -> list[TextContext]:
-        """Of each text, where its tokens begin and end; of a pair, those of the first text alone."""
-        found = []
-        for text, encoding in zip(texts, self._tokenizer.encode_batch(self._all(texts)), strict=True):
-            first = text[0] if isinstance(text, tuple) else text
-            pairs = [
-                _without_blanks(first, *offsets) if number == 0 else (0, 0)
-                for offsets, number in zip(encoding.offsets, encoding.sequence_ids, strict=True)
-            ]
-            found.append(TextContext(first, np.array(pairs or [(0, 0)], dtype=np.int32)))
-        return found
 
     def spans(self, text: str, share: int) -> list[tuple[int, int]]:
         """Where the windows of a text that has more than `max_length` tokens begin and end, in characters.

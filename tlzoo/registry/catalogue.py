@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
-from functools import lru_cache, partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial, reduce
 from importlib import metadata
+from operator import or_
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,7 +75,7 @@ def _lookups() -> list[Callable[[str], Checkpoint | None]]:
 
 def find(
     *,
-    task: str | None = None,
+    task: str | Sequence[str] | None = None,
     modality: str | None = None,
     license: str | None = None,
     language: str | None = None,
@@ -94,19 +95,19 @@ def find(
 ) -> Found:
     """The checkpoints that meet every condition given, each read when it is looked at; `.total` counts all pages.
 
-    Words are compared whole and in any case. `license` is an SPDX expression or one of permissive, copyleft and
-    non-commercial; `language` an ISO 639-1 code; `source` pypi, hub, url, file or package; `max_input_size` the longer
-    side of a picture in pixels; the ranges include both ends; `text` is words that must all occur in the id,
-    architecture, tags or training data. `sort` is one of id, task, parameters, license, feature_dim and input_size,
-    with `-` in front for the other way round; of what is in that order `offset` are left out and at most `limit`
-    given. Raises UsageError for another `sort` or a negative page, RegistryError when a registry file is wrong.
+    Words are compared whole and in any case; of several in `task` one is enough. `license` is an SPDX expression or one
+    of permissive, copyleft and non-commercial; `language` an ISO 639-1 code; `source` pypi, hub, url, file or package;
+    `max_input_size` the longer side of a picture in pixels; the ranges include both ends; `text` is words that must all
+    occur in the id, architecture, tags or training data. `sort` is one of id, task, parameters, license, feature_dim
+    and input_size, with `-` in front for the other way round; of what is in that order `offset` are left out and at
+    most `limit` given. Raises UsageError for another `sort` or a negative page, RegistryError when a registry file is
+    wrong.
     """
     if sort.removeprefix("-") not in SORTS:
         raise UsageError(f"Cannot sort by {sort!r}.", hint=f"Sort by: {', '.join(SORTS)}")
     if offset < 0 or (limit is not None and limit < 0):
         raise UsageError(f"Page of {limit} from {offset}: neither can be negative.", hint="Count from 0.")
     words = {
-        "task": task,
         "modality": modality,
         "language": language,
         "plugin": plugin,
@@ -119,7 +120,9 @@ def find(
         "feature_dim": (min_feature_dim, max_feature_dim),
         "input_size": (None, max_input_size),
     }
+    tasks = (task,) if isinstance(task, str) else task
     conditions: list[Callable[[Table], int]] = [
+        *([] if tasks is None else [partial(_any_of, "task", tasks)]),
         *(partial(_having, field, word) for field, word in words.items() if word is not None),
         *(partial(_between, field, *ends) for field, ends in ranges.items() if ends != (None, None)),
         *(partial(_containing, word) for word in (text or "").lower().split()),
@@ -175,6 +178,10 @@ def load(path: str | os.PathLike[str], *, allow_files: bool = False) -> tuple[Ch
 
 def _having(field: str, word: str, table: Table) -> int:
     return table.having(field, word.lower())
+
+
+def _any_of(field: str, words: Sequence[str], table: Table) -> int:
+    return reduce(or_, (_having(field, word, table) for word in words), 0)
 
 
 def _between(field: str, low: int | None, high: int | None, table: Table) -> int:

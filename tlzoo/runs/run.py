@@ -52,7 +52,9 @@ class RunFolder:
         record = read_record(folder)
         try:
             return cls(folder, record, _read_preprocess(folder), _task(record))
-        except (ValueError, OSError, UsageError) as cause:
+        except UsageError as cause:
+            raise RunError(f"{folder} cannot be used: {cause.message}", hint=cause.hint) from cause
+        except (ValueError, OSError) as cause:
             raise RunError(
                 f"{folder}: its run.json or {PREPROCESS} cannot be read: {reason(cause)}.",
                 hint="Train again, or restore the folder.",

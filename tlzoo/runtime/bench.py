@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from tlzoo.runtime.predictor import open_artifact, read_manifest
 from tlzoo.runtime.session import run_session
 from tlzoo.runtime.timing import side_by_side
 from tlzoo.runtime.unread import task_in
+from tlzoo.specs import Preprocess, TextSpec
 
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Manifest
@@ -87,9 +89,10 @@ def bench(
     """Measure exported files side by side: `seconds` of calls of each, in turns, for every batch and thread count.
 
     With `inputs` (paths, texts; repeated to fill a batch) there is a row more for each file, end to end: decoding,
-    preprocessing and session. Without, arrays are made up: pixels and samples of noise, texts of `length` tokens,
-    pictures of 480 x 640 where the graph resizes itself. `threads` are all cores by default. Raises ArtifactError for
-    what is no exported file, UsageError for unknown providers or files of different kinds, InputError for bad inputs.
+    preprocessing and session. Without, arrays are made up: pixels and samples of noise, texts of `length` tokens or as
+    many as the model takes, pictures of 480 x 640 where the graph resizes itself. `threads` are all cores by default.
+    Raises ArtifactError for what is no exported file, UsageError for unknown providers or files of different kinds,
+    InputError for bad inputs.
     """
     rows: list[Row] = []
     counts = tuple(threads) or (cores(),)
@@ -134,7 +137,7 @@ def _ways(
     for file in opened:
         row = Row(file.name, file.manifest.precision, "onnxruntime", file.provider, threads, batch, "")
         if inputs is None:
-            arrays = synthetic(file.session, batch, length)
+            arrays = synthetic(file.session, batch, min(length, _longest(file.manifest.preprocess)))
         else:
             given = _filled(inputs, batch, same=file.manifest.raw_input)
             preprocessor = preprocessor_of(file.manifest.preprocess, file.manifest.raw_input)
@@ -148,6 +151,11 @@ def _ways(
             for engine, call in against(arrays, threads).items():
                 ways.append((replace(row, precision="fp32", engine=engine), call))
     return ways
+
+
+def _longest(spec: Preprocess) -> int:
+    """How many tokens a model takes."""
+    return spec.max_length if isinstance(spec, TextSpec) else sys.maxsize
 
 
 def _call(file: _Opened, arrays: Arrays) -> Call:

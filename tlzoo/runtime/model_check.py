@@ -154,10 +154,11 @@ def _check_graph(graph: memoryview, found: _Found, depth: int) -> None:
         if number == 1:
             nodes.append(_message(value))
         elif number == 5:
-            name, elements = _check_tensor(_message(value))
+            name, numbers = _check_tensor(_message(value))
             if name in fixed:
                 raise Unsound(f"it holds two tensors called {name!r}")
-            shapes[name] = fixed[name] = elements
+            shapes[name] = _product(numbers)
+            fixed[name] = numbers[0] if len(numbers) == 1 else 0
             found.largest = max(found.largest, len(_message(value)))
         elif number == 15:
             raise Unsound("it has sparse weights")
@@ -241,7 +242,7 @@ def _check_attribute(attribute: memoryview, found: _Found, depth: int) -> list[i
     integers: list[int] = []
     for number, value in _fields(attribute):
         if number in (5, 10):
-            shapes.append(_check_tensor(_message(value))[1])
+            shapes.append(_product(_check_tensor(_message(value))[1]))
         elif number in (6, 11):
             _check_graph(_message(value), found, depth + 1)
         elif number in (22, 23):
@@ -251,8 +252,8 @@ def _check_attribute(attribute: memoryview, found: _Found, depth: int) -> list[i
     return shapes or [_product(integers)]
 
 
-def _check_tensor(tensor: memoryview) -> tuple[str, int]:
-    """Its name and, for a small tensor of int64, the product of its values: the elements of a tensor of that shape."""
+def _check_tensor(tensor: memoryview) -> tuple[str, list[int]]:
+    """Its name and, for a small tensor of int64, its values."""
     dims: list[int] = []
     name, kind, raw, typed, external = "", 0, None, 0, 0
     int64: list[int] = []
@@ -277,7 +278,7 @@ def _check_tensor(tensor: memoryview) -> tuple[str, int]:
     _check_data(name, kind, math.prod(dims), None if raw is None else len(raw), typed)
     if kind == _INT64 and raw is not None and len(raw) <= 128 and not len(raw) % 8:
         int64 = list(struct.unpack(f"<{len(raw) // 8}q", raw))
-    return name, _product(int64)
+    return name, int64
 
 
 def _check_data(name: str, kind: int, elements: int, raw: int | None, typed: int) -> None:

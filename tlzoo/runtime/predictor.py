@@ -146,9 +146,16 @@ class Predictor:
 
     @property
     def _declared(self) -> tuple[Output, ...]:
-        """The task's outputs, and those that are made of them, which have the same axes."""
-        own = {output.name: output for output in self.task.outputs}
-        return (*own.values(), *(replace(own[each.source], name=each.name) for each in self.task.derived))
+        """The task's outputs, and those of the same shape, such as what is derived of them, which have their axes."""
+        shapes = {given.name: given.shape for given in self._session.get_outputs()}
+        own = self.task.outputs
+        alike = [
+            replace(output, name=name)
+            for name, shape in shapes.items()
+            for output in own
+            if shape == shapes.get(output.name) and name not in self._own
+        ]
+        return (*own, *{output.name: output for output in alike}.values())
 
     def _answers(self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool) -> Iterator[Any]:
         options.check(self.task)

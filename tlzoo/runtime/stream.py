@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tlzoo.errors import InputError
-from tlzoo.preprocess import Preprocessor, contexts_of, row_lengths
+from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.preprocess.prefetch import Arrays, made_ahead
 from tlzoo.tasks.base import Output
 from tlzoo.tasks.rows import Collector, Rows, finite, take
@@ -152,8 +152,9 @@ def _prepare(stretch: Stretch, positions: list[int], preprocess: Preprocessor, p
 
     def made_of(chosen: list[int]) -> Batch:
         items = [stretch.items[at] for at in chosen]
-        contexts = contexts_of(preprocess, items) if plan.contextual else [None] * len(items)
-        return Batch(chosen, preprocess(items), contexts)
+        if plan.contextual:
+            return Batch(chosen, *with_contexts(preprocess, items))
+        return Batch(chosen, preprocess(items), [None] * len(items))
 
     if not plan.each or len(positions) == 1:
         try:

@@ -23,6 +23,16 @@ class ArraysPrediction(Prediction):
 
     outputs: dict[str, Any]
 
+    def as_line(self) -> dict[str, str]:
+        """The input, and each output's shape and first numbers."""
+        return {"input": str(self.input), **{name: _shown(value) for name, value in self.outputs.items()}}
+
+
+def _shown(value: Any) -> str:
+    array = np.asarray(value)
+    numbers = " ".join(f"{number:.4g}" for number in array.ravel()[:4])
+    return f"[{'x'.join(map(str, array.shape))}] {numbers}{' ...' if array.size > 4 else ''}" if array.ndim else numbers
+
 
 @dataclass(frozen=True)
 class UnreadTask(Task):
@@ -65,8 +75,7 @@ class UnreadTask(Task):
 
 
 def task_in(manifest: Manifest) -> Task:
-    """The task of a file; where its plugin is missing, one that answers with arrays, which is said with the plugin's
-    name.
+    """The task of a file; where its plugin is missing or another version, one that answers with arrays, which is said.
 
     Raises ArtifactError where the manifest names no task that can be.
     """
@@ -74,11 +83,11 @@ def task_in(manifest: Manifest) -> Task:
         return task_of(manifest.task, manifest.labels, manifest.settings, manifest.plugin)
     except HookError:
         raise
-    except PluginError as error:
+    except (PluginError, UsageError) as error:
+        if isinstance(error, UsageError) and not manifest.plugin:
+            raise ArtifactError(f"The file's task cannot be used: {error.message}", hint=error.hint) from error
         if manifest.signature is None:
             raise
         owner = manifest.distribution or f"the plugin {manifest.plugin!r}"
         say(f"The task {manifest.task} is read by {owner}, so answers are the model's outputs as arrays. {error}")
         return UnreadTask(manifest.task, manifest.labels, manifest.signature)
-    except UsageError as cause:
-        raise ArtifactError(f"The file's task cannot be used: {cause.message}", hint=cause.hint) from cause

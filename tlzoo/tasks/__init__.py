@@ -25,6 +25,7 @@ __all__ = [
     "is_name",
     "make_task",
     "modality",
+    "serving",
     "split_name",
     "trainable",
 ]
@@ -74,6 +75,17 @@ def trainable(served: Iterable[str]) -> list[str]:
     kinds = [modality(name) for name in own if name.endswith("-classification")]
     others = [f"{kind}-{family}" for kind in kinds for family, task in CORE.items() if fits(task, kind)]
     return list(dict.fromkeys([*own, *others]))
+
+
+def serving(name: str) -> tuple[str, ...]:
+    """The names that a checkpoint may have among its tasks to be trainable for this one: its own, and what classifies.
+
+    Of anything but one of the core's tasks that is the name itself.
+    """
+    if not is_name(name):
+        return (name,)
+    kind, family = split_name(name)
+    return (name, f"{kind}-classification") if fits(CORE[family], kind) else (name,)
 
 
 def fits(task: type[Task], kind: str) -> bool:

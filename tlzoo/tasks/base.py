@@ -169,6 +169,8 @@ class Task:
     contextual: ClassVar[bool] = False
     columns: ClassVar[tuple[str, ...]] = ("label",)
     """The columns that `read` looks at, by role: `label` may be called otherwise in a table."""
+    roles: ClassVar[tuple[str, ...]] = ()
+    """The columns that `samples` looks at besides, by role."""
     folders: ClassVar[bool] = False
     """Whether a folder may hold the samples of each label in a folder of their own."""
     endings: ClassVar[tuple[str, ...]] = ()
@@ -205,6 +207,11 @@ class Task:
     def outputs(self) -> tuple[Output, ...]:
         """What a model of this task gives, in order."""
         raise NotImplementedError
+
+    @property
+    def all_roles(self) -> tuple[str, ...]:
+        """Every role that a column of its tables may have, and may be called otherwise."""
+        return tuple(dict.fromkeys((*(each.column or each.name for each in self.inputs), *self.columns, *self.roles)))
 
     def settings(self) -> dict[str, Any]:
         """What it takes beside name and labels, as JSON holds it."""

@@ -13,7 +13,8 @@ from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import eager, outputs_of
 from tlzoo.plugins.tasks import task_of
 from tlzoo.preprocess import row_lengths
-from tlzoo.tasks.base import DecodeOptions, Output
+from tlzoo.tasks import contract
+from tlzoo.tasks.base import DecodeOptions
 from tlzoo.tasks.rows import Collector, Outputs, take
 from tlzoo.testing.subject import Subject, after
 
@@ -37,14 +38,8 @@ class Tasks(Subject):
 
         Mend: the class attributes of the task and its `outputs`.
         """
-        task = self.task()
-        assert task.headline in task.directions, f"The headline {task.headline!r} is not among `directions`."
-        assert task.monitor in task.directions, f"The monitor {task.monitor!r} is not among `directions`."
-        names = [output.name for output in task.outputs]
-        assert names, "The task has no outputs."
-        assert len(set(names)) == len(names), f"Two outputs have one name: {', '.join(names)}."
-        for output in task.outputs:
-            assert output.axes[:1] == ("batch",), f"The first axis of {output.name!r} is {output.axes[:1]}, not batch."
+        wrong = contract.declared(self.task())
+        assert not wrong, wrong
 
     def test_its_task_is_made_again_from_json(self) -> None:
         """Name, labels and settings, through JSON, make the same task again, as an exported file does.
@@ -67,11 +62,11 @@ class Tasks(Subject):
         data = self.dataset(model)
         positions = range(min(FEW, len(data)))
         arrays = data.arrays(positions)
-        declared, made = model.task.outputs, outputs_of(model.eval(), arrays)
-        assert len(made) == len(declared), f"The model gives {len(made)} outputs; the task declares {len(declared)}."
-        for output, array in zip(declared, made, strict=True):
-            assert output.name not in arrays, f"An input and an output are called {output.name!r}."
-            _check_output(output, array, len(positions))
+        declared = model.task.outputs
+        clash = [output.name for output in declared if output.name in arrays]
+        assert not clash, f"An input and an output are called {clash[0]!r}."
+        wrong = contract.made(declared, outputs_of(model.eval(), arrays), len(positions))
+        assert not wrong, wrong
 
     @after("test_its_outputs_are_as_declared")
     def test_its_loss_reaches_the_head(self) -> None:
@@ -83,6 +78,8 @@ class Tasks(Subject):
         data = self.dataset(model)
         positions = range(min(FEW, len(data)))
         given = map(torch.from_numpy, data.arrays(positions).values())
+        wrong = contract.collated(data.collated(positions), len(positions))
+        assert not wrong, wrong
         batch = {name: torch.from_numpy(array) for name, array in data.collated(positions).items()}
         loss = model.loss(model.named(model(*given)), batch)
         assert loss.ndim == 0, f"The loss has shape {list(loss.shape)}; it must be one number."
@@ -100,15 +97,8 @@ class Tasks(Subject):
         model = self.model()
         outputs, contexts = self._answered(model), self._contexts(model)
         answers = model.task.decode(outputs, contexts, DecodeOptions())
-        assert len(answers) == len(contexts), f"{len(contexts)} samples have {len(answers)} answers."
-        for answer in answers:
-            assert isinstance(answer, model.task.prediction), f"An answer is {type(answer).__name__}."
-            row = answer.as_row()
-            assert tuple(row) == model.task.prediction.columns(), f"A row has {tuple(row)}."
-            assert json.loads(json.dumps(row)) is not None
-            assert all(isinstance(cell, str) for cell in answer.as_line().values()), (
-                "A line has a cell that is no text."
-            )
+        wrong = contract.answered(model.task, answers, len(contexts))
+        assert not wrong, wrong
 
     @after("test_its_outputs_are_as_declared")
     def test_its_proof_notices_another_model(self) -> None:
@@ -142,12 +132,10 @@ class Tasks(Subject):
             metrics = model.task.metrics(outputs, targets, contexts)
         except TlzooError as error:
             raise AssertionError(f"The metrics cannot be had: {error}") from error
-        assert set(metrics) == set(model.task.directions), f"The metrics are {', '.join(metrics)}."
-        wrong = [name for name, value in metrics.items() if not math.isfinite(value)]
-        assert not wrong, f"The metric {wrong[0]} is {metrics[wrong[0]]}."
-        scores = model.task.samplewise(outputs, targets, contexts)
-        assert scores.shape == (len(targets),), f"There are scores of shape {scores.shape} for {len(targets)} samples."
-        assert bool(np.isfinite(scores).all()), "A sample's score is not finite."
+        wrong = contract.measured(model.task, metrics)
+        assert not wrong, wrong
+        wrong = contract.scored(model.task.samplewise(outputs, targets, contexts), len(targets))
+        assert not wrong, wrong
         drawn = np.zeros(len(targets), dtype=int)
         [figure] = model.task.resample(outputs, targets, contexts, [drawn])
         alone = model.task.metrics(take(outputs, drawn), [targets[0]] * len(targets), [contexts[0]] * len(targets))
@@ -164,12 +152,3 @@ class Tasks(Subject):
         data = self.dataset(model)
         assert data.targets is not None
         return list(data.targets[: min(FEW, len(data))])
-
-
-def _check_output(output: Output, array: np.ndarray, rows: int) -> None:
-    wanted = [rows if axis == "batch" else axis for axis in output.axes]
-    right = array.ndim == len(wanted) and all(
-        size == axis for size, axis in zip(array.shape, wanted, strict=True) if isinstance(axis, int)
-    )
-    assert right, f"Output {output.name!r} has shape {list(array.shape)}; the task declares {list(output.axes)}."
-    assert str(array.dtype) == output.dtype, f"Output {output.name!r} is {array.dtype}; declared is {output.dtype}."

@@ -34,9 +34,9 @@ def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, m
     model = run.model()
     both = run.dataset(_join(parts.train, parts.validation))
     say(f"Adapting {run.path} from {both.samples} source to {len(unlabelled)} target samples, seed {run.data.seed}")
-    adapted = adapt_model(
-        model, both, run.dataset(unlabelled), method, {"n_train": len(run.dataset(parts.train))}
-    ).eval()
+    n_train = len(run.dataset(parts.train))
+    adapted, used = adapt_model(model, both, run.dataset(unlabelled), method, {"n_train": n_train})
+    adapted.eval()
     test = run.dataset(parts.test)
     save_run(
         Path(out),
@@ -48,7 +48,7 @@ def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, m
         metrics=measure(adapted, test),
         seconds={"total": round(time.monotonic() - began, 2)},
         adapted={
-            "method": "coral" if method == "auto" else method,
+            "method": used,
             "from": str(run.path.resolve()),
             "target": str(Path(target).resolve()),
             "target_fingerprint": fingerprint(unlabelled),

@@ -25,6 +25,7 @@ from tlzoo.runs.run import refuse_existing, save_run
 from tlzoo.training.history import EVENTS
 from tlzoo.training.intervals import interval
 from tlzoo.training.loop_state import Tensors
+from tlzoo.training.rehearsal import rehearse
 from tlzoo.training.resume import FILE, load_checkpoint
 from tlzoo.training.step_model import Sets
 from tlzoo.training.strategies.base import TrainJob, TrainResult
@@ -83,6 +84,7 @@ def finetune(
             target = fitted(blank, parts, columns or {})
             model, sets, about = prepare(chosen, target, parts, options, head or "")
             record = data_record(data, test, columns or {}, options.seed, parts)
+            rehearse(model, sets.train)
         facts = _facts(model, record, strategy, policy, options)
         if resumed:
             facts = _refuse_another(unfinished(out), resumed[1], facts, options)

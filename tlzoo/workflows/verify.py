@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tlzoo.allocator import keep_big_blocks
 from tlzoo.artifact.manifest import Parity
@@ -58,11 +58,9 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
     stored, found = zip(*sorted(pairs.items()), strict=True)
     metrics, measure = _metrics(predictor, here), None
     if metrics is not None and here.windows is None:
-        some = replace(
-            here, inputs=[here.inputs[at] for at in found], targets=[here.sample_targets[at] for at in found]
-        )
+        some = here.some(found)
         measure = lambda outputs: some.metrics(outputs)[predictor.task.headline]  # noqa: E731
-    proof = _prove(predictor, [here.inputs[at] for at in found], take(reference.outputs, stored), measure, file)
+    proof = _prove(predictor, here, found, take(reference.outputs, stored), measure, file)
     return Verification(
         parity=proof.parity,
         worst=proof.worst,
@@ -74,11 +72,24 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
 
 
 def _prove(
-    predictor: Predictor, inputs: list[Any], reference: Outputs, measure: Measure | None, file: str | Path
+    predictor: Predictor,
+    data: Dataset,
+    chosen: Sequence[int],
+    reference: Outputs,
+    measure: Measure | None,
+    file: str | Path,
 ) -> Proof:
-    thresholds = predictor.manifest.parity.thresholds
+    """The proof on these inputs of the data."""
+    whole = None if data.windows is None else len({data.sample_of(at) for at in chosen})
     try:
-        return prove(predictor, inputs, reference, thresholds=thresholds, measure=measure)
+        return prove(
+            predictor,
+            [data.inputs[at] for at in chosen],
+            reference,
+            thresholds=predictor.manifest.parity.thresholds,
+            measure=measure,
+            whole=whole,
+        )
     except ParityError as error:
         raise ParityError(
             f"{file} does not answer here as it was proven to: {error.message}",

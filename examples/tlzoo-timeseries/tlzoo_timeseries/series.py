@@ -55,14 +55,15 @@ class SeriesPreprocessor:
         """`series` float32 [N, C, T]; raises InputError naming the first bad input."""
         return stack(inputs, self.shape)
 
-    def contexts(self, inputs: Sequence[Any]) -> list[tuple[float, float]]:
-        """Of each series' first channel the last value and the standard deviation, 1 for one that stands still."""
-        found = []
-        for item in inputs:
-            series = read(item, self.shape.channels)[:, 0]
-            spread = float(series.std())
-            found.append((float(series[-1]), spread if spread > 1e-9 * (1 + abs(float(series[-1]))) else 1.0))
-        return found
+    def with_contexts(self, inputs: Sequence[Any]) -> tuple[dict[str, np.ndarray], list[tuple[float, float]]]:
+        """The arrays, and of each first channel the last value and the standard deviation, 1 where that is 0."""
+        whole = [read(item, self.shape.channels) for item in inputs]
+        return stack(whole, self.shape), [_level(series[:, 0]) for series in whole]
+
+
+def _level(series: np.ndarray) -> tuple[float, float]:
+    last, spread = float(series[-1]), float(series.std())
+    return last, spread if spread > 1e-9 * (1 + abs(last)) else 1.0
 
 
 def stack(inputs: Sequence[Any], shape: Shape) -> dict[str, np.ndarray]:

@@ -313,7 +313,7 @@ class TestTaggedTexts:
     def test_have_the_same_entities_at_the_same_places(self, tagged_site: Site, kind: str):
         text = TAGGED[kind]
         outputs = tagged_site.predictor.outputs([text])
-        contexts = tagged_site.predictor.preprocessor.contexts([text])
+        _, contexts = tagged_site.predictor.preprocessor.with_contexts([text])
         temperature = tagged_site.predictor.manifest.calibration.temperature
         [expected] = tagged_site.predictor.task.decode(outputs, contexts, DecodeOptions(temperature))
         answer = tagged_site.predict(text)

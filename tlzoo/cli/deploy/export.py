@@ -101,7 +101,7 @@ def _print(exported: Exported, answers: str, headline: str) -> None:
     print(f"{exported.file}: {exported.bytes / 1e6:.1f} MB, {exported.precision}")
     lengths = f", lengths {', '.join(map(str, parity.lengths))}" if parity.lengths else ""
     print(
-        f"Proof: {parity.samples} held-out samples at batches {', '.join(map(str, parity.batches))}{lengths}: "
+        f"Proof: {parity.counted} at batches {', '.join(map(str, parity.batches))}{lengths}: "
         f"{answers} agree on {parity.top1_agreement:.1%}, outputs differ by {parity.max_abs_diff:.1e} at most "
         f"({parity.tolerance:.1e} allowed), most on {exported.worst}"
     )

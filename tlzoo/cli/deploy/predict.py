@@ -16,8 +16,10 @@ from tlzoo.cli.shared.options import Json, Quiet
 from tlzoo.cli.shared.output import print_json, print_line, print_table, single
 
 if TYPE_CHECKING:
+    from tlzoo.data import Columns
     from tlzoo.runtime.inputs import InputSpec
     from tlzoo.runtime.predictor import Predictor
+    from tlzoo.tasks.base import Task
 
 _TABLE = 200
 """A terminal shows this many answers as an aligned table; more come line by line."""
@@ -34,7 +36,10 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="Write .jsonl, .csv or .tsv; grows as FILE.part")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a half-done --out file")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first input that cannot be read")] = False,
-    column: Annotated[str | None, typer.Option(help="Column of a table's inputs \\[text or path]")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of a table's inputs \\[text or path], or ROLE=NAME; again for more"),
+    ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Only so many of the likeliest labels in scores")] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Probability that a label needs")] = None,
     embeddings: Annotated[bool, typer.Option("--embeddings", help="Add what the head sees (JSON only)")] = False,
@@ -61,7 +66,7 @@ def predict(
     if (out is not None) + json + jsonl > 1:
         raise UsageError("--out, --json and --jsonl exclude each other.", hint="Choose one.")
     predictor = load(file, providers=[provider] if provider else None, threads=threads)
-    named = named_inputs(inputs, _wanted(inputs, predictor, column), _lines())
+    named = named_inputs(inputs, _wanted(inputs, predictor, column or ()), _lines())
     tally = Tally()
 
     def answer(rest: Iterable[tuple[str, Any]]) -> Answers:
@@ -107,21 +112,39 @@ class Tally:
         print(f"{self.failed} of {self.total} inputs could not be read.", file=sys.stderr)
 
 
-def _wanted(inputs: list[str], predictor: Predictor, column: str | None) -> InputSpec:
+def _names(task: Task, columns: Sequence[str]) -> dict[str, str]:
+    """What tables call the task's roles: NAME is short for that of its only input. Raises UsageError for others."""
+    from tlzoo.cli.shared.options import role_and_name
+    from tlzoo.data.reading import refuse_roles
+
+    inputs = [each.column or each.name for each in task.inputs]
+    role, sign, _ = columns[0].partition("=") if columns else ("", "", "")
+    if len(inputs) == len(columns) == 1 and not (sign and role in task.all_roles):
+        return {inputs[0]: columns[0]}
+    names = dict(map(role_and_name, columns))
+    refuse_roles(task, names)
+    return names
+
+
+def _wanted(inputs: list[str], predictor: Predictor, columns: Sequence[str]) -> InputSpec:
     """What to look for behind the inputs; raises UsageError for a pattern without files."""
     from tlzoo.data import endings_of, read
     from tlzoo.data.reading import EXTENSIONS
     from tlzoo.runtime.inputs import InputSpec, check_inputs
 
     modality, endings = predictor.task.modality, endings_of(predictor.manifest.preprocess)
-    named = tuple(each.column or each.name for each in predictor.task.inputs)
     task = predictor.task
+    names = _names(task, columns)
+    roles = tuple(each.column or each.name for each in task.inputs)
+    chosen = tuple(names.get(role, role) for role in roles)
 
     def samples(path: Path) -> Iterable[Any]:
-        return read(path, task, labelled=False, endings=endings).train.inputs
+        renamed: Columns = {"others": names}
+        return read(path, task, columns=renamed, labelled=False, endings=endings).train.inputs
 
     own = samples if task.endings else None
-    several = named if len(named) > 1 else ()
+    column = names.get(roles[0]) if len(roles) == 1 else None
+    several = chosen if len(roles) > 1 else ()
     wanted = InputSpec(modality, endings or EXTENSIONS[modality], column, several, task.endings, own)
     check_inputs(inputs, wanted)
     return wanted

@@ -33,7 +33,7 @@ def verify(
         print_json({"file": str(file), **asdict(found), "parity": parity.model_dump(mode="json", exclude_none=True)})
         return
     print(
-        f"{file} answers as it was proven to: {parity.samples} held-out samples at batches "
+        f"{file} answers as it was proven to: {parity.counted} at batches "
         f"{', '.join(map(str, parity.batches))}, answers agree on {parity.top1_agreement:.1%}, outputs differ by "
         f"{parity.max_abs_diff:.1e} at most ({parity.tolerance:.1e} allowed), most on {found.worst}"
     )

@@ -24,7 +24,7 @@ _ANY = "No checkpoint meets all of that. See all: tlzoo models"
 @app.callback(invoke_without_command=True)
 def models(
     context: typer.Context,
-    task: Annotated[str | None, typer.Option(help="Such as image-classification.")] = None,
+    task: Annotated[str | None, typer.Option(help="What it can be trained for, such as text-tokens.")] = None,
     modality: Annotated[str | None, typer.Option(help="image, text, audio or a plugin's own.")] = None,
     license: Annotated[
         str | None, typer.Option(help="SPDX expression, or permissive, copyleft, non-commercial.")
@@ -56,7 +56,7 @@ def models(
         return
     start, size = _page(limit, page, offset)
     found = find(
-        task=task,
+        task=None if task is None else _serving(task.lower()),
         modality=modality,
         license=license,
         language=language,
@@ -86,6 +86,12 @@ def models(
     print_table(("id", "task", "params", "license", "source"), rows)
     if found and len(found) < found.total:
         say(f"{start + 1} to {start + len(found)} of {found.total}.")
+
+
+def _serving(task: str) -> tuple[str, ...]:
+    from tlzoo.tasks import serving  # which takes numpy
+
+    return serving(task)
 
 
 def _page(limit: int | None, page: int | None, offset: int | None) -> tuple[int, int | None]:

@@ -29,14 +29,17 @@ Others = Annotated[
 
 def columns(text: str | None, path: str | None, label: str | None, others: list[str] | None = None) -> Columns:
     """The columns that were named, as `tlzoo.data.read` takes them; raises UsageError for one that is no ROLE=NAME."""
-    from tlzoo.errors import UsageError
-
     named = {"text_column": text, "path_column": path, "label_column": label}
     found: dict[str, object] = {name: value for name, value in named.items() if value is not None}
-    roles = {}
-    for pair in others or ():
-        role, sign, name = pair.partition("=")
-        if not (role and sign and name):
-            raise UsageError(f"--column cannot be {pair!r}.", hint="Give ROLE=NAME, such as tags=ner_tags.")
-        roles[role] = name
+    roles = dict(map(role_and_name, others or ()))
     return cast("Columns", found | ({"others": roles} if roles else {}))
+
+
+def role_and_name(pair: str) -> tuple[str, str]:
+    """The two sides of ROLE=NAME; raises UsageError for anything else."""
+    from tlzoo.errors import UsageError
+
+    role, sign, name = pair.partition("=")
+    if not (role and sign and name):
+        raise UsageError(f"--column cannot be {pair!r}.", hint="Give ROLE=NAME, such as tags=ner_tags.")
+    return role, name

@@ -55,6 +55,7 @@ class Tokens(Task):
     supports: ClassVar[frozenset[str]] = frozenset({"probe", "calibration", "label_smoothing", "threshold"})
     contextual: ClassVar[bool] = True
     columns: ClassVar[tuple[str, ...]] = ("entities",)
+    roles: ClassVar[tuple[str, ...]] = ("tokens", "tags", "sentence", "word", "tag")
     endings: ClassVar[tuple[str, ...]] = ENDINGS
     headline: ClassVar[str] = "f1"
     monitor: ClassVar[str] = "log_loss"

@@ -1,0 +1,222 @@
+"""What a plugin registers and does wrong is told to be the plugin's, before anything is spent on it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tlzoo
+from tlzoo.errors import HookError, UsageError
+from tlzoo.options import Options
+from tlzoo.plugins.named import find_named
+from tlzoo.runtime.unread import UnreadTask
+
+OPTIONS = Options(epochs=1, batch=8, lr=1e-2, seed=0)
+
+
+@pytest.fixture
+def duo_site(duo_site: Path, tmp_path: Path) -> Path:
+    """A copy of the plugin that may be changed."""
+    return Path(shutil.copytree(duo_site, tmp_path / "faulty"))
+
+
+@pytest.fixture
+def faulty(duo: Any, duo_site: Path) -> Callable[..., None]:
+    """Appends code to a module of the plugin."""
+
+    def change(module: str, code: str) -> None:
+        with (duo_site / "tlzoo_duo" / f"{module}.py").open("a") as file:
+            file.write(f"\n\n{code}\n")
+
+    return change
+
+
+@pytest.fixture
+def train(command: Any, numbers: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    def run(*arguments: str, task: str = "two") -> Any:
+        options = ("--epochs", "1", "--batch", "8", "--lr", "0.01", "--freeze", "all", "--quiet")
+        strategy = () if "--strategy" in arguments else ("--strategy", "finetune")
+        out = ("--out", tmp_path / "run")
+        return command("finetune", "duo/means", numbers, *out, "--task", task, *strategy, *options, *arguments)
+
+    yield run
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "run.unfinished").exists()
+
+
+def raising(method: str) -> str:
+    return f"def broken(*given, **named):\n    raise RuntimeError('lost my mind')\n\n\nTwo.{method} = broken"
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        *(("tasks", raising(name)) for name in ("read", "fit", "collate", "metrics", "samplewise", "decode", "check")),
+        ("heads", "def build_head(backbone, task, options):\n    return 1 / 0"),
+        ("heads", "TwoLayers.forward = lambda self, features: features.nothing"),
+        ("heads", "def loss(outputs, batch):\n    return batch['none']\n\n\n"
+                  "def build_head(backbone, task, options):\n    return Head(TwoLayers(12), loss)"),
+    ],
+)  # fmt: skip
+def test_an_error_inside_names_plugin_file_and_line(faulty: Any, train: Any, module: str, code: str):
+    faulty(module, code)
+    done = train()
+    assert done.code == 2, done.err
+    assert "Plugin 'duo' (tlzoo-duo 1.0) failed in " in done.err
+    assert f"{module}.py, line " in done.err
+    assert "--debug" in done.err
+
+
+def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
+    faulty("tasks", raising("collate"))
+    assert "Traceback" in train("--debug").err
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "said"),
+    [
+        ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 3)), Output('size', ('batch',))))",
+         "'sign' has shape [4, 2]; the task declares ['batch', 3]"),
+        ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)),))",
+         "gives 2 outputs; the task declares 1"),
+        ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)), "
+                  "Output('size', ('batch',), 'int64')))", "is float32; declared is int64"),
+        ("tasks", "Two.headline = 'none'", "headline 'none' is not among"),
+        ("tasks", "Two.collate = lambda self, targets, contexts: {'sign': np.zeros(3, np.int64), "
+                  "'size': np.zeros(len(targets), np.float32)}", "'sign' of shape [3] for 4 samples"),
+        ("tasks", "Two.collate = lambda self, targets, contexts: [1]", "gives list, no mapping"),
+        ("tasks", "Two.metrics = lambda self, *given: {'accuracy': 1.0}", "`directions` names accuracy, error"),
+        ("tasks", "Two.metrics = lambda self, *given: {'accuracy': 1.0, 'error': float('nan')}",
+         "The metric error is nan"),
+        ("tasks", "Two.samplewise = lambda self, *given: np.zeros((2, 2))", "scores of shape (2, 2) for 4 samples"),
+        ("tasks", "Two.decode = lambda self, *given: []", "4 samples have 0 answers"),
+        ("tasks", "Two.decode = lambda self, outputs, contexts, options: [{}] * len(contexts)",
+         "An answer is dict, not TwoPrediction"),
+        ("tasks", "Two.decode = lambda self, outputs, contexts, options: "
+                  "[TwoPrediction('plus', size) for size in outputs['size']]", "A row is no JSON"),
+        ("heads", "def build_head(backbone, task, options):\n"
+                  "    return Head(TwoLayers(12), lambda outputs, batch: outputs['size'])",
+         "The loss is of shape [4]"),
+        ("heads", "def build_head(backbone, task, options):\n"
+                  "    return Head(TwoLayers(12), lambda outputs, batch: outputs['size'].mean().detach())",
+         "No gradient of the loss reaches the head"),
+    ],
+)  # fmt: skip
+def test_what_is_not_as_it_must_be_is_said_before_training(faulty: Any, train: Any, module: str, code: str, said: str):
+    faulty(module, code)
+    done = train()
+    assert done.code == 2, done.err
+    assert "plugin 'duo' (tlzoo-duo 1.0)" in done.err
+    assert said in done.err
+    assert "Epoch 1" not in done.err
+
+
+def test_a_metric_that_is_no_number_on_other_samples_is_refused_too(faulty: Any, train: Any):
+    faulty("tasks", "Two.metrics = lambda self, outputs, targets, contexts: "
+                    "{'accuracy': 1.0, 'error': 1.0 if len(targets) <= 4 else float('inf')}")  # fmt: skip
+    done = train()
+    assert (done.code, "image-two of plugin 'duo' cannot measure: The metric error is inf" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise RuntimeError('lost my mind')", "failed: RuntimeError: lost my mind"),
+        ("raise SystemExit(3)", "failed: SystemExit: 3"),
+        ("return None", "returned NoneType, no TrainResult"),
+    ],
+)
+def test_a_strategy_that_fails_or_answers_wrongly_is_named(faulty: Any, train: Any, body: str, said: str):
+    faulty("plugin", f"@hookimpl\ndef register_strategies():\n    def train(job):\n        {body}\n\n"
+                     "    return [Strategy('head-only', train)]")  # fmt: skip
+    done = train("--strategy", "duo/head-only")
+    assert done.code == 2, done.err
+    assert "The strategy 'head-only' of plugin 'duo' (tlzoo-duo 1.0) " in done.err
+    assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("body", "said"), [("raise KeyError('mean')", "failed: KeyError: 'mean'"), ("return 3", "gave int, no model")]
+)
+def test_an_adaptation_method_that_fails_or_answers_wrongly_is_named(
+    faulty: Any, picture_run: Any, pictures: Path, tmp_path: Path, body: str, said: str
+):
+    faulty("networks", f"def adabn(model, source, target, options):\n    {body}")
+    with pytest.raises(HookError) as error:
+        tlzoo.adapt(picture_run.path, pictures, out=tmp_path / "adapted", method="duo/adabn")
+    assert "The adaptation method 'adabn' of plugin 'duo' (tlzoo-duo 1.0) " in str(error.value)
+    assert said in str(error.value)
+    assert not (tmp_path / "adapted").exists()
+
+
+def test_a_format_that_fails_is_named(faulty: Any, command: Any, picture_run: Any, tmp_path: Path):
+    faulty("plugin", "@hookimpl\ndef register_formats():\n    return [ExportFormat('named', lambda *given: 1 / 0)]")
+    done = command("export", picture_run.path, "--out", tmp_path / "it", "--format", "duo/named", "--quiet")
+    assert done.code == 2
+    assert "The format 'named' of plugin 'duo' (tlzoo-duo 1.0) failed: ZeroDivisionError" in done.err
+    assert not (tmp_path / "it").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "@dataclass(frozen=True)\nclass Two(Two):\n    unit: str = 'points'\n\n    def __post_init__(self):\n"
+        "        raise RuntimeError('not this one')",
+        "@dataclass(frozen=True)\nclass Other(Two):\n    pass\n\n\nTwo.__init__ = lambda self, name, labels=(): None",
+    ],
+)  # fmt: skip
+def test_a_task_that_changed_after_training_is_told_with_both_versions_and_the_file_still_runs(
+    faulty: Any,
+    command: Any,
+    numbers: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    change: str,
+    reload_duo: Callable[[], None],
+):
+    run = tlzoo.finetune(
+        "duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune", freeze="all", options=OPTIONS
+    )
+    exported = run.export(tmp_path / "file.onnx")
+    faulty("tasks", change)
+    reload_duo()
+    again = command("evaluate", tmp_path / "run", numbers)
+    assert again.code == 2
+    assert "The task 'image-two' of plugin 'duo' (tlzoo-duo 1.0) does not take the settings unit='points'" in again.err
+    capfd.readouterr()
+    predictor = tlzoo.load(exported.path)
+    assert isinstance(predictor.task, UnreadTask)
+    assert "read by tlzoo-duo 1.0" in capfd.readouterr().err
+    assert set(predictor.predict(tmp_path / "0.png")[0].outputs) == {"sign", "size"}
+
+
+@pytest.fixture
+def reload_duo(duo: Any) -> Callable[[], None]:
+    """Lets the plugin be imported anew."""
+    import sys
+
+    from tlzoo import plugins
+
+    def forget() -> None:
+        plugins.load.cache_clear()
+        for name in [name for name in sys.modules if name.startswith("tlzoo_duo")]:
+            del sys.modules[name]
+
+    return forget
+
+
+def test_a_name_of_the_core_that_a_plugin_declares_as_well_is_told(
+    duo: Any, duo_site: Path, numbers: Path, tmp_path: Path
+):
+    entries = duo_site / "tlzoo_duo-1.0.dist-info" / "entry_points.txt"
+    entries.write_text(entries.read_text().replace("head-only = duo", "finetune = duo"))
+    with pytest.warns(RuntimeWarning, match=r"tlzoo-duo 1\.0 declares the strategy 'finetune', which is the core's"):
+        tlzoo.finetune(
+            "duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune", freeze="all", options=OPTIONS
+        )
+    with pytest.raises(UsageError, match="has no strategy 'finetune'"):
+        find_named("strategies", "duo/finetune")

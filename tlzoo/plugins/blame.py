@@ -1,0 +1,66 @@
+"""Whose code failed: errors that come out of a plugin's functions name the plugin, its distribution and the line."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tlzoo.errors import HookError, PluginError, TlzooError
+from tlzoo.plugins.discovery import find, installed
+
+_TERMINATED = 143
+"""The exit code with which the command line unwinds on SIGTERM: that stop is the user's, not the plugin's."""
+DEBUG = "See the whole trace with --debug, and report it to the plugin's author."
+
+
+@contextmanager
+def blamed(what: str, plugin: str) -> Iterator[None]:
+    """Raise what comes out of the block and is no TlzooError as HookError: `what` of that plugin failed."""
+    try:
+        yield
+    except TlzooError:
+        raise
+    except BaseException as cause:
+        if is_the_users(cause):
+            raise
+        raise HookError(f"{what} of {owner(plugin)} failed: {told(cause)}", hint=DEBUG) from cause
+
+
+def owner(plugin: str) -> str:
+    """A plugin with its distribution and version, as messages name it."""
+    try:
+        return f"plugin {plugin!r} ({find(plugin)})"
+    except PluginError:
+        return f"plugin {plugin!r}"
+
+
+def is_the_users(cause: BaseException) -> bool:
+    """Whether the user stops the program, by Ctrl-C or SIGTERM."""
+    return isinstance(cause, KeyboardInterrupt) or (isinstance(cause, SystemExit) and cause.code == _TERMINATED)
+
+
+def told(cause: BaseException) -> str:
+    """An exception in one line, whatever its text does."""
+    try:
+        text = " ".join(str(cause).split())
+    except Exception:  # noqa: BLE001 - a plugin's exception may fail at being told, too
+        text = ""
+    return f"{type(cause).__name__}: {text}".rstrip(": ")
+
+
+def plugins_fault(error: BaseException) -> HookError | None:
+    """An error that passed through a plugin's code, as one that names the plugin and its innermost line.
+
+    `None` where no line of an installed plugin is in its trace: a task's methods, a head's module, a loss and a format
+    are all called from many places, and this finds them from any.
+    """
+    owners = {one.module.partition(":")[0].partition(".")[0]: one for one in installed()}
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if (plugin := owners.get(package)) is not None:
+            file = frame.f_code.co_filename
+            where = f"{Path(file).name}, line {line}, in {frame.f_code.co_qualname}"
+            return HookError(f"Plugin {plugin.name!r} ({plugin}) failed in {where}: {told(error)}", hint=DEBUG)
+    return None

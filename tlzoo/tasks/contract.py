@@ -1,0 +1,110 @@
+"""What everyone relies on in a task: said once, for the conformance suite and for what a plugin's task does in a run.
+
+Each function answers with the first thing that is wrong, as a sentence; empty where all is right.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import numpy as np
+
+from tlzoo.tasks.base import DecodeOptions, Output, Target, Task
+from tlzoo.tasks.metrics import Direction
+from tlzoo.tasks.rows import Outputs
+
+
+def declared(task: Task) -> str:
+    """Of the class: outputs each of a name of its own and the batch first, headline and monitor among the metrics."""
+    for role, metric in (("headline", task.headline), ("monitor", task.monitor)):
+        if metric not in task.directions:
+            return f"The {role} {metric!r} is not among `directions`."
+    if wrong := [name for name, direction in task.directions.items() if direction not in get_args(Direction)]:
+        return f"The direction of {wrong[0]!r} is {task.directions[wrong[0]]!r}, neither min nor max."
+    names = [output.name for output in task.outputs]
+    if not names:
+        return "The task has no outputs."
+    if len(set(names)) < len(names):
+        return f"Two outputs have one name: {', '.join(names)}."
+    for output in task.outputs:
+        if output.axes[:1] != ("batch",):
+            return f"The first axis of {output.name!r} is {output.axes[:1]}, not batch."
+    return ""
+
+
+def made(outputs: Sequence[Output], arrays: Sequence[np.ndarray], rows: int) -> str:
+    """Of what a model gives for `rows` samples: the outputs declared, in order, of their types and sizes."""
+    if len(arrays) != len(outputs):
+        return f"The model gives {len(arrays)} outputs; the task declares {len(outputs)}."
+    for output, array in zip(outputs, arrays, strict=True):
+        wanted = [rows if axis == "batch" else axis for axis in output.axes]
+        right = array.ndim == len(wanted) and all(
+            size == axis for size, axis in zip(array.shape, wanted, strict=True) if isinstance(axis, int)
+        )
+        if not right:
+            return f"Output {output.name!r} has shape {list(array.shape)}; the task declares {list(output.axes)}."
+        if str(array.dtype) != output.dtype:
+            return f"Output {output.name!r} is {array.dtype}; declared is {output.dtype}."
+    return ""
+
+
+def collated(arrays: Any, rows: int) -> str:
+    """Of collated targets: a mapping of arrays with a row for each sample."""
+    if not isinstance(arrays, Mapping) or not arrays:
+        return f"`collate` gives {type(arrays).__name__}, no mapping of arrays."
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.ndim == 0 or len(array) != rows:
+            what = f"of shape {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+            return f"`collate` gives {name!r} {what} for {rows} samples."
+    return ""
+
+
+def measured(task: Task, metrics: Any) -> str:
+    """Of metrics: those of `directions`, all of them finite numbers."""
+    if not isinstance(metrics, Mapping) or set(metrics) != set(task.directions):
+        given = ", ".join(map(str, metrics)) if isinstance(metrics, Mapping) else type(metrics).__name__
+        return f"`metrics` gives {given}; `directions` names {', '.join(task.directions)}."
+    for name, value in metrics.items():
+        if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+            return f"The metric {name} is {value!r}."
+    return ""
+
+
+def scored(scores: Any, rows: int) -> str:
+    """Of `samplewise`: one finite number for each sample."""
+    if not isinstance(scores, np.ndarray) or scores.shape != (rows,):
+        shape = scores.shape if isinstance(scores, np.ndarray) else type(scores).__name__
+        return f"There are scores of shape {shape} for {rows} samples."
+    return "" if bool(np.isfinite(scores).all()) else "A sample's score is not finite."
+
+
+def answered(task: Task, answers: Any, rows: int) -> str:
+    """Of `decode`: one prediction for each sample, of the declared type, whose row has its columns and is JSON."""
+    if not isinstance(answers, Sequence) or len(answers) != rows:
+        given = len(answers) if isinstance(answers, Sequence) else type(answers).__name__
+        return f"{rows} samples have {given} answers."
+    for answer in answers:
+        if not isinstance(answer, task.prediction):
+            return f"An answer is {type(answer).__name__}, not {task.prediction.__name__}."
+        row = answer.as_row()
+        if tuple(row) != task.prediction.columns():
+            return f"A row has {tuple(row)}; the columns are {task.prediction.columns()}."
+        try:
+            json.dumps(row, allow_nan=False)
+        except (TypeError, ValueError) as cause:
+            return f"A row is no JSON: {cause}."
+        if not all(isinstance(cell, str) for cell in answer.as_line().values()):
+            return "A line has a cell that is no text."
+    return ""
+
+
+def used(task: Task, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]) -> str:
+    """Of all that is made of outputs: metrics, scores and answers."""
+    return (
+        measured(task, task.metrics(outputs, targets, contexts))
+        or scored(task.samplewise(outputs, targets, contexts), len(targets))
+        or answered(task, task.decode(outputs, contexts, DecodeOptions()), len(targets))
+    )

@@ -1,0 +1,64 @@
+"""What plugins bring to a run, tried on a few samples before hours are spent on it."""
+
+from __future__ import annotations
+
+import torch
+
+from tlzoo.data.dataset import Dataset
+from tlzoo.errors import HookError
+from tlzoo.models.model import Model
+from tlzoo.models.onnx_export import outputs_of
+from tlzoo.plugins.blame import owner
+from tlzoo.preprocess import row_lengths
+from tlzoo.tasks import contract
+from tlzoo.tasks.rows import Collector
+
+FEW = 4
+
+
+def rehearse(model: Model, data: Dataset) -> None:
+    """Run a plugin's task and head once on the first samples; nothing is changed, no random number is drawn.
+
+    Raises HookError naming the plugin where outputs are not those declared, targets are not collated to a row for each
+    sample, the loss is no number that the head can learn from, or metrics, scores and answers are not what they are to
+    be. What only the core made is not tried.
+    """
+    by = model.task.plugin or {"linear": "", "plugin": model.checkpoint.plugin}.get(
+        model.head_name, model.head_name.partition("/")[0]
+    )
+    if not by:
+        return
+    with torch.random.fork_rng(devices=[]):
+        wrong = _fault(model.eval(), data.first(FEW))
+    if wrong:
+        what = f"The task {model.task.name}" if model.task.plugin else f"The head {model.head_name}"
+        raise HookError(f"{what} of {owner(by)} cannot be used: {wrong}", hint="Report it to the plugin's author.")
+
+
+def _fault(model: Model, data: Dataset) -> str:
+    task, rows = model.task, range(len(data))
+    arrays = data.arrays(rows)
+    made = outputs_of(model, arrays)
+    if wrong := contract.declared(task) or contract.made(task.outputs, made, len(rows)):
+        return wrong
+    if wrong := contract.collated(data.collated(rows), len(rows)) or _loss_fault(model, data):
+        return wrong
+    kept = Collector(task.outputs, len(rows))
+    named = {output.name: array for output, array in zip(task.outputs, made, strict=True)}
+    kept.put(rows, named, row_lengths(arrays))
+    outputs, contexts = data.merged(kept.outputs())
+    return contract.used(task, outputs, data.sample_targets, contexts)
+
+
+def _loss_fault(model: Model, data: Dataset) -> str:
+    rows = range(len(data))
+    given = (torch.from_numpy(array) for array in data.arrays(rows).values())
+    batch = {name: torch.from_numpy(array) for name, array in data.collated(rows).items()}
+    loss = model.loss(model.named(model(*given)), batch)
+    if not isinstance(loss, torch.Tensor) or loss.ndim:
+        return (
+            f"The loss is {f'of shape {list(loss.shape)}' if isinstance(loss, torch.Tensor) else type(loss).__name__}."
+        )
+    if any(parameter.requires_grad for parameter in model.head.parameters()) and not loss.requires_grad:
+        return "No gradient of the loss reaches the head."
+    return ""
