@@ -192,9 +192,22 @@ def test_a_copy_of_other_inputs_knows_nothing_of_the_first_ones_contexts_and_len
 
 
 def test_labels_that_the_task_does_not_know_are_refused_and_unlabelled_data_are_not_asked():
-    with pytest.raises(DataError, match="never saw: x"):
-        make_dataset(Samples(("cow",), ("0x0",), "text"), TASK, Spelling())
-    with pytest.raises(DataError, match="never saw: x"):
+    with pytest.raises(DataError, match=r"never saw: x\. The first is sample 2, 'cow'"):
+        make_dataset(Samples(("bee", "cow"), ("011", "0x0"), "text"), TASK, Spelling())
+    with pytest.raises(DataError, match=r"never saw: x\. The first is sample 1, 'aard'"):
         make_dataset(Samples(("aardvarks",), ("11010x000",), "text"), TASK, Spelling())
     data = make_dataset(Samples(TEXTS, None, "text"), TASK, Spelling())
     assert (data.targets, data.samples, len(data)) == (None, 4, 8)
+
+
+def test_some_samples_are_taken_with_all_of_their_windows():
+    data = make_dataset(SAMPLES, TASK, Spelling())
+    some = data.some([3, 1])
+    assert list(some.inputs) == ["ante", "elop", "pes", "bee"]
+    assert (some.samples, list(some.sample_targets)) == (2, [vowels("antelopes"), vowels("bee")])
+    assert some.metrics(by_the_model(some)) == {"accuracy": 1.0}
+    assert list(data.first(2).inputs) == WINDOWS[:4]
+    assert [data.sample_of(at) for at in range(8)] == [0, 0, 0, 1, 2, 3, 3, 3]
+    short = make_dataset(SAMPLES.subset([1, 2]), TASK, Spelling())
+    assert list(short.some([1]).inputs) == ["cow"]
+    assert (short.sample_of(1), list(short.first(9).inputs)) == (1, ["bee", "cow"])

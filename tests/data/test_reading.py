@@ -288,3 +288,21 @@ def test_a_layout_that_holds_nothing_or_what_the_task_refuses_is_named(tmp_path)
     with pytest.raises(DataError, match=r"a\.lines shouts in line 2"):
         read(tmp_path / "a.lines", task)
     assert len(read(tmp_path / "a.lines", task, labelled=False).train) == 2
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "role"),
+    [
+        ("text-classification", {"others": {"tags": "x"}}, "tags"),
+        ("text-classification", {"path_column": "x"}, "path"),
+        ("image-classification", {"text_column": "x"}, "text"),
+        ("text-tokens", {"label_column": "x"}, "label"),
+    ],
+)
+def test_a_column_in_a_role_that_the_task_does_not_read_is_refused(
+    tmp_path: Path, task: str, columns: dict[str, object], role: str
+):
+    (tmp_path / "a.csv").write_text("text,label\na,b\n")
+    with pytest.raises(UsageError, match=f"{task} reads no column in the role {role!r}") as error:
+        read(tmp_path / "a.csv", make_task(task), columns=columns)
+    assert "Its columns: " in error.value.hint

@@ -197,6 +197,9 @@ HOSTILE = {
     "deep nesting": (lambda: nested(20), "nested"),
     "endless loop": (lambda: looped(2**62), "Loop"),
     "loop of 4,097 steps": (lambda: looped(4097), "Loop"),
+    "loop of -1 steps": (lambda: looped(-1), "Loop"),
+    "loop of 0 steps": (lambda: looped(0), "Loop"),
+    "loop whose number of steps is a list": (lambda: looped([5, 1]), "Loop"),
     "loop without a number of steps": (
         lambda: model([node("Loop", "", "t", "x", body=body())], [constant("t", True)]), "Loop"
     ),

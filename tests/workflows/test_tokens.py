@@ -101,6 +101,10 @@ def test_long_texts_are_trained_on_in_windows_and_what_that_cuts_is_said(
     assert "1 of" in said
     assert "entities are cut off where a text or a window ends" in said
     exported = run.export(tmp_path / "long.onnx")
+    assert exported.parity.whole == run.data.n_test < exported.parity.samples
+    assert f"windows of {run.data.n_test} held-out samples" in exported.parity.counted
+    verified = tlzoo.verify(exported.path, data).parity
+    assert (verified.whole, verified.samples) == (exported.parity.whole, exported.parity.samples)
     by_run, by_file = (tlzoo.evaluate(path, data) for path in (run.path, exported.path))
     assert (by_run.n, by_file.n) == (40, 40)
     assert by_run.metrics == pytest.approx(by_file.metrics, abs=1e-4)

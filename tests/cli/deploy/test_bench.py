@@ -42,6 +42,13 @@ def test_texts_are_given_as_a_table_or_as_they_are(command: Command, text_file: 
     assert len(document["rows"]) == 4
 
 
+def test_made_up_texts_are_no_longer_than_the_model_takes(command: Command, text_file: Any):
+    longest = text_file.load().manifest.preprocess.max_length
+    for length, shape in ((longest + 100, longest), (3, 3)):
+        document = command("bench", text_file.path, *QUICK, "--length", length, "--json").json
+        assert {row["shape"] for row in document["rows"]} == {str(shape)}
+
+
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_the_picture_is_drawn(command: Command, picture_file: Any, tmp_path: Path, suffix: str):
     out = tmp_path / f"speed{suffix}"

@@ -107,6 +107,27 @@ def test_a_column_of_texts_is_answered_row_by_row(command: Command, text_file: A
     assert [row["input"] for row in document] == expected
 
 
+@pytest.mark.parametrize("columns", [("review",), ("text=review",)])
+def test_a_column_goes_by_its_name_or_by_role_and_name(
+    command: Command, text_file: Any, tmp_path: Path, columns: tuple[str, ...]
+):
+    table = tmp_path / "reviews.csv"
+    table.write_text("text,review\nno,a fine film\n")
+    [row] = command("predict", text_file.path, table, "--column", *columns, "--json").json
+    assert row["input"] == "a fine film"
+
+
+def test_a_column_may_be_called_as_a_role_is(command: Command, text_file: Any, tmp_path: Path):
+    (tmp_path / "reviews.csv").write_text("text,label\na fine film,no\n")
+    [row] = command("predict", text_file.path, tmp_path / "reviews.csv", "--column", "label", "--json").json
+    assert row["input"] == "no"
+
+
+def test_two_columns_for_one_input_are_refused(command: Command, text_file: Any, texts: Path):
+    done = command("predict", text_file.path, texts, "--column", "text", "--column", "label")
+    assert (done.code, "ROLE=NAME" in done.err) == (2, True)
+
+
 def test_top_k_threshold_and_embeddings_show_in_the_answers(command: Command, picture_file: Any, pictures: Path):
     path = pictures / "red" / "000.png"
     [row] = command("predict", picture_file.path, path, "--top-k", 1, "--threshold", 1, "--embeddings", "--json").json

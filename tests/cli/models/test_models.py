@@ -39,6 +39,15 @@ def test_every_option_narrows_the_list(capsys: pytest.CaptureFixture[str]) -> No
     assert [row[0] for row in rows(capsys, *options)[1:]] == ["nlp/indobert-base-p1"]
 
 
+def test_a_task_finds_what_can_be_trained_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = {row[0] for row in rows(capsys, "--task", "text-classification")[1:]}
+    assert "nlp/all-minilm-l6-v2" in texts
+    for task in ("text-tokens", "text-multilabel", "Text-Regression"):
+        assert {row[0] for row in rows(capsys, "--task", task)[1:]} == texts
+    assert rows(capsys, "--task", "image-tokens")[1:] == []
+    assert rows(capsys, "--task", "image-nonsense")[1:] == []
+
+
 def test_more_options_narrow_the_list_further(capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--modality", "image", "--license", "permissive", "--min-params", "20M", "--max-input-size", "224")
     options += ("--min-feature-dim", "2048", "--max-feature-dim", "2048", "--pretrained-on", "imagenet-1k")
