@@ -130,23 +130,20 @@ def test_a_process_killed_at_any_moment_is_no_loss(go: Go, zoo: Any, pictures: P
     command += ["--strategy", "finetune", "--checkpoint-every", "0", "--quiet", *flags]
     written = unfinished(out) / "checkpoint.safetensors"
 
-    def stopped(number: int, *more: str) -> tuple[int, float]:
+    def stopped(number: int, *more: str) -> int:
         before = written.stat().st_mtime_ns if written.exists() else None
         process = subprocess.Popen(command + list(more), env={**os.environ, **zoo.environment}, stderr=subprocess.PIPE)
         while not written.exists() or written.stat().st_mtime_ns == before:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
         time.sleep(random.uniform(0, 0.1))
-        asked = time.monotonic()
         process.send_signal(number)
         process.communicate()
-        return process.returncode, time.monotonic() - asked
+        return process.returncode
 
-    code, seconds = stopped(signal.SIGTERM)
-    assert code == 143
-    assert seconds < 10
+    assert stopped(signal.SIGTERM) == 143
     first = steps_and_epochs(out)
-    assert stopped(signal.SIGKILL, "--resume")[0] == -signal.SIGKILL
+    assert stopped(signal.SIGKILL, "--resume") == -signal.SIGKILL
     assert (0, 0) < first < steps_and_epochs(out) < (45, 15)
     go(RESNET, out, resume=True, **options)
     assert weights(tmp_path / "whole") == weights(out)
