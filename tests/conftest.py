@@ -199,11 +199,13 @@ class Outcome:
 def command(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
     """Runs `tlzoo` with these arguments in this process."""
     from tlzoo.cli import main
+    from tlzoo.plugins.blame import ASKED
     from tlzoo.progress import set_quiet
 
     terminate = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> Outcome:
+        ASKED.clear()
         capfd.readouterr()
         code = main([str(argument) for argument in arguments])
         return Outcome(code, *capfd.readouterr())

@@ -71,6 +71,21 @@ def test_an_error_inside_names_plugin_file_and_line(faulty: Any, train: Any, mod
     assert "--debug" in done.err
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "Two.inputs = property(lambda self: ('path',))",
+        "Two.labels_in = lambda self, target: 3",
+        "Two.windows = lambda self, input, preprocessor: 'abc'",
+    ],
+)
+def test_what_breaks_later_in_tlzoo_names_the_plugin_that_was_asked(faulty: Any, train: Any, code: str):
+    faulty("tasks", code)
+    done = train()
+    assert done.code == 2, done.err
+    assert "lugin 'duo' (tlzoo-duo 1.0)" in done.err
+
+
 def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
     faulty("tasks", raising("collate"))
     assert "Traceback" in train("--debug").err
@@ -85,6 +100,21 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
          "gives 2 outputs; the task declares 1"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)), "
                   "Output('size', ('batch',), 'int64')))", "is float32; declared is int64"),
+        ("tasks", "Two.outputs = property(lambda self: ['sign'])", "no tuple of Output"),
+        ("tasks", "Two.outputs = property(lambda self: ())", "The task has no outputs"),
+        ("tasks", "Two.fit = lambda self, targets, column: None", "`fit` gives None, no Two of the name 'image-two'"),
+        ("tasks", "Two.fit = lambda self, targets, column: Two('image-other', ('minus', 'plus'))", "of the name"),
+        ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, (1, 2))", "no tuple of strings"),
+        ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, ('a', 'a'))", "a label twice"),
+        ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, ('a', 'b'), np.float32(1))",
+         "no JSON that makes it again"),
+        ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, ('a', 'b'), (1, 2))", "as JSON comes"),
+        ("tasks", "Two.collate = lambda self, targets, contexts: "
+                  "{'sign': np.array(targets, object), 'size': np.zeros(len(targets))}", "of the type object"),
+        ("tasks", "from tlzoo.tasks.base import Derived\nTwo.derived = (Derived('p', 'none', 'Softmax'),)",
+         "is made of none of the outputs"),
+        ("tasks", "Two.supports = 'augment'", "no frozenset of: "),
+        ("tasks", "Two.supports = frozenset({'foo'})", "no frozenset of: "),
         ("tasks", "Two.headline = 'none'", "headline 'none' is not among"),
         ("tasks", "Two.collate = lambda self, targets, contexts: {'sign': np.zeros(3, np.int64), "
                   "'size': np.zeros(len(targets), np.float32)}", "'sign' of shape [3] for 4 samples"),

@@ -130,7 +130,7 @@ class Dataset:
                 f"The task {self.task.name} of plugin {self.task.plugin!r} cannot measure: {wrong}",
                 hint="Report it to the plugin's author.",
             )
-        return found
+        return {name: float(value) for name, value in found.items()}
 
     def sample_of(self, position: int) -> int:
         """The sample that the input at a position is, or is a window of."""

@@ -54,7 +54,7 @@ def head_from(
 def _module(task: Task) -> ModuleType:
     try:
         return importlib.import_module(task.head)
-    except ImportError as cause:
+    except (ImportError, ValueError, AttributeError, TypeError) as cause:  # the last three where it is no name
         whose = f"plugin {task.plugin!r}" if task.plugin else "the core"
         raise PluginError(
             f"The head of {task.name}, {task.head or 'which is not named'}, of {whose} cannot be imported: {cause}.",

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tlzoo.errors import HookError, PluginError, TlzooError
-from tlzoo.plugins.discovery import find, installed
+from tlzoo.plugins.discovery import FIRST_PARTY, find, installed
 
 _TERMINATED = 143
 """The exit code with which the command line unwinds on SIGTERM: that stop is the user's, not the plugin's."""
+AUTHOR = "Report it to the plugin's author."
 DEBUG = "See the whole trace with --debug, and report it to the plugin's author."
+ASKED: set[str] = set()
+"""The plugins whose hooks a command has asked."""
 
 
 @contextmanager
@@ -51,10 +54,10 @@ def told(cause: BaseException) -> str:
 
 
 def plugins_fault(error: BaseException) -> HookError | None:
-    """An error that passed through a plugin's code, as one that names the plugin and its innermost line.
+    """An error as that of a plugin: whose code is in its trace, else of those asked that anyone but tlzoo publishes.
 
-    `None` where no line of an installed plugin is in its trace: a task's methods, a head's module, a loss and a format
-    are all called from many places, and this finds them from any.
+    A task's methods, a head's module, a loss and a format are called from many places, and what they answer goes
+    further still; this finds them from any. `None` where no such plugin took part.
     """
     owners = {one.module.partition(":")[0].partition(".")[0]: one for one in installed()}
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
@@ -63,4 +66,6 @@ def plugins_fault(error: BaseException) -> HookError | None:
             file = frame.f_code.co_filename
             where = f"{Path(file).name}, line {line}, in {frame.f_code.co_qualname}"
             return HookError(f"Plugin {plugin.name!r} ({plugin}) failed in {where}: {told(error)}", hint=DEBUG)
+    if guests := [owner(name) for name in sorted(ASKED) if name not in FIRST_PARTY]:
+        return HookError(f"What {' or '.join(guests)} gave cannot be used: {told(error)}", hint=DEBUG)
     return None

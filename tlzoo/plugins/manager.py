@@ -17,7 +17,7 @@ import pluggy
 
 from tlzoo.errors import HookError, PluginError
 from tlzoo.plugins import hookspecs
-from tlzoo.plugins.blame import blamed, is_the_users, told
+from tlzoo.plugins.blame import ASKED, blamed, is_the_users, told
 from tlzoo.plugins.discovery import GROUP, Installed, find, installed
 from tlzoo.plugins.versions import built_for_another
 from tlzoo.version import __version__
@@ -119,6 +119,7 @@ def call(
     something else than `returns`, and when nobody answers.
     """
     loaded = load(plugin)
+    ASKED.add(plugin)
     with blamed(f"Hook {hook!r}", plugin):
         answer = getattr(loaded.manager.hook, hook)(**given)
     if answer is None and default is not None:

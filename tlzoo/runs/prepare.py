@@ -11,16 +11,17 @@ from pydantic import ValidationError
 
 from tlzoo.data import Columns, Parts, fingerprint
 from tlzoo.data.dataset import make_dataset
-from tlzoo.errors import UsageError
+from tlzoo.errors import HookError, UsageError
 from tlzoo.interfaces import Backbone
 from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
 from tlzoo.options import Options
+from tlzoo.plugins.blame import AUTHOR, owner
 from tlzoo.plugins.named import declared_names
 from tlzoo.plugins.tasks import blank_task
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.record import DataRecord
 from tlzoo.specs import PluginSpec
-from tlzoo.tasks import Task, trainable
+from tlzoo.tasks import Task, contract, trainable
 from tlzoo.training.step_model import Sets
 from tlzoo.weights.fetch import fetch
 
@@ -71,8 +72,14 @@ def prepare(
 
 
 def fitted(task: Task, parts: Parts, columns: Columns) -> Task:
-    """The task with what it learns from the training samples, such as its labels."""
-    return task.fit(parts.train.targets or (), columns.get("label_column", "label"))
+    """The task with what it learns from the training samples, such as its labels.
+
+    Raises HookError for a plugin's task that is not as a task must be.
+    """
+    found = task.fit(parts.train.targets or (), columns.get("label_column", "label"))
+    if task.plugin and (wrong := contract.fitted(task, found) or contract.declared(found)):
+        raise HookError(f"The task {task.name} of {owner(task.plugin)} cannot be used: {wrong}", hint=AUTHOR)
+    return found
 
 
 def make_sets(parts: Parts, model: Model) -> Sets:

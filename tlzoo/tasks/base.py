@@ -54,13 +54,16 @@ class Output:
         return any(isinstance(axis, str) for axis in self.axes[1:])
 
 
+DerivedOperator = Literal["Softmax", "Sigmoid"]
+
+
 @dataclass(frozen=True)
 class Derived:
     """An output that the graph makes of another, divided by the temperature: `operator` is ONNX's, on the last axis."""
 
     name: str
     source: str
-    operator: Literal["Softmax", "Sigmoid"]
+    operator: DerivedOperator
 
 
 @dataclass(frozen=True)

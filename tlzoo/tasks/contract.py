@@ -12,18 +12,37 @@ from typing import Any, get_args
 
 import numpy as np
 
-from tlzoo.tasks.base import DecodeOptions, Output, Target, Task
+from tlzoo.interfaces import FeatureKind
+from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, Output, Target, Task
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.rows import Outputs
+
+SUPPORTS = frozenset(
+    {"probe", "calibration", "class_weights", "label_smoothing", "mixup", "augment", "top_k", "threshold"}
+)
 
 
 def declared(task: Task) -> str:
     """Of the class: outputs each of a name of its own and the batch first, headline and monitor among the metrics."""
+    if not isinstance(task.supports, frozenset) or task.supports - SUPPORTS:
+        known = ", ".join(sorted(SUPPORTS))
+        return f"`supports` is {task.supports!r}, no frozenset of: {known}."
+    kinds = task.needs if isinstance(task.needs, tuple) else (task.needs,)
+    if unknown := [kind for kind in kinds if kind not in get_args(FeatureKind)]:
+        return f"`needs` has {unknown[0]!r}; backbones give {', '.join(get_args(FeatureKind))}."
+    if task.form not in ("once", "loop"):
+        return f"`form` is {task.form!r}, neither once nor loop."
+    if not isinstance(task.directions, Mapping):
+        return f"`directions` is {task.directions!r}, no mapping of metrics to min or max."
     for role, metric in (("headline", task.headline), ("monitor", task.monitor)):
         if metric not in task.directions:
             return f"The {role} {metric!r} is not among `directions`."
     if wrong := [name for name, direction in task.directions.items() if direction not in get_args(Direction)]:
         return f"The direction of {wrong[0]!r} is {task.directions[wrong[0]]!r}, neither min nor max."
+    if not isinstance(task.inputs, tuple) or not task.inputs or not all(isinstance(one, Input) for one in task.inputs):
+        return f"`inputs` is {task.inputs!r}, no tuple of Input."
+    if not isinstance(task.outputs, tuple) or not all(isinstance(one, Output) for one in task.outputs):
+        return f"`outputs` is {task.outputs!r}, no tuple of Output."
     names = [output.name for output in task.outputs]
     if not names:
         return "The task has no outputs."
@@ -32,7 +51,27 @@ def declared(task: Task) -> str:
     for output in task.outputs:
         if output.axes[:1] != ("batch",):
             return f"The first axis of {output.name!r} is {output.axes[:1]}, not batch."
+    for derived in task.derived:
+        if derived.source not in names or derived.operator not in get_args(DerivedOperator):
+            return f"{derived} is made of none of the outputs {', '.join(names)}, or by no such operator."
     return ""
+
+
+def fitted(before: Task, task: Any) -> str:
+    """Of what `fit` gives: a task of the same name and class that is made again of its labels and settings as JSON."""
+    if type(task) is not type(before) or task.name != before.name:
+        return f"`fit` gives {task!r}, no {type(before).__name__} of the name {before.name!r}."
+    if not isinstance(task.labels, tuple) or any(not isinstance(label, str) for label in task.labels):
+        return f"`fit` gives the labels {task.labels!r}, no tuple of strings."
+    if len(set(task.labels)) < len(task.labels):
+        return f"`fit` gives a label twice: {', '.join(task.labels)}."
+    try:
+        settings = json.loads(json.dumps(task.settings(), allow_nan=False))
+        again = type(task)(task.name, task.labels, **settings)
+        same = bool(again == task)
+    except (TypeError, ValueError) as cause:
+        return f"Its settings {task.settings()!r} are no JSON that makes it again: {cause}."
+    return "" if same else f"From its settings {settings} as JSON comes {again}, not {task}."
 
 
 def made(outputs: Sequence[Output], arrays: Sequence[np.ndarray], rows: int) -> str:
@@ -59,6 +98,8 @@ def collated(arrays: Any, rows: int) -> str:
         if not isinstance(array, np.ndarray) or array.ndim == 0 or len(array) != rows:
             what = f"of shape {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
             return f"`collate` gives {name!r} {what} for {rows} samples."
+        if array.dtype.kind not in "biuf":
+            return f"`collate` gives {name!r} of the type {array.dtype}, no numbers."
     return ""
 
 

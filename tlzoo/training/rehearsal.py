@@ -8,7 +8,7 @@ from tlzoo.data.dataset import Dataset
 from tlzoo.errors import HookError
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import outputs_of
-from tlzoo.plugins.blame import owner
+from tlzoo.plugins.blame import AUTHOR, owner
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
 from tlzoo.tasks.rows import Collector
@@ -32,7 +32,7 @@ def rehearse(model: Model, data: Dataset) -> None:
         wrong = _fault(model.eval(), data.first(FEW))
     if wrong:
         what = f"The task {model.task.name}" if model.task.plugin else f"The head {model.head_name}"
-        raise HookError(f"{what} of {owner(by)} cannot be used: {wrong}", hint="Report it to the plugin's author.")
+        raise HookError(f"{what} of {owner(by)} cannot be used: {wrong}", hint=AUTHOR)
 
 
 def _fault(model: Model, data: Dataset) -> str:
