@@ -328,7 +328,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from tlzoo import Backbone, Graph, Head, Stage, hookimpl
-from tlzoo_toy_means import means
+from tlzoo_toy_means import Means, means
 
 
 @hookimpl
