@@ -113,6 +113,15 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
                   "{'sign': np.array(targets, object), 'size': np.zeros(len(targets))}", "of the type object"),
         ("tasks", "from tlzoo.tasks.base import Derived\nTwo.derived = (Derived('p', 'none', 'Softmax'),)",
          "is made of none of the outputs"),
+        ("tasks", "Two.form = 'twice'", "neither once nor loop"),
+        ("tasks", "Two.needs = 'vectors'", "`needs` has 'vectors'"),
+        ("tasks", "Two.prediction = None", "no subclass of Prediction"),
+        ("tasks", "Two.columns = 'label'", "`columns` is 'label', no tuple of strings"),
+        ("tasks", "Two.modalities = 'image'", "no frozenset"),
+        ("tasks", "Two.directions = ['accuracy']", "no mapping of metrics"),
+        ("tasks", "Two.plugin = ''", "says that its plugin is ''"),
+        ("tasks", "Two.head = ''", "which is not named"),
+        ("tasks", "Two.read = lambda self, row: None", "reads None in line 2"),
         ("tasks", "Two.supports = 'augment'", "no frozenset of: "),
         ("tasks", "Two.supports = frozenset({'foo'})", "no frozenset of: "),
         ("tasks", "Two.headline = 'none'", "headline 'none' is not among"),
@@ -145,11 +154,36 @@ def test_what_is_not_as_it_must_be_is_said_before_training(faulty: Any, train: A
     assert "Epoch 1" not in done.err
 
 
+def test_figures_of_the_interval_that_are_no_numbers_are_refused(faulty: Any, train: Any, tmp_path: Path):
+    faulty("tasks", "Two.resample = lambda self, outputs, targets, contexts, draws: [float('nan') for _ in draws]")
+    done = train()
+    assert (done.code, "`resample` gives 200 figures for 200 draws, 200 of them not finite" in done.err) == (2, True)
+    shutil.rmtree(tmp_path / "run.unfinished")  # what is trained is kept: it can be gone on with
+
+
+def test_numbers_of_numpy_are_metrics_as_well(faulty: Any, duo: Any, numbers: Path, tmp_path: Path):
+    faulty("tasks", "_own = Two.metrics\nTwo.metrics = lambda self, *given: "
+                    "{name: np.float32(value) for name, value in _own(self, *given).items()}")  # fmt: skip
+    run = tlzoo.finetune(
+        "duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune", freeze="all", options=OPTIONS
+    )
+    assert {type(value) for value in run.metrics.values()} == {float}
+
+
+def test_a_task_for_other_inputs_says_which(faulty: Any, train: Any):
+    faulty("tasks", "Two.modalities = frozenset({'audio', 'text'})")
+    done = train()
+    assert (done.code, "The task 'two' is for audio, text, not for image." in done.err) == (2, True)
+
+
 def test_a_metric_that_is_no_number_on_other_samples_is_refused_too(faulty: Any, train: Any):
     faulty("tasks", "Two.metrics = lambda self, outputs, targets, contexts: "
                     "{'accuracy': 1.0, 'error': 1.0 if len(targets) <= 4 else float('inf')}")  # fmt: skip
     done = train()
-    assert (done.code, "image-two of plugin 'duo' cannot measure: The metric error is inf" in done.err) == (2, True)
+    assert (
+        done.code,
+        "image-two of plugin 'duo' (tlzoo-duo 1.0) cannot measure: The metric error is inf" in done.err,
+    ) == (2, True)
 
 
 @pytest.mark.parametrize(

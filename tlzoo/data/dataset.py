@@ -12,6 +12,7 @@ import numpy as np
 
 from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError, HookError
+from tlzoo.io.entry_points import owner
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import measured
@@ -127,7 +128,7 @@ class Dataset:
         found = self.task.metrics(merged, self.sample_targets, contexts)
         if self.task.plugin and (wrong := measured(self.task, found)):
             raise HookError(
-                f"The task {self.task.name} of plugin {self.task.plugin!r} cannot measure: {wrong}",
+                f"The task {self.task.name} of {owner(self.task.plugin)} cannot measure: {wrong}",
                 hint="Report it to the plugin's author.",
             )
         return {name: float(value) for name, value in found.items()}

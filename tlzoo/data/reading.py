@@ -11,7 +11,8 @@ from typing_extensions import TypedDict  # pydantic takes the standard library's
 
 from tlzoo.data.samples import Collection, Input, Samples
 from tlzoo.data.tables import FORMATS, decode_text, read_table
-from tlzoo.errors import DataError, UsageError
+from tlzoo.errors import DataError, HookError, UsageError
+from tlzoo.io.entry_points import owner
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
@@ -219,8 +220,19 @@ def _from_file(path: Path, wanted: _Wanted) -> Samples:
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Is it whole?")
     inputs = [_input(row, wanted) for row in rows]
-    targets = tuple(wanted.task.read(row) for row in rows) if wanted.labelled else None
+    targets = tuple(_target(row, wanted.task) for row in rows) if wanted.labelled else None
     return Samples(tuple(inputs), targets, wanted.modality)
+
+
+def _target(row: Row, task: Task) -> Target:
+    target = task.read(row)
+    if target is None:
+        raise HookError(
+            f"The task {task.name}{f' of {owner(task.plugin)}' if task.plugin else ''} reads None in {row.place} of "
+            f"{row.file}.",
+            hint="Report it to the plugin's author.",
+        )
+    return target
 
 
 def _input(row: Row, wanted: _Wanted) -> Input:

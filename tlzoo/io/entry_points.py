@@ -69,3 +69,9 @@ def allowed(name: str) -> bool:
     """Whether `TLZOO_PLUGINS` lets the plugin of this name count: `a,b` names those that do; empty means none."""
     chosen = os.environ.get("TLZOO_PLUGINS")
     return chosen is None or name in {part.strip() for part in chosen.split(",")}
+
+
+def owner(plugin: str) -> str:
+    """A plugin with its distribution and version, as messages name it."""
+    found = next((one for one in declared("tlzoo") if one.name == plugin), None)
+    return f"plugin {plugin!r}" + (f" ({found.distribution} {found.version})" if found else "")

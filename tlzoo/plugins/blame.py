@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tlzoo.errors import HookError, PluginError, TlzooError
-from tlzoo.plugins.discovery import FIRST_PARTY, find, installed
+from tlzoo.errors import HookError, TlzooError
+from tlzoo.io.entry_points import owner
+from tlzoo.plugins.discovery import FIRST_PARTY, installed
 
 _TERMINATED = 143
 """The exit code with which the command line unwinds on SIGTERM: that stop is the user's, not the plugin's."""
@@ -29,14 +30,6 @@ def blamed(what: str, plugin: str) -> Iterator[None]:
         if is_the_users(cause):
             raise
         raise HookError(f"{what} of {owner(plugin)} failed: {told(cause)}", hint=DEBUG) from cause
-
-
-def owner(plugin: str) -> str:
-    """A plugin with its distribution and version, as messages name it."""
-    try:
-        return f"plugin {plugin!r} ({find(plugin)})"
-    except PluginError:
-        return f"plugin {plugin!r}"
 
 
 def is_the_users(cause: BaseException) -> bool:

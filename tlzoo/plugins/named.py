@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from tlzoo.errors import HookError, PluginError, UsageError
-from tlzoo.io.entry_points import Declared, allowed, declared
-from tlzoo.plugins.blame import blamed, owner
+from tlzoo.io.entry_points import Declared, allowed, declared, owner
+from tlzoo.plugins.blame import blamed
 
 Kind = Literal["tasks", "adaptation", "strategies", "formats"]
 KINDS: tuple[Kind, ...] = ("tasks", "adaptation", "strategies", "formats")

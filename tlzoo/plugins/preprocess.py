@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tlzoo.errors import HookError
-from tlzoo.plugins.blame import blamed, owner
+from tlzoo.io.entry_points import owner
+from tlzoo.plugins.blame import blamed
 from tlzoo.preprocess import Preprocessor, make_preprocessor, with_contexts
 from tlzoo.specs import ImageSpec, PluginSpec, Preprocess
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tlzoo.errors import HookError, PluginError, TlzooError, UsageError
-from tlzoo.plugins.blame import owner, told
+from tlzoo.errors import PluginError, TlzooError, UsageError
+from tlzoo.io.entry_points import owner
+from tlzoo.plugins.blame import told
 from tlzoo.plugins.named import declared_names, find_named, known_names, tell_taken
-from tlzoo.tasks import CORE, Task, fits, is_name, make_task, split_name, trainable
+from tlzoo.tasks import CORE, Task, contract, fits, is_name, make_task, split_name, trainable
 
 
 def task_type(family: str) -> type[Task]:
@@ -24,15 +25,11 @@ def task_type(family: str) -> type[Task]:
     kind = found.value.task
     short = family.rpartition("/")[2]
     if not (isinstance(kind, type) and issubclass(kind, Task)) or kind.family != short:
-        raise HookError(
-            f"The task {short!r} of plugin {found.plugin!r} is no subclass of Task whose `family` is {short!r}.",
-            hint="Ask its author.",
-        )
+        raise found.wrong(f"is no subclass of Task whose `family` is {short!r}")
     if kind.plugin != found.plugin:
-        raise HookError(
-            f"The task {short!r} of plugin {found.plugin!r} says that its plugin is {kind.plugin!r}.",
-            hint="Ask its author to set `plugin` in the class.",
-        )
+        raise found.wrong(f"says that its plugin is {kind.plugin!r}: set `plugin` in the class")
+    if fault := contract.class_fault(kind):
+        raise found.wrong(f"cannot be used: {fault.rstrip('.')}")
     return kind
 
 
@@ -82,7 +79,10 @@ def blank_task(served: Iterable[str], wanted: str | None) -> Task | None:
             return make_task(name) if name in known else None
         if "/" in family or _declared(family):
             found = task_type(family)
-            return found(f"{kind}-{found.family}") if fits(found, kind) else None
+            if not fits(found, kind):
+                modalities = ", ".join(sorted(found.modalities or ()))
+                raise UsageError(f"The task {family!r} is for {modalities}, not for {kind}.", hint="Choose another.")
+            return found(f"{kind}-{found.family}")
     return None
 
 

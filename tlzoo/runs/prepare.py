@@ -13,9 +13,10 @@ from tlzoo.data import Columns, Parts, fingerprint
 from tlzoo.data.dataset import make_dataset
 from tlzoo.errors import HookError, UsageError
 from tlzoo.interfaces import Backbone
+from tlzoo.io.entry_points import owner
 from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
 from tlzoo.options import Options
-from tlzoo.plugins.blame import AUTHOR, owner
+from tlzoo.plugins.blame import AUTHOR
 from tlzoo.plugins.named import declared_names
 from tlzoo.plugins.tasks import blank_task
 from tlzoo.registry.schema import Checkpoint

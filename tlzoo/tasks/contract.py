@@ -13,7 +13,7 @@ from typing import Any, get_args
 import numpy as np
 
 from tlzoo.interfaces import FeatureKind
-from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, Output, Target, Task
+from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, Output, Prediction, Target, Task
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.rows import Outputs
 
@@ -22,16 +22,26 @@ SUPPORTS = frozenset(
 )
 
 
-def declared(task: Task) -> str:
-    """Of the class: outputs each of a name of its own and the batch first, headline and monitor among the metrics."""
+def class_fault(task: type[Task]) -> str:
+    """Of the class: what it supports, needs and measures, and what its answers are."""
     if not isinstance(task.supports, frozenset) or task.supports - SUPPORTS:
-        known = ", ".join(sorted(SUPPORTS))
-        return f"`supports` is {task.supports!r}, no frozenset of: {known}."
+        return f"`supports` is {task.supports!r}, no frozenset of: {', '.join(sorted(SUPPORTS))}."
     kinds = task.needs if isinstance(task.needs, tuple) else (task.needs,)
     if unknown := [kind for kind in kinds if kind not in get_args(FeatureKind)]:
         return f"`needs` has {unknown[0]!r}; backbones give {', '.join(get_args(FeatureKind))}."
     if task.form not in ("once", "loop"):
         return f"`form` is {task.form!r}, neither once nor loop."
+    if task.modalities is not None and not isinstance(task.modalities, frozenset):
+        return f"`modalities` is {task.modalities!r}, no frozenset."
+    for name in ("columns", "roles", "endings"):
+        if not isinstance(value := getattr(task, name), tuple) or not all(isinstance(one, str) for one in value):
+            return f"`{name}` is {value!r}, no tuple of strings."
+    if not (isinstance(task.prediction, type) and issubclass(task.prediction, Prediction)):
+        return f"`prediction` is {task.prediction!r}, no subclass of Prediction."
+    return _metrics_fault(task)
+
+
+def _metrics_fault(task: type[Task]) -> str:
     if not isinstance(task.directions, Mapping):
         return f"`directions` is {task.directions!r}, no mapping of metrics to min or max."
     for role, metric in (("headline", task.headline), ("monitor", task.monitor)):
@@ -39,6 +49,13 @@ def declared(task: Task) -> str:
             return f"The {role} {metric!r} is not among `directions`."
     if wrong := [name for name, direction in task.directions.items() if direction not in get_args(Direction)]:
         return f"The direction of {wrong[0]!r} is {task.directions[wrong[0]]!r}, neither min nor max."
+    return ""
+
+
+def declared(task: Task) -> str:
+    """Of a task: inputs, and outputs each of a name of its own and the batch first."""
+    if fault := class_fault(type(task)):
+        return fault
     if not isinstance(task.inputs, tuple) or not task.inputs or not all(isinstance(one, Input) for one in task.inputs):
         return f"`inputs` is {task.inputs!r}, no tuple of Input."
     if not isinstance(task.outputs, tuple) or not all(isinstance(one, Output) for one in task.outputs):

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tlzoo.errors import HookError
+from tlzoo.io.entry_points import owner
+from tlzoo.plugins.blame import AUTHOR
 from tlzoo.tasks import Task
 from tlzoo.tasks.rows import Outputs
 
@@ -19,9 +22,16 @@ def interval(
     """The 95 % confidence interval of the task's headline metric over N test samples.
 
     By the bootstrap's percentiles (Efron 1979). It covers which samples the test set happens to hold, not the training.
+    Raises HookError where a plugin's figures are no numbers.
     """
     random = np.random.default_rng([seed, 2])
     draws = (random.integers(0, len(targets), len(targets)) for _ in range(task.resamples))
-    figures = task.resample(outputs, targets, contexts, draws)
+    figures = np.asarray(list(task.resample(outputs, targets, contexts, draws)), dtype=float)
+    if task.plugin and (figures.shape != (task.resamples,) or not np.isfinite(figures).all()):
+        raise HookError(
+            f"The task {task.name} of {owner(task.plugin)} cannot measure: `resample` gives {figures.size} figures for "
+            f"{task.resamples} draws, {int((~np.isfinite(figures)).sum())} of them not finite.",
+            hint=AUTHOR,
+        )
     low, high = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {"metric": task.headline, "level": LEVEL, "low": float(low), "high": float(high)}

@@ -6,9 +6,10 @@ import torch
 
 from tlzoo.data.dataset import Dataset
 from tlzoo.errors import HookError
+from tlzoo.io.entry_points import owner
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import outputs_of
-from tlzoo.plugins.blame import AUTHOR, owner
+from tlzoo.plugins.blame import AUTHOR
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
 from tlzoo.tasks.rows import Collector

@@ -142,6 +142,11 @@ BAD: dict[str, tuple[str, str, str]] = {
     "no entities column": ("a.csv", "text,label\nAnna,x\n", "'entities'"),
     "a tag without a label": ("a.conll", "Anna B-\n", "'B-'"),
     "a small letter for O": ("a.conll", "it o\nAnna B-X\n", "'o'"),
+    **{
+        f"the tag {tag}": ("a.conll", f"it {tag}\nAnna B-X\n", f"the tag {tag!r}")
+        for tag in ("0", "_", "I-", "B_PER", "b-PER", "i_PER")
+    },
+    "no number of a sentence": ("a.csv", "sentence,word,tag\n,Anna,B-X\n,it,O\n", "no 'sentence' in line 2"),
     "nothing": ("a.conll", "", "no samples"),
     "not utf-8": ("a.conll", "", "UTF-8"),
 }
@@ -157,6 +162,25 @@ def test_what_cannot_be_read_is_named_with_its_place(tmp_path: Path, kind: str):
         read(file, TASK)
     assert said in str(error.value)
     assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "role"),
+    [
+        ("a.jsonl", '{"id": 3, "tokens": ["Anna"], "ner_tags": ["B-PER"]}', "tags"),
+        ("a.csv", "sentence,word,kind\n1,Anna,B-PER\n", "tag"),
+    ],
+)
+def test_a_missing_column_of_tags_is_named_by_its_role_and_has_the_files_own_columns(
+    tmp_path: Path, name: str, text: str, role: str
+):
+    with pytest.raises(DataError, match=f"no column '{role}'") as error:
+        read(write(tmp_path / name, text), TASK)
+    assert error.value.hint.endswith(f"--column {role}=NAME")
+    assert "'text'" not in error.value.message
+    own = "ner_tags" if role == "tags" else "kind"
+    found = read(tmp_path / name, TASK, columns={"others": {role: own}}).train
+    assert found.targets == ([[0, 4, "PER"]],)
 
 
 def test_texts_without_any_entity_cannot_be_trained_on(tmp_path: Path):

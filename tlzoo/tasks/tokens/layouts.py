@@ -17,6 +17,8 @@ COLUMNS = ("text", "entities")
 _DOCUMENT = "-DOCSTART-"
 _BLANKS = re.compile(" +")
 """Not every blank of Unicode: a no-break space may stand inside a word."""
+_SLIP = re.compile(r"o|0|_|.*-|[BI]_.*|[bi][-_].*")
+"""Tags that are meant to be O, B-LABEL or I-LABEL and are none."""
 _TAGGED = "Write one word and its tag in a line, and an empty line between texts."
 
 
@@ -84,9 +86,12 @@ def _of_lists(row: Row) -> Row:
 
 
 def _untagged(row: Row, words: Sequence[str], role: str) -> Row:
-    """A text without entities, of a table without tags: whoever asks for its entities is told of that column."""
-    columns = ("text", *(column for column in row.columns if column != "text"))
-    return Row(row.file, row.place, {"text": " ".join(words)}, columns, {"entities": row.names.get(role, role)})
+    """A text of a table without tags: whoever asks for its entities is told which column is missing."""
+    try:
+        row.column(role)
+    except DataError as error:
+        return Row(row.file, row.place, {"text": " ".join(words), "entities": error}, COLUMNS)
+    raise AssertionError("the table has tags")
 
 
 def _list(row: Row, role: str) -> list[str]:
@@ -115,6 +120,8 @@ def _of_words(rows: Sequence[Row]) -> list[Row]:
         value = row.value("sentence")
         before = known
         known = known if value is None or not str(value).strip() else str(value)  # some write it in the first row only
+        if known is None:
+            raise row.error(f"has no {row.column('sentence')!r}", "Number the first word of each text at least.")
         if known in texts and known != before:
             raise row.error(
                 f"has sentence {known!r} again", "Sort the rows, so that those of a text follow one another."
@@ -133,7 +140,7 @@ def _of_rows(members: Sequence[Row]) -> Row:
 
 def _row(path: Path, place: str, words: Sequence[str], tags: Sequence[str]) -> Row:
     """A text of words with tags; raises DataError for a tag that is a slip of the pen."""
-    if slips := [tag for tag in tags if tag == "o" or tag.endswith("-")]:
+    if slips := [tag for tag in tags if _SLIP.fullmatch(tag)]:
         raise DataError(
             f"File {path} has the tag {slips[0]!r} in the text of {place}.",
             hint="Write O outside of entities, B-LABEL and I-LABEL inside.",
@@ -147,7 +154,9 @@ def entities_in(row: Row) -> list[list[Any]]:
     text, column = row.text("text"), row.column("entities")
     if column not in row.cells:
         raise row.error(f"has no {column!r}", "Write an empty list where a text has no entity.")
-    if (value := row.cells[column]) is None:
+    if isinstance(value := row.cells[column], DataError):
+        raise value
+    if value is None:
         return []
     if not isinstance(value, list):
         raise row.error(f"has no list in {row.column('entities')!r}", 'Write [{"start": 0, "end": 4, "label": "X"}].')
