@@ -171,6 +171,9 @@ TASK = """
         family: ClassVar[str] = "{family}"
         plugin: ClassVar[str] = "{plugin}"
         modalities: ClassVar[frozenset[str]] = frozenset({{"image"}})
+        headline: ClassVar[str] = "error"
+        monitor: ClassVar[str] = "error"
+        directions: ClassVar[dict] = {{"error": "min"}}
 
         @property
         def outputs(self):
@@ -209,7 +212,7 @@ def test_a_plugins_task_is_made_as_runs_and_files_keep_it(sights: Callable[..., 
 @pytest.mark.parametrize(("name", "plugin"), [("image-sights", "sight"), ("image-classification", "")])
 def test_settings_that_a_task_does_not_take_are_refused(sights: Callable[..., None], name: str, plugin: str):
     sights()
-    with pytest.raises(UsageError, match=f"The task '{name}' does not take its settings.*'height'"):
+    with pytest.raises(UsageError, match=f"The task '{name}'.* does not take the settings height=4: .*'height'"):
         task_of(name, (), {"height": 4}, plugin)
 
 
@@ -220,7 +223,9 @@ def test_a_checkpoint_is_trained_for_a_plugins_task_of_its_modality(sights: Call
         found = blank_task(served, wanted)
         assert found is not None
         assert (found.name, found.plugin) == ("image-sights", "sight")
-    assert blank_task(("text-classification",), "sights") is None
+    with pytest.raises(UsageError, match="'sights' is for image, not for text"):
+        blank_task(("text-classification",), "sights")
+    assert blank_task(("text-classification", "image-classification"), "sights") == found
     own = blank_task(("image-sights", "image-classification"), None)
     assert own is not None
     assert own.name == "image-sights"

@@ -64,13 +64,14 @@ def blank_task(served: Iterable[str], wanted: str | None) -> Task | None:
     """The task to train on a checkpoint that serves tasks of these names: its first, or that of the name `wanted`.
 
     `wanted` is a task's whole name, its family, or `plugin/family`; the answer has no labels yet. `None` where the
-    checkpoint cannot be trained for it. Raises as `task_type` does.
+    checkpoint cannot be trained for it. Raises UsageError for a plugin's task of other inputs, and as `task_type` does.
     """
     served = [name for name in served if "-" in name]
     kinds = list(dict.fromkeys(split_name(name)[0] for name in served))
     if wanted is None:
         wanted = next((name for name in served if is_name(name) or _declared(split_name(name)[1])), "")
     known = trainable(served)
+    unfit = ""
     for kind in kinds:
         family = wanted.removeprefix(f"{kind}-")
         if family in CORE:
@@ -79,10 +80,11 @@ def blank_task(served: Iterable[str], wanted: str | None) -> Task | None:
             return make_task(name) if name in known else None
         if "/" in family or _declared(family):
             found = task_type(family)
-            if not fits(found, kind):
-                modalities = ", ".join(sorted(found.modalities or ()))
-                raise UsageError(f"The task {family!r} is for {modalities}, not for {kind}.", hint="Choose another.")
-            return found(f"{kind}-{found.family}")
+            if fits(found, kind):
+                return found(f"{kind}-{found.family}")
+            unfit = f"The task {family!r} is for {', '.join(sorted(found.modalities or ()))}, not for {kind}."
+    if unfit:
+        raise UsageError(unfit, hint="Choose a checkpoint that takes these.")
     return None
 
 
