@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -56,24 +55,22 @@ def config_folder() -> Path:
 
 
 @contextmanager
-def held(lock: Path) -> Iterator[bool]:
-    """Yield whether this process alone holds the lock file for the block: False where another does, or nobody can."""
+def file_lock(path: Path, timeout: float = 0.0) -> Iterator[bool | None]:
+    """Yield whether this process alone holds the file lock for the block, waiting up to `timeout` seconds for it.
+
+    `None` where it cannot be said: the folder is read-only, or its file system has no locks. Forever: `timeout=-1`.
+    """
+    from filelock import FileLock, Timeout
+
     with ExitStack() as stack:
+        alone: bool | None = True
         try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(lock.open("a"))
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(FileLock(path, timeout=timeout, fallback_to_soft=False))
+        except Timeout:
+            alone = False
         except OSError:
-            yield False
-            return
-        yield True
+            alone = None
+        yield alone
 
 
 def obstacle(path: Path) -> str | None:

@@ -20,7 +20,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 from tlzoo.errors import HashMismatch, SourceError
-from tlzoo.io.files import held
+from tlzoo.io.files import file_lock
 from tlzoo.io.https import UNREACHABLE, chunks, open_https
 from tlzoo.progress import progress
 from tlzoo.weights import cache
@@ -57,7 +57,7 @@ def _partial(pinned: cache.Pinned, folder: Path) -> Iterator[Path]:
     """Where to collect the bytes: the place that the next run finds again, unless another process writes there."""
     kept = cache.root() / "partial"
     kept.mkdir(parents=True, exist_ok=True)
-    with held(cache.root() / "locks" / f"partial--{pinned.sha256}") as alone:
+    with file_lock(cache.root() / "locks" / f"partial--{pinned.sha256}") as alone:
         yield kept / pinned.sha256 if alone else folder / f"{pinned.name}.part"
 
 

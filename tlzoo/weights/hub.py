@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from tlzoo.errors import HashMismatch, Offline, SourceError, TlzooError
 from tlzoo.interfaces import Weights
-from tlzoo.io.files import held
+from tlzoo.io.files import file_lock
 from tlzoo.progress import Advance, progress
 from tlzoo.registry.schema import HubFile, HubSource
 from tlzoo.weights import cache, lockfile
@@ -228,7 +228,7 @@ def _kept(repo: str, revision: str, folder: Path) -> Iterator[Path]:
     Of one file, huggingface_hub takes up a broken connection, but not what an earlier run left.
     """
     name = f"hub--{hashlib.sha256(f'{repo}@{revision}'.encode()).hexdigest()[:32]}"
-    with held(cache.root() / "locks" / f"partial--{name}") as alone:
+    with file_lock(cache.root() / "locks" / f"partial--{name}") as alone:
         beside = cache.root() / "partial" / name if alone else folder.with_name(f"{folder.name}-hub")
         beside.mkdir(parents=True, exist_ok=True)
         try:

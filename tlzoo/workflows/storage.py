@@ -12,15 +12,15 @@ import os
 import re
 import secrets
 import shutil
+import sqlite3
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlzoo.io.files import held
+from tlzoo.io.files import file_lock
 from tlzoo.weights import cache
 
 KINDS = {
@@ -133,24 +133,15 @@ def remove(entry: Kept, dry_run: bool = False) -> bool:
 def _alone(entry: Kept) -> Iterator[bool]:
     """Whether no other process uses the entry, and none can begin to while this lasts."""
     if entry.kind == "partial" and entry.path.parent == cache.root() / "partial":
-        with held(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
+        with file_lock(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
+            yield bool(alone)
+    elif entry.kind == "weights":
+        with ExitStack() as stack:
+            alone = False
+            with suppress(OSError, RuntimeError, sqlite3.Error):
+                stack.enter_context(cache.use_lock(entry.path).write_lock(blocking=False))
+                alone = True
             yield alone
-    elif entry.kind == "weights" and sys.platform != "win32":
-        import fcntl
-
-        try:
-            number = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
-        except OSError:
-            yield False
-            return
-        try:
-            with suppress(OSError):
-                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield True
-                return
-            yield False
-        finally:
-            os.close(number)
     else:
         yield True
 
@@ -192,7 +183,7 @@ def _checkpoint(path: Path) -> str:
 
 def _children(kind: str, folder: Path) -> Iterator[Kept]:
     for path in _listed(folder):
-        if path.suffix in (".part", ".gone", ".new") and path.name.startswith("."):
+        if path.suffix in (".part", ".gone") and path.name.startswith("."):
             if kind != "activations":  # the activation store removes its own, and knows which are in use
                 yield _kept("partial", path)
         elif not path.name.endswith((".sha256", ".json")) or kind in ("indexes", "resolved"):
