@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import secrets
 import shutil
@@ -19,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tlzoo.errors import TrainingError
-from tlzoo.io.files import file_lock
+from tlzoo.io.files import file_lock, remove, sync
 from tlzoo.weights import cache
 
 GB = 1_000_000_000
@@ -68,12 +67,7 @@ def place(part: Path, entry: Path) -> None:
     """Rename the finished entry to its place, over whatever is there."""
     remove(entry)
     part.rename(entry)
-    if os.name == "posix":
-        descriptor = os.open(entry.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync(entry.parent)
 
 
 def _is_held(part: Path) -> bool | None:
@@ -140,19 +134,6 @@ def _last_use(path: Path) -> int:
 
 def _size(path: Path) -> int:
     return sum(each.stat().st_size for each in path.iterdir()) if path.is_dir() else path.stat().st_size
-
-
-def remove(path: Path) -> bool:
-    """Remove a file or an entry, the entry from its name first, so that nobody meets half of it; False if in use."""
-    try:
-        if path.is_dir():
-            gone = path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}.gone"))
-            shutil.rmtree(gone, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError:
-        return False
-    return True
 
 
 def check_room(needed: int) -> None:

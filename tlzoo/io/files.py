@@ -19,7 +19,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -89,6 +89,25 @@ def write_json(path: Path, document: Any) -> None:
         temporary.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def remove(path: Path) -> bool:
+    """Remove a file or a folder, the folder from its name first, so that nobody meets half of it; False if in use."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            gone = path.rename(path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.gone"))
+            shutil.rmtree(gone, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold a file, or a folder's names; on Windows folders do it themselves."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

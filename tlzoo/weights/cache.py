@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.interfaces import Weights
-from tlzoo.io.files import cache_folder, file_lock, write_json
+from tlzoo.io.files import cache_folder, file_lock, sync, write_json
 
 if TYPE_CHECKING:
     from filelock import ReadWriteLock
@@ -206,7 +206,7 @@ def promote(request: Request, partial: Path, folder: Path, files: Sequence[Pinne
     if fault is not None:
         raise HashMismatch(f"{request.key}: what arrived is not what is pinned: {fault}.", hint=_WRONG_BYTES)
     for file in files:
-        _sync(partial / file.name)
+        sync(partial / file.name)
     write_json(pins_beside(folder), {file.name: {"sha256": file.sha256, "size": file.size} for file in files})
     try:
         os.rename(partial, folder)
@@ -217,8 +217,7 @@ def promote(request: Request, partial: Path, folder: Path, files: Sequence[Pinne
             for file in files:
                 (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(partial / file.name, folder / file.name)
-    if os.name == "posix":
-        _sync(folder.parent)
+    sync(folder.parent)
 
 
 def pins_beside(folder: Path) -> Path:
@@ -227,11 +226,3 @@ def pins_beside(folder: Path) -> Path:
 
 
 _WRONG_BYTES = "Try again; if it stays so, the index or mirror serves other bytes: tell the registry's author."
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

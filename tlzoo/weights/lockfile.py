@@ -64,6 +64,11 @@ class Lock(Record):
     checkpoints: dict[str, LockedCheckpoint] = Field(default_factory=dict)
 
 
+def measured(file: Path) -> LockedFile:
+    """What a file is pinned as."""
+    return LockedFile(sha256=cache.sha256_of(file), size=file.stat().st_size)
+
+
 def path() -> Path:
     """`TLZOO_LOCK`, else `tlzoo.lock` in the current folder."""
     return Path(os.environ.get("TLZOO_LOCK") or "tlzoo.lock").expanduser().absolute()
