@@ -16,7 +16,8 @@ import pytest
 
 from tlzoo.errors import Offline, SourceError
 from tlzoo.io import https
-from tlzoo.io.https import UNREACHABLE, Pace, Refused, TooSlow, is_public, open_https
+from tlzoo.io.addresses import Refused, is_public
+from tlzoo.io.https import UNREACHABLE, Pace, TooSlow, open_https
 
 pytestmark = pytest.mark.usefixtures("cache")
 
