@@ -62,6 +62,10 @@ def make_wheel(index: Path) -> Callable[..., dict[str, Any]]:
     def make(files: dict[str, bytes], tag: str = "py3-none-any") -> dict[str, Any]:
         archive = f"tiny_weights-1.0-{tag}.whl"
         with zipfile.ZipFile(index / archive, "w", zipfile.ZIP_DEFLATED) as wheel:
+            info = "tiny_weights-1.0.dist-info"
+            wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
+            wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+            wheel.writestr(f"{info}/RECORD", "")
             for path, content in files.items():
                 wheel.writestr(path, content)
         members = [pin(path, content) for path, content in files.items()]

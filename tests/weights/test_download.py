@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.registry.schema import UrlSource
@@ -197,9 +197,7 @@ def test_a_body_without_a_length_is_cut_at_the_pinned_size(server: Server, cache
 
 def test_while_another_process_writes_the_partial_file_this_one_uses_its_own(server: Server, cache: Path) -> None:
     left_over(cache, 1000)
-    (cache / "locks").mkdir()
-    with (cache / "locks" / f"partial--{DIGEST}").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(cache / "locks" / f"partial--{DIGEST}"):
         assert get(server) == CONTENT
     assert server.asked == [(None, None)]
     assert (cache / "partial" / DIGEST).stat().st_size == 1000

@@ -308,7 +308,7 @@ def test_after_pull_locked_training_runs_with_the_network_cut(
     arguments = ["finetune", "vision/mine", str(pictures), "--out", str(tmp_path / "run"), "--json"]
     hub.requests.clear()
     done = subprocess.run(
-        [sys.executable, "-m", "tlzoo", *arguments], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "tlzoo", *arguments], env=environment, capture_output=True, text=True, timeout=420
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["metrics"]

@@ -14,8 +14,9 @@ from tlzoo.data.dataset import Dataset
 from tlzoo.errors import TrainingError
 from tlzoo.features.prefix import Prefix, backbone_prefix
 from tlzoo.features.store import Activations, Layout, TooLarge, Writer, cached
-from tlzoo.features.store_folders import home, remove
+from tlzoo.features.store_folders import home
 from tlzoo.features.unique import Corpus, make_corpus
+from tlzoo.io.files import remove
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import pick
 from tlzoo.models.model import Model

@@ -39,11 +39,10 @@ from tlzoo.features.store_folders import (
     on_disk,
     place,
     prune,
-    remove,
     sweep,
     workplace,
 )
-from tlzoo.io.files import write_json
+from tlzoo.io.files import remove, write_json
 from tlzoo.weights import cache
 
 __all__ = ["Activations", "Layout", "TooLarge", "Writer", "cached", "prune"]

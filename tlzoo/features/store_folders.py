@@ -1,18 +1,16 @@
 """The activation store's folders: they appear whole, are locked while they are written, and leave when unused.
 
 <cache>/activations/<key>/                           an entry, whole; the time of its file `used` is its last use
-                    .<key>.<host>.<random>.new/      about to become the next
                     .<key>.<host>.<random>.part/     a computation in progress, or what a kill left of it
                     .<key>.<random>.gone/            on its way out
+<cache>/locks/activations--.<key>.<host>.<random>.part    the file lock of whoever computes it
 """
 
 from __future__ import annotations
 
-import os
 import platform
 import secrets
 import shutil
-import sys
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -20,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tlzoo.errors import TrainingError
+from tlzoo.io.files import file_lock, remove, sync
 from tlzoo.weights import cache
 
 GB = 1_000_000_000
@@ -52,55 +51,39 @@ def _listed() -> list[Path]:
 
 @contextmanager
 def workplace(key: str) -> Iterator[Path]:
-    """A fresh folder, gone afterwards. A lock on its `used` shows other processes that its owner lives."""
-    name = f".{key}.{_HOST}.{secrets.token_hex(4)}"
-    fresh, part = home() / f"{name}.new", home() / f"{name}.part"
+    """A fresh folder, gone afterwards. A file lock shows other processes that its owner lives."""
+    part = home() / f".{key}.{_HOST}.{secrets.token_hex(4)}.part"
     try:
-        with on_disk(0):
-            fresh.mkdir(parents=True)
-            held = (fresh / "used").open("w")
-        with held:
-            if sys.platform == "win32":
-                held.close()  # a folder with an open file cannot be renamed there
-            else:
-                import fcntl
-
-                with suppress(OSError):
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with file_lock(_lock(part)):  # held before others see the folder
             with on_disk(0):
-                fresh.rename(part)  # under the name that others look at only when the lock is held
+                part.mkdir(parents=True)
+                (part / "used").touch()
             yield part
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(part, ignore_errors=True)
+        _discard(part)
 
 
 def place(part: Path, entry: Path) -> None:
     """Rename the finished entry to its place, over whatever is there."""
     remove(entry)
     part.rename(entry)
-    if os.name == "posix":
-        descriptor = os.open(entry.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync(entry.parent)
 
 
 def _is_held(part: Path) -> bool | None:
     """Whether a living process works in this folder; `None` where locks do not tell."""
-    if sys.platform == "win32":
-        return None
-    import fcntl
+    with file_lock(_lock(part)) as alone:
+        return None if alone is None else not alone
 
-    try:
-        with (part / "used").open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    return False
+
+def _lock(part: Path) -> Path:
+    return cache.root() / "locks" / f"activations--{part.name}"
+
+
+def _discard(part: Path) -> None:
+    shutil.rmtree(part, ignore_errors=True)
+    with suppress(OSError):
+        _lock(part).unlink()
 
 
 def in_progress(key: str) -> bool:
@@ -112,12 +95,12 @@ def in_progress(key: str) -> bool:
 def sweep() -> None:
     """Remove what killed processes left: at once if they ran on this machine, else when it is an hour old."""
     for path in _listed():
-        if path.suffix == ".gone" or (path.suffix in (".part", ".new") and _is_abandoned(path)):
-            shutil.rmtree(path, ignore_errors=True)
+        if path.suffix == ".gone" or (path.suffix == ".part" and _is_abandoned(path)):
+            _discard(path)
 
 
 def _is_abandoned(path: Path) -> bool:
-    held = _is_held(path) if path.suffix == ".part" else None
+    held = _is_held(path)
     if held is not None and (held or f".{_HOST}." in path.name):
         return not held
     try:
@@ -151,19 +134,6 @@ def _last_use(path: Path) -> int:
 
 def _size(path: Path) -> int:
     return sum(each.stat().st_size for each in path.iterdir()) if path.is_dir() else path.stat().st_size
-
-
-def remove(path: Path) -> bool:
-    """Remove a file or an entry, the entry from its name first, so that nobody meets half of it; False if in use."""
-    try:
-        if path.is_dir():
-            gone = path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}.gone"))
-            shutil.rmtree(gone, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError:
-        return False
-    return True
 
 
 def check_room(needed: int) -> None:

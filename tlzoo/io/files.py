@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -56,24 +55,22 @@ def config_folder() -> Path:
 
 
 @contextmanager
-def held(lock: Path) -> Iterator[bool]:
-    """Yield whether this process alone holds the lock file for the block: False where another does, or nobody can."""
+def file_lock(path: Path, timeout: float = 0.0) -> Iterator[bool | None]:
+    """Yield whether this process alone holds the file lock for the block, waiting up to `timeout` seconds for it.
+
+    `None` where it cannot be said: the folder is read-only, or its file system has no locks. Forever: `timeout=-1`.
+    """
+    from filelock import FileLock, Timeout
+
     with ExitStack() as stack:
+        alone: bool | None = True
         try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(lock.open("a"))
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(FileLock(path, timeout=timeout, fallback_to_soft=False))
+        except Timeout:
+            alone = False
         except OSError:
-            yield False
-            return
-        yield True
+            alone = None
+        yield alone
 
 
 def obstacle(path: Path) -> str | None:
@@ -92,6 +89,25 @@ def write_json(path: Path, document: Any) -> None:
         temporary.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def remove(path: Path) -> bool:
+    """Remove a file or a folder, the folder from its name first, so that nobody meets half of it; False if in use."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            gone = path.rename(path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.gone"))
+            shutil.rmtree(gone, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold a file, or a folder's names; on Windows folders do it themselves."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

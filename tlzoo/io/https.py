@@ -8,38 +8,31 @@ resolve is the proxy's to judge.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import http.client
-import ipaddress
-import os
-import re
+import math
 import socket
 import ssl
 import string
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from tlzoo.errors import Offline, SourceError
+import httpcore2 as httpcore
 
-__all__ = ["PACE", "Pace", "Refused", "check", "chunks", "explained", "is_public", "is_trusted", "open_https"]
+from tlzoo.errors import Offline, SourceError
+from tlzoo.io.addresses import Refused, check, check_characters, is_public, is_trusted
+
+__all__ = ["UNREACHABLE", "Answer", "Pace", "TooSlow", "explained", "open_https", "paced"]
 
 TIMEOUT_S = 30.0
-UNREACHABLE = (OSError, http.client.HTTPException)
+TooSlow = httpcore.ReadTimeout
+UNREACHABLE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.TimeoutException)
 _REDIRECTS = 5
 _MOVED = {301, 302, 303, 307, 308}
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_ASSIGNED = ipaddress.IPv6Network("2000::/3")
-
-
-class Refused(Exception):
-    """An address that nobody else may send us to; the text says why, to follow `is refused: `."""
 
 
 @dataclass(frozen=True)
@@ -53,44 +46,54 @@ class Pace:
 PACE = Pace()
 
 
-def open_https(
-    url: str, *, headers: Mapping[str, str] | None = None, timeout: float = TIMEOUT_S
-) -> http.client.HTTPResponse:
-    """The answer to a GET, whatever its status, after at most five redirects; to be closed by the caller.
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered: the status, the headers by their names in lower case, and the body, still to be read."""
 
-    `timeout` in seconds holds for connecting, for the whole answer up to its body, and for each read of the body.
-    Raises Refused (before a socket is opened, wherever the address alone shows it) and UNREACHABLE.
-    """
-    sent = {"User-Agent": "tlzoo", "Accept-Encoding": "identity", **(headers or {}), "Connection": "close"}
-    for _ in range(_REDIRECTS + 1):
-        parts = check(url)
-        response = _ask(parts, sent, timeout)
-        location = response.headers.get("Location")
-        if response.status not in _MOVED or not location:
-            return response
-        response.close()
-        # header bytes that are no ASCII are shown as Latin-1; they and blanks belong percent-encoded
-        _check_characters(location)
-        url = urljoin(url, quote(location, safe=string.punctuation, encoding="latin-1"))
-        if urlsplit(url).netloc != parts.netloc:
-            sent = {name: value for name, value in sent.items() if name.lower() not in ("authorization", "cookie")}
-    raise Refused(f"it redirects more than {_REDIRECTS} times")
+    status: int
+    headers: Mapping[str, str]
+    body: Iterator[bytes]
+
+    def chunks(self, pace: Pace | None = None) -> Iterator[bytes]:
+        """The body in pieces as they come; raises UNREACHABLE below the pace and where it ends early."""
+        return paced(self.body, pace)
 
 
-def chunks(response: http.client.HTTPResponse, pace: Pace | None = None) -> Iterator[bytes]:
-    """The body in pieces as they come; raises TimeoutError below the pace, and ConnectionError at an early end."""
+def paced(chunks: Iterable[bytes], pace: Pace | None = None) -> Iterator[bytes]:
+    """The same pieces; raises TooSlow where they come below the pace."""
     pace = pace or PACE
     since, came = time.monotonic(), 0
-    while chunk := response.read1(1 << 20):
+    for chunk in chunks:
         yield chunk
         came += len(chunk)
         now = time.monotonic()
         if now - since >= pace.seconds:
             if came < pace.bytes:
-                raise TimeoutError(f"only {came} bytes came in {now - since:.0f} seconds")
+                raise TooSlow(f"only {came} bytes came in {now - since:.0f} seconds")
             since, came = now, 0
-    if response.length:
-        raise ConnectionError(f"the connection broke, {response.length} bytes before the end")
+
+
+@contextmanager
+def open_https(url: str, *, headers: Mapping[str, str] | None = None, timeout: float = TIMEOUT_S) -> Iterator[Answer]:
+    """The answer to a GET, whatever its status, after at most five redirects.
+
+    `timeout` in seconds holds for connecting and for each read; twice of it for each answer up to its body. Raises
+    Refused (before a socket is opened, wherever the address alone shows it) and UNREACHABLE.
+    """
+    sent = {"User-Agent": "tlzoo", "Accept-Encoding": "identity", **(headers or {}), "Connection": "close"}
+    for _ in range(_REDIRECTS + 1):
+        parts = check(url)
+        with _asked(parts, sent, timeout) as answer:
+            location = answer.headers.get("location")
+            if answer.status not in _MOVED or not location:
+                yield answer
+                return
+        # header bytes that are no ASCII are shown as Latin-1; they and blanks belong percent-encoded
+        check_characters(location)
+        url = urljoin(url, quote(location, safe=string.punctuation, encoding="latin-1"))
+        if urlsplit(url).netloc != parts.netloc:
+            sent = {name: value for name, value in sent.items() if name.lower() not in ("authorization", "cookie")}
+    raise Refused(f"it redirects more than {_REDIRECTS} times")
 
 
 @contextmanager
@@ -103,147 +106,89 @@ def explained(what: str) -> Iterator[None]:
             f"{what} is refused: {cause}.", hint="If that host is yours and meant, name it in TLZOO_TRUSTED_HOSTS."
         ) from cause
     except UNREACHABLE as cause:
-        if getattr(cause, "filename", None) is not None:
-            raise  # it is about a file of ours
         reason = " ".join(str(cause).split()) or type(cause).__name__
         raise Offline(
             f"{what} could not be reached: {reason}.", hint="Check the network or the https proxy."
         ) from cause
 
 
-def check(url: str) -> SplitResult:
-    """Refuse what the address alone shows to be wrong, without any socket; return its parts. Raises Refused."""
-    _check_characters(url)
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError as cause:
-        raise Refused(f"it is no address: {cause}") from cause
-    if parts.scheme != "https" or not host:
-        raise Refused(f"it leads to {parts.scheme or 'no scheme'}, not https")
-    if "@" in parts.netloc:
-        raise Refused("it carries credentials")
-    literal = _literal(host)
-    if is_trusted(host):
-        return parts
-    if literal is not None and not is_public(literal):
-        raise Refused(f"{host} is not public")
-    if port is not None and port != 443 and port < 1024:
-        raise Refused(f"port {port} is not one of the web's")
-    return parts
-
-
-def is_trusted(host: str) -> bool:
-    """Whether TLZOO_TRUSTED_HOSTS names the host."""
-    names = os.environ.get("TLZOO_TRUSTED_HOSTS", "").split(",")
-    return host.lower() in {name.strip().lower() for name in names if name.strip()}
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, also where an IPv6 address wraps one of IPv4."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-        if ip not in _ASSIGNED:
-            return False
-    return ip.is_global and not ip.is_multicast
-
-
-def _check_characters(url: str) -> None:
-    odd = re.search(r"[\x00-\x20\x7f\\]", url)
-    if odd is not None:
-        raise Refused(f"it holds the character {odd[0]!r}")
-
-
-def _literal(host: str) -> str | None:
-    """The host where it is an IP address; refuses numbers that only some programs read as one, such as 0x7f.1."""
-    if not host.isascii() or "%" in host:
-        raise Refused(f"{host!r} is not a host name in ASCII")
-    with contextlib.suppress(ValueError):
-        return str(ipaddress.ip_address(host))
-    if re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", host.rstrip(".").rpartition(".")[2]):
-        raise Refused(f"{host} is a number, not a name")
-    return None
-
-
-def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
-    """The host's socket addresses, every one of them public unless the user trusts the host; raises Refused."""
+def _addresses(host: str, port: int) -> list[str]:
+    """The host's IP addresses, every one of them public unless the user trusts the host; raises Refused."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as cause:
         raise Refused(f"{host!r} is not a host name") from cause
-    if not is_trusted(host):
-        for *_, address in found:
-            if not is_public(str(address[0])):
-                raise Refused(f"{host} has the address {address[0]}, which is not public")
-    return found
+    except OSError as cause:
+        raise httpcore.ConnectError(f"{host} has no address: {cause}") from cause
+    addresses = [str(address[0]) for *_, address in found]
+    inside = [address for address in addresses if not is_public(address)]
+    if inside and not is_trusted(host):
+        raise Refused(f"{host} has the address {inside[0]}, which is not public")
+    return addresses
 
 
-def _ask(parts: SplitResult, headers: Mapping[str, str], timeout: float) -> http.client.HTTPResponse:
-    connection = _connection(parts, timeout)
-    target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-
-    late = threading.Event()
-
-    def give_up() -> None:
-        late.set()
-        with contextlib.suppress(OSError, AttributeError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
-
-    # each read has its time limit; a server that sends its headers byte by byte needs one for all of them
-    watch = threading.Timer(2 * timeout, give_up)
-    watch.daemon = True
-    try:
-        connection.connect()
-        watch.start()
-        connection.request("GET", quote(target, safe=string.punctuation), headers=dict(headers))
-        response = connection.getresponse()
-        if late.is_set():  # http.client takes headers that break off for headers that end
-            raise TimeoutError(f"its headers took more than {2 * timeout:.0f} seconds")
-        return response
-    finally:
-        watch.cancel()
-        if connection.sock is not None:  # the answer keeps the socket open for as long as it needs it
-            connection.sock.close()
-
-
-def _connection(parts: SplitResult, timeout: float) -> http.client.HTTPSConnection:
+@contextmanager
+def _asked(parts: SplitResult, headers: Mapping[str, str], timeout: float) -> Iterator[Answer]:
+    """One GET, without redirects."""
     host, port = str(parts.hostname), parts.port or 443
+    target = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=string.punctuation)
+    url = httpcore.URL(scheme="https", host=host, port=port, target=target)
+    limits = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
     proxy = None if proxy_bypass(host) else getproxies().get("https")
+    if proxy:
+        with contextlib.suppress(httpcore.ConnectError):
+            _addresses(host, port)
+    network = _Network(time.monotonic() + 2 * timeout, guarded=not proxy)
+    with (
+        _pool(proxy, network) as pool,
+        pool.stream(
+            "GET", url, headers=[("Host", parts.netloc), *headers.items()], extensions={"timeout": limits}
+        ) as response,
+    ):
+        network.until = math.inf  # from here on the caller's pace holds
+        shown = {name.decode("ascii").lower(): value.decode("latin-1") for name, value in response.headers}
+        yield Answer(response.status, shown, response.iter_stream())
+
+
+def _pool(proxy: str | None, network: _Network) -> httpcore.ConnectionPool:
     tls = ssl.create_default_context()
-    if not proxy:
-        return _GuardedConnection(host, port, timeout=timeout, context=tls)
-    with contextlib.suppress(socket.gaierror):
-        _addresses(host, port)
-    way = urlsplit(proxy if "://" in proxy else f"//{proxy}")
-    connection = http.client.HTTPSConnection(way.hostname or "", way.port or 3128, timeout=timeout, context=tls)
-    secret = f"{unquote(way.username or '')}:{unquote(way.password or '')}".encode()
-    authorization = {"Proxy-Authorization": f"Basic {base64.b64encode(secret).decode()}"} if way.username else {}
-    connection.set_tunnel(host, port, authorization)
-    return connection
+    if proxy is None:
+        return httpcore.ConnectionPool(tls, network_backend=network)
+    way = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    secret = (unquote(way.username).encode(), unquote(way.password or "").encode()) if way.username else None
+    address = httpcore.URL(scheme=way.scheme, host=way.hostname or "", port=way.port or 3128, target="/")
+    return httpcore.HTTPProxy(address, secret, ssl_context=tls, network_backend=network)
 
 
-class _GuardedConnection(http.client.HTTPSConnection):
+class _Network(httpcore.SyncBackend):
     """Connects to exactly the addresses that were judged, so that a name cannot change its mind in between."""
 
-    def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext) -> None:
-        self._tls = context
-        super().__init__(host, port, timeout=timeout, context=context)
+    def __init__(self, until: float, *, guarded: bool) -> None:
+        self.until, self._guarded = until, guarded
 
-    def connect(self) -> None:
-        failure: OSError = OSError(f"{self.host} has no address")
-        for family, kind, protocol, _, address in _addresses(self.host, self.port):
-            plain = socket.socket(family, kind, protocol)
+    def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> httpcore.NetworkStream:
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in _addresses(host, port) if self._guarded else [host]:
             try:
-                plain.settimeout(self.timeout)
-                plain.connect(address)
-                self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
-                return
-            except OSError as cause:
-                plain.close()
+                return _Timed(super().connect_tcp(address, port, *args, **options), self)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as cause:
                 failure = cause
         raise failure
+
+
+class _Timed(httpcore.NetworkStream):
+    """A connection that reads no longer than its network allows: headers that come byte by byte end some time."""
+
+    def __init__(self, stream: httpcore.NetworkStream, network: _Network) -> None:
+        self._stream, self._network = stream, network
+        for name in ("write", "close", "get_extra_info"):
+            setattr(self, name, getattr(stream, name))
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        left = self._network.until - time.monotonic()
+        if left <= 0:
+            raise TooSlow("its headers took too long")
+        return self._stream.read(max_bytes, min(left, timeout or left))
+
+    def start_tls(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
+        return _Timed(self._stream.start_tls(*args, **options), self._network)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ValidationError
 
 from tlzoo.errors import RegistryError
-from tlzoo.io import https
+from tlzoo.io import addresses
 from tlzoo.registry.reading import file_names, place_of, stamp_of
 from tlzoo.registry.schema import Checkpoint, FileSource, PackageSource, RegistryFile, UrlSource
 from tlzoo.registry.streaming import Scanner
@@ -154,8 +154,8 @@ def _beyond_the_schema(checkpoint: Checkpoint, allow_files: bool) -> list[Fault]
         return [Fault(checkpoint.id, "source.kind", f"{kind!r} is for registries on this machine: pypi, hub or url")]
     if isinstance(checkpoint.source, UrlSource) and not allow_files:
         try:
-            https.check(checkpoint.source.url)
-        except https.Refused as refusal:
+            addresses.check(checkpoint.source.url)
+        except addresses.Refused as refusal:
             return [Fault(checkpoint.id, "source.url", f"{checkpoint.source.url} is refused: {refusal}")]
     twice = [name for name, times in Counter(file_names(checkpoint)).items() if times > 1]
     return [Fault(checkpoint.id, "source", f"two files are named {name!r}") for name in twice]

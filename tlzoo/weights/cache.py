@@ -11,16 +11,20 @@ import hashlib
 import os
 import secrets
 import shutil
-import sys
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.interfaces import Weights
-from tlzoo.io.files import cache_folder, write_json
+from tlzoo.io.files import cache_folder, file_lock, sync, write_json
+
+if TYPE_CHECKING:
+    from filelock import ReadWriteLock
 
 CHUNK = 1 << 20
 _STALE_AFTER_S = 3600.0
@@ -99,22 +103,26 @@ def check_room(key: str, needed: int) -> None:
 
 def hold(folder: Path) -> None:
     """Mark a folder of the cache as in use by this process until it ends, so that `tlzoo cache gc` leaves it there."""
-    if sys.platform == "win32" or not folder.is_dir():
+    if not folder.is_dir():
         return
-    import fcntl
-
+    if folder not in _in_use:
+        with suppress(OSError, RuntimeError, sqlite3.Error):  # a read-only cache, or a fork of a process that has one
+            lock = use_lock(folder)
+            lock.acquire_read()
+            _in_use[folder] = lock
     with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
-        status = os.fstat(number)
-        if (status.st_dev, status.st_ino) in _held:
-            os.close(number)
-        else:
-            fcntl.flock(number, fcntl.LOCK_SH)
-            _held.add((status.st_dev, status.st_ino))
         os.utime(folder)  # its last use
 
 
-_held: set[tuple[int, int]] = set()
+_in_use: dict[Path, ReadWriteLock] = {}
+
+
+def use_lock(folder: Path) -> ReadWriteLock:
+    """The file lock of a folder of weights: those who use it share it, who removes it has it alone."""
+    from filelock import ReadWriteLock
+
+    (root() / "locks").mkdir(parents=True, exist_ok=True)
+    return ReadWriteLock(root() / "locks" / f"use--{folder.name}")
 
 
 def switched_off(request: Request) -> Offline:
@@ -155,23 +163,7 @@ def sha256_of(path: Path) -> str:
 @contextmanager
 def turn(key: str) -> Iterator[None]:
     """Let one process at a time download under this key. Only a courtesy: nothing breaks where locks do not work."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    path = root() / "locks" / key.replace("/", "--")
-    with ExitStack() as stack:
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(path.open("w"))
-            until = time.monotonic() + _LONGEST_TURN_S
-            while time.monotonic() < until:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    time.sleep(0.05)
+    with file_lock(root() / "locks" / key.replace("/", "--"), _LONGEST_TURN_S):
         yield
 
 
@@ -214,7 +206,7 @@ def promote(request: Request, partial: Path, folder: Path, files: Sequence[Pinne
     if fault is not None:
         raise HashMismatch(f"{request.key}: what arrived is not what is pinned: {fault}.", hint=_WRONG_BYTES)
     for file in files:
-        _sync(partial / file.name)
+        sync(partial / file.name)
     write_json(pins_beside(folder), {file.name: {"sha256": file.sha256, "size": file.size} for file in files})
     try:
         os.rename(partial, folder)
@@ -225,8 +217,7 @@ def promote(request: Request, partial: Path, folder: Path, files: Sequence[Pinne
             for file in files:
                 (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(partial / file.name, folder / file.name)
-    if os.name == "posix":
-        _sync(folder.parent)
+    sync(folder.parent)
 
 
 def pins_beside(folder: Path) -> Path:
@@ -235,11 +226,3 @@ def pins_beside(folder: Path) -> Path:
 
 
 _WRONG_BYTES = "Try again; if it stays so, the index or mirror serves other bytes: tell the registry's author."
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

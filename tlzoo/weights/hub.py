@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from tlzoo.errors import HashMismatch, Offline, SourceError, TlzooError
+from tlzoo.errors import HashMismatch, SourceError, TlzooError
 from tlzoo.interfaces import Weights
-from tlzoo.io.files import held
+from tlzoo.io.files import file_lock
 from tlzoo.progress import Advance, progress
 from tlzoo.registry.schema import HubFile, HubSource
-from tlzoo.weights import cache, lockfile
+from tlzoo.weights import cache, hub_api, lockfile
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-
-_TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True)
-class _Listing:
-    """A commit of a repository: its id, and by path the sizes, and the hashes of large files."""
-
-    revision: str
-    size: dict[str, int]
-    sha256: dict[str, str]
 
 
 def fetch(source: HubSource, request: cache.Request) -> Weights:
@@ -97,16 +84,12 @@ def _first_use(source: HubSource, known: HubSource, request: cache.Request) -> t
         raise cache.switched_off(request)
     with cache.partial_folder(request.key) as partial:
         revision = _download(known, partial, request)
-        seen = {file.path: _measured(partial / file.path) for file in source.files}
+        seen = {file.path: lockfile.measured(partial / file.path) for file in source.files}
         pinned = _with_pins(known, lockfile.Locked(revision=revision, files=seen), request)
         folder, files = _folder(pinned, request), _files(pinned)
         cache.promote(request, partial, folder, files)
     lockfile.write_atomically(_memory(source, request), _pins(pinned).model_dump_json())
     return cache.weights(folder, files), pinned
-
-
-def _measured(path: Path) -> lockfile.LockedFile:
-    return lockfile.LockedFile(sha256=cache.sha256_of(path), size=path.stat().st_size)
 
 
 def _with_pins(source: HubSource, pins: lockfile.Locked, request: cache.Request) -> HubSource:
@@ -159,20 +142,18 @@ def _remembered(source: HubSource, request: cache.Request) -> lockfile.Locked | 
 
 def _download(source: HubSource, folder: Path, request: cache.Request) -> str:
     """Put the files into `folder` and return the commit they are of."""
-    from huggingface_hub import HfApi
-
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="tlzoo")
+    api = hub_api.api()
     try:
-        listing = _list(api, source)
+        listing = hub_api.listing(api, source.repo, source.revision)
         for file in source.files:
-            if file.path not in listing.size:
+            if file.path not in listing.sizes:
                 raise SourceError(
                     f"{request.key}: {source.repo} has no file {file.path} at {listing.revision[:12]}.",
                     hint="The registry's entry is out of date; tell its author.",
                 )
         for file in source.files:
             _check_listed(source, file, listing, request)
-        total = sum(listing.size[file.path] for file in source.files)
+        total = sum(listing.sizes[file.path] for file in source.files)
         cache.check_room(request.key, total)
         with (
             _kept(source.repo, listing.revision, folder) as beside,
@@ -197,22 +178,9 @@ def _download(source: HubSource, folder: Path, request: cache.Request) -> str:
     return listing.revision
 
 
-def _list(api: HfApi, source: HubSource) -> _Listing:
-    info = api.model_info(source.repo, revision=source.revision, files_metadata=True, timeout=_TIMEOUT_S)
-    siblings = info.siblings or []
-    revision = source.revision or info.sha
-    if revision is None:
-        raise SourceError(f"The hub names no commit of {source.repo}.", hint="Is HF_ENDPOINT a hub?")
-    return _Listing(
-        revision=revision,
-        size={sibling.rfilename: sibling.size or 0 for sibling in siblings},
-        sha256={sibling.rfilename: sibling.lfs.sha256 for sibling in siblings if sibling.lfs and sibling.lfs.sha256},
-    )
-
-
-def _check_listed(source: HubSource, file: HubFile, listing: _Listing, request: cache.Request) -> None:
+def _check_listed(source: HubSource, file: HubFile, listing: hub_api.Listing, request: cache.Request) -> None:
     """Raises HashMismatch, before the download, where the hub itself lists another file than the one that is pinned."""
-    size, sha256 = listing.size[file.path], listing.sha256.get(file.path)
+    size, sha256 = listing.sizes[file.path], listing.sha256.get(file.path)
     if file.size not in (None, size) or (sha256 is not None and file.sha256 not in (None, sha256)):
         raise HashMismatch(
             f"{request.key}: the hub lists {file.path} of {source.repo} with {size} bytes and sha256 "
@@ -228,7 +196,7 @@ def _kept(repo: str, revision: str, folder: Path) -> Iterator[Path]:
     Of one file, huggingface_hub takes up a broken connection, but not what an earlier run left.
     """
     name = f"hub--{hashlib.sha256(f'{repo}@{revision}'.encode()).hexdigest()[:32]}"
-    with held(cache.root() / "locks" / f"partial--{name}") as alone:
+    with file_lock(cache.root() / "locks" / f"partial--{name}") as alone:
         beside = cache.root() / "partial" / name if alone else folder.with_name(f"{folder.name}-hub")
         beside.mkdir(parents=True, exist_ok=True)
         try:
@@ -265,9 +233,8 @@ def _download_file(api: HfApi, repo: str, revision: str, path: str, beside: Path
     )
 
 
-def _explained(cause: Exception, source: HubSource, request: cache.Request) -> SourceError:
-    reason = " ".join(str(cause).split())[:300] or type(cause).__name__
-    status = getattr(getattr(cause, "response", None), "status_code", None)
+def _explained(cause: Exception, source: HubSource, request: cache.Request) -> TlzooError:
+    status = hub_api.status_of(cause)
     if status in (401, 403):
         return SourceError(
             f"{request.key}: the hub refuses access to {source.repo} (status {status}).",
@@ -278,9 +245,4 @@ def _explained(cause: Exception, source: HubSource, request: cache.Request) -> S
             f"{request.key}: the hub has no {source.repo} at {source.revision or 'its newest commit'}.",
             hint="The registry's entry or tlzoo.lock is out of date.",
         )
-    if status is not None:
-        return SourceError(f"{request.key}: the hub answered {status} for {source.repo}.", hint="Try again later.")
-    return Offline(
-        f"{request.key}: {source.repo} could not be fetched from the hub: {type(cause).__name__}: {reason}.",
-        hint="Check the network, or name a mirror with HF_ENDPOINT. Without a hub: tlzoo models --text by-package",
-    )
+    return hub_api.explained(cause, f"{source.repo}, the source of {request.key}")

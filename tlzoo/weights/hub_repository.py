@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import Offline, SourceError, TlzooError, UnknownCheckpoint
@@ -18,38 +18,17 @@ from tlzoo.io.files import cache_folder, write_json
 from tlzoo.progress import say
 from tlzoo.registry.schema import Sha256
 from tlzoo.specs import Record
-from tlzoo.weights import lockfile
+from tlzoo.weights import hub_api, lockfile
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-    from huggingface_hub.hf_api import ModelInfo
 
 LARGEST_DOCUMENT = 2**20
 """Bytes: a configuration that is larger is not one."""
 _MOST_DOCUMENTS = 16
 _VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
-_TIMEOUT_S = 30.0
-_SPDX = {
-    name.lower(): name
-    for name in (
-        "AFL-3.0 AGPL-3.0 Apache-2.0 Artistic-2.0 BSD-2-Clause BSD-3-Clause BSD-3-Clause-Clear BSL-1.0 CC-BY-2.0 "
-        "CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 "
-        "CC-BY-NC-SA-2.0 CC-BY-NC-SA-3.0 CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 "
-        "CDLA-Permissive-1.0 CDLA-Permissive-2.0 CDLA-Sharing-1.0 ECL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 "
-        "GPL-2.0 GPL-3.0 ISC LGPL-2.1 LGPL-3.0 LPPL-1.3c MIT MPL-2.0 MS-PL NCSA ODbL-1.0 OFL-1.1 OSL-3.0 PDDL-1.0 "
-        "PostgreSQL Unlicense WTFPL Zlib"
-    ).split()
-}
-_OWN_NAMES = {
-    "agpl-3.0": "AGPL-3.0-only",
-    "gpl-2.0": "GPL-2.0-only",
-    "gpl-3.0": "GPL-3.0-only",
-    "lgpl-2.1": "LGPL-2.1-only",
-    "lgpl-3.0": "LGPL-3.0-only",
-    "odbl": "ODbL-1.0",
-    "pddl": "PDDL-1.0",
-}
-"""Where the hub's name is not SPDX's current one."""
+_OWN_NAMES = {"odbl": "ODbL-1.0", "pddl": "PDDL-1.0"}
+"""Where the hub's name is not SPDX's."""
 
 
 class _Remembered(Record):
@@ -89,7 +68,12 @@ def describe(name: str, offline: bool) -> Repository:
 def spdx(license: str | None) -> str | None:
     """The SPDX expression for a licence in the hub's spelling, such as `apache-2.0`; `None` where it is not certain."""
     name = (license or "").lower()
-    return _OWN_NAMES.get(name) or _SPDX.get(name)
+    if re.fullmatch(r"(a|l)?gpl-\d\.\d", name):
+        name += "-only"  # SPDX's name for it today
+    try:
+        return canonicalize_license_expression(_OWN_NAMES.get(name, name))
+    except InvalidLicenseExpression:
+        return None
 
 
 def _locked_revision(name: str) -> str | None:
@@ -123,29 +107,30 @@ def _write(path: Path, known: _Remembered) -> None:
 
 
 def _asked(name: str, revision: str | None) -> _Remembered:
-    from huggingface_hub import HfApi
-
-    api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="tlzoo")
+    api = hub_api.api()
     try:
-        info = api.model_info(name, revision=revision, files_metadata=True, timeout=_TIMEOUT_S)
-        sizes = {sibling.rfilename: sibling.size or 0 for sibling in info.siblings or []}
-        commit = revision or info.sha or ""
-        documents = _documents(api, name, commit, sizes)
+        listing = hub_api.listing(api, name, revision)
+        documents = _documents(api, name, listing.revision, listing.sizes)
     except TlzooError:
         raise
     except Exception as cause:
-        raise _explained(cause, name) from cause
-    card = getattr(info.card_data, "__dict__", {})  # a card that is no mapping says nothing
+        if (status := hub_api.status_of(cause)) in (401, 403, 404):
+            raise UnknownCheckpoint(
+                f"The hub shows no repository {name} (status {status}).",
+                hint="Check its name; where it is private or gated, accept its terms on the hub and set HF_TOKEN.",
+            ) from cause
+        raise hub_api.explained(cause, name) from cause
+    card = getattr(listing.info.card_data, "__dict__", {})  # a card that is no mapping says nothing
     try:
         return _Remembered(
             name=name,
-            revision=commit,
-            sizes=sizes,
-            sha256=_hashes(info),
+            revision=listing.revision,
+            sizes=dict(listing.sizes),
+            sha256=dict(listing.sha256),
             documents=documents,
             license=_license(card),
             languages=_languages(card),
-            tags=tuple(tag for tag in info.tags or () if isinstance(tag, str)),
+            tags=tuple(tag for tag in listing.info.tags or () if isinstance(tag, str)),
         )
     except ValidationError as cause:
         fault = cause.errors(include_url=False)[0]
@@ -153,11 +138,6 @@ def _asked(name: str, revision: str | None) -> _Remembered:
             f"The hub's description of {name} cannot be used: {'.'.join(map(str, fault['loc']))}: {fault['msg']}.",
             hint="Is HF_ENDPOINT a hub?",
         ) from cause
-
-
-def _hashes(info: ModelInfo) -> dict[str, str]:
-    siblings = info.siblings or []
-    return {sibling.rfilename: sibling.lfs.sha256 for sibling in siblings if sibling.lfs and sibling.lfs.sha256}
 
 
 def _documents(api: HfApi, name: str, commit: str, sizes: Mapping[str, int]) -> dict[str, dict[str, Any]]:
@@ -200,21 +180,3 @@ def _languages(card: Mapping[str, Any]) -> tuple[str, ...]:
     codes = given if isinstance(given, list) else [given]
     known = (code.lower() for code in codes if isinstance(code, str) and re.fullmatch("[A-Za-z]{2}", code))
     return tuple(dict.fromkeys(known))
-
-
-def _explained(cause: Exception, name: str) -> TlzooError:
-    reason = " ".join(str(cause).split())[:200] or type(cause).__name__
-    status = getattr(getattr(cause, "response", None), "status_code", None)
-    if status in (401, 403, 404):
-        return UnknownCheckpoint(
-            f"The hub shows no repository {name} (status {status}).",
-            hint="Check its name; where it is private or gated, accept its terms on the hub and set HF_TOKEN.",
-        )
-    if status is not None:
-        return SourceError(f"The hub answered {status} for {name}.", hint="Try again later.")
-    if isinstance(cause, ValueError | TypeError | LookupError | AttributeError):
-        return SourceError(f"The hub's description of {name} cannot be used: {reason}", hint="Is HF_ENDPOINT a hub?")
-    return Offline(
-        f"The hub could not be asked for {name}: {type(cause).__name__}: {reason}.",
-        hint="Check the network, or name a mirror with HF_ENDPOINT. Without a hub: tlzoo models --text by-package",
-    )

@@ -19,9 +19,8 @@ from tlzoo.registry.schema import (
     Source,
     UrlSource,
 )
-from tlzoo.weights import cache
 from tlzoo.weights.fetch import fetch, fetch_source
-from tlzoo.weights.lockfile import LockedCheckpoint, LockedFile
+from tlzoo.weights.lockfile import LockedCheckpoint, LockedFile, measured
 from tlzoo.weights.pins import pins
 
 
@@ -34,7 +33,7 @@ def lock(checkpoint: Checkpoint, *, listed: bool) -> LockedCheckpoint:
     revision = checkpoint.source.revision if isinstance(checkpoint.source, HubSource) else None
     if len(found) < len(pins(checkpoint.source)) or (isinstance(checkpoint.source, HubSource) and revision is None):
         weights = fetch(checkpoint)
-        found = {name: _measured(path) for name, path in weights.files.items()}
+        found = {name: measured(path) for name, path in weights.files.items()}
         revision = _fetched_revision(checkpoint)
     return LockedCheckpoint(
         entry=digest(checkpoint),
@@ -115,10 +114,6 @@ def _pinned(source: Source, locked: LockedCheckpoint) -> Source:
         for file in source.files
     )
     return HubSource(repo=source.repo, revision=locked.revision, files=files)
-
-
-def _measured(path: Path) -> LockedFile:
-    return LockedFile(sha256=cache.sha256_of(path), size=path.stat().st_size)
 
 
 def _fetched_revision(checkpoint: Checkpoint) -> str | None:

@@ -6,24 +6,22 @@ written by `tlzoo lock` alone, which is how the user says that these bytes are t
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
-import secrets
 import stat
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import SourceError
+from tlzoo.io.files import file_lock, whole_file
 from tlzoo.registry.schema import Checkpoint, Sha256
 from tlzoo.specs import Record
 from tlzoo.weights import cache
+
+_WRITER = "tlzoo.lock"
 
 
 class LockedFile(Record):
@@ -66,6 +64,11 @@ class Lock(Record):
     checkpoints: dict[str, LockedCheckpoint] = Field(default_factory=dict)
 
 
+def measured(file: Path) -> LockedFile:
+    """What a file is pinned as."""
+    return LockedFile(sha256=cache.sha256_of(file), size=file.stat().st_size)
+
+
 def path() -> Path:
     """`TLZOO_LOCK`, else `tlzoo.lock` in the current folder."""
     return Path(os.environ.get("TLZOO_LOCK") or "tlzoo.lock").expanduser().absolute()
@@ -96,7 +99,7 @@ def _reason(cause: OSError | ValidationError) -> str:
 
 def record(name: str, locked: Locked) -> None:
     """Add a repository's pins to the lock file, atomically. Raises SourceError when it cannot be written."""
-    with _one_writer():
+    with file_lock(cache.root() / "locks" / _WRITER, timeout=-1):
         lock = read()
         before = lock.hub.get(name)
         if before is not None and before.revision == locked.revision:
@@ -108,7 +111,7 @@ def record(name: str, locked: Locked) -> None:
 
 def record_checkpoints(found: dict[str, LockedCheckpoint], file: Path) -> None:
     """Put these checkpoints into the lock file, over what it says of them. Raises SourceError."""
-    with _one_writer():
+    with file_lock(cache.root() / "locks" / _WRITER, timeout=-1):
         lock = read(file)
         _write(file, lock.model_copy(update={"version": 2, "checkpoints": {**lock.checkpoints, **found}}))
 
@@ -138,31 +141,11 @@ def _lines(value: Any, indent: str = "") -> str:
 
 def write_atomically(target: Path, text: str) -> None:
     """Write a text file whole or not at all. Raises SourceError."""
-    partial = target.with_name(f".{target.name}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with partial.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, target)
+        with whole_file(target) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as cause:
-        partial.unlink(missing_ok=True)
         raise SourceError(
             f"{target} cannot be written: {cause.strerror}.",
             hint="Name another place for the lock file with TLZOO_LOCK.",
         ) from cause
-
-
-@contextmanager
-def _one_writer() -> Iterator[None]:
-    """Hold off other processes between reading and writing, where the system can lock files."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    cache.root().mkdir(parents=True, exist_ok=True)
-    with (cache.root() / ".lock-writer").open("w") as guard:
-        with contextlib.suppress(OSError):  # some network file systems have no locks; the write is atomic all the same
-            fcntl.flock(guard, fcntl.LOCK_EX)
-        yield

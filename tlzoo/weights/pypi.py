@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from tlzoo.errors import Offline, SourceError
 from tlzoo.interfaces import Weights
@@ -22,11 +21,12 @@ from tlzoo.weights import cache
 from tlzoo.weights.unpack import extract
 
 LARGEST_ARCHIVE = 8 << 30
-SILENCE_S = 120.0
-"""How long the downloader may bring nothing; it reports every 64 KiB, so this is also the least pace."""
-FINDING_S = 600.0
-"""How long it may look for the archive: pip asks every index it knows, and tries each again."""
-_DOWNLOADER = Path(__file__).with_name("pip_download.py")
+_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
+_UNREACHABLE = re.compile(
+    r"Could not fetch URL \S+: (?!\d{3} )|error: (incomplete-download|connection-|proxy-|ssl-)"
+    r"|pip\.\S*(Connection|Timeout|SSL)\w*: "
+)
+_SAID = re.compile(r"(?:ERROR|×|pip\.\S*):? (?!Exception:)(.*)")
 
 
 def fetch(source: PypiSource, request: cache.Request) -> Weights:
@@ -45,107 +45,116 @@ def fetch(source: PypiSource, request: cache.Request) -> Weights:
 def download_archive(project: str, archive: str, folder: Path, key: str) -> Path:
     """Download one archive of a project, by its exact file name, into `folder`; return its path.
 
-    A process of its own runs pip's finder, so that index, find-links, proxies, certificates and credentials are those
-    that pip is configured with. Archives over 8 GiB, or over what the disk has free, are refused before their first
-    byte. Raises Offline when no index answers or the download stalls, SourceError otherwise.
+    Wheels come by `pip download`, sdists from the indexes that pip is configured with, as pip itself would build them.
+    Archives over 8 GiB, or over what the disk has free, are refused, before their first byte where their server says
+    how long they are. Raises Offline when no index answers or the download stalls, SourceError otherwise.
     """
-    limit = min(LARGEST_ARCHIVE, shutil.disk_usage(folder).free)
-    command = [sys.executable, "-P", str(_DOWNLOADER), project, archive, str(folder), str(limit)]
-    environment = {**os.environ, "PIP_NO_INPUT": "1"}
-    failure: dict[str, Any] = {}
-    printed = "pip stopped without a word"
-    with ExitStack() as stack:
-        # The child ends itself when its standard input closes: it does not outlive this process.
-        child = stack.enter_context(
-            subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
-        advance: Callable[[int], None] = lambda done: None  # noqa: E731
-        heard = stack.enter_context(_watched(child))
-        for line in child.stdout or ():
-            event = _event(line)
-            heard(SILENCE_S if event is not None else FINDING_S)
-            if event is None:
-                printed = line.strip() or printed
-            elif event["kind"] == "start":
-                advance = stack.enter_context(progress(f"Downloading {archive}", event["total"], "bytes"))
-            elif event["kind"] == "more":
-                advance(event["bytes"])
-            else:
-                failure = event
-        if heard(0.0):
-            failure = {"kind": "unreachable", "message": "nothing came for too long"}
+    limit = min(LARGEST_ARCHIVE, shutil.disk_usage(folder).free // 2)  # pip copies what it has downloaded
     path = folder / archive
-    if child.returncode == 0 and path.is_file():
-        return path
-    raise _explained(failure or {"kind": "broken", "message": printed}, project, archive, key)
+    with ExitStack() as stack:
+        done, advance = 0, None
+
+        def report(now: int, total: int) -> None:
+            nonlocal done, advance
+            if max(now, total) > limit:
+                raise SourceError(
+                    f"{key}: {archive} has {max(now, total)} bytes, more than the {limit} that are allowed or free.",
+                    hint="Make room with tlzoo cache gc, or choose another folder with TLZOO_CACHE.",
+                )
+            advance = advance or stack.enter_context(progress(f"Downloading {archive}", total or None, "bytes"))
+            advance(max(0, now - done))
+            done = now
+
+        if archive.endswith(".whl"):
+            _pip_download(project, path, key, report)
+        else:
+            from tlzoo.weights import sdist
+
+            try:
+                if not sdist.download(project, path, report):
+                    raise _missing(project, archive, key)
+            except sdist.Unreachable as cause:
+                raise _unreachable(str(cause), archive, key) from cause
+        report(path.stat().st_size, 0)
+    return path
 
 
-@contextmanager
-def _watched(child: subprocess.Popen[str]) -> Iterator[Callable[[float], bool]]:
-    """Stop the child once it says nothing for too long; call what this yields with the seconds of silence allowed.
+def _pip_download(project: str, path: Path, key: str, report: Callable[[int, int], None]) -> None:
+    """Have pip download the wheel of this file name, whatever Python and platform it is for."""
+    command = [sys.executable, "-P", "-m", "pip", "download", "-vv", "--no-deps", "--no-input", "--progress-bar=raw"]
+    options = [
+        "--only-binary=:all:",
+        "--ignore-requires-python",
+        "--disable-pip-version-check",
+        f"--dest={path.parent}",
+    ]
+    own = {"TMPDIR": str(path.parent), "PIP_REQUIRE_VIRTUALENV": "0", "PYTHONIOENCODING": "utf-8"}
+    said: list[str] = []
+    with subprocess.Popen(
+        [*command, *options, *_wanted(project, path.name, key)],
+        env={**os.environ, **own},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as child:
+        try:
+            for line in child.stdout or ():
+                if found := _PROGRESS.match(line):
+                    report(int(found[1]), int(found[2]))
+                else:
+                    said.append(line.strip())
+        except BaseException:
+            child.kill()
+            raise
+    if child.returncode or not path.is_file():
+        raise _explained(said, project, path.name, key)
 
-    The call returns whether the child was stopped for it.
-    """
-    until, done, stopped = time.monotonic() + FINDING_S, threading.Event(), threading.Event()
 
-    def heard(seconds: float) -> bool:
-        nonlocal until
-        until = time.monotonic() + seconds
-        return stopped.is_set()
-
-    def watch() -> None:
-        while not done.wait(min(1.0, max(0.05, until - time.monotonic()))):
-            if time.monotonic() > until:
-                stopped.set()
-                child.kill()
-                return
-
-    threading.Thread(target=watch, daemon=True).start()
+def _wanted(project: str, archive: str, key: str) -> list[str]:
+    """What tells pip to choose this wheel: the tags and the version in its name."""
     try:
-        yield heard
-    finally:
-        done.set()
+        _, version, _, tags = parse_wheel_filename(archive)
+    except InvalidWheelFilename as cause:
+        raise SourceError(f"{key}: {archive} is not the name of a wheel: {cause}.", hint=_ENTRY) from cause
+    language, python = re.fullmatch(r"(\D+)(.*)", max(tag.interpreter for tag in tags)).groups()  # type: ignore[union-attr]
+    abis, platforms = {tag.abi for tag in tags}, {tag.platform for tag in tags}
+    return [
+        f"--implementation={language}",
+        f"--python-version={python}",
+        *(f"--abi={abi}" for abi in sorted(abis)),
+        *(f"--platform={platform}" for platform in sorted(platforms)),
+        f"{project}=={version}",
+    ]
 
 
-def _event(line: str) -> dict[str, Any] | None:
-    """What the downloader says, or `None` for a line that pip printed."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "kind" in event else None
+_ENTRY = "Tell the registry's author."
 
 
-def _explained(failure: dict[str, Any], project: str, archive: str, key: str) -> SourceError:
-    cause = " ".join(str(failure["message"]).split())[:300]
-    match failure["kind"]:
-        case "unreachable":
-            return Offline(
-                f"{key}: no package index could be reached for {archive}: {cause}.",
-                hint="Check the network, or pip's index and proxy: python -m pip config list",
-            )
-        case "missing":
-            return SourceError(
-                f"{key}: the package index has no file {archive} of {project}: {cause}.",
-                hint=f"See what it has: python -m pip index versions {project}",
-            )
-        case "too-large":
-            return SourceError(
-                f"{key}: {archive} is refused: {cause}.",
-                hint="Make room with tlzoo cache gc, or choose another folder with TLZOO_CACHE.",
-            )
-        case "internals":
-            return SourceError(
-                f"{key}: this version of pip cannot be used to download: {cause}.",
-                hint='Install another: python -m pip install "pip>=24,<27"',
-            )
+def _explained(said: list[str], project: str, archive: str, key: str) -> SourceError:
+    """What pip said, in one line."""
+    errors = [found[1] for line in said if (found := _SAID.match(line))]
+    cause = (errors or ["pip stopped without a word"])[-1][:300].rstrip(".")
+    if unreachable := next((line for line in said if _UNREACHABLE.match(line)), None):
+        reason = cause if unreachable.startswith(("error:", "pip.")) else unreachable.removesuffix(" - skipping")
+        return _unreachable(reason, archive, key)
+    if cause.startswith("No matching distribution"):
+        return _missing(project, archive, key)
     return SourceError(
         f"{key}: {archive} could not be downloaded: {cause}.", hint=f"Try: python -m pip download {project}"
+    )
+
+
+def _unreachable(reason: str, archive: str, key: str) -> Offline:
+    return Offline(
+        f"{key}: no package index could be reached for {archive}: {reason}.",
+        hint="Check the network, or pip's index and proxy: python -m pip config list",
+    )
+
+
+def _missing(project: str, archive: str, key: str) -> SourceError:
+    return SourceError(
+        f"{key}: the package index has no file {archive} of {project}.",
+        hint=f"See what it has: python -m pip index versions {project}",
     )

@@ -16,7 +16,6 @@ from tlzoo.registry.schema import Member
 from tlzoo.weights import cache
 
 MOST_ENTRIES = 200_000
-LARGEST_DIRECTORY = 64 << 20
 LARGEST_HEADER = 1 << 20
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, struct.error, gzip.BadGzipFile)
 
@@ -47,39 +46,15 @@ def extract(archive: Path, members: Sequence[Member], folder: Path, key: str) ->
 
 
 def _extract_wheel(archive: Path, members: Sequence[Member], folder: Path, key: str) -> None:
-    with archive.open("rb") as file:
-        if _directory_bytes(file) > LARGEST_DIRECTORY:
-            raise _Hostile("its directory is too large")
-        with zipfile.ZipFile(file) as bundle:
-            if len(bundle.infolist()) > MOST_ENTRIES:
-                raise _Hostile(f"it has more than {MOST_ENTRIES} entries")
-            for member in members:
-                with bundle.open(_entry(bundle, file, member, key)) as stream:
-                    _write(stream, member, folder, key)
+    with zipfile.ZipFile(archive) as bundle:
+        if len(bundle.infolist()) > MOST_ENTRIES:
+            raise _Hostile(f"it has more than {MOST_ENTRIES} entries")
+        for member in members:
+            with bundle.open(_entry(bundle, member, key)) as stream:
+                _write(stream, member, folder, key)
 
 
-def _directory_bytes(file: IO[bytes]) -> int:
-    """How large the zip says its directory is, which `zipfile` reads into memory whole; 0 where it is no zip."""
-    end = file.seek(0, 2)
-    begin = file.seek(max(0, end - 65557 - 20))
-    tail = file.read()
-    at = tail.rfind(b"PK\5\6")
-    if at < 0 or len(tail) - at < 22:
-        return 0
-    (size,) = struct.unpack_from("<L", tail, at + 12)
-    if at >= 20 and tail[at - 20 : at - 16] == b"PK\6\7":
-        (record,) = struct.unpack_from("<Q", tail, at - 12)
-        # the record stands just before its locator; zipfile looks there too where the offset is wrong
-        for place in (record, begin + at - 76):
-            if 0 <= place <= end - 56:
-                file.seek(place)
-                found = file.read(56)
-                if found[:4] == b"PK\6\6":
-                    size = max(size, *struct.unpack_from("<Q", found, 40))
-    return int(size)
-
-
-def _entry(bundle: zipfile.ZipFile, file: IO[bytes], member: Member, key: str) -> zipfile.ZipInfo:
+def _entry(bundle: zipfile.ZipFile, member: Member, key: str) -> zipfile.ZipInfo:
     """The one entry of this name, as it may be."""
     found = [info for info in bundle.infolist() if info.filename == member.path]
     if not found:
@@ -97,21 +72,7 @@ def _entry(bundle: zipfile.ZipFile, file: IO[bytes], member: Member, key: str) -
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise _absent(member, key, f"is packed by method {info.compress_type}, which no wheel uses,")
     _check_size(info.file_size, member, key)
-    _check_apart(bundle, file, info)
     return info
-
-
-def _check_apart(bundle: zipfile.ZipFile, file: IO[bytes], info: zipfile.ZipInfo) -> None:
-    """Refuse an entry whose bytes run into the next entry or the directory."""
-    file.seek(info.header_offset)
-    header = file.read(30)
-    if len(header) < 30:
-        raise zipfile.BadZipFile("an entry begins behind the end")
-    name, extra = struct.unpack_from("<HH", header, 26)
-    end = info.header_offset + 30 + name + extra + info.compress_size
-    starts = [other.header_offset for other in bundle.infolist() if other is not info]
-    if any(info.header_offset <= start < end for start in starts) or end > bundle.start_dir:
-        raise _Hostile(f"{info.filename} overlaps with another entry")
 
 
 def _extract_sdist(archive: Path, members: Sequence[Member], folder: Path, key: str) -> None:

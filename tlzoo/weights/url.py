@@ -6,20 +6,21 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from tlzoo.interfaces import Weights
-from tlzoo.io.https import explained
 from tlzoo.registry.schema import UrlSource
 from tlzoo.weights import cache
-from tlzoo.weights.download import receive
 
 
 def fetch(source: UrlSource, request: cache.Request) -> Weights:
     """The file from the cache, or downloaded. Raises Offline, HashMismatch, SourceError.
 
-    `sources.guarded` says which addresses are refused, `sources.resuming` how a broken download goes on.
+    `io.https` says which addresses are refused, `weights.download` how a broken download goes on.
     """
     pinned = cache.Pinned(file_name(source.url), source.sha256, source.size)
 
     def download(folder: Path) -> None:
+        from tlzoo.io.https import explained
+        from tlzoo.weights.download import receive
+
         with explained(f"{request.key}: {source.url}"):
             receive(source.url, pinned, folder, request.key)
 

@@ -10,17 +10,15 @@ import hashlib
 import json
 import os
 import re
-import secrets
-import shutil
+import sqlite3
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlzoo.io.files import held
+from tlzoo.io import files
 from tlzoo.weights import cache
 
 KINDS = {
@@ -116,41 +114,22 @@ def remove(entry: Kept, dry_run: bool = False) -> bool:
     with _alone(entry) as alone:
         if not alone or dry_run:
             return alone
-        try:
-            if _is_folder(entry.path):
-                gone = entry.path.rename(entry.path.with_name(f".{entry.path.name}.{secrets.token_hex(4)}.gone"))
-                shutil.rmtree(gone, ignore_errors=True)
-            else:
-                entry.path.unlink(missing_ok=True)
-            for beside in _beside(entry):
-                beside.unlink(missing_ok=True)
-        except OSError:
-            return False
-    return True
+        return files.remove(entry.path) and all(files.remove(beside) for beside in _beside(entry))
 
 
 @contextmanager
 def _alone(entry: Kept) -> Iterator[bool]:
     """Whether no other process uses the entry, and none can begin to while this lasts."""
     if entry.kind == "partial" and entry.path.parent == cache.root() / "partial":
-        with held(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
+        with files.file_lock(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
+            yield bool(alone)
+    elif entry.kind == "weights":
+        with ExitStack() as stack:
+            alone = False
+            with suppress(OSError, RuntimeError, sqlite3.Error):
+                stack.enter_context(cache.use_lock(entry.path).write_lock(blocking=False))
+                alone = True
             yield alone
-    elif entry.kind == "weights" and sys.platform != "win32":
-        import fcntl
-
-        try:
-            number = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
-        except OSError:
-            yield False
-            return
-        try:
-            with suppress(OSError):
-                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield True
-                return
-            yield False
-        finally:
-            os.close(number)
     else:
         yield True
 
@@ -192,7 +171,7 @@ def _checkpoint(path: Path) -> str:
 
 def _children(kind: str, folder: Path) -> Iterator[Kept]:
     for path in _listed(folder):
-        if path.suffix in (".part", ".gone", ".new") and path.name.startswith("."):
+        if path.suffix in (".part", ".gone") and path.name.startswith("."):
             if kind != "activations":  # the activation store removes its own, and knows which are in use
                 yield _kept("partial", path)
         elif not path.name.endswith((".sha256", ".json")) or kind in ("indexes", "resolved"):
@@ -225,12 +204,12 @@ def _judge_weights(entry: Kept) -> str | None:
     """What is wrong, `""` where nothing is, `None` where nobody pinned anything."""
     try:
         document = json.loads(cache.pins_beside(entry.path).read_bytes())
-        files = [cache.Pinned(name, pin["sha256"], pin["size"]) for name, pin in document.items()]
+        pins = [cache.Pinned(name, pin["sha256"], pin["size"]) for name, pin in document.items()]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return f"{cache.pins_beside(entry.path).name} cannot be read"
-    return cache.find_fault(entry.path, files) or ""
+    return cache.find_fault(entry.path, pins) or ""
 
 
 def _judge_converted(entry: Kept) -> str | None:

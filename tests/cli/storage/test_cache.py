@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tlzoo.cli import main
 from tlzoo.registry.schema import FileSource, LocalFile
@@ -182,9 +182,7 @@ def test_weights_in_use_by_a_process_stay_until_it_ends(cache: Path, run: Any) -
 
 def test_a_download_in_progress_stays(cache: Path, run: Any) -> None:
     part = file(cache / "partial" / DIGEST, age=9 * DAY)
-    (cache / "locks").mkdir()
-    with (cache / "locks" / f"partial--{DIGEST}").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(cache / "locks" / f"partial--{DIGEST}"):
         assert run("gc")["freed"] == 0
     assert part.exists()
 

@@ -216,7 +216,7 @@ def test_a_body_that_is_shorter_than_said_is_refused(added: Any) -> None:
     added.pages["/registry.json"] = cut
     error = refused()
     assert isinstance(error, Offline)
-    assert "broke" in error.message
+    assert "received 19 bytes" in error.message
 
 
 def test_a_chunked_body_that_breaks_off_is_refused(added: Any) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from tlzoo.errors import RegistryError
-from tlzoo.io.files import config_folder, whole_file
+from tlzoo.io.files import config_folder, file_lock, whole_file
 from tlzoo.registry.schema import HttpsUrl, Sha256
 from tlzoo.specs import Record
 
@@ -134,7 +133,13 @@ def change(edit: Callable[[tuple[Registry, ...]], tuple[Registry, ...]]) -> tupl
     path = config_file()
     with _explained(path):
         config_folder().mkdir(parents=True, exist_ok=True)
-        with _one_writer(path.with_name(".registries.lock")):
+        lock = path.with_name(".registries.lock")
+        with file_lock(lock, _LOCK_S) as alone:
+            if alone is False:  # where the file system has no locks, the write is whole all the same
+                raise RegistryError(
+                    f"Another process has held {lock} for {_LOCK_S:.0f} seconds.",
+                    hint="Wait for the other tlzoo registry command to end, then try again.",
+                )
             before = read()
             after = Registries(registries=edit(before)).registries
             text = Registries(registries=after).model_dump_json(indent=1, exclude_none=True)
@@ -200,29 +205,3 @@ def _remove_unnamed(named: set[Path | None]) -> None:
     for path in copies().glob("*"):
         if path not in named and path.stat().st_mtime < oldest:
             path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _one_writer(lock: Path) -> Iterator[None]:
-    """Hold off other processes between reading and writing, where the system can lock files."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    with lock.open("w") as guard:
-        until = time.monotonic() + _LOCK_S
-        while True:
-            try:
-                fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise RegistryError(
-                        f"Another process has held {lock} for {_LOCK_S:.0f} seconds.",
-                        hint="Wait for the other tlzoo registry command to end, then try again.",
-                    ) from None
-                time.sleep(0.02)
-            except OSError:
-                break  # some network file systems have no locks; the write is whole all the same
-        yield

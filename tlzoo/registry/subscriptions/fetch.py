@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPResponse
 from urllib.parse import urlsplit, urlunsplit
 
 from tlzoo.errors import Offline, SourceError
-from tlzoo.io.https import Pace, chunks, explained, open_https
+from tlzoo.io.https import Answer, Pace, TooSlow, explained, open_https
 from tlzoo.io.offline import network_is_off
 from tlzoo.registry.reading import LARGEST_BYTES
 from tlzoo.registry.subscriptions.signatures import LARGEST_BYTES as LARGEST_SIGNATURE
@@ -25,7 +23,7 @@ _MAX_HEADER = 512
 
 
 @dataclass(frozen=True)
-class Answer:
+class Edition:
     """A body, and what the server wants to be asked next time; `content` is `None` for 304, not changed."""
 
     content: bytes | None
@@ -33,7 +31,7 @@ class Answer:
     last_modified: str | None = None
 
 
-def fetch(url: str, *, etag: str | None = None, last_modified: str | None = None) -> Answer:
+def fetch(url: str, *, etag: str | None = None, last_modified: str | None = None) -> Edition:
     """The registry at an https address, unless it is still the one that these validators name.
 
     Raises Offline (the network is off, the server cannot be reached, stalls or breaks off) and SourceError (refused,
@@ -60,45 +58,45 @@ class _Absent(SourceError):
     """The server has nothing of this name."""
 
 
-def _get(url: str, headers: Mapping[str, str], largest: int) -> Answer:
+def _get(url: str, headers: Mapping[str, str], largest: int) -> Edition:
     if network_is_off():
         raise Offline(
             f"{url} is not asked for: the network is switched off.",
             hint="Allow it for once: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo registry add|update ...",
         )
     until = time.monotonic() + LONGEST_S
-    with explained(url), closing(open_https(url, headers=headers, timeout=TIMEOUT_S)) as response:
+    with explained(url), open_https(url, headers=headers, timeout=TIMEOUT_S) as response:
         if response.status == 304 and {"If-None-Match", "If-Modified-Since"} & set(headers):
-            return Answer(None)
+            return Edition(None)
         _check_head(url, response, largest)
         body = _body(url, response, largest, until)
-    return Answer(body, _header(response, "ETag"), _header(response, "Last-Modified"))
+    return Edition(body, _header(response, "etag"), _header(response, "last-modified"))
 
 
-def _check_head(url: str, response: HTTPResponse, largest: int) -> None:
+def _check_head(url: str, response: Answer, largest: int) -> None:
     """Raise SourceError for an answer whose body is not wanted."""
     if response.status in (404, 410):
         raise _Absent(f"{url} answered {response.status}: nothing is there.", hint="Check the address.")
     if response.status != 200:
         raise SourceError(f"{url} answered {response.status}.", hint="Try again later, or ask who runs that server.")
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise SourceError(
             f"{url} comes compressed as {encoding!r}, unasked.", hint="Its server must send the file as it is."
         )
-    length = response.headers.get("Content-Length", "")
+    length = response.headers.get("content-length", "")
     if length.isdecimal() and int(length) > largest:
         raise _too_large(url, largest)
 
 
-def _body(url: str, response: HTTPResponse, largest: int, until: float) -> bytes:
+def _body(url: str, response: Answer, largest: int, until: float) -> bytes:
     body = bytearray()
-    for chunk in chunks(response, Pace(bytes=1, seconds=TIMEOUT_S)):
+    for chunk in response.chunks(Pace(bytes=1, seconds=TIMEOUT_S)):
         body += chunk
         if len(body) > largest:
             raise _too_large(url, largest)
         if time.monotonic() > until:
-            raise TimeoutError(f"it took more than {LONGEST_S:.0f} seconds for {len(body)} bytes")
+            raise TooSlow(f"it took more than {LONGEST_S:.0f} seconds for {len(body)} bytes")
     return bytes(body)
 
 
@@ -106,6 +104,6 @@ def _too_large(url: str, largest: int) -> SourceError:
     return SourceError(f"{url} sends more than {largest:,} bytes.", hint="That is no registry file; check the address.")
 
 
-def _header(response: HTTPResponse, name: str) -> str | None:
+def _header(response: Answer, name: str) -> str | None:
     value = response.headers.get(name)
     return value if value is not None and value.isascii() and value.isprintable() and len(value) < _MAX_HEADER else None

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from tlzoo.errors import HashMismatch, RegistryError, TlzooError, UsageError
 from tlzoo.registry.checking import Checked, check, check_file
 from tlzoo.registry.schema import HttpsUrl
-from tlzoo.registry.subscriptions import config, fetch
+from tlzoo.registry.subscriptions import config
 from tlzoo.registry.subscriptions.config import Copy, Registry
 from tlzoo.registry.subscriptions.signatures import SUFFIX, fingerprint, is_signed, read_public_key
 
@@ -124,6 +124,8 @@ def _newer(known: Registry, fetched: Registry) -> Registry:
 
 def _fetched(registry: Registry) -> Registry:
     """The registry with a verified new copy stored, or with its copy where the server says that it is current."""
+    from tlzoo.registry.subscriptions import fetch  # its HTTP library takes longer to import than all else here
+
     url, held = str(registry.url), registry.held
     asked = held if held is not None and config.is_whole(registry) else None
     answer = fetch.fetch(url, etag=asked.etag if asked else None, last_modified=asked.last_modified if asked else None)
@@ -165,8 +167,10 @@ def _verified(registry: Registry, content: bytes) -> Checked:
 
 
 def _check_signature(registry: Registry, content: bytes) -> None:
+    from tlzoo.registry.subscriptions.fetch import fetch_signature
+
     url, key = str(registry.url), str(registry.key)
-    signature = fetch.fetch_signature(url)
+    signature = fetch_signature(url)
     if signature is None:
         raise RegistryError(
             f"{url} is not signed: there is no {SUFFIX} file beside it.",
