@@ -267,7 +267,7 @@ def test_validate_says_every_fault_of_every_file(tlzoo: Any, tmp_path: Path) -> 
     assert said.code == 2
     assert faults == {
         ("a.json", None, "colour"), ("a.json", "my/net", "source"), ("a.json", "my/net", "tasks"),
-        ("a.json", "my/net", "parameters"), ("b.json", None, None), ("none.json", None, None),
+        ("a.json", "my/net", "parameters"), ("b.json", None, "checkpoints"), ("none.json", None, None),
     }  # fmt: skip
     assert tlzoo("validate", "a.json").out.count("a.json") == 4
 

@@ -18,7 +18,7 @@ from tlzoo.errors import PluginError, RegistryError, UsageError
 from tlzoo.io.files import write_json
 from tlzoo.progress import say
 from tlzoo.registry.authoring import drafting, weightfiles
-from tlzoo.registry.checking import check_file
+from tlzoo.registry.reading import check_file
 from tlzoo.registry.schema import Checkpoint
 
 _OPTIONS = {"architecture": "--architecture", "tasks": "--task", "feature_dim": "--feature-dim"}
