@@ -16,6 +16,7 @@ from tlzoo.errors import Offline, SourceError, TlzooError, UnknownCheckpoint
 from tlzoo.interfaces import Repository
 from tlzoo.io.files import cache_folder, write_json
 from tlzoo.progress import say
+from tlzoo.registry import licenses
 from tlzoo.registry.schema import Sha256
 from tlzoo.specs import Record
 from tlzoo.weights import lockfile
@@ -29,17 +30,6 @@ LARGEST_DOCUMENT = 2**20
 _MOST_DOCUMENTS = 16
 _VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
 _TIMEOUT_S = 30.0
-_SPDX = {
-    name.lower(): name
-    for name in (
-        "AFL-3.0 AGPL-3.0 Apache-2.0 Artistic-2.0 BSD-2-Clause BSD-3-Clause BSD-3-Clause-Clear BSL-1.0 CC-BY-2.0 "
-        "CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-NC-2.0 CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 "
-        "CC-BY-NC-SA-2.0 CC-BY-NC-SA-3.0 CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 "
-        "CDLA-Permissive-1.0 CDLA-Permissive-2.0 CDLA-Sharing-1.0 ECL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 "
-        "GPL-2.0 GPL-3.0 ISC LGPL-2.1 LGPL-3.0 LPPL-1.3c MIT MPL-2.0 MS-PL NCSA ODbL-1.0 OFL-1.1 OSL-3.0 PDDL-1.0 "
-        "PostgreSQL Unlicense WTFPL Zlib"
-    ).split()
-}
 _OWN_NAMES = {
     "agpl-3.0": "AGPL-3.0-only",
     "gpl-2.0": "GPL-2.0-only",
@@ -89,7 +79,7 @@ def describe(name: str, offline: bool) -> Repository:
 def spdx(license: str | None) -> str | None:
     """The SPDX expression for a licence in the hub's spelling, such as `apache-2.0`; `None` where it is not certain."""
     name = (license or "").lower()
-    return _OWN_NAMES.get(name) or _SPDX.get(name)
+    return _OWN_NAMES.get(name) or licenses.spdx(name)
 
 
 def _locked_revision(name: str) -> str | None:
