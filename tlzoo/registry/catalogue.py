@@ -146,13 +146,12 @@ def _page(query: Query, offset: int, limit: int | None) -> Found:
 
 def shadowed() -> list[Shadowed]:
     """The entries that are not used, since a stronger registry file has their id; by id."""
-    found: dict[tuple[str, str], Shadowed] = {}
     tables = _tables()
-    for place, (weaker, table) in enumerate(tables):
-        for used, stronger in tables[:place]:
-            for id in _shared(stronger, table):
-                found.setdefault((id, weaker.name), Shadowed(id, used.name, weaker.name))
-    return sorted(found.values())
+    names = [origin.name for origin, _ in tables]
+    hidden = _hidden(tuple(table for _, table in tables))
+    return sorted(
+        Shadowed(id, names[used], name) for name, by in zip(names, hidden, strict=True) for id, used in by.items()
+    )
 
 
 def origins_of(id: str) -> list[Origin]:
@@ -192,17 +191,19 @@ def _nearest(id: str, tables: list[Table]) -> str:
     return f"Did you mean {' or '.join(near)}?" if near else "See all: tlzoo models"
 
 
-def _unshadowed() -> tuple[tuple[Table, frozenset[str]], ...]:
+def _unshadowed() -> list[tuple[Table, frozenset[str]]]:
     """The tables, the strongest first, each with the ids that a stronger one has too."""
-    return _with_hidden(tuple(table for _, table in _tables()))
+    tables = tuple(table for _, table in _tables())
+    return [(table, frozenset(by)) for table, by in zip(tables, _hidden(tables), strict=True)]
 
 
 @lru_cache(4)
-def _with_hidden(tables: tuple[Table, ...]) -> tuple[tuple[Table, frozenset[str]], ...]:
-    return tuple(
-        (table, frozenset(id for other in tables[:place] for id in _shared(other, table)))
-        for place, table in enumerate(tables)
-    )
+def _hidden(tables: tuple[Table, ...]) -> list[dict[str, int]]:
+    """Of each table the ids that a stronger one has too, and the place of the strongest."""
+    return [
+        {id: place for place in reversed(range(weaker)) for id in _shared(tables[place], table)}
+        for weaker, table in enumerate(tables)
+    ]
 
 
 def _shared(one: Table, other: Table) -> list[str]:

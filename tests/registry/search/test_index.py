@@ -19,7 +19,7 @@ from tlzoo import registry
 from tlzoo.errors import RegistryError
 from tlzoo.registry import catalogue
 from tlzoo.registry.search.index import Index
-from tlzoo.registry.search.query import NUMBERS, SORTS, Listed, Query
+from tlzoo.registry.search.query import SORTS, Listed, Query
 
 SHA = "0" * 64
 LETTERS = st.text(alphabet="ab1-_.É ", max_size=5)
@@ -91,7 +91,9 @@ QUERIES = st.builds(
             "source": st.sampled_from([("url",), ("hub",)]),
         },
     ),
-    ranges=st.dictionaries(st.sampled_from([*NUMBERS]), st.tuples(LIMITS, LIMITS), max_size=1),
+    ranges=st.dictionaries(
+        st.sampled_from(["parameters", "feature_dim", "input_size"]), st.tuples(LIMITS, LIMITS), max_size=1
+    ),
     text=st.lists(LETTERS.map(str.lower).map(str.strip), max_size=2).map(tuple),
     license=st.sampled_from([None, None, "permissive", "copyleft", "mit", "ISC OR GPL-3.0-only"]),
     sort=st.sampled_from([*SORTS, *(f"-{sort}" for sort in SORTS)]),

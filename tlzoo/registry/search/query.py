@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from tlzoo.registry.licenses import meets
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.specs import ImageSpec
 
-Hit = tuple["str | int | None", str]
+if TYPE_CHECKING:
+    from tlzoo.registry.search.index import Index
+
+Table: TypeAlias = "Listed | Index"
+Hit: TypeAlias = tuple["str | int | None", str]
 """What an entry is sorted by, and its id."""
 
 Page = Callable[[int, int], list[Hit]]
@@ -32,12 +36,6 @@ WORDS: dict[str, Callable[[Checkpoint], Iterable[str]]] = {
     "source": lambda checkpoint: (checkpoint.source.kind,),
 }
 """Each is compared whole, in any case."""
-
-NUMBERS: dict[str, Callable[[Checkpoint], int | None]] = {
-    "parameters": lambda checkpoint: checkpoint.parameters,
-    "feature_dim": lambda checkpoint: checkpoint.feature_dim,
-    "input_size": input_size,
-}
 
 SORTS: dict[str, Callable[[Checkpoint], str | int | None]] = {
     "id": lambda checkpoint: checkpoint.id,
@@ -64,7 +62,8 @@ def sort_key(hit: Hit) -> tuple[bool, str | int, str]:
 class Query:
     """Conditions that must all be met, and an order of `SORTS`, with `-` in front for the reverse.
 
-    `words` are lower case, by field of `WORDS`; of several one is enough. `ranges` include both ends.
+    `words` are lower case, by field of `WORDS`; of several one is enough. `ranges` of numbers, by name in `SORTS`,
+    include both ends.
     """
 
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -87,37 +86,18 @@ class Query:
         """Whether a checkpoint meets every condition."""
         return (
             all(not {w.lower() for w in WORDS[name](checkpoint)}.isdisjoint(few) for name, few in self.words.items())
-            and all(_within(NUMBERS[name](checkpoint), *ends) for name, ends in self.ranges.items())
+            and all(_within(SORTS[name](checkpoint), *ends) for name, ends in self.ranges.items())
             and (self.license is None or meets(checkpoint.license, self.license))
             and all(word in searched(checkpoint) for word in self.text)
         )
 
 
-def _within(number: int | None, low: int | None, high: int | None) -> bool:
-    return number is not None and (low is None or number >= low) and (high is None or number <= high)
-
-
-class Table(Protocol):
-    """The entries of one registry file: what a small one in memory and a large one's index have in common."""
-
-    def __contains__(self, id: object) -> bool:
-        """Whether there is an entry of this id."""
-
-    def get(self, id: str) -> Checkpoint:
-        """The entry of an id that there is."""
-
-    def ids(self) -> list[str]:
-        """Every id."""
-
-    def search(self, query: Query, hidden: frozenset[str]) -> tuple[int, Page]:
-        """How many entries but those of the ids `hidden` meet a query, and how to get at them."""
-
-    def near(self, id: str) -> list[str]:
-        """Ids among which those that look like `id` are, at most some hundreds of a large file."""
+def _within(number: str | int | None, low: int | None, high: int | None) -> bool:
+    return isinstance(number, int) and (low is None or number >= low) and (high is None or number <= high)
 
 
 class Listed:
-    """A table of checkpoints in memory."""
+    """The entries of an ordinary registry file, in memory; those of a large one are an `Index`, asked the same way."""
 
     def __init__(self, checkpoints: Iterable[Checkpoint]) -> None:
         self._checkpoints = {checkpoint.id: checkpoint for checkpoint in checkpoints}
@@ -141,5 +121,5 @@ class Listed:
         return len(hits), lambda start, stop: hits[start:stop]
 
     def near(self, id: str) -> list[str]:
-        """Every id."""
+        """Ids among which those that look like `id` are: here all."""
         return self.ids()
