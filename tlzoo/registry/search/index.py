@@ -39,7 +39,7 @@ _TABLES = """
 """
 _ANY_OF = "IN (SELECT value FROM json_each(?))"
 _LARGEST = 2**63 - 1
-_NEAR = 300
+_NEAR = 100
 _MOST_RUNS = 20
 _HEADER = 100
 _SUM = slice(60, 64)
@@ -83,14 +83,12 @@ class Index:
         return counted[0][0] if counted else 0, page
 
     def near(self, id: str) -> list[str]:
-        """The ids that share the longest runs of letters and digits with `id`, and of these those about as long."""
+        """The ids of entries whose text shares the longest runs of letters and digits with `id`, as long ones first."""
         runs = [run for run in re.split(r"[\W_]+", id.lower()) if len(run) > 1][:_MOST_RUNS]
-        if not runs:
-            return []
-        shared = " + ".join(f"length(?{n}) * (instr(lower(id), ?{n}) > 0)" for n in range(1, len(runs) + 1))
+        shared = " + ".join(f"length(?{n}) * (instr(text, ?{n}) > 0)" for n in range(1, len(runs) + 1)) or "0"
         order = "ORDER BY shared DESC, abs(length(id) - ?) LIMIT ?"
-        found = self._select(f"SELECT id, {shared} AS shared FROM facts WHERE shared {order}", *runs, len(id), _NEAR)
-        return [near for near, _ in found]
+        found = self._select(f"SELECT id, {shared} AS shared FROM facts {order}", *runs, len(id), _NEAR)
+        return [near for near, letters in found if letters]
 
     def _conditions(self, query: Query, hidden: frozenset[str]) -> tuple[str, list[Any]]:
         where: list[str] = ["1"]
