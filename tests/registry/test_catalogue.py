@@ -154,7 +154,7 @@ def test_two_members_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
-    assert "'a/b' stands twice" in fault(write(tmp_path / "r.json", entry("a/b"), entry("a/b")))
+    assert "duplicate id 'a/b'" in fault(write(tmp_path / "r.json", entry("a/b"), entry("a/b")))
 
 
 def test_a_key_that_stands_twice_is_named_with_its_entry(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tlzoo import registry
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
 from tlzoo.registry import catalogue
 from tlzoo.registry.catalogue import Shadowed
-from tlzoo.registry.search.fields import SORTS
+from tlzoo.registry.search.query import SORTS, sort_key
 
 SHA = "0" * 64
 
@@ -122,7 +122,7 @@ def test_every_filter_keeps_what_meets_it_in_small_files_and_large(
 @pytest.mark.parametrize("sort", [*SORTS, *(f"-{sort}" for sort in SORTS)])
 def test_every_order_is_total_and_its_reverse_is_the_other_way_round(sort: str) -> None:
     found = list(registry.find(sort=sort))
-    keys = [SORTS[sort.removeprefix("-")](checkpoint) for checkpoint in found]
+    keys = [sort_key((SORTS[sort.removeprefix("-")](checkpoint), checkpoint.id)) for checkpoint in found]
     assert all(first < second if sort[0] != "-" else first > second for first, second in pairwise(keys))
     assert len(found) >= 62
 

@@ -5,30 +5,24 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial, reduce
+from functools import lru_cache
 from importlib import metadata
-from operator import or_
 from pathlib import Path
 from typing import NamedTuple
 
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
 from tlzoo.io.entry_points import UNREADABLE
 from tlzoo.registry.files import Origin, origins, warn_once
-from tlzoo.registry.licenses import meets
 from tlzoo.registry.reading import read_checkpoints, stamp_of
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.search.bitmaps import bits_of, everything
-from tlzoo.registry.search.fields import SORTS
+from tlzoo.registry.search.query import SORTS, Hit, Listed, Query, Table, sort_key
 from tlzoo.registry.search.results import Found
-from tlzoo.registry.search.table import Listed, Table
 
 LOOKUPS = "tlzoo.lookups"
 """Entry points of functions from an id to its checkpoint or `None`; they are defined above the registry."""
 
 LARGE_BYTES = 2**20
 """A registry file of more bytes is indexed in the cache; a smaller one is read each time, which is as quick."""
-
-_FEW = 1000
 
 
 class Shadowed(NamedTuple):
@@ -47,9 +41,8 @@ def get(id: str) -> Checkpoint:
     """
     tables = _tables()
     for _, table in tables:
-        row = table.row(id)
-        if row is not None:
-            return table.checkpoint(row)
+        if id in table:
+            return table.get(id)
     for lookup in _lookups():
         if (found := lookup(id)) is not None:
             return found
@@ -108,6 +101,7 @@ def find(
     if offset < 0 or (limit is not None and limit < 0):
         raise UsageError(f"Page of {limit} from {offset}: neither can be negative.", hint="Count from 0.")
     words = {
+        "task": (task,) if isinstance(task, str) else task,
         "modality": modality,
         "language": language,
         "plugin": plugin,
@@ -120,35 +114,49 @@ def find(
         "feature_dim": (min_feature_dim, max_feature_dim),
         "input_size": (None, max_input_size),
     }
-    tasks = (task,) if isinstance(task, str) else task
-    conditions: list[Callable[[Table], int]] = [
-        *([] if tasks is None else [partial(_any_of, "task", tasks)]),
-        *(partial(_having, field, word) for field, word in words.items() if word is not None),
-        *(partial(_between, field, *ends) for field, ends in ranges.items() if ends != (None, None)),
-        *(partial(_containing, word) for word in (text or "").lower().split()),
-        *([] if license is None else [partial(_licensed, license)]),
-    ]
-    chosen = tuple((table, _meeting(conditions, table, mask)) for table, mask in _unshadowed())
-    total = sum(bits.bit_count() for _, bits in chosen)
+    query = Query(
+        {field: _lower(word) for field, word in words.items() if word is not None},
+        {field: ends for field, ends in ranges.items() if ends != (None, None)},
+        tuple((text or "").lower().split()),
+        license,
+        sort,
+    )
+    return _page(query, offset, limit)
+
+
+def _lower(words: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(word.lower() for word in ((words,) if isinstance(words, str) else words))
+
+
+def _page(query: Query, offset: int, limit: int | None) -> Found:
+    """Merge the tables' hits: a table's hit before its place `start - others` is before `start` in the whole."""
+    searches = [(table, *table.search(query, hidden)) for table, hidden in _unshadowed()]
+    total = sum(count for _, count, _ in searches)
     start = min(offset, total)
     stop = total if limit is None else min(start + limit, total)
-    return Found(tuple((table, bits) for table, bits in chosen if bits), sort, start, stop, total)
+    hits: list[tuple[Hit, Table]] = []
+    skipped = 0
+    for table, count, page in searches if start < stop else ():
+        before = min(count, max(0, start - (total - count)))
+        skipped += before
+        hits += [(hit, table) for hit in page(before, min(stop, count))]
+    hits.sort(key=lambda found: sort_key(found[0]), reverse=query.reverse)
+    return Found(tuple((table, hit[1]) for hit, table in hits[start - skipped : stop - skipped]), total)
 
 
 def shadowed() -> list[Shadowed]:
     """The entries that are not used, since a stronger registry file has their id; by id."""
-    found: dict[tuple[str, str], Shadowed] = {}
     tables = _tables()
-    for place, (weaker, table) in enumerate(tables):
-        for used, stronger in tables[:place]:
-            for id in _shared(stronger, table):
-                found.setdefault((id, weaker.name), Shadowed(id, used.name, weaker.name))
-    return sorted(found.values())
+    names = [origin.name for origin, _ in tables]
+    hidden = _hidden(tuple(table for _, table in tables))
+    return sorted(
+        Shadowed(id, names[used], name) for name, by in zip(names, hidden, strict=True) for id, used in by.items()
+    )
 
 
 def origins_of(id: str) -> list[Origin]:
     """The registry files that have an entry of this id, the one that is used first."""
-    return [origin for origin, table in _tables() if table.row(id) is not None]
+    return [origin for origin, table in _tables() if id in table]
 
 
 def ids_of(origin: Origin) -> list[str]:
@@ -157,14 +165,11 @@ def ids_of(origin: Origin) -> list[str]:
 
 
 def ids_for(plugin: str) -> list[str]:
-    """The ids of the entries that a plugin builds, sorted; none is parsed where it builds all of a file."""
+    """The ids of the entries that a plugin builds, sorted; none is parsed for it."""
     found: list[str] = []
-    for table, mask in _unshadowed():
-        bits = mask & table.having("plugin", plugin)
-        if bits == everything(table.total):
-            found += table.ids()
-        else:
-            found += [table.checkpoint(row).id for row in table.window(bits, "id", 0, bits.bit_count())]
+    for table, hidden in _unshadowed():
+        count, page = table.search(Query({"plugin": _lower(plugin)}), hidden)
+        found += [id for _, id in page(0, count)]
     return sorted(found)
 
 
@@ -173,39 +178,7 @@ def load(path: str | os.PathLike[str], *, allow_files: bool = False) -> tuple[Ch
 
     Raises RegistryError naming the file, the entry's id and the field.
     """
-    return read_checkpoints(Path(path), allow_files)
-
-
-def _having(field: str, word: str, table: Table) -> int:
-    return table.having(field, word.lower())
-
-
-def _any_of(field: str, words: Sequence[str], table: Table) -> int:
-    return reduce(or_, (_having(field, word, table) for word in words), 0)
-
-
-def _between(field: str, low: int | None, high: int | None, table: Table) -> int:
-    return table.between(field, low, high)
-
-
-def _containing(word: str, table: Table) -> int:
-    return table.containing(word)
-
-
-def _licensed(wanted: str, table: Table) -> int:
-    bits = 0
-    for license in table.values("license"):
-        if meets(license, wanted):
-            bits |= table.having("license", license)
-    return bits
-
-
-def _meeting(conditions: list[Callable[[Table], int]], table: Table, bits: int) -> int:
-    for condition in conditions:
-        if not bits:
-            break
-        bits &= condition(table)
-    return bits
+    return tuple(checkpoint for checkpoint, _ in read_checkpoints(Path(path), allow_files))
 
 
 def _nearest(id: str, tables: list[Table]) -> str:
@@ -218,26 +191,26 @@ def _nearest(id: str, tables: list[Table]) -> str:
     return f"Did you mean {' or '.join(near)}?" if near else "See all: tlzoo models"
 
 
-def _unshadowed() -> tuple[tuple[Table, int], ...]:
-    """The tables, the strongest first, each with the rows that no stronger one has the id of."""
-    return _masked(tuple(table for _, table in _tables()))
+def _unshadowed() -> list[tuple[Table, frozenset[str]]]:
+    """The tables, the strongest first, each with the ids that a stronger one has too."""
+    tables = tuple(table for _, table in _tables())
+    return [(table, frozenset(by)) for table, by in zip(tables, _hidden(tables), strict=True)]
 
 
 @lru_cache(4)
-def _masked(tables: tuple[Table, ...]) -> tuple[tuple[Table, int], ...]:
-    return tuple((table, _kept_rows(table, tables[:place])) for place, table in enumerate(tables))
-
-
-def _kept_rows(table: Table, stronger: tuple[Table, ...]) -> int:
-    hidden = {row for other in stronger for id in _shared(other, table) if (row := table.row(id)) is not None}
-    return everything(table.total) ^ bits_of(hidden, table.total)
+def _hidden(tables: tuple[Table, ...]) -> list[dict[str, int]]:
+    """Of each table the ids that a stronger one has too, and the place of the strongest."""
+    return [
+        {id: place for place in reversed(range(weaker)) for id in _shared(tables[place], table)}
+        for weaker, table in enumerate(tables)
+    ]
 
 
 def _shared(one: Table, other: Table) -> list[str]:
     """The ids that both tables have."""
-    small, large = sorted((one, other), key=lambda table: table.total)
-    if small.total <= _FEW:
-        return [id for id in small.ids() if large.row(id) is not None]
+    small, large = (one, other) if isinstance(one, Listed) else (other, one)
+    if isinstance(small, Listed):
+        return [id for id in small.ids() if id in large]
     return list(set(small.ids()).intersection(large.ids()))
 
 
@@ -258,25 +231,20 @@ def _table(origin: Origin) -> Table | None:
 
 
 def _checked(origin: Origin) -> Table:
-    table = _read(origin.path.absolute(), origin.kind == "user", stamp_of(origin.path))
-    if origin.prefix:
-        _check_prefix(origin, table)
-    return table
-
-
-def _check_prefix(origin: Origin, table: Table) -> None:
-    """Raise RegistryError for an id that is not the plugin's: of sorted ids the first or last would be one."""
-    for end in (table.window(everything(table.total), "id", place, place + 1) for place in (0, table.total - 1)):
-        for row in end:
-            if not (id := table.checkpoint(row).id).startswith(origin.prefix):
-                raise RegistryError(f"entry {id!r} does not start with {origin.prefix!r}.")
+    return _read(origin.path.absolute(), origin.kind == "user", origin.prefix, stamp_of(origin.path))
 
 
 @lru_cache(32)
-def _read(path: Path, allow_files: bool, stamp: tuple[int, int, int]) -> Table:
+def _read(path: Path, allow_files: bool, prefix: str, stamp: tuple[int, int, int]) -> Table:
+    """The entries of one file; `prefix` is what all ids must start with."""
     _, size, _ = stamp
     if size <= LARGE_BYTES:
-        return Listed(read_checkpoints(path, allow_files))
-    from tlzoo.registry.search.index import Index
+        table: Table = Listed(checkpoint for checkpoint, _ in read_checkpoints(path, allow_files))
+    else:
+        from tlzoo.registry.search.index import Index
 
-    return Index(path, allow_files)
+        table = Index(path, allow_files)
+    foreign = next((id for id in table.ids() if not id.startswith(prefix)), None) if prefix else None
+    if foreign is not None:
+        raise RegistryError(f"entry {foreign!r} does not start with {prefix!r}.")
+    return table

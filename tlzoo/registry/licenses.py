@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from functools import lru_cache
+from itertools import product
 
 GROUPS = ("permissive", "copyleft", "non-commercial")
 
@@ -31,9 +33,20 @@ _GROUP_OF = {
 }
 
 _LONGEST = 60
+_JOINING = ("(", ")", "and", "or")
 
 Options = frozenset[frozenset[str]]
 """The ways to use something: of one of them, all licences together must be kept."""
+
+
+def spdx(name: str | None) -> str | None:
+    """An SPDX expression in its own spelling, such as `Apache-2.0` for `apache-2.0`; `None` for what is none."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return canonicalize_license_expression(name or "")
+    except InvalidLicenseExpression:
+        return None
 
 
 def group(license: str | None) -> str | None:
@@ -66,42 +79,29 @@ def options(expression: str) -> Options:
 
     AND binds tighter than OR, both in any case; `A WITH E` is a licence of its own. What does not parse is one licence.
     """
-    words = re.findall(r"[()]|[^\s()]+", expression.lower())
+    found = re.findall(r"[()]|[^\s()]+(?:\s+with\s+[^\s()]+)?", expression.lower())
+    words = [" ".join(word.split()) for word in found]
+    licenses = [word for word in words if word not in _JOINING]
+    places = iter(range(len(licenses)))
+    logic = " ".join(word if word in _JOINING else f"_{next(places)}" for word in words)
     try:
-        found, rest = _either(words[:_LONGEST])
-    except IndexError:
-        found, rest = frozenset(), words
-    return found if found and not rest and len(words) <= _LONGEST else frozenset({frozenset({" ".join(words)})})
+        if len(words) <= _LONGEST:
+            return _evaluated(ast.parse(logic, mode="eval").body, licenses)
+    except SyntaxError:
+        pass
+    return frozenset({frozenset({" ".join(words)})})
 
 
-def _either(words: list[str]) -> tuple[Options, list[str]]:
-    found, rest = _together(words)
-    while rest[:1] == ["or"]:
-        more, rest = _together(rest[1:])
-        found |= more
-    return found, rest
-
-
-def _together(words: list[str]) -> tuple[Options, list[str]]:
-    found, rest = _one(words)
-    while rest[:1] == ["and"]:
-        more, rest = _one(rest[1:])
-        found = frozenset(left | right for left in found for right in more)
-    return found, rest
-
-
-def _one(words: list[str]) -> tuple[Options, list[str]]:
-    """A licence or what stands in brackets; raises IndexError where the words end too soon or make no sense."""
-    if words[0] == "(":
-        found, rest = _either(words[1:])
-        if rest[0] != ")":
-            raise IndexError
-        return found, rest[1:]
-    if words[0] in (")", "and", "or", "with"):
-        raise IndexError
-    if words[1:2] == ["with"]:
-        return frozenset({frozenset({f"{words[0]} with {words[2]}"})}), words[3:]
-    return frozenset({frozenset({words[0]})}), words[1:]
+def _evaluated(node: ast.expr, licenses: list[str]) -> Options:
+    match node:
+        case ast.Name(id=name):
+            return frozenset({frozenset({licenses[int(name[1:])]})})
+        case ast.BoolOp(op=ast.Or(), values=values):
+            return frozenset().union(*(_evaluated(value, licenses) for value in values))
+        case ast.BoolOp(op=ast.And(), values=values):
+            ways = product(*(_evaluated(value, licenses) for value in values))
+            return frozenset(frozenset().union(*way) for way in ways)
+    raise SyntaxError("a licence is missing or has nothing that joins it to the next")
 
 
 def _strictest(names: frozenset[str]) -> str | None:

@@ -1,46 +1,110 @@
-"""One registry file: parse, validate, and say in one line which file, entry and field is wrong."""
+"""The one reader of registry files: it holds one entry at a time, and names what is wrong with its place.
+
+`read_checkpoints` stops at the first fault, `check_file` and `check_published` list them all.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import codecs
+import io
 import json
 import stat
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tlzoo.errors import RegistryError
-from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, LocalFile, PackageSource, PypiSource, RegistryFile
+from tlzoo.registry.schema import (
+    Checkpoint,
+    FileSource,
+    HubSource,
+    LocalFile,
+    PackageSource,
+    PypiSource,
+    RegistryFile,
+    UrlSource,
+)
 
 LARGEST_BYTES = 80 * 2**20
 """Room for 100,000 entries of 800 bytes; a larger file is an accident or an attack."""
 
-HINT = "Mend that entry, or leave the file out: of TLZOO_REGISTRY, or with tlzoo registry remove."
+Model = TypeVar("Model", bound=BaseModel)
+_CHUNK = 2**20
+_LARGEST_VALUE = 2**23
+_PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml")
 _PATH_HINT = "Check its path; those of TLZOO_REGISTRY and of tlzoo registry add: tlzoo registry list."
 
 
-def read_checkpoints(path: Path, allow_files: bool) -> tuple[Checkpoint, ...]:
-    """The file's checkpoints, relative `file` paths resolved; raises RegistryError."""
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong: in which entry (its id, or its index from 0), in which field; empty for the whole file."""
+
+    entry: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        where = [f"entry {self.entry!r}"] if self.entry else []
+        where += [f"field {self.field!r}"] if self.field else []
+        return f"{', '.join(where) or 'the file'}: {self.message}"
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """The ids of the valid entries, the file's `sequence`, and every fault."""
+
+    ids: tuple[str, ...] = ()
+    sequence: int | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What a file may say, by whose it is; `path` is `None` for bytes that no file of this machine holds yet."""
+
+    path: Path | None
+    allow_files: bool
+    published: bool = False
+
+
+def read_checkpoints(path: Path, allow_files: bool) -> Iterator[tuple[Checkpoint, str]]:
+    """Each checkpoint, paths of `file` sources absolute, and its JSON. Raises RegistryError at the first fault.
+
+    Sources of kind `file` are a fault unless `allow_files`.
+    """
     stamp_of(path)
     try:
-        text = path.read_text("utf-8")
-        document, repeated = _parse(text)
+        with path.open("rb") as file:
+            for found in _Document(file, _Rules(path, allow_files)).items():
+                if isinstance(found, Fault):
+                    hint = f"See all its faults: tlzoo registry validate {path}. To go without it, take it out of "
+                    hint += "TLZOO_REGISTRY, or: tlzoo registry remove"
+                    raise RegistryError(f"Registry {path}: {found}.", hint=hint)
+                yield found
     except OSError as cause:
-        raise unreadable(path, cause) from cause
-    except (ValueError, RecursionError) as cause:
-        raise RegistryError(f"Registry {path} is not JSON in UTF-8: {cause}.", hint="Mend it there.") from cause
-    if repeated:
-        at = place_of(document, repeated[0][0]) or ()
-        raise RegistryError(
-            f"Registry {path}: {where(document, (*at, repeated[0][1]))}: the key stands twice.", hint=HINT
-        )
+        raise _unreadable(path, cause) from cause
+
+
+def check_file(path: Path, *, published: bool = False) -> CheckedFile:
+    """Check a registry file; with `published` as one that others will use, so without files of this machine.
+
+    Raises RegistryError only where it cannot be read or is too large.
+    """
+    stamp_of(path)  # opening a pipe would wait for whoever writes into it
     try:
-        checkpoints = RegistryFile.model_validate_json(text).checkpoints
-    except ValidationError as cause:
-        raise RegistryError(f"Registry {path}: {worded(document, cause)}.", hint=HINT) from cause
-    return tuple(settled(path, checkpoint, allow_files) for checkpoint in checkpoints)
+        with path.open("rb") as file:
+            return _checked(file, _Rules(path, not published, published))
+    except OSError as cause:
+        raise _unreadable(path, cause) from cause
+
+
+def check_published(content: bytes) -> CheckedFile:
+    """Check the bytes of a registry file as one that others publish."""
+    return _checked(io.BytesIO(content), _Rules(None, allow_files=False, published=True))
 
 
 def stamp_of(path: Path) -> tuple[int, int, int]:
@@ -51,7 +115,7 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
     except (OSError, ValueError) as cause:
-        raise unreadable(path, cause) from cause
+        raise _unreadable(path, cause) from cause
     if not stat.S_ISREG(status.st_mode):
         raise RegistryError(f"Registry {path} cannot be read: it is not a file.", hint=_PATH_HINT)
     if status.st_size > LARGEST_BYTES:
@@ -62,82 +126,231 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def unreadable(path: Path, cause: Exception) -> RegistryError:
-    """The error for a file that the system does not let be read."""
-    return RegistryError(
-        f"Registry {path} cannot be read: {getattr(cause, 'strerror', None) or cause}.",
-        hint=_PATH_HINT,
-    )
+def _unreadable(path: Path, cause: Exception) -> RegistryError:
+    reason = getattr(cause, "strerror", None) or cause
+    return RegistryError(f"Registry {path} cannot be read: {reason}.", hint=_PATH_HINT)
 
 
-def _parse(text: str) -> tuple[Any, list[tuple[dict[str, Any], str]]]:
-    """The document, and each object with a key that stands twice in it."""
-    repeated: list[tuple[dict[str, Any], str]] = []
+def _checked(file: BinaryIO, rules: _Rules) -> CheckedFile:
+    document = _Document(file, rules)
+    ids: list[str] = []
+    faults: list[Fault] = []
+    for found in document.items():
+        if isinstance(found, Fault):
+            faults.append(found)
+        else:
+            ids.append(found[0].id)
+    return CheckedFile(tuple(ids), document.sequence, tuple(faults))
 
-    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+
+class _Document:
+    """One registry file while it is read; `sequence` is known at its end."""
+
+    def __init__(self, file: BinaryIO, rules: _Rules) -> None:
+        self.sequence: int | None = None
+        self._file, self._rules = file, rules
+        self._scanner = _Scanner(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+        self._ids: Counter[str] = Counter()
+        self._last = ""
+
+    def items(self) -> Iterator[tuple[Checkpoint, str] | Fault]:
+        """Each valid checkpoint with its JSON, and each fault, in the file's order."""
+        head = self._file.read(200)
+        self._file.seek(0)
+        start = head.lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower()
+        if not start:
+            yield Fault("", "", "it is empty")
+        elif start.startswith(_PAGE_STARTS):
+            yield Fault("", "", "it is a web page, not JSON")
+        elif head.startswith(codecs.BOM_UTF8):
+            yield Fault("", "", "it begins with a byte order mark; save it as UTF-8 without one")
+        else:
+            try:
+                yield from self._fields()
+            except (ValueError, RecursionError) as cause:
+                after = f" after entry {self._last!r}" if self._last else ""
+                reason = str(cause).replace("\n", " ")
+                yield Fault("", "", f"it is not JSON in UTF-8{after}, line {self._scanner.line}: {reason}")
+
+    def _fields(self) -> Iterator[tuple[Checkpoint, str] | Fault]:
+        scanner = self._scanner
+        if scanner.peek() != "{":
+            yield Fault("", "", "it must be a JSON object with 'checkpoints'")
+            return
+        outer: dict[str, Any] = {}
+        for _ in scanner.parts("{", "}"):
+            key = scanner.key()
+            if key in outer:
+                yield Fault("", key, f"duplicate key {key!r}")
+            if key == "checkpoints" and scanner.peek() == "[":
+                outer[key] = []
+                for number, _ in enumerate(scanner.parts("[", "]")):
+                    yield from self._entry(number, scanner.value())
+            else:
+                outer[key] = scanner.value()
+                yield from self._value_faults("", outer[key])
+        if scanner.peek():
+            raise ValueError("there is more after its end")
+        whole, faults = _validated(RegistryFile, json.dumps(outer), "")
+        yield from faults
+        self.sequence = whole.sequence if whole else None
+
+    def _entry(self, number: int, entry: Any) -> Iterator[tuple[Checkpoint, str] | Fault]:
+        text, id = self._scanner.taken, entry.get("id") if isinstance(entry, dict) else None
+        name = id if isinstance(id, str) and id else str(number)
+        checkpoint, faults = _validated(Checkpoint, text, name)
+        faults = [*self._value_faults(name, entry), *faults]
+        if checkpoint:
+            self._last = checkpoint.id
+            self._ids[checkpoint.id] += 1
+            if self._ids[checkpoint.id] == 2:
+                faults.append(Fault(name, "id", f"duplicate id {name!r}"))
+            faults += _beyond_the_schema(checkpoint, self._rules)
+        yield from faults
+        if checkpoint and not faults:
+            path = self._rules.path
+            if path and isinstance(checkpoint.source, FileSource):
+                checkpoint = _with_absolute_paths(checkpoint, checkpoint.source, path)
+                text = checkpoint.model_dump_json()
+            yield checkpoint, text
+
+    def _value_faults(self, name: str, value: Any) -> Iterator[Fault]:
+        """What the schema cannot see in the value read last: duplicate keys, numbers that JSON does not have."""
+        for holder, key in self._scanner.repeated:
+            field = ".".join(map(str, (*(_place_of(value, holder) or ()), key)))
+            yield Fault(name, field, f"duplicate key {key!r}")
+        for constant in self._scanner.constants:
+            yield Fault(name, "", f"{constant} is no number of JSON")
+
+
+class _Scanner:
+    """Reads JSON a value at a time.
+
+    `taken` is the value read last as it stands in the file, `repeated` its objects with a duplicate key, `constants`
+    what stands in it for a number and is none; `line` counts from 1.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.repeated: list[tuple[dict[str, Any], str]] = []
+        self.constants: list[str] = []
+        self.taken = ""
+        self.line = 1
+        self._file = file
+        self._text, self._at, self._ended = "", 0, False
+        self._decoder = json.JSONDecoder(object_pairs_hook=self._build, parse_constant=self.constants.append)
+
+    def parts(self, opening: str, closing: str) -> Iterator[None]:
+        """Stop at each part of an object or array; the caller reads it before it asks for the next."""
+        self._take(opening)
+        while self.peek() != closing:
+            yield
+            if self.peek() != closing:
+                self._take(",")
+                if self.peek() == closing:
+                    raise ValueError("a comma has nothing behind it")
+        self._take(closing)
+
+    def key(self) -> str:
+        """A key of an object, with its colon."""
+        key = self.value()
+        if not isinstance(key, str):
+            raise ValueError("a key is expected")
+        self._take(":")
+        return key
+
+    def peek(self) -> str:
+        """The next character that is not white space, not taken; empty at the end of the file."""
+        while True:
+            while self._at < len(self._text):
+                letter = self._text[self._at]
+                if letter not in " \t\r\n":
+                    return letter
+                self.line += letter == "\n"
+                self._at += 1
+            if not self._more():
+                return ""
+
+    def value(self) -> Any:
+        """The next value; more of the file is read while it does not end in what is there."""
+        self.peek()
+        while True:
+            self.repeated.clear()
+            self.constants.clear()
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except ValueError as cause:
+                lines = self._text.count("\n", self._at, getattr(cause, "pos", self._at))
+                if len(self._text) - self._at > _LARGEST_VALUE or not self._more():
+                    self.line += lines
+                    raise ValueError(getattr(cause, "msg", str(cause))) from cause
+                continue
+            if end < len(self._text) or not self._more():
+                self.taken, self._at = self._text[self._at : end], end
+                self.line += self.taken.count("\n")
+                return value
+
+    def _build(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) < len(pairs):
-            keys = [key for key, _ in pairs]
-            repeated.append((made, next(key for key in keys if keys.count(key) > 1)))
+            (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+            self.repeated.append((made, key))
         return made
 
-    return json.loads(text, object_pairs_hook=build), repeated
+    def _take(self, wanted: str) -> None:
+        if self.peek() != wanted:
+            raise ValueError(f"{wanted!r} is expected")
+        self._at += 1
+
+    def _more(self) -> bool:
+        """Read on, at least as much as is waiting; False at the end of the file."""
+        if self._ended:
+            return False
+        rest = self._text[self._at :]
+        chunk = self._file.read(max(_CHUNK, len(rest)))
+        self._text, self._at, self._ended = rest + chunk, 0, not chunk
+        return bool(chunk)
 
 
-def place_of(node: Any, wanted: dict[str, Any], at: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:
+def _place_of(node: Any, wanted: dict[str, Any], at: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:
     """The keys and indices that lead to the object `wanted`."""
     if node is wanted:
         return at
     below = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in below:
-        found = place_of(value, wanted, (*at, key))
-        if found is not None:
-            return found
-    return None
+    found = (_place_of(value, wanted, (*at, key)) for key, value in below)
+    return next((place for place in found if place is not None), None)
 
 
-def worded(document: Any, error: ValidationError, at: tuple[str | int, ...] = ()) -> str:
-    """The first fault, with the entry and the field it is in; `at` is where in the document the validated part is."""
-    faults = error.errors(include_url=False)
-    fault = faults[0]
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    message = fault["msg"].removeprefix("Value error, ").replace("\n", " ")
-    return f"{where(document, (*at, *fault['loc']))}: {message}{more}"
+def _validated(model: type[Model], text: str, entry: str) -> tuple[Model | None, list[Fault]]:
+    """The record, strictly as the published JSON Schema has it: neither `true` nor `"1"` is a number."""
+    try:
+        return model.model_validate_json(text, strict=True), []
+    except ValidationError as cause:
+        faults = []
+        for error in cause.errors(include_url=False):
+            message = error["msg"].removeprefix("Value error, ").replace("\n", " ")
+            faults.append(Fault(entry, ".".join(map(str, error["loc"])), message))
+        return None, faults
 
 
-def where(document: Any, location: Sequence[str | int]) -> str:
-    """`entry 'vision/x', field 'source.sha256'` for a place in the document."""
-    if len(location) < 2 or location[0] != "checkpoints":
-        return f"field {'.'.join(map(str, location))!r}" if location else "the file"
-    index, field = location[1], ".".join(map(str, location[2:]))
-    entry = f"entry {index}"
-    with contextlib.suppress(KeyError, TypeError, IndexError):
-        entry = f"entry {document['checkpoints'][index]['id']!r}"
-    return f"{entry}, field {field!r}" if field else entry
+def _beyond_the_schema(checkpoint: Checkpoint, rules: _Rules) -> list[Fault]:
+    """What only a look at several fields, or at where the file comes from, can tell."""
+    source, faults = checkpoint.source, []
+    local = isinstance(source, FileSource) and not rules.allow_files
+    if local or (isinstance(source, PackageSource) and rules.published):
+        message = f"{source.kind!r} is for registries on this machine; published ones have pypi, hub or url"
+        faults.append(("source.kind", message))
+    elif isinstance(source, PackageSource) and rules.path and not _inside_package(rules.path, source.package):
+        faults.append(("source.package", f"the file is not inside {source.package!r}"))
+    elif isinstance(source, UrlSource) and rules.published:
+        from tlzoo.io import addresses
 
-
-def settled(path: Path, checkpoint: Checkpoint, allow_files: bool) -> Checkpoint:
-    """The checkpoint with `file` paths made absolute; refuses what the schema alone cannot see."""
-    source = checkpoint.source
-    if isinstance(source, FileSource):
-        if not allow_files:
-            place = f"entry {checkpoint.id!r}, field 'source.kind'"
-            raise RegistryError(f"Registry {path}: {place}: only a user's own registry may name files.", hint=HINT)
-        folder = path.absolute().parent
-        files = tuple(
-            LocalFile(path=str(folder / Path(file.path).expanduser()), sha256=file.sha256, size=file.size)
-            for file in source.files
-        )
-        checkpoint = checkpoint.model_copy(update={"source": FileSource(files=files)})
-    if isinstance(source, PackageSource) and not _inside_package(path, source.package):
-        place = f"entry {checkpoint.id!r}, field 'source.package'"
-        raise RegistryError(f"Registry {path}: {place}: the file is not inside {source.package!r}.", hint=HINT)
-    names = file_names(checkpoint)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        place = f"entry {checkpoint.id!r}, field 'source'"
-        raise RegistryError(f"Registry {path}: {place}: two files are named {twice!r}.", hint=HINT)
-    return checkpoint
+        try:
+            addresses.check(source.url)
+        except addresses.Refused as refusal:
+            faults.append(("source.url", f"{source.url} is refused: {refusal}"))
+    twice = [name for name, times in Counter(_file_names(checkpoint)).items() if times > 1]
+    faults += [("source", f"two files are named {name!r}") for name in twice]
+    return [Fault(checkpoint.id, field, message) for field, message in faults]
 
 
 def _inside_package(path: Path, package: str) -> bool:
@@ -146,15 +359,22 @@ def _inside_package(path: Path, package: str) -> bool:
     return any(folder.parts[-len(parts) :] == parts for folder in path.absolute().parents)
 
 
-def file_names(checkpoint: Checkpoint) -> list[str]:
+def _file_names(checkpoint: Checkpoint) -> list[str]:
     """What the source's files are called once they are fetched; nothing for the one of a URL."""
     match checkpoint.source:
-        case PypiSource(members=members):
+        case PypiSource(members=members) | PackageSource(files=members):
             return [member.name for member in members]
         case HubSource(files=hub_files):
             return [file.path for file in hub_files]
-        case PackageSource(files=members):
-            return [member.name for member in members]
         case FileSource(files=files):
             return [Path(file.path).name for file in files]
     return []
+
+
+def _with_absolute_paths(checkpoint: Checkpoint, source: FileSource, path: Path) -> Checkpoint:
+    folder = path.absolute().parent
+    files = tuple(
+        LocalFile(path=str(folder / Path(file.path).expanduser()), sha256=file.sha256, size=file.size)
+        for file in source.files
+    )
+    return checkpoint.model_copy(update={"source": FileSource(files=files)})

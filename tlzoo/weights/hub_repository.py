@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import Offline, SourceError, TlzooError, UnknownCheckpoint
 from tlzoo.interfaces import Repository
 from tlzoo.io.files import cache_folder, write_json
 from tlzoo.progress import say
+from tlzoo.registry import licenses
 from tlzoo.registry.schema import Sha256
 from tlzoo.specs import Record
 from tlzoo.weights import hub_api, lockfile
@@ -27,8 +27,16 @@ LARGEST_DOCUMENT = 2**20
 """Bytes: a configuration that is larger is not one."""
 _MOST_DOCUMENTS = 16
 _VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
-_OWN_NAMES = {"odbl": "ODbL-1.0", "pddl": "PDDL-1.0"}
-"""Where the hub's name is not SPDX's."""
+_OWN_NAMES = {
+    "agpl-3.0": "AGPL-3.0-only",
+    "gpl-2.0": "GPL-2.0-only",
+    "gpl-3.0": "GPL-3.0-only",
+    "lgpl-2.1": "LGPL-2.1-only",
+    "lgpl-3.0": "LGPL-3.0-only",
+    "odbl": "ODbL-1.0",
+    "pddl": "PDDL-1.0",
+}
+"""Where the hub's name is not SPDX's current one."""
 
 
 class _Remembered(Record):
@@ -68,12 +76,7 @@ def describe(name: str, offline: bool) -> Repository:
 def spdx(license: str | None) -> str | None:
     """The SPDX expression for a licence in the hub's spelling, such as `apache-2.0`; `None` where it is not certain."""
     name = (license or "").lower()
-    if re.fullmatch(r"(a|l)?gpl-\d\.\d", name):
-        name += "-only"  # SPDX's name for it today
-    try:
-        return canonicalize_license_expression(_OWN_NAMES.get(name, name))
-    except InvalidLicenseExpression:
-        return None
+    return _OWN_NAMES.get(name) or licenses.spdx(name)
 
 
 def _locked_revision(name: str) -> str | None:

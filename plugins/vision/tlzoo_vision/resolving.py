@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import timm
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 
 from tlzoo.errors import RegistryError, UnknownCheckpoint
@@ -17,15 +18,6 @@ from tlzoo_vision.backbone import describe
 if TYPE_CHECKING:
     from tlzoo.plugin import Repository
 
-SPDX = {
-    "apache-2.0": "Apache-2.0",
-    "bsd-3-clause": "BSD-3-Clause",
-    "cc-by-4.0": "CC-BY-4.0",
-    "cc-by-nc-4.0": "CC-BY-NC-4.0",
-    "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
-    "mit": "MIT",
-}
-"""timm's names of licences; those of companies' own making are not SPDX's and are left out."""
 _INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "lanczos")
 
 
@@ -51,7 +43,7 @@ def resolve_timm(id: str) -> Checkpoint:
         )
     full = f"{split_model_name_tag(name)[0]}.{known.tag}" if known.tag else name
     source = {"kind": "hub", "repo": known.hf_hub_id, "files": [{"path": file}]}
-    return _entry(id, full, {}, asdict(known), source=source, license=SPDX.get(known.license or ""))
+    return _entry(id, full, {}, asdict(known), source=source, license=_spdx(known.license))
 
 
 def resolve_repository(id: str, repository: Repository) -> Checkpoint | None:
@@ -84,7 +76,7 @@ def _of_timm(id: str, repository: Repository) -> Checkpoint | None:
     if known["fixed_input_size"]:
         config["img_size"] = list(known["input_size"][1:])
     beside = {
-        "license": repository.license or SPDX.get(known["license"] or ""),
+        "license": repository.license or _spdx(known["license"]),
         "languages": repository.languages,
         "pretrained_on": repository.datasets,
     }
@@ -133,6 +125,14 @@ def _spec(id: str, known: Mapping[str, Any]) -> ImageSpec:
     return ImageSpec(
         size=size, crop=known["crop_pct"], interpolation=interpolation, mean=known["mean"], std=known["std"]
     )
+
+
+def _spdx(name: str | None) -> str | None:
+    """The SPDX expression of timm's name for a licence; companies' own licences have none."""
+    try:
+        return canonicalize_license_expression(name or "")
+    except InvalidLicenseExpression:
+        return None
 
 
 def _paper(known: Mapping[str, Any]) -> str | None:

@@ -216,6 +216,22 @@ def test_a_licence_that_is_not_recognised_is_left_out_and_said(tlzoo: Any, weigh
     assert "license" not in tlzoo("new-entry", weights, *GIVEN).json
 
 
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ("language:\n- id\n- no\nlicense: mpl-2.0\ntags: [a, 1]", {"languages": ["id", "no"], "license": "MPL-2.0"}),
+        ("language: id\nlicense: [mit, isc]", {"languages": ["id"], "license": None}),
+        ("license: other", {"license": None}),
+        ("license: [\nlanguage: id", {"license": None, "languages": None}),
+        ("- a list", {"license": None}),
+    ],
+)
+def test_the_front_matter_of_a_model_card_is_read(tlzoo: Any, weights: Path, card: str, expected: Any) -> None:
+    write(weights.parent, README_md=f"---\n{card}\n---\n# A model")
+    entry = tlzoo("new-entry", weights, *GIVEN).json
+    assert {field: entry.get(field) for field in expected} == expected
+
+
 def test_what_is_said_counts_more_than_what_is_read(tlzoo: Any, weights: Path) -> None:
     write(weights.parent, LICENSE=MIT, config_json={"architecture": "other", "num_features": 9})
     entry = tlzoo("new-entry", weights, *GIVEN, "--license", "Apache-2.0").json
@@ -267,7 +283,7 @@ def test_validate_says_every_fault_of_every_file(tlzoo: Any, tmp_path: Path) -> 
     assert said.code == 2
     assert faults == {
         ("a.json", None, "colour"), ("a.json", "my/net", "source"), ("a.json", "my/net", "tasks"),
-        ("a.json", "my/net", "parameters"), ("b.json", None, None), ("none.json", None, None),
+        ("a.json", "my/net", "parameters"), ("b.json", None, "checkpoints"), ("none.json", None, None),
     }  # fmt: skip
     assert tlzoo("validate", "a.json").out.count("a.json") == 4
 

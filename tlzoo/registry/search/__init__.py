@@ -1,1 +1,1 @@
-"""Search among many entries: sets of rows as bitmaps, in memory for small files and in an index for large ones."""
+"""Search among entries: in memory for ordinary registry files, in an index in the cache for large ones."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from tlzoo.errors import HashMismatch, RegistryError, TlzooError, UsageError
-from tlzoo.registry.checking import Checked, check, check_file
+from tlzoo.registry.reading import CheckedFile, check_file, check_published
 from tlzoo.registry.schema import HttpsUrl
 from tlzoo.registry.subscriptions import config
 from tlzoo.registry.subscriptions.config import Copy, Registry
@@ -143,7 +143,7 @@ def _fetched(registry: Registry) -> Registry:
     return registry.model_copy(update={"held": copy})
 
 
-def _verified(registry: Registry, content: bytes) -> Checked:
+def _verified(registry: Registry, content: bytes) -> CheckedFile:
     """What these bytes hold, once the pin, every entry and the sequence are right."""
     url = str(registry.url)
     if registry.sha256 is not None:
@@ -155,7 +155,7 @@ def _verified(registry: Registry, content: bytes) -> Checked:
             )
     if registry.key is not None:
         _check_signature(registry, content)
-    checked = check(content, allow_files=False)
+    checked = check_published(content)
     _raise_first(checked, url)
     before = registry.held.sequence if registry.held is not None else None
     if before is not None and (checked.sequence is None or checked.sequence < before):
@@ -184,7 +184,7 @@ def _check_signature(registry: Registry, content: bytes) -> None:
         )
 
 
-def _raise_first(checked: Checked, what: str) -> None:
+def _raise_first(checked: CheckedFile, what: str) -> None:
     if checked.faults:
         more = f" (and {len(checked.faults) - 1} more)" if len(checked.faults) > 1 else ""
         raise RegistryError(

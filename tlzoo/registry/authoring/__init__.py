@@ -1,1 +1,0 @@
-"""What authors of registries need: an entry drafted from weight files, and what stands beside them."""
