@@ -70,6 +70,24 @@ def test_windows_of_other_shapes_follow_their_formula(function, share):
     np.testing.assert_array_equal(np.round(share(STORED.astype(float)).clip(0, 1) * 255).astype(np.uint8), shown)
 
 
+def test_an_enhanced_file_is_rescaled_and_windowed_by_what_its_frame_says():
+    from pydicom.dataset import Dataset
+
+    scale, window, frame = Dataset(), Dataset(), Dataset()
+    scale.RescaleSlope, scale.RescaleIntercept = 2, -1024
+    window.WindowCenter, window.WindowWidth, window.VOILUTFunction = [1000, 5], [801, 9], "LINEAR_EXACT"
+    frame.PixelValueTransformationSequence, frame.FrameVOILUTSequence = [scale], [window]
+    expected = ((STORED * 2.0 - 1024 - 1000) / 801 + 0.5).clip(0, 1) * 255
+    np.testing.assert_array_equal(
+        np.round(expected).astype(np.uint8), grey(scan(SharedFunctionalGroupsSequence=[frame]))
+    )
+
+
+@pytest.mark.parametrize("window", [{"WindowWidth": 900}, {"WindowCenter": 9, "WindowWidth": 0}])
+def test_a_window_that_is_none_is_passed_over(window):
+    np.testing.assert_array_equal(grey(scan()), grey(scan(**window)))
+
+
 def test_without_a_window_a_wide_frame_is_spread_over_its_own_range():
     assert (grey(scan()).min(), grey(scan()).max()) == (0, 255)
 

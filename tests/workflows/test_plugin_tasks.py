@@ -50,7 +50,7 @@ def test_a_task_takes_no_more_than_150_lines():
 WITHOUT = """
 import json, sys
 import tlzoo
-predictor = tlzoo.load(sys.argv[1], cache=False)
+predictor = tlzoo.load(sys.argv[1])
 [answer] = predictor.predict([sys.argv[2]])
 print(json.dumps(answer.as_row()))
 """

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
 from tlzoo.data.samples import Collection, Input, Samples
-from tlzoo.data.tables import FORMATS, decode_text, read_table
-from tlzoo.errors import DataError, HookError, UsageError
+from tlzoo.errors import DataError, HookError, InputError, UsageError
 from tlzoo.io.entry_points import owner
+from tlzoo.io.tables import TABLES, stream_table
+from tlzoo.io.texts import hidden, read_text, walk
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
@@ -147,7 +149,7 @@ def _from_folder(folder: Path, wanted: _Wanted) -> Collection:
 
 
 def _named_table(folder: Path, stem: str, wanted: _Wanted) -> Path | None:
-    endings = (*FORMATS, *wanted.task.endings)
+    endings = (*TABLES, *wanted.task.endings)
     found = [folder / (stem + suffix) for suffix in endings if (folder / (stem + suffix)).is_file()]
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
@@ -211,12 +213,12 @@ def _contents(files: list[Path], targets: tuple[Target, ...] | None, folder: Pat
 def _from_file(path: Path, wanted: _Wanted) -> Samples:
     """The samples of a task's own layout, or of a table."""
     layout = wanted.task.layouts(path)
-    if layout is None and wanted.task.endings and path.suffix.lower() not in FORMATS:
+    if layout is None and wanted.task.endings and path.suffix.lower() not in TABLES:
         raise DataError(
             f"File {path} is neither a table nor a file of {wanted.task.holds}.",
-            hint=f"Give one of: {', '.join((*FORMATS, *wanted.task.endings))}; rename it where it is one.",
+            hint=f"Give one of: {', '.join((*TABLES, *wanted.task.endings))}; rename it where it is one.",
         )
-    rows = wanted.task.samples(read_table(path).named(wanted.names)) if layout is None else list(layout)
+    rows = wanted.task.samples(_rows(path, wanted.names)) if layout is None else list(layout)
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Is it whole?")
     inputs = [_input(row, wanted) for row in rows]
@@ -233,6 +235,21 @@ def _target(row: Row, task: Task) -> Target:
             hint="Report it to the plugin's author.",
         )
     return target
+
+
+def _rows(path: Path, names: Mapping[str, str]) -> list[Row]:
+    """All rows of a table; raises DataError for the first that is broken. JSON lines have the columns of all rows."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    columns: dict[str, None] = {}
+    for place, cells in stream_table(path):
+        if isinstance(cells, InputError):
+            raise DataError(cells.message, hint=cells.hint)
+        columns |= dict.fromkeys(cells)
+        found.append((place, cells))
+    if not found:
+        raise DataError(f"File {path} has no rows.", hint="Add samples below its header.")
+    there = tuple(columns)
+    return [Row(path, place, cells, there, names) for place, cells in found]
 
 
 def _input(row: Row, wanted: _Wanted) -> Input:
@@ -263,25 +280,15 @@ def _check_not_empty(file: Path) -> None:
 
 
 def _text_of(file: Path) -> str:
-    text = decode_text(file)
+    text = read_text(file)
     if not text.strip():
         raise DataError(f"File {file} has no text.", hint="Fill it or delete it.")
     return text
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
-
-
 def _folders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not _hidden(child.name))
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not hidden(child.name))
 
 
 def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    return sorted(file for file in _walk(folder) if file.name.lower().endswith(endings))
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _hidden(name)]
-        yield from (Path(root, name) for name in names if not _hidden(name))
+    return [Path(file) for file in walk(folder, endings)]

@@ -121,6 +121,7 @@ def _shown(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
         return _eight(coloured, coloured.dtype.itemsize * 8)
     if pixels.ndim == 3:
         return _eight(pixels, int(dataset.BitsStored))
+    _settle(dataset)
     low, high = _range(dataset, pixels)
     shown = np.empty(pixels.shape, np.uint8)
     for rows in _strips(pixels):
@@ -147,53 +148,51 @@ def _strips(pixels: np.ndarray) -> Iterator[slice]:
 
 def _range(dataset: Dataset, pixels: np.ndarray) -> tuple[float, float]:
     """The rescaled values that become black and white where the file names no window."""
+    from pydicom.pixels.processing import apply_rescale
+
     if not int(dataset.get("PixelRepresentation") or 0) and int(dataset.BitsStored) <= 8:
         ends = np.array([0, 2 ** int(dataset.BitsStored) - 1], pixels.dtype)
     else:
         ends = np.array([pixels.min(), pixels.max()], pixels.dtype)
-    low, high = sorted(_rescaled(dataset, ends).tolist())
+    low, high = sorted(apply_rescale(ends, dataset).tolist())
     return low, high
-
-
-def _rescaled(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
-    """Stored values in the modality's unit (PS3.3 C.11.1): by slope and intercept, or by a table."""
-    from pydicom.pixels.processing import apply_modality_lut
-
-    if "ModalityLUTSequence" in dataset:
-        return np.asarray(apply_modality_lut(stored, dataset), np.float64)
-    slope = _value(dataset, "RescaleSlope", "PixelValueTransformationSequence")
-    intercept = _value(dataset, "RescaleIntercept", "PixelValueTransformationSequence")
-    return stored.astype(np.float64) * (1.0 if slope is None else slope) + (intercept or 0.0)
 
 
 def _windowed(dataset: Dataset, stored: np.ndarray, low: float, high: float) -> np.ndarray:
     """Shares of white, 0..1 where they lie inside the window (PS3.3 C.11.2.1)."""
-    from pydicom.pixels.processing import apply_voi
+    from pydicom.pixels.processing import apply_rescale, apply_voi, apply_windowing
 
-    values = _rescaled(dataset, stored)
-    centre = _value(dataset, "WindowCenter", "FrameVOILUTSequence")
-    width = _value(dataset, "WindowWidth", "FrameVOILUTSequence")
-    if centre is not None and width is not None and width >= 1:
-        match str(dataset.get("VOILUTFunction") or "LINEAR"):
-            case "SIGMOID":
-                return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -700, 700))))
-            case "LINEAR_EXACT":
-                return (values - centre) / width + 0.5
-        return (values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5
-    if dataset.get("VOILUTSequence"):
-        most = float(2 ** int(dataset.VOILUTSequence[0].LUTDescriptor[2]) - 1)
-        return np.asarray(apply_voi(np.round(values).astype(np.int64), dataset), np.float64) / most
-    return (values - low) / ((high - low) or 1)
+    values = apply_rescale(stored, dataset)
+    if "WindowCenter" in dataset:
+        low, high = apply_windowing(np.array([-np.inf, np.inf]), dataset).tolist()
+        values = apply_windowing(values, dataset)
+    elif dataset.get("VOILUTSequence"):
+        low, high = 0, 2 ** int(dataset.VOILUTSequence[0].LUTDescriptor[2]) - 1
+        values = apply_voi(np.round(values).astype(np.int64), dataset)
+    return (values.astype(np.float64, copy=False) - low) / ((high - low) or 1)
 
 
-def _value(dataset: Dataset, keyword: str, group: str) -> float | None:
-    """A number, the first where there are several; in enhanced files it stands with the frame or with all frames."""
+def _settle(dataset: Dataset) -> None:
+    """Put scale and window where pydicom looks for them, the first of several; a window that is none is taken out."""
+    slope, intercept = (_value(dataset, f"Rescale{end}", "PixelValueTransformation") for end in ("Slope", "Intercept"))
+    dataset.RescaleSlope, dataset.RescaleIntercept = 1 if slope is None else slope, intercept or 0
+    centre, width = (_value(dataset, f"Window{end}", "FrameVOILUT") for end in ("Center", "Width"))
+    if centre is None or width is None or width < 1:
+        dataset.pop("WindowCenter", None)
+    else:
+        dataset.WindowCenter, dataset.WindowWidth = centre, width
+    function = _value(dataset, "VOILUTFunction", "FrameVOILUT")
+    dataset.VOILUTFunction = function if function in ("LINEAR_EXACT", "SIGMOID") else "LINEAR"
+
+
+def _value(dataset: Dataset, keyword: str, group: str) -> Any:
+    """A value, the first where there are several; in enhanced files it stands with the frame or with all frames."""
     places = [dataset]
     for groups in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
         for frame in (dataset.get(groups) or [])[:1]:
-            places += (frame.get(group) or [])[:1]
+            places += (frame.get(f"{group}Sequence") or [])[:1]
     for place in places:
         value = place.get(keyword)
         if value is not None and value != "":
-            return float(value if isinstance(value, str | float | int) else value[0])
+            return value if isinstance(value, str | float | int) else value[0]
     return None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.errors import DataError, InputError, UsageError
+from tlzoo.io.tables import TABLES, MissingColumn, stream_table
+from tlzoo.io.texts import read_text, walk
 
-TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 _WILD = "*?["
-_LONGEST_CELL = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def _names_texts(item: str, wanted: InputSpec) -> bool:
     if not item or not _exists(place):  # an empty path is the working directory
         return False
     if place.is_dir():
-        return next(_walk(item, wanted.endings), None) is not None
+        return next(walk(item, wanted.endings), None) is not None
     return place.suffix.lower() in (*wanted.endings, *wanted.layouts, *TABLES)
 
 
@@ -110,7 +108,7 @@ def _from_lines(lines: Iterable[str], wanted: InputSpec) -> Iterator[Named]:
 def _from_path(item: str, wanted: InputSpec) -> Iterator[Named]:
     if os.path.isdir(item):
         empty = True
-        for path in _walk(item, wanted.endings):
+        for path in walk(item, wanted.endings):
             empty = False
             yield _file(path, wanted)
         if empty:
@@ -129,23 +127,9 @@ def _file(path: str, wanted: InputSpec) -> Named:
     if wanted.modality != "text":
         return path, path
     try:
-        return path, Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as cause:
-        reason = getattr(cause, "strerror", None) or "it is not UTF-8 text"
-        return path, InputError(f"{path} cannot be read: {reason}.", hint="Save it as UTF-8.")
-
-
-def _walk(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
-    """Files below a folder, each folder's names in order; nothing hidden."""
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name == "__MACOSX":
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, endings)
-        elif entry.name.lower().endswith(endings):
-            yield entry.path
+        return path, read_text(Path(path))
+    except DataError as error:
+        return path, InputError(error.message, hint=error.hint)
 
 
 def _is_pattern(item: str) -> bool:
@@ -166,111 +150,29 @@ def _matching(pattern: str, wanted: InputSpec) -> list[str]:
     return found
 
 
-class _NoColumn(DataError):
-    """The table has no such column."""
-
-
 def _from_table(path: Path, wanted: InputSpec) -> Iterator[Named]:
     try:
-        yield from _from_columns(path, wanted)
-    except _NoColumn:
+        for place, cells in stream_table(path, wanted.chosen):
+            yield _named(path, place, wanted, cells)
+    except MissingColumn:
         if wanted.samples is None or wanted.column is not None:
             raise
         yield from ((name_of(given), given) for given in wanted.samples(path))
 
 
-def _from_columns(path: Path, wanted: InputSpec) -> Iterator[Named]:
-    rows = {".jsonl": _json_lines, ".parquet": _parquet}.get(path.suffix.lower(), _separated)
-    try:
-        for place, cells in rows(path, wanted.chosen):
-            if isinstance(cells, InputError):
-                yield f"{path}, {place}", cells
-                continue
-            found = [_cell(path, place, wanted, *pair) for pair in zip(wanted.chosen, cells, strict=True)]
-            if error := next((each for each in found if isinstance(each, InputError)), None):
-                yield f"{path}, {place}", error
-            elif wanted.several:
-                yield name_of(tuple(found)), tuple(found)
-            else:
-                yield found[0], found[0]
-    except OSError as cause:
-        raise DataError(f"Table {path} cannot be read: {cause.strerror}.", hint="Check the path.") from cause
-    except UnicodeDecodeError as cause:
-        raise DataError(f"Table {path} is not UTF-8 text.", hint="Save it again as UTF-8.") from cause
+def _named(path: Path, place: str, wanted: InputSpec, cells: dict[str, Any] | InputError) -> Named:
+    """A row's input under its own name, what is wrong with the row under that of its place."""
+    if isinstance(cells, InputError):
+        return f"{path}, {place}", cells
+    found = [_cell(path, place, wanted, column, cells.get(column)) for column in wanted.chosen]
+    if error := next((each for each in found if isinstance(each, InputError)), None):
+        return f"{path}, {place}", error
+    given = tuple(found) if wanted.several else found[0]
+    return name_of(given), given
 
 
 def _cell(path: Path, place: str, wanted: InputSpec, column: str, cell: Any) -> Any:
     """A text, or a path from the table's folder on; an error for what is neither."""
     if not isinstance(cell, str) or (wanted.modality != "text" and not cell.strip()):
-        return InputError(f"{path} has no {wanted.modality} in {place}, column {column!r}.")
+        return InputError(f"File {path} has no {wanted.modality} in {place}, column {column!r}.")
     return cell if wanted.modality == "text" else os.path.join(path.parent, cell.strip())
-
-
-Cells = tuple[Any, ...] | InputError
-
-
-def _separated(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Cells]]:
-    csv.field_size_limit(_LONGEST_CELL)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-        try:
-            columns = next(rows, [])
-            places = [_column(path, columns, name) for name in names]
-            for row in rows:
-                place = f"line {rows.line_num}"
-                if len(row) == len(columns):
-                    yield place, tuple(row[at] for at in places)
-                elif row:
-                    yield place, InputError(f"{path} has {len(row)} cells in {place} but {len(columns)} columns.")
-        except csv.Error as cause:
-            raise DataError(
-                f"Table {path} is broken in line {rows.line_num}: {cause}.", hint="Check quotes."
-            ) from cause
-
-
-def _json_lines(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Cells]]:
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                row = None
-            if not isinstance(row, dict):
-                yield f"line {number}", InputError(f"{path} has no JSON object in line {number}.")
-            elif number == 1:
-                yield "line 1", tuple(row[_column_name(path, list(row), name)] for name in names)
-            else:
-                yield f"line {number}", tuple(row.get(name) for name in names)
-
-
-def _parquet(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Cells]]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as cause:
-        raise UsageError(f"Reading {path} needs pyarrow.", hint="Install it: pip install 'tlzoo[evaluate]'") from cause
-    try:
-        with parquet.ParquetFile(path) as table:
-            for name in names:
-                _column(path, table.schema_arrow.names, name)
-            number = 0
-            for part in table.iter_batches(batch_size=1024, columns=list(names)):
-                for cells in zip(*(part.column(name).to_pylist() for name in names), strict=True):
-                    number += 1
-                    yield f"row {number}", cells
-    except pyarrow.ArrowException as cause:
-        reason = str(cause).split("\n", 1)[0]
-        raise DataError(f"Table {path} is not a readable Parquet file: {reason}", hint="Write it again.") from cause
-
-
-def _column(path: Path, columns: Sequence[str], column: str) -> int:
-    return list(columns).index(_column_name(path, columns, column))
-
-
-def _column_name(path: Path, columns: Sequence[str], column: str) -> str:
-    if column not in columns:
-        there = ", ".join(map(repr, columns)) or "none"
-        raise _NoColumn(f"Table {path} has no column {column!r}.", hint=f"Name one with --column; it has: {there}")
-    return column

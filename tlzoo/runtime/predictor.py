@@ -16,7 +16,6 @@ from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
 from tlzoo.runtime.graph_signature import check_graph, check_rows
-from tlzoo.runtime.graphs import open_through_cache
 from tlzoo.runtime.limits import failed_run, session_entries
 from tlzoo.runtime.model_check import MAX_BYTES, check_model
 from tlzoo.runtime.predictions import PredictOptions, answers, failure
@@ -223,17 +222,15 @@ def load(
     providers: Sequence[str] | None = None,
     threads: int | None = None,
     preprocessor: Preprocessor | None = None,
-    cache: bool = True,
 ) -> Predictor:
     """Load an exported ONNX file to run on the CPU, or on `providers`, named as ONNX Runtime does or in short (`cuda`).
 
-    `threads` share one operation, by default one per core. `cache` keeps a small model's optimised graph in
-    `<cache>/sessions` for the next time. Where the preprocessing is a plugin's own that plugin is asked for it, without
-    torch too; `preprocessor` stands in for it. Raises ArtifactError when the file is missing, not an ONNX model, or has
-    no manifest that this version reads, PluginError where a plugin is missing or broken, UsageError for a provider that
-    is not there or that ONNX Runtime would quietly have replaced by the CPU.
+    `threads` share one operation, by default one per core. Where the preprocessing is a plugin's own that plugin is
+    asked for it, without torch too; `preprocessor` stands in for it. Raises ArtifactError when the file is missing, not
+    an ONNX model, or has no manifest that this version reads, PluginError where a plugin is missing or broken,
+    UsageError for a provider that is not there or that ONNX Runtime would quietly have replaced by the CPU.
     """
-    session = open_artifact(path, providers, threads, cache=cache)
+    session = open_artifact(path, providers, threads)
     manifest = read_manifest(session, path)
     predictor = Predictor(session, manifest, preprocessor or preprocessor_of(manifest.preprocess, manifest.raw_input))
     check_graph(session, manifest, predictor.task, str(path))
@@ -241,16 +238,9 @@ def load(
 
 
 def open_artifact(
-    path: str | Path,
-    providers: Sequence[str] | None = None,
-    threads: int | None = None,
-    *,
-    cache: bool = False,
+    path: str | Path, providers: Sequence[str] | None = None, threads: int | None = None
 ) -> ort.InferenceSession:
-    """A session on an ONNX file, with `cache` from its optimised graph where that is faster.
-
-    Raises ArtifactError when it is missing or not a model.
-    """
+    """A session on an ONNX file; raises ArtifactError when it is missing or not a model."""
     file = Path(path)
     if not file.is_file():
         raise ArtifactError(
@@ -262,8 +252,6 @@ def open_artifact(
             raise ArtifactError(f"{file} is larger than 2 GiB, as no ONNX file is.", hint="Name an exported ONNX file.")
         model = file.read_bytes()
         entries = session_entries(check_model(model, KEY))
-        if cache:
-            return open_through_cache(model, threads, tuple(providers) if providers else None, entries)
         return open_session(model, threads, providers, entries=entries)
     except TlzooError:
         raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,16 +32,13 @@ def open_session(
     threads: int | None = None,
     providers: Sequence[str] | None = None,
     *,
-    optimise: bool = True,
-    save_to: Path | None = None,
     entries: Mapping[str, str] | None = None,
 ) -> ort.InferenceSession:
     """An ONNX Runtime session from bytes alone: a model whose weights lie in other files is refused.
 
     `providers` are named as ONNX Runtime does or in short (`cuda`), the first that can run a node gets it; without any
     it is the CPU. Raises UsageError for one that is not there, or that ONNX Runtime gives up. `threads` share one
-    operation. `optimise=False` is for a graph that went through ONNX Runtime's optimiser; `save_to` writes it there.
-    `entries` are further settings of ONNX Runtime's, such as those of tlzoo.runtime.limits.
+    operation. `entries` are further settings of ONNX Runtime's, such as those of tlzoo.runtime.limits.
     """
     names = provider_names(providers)
     options = ort.SessionOptions()
@@ -53,10 +49,6 @@ def open_session(
         options.add_session_config_entry(key, value)
     if threads is not None:
         options.intra_op_num_threads = threads
-    if not optimise:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if save_to is not None:
-        options.optimized_model_filepath = str(save_to)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what they say, the check below says with an error
         # on the CPU there is nothing to fall back to, and trying prints to stdout

@@ -69,7 +69,7 @@ def predicted(path: str, inputs: Sequence[Any]) -> dict[str, Any]:
     """The labels, or values, that an exported file gives."""
     from tlzoo.runtime import load
 
-    return {"answers": [answer_of(answer) for answer in load(path, cache=False).predict(list(inputs))]}
+    return {"answers": [answer_of(answer) for answer in load(path).predict(list(inputs))]}
 
 
 def answer_of(answer: Any) -> Any:

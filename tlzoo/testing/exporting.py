@@ -84,7 +84,7 @@ class Exporting(Subject):
         except TlzooError as error:
             raise AssertionError(f"It cannot be trained and exported: {error}") from error
         run = self.run_folder()
-        model, predictor = run.model(), load(file, cache=False)
+        model, predictor = run.model(), load(file)
         data = run.dataset(run.parts().train)
         for batch in BATCHES:
             arrays = data.arrays(range(batch))
@@ -125,7 +125,7 @@ class Exporting(Subject):
         Mend: as for preprocessing; nothing that a prediction runs may import torch, transformers, timm or onnx.
         """
         inputs: Sequence[str] = list(self.inputs()[:FEW])
-        here = [answer_of(answer) for answer in load(self.exported(), cache=False).predict(inputs)]
+        here = [answer_of(answer) for answer in load(self.exported()).predict(inputs)]
         there = ask("predict", str(self.folder() / "cache"), path=str(self.exported()), inputs=inputs)
         assert not there["wanted"], f"Predicting imports {', '.join(there['wanted'])}, which need not be there."
         assert "error" not in there, f"Predicting fails where torch cannot be imported: {there['error']}"

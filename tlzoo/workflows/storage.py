@@ -6,7 +6,6 @@ documents, or a link among the entries, costs nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -26,7 +25,6 @@ KINDS = {
     "converted": "converted",
     "graphs": "graphs",
     "activations": "activations",
-    "sessions": "sessions",
     "indexes": "registry/indexes",
     "resolved": "resolved",
     "partial": "partial",
@@ -220,17 +218,7 @@ def _judge_converted(entry: Kept) -> str | None:
     return "" if cache.sha256_of(entry.path) == pinned else "its sha256 is not the one beside it"
 
 
-def _judge_session(entry: Kept) -> str | None:
-    digest = hashlib.sha256()
-    with entry.path.open("rb") as file:
-        pinned = file.read(digest.digest_size)
-        while chunk := file.read(cache.CHUNK):
-            digest.update(chunk)
-    return "" if digest.digest() == pinned else "its sha256 is not the one at its beginning"
-
-
 _JUDGES: dict[str, Callable[[Kept], str | None]] = {
     "weights": _judge_weights,
     "converted": _judge_converted,
-    "sessions": _judge_session,
 }

@@ -79,7 +79,6 @@ def test_every_kind_is_listed_with_its_size_and_last_use(cache: Path, run: Any) 
     file(cache / "converted" / f"{DIGEST}.safetensors")
     file(cache / "graphs" / "g.onnx")
     file(cache / "activations" / "key" / "features.bin")
-    file(cache / "sessions" / DIGEST)
     file(cache / "partial" / DIGEST)
     file(cache / "resolved" / "a.json")
     file(cache / "registry" / "indexes" / "a.sqlite")
@@ -87,7 +86,7 @@ def test_every_kind_is_listed_with_its_size_and_last_use(cache: Path, run: Any) 
     file(cache / "something else" / "x")
     listed = run("list")
     assert {row["kind"] for row in listed["entries"]} == set(listed["kinds"])
-    assert listed["bytes"] == 9 * len(CONTENT)
+    assert listed["bytes"] == 8 * len(CONTENT)
     (weights,) = (row for row in listed["entries"] if row["kind"] == "weights")
     assert (weights["checkpoint"], weights["bytes"]) == ("vision/tiny", len(CONTENT))
     assert weights["path"] == str(folder.relative_to(cache))
@@ -113,22 +112,19 @@ def test_a_whole_cache_is_verified(cache: Path, run: Any) -> None:
     fetched(cache)
     copy = file(cache / "converted" / "a.safetensors")
     file(copy.with_name("a.safetensors.sha256"), DIGEST.encode())
-    file(cache / "sessions" / "b", hashlib.sha256(CONTENT).digest() + CONTENT)
-    assert run("verify") == {"folder": str(cache), "verified": 3, "damaged": []}
+    assert run("verify") == {"folder": str(cache), "verified": 2, "damaged": []}
 
 
 def test_what_is_damaged_is_named_and_removed_when_asked(cache: Path, run: Any) -> None:
     (fetched(cache) / "w.bin").write_bytes(CONTENT[::-1])
     file(file(cache / "converted" / "a.safetensors").with_name("a.safetensors.sha256"), b"0" * 64)
-    file(cache / "sessions" / "b")
     document = run("verify", code=2)
     assert [(row["kind"], row["removed"]) for row in document["damaged"]] == [
         ("converted", False),
-        ("sessions", False),
         ("weights", False),
     ]
-    assert "w.bin has sha256" in document["damaged"][2]["fault"]
-    assert [row["removed"] for row in run("verify", "--remove")["damaged"]] == [True] * 3
+    assert "w.bin has sha256" in document["damaged"][1]["fault"]
+    assert [row["removed"] for row in run("verify", "--remove")["damaged"]] == [True] * 2
     assert run("verify")["verified"] == 0
     assert run("list")["entries"] == []
 
@@ -160,10 +156,10 @@ def test_what_was_not_used_for_so_long_goes(cache: Path, run: Any) -> None:
 
 
 def test_a_kind_may_be_named_and_a_dry_run_removes_nothing(cache: Path, run: Any) -> None:
-    graph, session = file(cache / "graphs" / "g.onnx", age=DAY), file(cache / "sessions" / "s", age=DAY)
+    graph, answer = file(cache / "graphs" / "g.onnx", age=DAY), file(cache / "resolved" / "s", age=DAY)
     assert run("gc", "--max-gb", "0", "--dry-run")["freed"] == 2 * len(CONTENT)
     assert run("gc", "--max-gb", "0", "--kind", "graphs")["freed"] == len(CONTENT)
-    assert (graph.exists(), session.exists()) == (False, True)
+    assert (graph.exists(), answer.exists()) == (False, True)
     assert "graphs" in run("gc", "--kind", "nonsense", code=2)
     assert "not possible" in run("gc", "--max-gb", "-1", code=2)
 
@@ -193,8 +189,8 @@ def test_links_are_neither_followed_nor_removed(cache: Path, run: Any, tmp_path:
     (cache / "graphs").symlink_to(precious.parent)
     (cache / "weights").mkdir()
     (cache / "weights" / "vision").symlink_to(tmp_path / "precious")
-    (cache / "sessions").mkdir()
-    (cache / "sessions" / "s").symlink_to(precious)
+    (cache / "resolved").mkdir()
+    (cache / "resolved" / "s").symlink_to(precious)
     (cache / "activations" / "key").mkdir(parents=True)
     (cache / "activations" / "key" / "inner").symlink_to(precious.parent)
     aged(cache / "activations" / "key", 0)
@@ -202,7 +198,7 @@ def test_links_are_neither_followed_nor_removed(cache: Path, run: Any, tmp_path:
     removed = run("gc", "--max-gb", "0", "--older-than", "0")["removed"]
     assert [row["kind"] for row in removed] in ([], ["activations"])
     assert precious.read_bytes() == CONTENT
-    assert (cache / "sessions" / "s").is_symlink()
+    assert (cache / "resolved" / "s").is_symlink()
 
 
 def test_a_folder_that_is_no_cache_is_left_alone(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,9 +222,9 @@ def test_the_command_imports_no_torch(cache: Path) -> None:
 
 
 def test_a_pipe_in_the_cache_makes_nobody_wait_and_stays(cache: Path, run: Any) -> None:
-    (cache / "sessions").mkdir(parents=True)
-    os.mkfifo(cache / "sessions" / "pipe")
+    (cache / "resolved").mkdir(parents=True)
+    os.mkfifo(cache / "resolved" / "pipe")
     assert run("list")["entries"] == []
     assert run("verify")["verified"] == 0
     run("gc", "--max-gb", "0", "--older-than", "0")
-    assert (cache / "sessions" / "pipe").exists()
+    assert (cache / "resolved" / "pipe").exists()

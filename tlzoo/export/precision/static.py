@@ -2,6 +2,7 @@
 
 Weights are int8, symmetric and per output channel; activations uint8 with one scale per tensor (Jacob et al. 2018,
 "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference").
+docs/architecture.md has what onnxruntime.quantization gave beside it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.errors import DataError
+from tlzoo.io.texts import read_text
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.tokens.spans import of_words
 
@@ -36,14 +37,8 @@ def conll(path: Path) -> Iterator[Row]:
 
 def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
     """The number of each text's first line, and the cells of all its lines."""
-    try:
-        # as editors count them: other line ends of Unicode may stand inside words
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as cause:
-        place = path.read_bytes().count(b"\n", 0, cause.start) + 1
-        raise DataError(f"File {path} is not UTF-8 text (line {place}).", hint="Save it again as UTF-8.") from cause
-    except OSError as cause:
-        raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
+    # as editors count them: other line ends of Unicode may stand inside words
+    lines = read_text(path).split("\n")
     found: list[list[str]] = []
     first = 1
     for number, line in enumerate([*lines, ""], start=1):

@@ -1,0 +1,100 @@
+"""One reader of tables for training and prediction: row by row, each fault with its place."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tlzoo.errors import DataError, InputError
+from tlzoo.io.tables import MissingColumn, stream_table
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place", "fault"),
+    [
+        ("t.csv", b'a,b\n"two\nlines",1\nshort\nlast,2\n', "line 4", "1 cells in line 4"),
+        ("t.tsv", b"a\tb\nx\t1\n\ny\t2\t3\nlast\t2\n", "line 4", "3 cells in line 4"),
+        ("t.csv", b"a,b\nx,1\ny\0,2\nlast,2\n", "line 3", "NUL byte in line 3"),
+        ("t.jsonl", b'{"a": 1}\n\n{"a": \n{"a": "last"}\n', "line 3", "broken JSON in line 3"),
+        ("t.jsonl", b'{"a": 1}\n[1]\n{"a": "last"}\n', "line 2", "no JSON object in line 2"),
+    ],
+)
+def test_a_broken_row_is_an_error_in_its_place_and_the_next_is_read(tmp_path, name, content, place, fault):
+    rows = list(stream_table(written(tmp_path / name, content)))
+    [(where, error)] = [row for row in rows if isinstance(row[1], InputError)]
+    assert where == place
+    assert fault in error.message
+    assert error.hint
+    assert rows[-1][1]["a"] == "last"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("t.csv", b'a,b\nx,1\n"y,2\n', "row from line 3 on"),
+        ("t.csv", b"a,b\nx,1\nh\xe9,2\n", r"UTF-8 text \(line 3\)"),
+        ("t.jsonl", b'{"a": 1}\n{"a": "h\xe9"}\n', r"UTF-8 text \(line 2\)"),
+        ("t.csv", b"a,a\n1,2\n", "column 'a' twice"),
+        ("t.csv", b"a\0,b\n1,2\n", "NUL byte in line 1"),
+        ("t.csv", b"", "zero bytes"),
+        ("t.parquet", b"PAR1 and no more", "Parquet"),
+        ("t.xlsx", b"x", "not a table"),
+    ],
+)
+def test_a_table_that_cannot_be_read_to_its_end_is_named_with_the_line(tmp_path, name, content, fault):
+    with pytest.raises(DataError, match=fault) as caught:
+        list(stream_table(written(tmp_path / name, content)))
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match=r"none\.csv cannot be read"):
+        list(stream_table(tmp_path / "none.csv"))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_columns_that_are_needed_are_asked_for_before_the_first_row(tmp_path, name):
+    file = tmp_path / name
+    if name == "t.parquet":
+        pq.write_table(pa.table({"b": [1]}), file)
+    else:
+        file.write_text("b\n1\n" if name == "t.csv" else '{"b": 1}\n')
+    with pytest.raises(MissingColumn, match="'a'") as caught:
+        next(stream_table(file, ["a"]))
+    assert "'b'" in caught.value.hint
+
+
+def test_of_parquet_only_the_columns_asked_for_are_read_and_rows_are_counted_through(tmp_path: Path):
+    count = 3000
+    pq.write_table(pa.table({"a": list(range(count)), "b": ["x"] * count}), tmp_path / "t.parquet", row_group_size=700)
+    rows = list(stream_table(tmp_path / "t.parquet", ["a"]))
+    assert rows == [(f"row {at + 1}", {"a": at}) for at in range(count)]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_a_table_is_never_held_whole(tmp_path, name):
+    line = "x" * 1000 + "\n" if name == "t.csv" else '{"a": "' + "x" * 1000 + '"}\n'
+    file = written(tmp_path / name, (("a\n" if name == "t.csv" else "") + line * 20_000).encode())
+    tracemalloc.start()
+    count = sum(1 for _ in stream_table(file))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 20_000
+    assert peak < file.stat().st_size / 10
+
+
+def test_two_tables_with_long_cells_can_be_read_in_turns(tmp_path: Path):
+    files = [written(tmp_path / name, b"a\nshort\n" + b"x" * 200_000 + b"\n") for name in ("one.csv", "two.csv")]
+    one, two = (stream_table(file) for file in files)
+    assert len(list(islice(one, 1))) == len(list(two)) - 1 == len(list(one))

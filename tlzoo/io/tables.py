@@ -1,0 +1,134 @@
+"""Tables, read row by row: CSV, TSV, JSON lines and Parquet, for training and prediction alike."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from tlzoo.errors import DataError, InputError, UsageError
+from tlzoo.io.texts import not_utf8
+
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+_LONGEST_CELL = 64 * 2**20
+_ROWS_AT_ONCE = 1024
+
+Rows = Iterator[tuple[str, dict[str, Any] | InputError]]
+"""Each row's place as a person looks it up ("line 3", "row 2"), and its cells by column, or what is wrong with it."""
+
+
+class MissingColumn(DataError):
+    """The table has no such column."""
+
+
+def stream_table(path: Path, only: Sequence[str] = ()) -> Rows:
+    """The rows of a table, in bounded memory; the file name's ending says its format.
+
+    With `only` the table must have these columns; of Parquet no others are read. JSON lines have the columns of their
+    first object. A row with too many or too few cells, a NUL byte or broken JSON is an InputError in its place. Raises
+    DataError for a file that cannot be read to its end, MissingColumn, and UsageError where pyarrow is needed.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(
+            f"File {path} is not a table that tlzoo reads.", hint=f"Give a folder or one of: {', '.join(TABLES)}"
+        )
+    try:
+        if path.stat().st_size == 0:
+            raise DataError(f"File {path} has zero bytes.", hint="Write a header line and at least two rows into it.")
+        yield from reader(path, only)
+    except OSError as cause:
+        raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
+    except UnicodeDecodeError as cause:
+        raise not_utf8(path) from cause
+
+
+def _check_columns(path: Path, columns: Sequence[str], only: Sequence[str]) -> None:
+    if missing := [name for name in only if name not in columns]:
+        there = ", ".join(map(repr, columns)) or "none"
+        raise MissingColumn(
+            f"File {path} has no column {missing[0]!r}.", hint=f"Name one with --column; it has: {there}"
+        )
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise DataError(f"File {path} has the column {twice[0]!r} twice.", hint="Rename one of them.")
+
+
+def _separated(path: Path, only: Sequence[str]) -> Rows:
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        start = 1
+        try:
+            columns = next(reader, [])
+            if any("\0" in name for name in columns):
+                raise _nul(path, "line 1")
+            _check_columns(path, columns, only)
+            start = reader.line_num + 1
+            for cells in reader:
+                if cells:
+                    yield f"line {start}", _row(path, f"line {start}", columns, cells)
+                start = reader.line_num + 1
+        except csv.Error as cause:
+            raise DataError(
+                f"File {path} is broken in the row from line {start} on: {cause}.",
+                hint="Check its quotes and separators.",
+            ) from cause
+
+
+def _row(path: Path, place: str, columns: Sequence[str], cells: Sequence[str]) -> dict[str, Any] | InputError:
+    if len(cells) != len(columns):
+        return InputError(
+            f"File {path} has {len(cells)} cells in {place} but {len(columns)} columns.",
+            hint="Put texts with separators or line breaks in double quotes.",
+        )
+    return _nul(path, place) if any("\0" in cell for cell in cells) else dict(zip(columns, cells, strict=True))
+
+
+def _nul(path: Path, place: str) -> InputError:
+    return InputError(f"File {path} has a NUL byte in {place}.", hint="Is it text? Save it again as UTF-8.")
+
+
+def _json_lines(path: Path, only: Sequence[str]) -> Rows:
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        first = True
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            row = _object(path, f"line {number}", line)
+            if first and isinstance(row, dict):
+                _check_columns(path, list(row), only)
+                first = False
+            yield f"line {number}", row
+
+
+def _object(path: Path, place: str, line: str) -> dict[str, Any] | InputError:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return InputError(f"File {path} has broken JSON in {place}.", hint="Write one object per line.")
+    if not isinstance(row, dict):
+        return InputError(f"File {path} has no JSON object in {place}.", hint="Write one object per line.")
+    return row
+
+
+def _parquet(path: Path, only: Sequence[str]) -> Rows:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as cause:
+        raise UsageError(f"Reading {path} needs pyarrow.", hint="Install it: pip install 'tlzoo[evaluate]'") from cause
+    try:
+        with parquet.ParquetFile(path) as table:
+            _check_columns(path, table.schema_arrow.names, only)
+            parts = table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=list(only) or None)
+            rows = chain.from_iterable(part.to_pylist() for part in parts)
+            yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as cause:
+        reason = str(cause).split("\n", 1)[0]
+        raise DataError(f"File {path} is not a readable Parquet file: {reason}", hint="Write it again.") from cause
+
+
+_READERS = {".csv": _separated, ".tsv": _separated, ".jsonl": _json_lines, ".parquet": _parquet}

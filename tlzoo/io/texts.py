@@ -1,0 +1,60 @@
+"""Files of text, and the files below a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tlzoo.errors import DataError
+
+
+def read_text(path: Path) -> str:
+    """A file's text, UTF-8 with or without a byte order mark; raises DataError for anything else."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as cause:
+        raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
+    except UnicodeDecodeError as cause:
+        raise not_utf8(path) from cause
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"File {path} has a NUL byte in line {line}.", hint="Is it text? Save it again as UTF-8.")
+    return text
+
+
+def not_utf8(path: Path) -> DataError:
+    """The error about a file that is no UTF-8, with the first line that is none."""
+    with path.open("rb") as file:
+        line = next((number for number, line in enumerate(file, start=1) if not _decodes(line)), 1)
+    return DataError(f"File {path} is not UTF-8 text (line {line}).", hint="Save it again as UTF-8.")
+
+
+def _decodes(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def hidden(name: str) -> bool:
+    """Whether files and folders of this name are passed over."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def walk(folder: str | os.PathLike[str], endings: tuple[str, ...]) -> Iterator[str]:
+    """The files below a folder with one of these `endings`, each folder's names in order; nothing hidden, no links to
+    folders. Raises DataError for a folder that cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as cause:
+        raise DataError(f"Folder {folder} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
+    for entry in entries:
+        if hidden(entry.name):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from walk(entry.path, endings)
+        elif entry.name.lower().endswith(endings) and not entry.is_dir():
+            yield entry.path
