@@ -10,11 +10,6 @@ from types import ModuleType
 from typing import Any
 
 from tlzoo.errors import PluginError, UsageError
-from tlzoo.io.entry_points import declared
-from tlzoo.plugins.blame import told
-from tlzoo.plugins.discovery import CONFORMANCE_GROUP
-from tlzoo.testing.subject import ConformanceNote
-from tlzoo.testing.suite import PluginSuite
 
 try:
     import pytest
@@ -23,6 +18,12 @@ except ModuleNotFoundError as cause:
         "The conformance suite runs with pytest, which is not installed.",
         hint="Install it: pip install 'tlzoo[conformance]'",
     ) from cause
+
+from tlzoo.io.entry_points import declared
+from tlzoo.plugins.blame import told
+from tlzoo.plugins.discovery import CONFORMANCE_GROUP
+from tlzoo.testing.subject import ConformanceNote
+from tlzoo.testing.suite import PluginSuite
 
 _OPTIONS = (
     *("-c", os.devnull, "--rootdir", os.path.dirname(__file__), "--noconftest", "--disable-plugin-autoload"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 import zipfile
 from collections.abc import Callable
@@ -83,11 +84,32 @@ def test_its_hooks_are_told_wherever_they_stand(ship: Ship, head: str):
     assert imported("tides")["import"].message == "hooks: build_head, freeze"
 
 
-def test_a_call_in_another_process_tells_at_once_and_what_is_printed_is_no_answer():
-    code = "tlzoo.plugins.authoring.child:main"  # it reads an order that is not there any more
-    told = list(child.call(code, 20, {}))
-    assert [sorted(document) for document in told] == [["fault", "hint", "imported"]]
-    assert "main() takes 0" in told[0]["fault"]
+def test_a_call_in_another_process_tells_at_once_and_what_is_printed_is_no_answer(ship: Ship, tmp_path: Path):
+    code = """
+        import os, time
+
+        def slow(tell, until):
+            os.system("echo 1")
+            print(2)
+            tell({"told": 3})
+            while not os.path.exists(until):
+                time.sleep(0.05)
+            tell({"told": 4})
+    """
+    ship("tides", code)
+    told = child.call("tlzoo_tides.plugin:slow", 120, {}, until=str(tmp_path / "until"))
+    assert next(told) == {"told": 3}
+    (tmp_path / "until").touch()
+    assert list(told) == [{"told": 4}, {"fault": "", "hint": "", "imported": []}]
+
+
+def test_a_call_that_is_given_up_is_ended(ship: Ship, tmp_path: Path):
+    ship("tides", "import os, time\ndef slow(tell):\n    tell({'pid': os.getpid()})\n    time.sleep(60)\n")
+    told = child.call("tlzoo_tides.plugin:slow", 120, {})
+    pid = next(told)["pid"]
+    told.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_plugin_that_is_wrong_in_every_way_fails_each_check(ship: Ship, capfd: pytest.CaptureFixture[str]):

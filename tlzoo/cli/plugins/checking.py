@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict
 from importlib import metadata
@@ -68,7 +68,7 @@ def _check_installed(what: str, timeout: float, quiet: bool) -> dict[str, Any]:
     """All three stages; the suite only where the plugin can be imported."""
     plugin = _installed(what)
 
-    def stages() -> Iterator[Check]:
+    def stages() -> Generator[Check]:
         importable = True
         for done in trial.try_import(plugin.name, plugin.distribution, min(timeout, IMPORT_S)):
             importable &= done.passed or done.stage != "import"
@@ -79,12 +79,12 @@ def _check_installed(what: str, timeout: float, quiet: bool) -> dict[str, Any]:
     return _document(plugin.name, metadata.distribution(plugin.distribution), stages(), quiet)
 
 
-def _document(name: str, distribution: metadata.Distribution, checks: Iterator[Check], quiet: bool) -> dict[str, Any]:
+def _document(name: str, distribution: metadata.Distribution, checks: Generator[Check], quiet: bool) -> dict[str, Any]:
     """All that `--json` says of a plugin; each check is printed as it is done, unless `quiet`."""
     done = []
     if not quiet and not sys.stdout.isatty():
         print_line(COLUMNS)
-    with closing(checks):  # type: ignore[type-var]
+    with closing(checks):
         for one in checks:
             done.append(asdict(one))
             if not quiet:

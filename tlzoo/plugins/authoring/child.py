@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.abc import Loader, MetaPathFinder
@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import IO, Any
 
 from tlzoo.errors import TlzooError
+from tlzoo.io.extras import lacking
 from tlzoo.plugins.blame import told
 
 HEAVY = ("jax", "onnx", "onnxscript", "peft", "sklearn", "tensorflow", "timm", "torch", "torchvision", "transformers")
@@ -33,7 +34,7 @@ Tell = Callable[[Mapping[str, Any]], None]
 
 def call(
     function: str, limit: float, environment: Mapping[str, str], *, block: Sequence[str] = (), **given: Any
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """Call `function(tell, **given)`, named as `module:name`, in a process that finds modules where this one does.
 
     Yields each document that it passes to `tell`, at once, and at the end one with `fault` (empty where it returned),
@@ -145,9 +146,8 @@ def main() -> None:
     module, _, name = order["function"].partition(":")
     try:
         getattr(importlib.import_module(module), name)(tell, **order["given"])
-    except TlzooError as error:
-        fault, hint = error.message, error.hint
-    except BaseException as error:  # noqa: BLE001 - the parent reports it
-        fault = told(error)
+    except BaseException as cause:  # noqa: BLE001 - the parent reports it
+        error = lacking(cause) or cause
+        fault, hint = (error.message, error.hint) if isinstance(error, TlzooError) else (told(error), "")
     tell({"fault": fault, "hint": hint, "imported": list(blocker.places.values())})
     os._exit(0)  # what the plugin left running is not waited for

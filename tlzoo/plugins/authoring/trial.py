@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +14,7 @@ from tlzoo.plugins.authoring import child
 from tlzoo.plugins.authoring.inspection import Check, examine
 
 
-def try_import(name: str, distribution: str, limit: float, folders: Sequence[Path] = ()) -> Iterator[Check]:
+def try_import(name: str, distribution: str, limit: float, folders: Sequence[Path] = ()) -> Generator[Check]:
     """The static checks, then whether it can be imported and its hooks registered where torch is not installed.
 
     `folders` are searched before this environment: those of a plugin that is not installed.
@@ -42,7 +42,7 @@ def load(tell: child.Tell, name: str, distribution: str) -> None:
     tell({"hooks": plugins.load(name).hooks})
 
 
-def try_suite(name: str, limit: float) -> Iterator[Check]:
+def try_suite(name: str, limit: float) -> Generator[Check]:
     """The results of the plugin's conformance suites, each as it comes."""
     count = 0
     for told in child.call("tlzoo.testing.running:judge", limit, {"TLZOO_PLUGINS": name}, plugin=name):
