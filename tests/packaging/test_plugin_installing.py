@@ -84,8 +84,7 @@ def test_a_plugin_is_installed_by_uv_from_a_tag_in_git_beside_the_core_alone(
     url = f"git+{repository.as_uri()}@v0.1.0"
     installed = run(python, tmp_path, "plugins", "install", url, "--upgrade")
     assert installed.returncode == 0, installed.stderr
-    row = listed(python, tmp_path)["tides"]
-    assert (row["status"], row["hooks"]) == ("ok", ["load_backbone", "make_preprocessor"])
+    assert listed(python, tmp_path)["tides"]["status"] == "ok"
     pulled = run(python, tmp_path, "pull", "tides/small")
     assert pulled.returncode == 0, pulled.stderr
     removed = run(python, tmp_path, "plugins", "uninstall", "tides")

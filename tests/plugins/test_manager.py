@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import tlzoo
 from tlzoo import plugins
 from tlzoo.errors import DataError, HookError, PluginError
 from tlzoo.interfaces import Backbone, Freeze, Graph, Head
-from tlzoo.plugins.authoring.source import specifications
+from tlzoo.plugins import hookspecs
 from tlzoo.plugins.preprocess import plugins_own
 from tlzoo.registry.schema import Checkpoint, PluginSpec
 
@@ -28,6 +29,12 @@ GOOD = """
         return Freeze(frozenset({policy}))
 """
 Install = Callable[..., None]
+SPECIFIED = {
+    name: tuple(inspect.signature(hook).parameters)
+    for name, hook in vars(hookspecs).items()
+    if hasattr(hook, "tlzoo_spec")
+}
+"""Every hook's arguments."""
 
 
 @pytest.fixture
@@ -116,9 +123,22 @@ def test_a_plugin_may_be_an_object_inside_a_module(install: Install):
         ("class Own(BaseException): __str__ = None\nraise Own", "Own"),
         ("def broken(:", "SyntaxError"),
         (GOOD.replace("def freeze", "def freze"), "freze"),
+        (GOOD.replace("def freeze", "def freze"), "did you mean 'freeze'"),
+        ("import tlzoo.parts", "what plugins import is in tlzoo.plugin"),
         (GOOD.replace("(model, policy)", "(model, policies)"), "policies"),
     ],
-    ids=["raises", "missing import", "exits", "ends", "untold", "syntax", "misspelt hook", "unknown argument"],
+    ids=[
+        "raises",
+        "missing import",
+        "exits",
+        "ends",
+        "untold",
+        "syntax",
+        "misspelt",
+        "meant",
+        "gone",
+        "unknown argument",
+    ],
 )
 def test_a_plugin_that_cannot_load_is_named_with_version_cause_and_way_out(install: Install, code: str, cause: str):
     install("bad", code)
@@ -285,15 +305,15 @@ WANTED = {
 
 
 def test_every_hook_has_a_type_of_answer():
-    assert set(WANTED) == set(specifications())
+    assert set(WANTED) == set(SPECIFIED)
 
 
 @pytest.mark.parametrize("hook", sorted(name for name, kind in WANTED.items() if kind is not object))
 def test_an_answer_of_the_wrong_type_names_hook_plugin_and_both_types(install: Install, hook: str):
-    arguments = ", ".join(specifications()[hook])
+    arguments = ", ".join(SPECIFIED[hook])
     install("wrong", f"from tlzoo import hookimpl\n@hookimpl\ndef {hook}({arguments}): return ['wrong']")
     with pytest.raises(HookError) as caught:
-        plugins.call(hook, "wrong", WANTED[hook], **dict.fromkeys(specifications()[hook]))
+        plugins.call(hook, "wrong", WANTED[hook], **dict.fromkeys(SPECIFIED[hook]))
     for part in (hook, "tlzoo-wrong 1.2", "list", WANTED[hook].__name__):
         assert part in caught.value.message
 
@@ -309,7 +329,7 @@ def test_an_adaptation_that_is_no_model_names_its_plugin(install: Install):
 
     install("wrong", "from tlzoo import hookimpl\n@hookimpl\ndef adapt_domain(model): return ['wrong']")
     with pytest.raises(HookError, match=r"adapt_domain.*tlzoo-wrong 1\.2.*list, not Model"):
-        plugins.call("adapt_domain", "wrong", Model, **dict.fromkeys(specifications()["adapt_domain"]))
+        plugins.call("adapt_domain", "wrong", Model, **dict.fromkeys(SPECIFIED["adapt_domain"]))
 
 
 @pytest.mark.parametrize(

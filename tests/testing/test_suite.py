@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cogapp import Cog
@@ -155,3 +156,34 @@ def test_pytest_runs_the_checks_in_the_suite_s_order(tmp_path: Path):
     seen, options = Seen(), ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", os.devnull]
     assert pytest.main([*options, "--collect-only", f"--rootdir={tmp_path}", str(tmp_path)], [seen]) == 0
     assert seen.names == checks(PluginSuite)
+
+
+def test_each_result_is_told_before_the_next_check_runs(tiny: Any):
+    suite, events = tiny(), list[str]()
+    for name in ("test_one", "test_two"):
+        setattr(suite, name, lambda self, name=name: events.append(f"{name} runs"))
+    results = run(suite, ["test_one", "test_two"], lambda result: events.append(f"{result.name} is told"))
+    assert events == ["test_one runs", "test_one is told", "test_two runs", "test_two is told"]
+    assert [result.name for result in results] == ["test_one", "test_two"]
+
+
+def test_a_suite_may_use_fixtures_parameters_and_marks_of_pytest(tiny: Any):
+    suite = tiny()
+
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_number(self: PluginSuite, number: int, tmp_path: Path) -> None:
+        if not tmp_path.is_dir() or number == 2:
+            raise AssertionError("It is two.")
+
+    suite.test_number = test_number
+    found = {result.name: (result.passed, result.message) for result in run(suite, ["test_number"])}
+    assert found == {"test_number[1]": (True, ""), "test_number[2]": (False, "It is two.")}
+
+
+def test_where_pytest_is_missing_one_line_says_what_to_type():
+    code = (
+        "import sys; sys.modules['pytest'] = None; from tlzoo.testing.__main__ import main; sys.exit(main(['vision']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "pip install 'tlzoo[conformance]'" in done.stderr

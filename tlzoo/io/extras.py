@@ -15,7 +15,7 @@ def require_training() -> None:
         raise _lacking(missing)
 
 
-def lacking(cause: Exception) -> PluginError | None:
+def lacking(cause: BaseException) -> PluginError | None:
     """The error of `require_training` for an import that failed for want of the extra; `None` for anything else."""
     missing = [name for name in TRAINING if find_spec(name) is None]
     failed = isinstance(cause, ModuleNotFoundError) and (cause.name or "").partition(".")[0] in missing

@@ -71,7 +71,7 @@ def damaged() -> list[Damaged]:
     found = []
     for folder in dict.fromkeys(sys.path):
         for info in sorted(Path(folder or ".").glob("*.dist-info")):
-            fault = _fault(metadata.Distribution.at(info))
+            fault = metadata_fault(metadata.Distribution.at(info))
             text = _raw_entries(info) if fault else ""
             if fault and re.search(r"(?m)^\s*\[tlzoo(\.\w+)?\]", text):
                 distribution, _, version = info.name.removesuffix(".dist-info").partition("-")
@@ -81,7 +81,7 @@ def damaged() -> list[Damaged]:
     return found
 
 
-def _fault(distribution: metadata.Distribution) -> str:
+def metadata_fault(distribution: metadata.Distribution) -> str:
     """Why the distribution's metadata cannot be used; empty where it can."""
     try:
         list(distribution.entry_points)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tlzoo.errors import PluginError, UsageError
 from tlzoo.io.entry_points import normal
-from tlzoo.plugins.authoring.description import check_wheel
+from tlzoo.plugins.authoring.staging import check_wheel
 from tlzoo.plugins.discovery import FIRST_PARTY, contributors, declared
 
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(.*)", re.DOTALL)

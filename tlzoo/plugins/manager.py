@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import sys
 import threading
 import warnings
@@ -59,10 +61,19 @@ def load(name: str) -> Loaded:
         if is_the_users(cause):
             raise
         raise PluginError(
-            f"Plugin {plugin.name!r} ({plugin}) cannot be loaded: {told(cause)}",
+            f"Plugin {plugin.name!r} ({plugin}) cannot be loaded: {told(cause)}{_advice(cause)}",
             hint=f"Mend or remove it: tlzoo plugins uninstall {plugin.distribution}",
         ) from cause
     return Loaded(plugin, manager)
+
+
+def _advice(cause: BaseException) -> str:
+    """What helps with a module of tlzoo that is gone, and with a misspelt hook."""
+    if isinstance(cause, ModuleNotFoundError) and str(cause.name).startswith("tlzoo."):
+        return "; what plugins import is in tlzoo.plugin"
+    misspelt = re.search(r"unknown hook '(\w+)'", told(cause))
+    near = difflib.get_close_matches(misspelt[1], vars(hookspecs), 1) if misspelt else []
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _check_version(plugin: Installed) -> None:

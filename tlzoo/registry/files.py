@@ -84,14 +84,14 @@ def _plugins() -> list[Origin]:
     for plugin, value in sorted({(one.name, one.value) for one in declared(GROUP) if allowed(one.name)}):
         name = f"plugin {plugin!r}"
         try:
-            found.append(Origin(name, "plugin", _contributed_file(value), f"{plugin}/"))
+            found.append(Origin(name, "plugin", contributed_file(value), f"{plugin}/"))
         except RegistryError as error:
             warn_once(f"The registry of {name} is left out: {error.message}")
     return found
 
 
-def _contributed_file(value: str) -> Path:
-    """Where `package:file` lies; the package is located, not imported."""
+def contributed_file(value: str) -> Path:
+    """Where `package:file` lies; the package is located, not imported. Raises RegistryError."""
     package, _, file = value.partition(":")
     top, *below = package.strip().split(".")
     inside = PurePosixPath(file.strip())

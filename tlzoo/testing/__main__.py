@@ -7,57 +7,49 @@ import contextlib
 import json
 import sys
 import time
-from dataclasses import asdict, replace
+from typing import Any
 
 from tlzoo.errors import TlzooError
+from tlzoo.io.extras import lacking
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run it; with `--json` one document on stdout: {plugin, distribution, version, passed, seconds, results}."""
+    """Print a line for each check as it ends; with `--json` one document on stdout, when all are done.
+
+    The document is {plugin, distribution, version, passed, seconds, results: [{name, passed, message, seconds}]}.
+    """
     parser = argparse.ArgumentParser(prog="python -m tlzoo.testing", description="Run a plugin's conformance suite.")
     parser.add_argument("plugin", help="the plugin's name, such as vision")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--only", action="append", default=[], metavar="CHECK", help="only this check; repeatable")
     given = parser.parse_args(arguments)
-    began = time.perf_counter()
+    began, out, results = time.perf_counter(), sys.stdout, list[dict[str, Any]]()
+
+    def tell(result: dict[str, Any]) -> None:
+        results.append(result)
+        if not given.json:
+            line = f"{'ok  ' if result['passed'] else 'FAIL'} {result['name']}"
+            print(line + (f"\n     {result['message']}" if result["message"] else ""), file=out, flush=True)
+
     try:
         with contextlib.redirect_stdout(sys.stderr):  # whatever a plugin prints is no part of the document
             from tlzoo import plugins
-            from tlzoo.testing.running import run, suites_of
+            from tlzoo.testing.running import judge
 
             installed = plugins.find(given.plugin)
-            results = [
-                replace(result, name=f"{name}.{result.name}" if name else result.name)
-                for name, suite in suites_of(given.plugin).items()
-                for result in run(suite, given.only)
-            ]
-    except TlzooError as error:
-        print(f"Error: {error}", file=sys.stderr)
+            judge(tell, given.plugin, given.only)
+    except (TlzooError, ModuleNotFoundError) as error:
+        print(f"Error: {lacking(error) or error}", file=sys.stderr)
         return 2
-    except ModuleNotFoundError as error:
-        print(f"Error: {error}. Install what training needs: pip install 'tlzoo[train]'", file=sys.stderr)
-        return 2
-    passed = all(result.passed for result in results)
+    failed = sum(not result["passed"] for result in results)
     seconds = round(time.perf_counter() - began, 2)
     if given.json:
-        document = {
-            "plugin": given.plugin,
-            "distribution": installed.distribution,
-            "version": installed.version,
-            "passed": passed,
-            "seconds": seconds,
-            "results": [asdict(result) for result in results],
-        }
+        known = {"plugin": given.plugin, "distribution": installed.distribution, "version": installed.version}
+        document = {**known, "passed": not failed, "seconds": seconds, "results": results}
         print(json.dumps(document, indent=2, ensure_ascii=False))
-        return 0 if passed else 2
-    for result in results:
-        print(
-            f"{'ok  ' if result.passed else 'FAIL'} {result.name}"
-            + (f"\n     {result.message}" if result.message else "")
-        )
-    failed = sum(not result.passed for result in results)
-    print(f"{len(results) - failed} passed, {failed} failed, {seconds} s")
-    return 0 if passed else 2
+    else:
+        print(f"{len(results) - failed} passed, {failed} failed, {seconds} s")
+    return 2 if failed else 0
 
 
 if __name__ == "__main__":

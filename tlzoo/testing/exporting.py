@@ -18,8 +18,9 @@ from tlzoo.runs.prepare import data_record, head_options, make_sets
 from tlzoo.runs.run import save_run
 from tlzoo.runtime import load
 from tlzoo.tasks.agreement import differences, largest
-from tlzoo.testing.child import answer_of, ask
+from tlzoo.testing import torchless
 from tlzoo.testing.subject import Subject, after, once
+from tlzoo.testing.torchless import answer_of
 from tlzoo.training.strategies.base import TrainJob
 from tlzoo.training.strategies.table import train_of
 from tlzoo.workflows.run import Run
@@ -126,7 +127,7 @@ class Exporting(Subject):
         """
         inputs: Sequence[str] = list(self.inputs()[:FEW])
         here = [answer_of(answer) for answer in load(self.exported()).predict(inputs)]
-        there = ask("predict", str(self.folder() / "cache"), path=str(self.exported()), inputs=inputs)
-        assert not there["wanted"], f"Predicting imports {', '.join(there['wanted'])}, which need not be there."
+        there = torchless.ask(torchless.predict, str(self.folder() / "cache"), path=str(self.exported()), inputs=inputs)
+        assert not there["imported"], f"Predicting imports {', '.join(there['imported'])}, which need not be there."
         assert "error" not in there, f"Predicting fails where torch cannot be imported: {there['error']}"
         assert there["answers"] == here, f"Without torch the file answers {there['answers']}, here {here}."

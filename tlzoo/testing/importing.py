@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from tlzoo import plugins
 from tlzoo.plugins import hookspecs
 from tlzoo.plugins.named import Kind, declared_names, registered
-from tlzoo.testing.child import ask
+from tlzoo.testing import torchless
 from tlzoo.testing.subject import Subject, note
 
 
@@ -26,8 +26,8 @@ class Importing(Subject):
         not installed, and a guarded `try: import torch` costs its seconds all the same.
         """
         plugin = self.installed()
-        answer = ask("import", str(self.folder() / "cache"), module=plugin.module)
-        wanted = answer["wanted"]
+        answer = torchless.ask(torchless.import_module, str(self.folder() / "cache"), module=plugin.module)
+        wanted = answer["imported"]
         assert not wanted, f"Importing {plugin.module} imports {', '.join(wanted)}. Import it inside the hooks instead."
         assert "error" not in answer, f"{plugin.module} cannot be imported without torch: {answer['error']}"
         assert answer["seconds"] <= self.import_seconds, (

@@ -9,8 +9,9 @@ import numpy as np
 from tlzoo.errors import InputError
 from tlzoo.models.model import make_preprocessor
 from tlzoo.preprocess import Preprocessor
-from tlzoo.testing.child import ask, digests
+from tlzoo.testing import torchless
 from tlzoo.testing.subject import Subject, after, once
+from tlzoo.testing.torchless import digests
 
 FEW = 4
 
@@ -100,8 +101,8 @@ class Preprocessing(Subject):
         inputs = list(self.inputs()[:FEW])
         here = digests(self.preprocessor()(inputs))
         spec = self.backbone().preprocess.model_dump(mode="json")
-        there = ask("prepare", str(self.folder() / "cache"), spec=spec, inputs=inputs)
-        wanted = ", ".join(there.pop("wanted"))
+        there = torchless.ask(torchless.prepare, str(self.folder() / "cache"), spec=spec, inputs=inputs)
+        wanted = ", ".join(there.pop("imported"))
         assert not wanted, f"Preprocessing imports {wanted}, which need not be there. Do without it."
         assert "error" not in there, f"Preprocessing fails where torch cannot be imported: {there['error']}"
         differing = [name for name in here if there.get(name) != here[name]]

@@ -1,21 +1,37 @@
-"""Run a suite without pytest, and find the suite of a plugin."""
+"""Run a suite with pytest from Python, and find the suites of a plugin."""
 
 from __future__ import annotations
 
-import importlib
-import time
-import warnings
-from collections.abc import Collection
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Collection, Generator, Mapping
+from dataclasses import asdict, dataclass
 from importlib import metadata
-from unittest import SkipTest
+from types import ModuleType
+from typing import Any
 
 from tlzoo.errors import PluginError, UsageError
+
+try:
+    import pytest
+except ModuleNotFoundError as cause:
+    raise UsageError(
+        "The conformance suite runs with pytest, which is not installed.",
+        hint="Install it: pip install 'tlzoo[conformance]'",
+    ) from cause
+
 from tlzoo.io.entry_points import declared
+from tlzoo.plugins.blame import told
+from tlzoo.plugins.discovery import CONFORMANCE_GROUP
 from tlzoo.testing.subject import ConformanceNote
 from tlzoo.testing.suite import PluginSuite
 
-GROUP = "tlzoo.conformance"
+_OPTIONS = (
+    *("-c", os.devnull, "--rootdir", os.path.dirname(__file__), "--noconftest", "--disable-plugin-autoload"),
+    *("--assert=plain", "--capture=no", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:terminal"),
+    *("-p", "no:threadexception", "-p", "no:unraisableexception"),  # these collect garbage five times at the end
+    *("-W", "ignore", "-W", f"always::{ConformanceNote.__module__}.{ConformanceNote.__name__}"),
+)
+"""The user's own configuration and plugins are about the user's own tests."""
 
 
 @dataclass(frozen=True)
@@ -34,38 +50,87 @@ def checks(suite: type[PluginSuite]) -> list[str]:
     return [name for name in names if callable(getattr(suite, name, None))]
 
 
-def run(suite: type[PluginSuite], only: Collection[str] = ()) -> list[Result]:
+def run(
+    suite: type[PluginSuite], only: Collection[str] = (), tell: Callable[[Result], object] = lambda result: None
+) -> list[Result]:
     """Run every check of a suite, or those named; a fault in one is its result and not an exception.
 
-    Raises UsageError for a name that is none.
+    `tell` is given each result as it comes. Raises UsageError for a name that is none.
     """
-    known = checks(suite)
-    if strange := sorted(set(only) - set(known)):
-        raise UsageError(f"There is no check {strange[0]!r}.", hint=f"Checks: {', '.join(known)}")
-    subject = suite()
-    try:
-        return [_result(subject, name) for name in known if not only or name in only]
-    finally:
-        suite.teardown_class()
+    return _run({"": suite}, only, tell)
 
 
-def _result(subject: PluginSuite, name: str) -> Result:
-    began = time.perf_counter()
-    passed, message = False, ""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", ConformanceNote)
-        try:
-            getattr(subject, name)()
-            passed = True
-        except SkipTest as reason:
-            passed, message = True, str(reason)
-        except AssertionError as fault:
-            message = str(fault) or f"An assertion fails in {name}."
-        except (Exception, SystemExit) as fault:  # noqa: BLE001 - a plugin may raise anything
-            message = f"{type(fault).__name__}: {fault}"
-    notes = " ".join(str(warning.message) for warning in caught)
-    return Result(name, passed, message or notes, round(time.perf_counter() - began, 3))
+def _run(
+    suites: Mapping[str, type[PluginSuite]], only: Collection[str], tell: Callable[[Result], object]
+) -> list[Result]:
+    for suite in suites.values():
+        if strange := sorted(set(only) - set(checks(suite))):
+            raise UsageError(f"There is no check {strange[0]!r}.", hint=f"Checks: {', '.join(checks(suite))}")
+    runner = _Runner(suites, only, tell)
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_PLUGINS"):
+            environment.delenv(name, raising=False)
+        if pytest.main([*_OPTIONS, __file__], [runner]) == pytest.ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
+    return runner.results
+
+
+class _Runner:
+    """A plugin of pytest's that has it run classes, which are in no file of tests, and turns reports into results."""
+
+    def __init__(
+        self, suites: Mapping[str, type[PluginSuite]], only: Collection[str], tell: Callable[[Result], object]
+    ) -> None:
+        self._module, self._only, self._tell = ModuleType("conformance"), only, tell
+        vars(self._module).update({f"Test{name}": suite for name, suite in suites.items()})
+        self._passed, self._messages, self._seconds = True, list[str](), 0.0
+        self.results: list[Result] = []
+
+    def pytest_pycollect_makemodule(self, module_path: Any, parent: Any) -> pytest.Module:
+        """The classes, in place of the file's own content."""
+        module: pytest.Module = pytest.Module.from_parent(parent, path=module_path)
+        module.obj = self._module
+        return module
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Those asked for."""
+        items[:] = [item for item in items if not self._only or item.name.partition("[")[0] in self._only]
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """One check, with the notes that are warned of."""
+        self._passed, self._messages, self._seconds = True, [], 0.0
+        done = yield
+        suite = item.parent.name.removeprefix("Test") if item.parent else ""
+        name = f"{suite}.{item.name}" if suite else item.name
+        result = Result(name, self._passed, " ".join(self._messages), round(self._seconds, 3))
+        self.results.append(result)
+        self._tell(result)
+        return done
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """How one phase of a check ended."""
+        report = yield
+        self._passed &= not report.failed
+        self._seconds += call.duration
+        if call.excinfo is not None:
+            fault = call.excinfo.value
+            kind = "" if report.skipped or isinstance(fault, AssertionError) else f"{type(fault).__name__}: "
+            self._messages.append(f"{kind}{fault}" or f"An assertion fails in {item.name}.")
+        return report
+
+    def pytest_warning_recorded(self, warning_message: Any) -> None:
+        """A note, where there is nothing graver to say."""
+        if self._passed and issubclass(warning_message.category, ConformanceNote):
+            self._messages.append(str(warning_message.message))
+
+
+def judge(tell: Callable[[dict[str, Any]], object], plugin: str, only: Collection[str] = ()) -> None:
+    """Run all suites of a plugin and `tell` each result, as a dict. Raises as `suite_of` and `run`."""
+    _run(suites_of(plugin), only, lambda result: tell(asdict(result)))
 
 
 def suite_of(plugin: str) -> type[PluginSuite]:
@@ -80,7 +145,7 @@ def suites_of(plugin: str) -> dict[str, type[PluginSuite]]:
     """All its suites by name: `""` is that of `suite_of`, others are declared as `<plugin>.<name>`."""
     found = {
         named.name.removeprefix(plugin).lstrip("."): _suite(plugin, named.name, named.value)
-        for named in declared(GROUP)
+        for named in declared(CONFORMANCE_GROUP)
         if named.name == plugin or named.name.startswith(f"{plugin}.")
     }
     if "" not in found:
@@ -89,18 +154,14 @@ def suites_of(plugin: str) -> dict[str, type[PluginSuite]]:
 
 
 def _suite(plugin: str, name: str, value: str) -> type[PluginSuite]:
-    entry = metadata.EntryPoint(name, value, GROUP)
+    """The class that an entry point of the group `tlzoo.conformance` names. Raises PluginError where there is none."""
     try:
-        found = importlib.import_module(entry.module)
-        suite = getattr(found, entry.attr)
+        suite = metadata.EntryPoint(name, value, CONFORMANCE_GROUP).load()
+        if not (isinstance(suite, type) and issubclass(suite, PluginSuite)):
+            raise TypeError("it is not a subclass of tlzoo.testing.PluginSuite")
     except Exception as cause:
         raise PluginError(
-            f"The suite of {plugin!r}, {entry.value}, cannot be imported: {type(cause).__name__}: {cause}",
+            f"The conformance suite of {plugin!r}, {value}, cannot be used: {told(cause)}.",
             hint="Correct the entry point of group tlzoo.conformance: module:Suite",
         ) from cause
-    if not (isinstance(suite, type) and issubclass(suite, PluginSuite)):
-        raise PluginError(
-            f"The conformance suite of {plugin!r}, {entry.value}, is no PluginSuite.",
-            hint="Subclass tlzoo.testing.PluginSuite.",
-        )
     return suite

@@ -7,12 +7,13 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 from unittest import SkipTest
+from unittest.mock import patch
 
 import torch
 
@@ -69,14 +70,20 @@ def once(make: Callable[[S], T]) -> Callable[[S], T]:
 
 
 def after(*names: str) -> Callable[[Callable[[S], None]], Callable[[S], None]]:
-    """Judge a check only where those of these names hold, so that one fault fails one check."""
+    """Skip a check where one of these names fails, so that one fault fails one check; each is run once."""
 
     def gate(check: Callable[[S], None]) -> Callable[[S], None]:
         @functools.wraps(check)
         def gated(self: S) -> None:
             for name in names:
-                if not self.holds(name):
-                    raise NotJudged(f"Not judged before {name} passes.")
+                try:
+                    once(getattr(type(self), name))(self)
+                except SkipTest as reason:
+                    if not isinstance(reason, NotJudged):
+                        continue  # there was nothing to judge
+                    raise NotJudged(f"Not judged before {name} passes.") from None
+                except Exception:  # noqa: BLE001 - the check itself reports it
+                    raise NotJudged(f"Not judged before {name} passes.") from None
             check(self)
 
         return gated
@@ -125,37 +132,14 @@ class Subject:
         """The text of a tokenizer.json for a model of random weights, within the vocabulary of its example inputs."""
         return samples.word_tokenizer(spec, int(self.bare().example_inputs["input_ids"].max()) + 1)
 
-    def holds(self, name: str) -> bool:
-        """Whether the check of this name passes; it is run once."""
-        if name not in self._made:
-            try:
-                getattr(self, name)()
-                self._made[name] = True
-            except NotJudged:
-                self._made[name] = False
-            except SkipTest:
-                self._made[name] = True
-            except Exception:  # noqa: BLE001 - the check itself reports it
-                self._made[name] = False
-        return bool(self._made[name])
-
     @once
     def folder(self) -> Path:
         """A temporary folder, removed at the end."""
         return Path(tempfile.mkdtemp(prefix="tlzoo-conformance-"))
 
-    @contextmanager
-    def own_cache(self) -> Iterator[None]:
+    def own_cache(self) -> AbstractContextManager[Any]:
         """Compiled graphs and features are kept in the suite's own folder meanwhile, not in the user's cache."""
-        before = os.environ.get("TLZOO_CACHE")
-        os.environ["TLZOO_CACHE"] = str(self.folder() / "cache")
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["TLZOO_CACHE"]
-            else:
-                os.environ["TLZOO_CACHE"] = before
+        return patch.dict(os.environ, TLZOO_CACHE=str(self.folder() / "cache"))
 
     def installed(self) -> plugins.Installed:
         """The plugin as this environment has it."""

@@ -80,7 +80,7 @@ def test_a_plugin_is_installed_listed_and_uninstalled_without_being_imported(env
     assert (installed.returncode, installed.stdout) == (0, ""), installed.stderr
     assert "tlzoo-genomes 1.2" in installed.stderr
     row = environment.listed()["tlzoo-genomes"]
-    expected = {"name": "genomes", "version": "1.2", "module": "tlzoo_genomes", "hooks": [], "status": "ok"}
+    expected = {"name": "genomes", "version": "1.2", "module": "tlzoo_genomes", "status": "ok"}
     assert expected == {field: row[field] for field in expected}
     removed = environment.tlzoo("plugins", "uninstall", "genomes")
     assert removed.returncode == 0, removed.stderr

@@ -29,7 +29,7 @@ def row(name: str) -> dict[str, Any]:
     return found[0]
 
 
-def test_a_row_tells_hooks_checkpoints_prefixes_and_licence(ship: Ship, registry_text: Callable[..., str]):
+def test_a_row_tells_checkpoints_prefixes_and_licence(ship: Ship, registry_text: Callable[..., str]):
     entries = """
         [tlzoo]
         tides = tlzoo_tides.plugin
@@ -50,7 +50,6 @@ def test_a_row_tells_hooks_checkpoints_prefixes_and_licence(ship: Ship, registry
         "distribution": "tlzoo-tides",
         "version": "1.2",
         "module": "tlzoo_tides.plugin",
-        "hooks": ["freeze"],
         "checkpoints": ["tides/a"],
         "prefixes": ["sea"],
         "adds": {"tasks": ["ebb"], "formats": ["coral", "shell"]},
@@ -60,18 +59,10 @@ def test_a_row_tells_hooks_checkpoints_prefixes_and_licence(ship: Ship, registry
     }
 
 
-@pytest.mark.parametrize(
-    ("code", "cause"),
-    [
-        ("def broken(:", "plugin.py, line 1"),
-        ("import tlzoo\n@tlzoo.hookimpl\ndef freze(model): ...", "did you mean 'freeze'"),
-        ("import tlzoo\n@tlzoo.hookimpl\ndef freeze(modell): ...", "it is given: model, policy"),
-    ],
-)
-def test_what_the_source_shows_wrong_is_broken(ship: Ship, code: str, cause: str):
+@pytest.mark.parametrize("code", ["def broken(:", "raise SystemExit", "import torch"])
+def test_what_only_importing_it_shows_is_not_told(ship: Ship, code: str):
     ship("tides", code)
-    assert row("tides")["status"] == "broken"
-    assert cause in row("tides")["error"]
+    assert row("tides")["status"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -140,8 +131,8 @@ def test_the_command_exits_0_with_everything_broken_at_once(hostile: Callable[..
     rows, said = hostile("plugins", "list", "--json", PYTHONWARNINGS="error")
     assert said == ""
     found = {one["distribution"]: one["status"] for one in rows}
-    expected = dict.fromkeys(("tlzoo-wrong", "tlzoo-torn", "tlzoo-killer", "tlzoo-binary"), "broken")
-    assert found.items() >= {**expected, "tlzoo-good": "ok"}.items()
+    expected = dict.fromkeys(("tlzoo-void", "tlzoo-torn", "tlzoo-killer", "tlzoo-binary"), "broken")
+    assert found.items() >= {**expected, "tlzoo-wrong": "ok", "tlzoo-good": "ok"}.items()
 
 
 def test_the_registry_stays_usable_with_everything_broken_at_once(hostile: Callable[..., Any]):

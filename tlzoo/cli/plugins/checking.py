@@ -1,8 +1,11 @@
-"""`tlzoo plugins check`: statically, then by importing it in a process of its own, then by its conformance suite."""
+"""`tlzoo plugins check`: its metadata, then its import in a process of its own, then its conformance suite."""
 
 from __future__ import annotations
 
+import sys
 import tempfile
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -12,12 +15,12 @@ import typer
 
 from tlzoo import plugins
 from tlzoo.cli.shared.options import Json
-from tlzoo.cli.shared.output import print_json, print_table
+from tlzoo.cli.shared.output import print_json, print_line
 from tlzoo.errors import PluginError
 from tlzoo.plugins.authoring import trial
-from tlzoo.plugins.authoring.description import Description, describe, describe_project, describe_wheel
-from tlzoo.plugins.authoring.inspection import Check, examine
-from tlzoo.progress import say
+from tlzoo.plugins.authoring.inspection import Check
+from tlzoo.plugins.authoring.staging import stage
+from tlzoo.progress import printable, say
 
 IMPORT_S = 30.0
 COLUMNS = ("stage", "check", "result", "what to mend")
@@ -30,52 +33,80 @@ def check(
     ] = 600.0,
     json: Json = False,
 ) -> None:
-    """Check a plugin: its metadata and source; where it is installed, its import without torch, and its suite."""
-    documents = _check_path(Path(what)) if _is_path(what) else [_check_installed(what, timeout)]
+    """Check a plugin: its metadata, its import without torch; where it is installed, its conformance suite too."""
+    path = Path(what) if what.endswith(".whl") or "/" in what or "\\" in what or what in (".", "..") else None
+    documents = _check_path(path, timeout, json) if path else [_check_installed(what, timeout, json)]
     failed = [row for document in documents for row in document["checks"] if not row["passed"]]
     if json:
         print_json(documents[0] if len(documents) == 1 else documents)
-    else:
-        print_table(COLUMNS, (_cells(row) for document in documents for row in document["checks"]))
-        if _is_path(what) and not failed:
-            name = documents[0]["name"]
-            say(f"For the rest install it: tlzoo plugins install {what}, then: tlzoo plugins check {name}")
+    elif path and not failed:
+        name = documents[0]["name"]
+        say(f"For the rest install it: tlzoo plugins install {what}, then: tlzoo plugins check {name}")
     if failed:
         count = f"{len(failed)} check{'s' if len(failed) > 1 else ''}"
         raise PluginError(f"{what!r} fails {count}, first {failed[0]['name']!r}: {failed[0]['message'].rstrip('.')}.")
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    return (row["stage"], row["name"], "pass" if row["passed"] else "FAIL", row["message"])
-
-
-def _is_path(what: str) -> bool:
-    return what.endswith(".whl") or "/" in what or "\\" in what or what in (".", "..")
-
-
-def _check_path(path: Path) -> list[dict[str, Any]]:
-    """The static checks of each plugin that a wheel or a project's folder declares."""
-    with tempfile.TemporaryDirectory() as folder:
-        described = describe_project(path) if path.is_dir() else describe_wheel(path, Path(folder))
-        names = list(dict.fromkeys(name for name, _ in described.entries.get(plugins.GROUP, ())))
+def _check_path(path: Path, timeout: float, quiet: bool) -> list[dict[str, Any]]:
+    """The first two stages for each plugin that a wheel or a project's folder declares."""
+    with tempfile.TemporaryDirectory() as into:
+        distribution, folders = stage(path, Path(into))
+        names = dict.fromkeys(distribution.entry_points.select(group=plugins.GROUP).names)
         if not names:
             raise PluginError(
                 f"{path} declares no plugin.", hint='Add [project.entry-points.tlzoo] name = "package.plugin".'
             )
-        return [_document(name, described, examine(described, name)) for name in names]
+        return [
+            _document(
+                name, distribution, trial.try_import(name, distribution.name, min(timeout, IMPORT_S), folders), quiet
+            )
+            for name in names
+        ]
 
 
-def _check_installed(what: str, timeout: float) -> dict[str, Any]:
-    """All three stages; the suite only where the plugin declares one and can be imported."""
+def _check_installed(what: str, timeout: float, quiet: bool) -> dict[str, Any]:
+    """All three stages; the suite only where the plugin can be imported."""
     plugin = _installed(what)
-    described = describe(metadata.distribution(plugin.distribution))
-    checks = examine(described, plugin.name)
-    ready = next(done.passed for done in checks if done.name == "suite")
-    imported = trial.try_import(plugin.name, min(timeout, IMPORT_S))
-    checks += imported
-    if ready and all(done.passed for done in imported):
-        checks += trial.try_suite(plugin.name, timeout)
-    return _document(plugin.name, described, checks)
+
+    def stages() -> Generator[Check]:
+        importable = True
+        for done in trial.try_import(plugin.name, plugin.distribution, min(timeout, IMPORT_S)):
+            importable &= done.passed or done.stage != "import"
+            yield done
+        if importable:
+            yield from trial.try_suite(plugin.name, timeout)
+
+    return _document(plugin.name, metadata.distribution(plugin.distribution), stages(), quiet)
+
+
+def _document(name: str, distribution: metadata.Distribution, checks: Generator[Check], quiet: bool) -> dict[str, Any]:
+    """All that `--json` says of a plugin; each check is printed as it is done, unless `quiet`."""
+    done = []
+    if not quiet and not sys.stdout.isatty():
+        print_line(COLUMNS)
+    with closing(checks):
+        for one in checks:
+            done.append(asdict(one))
+            if not quiet:
+                _print((one.stage, one.name, "pass" if one.passed else "FAIL", one.message))
+    passed = all(row["passed"] for row in done)
+    return {
+        "name": name,
+        "distribution": distribution.name,
+        "version": distribution.version,
+        "passed": passed,
+        "checks": done,
+    }
+
+
+def _print(row: tuple[str, str, str, str]) -> None:
+    """A line of a table that grows: columns of fixed width on a terminal, tab-separated elsewhere."""
+    if sys.stdout.isatty():
+        stage, name, result, message = map(printable, row)
+        print(f"{stage:<13}{result:<8}{name}" + (f"\n{'':<21}{message}" if message else ""), flush=True)
+    else:
+        print_line(row)
+        sys.stdout.flush()
 
 
 def _installed(what: str) -> plugins.Installed:
@@ -97,13 +128,3 @@ def _installed(what: str) -> plugins.Installed:
         )
     listed = ", ".join(plugin.name for plugin in known) or "none"
     raise PluginError(f"No plugin {what!r} is installed.", hint=f"Installed: {listed}. A folder is given as ./{what}")
-
-
-def _document(name: str, described: Description, checks: list[Check]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "distribution": described.distribution,
-        "version": described.version,
-        "passed": all(done.passed for done in checks),
-        "checks": [asdict(done) for done in checks],
-    }

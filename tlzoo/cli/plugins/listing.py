@@ -10,7 +10,7 @@ from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.plugins.authoring.status import status
 from tlzoo.progress import say
 
-COLUMNS = ("name", "distribution", "version", "hooks", "checkpoints", "license", "status")
+COLUMNS = ("name", "distribution", "version", "checkpoints", "license", "status")
 
 
 def show(json: Json = False) -> None:
@@ -19,7 +19,7 @@ def show(json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    print_table(COLUMNS, ([_cell(row, column) for column in COLUMNS] for row in rows))
+    print_table(COLUMNS, ([_cell(row[column]) for column in COLUMNS] for row in rows))
     for row in rows:
         if row["error"]:
             error = row["error"].rstrip(".")
@@ -28,9 +28,5 @@ def show(json: Json = False) -> None:
         say(f"No plugin is installed. Install one: tlzoo plugins install {plugins.FIRST_PARTY['vision']}")
 
 
-def _cell(row: dict[str, Any], column: str) -> object:
-    if column == "checkpoints":
-        return len(row[column])
-    if column == "hooks":
-        return "?" if row[column] is None else " ".join(row[column])
-    return row[column]
+def _cell(value: Any) -> object:
+    return len(value) if isinstance(value, list) else value

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
-from tlzoo.errors import RegistryError, TlzooError
+from tlzoo.errors import RegistryError
 from tlzoo.io.entry_points import allowed
-from tlzoo.plugins.authoring import inspection
-from tlzoo.plugins.authoring.description import Description, describe
-from tlzoo.plugins.discovery import FIRST_PARTY, Damaged, Installed, claims, damaged, declared
+from tlzoo.plugins.authoring.inspection import checkpoints, first_fault, license_of, names_for
+from tlzoo.plugins.discovery import FIRST_PARTY, PREFIX_GROUP, Damaged, Installed, claims, damaged, declared
 from tlzoo.plugins.named import KINDS
 from tlzoo.plugins.versions import built_for_another
 from tlzoo.registry.catalogue import ids_for
@@ -21,11 +19,10 @@ from tlzoo.version import __version__
 def status() -> list[dict[str, Any]]:
     """One row for each plugin, by name; nothing that is installed makes this fail.
 
-    A row has `name`, `distribution`, `version`, `module`, `hooks` (`None`: not to be seen in the source),
-    `checkpoints` (the ids that it builds), `prefixes`, `adds` (the names that it declares of tasks, adaptation,
-    strategies and formats), `license`, `status` and `error`, which says what to mend or
-    type. Status: `ok`; `off` (by TLZOO_PLUGINS); `conflict` (several distributions claim the name); `incompatible`
-    (built for another tlzoo); `broken`.
+    A row has `name`, `distribution`, `version`, `module`, `checkpoints` (the ids that it builds), `prefixes`, `adds`
+    (the names that it declares of tasks, adaptation, strategies and formats), `license`, `status` and `error`, which
+    says what to mend or type. Status: `ok`; `off` (by TLZOO_PLUGINS); `conflict` (several distributions claim the
+    name); `incompatible` (built for another tlzoo); `broken` by what can be seen without importing it.
     """
     found = declared()
     rows = [_row(plugin, claims(plugin.name, found)) for plugin in _each_once(found)]
@@ -38,17 +35,7 @@ def _each_once(found: list[Installed]) -> list[Installed]:
 
 
 def _row(plugin: Installed, rivals: list[Installed]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "name": plugin.name,
-        "distribution": plugin.distribution,
-        "version": plugin.version,
-        "module": plugin.module,
-        "hooks": None,
-        "checkpoints": [],
-        "prefixes": [],
-        "adds": {},
-        "license": None,
-    }
+    row = _empty(plugin.name, plugin.distribution, plugin.version, plugin.module)
     try:
         state, error = _look(plugin, rivals, row)
     except Exception as cause:  # noqa: BLE001 - a list of plugins must not fail by what one of them ships
@@ -58,12 +45,13 @@ def _row(plugin: Installed, rivals: list[Installed]) -> dict[str, Any]:
 
 def _look(plugin: Installed, rivals: list[Installed], row: dict[str, Any]) -> tuple[str, str | None]:
     """Status and error; fills in the row."""
-    described = describe(metadata.distribution(plugin.distribution))
-    row["license"] = described.license
-    row["prefixes"] = inspection.prefixes(described, plugin.name)
-    row["adds"] = _added(described, plugin.name)
-    fault = _fill(described, plugin.name, row)
-    row["checkpoints"] = _served(plugin.name, row["checkpoints"])
+    distribution = metadata.distribution(plugin.distribution)
+    row["license"] = license_of(distribution)
+    row["prefixes"] = names_for(distribution, PREFIX_GROUP, plugin.name)
+    added = {kind: names_for(distribution, f"tlzoo.{kind}", plugin.name) for kind in KINDS}
+    row["adds"] = {kind: names for kind, names in added.items() if names}
+    fault = first_fault(distribution, plugin.name)
+    row["checkpoints"] = _served(plugin.name, [] if fault else checkpoints(distribution, plugin.name))
     if not allowed(plugin.name):
         return "off", "TLZOO_PLUGINS leaves it out; add its name there, or unset it"
     others = sorted({str(rival) for rival in rivals})
@@ -71,33 +59,11 @@ def _look(plugin: Installed, rivals: list[Installed], row: dict[str, Any]) -> tu
         return "conflict", f"its name is {FIRST_PARTY[plugin.name]}'s; tlzoo plugins uninstall {plugin.distribution}"
     if len(others) > 1:
         return "conflict", f"{' and '.join(others)} claim its name; tlzoo plugins uninstall {plugin.distribution}"
-    wanted = built_for_another(described.requires)
+    wanted = built_for_another(distribution.requires)
     if wanted is not None:
         upgrade = f"tlzoo plugins install --upgrade {plugin.distribution}"
         return "incompatible", f"it is built for {wanted}, and this is tlzoo {__version__}; {upgrade}"
     return ("broken", fault) if fault else ("ok", None)
-
-
-def _fill(described: Description, name: str, row: dict[str, Any]) -> str | None:
-    """Hooks and checkpoints, where they can be read; the first fault."""
-    fault = next(inspection.faults(described, name), None)
-    looks: dict[str, Callable[[Description, str], list[str] | None]]
-    looks = {"hooks": inspection.hooks, "checkpoints": inspection.checkpoints}
-    for field, look in looks.items():
-        try:
-            row[field] = look(described, name)
-        except (LookupError, SyntaxError, TlzooError) as cause:
-            fault = fault or str(cause)
-    return fault
-
-
-def _added(described: Description, name: str) -> dict[str, list[str]]:
-    """The names that it declares, by what they are of."""
-    found = {
-        kind: sorted(entry for entry, value in described.entries.get(f"tlzoo.{kind}", ()) if value == name)
-        for kind in KINDS
-    }
-    return {kind: names for kind, names in found.items() if names}
 
 
 def _served(name: str, own: list[str]) -> list[str]:
@@ -111,16 +77,11 @@ def _served(name: str, own: list[str]) -> list[str]:
 
 
 def _damaged_row(found: Damaged) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "distribution": found.distribution,
-        "version": found.version,
-        "module": None,
-        "hooks": None,
-        "checkpoints": [],
-        "prefixes": [],
-        "adds": {},
-        "license": None,
-        "status": "broken",
-        "error": f"its metadata is damaged ({found.fault}); remove {found.path} and install it again",
-    }
+    error = f"its metadata is damaged ({found.fault}); remove {found.path} and install it again"
+    return _empty(found.name, found.distribution, found.version, None) | {"status": "broken", "error": error}
+
+
+def _empty(name: str, distribution: str, version: str, module: str | None) -> dict[str, Any]:
+    """A row of what is known without looking at the distribution."""
+    row = {"name": name, "distribution": distribution, "version": version, "module": module}
+    return row | {"checkpoints": [], "prefixes": [], "adds": {}, "license": None}
