@@ -145,7 +145,7 @@ def test_probabilities_in_the_graph_are_calibrated_and_those_of_the_runtime(zoo:
 def test_a_run_by_gradient_descent_is_calibrated_on_its_validation_samples(
     zoo: Any, make_texts: Callable[..., Path], tmp_path: Path
 ):
-    options = tlzoo.Options(epochs=1, seed=0)
+    options = {"epochs": 1}
     data = make_texts(tmp_path / "texts.csv", 30)
     run = tlzoo.finetune("nlp/test-bert", data, out=tmp_path / "run", strategy="finetune", options=options)
     calibration = run.export(tmp_path / "model.onnx").calibration

@@ -22,7 +22,6 @@ from PIL import Image, ImageDraw
 import tlzoo
 from tlzoo.errors import ExportError, Offline
 from tlzoo.export.formats import web
-from tlzoo.options import Options
 from tlzoo.preprocess.image import fit
 from tlzoo.registry.schema import ImageSpec, PluginSpec
 from tlzoo.tasks import CORE
@@ -446,7 +445,7 @@ class TestPluginsTask:
         monkeypatch: pytest.MonkeyPatch,
         own: bool,
     ):
-        options = Options(epochs=1, batch=8, seed=0)
+        options = {"epochs": 1, "batch": 8, "seed": 0}
         run = tlzoo.finetune(
             "duo/means", numbers, out=tmp_path / "run", task="duo/two", strategy="finetune", options=options
         )

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tlzoo.features.chunks import standardisation
 from tlzoo.models.heads import objective_of
 from tlzoo.tasks import make_task
-from tlzoo.training.strategies.probe_fit import STRENGTHS, Probe, fit_probe
+from tlzoo.training.strategies.probe_fit import STRENGTHS, FittedProbe, fit_probe
 
 CLASSES, DIM = 3, 5
 THREE = objective_of(make_task("image-classification", ["a", "b", "c"]), {})
@@ -27,7 +27,7 @@ def clouds(count: int, seed: int, spread: float = 1.0) -> Labelled:
     return (features * [0.01, 0.1, 1, 5, 10] + [0, 3, -2, 40, 1]).astype(np.float32), targets.astype(np.int64)
 
 
-def logits(probe: Probe, features: np.ndarray) -> np.ndarray:
+def logits(probe: FittedProbe, features: np.ndarray) -> np.ndarray:
     return features.astype(np.float64) @ probe.weight.double().numpy().T + probe.bias.double().numpy()
 
 

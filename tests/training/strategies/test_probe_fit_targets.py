@@ -14,7 +14,7 @@ from tlzoo.errors import DataError, UsageError
 from tlzoo.features import chunks
 from tlzoo.models.heads import objective_of
 from tlzoo.tasks import Task, make_task
-from tlzoo.training.strategies.probe_fit import Labelled, Probe, fit_probe
+from tlzoo.training.strategies.probe_fit import FittedProbe, Labelled, fit_probe
 from tlzoo.training.strategies.ridge import RIDGE_STRENGTHS
 
 DIM = 6
@@ -24,7 +24,7 @@ NUMBER = make_task("text-regression", ["score"])
 UNITS = np.array([0.01, 0.1, 1, 5, 10, 2])
 
 
-def fit(train: Labelled, validation: Labelled, task: Task, **options: Any) -> Probe:
+def fit(train: Labelled, validation: Labelled, task: Task, **options: Any) -> FittedProbe:
     """The probe that a head of these options asks for."""
     return fit_probe(train, validation, objective_of(task, options))
 
@@ -57,7 +57,7 @@ def numbered(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return given, (1000 + 50 * signal(given, seed, 1)[:, 0]).astype(np.float32)
 
 
-def outputs(probe: Probe, given: np.ndarray) -> np.ndarray:
+def outputs(probe: FittedProbe, given: np.ndarray) -> np.ndarray:
     return given.astype(np.float64) @ probe.weight.double().numpy().T + probe.bias.double().numpy()
 
 
