@@ -63,17 +63,17 @@ class Checked:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in changed)})"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and flat(self) == flat(cast(Checked, other))
+        return type(self) is type(other) and flat(self) == flat(other)
 
     def __hash__(self) -> int:
         return hash(tuple(flat(self).items()))
 
     def __post_init__(self) -> None:
-        from pydantic import ValidationError
-
         cls = type(self)
         if all(getattr(self, name) is getattr(cls, name, Checked) for name in names_of(cls)):
             return  # defaults need no check, and no import of pydantic
+        from pydantic import ValidationError
+
         try:
             checked = _model(cls).model_validate(
                 {name: _in_full(cls, name, getattr(self, name)) for name in names_of(cls)}
