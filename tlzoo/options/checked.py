@@ -13,7 +13,6 @@ from typing import (
     NamedTuple,
     Self,
     Union,
-    cast,
     get_args,
     get_origin,
     get_type_hints,

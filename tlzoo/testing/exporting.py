@@ -9,7 +9,7 @@ import onnx
 
 from tlzoo.data import endings_of, read_parts
 from tlzoo.errors import TlzooError
-from tlzoo.export.nodes import with_inner
+from tlzoo.exporting.nodes import with_inner
 from tlzoo.io.timings import Clock
 from tlzoo.models.model import build
 from tlzoo.models.onnx_export import eager

@@ -9,7 +9,7 @@ from tlzoo.runs.run import RunFolder
 
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Thresholds
-    from tlzoo.export.export import Exported
+    from tlzoo.exporting.export import Exported
 
 
 def export(
@@ -34,7 +34,7 @@ def export(
     fails, the fp32 file is kept beside `out` and named. ExportError when the graph cannot be written, UsageError for
     options that cannot be, DataError when the held-out data is gone, RunError for what is no run.
     """
-    from tlzoo.export.export import export as write
+    from tlzoo.exporting.export import export as write
     from tlzoo.models.onnx_export import OPSET
 
     return write(

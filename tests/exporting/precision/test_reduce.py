@@ -13,11 +13,11 @@ from onnx import ModelProto
 
 from tlzoo import finetune
 from tlzoo.errors import ExportError, UsageError
-from tlzoo.export.precision import fastest, lower, static
-from tlzoo.export.precision.graph import constants
-from tlzoo.export.precision.ranges import minmax, observe
-from tlzoo.export.precision.reduce import _dynamic
-from tlzoo.export.precision.sensitivity import GOOD, Search
+from tlzoo.exporting.precision import fastest, lower, static
+from tlzoo.exporting.precision.graph import constants
+from tlzoo.exporting.precision.ranges import minmax, observe
+from tlzoo.exporting.precision.reduce import _dynamic
+from tlzoo.exporting.precision.sensitivity import GOOD, Search
 from tlzoo.models.onnx_export import OPSET, export_graph
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.runtime.session import open_session, run_session

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tlzoo.errors import ExportError, HashMismatch, Offline
-from tlzoo.export.formats.web import vendored
+from tlzoo.exporting.formats.web import vendored
 
 
 @pytest.fixture

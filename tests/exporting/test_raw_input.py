@@ -13,7 +13,7 @@ from onnx import ModelProto, parser
 from PIL import Image
 
 from tlzoo.errors import ExportError, InputError
-from tlzoo.export.raw_input import add_geometry
+from tlzoo.exporting.raw_input import add_geometry
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.preprocess.image import fit
 from tlzoo.preprocess.raw import RawPictures

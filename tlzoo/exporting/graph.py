@@ -13,7 +13,7 @@ from tlzoo import plugins
 from tlzoo.artifact import reference
 from tlzoo.artifact.manifest import KEY, Manifest, Signature, Tensor, parse_manifest
 from tlzoo.errors import ExportError
-from tlzoo.export.nodes import with_inner
+from tlzoo.exporting.nodes import with_inner
 from tlzoo.interfaces import Graph
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import export_graph

@@ -13,8 +13,8 @@ from onnx import parser
 
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
-from tlzoo.export.formats import triton
-from tlzoo.export.raw_input import add_geometry
+from tlzoo.exporting.formats import triton
+from tlzoo.exporting.raw_input import add_geometry
 from tlzoo.runtime.session import open_session
 
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[A-Za-z_][A-Za-z0-9_]*|-?\d+|[][{}:,])')

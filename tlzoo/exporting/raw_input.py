@@ -7,7 +7,7 @@ import math
 from onnx import GraphProto, ModelProto, TensorProto, compose, helper, parser
 
 from tlzoo.errors import ExportError
-from tlzoo.export.nodes import with_inner
+from tlzoo.exporting.nodes import with_inner
 from tlzoo.specs import ImageSpec
 
 INPUT = "image"

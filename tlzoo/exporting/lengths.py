@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tlzoo.data.dataset import Dataset
-from tlzoo.export.check import Tried
+from tlzoo.exporting.check import Tried
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import eager
 from tlzoo.specs import Preprocess, TextSpec

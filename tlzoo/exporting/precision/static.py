@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from tlzoo.export.precision.graph import (
+from tlzoo.exporting.precision.graph import (
     add_constant,
     attribute,
     constants,
@@ -22,7 +22,7 @@ from tlzoo.export.precision.graph import (
     outputs,
     set_nodes,
 )
-from tlzoo.export.precision.pixels import Pixels, enter, find_pixels, fold
+from tlzoo.exporting.precision.pixels import Pixels, enter, find_pixels, fold
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 ACTIVATIONS = ("Relu", "Clip")

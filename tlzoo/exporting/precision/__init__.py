@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlzoo.export.precision.choice import fastest
-from tlzoo.export.precision.reduce import Lowered, lower
+from tlzoo.exporting.precision.choice import fastest
+from tlzoo.exporting.precision.reduce import Lowered, lower
 
 __all__ = ["Lowered", "fastest", "lower"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
-from tlzoo.export.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, vendored
+from tlzoo.exporting.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, vendored
 from tlzoo.runtime.unread import task_in
 from tlzoo.specs import Preprocess, TextSpec
 
@@ -20,7 +20,7 @@ PREPROCESSING = {
     "text": ("normalize-bert.js", "offsets-text.js", "preprocess-text.js"),
     "audio": ("preprocess-audio.js", "resample-audio.js", "rounding.js", "sound-rate.js", "wav.js"),
 }
-_SITE = files("tlzoo.export.formats.web") / "site"
+_SITE = files("tlzoo.exporting.formats.web") / "site"
 
 
 def libraries(preprocess: Preprocess) -> dict[str, Path]:

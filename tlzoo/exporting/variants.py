@@ -21,11 +21,11 @@ from tlzoo.artifact.manifest import (
     parse_manifest,
 )
 from tlzoo.errors import ExportError, ParityError
-from tlzoo.export.check import NO_FILE, Proof, default_thresholds, prove
-from tlzoo.export.context import Subject, calibrate, operating_point
-from tlzoo.export.graph import add_derived, signature_of, write_graph
-from tlzoo.export.manifests import describe
-from tlzoo.export.raw_input import add_geometry
+from tlzoo.exporting.check import NO_FILE, Proof, default_thresholds, prove
+from tlzoo.exporting.context import Subject, calibrate, operating_point
+from tlzoo.exporting.graph import add_derived, signature_of, write_graph
+from tlzoo.exporting.manifests import describe
+from tlzoo.exporting.raw_input import add_geometry
 from tlzoo.interfaces import Graph
 from tlzoo.models.onnx_export import features_of
 from tlzoo.plugins.preprocess import preprocessor_of
@@ -102,7 +102,7 @@ def fp32(subject: Subject, path: Path, opset: int, thresholds: Thresholds | None
 def lowered(base: Base, full: Proven, precision: Precision, thresholds: Thresholds | None) -> Proven:
     """The same model in a lower precision, measured beside `full`; raises ParityError with the figures where it lost
     too much, ExportError where nothing in it can be lowered."""
-    from tlzoo.export.precision import fastest, lower  # ONNX Runtime's quantisation takes long to import
+    from tlzoo.exporting.precision import fastest, lower  # ONNX Runtime's quantisation takes long to import
 
     task = base.subject.run.task
     names = [output.name for output in task.outputs if output.dtype.startswith("float")]

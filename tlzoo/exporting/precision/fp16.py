@@ -9,8 +9,8 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from tlzoo.errors import ExportError
-from tlzoo.export.precision.choice import fastest
-from tlzoo.export.precision.graph import constants, copy_of, outputs, set_nodes, taken
+from tlzoo.exporting.precision.choice import fastest
+from tlzoo.exporting.precision.graph import constants, copy_of, outputs, set_nodes, taken
 from tlzoo.runtime.session import open_session, run_session
 
 SMALL = 256

@@ -17,7 +17,7 @@ from onnx import numpy_helper
 import tlzoo
 from tlzoo.artifact.manifest import KEY, VERSION
 from tlzoo.errors import DataError, ExportError, ParityError
-from tlzoo.export import graph as export_graph_of
+from tlzoo.exporting import graph as export_graph_of
 from tlzoo.models import onnx_export as core
 
 FILES = ("picture_file", "text_file", "recording_file")

@@ -12,8 +12,8 @@ from tlzoo.artifact.manifest import Calibration
 from tlzoo.data import Parts, fingerprint
 from tlzoo.data.dataset import Dataset
 from tlzoo.errors import DataError
-from tlzoo.export.check import Tried
-from tlzoo.export.lengths import tried_lengths
+from tlzoo.exporting.check import Tried
+from tlzoo.exporting.lengths import tried_lengths
 from tlzoo.models.model import Model
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor

@@ -19,9 +19,9 @@ from tlzoo.artifact.reference import choose as choose_samples
 from tlzoo.artifact.reference import digest, pack
 from tlzoo.data import contents
 from tlzoo.errors import ExportError, UsageError
-from tlzoo.export.context import Subject, examine
-from tlzoo.export.graph import embed, manifest_of, signature_of
-from tlzoo.export.variants import Base, Proven, choose, fp32, lowered, with_geometry
+from tlzoo.exporting.context import Subject, examine
+from tlzoo.exporting.graph import embed, manifest_of, signature_of
+from tlzoo.exporting.variants import Base, Proven, choose, fp32, lowered, with_geometry
 from tlzoo.io.files import obstacle, whole_file, whole_folder
 from tlzoo.models.onnx_export import OPSET
 from tlzoo.plugins.named import find_named, known_names, tell_taken
@@ -29,7 +29,7 @@ from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
 from tlzoo.specs import ImageSpec
 
-FORMATS = {"triton": "tlzoo.export.formats.triton", "web": "tlzoo.export.formats.web"}
+FORMATS = {"triton": "tlzoo.exporting.formats.triton", "web": "tlzoo.exporting.formats.web"}
 """What writes a layout other than one file, imported when it is asked for."""
 PRECISIONS = ("fp32", "fp16", "int8", "auto")
 
@@ -67,17 +67,7 @@ def export(
     format: str = "onnx",
     thresholds: Thresholds | None = None,
 ) -> Exported:
-    """Export a run to `path` and prove what is written equal to the trained model on held-out samples.
-
-    `data` names labelled samples to prove it on; by default the run's own test part. `precision` is fp32, fp16, int8 or
-    auto, which takes the fastest on this machine that passes its proof. With `raw_input` the graph resizes and crops
-    pictures itself. `format` is onnx (one file), triton (a model repository), web (a page) or a plugin's. `thresholds`
-    stand in for those of the precision.
-
-    Nothing appears at `path` unless the proof holds. Raises ParityError when it does not; where only a lower precision
-    fails, the fp32 file is kept beside `path` and named. ExportError when the graph cannot be written, UsageError for
-    options that cannot be, DataError when the held-out data is gone.
-    """
+    """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
     began, out = time.monotonic(), Path(path)
     _refuse(run, out, precision, raw_input, format)
     keep_big_blocks()
@@ -133,7 +123,9 @@ def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: 
         _writer(format)
     if raw_input and not isinstance(run.preprocess, ImageSpec):
         raise UsageError(
-            f"--raw-input is for pictures; this run takes {run.task.modality}.", hint="Export it without --raw-input."
+            f"`raw_input=True` is for pictures; this run takes {run.task.modality}.",
+            hint="Export it without.",
+            parameter="raw_input",
         )
     reason = obstacle(out)
     if format == "onnx" and out.is_dir():
@@ -141,9 +133,9 @@ def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: 
     if format != "onnx" and out.exists():
         reason = "something is there already"
     if reason:
-        raise ExportError(f"{out} cannot be written: {reason}.", hint="Choose another --out.")
+        raise ExportError(f"{out} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
     if format == "web":
-        from tlzoo.export.formats.web import libraries
+        from tlzoo.exporting.formats.web import libraries
 
         libraries(run.preprocess)
 
@@ -169,7 +161,8 @@ def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
     if len(found) != 1:
         raise ExportError(
             f"The format {format!r} wrote {len(found)} files model.onnx with the bytes that were proven, not one.",
-            hint="Ask the plugin's author. Export one file: --format onnx",
+            hint="Ask the plugin's author. Export one file: `format='onnx'`.",
+            parameter="format",
         )
     return found[0]
 

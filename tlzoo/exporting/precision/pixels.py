@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper
 
-from tlzoo.export.precision.graph import add_constant, attribute, consumers
+from tlzoo.exporting.precision.graph import add_constant, attribute, consumers
 
 ARITHMETIC = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from tlzoo.export.precision.graph import add_constant, attribute, constants, copy_of, drop_unused, set_nodes
+from tlzoo.exporting.precision.graph import add_constant, attribute, constants, copy_of, drop_unused, set_nodes
 
 TABLE = 65_536
 """Values from which on the rows of an embedding are stored as int8."""

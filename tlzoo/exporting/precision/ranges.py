@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from onnx import ModelProto, TensorProto, helper
 
-from tlzoo.export.precision.graph import copy_of, outputs
+from tlzoo.exporting.precision.graph import copy_of, outputs
 
 ROWS = 8
 """Samples of one pass: every inner tensor is held at once."""

@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from tlzoo.errors import ParityError
-from tlzoo.export.check import THRESHOLDS, Tried, prove
+from tlzoo.exporting.check import THRESHOLDS, Tried, prove
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.session import open_session

@@ -14,8 +14,8 @@ from onnx import helper, numpy_helper
 
 import tlzoo
 from tlzoo.errors import ParityError
-from tlzoo.export import graph as written
-from tlzoo.export import variants
+from tlzoo.exporting import graph as written
+from tlzoo.exporting import variants
 from tlzoo.models import onnx_export as core
 
 Change = Callable[[onnx.ModelProto], None]

@@ -9,11 +9,11 @@ import numpy as np
 from onnx import ModelProto
 
 from tlzoo.errors import ExportError, UsageError
-from tlzoo.export.precision import dynamic, static
-from tlzoo.export.precision.fp16 import fp16
-from tlzoo.export.precision.graph import constants
-from tlzoo.export.precision.ranges import METHODS, Seen, observe
-from tlzoo.export.precision.sensitivity import Search, relative_error
+from tlzoo.exporting.precision import dynamic, static
+from tlzoo.exporting.precision.fp16 import fp16
+from tlzoo.exporting.precision.graph import constants
+from tlzoo.exporting.precision.ranges import METHODS, Seen, observe
+from tlzoo.exporting.precision.sensitivity import Search, relative_error
 
 CALIBRATED_ON = 128
 """Samples whose activations are looked at."""

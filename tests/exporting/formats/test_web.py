@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 
 import tlzoo
 from tlzoo.errors import ExportError, Offline
-from tlzoo.export.formats import web
+from tlzoo.exporting.formats import web
 from tlzoo.preprocess.image import fit
 from tlzoo.registry.schema import ImageSpec, PluginSpec
 from tlzoo.tasks import CORE
