@@ -1,7 +1,7 @@
 """How to train: a dataclass for each strategy; its fields are the keywords, the flags and what `run.json` holds."""
 
 from tlzoo.options.checked import Option, Range, flat, given_in, options_of
-from tlzoo.options.naming import MAY_DIFFER, combine, core_options, differences, recorded, takers
+from tlzoo.options.naming import MAY_DIFFER, combine, differences, recorded
 from tlzoo.options.strategies import (
     CORE,
     LPFT,
@@ -15,6 +15,8 @@ from tlzoo.options.strategies import (
     LoRA,
     Probe,
     StrategyOptions,
+    core_options,
+    takers,
 )
 
 __all__ = [

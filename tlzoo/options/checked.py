@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import UnionType
 from typing import (
@@ -52,10 +52,13 @@ class Checked:
     def __new__(cls, *values: Any, **given: Any) -> Self:
         for name in given:
             if name not in names_of(cls):
-                from tlzoo.options.naming import unknown
-
-                raise unknown(name, cls, getattr(cls, "strategy", ""))
+                raise cls.unknown(name)
         return super().__new__(cls)
+
+    @classmethod
+    def unknown(cls, name: str) -> UsageError:
+        """Why there is no field of this name."""
+        return no_option(name, names_of(cls))
 
     def __repr__(self) -> str:
         changed = [name for name in names_of(type(self)) if getattr(self, name) != getattr(type(self), name, None)]
@@ -217,3 +220,12 @@ def made(cls: type[Any], given: Mapping[str, Any]) -> Any:
         elif (name := cls.flat_names.get(field.name, field.name)) in given:
             values[field.name] = given[name]
     return cls(**values)
+
+
+def no_option(name: str, known: Sequence[str]) -> UsageError:
+    """That there is no option of this name, with those that are near."""
+    import difflib  # `--help` does without
+
+    near = [f"`{each}`" for each in difflib.get_close_matches(name, known, 3)]
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
+    return UsageError(f"There is no option `{name}`.", hint=hint, parameter=name)

@@ -6,23 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tlzoo.errors import UsageError
-from tlzoo.options.checked import Checked, Option, flat, flat_names_of, given_in, made, names_of, options_of
-from tlzoo.options.strategies import CORE, Finetune, LoRA, Probe, StrategyOptions
+from tlzoo.options.checked import Checked, flat, given_in, made, options_of
+from tlzoo.options.strategies import Finetune, StrategyOptions
 
 MAY_DIFFER = {"cache_gb", "checkpoint_every", "device"}
 """Options that may differ when a run is resumed: they change no weight."""
-
-
-def core_options() -> dict[str, Option]:
-    """Every option of the core's strategies by its flat name."""
-    classes: tuple[type[StrategyOptions], ...] = (Finetune, Probe, LoRA)  # the others have no fields of their own
-    known = {name: option for cls in classes for name, option in options_of(cls).items()}
-    return dict(sorted(known.items(), key=lambda item: -len(takers(item[0]))))
-
-
-def takers(name: str) -> tuple[str, ...]:
-    """The core's strategies that take the option of this flat name."""
-    return tuple(cls.strategy for cls in CORE if name in flat_names_of(cls))
 
 
 def recorded(options: StrategyOptions) -> dict[str, Any]:
@@ -47,7 +35,7 @@ def combine(
     for source in sources:
         for name, value in _spread(source).items():
             if name not in options_of(cls):
-                raise unknown(name, cls, strategy, others)
+                raise cls.unknown(name, strategy, others)
             if name in given and given[name] != value:
                 raise UsageError(
                     f"`{name}` is given as {given[name]!r} and as {value!r}.", hint="Give it once.", parameter=name
@@ -62,25 +50,3 @@ def _spread(source: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in source.items():
         found |= given_in(value) if isinstance(value, Checked) else {name: value}
     return found
-
-
-def unknown(name: str, cls: type[Any], strategy: str, others: Iterable[str] = ()) -> UsageError:
-    """Why there is no option of this name: it is a field's field, of another strategy, or nobody's."""
-    if name in options_of(cls):
-        return UsageError(
-            f"{cls.__name__} has no field `{name}`.",
-            hint="It is a keyword of tlzoo.finetune, and a field of tlzoo.Augment or tlzoo.Cache.",
-            parameter=name,
-        )
-    if strategy and name in core_options():
-        return UsageError(
-            f"`{name}` has no effect with `strategy={strategy!r}`.",
-            hint=f"Leave it out, or choose a strategy that takes it: {', '.join(takers(name))}.",
-            parameter=name,
-        )
-    import difflib  # `--help` does without
-
-    known = dict.fromkeys([*names_of(cls), *options_of(cls), *(core_options() if strategy else ()), *others])
-    near = [f"`{each}`" for each in difflib.get_close_matches(name, known, 3)]
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(options_of(cls))}."
-    return UsageError(f"There is no option `{name}`.", hint=hint, parameter=name)

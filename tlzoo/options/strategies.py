@@ -5,12 +5,12 @@ the documentation and the errors show them. Keywords, flags and `run.json` are f
 is `augment="light", views=4` there, and `Cache(precision="fp16")` is `cache_precision="fp16"`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
 
 from tlzoo.errors import UsageError
-from tlzoo.options.checked import Checked, Range
+from tlzoo.options.checked import Checked, Option, Range, flat_names_of, no_option, options_of
 
 MAX_RANK = 256
 """The largest rank of an adapter."""
@@ -73,6 +73,23 @@ class StrategyOptions(Checked):
     """
 
     strategy: ClassVar[str] = ""
+
+    @classmethod
+    def unknown(cls, name: str, strategy: str = "", others: Iterable[str] = ()) -> UsageError:
+        """Why there is no option of this name: it is another's, or nobody's; `others` are names that may be meant."""
+        if name in flat_names_of(cls):
+            return UsageError(
+                f"{cls.__name__} has no field `{name}`.",
+                hint="It is a keyword of tlzoo.finetune, and a field of tlzoo.Augment or tlzoo.Cache.",
+                parameter=name,
+            )
+        if name in core_options():
+            return UsageError(
+                f"`{name}` has no effect with `strategy={(strategy or cls.strategy)!r}`.",
+                hint=f"Leave it out, or choose a strategy that takes it: {', '.join(takers(name))}.",
+                parameter=name,
+            )
+        return no_option(name, list(dict.fromkeys([*flat_names_of(cls), *core_options(), *others])))
 
     seed: Annotated[int, Range(0, 2**63 - 1), "Seed of the split and of training"] = 0
     class_weights: Annotated[
@@ -169,3 +186,15 @@ class Auto(LPFT):
 
 
 CORE: tuple[type[StrategyOptions], ...] = (Probe, Finetune, LPFT, LoRA, Auto)
+
+
+def core_options() -> dict[str, Option]:
+    """Every option of the core's strategies by its flat name."""
+    classes: tuple[type[StrategyOptions], ...] = (Finetune, Probe, LoRA)  # the others have no fields of their own
+    known = {name: option for cls in classes for name, option in options_of(cls).items()}
+    return dict(sorted(known.items(), key=lambda item: -len(takers(item[0]))))
+
+
+def takers(name: str) -> tuple[str, ...]:
+    """The core's strategies that take the option of this flat name."""
+    return tuple(cls.strategy for cls in CORE if name in flat_names_of(cls))

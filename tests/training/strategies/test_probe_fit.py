@@ -118,3 +118,15 @@ def test_where_no_feature_varies_the_head_gives_the_shares_of_the_classes(value:
 def test_a_feature_that_varies_by_rounding_alone_is_constant():
     values = np.float32(1000) + np.spacing(np.float32(1000)) * (np.arange(40) % 2).astype(np.float32)
     assert standardisation(values[:, None].astype(np.float32))[1].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("l2", [3.0, 2e-3])
+def test_a_strength_that_is_given_is_the_one_that_is_fitted(l2: float):
+    train, validation = clouds(240, 0), clouds(60, 1)
+    probe = fit_probe(train, validation, THREE, l2)
+    assert (probe.l2, list(probe.validation)) == (l2, [l2])
+    features, targets = together(train, validation)
+    mean, scale = standardisation(features)
+    reference = LogisticRegression(C=1 / (l2 * len(features)), tol=1e-10, max_iter=10_000)
+    expected = reference.fit((features - mean) / scale, targets).decision_function((features - mean) / scale)
+    np.testing.assert_allclose(centred(logits(probe, features)), centred(expected), atol=2e-3)

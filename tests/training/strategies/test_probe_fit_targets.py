@@ -197,3 +197,11 @@ def test_moments_are_those_of_all_pieces_together():
     both = np.concatenate([first, second]).astype(np.float64)
     np.testing.assert_allclose(mean, both.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(scale, both.std(axis=0), rtol=1e-10)
+
+
+def test_a_strength_that_is_given_is_the_one_that_a_number_is_fitted_with():
+    train, validation = numbered(300, 0), numbered(100, 1)
+    task = make_task("image-regression", ["price"])
+    weak, strong = (fit_probe(train, validation, objective_of(task, {}), l2) for l2 in (1e-3, 100.0))
+    assert (weak.l2, strong.l2, list(strong.validation)) == (1e-3, 100.0, [100.0])
+    assert strong.weight.norm() < 0.1 * weak.weight.norm()
