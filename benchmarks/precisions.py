@@ -18,7 +18,7 @@ from children import machine
 from samples import MODALITIES, by_modality, test_inputs, trained
 
 if TYPE_CHECKING:
-    from tlzoo.export.export import Exported
+    from tlzoo.exporting.export import Exported
 
 PRECISIONS = ("fp32", "fp16", "int8")
 BATCHES = (1, 32)

@@ -1,14 +1,31 @@
-"""Options are checked when they are made."""
+"""Options are checked when they are made, and refused where they would have no effect."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar
 
 import pytest
 
+import tlzoo
 from tlzoo.errors import UsageError
-from tlzoo.options import WITHOUT_EFFECT, Options, differences
+from tlzoo.options import (
+    CORE,
+    MAY_DIFFER,
+    Auto,
+    Finetune,
+    LoRA,
+    Probe,
+    Range,
+    combine,
+    core_options,
+    differences,
+    flat,
+    options_of,
+    recorded,
+    takers,
+)
+from tlzoo.training.strategies.table import OPTIONS, STRATEGY, settle
 
 AT_THE_ENDS = {
     "epochs": (1, 10**9),
@@ -25,12 +42,15 @@ AT_THE_ENDS = {
     "label_smoothing": (0.0, 0.9),
     "mixup": (0.0, 10.0),
     "cutmix": (0.0, 10.0),
+    "l2": (1e-9, 1e6),
     "l2_sp": (0.0, 1e3),
     "ema": (0.0, 0.999999),
     "patience": (0, 10**9),
     "unfreeze_every": (0, 10**9),
     "cache_gb": (0.0, 1e6),
     "checkpoint_every": (0.0, 1e9),
+    "rank": (1, 256),
+    "alpha": (0.01, 1e5),
 }
 BEYOND = {
     "epochs": (0, -1),
@@ -48,68 +68,209 @@ BEYOND = {
     "views": (-1, 1001),
     "mixup": (-0.1, 10.5),
     "cutmix": (-0.1, 10.5),
+    "l2": (0.0, 1e7),
     "l2_sp": (-1.0, 1e4),
     "ema": (-0.5, 1.0),
     "patience": (-1, "never"),
     "unfreeze_every": (-1, "each"),
     "cache_gb": (-1.0, 1e7),
     "checkpoint_every": (-1.0, "often"),
+    "rank": (0, 257),
+    "alpha": (0.0, -16.0),
 }
+CHOICES = ("class_weights", "precision", "cache_precision", "augment")
+
+
+def made(name: str, value: Any, **others: Any) -> Any:
+    """Options of the first strategy that takes this one."""
+    strategy = takers(name)[-1]
+    return combine(OPTIONS[strategy], strategy, {name: value, **others})
 
 
 @pytest.mark.parametrize("name", AT_THE_ENDS)
 def test_a_number_may_be_the_least_and_the_most_of_its_range(name: str):
     for value in AT_THE_ENDS[name]:
-        assert value == getattr(Options(**{name: value}), name)
+        assert flat(made(name, value))[name] == value
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BEYOND.items() for value in values])
 def test_a_number_beyond_its_range_is_refused_by_name(name: str, value: Any):
-    with pytest.raises(UsageError, match=name) as error:
-        Options(**{name: value, "augment": "light"})
-    assert "Give" in error.value.hint
+    with pytest.raises(UsageError, match=f"^`{name}` cannot be") as error:
+        made(name, value, **({"augment": "light"} if name == "views" else {}))
+    assert error.value.parameter == name
+    assert core_options()[name].possible in error.value.hint
+
+
+def test_every_number_has_its_range_tried():
+    numbers = {name for name, option in core_options().items() if option.kind in (int, float)}
+    assert set(BEYOND) == numbers
+    assert set(AT_THE_ENDS) == numbers - {"views"}  # which needs a policy
 
 
 @pytest.mark.parametrize("value", [float("nan"), True, "1", None])
 def test_what_is_no_number_is_no_rate(value: Any):
-    if value is None:
-        with pytest.raises((UsageError, TypeError)):
-            replace(Options(), lr="none")  # type: ignore[arg-type]
-        return
     with pytest.raises(UsageError, match="lr"):
-        Options(lr=value)
+        Finetune(lr=value)
 
 
-@pytest.mark.parametrize("name", ["epochs", "batch", "seed", "accumulate", "patience", "max_steps"])
+@pytest.mark.parametrize("name", ["epochs", "batch", "seed", "accumulate", "patience", "max_steps", "rank"])
 def test_counts_are_whole(name: str):
-    with pytest.raises(UsageError, match=name):
-        Options(**{name: 2.5})
+    with pytest.raises(UsageError, match=name) as error:
+        made(name, 2.5)
+    assert "whole" in error.value.hint
 
 
-@pytest.mark.parametrize("name", ["class_weights", "precision", "cache_precision"])
+@pytest.mark.parametrize("name", CHOICES)
 def test_a_choice_names_the_others(name: str):
     with pytest.raises(UsageError, match=name) as error:
-        Options(**{name: "fp8"})
-    assert str(getattr(Options(), name)) in error.value.hint
+        made(name, "fp8")
+    assert str(core_options()[name].default) in error.value.hint
 
 
 def test_a_rate_may_be_left_to_be_found():
-    assert Options(lr="auto").lr == "auto"
+    assert Finetune(lr="auto").lr == "auto"
+
+
+def test_every_option_has_a_meaning_and_a_strategy_that_takes_it():
+    assert all(option.meaning and takers(name) for name, option in core_options().items())
 
 
 def test_views_without_augmentation_are_refused():
-    with pytest.raises(UsageError, match="without augmentation"):
-        Options(views=2)
-    assert Options(views=2, augment="light").views == 2
+    with pytest.raises(UsageError, match=r"`views` has no effect without `augment`"):
+        tlzoo.Augment(views=2)
+    assert tlzoo.Augment("light", views=2).views == 2
+
+
+@pytest.mark.parametrize("name", ["precision", "gb"])
+def test_how_to_cache_is_refused_where_nothing_is_cached(name: str):
+    with pytest.raises(UsageError, match=f"`cache_{name}` has no effect with `cache=False`") as error:
+        tlzoo.Cache(False, **{name: {"precision": "fp16", "gb": 3.0}[name]})
+    assert error.value.parameter == f"cache_{name}"
+
+
+@pytest.mark.parametrize("cls", CORE)
+def test_options_are_refused_by_name_where_the_strategy_does_not_take_them(cls: type[Any]):
+    own = options_of(cls)
+    for name, option in core_options().items():
+        if name not in own:
+            with pytest.raises(UsageError, match=f"`{name}` has no effect with `strategy='{cls.strategy}'`") as error:
+                combine(cls, cls.strategy, {name: option.default})
+            assert error.value.parameter == name
+            assert takers(name)[0] in error.value.hint
+
+
+def test_a_dataclass_refuses_what_its_strategy_does_not_take_and_names_what_is_near():
+    with pytest.raises(UsageError, match="`epochs` has no effect with `strategy='probe'`"):
+        tlzoo.Probe(epochs=3)
+    with pytest.raises(UsageError, match="`rank` has no effect with `strategy='finetune'`"):
+        tlzoo.Finetune(rank=3)
+    with pytest.raises(UsageError, match="no option `epoch`") as error:
+        tlzoo.LoRA(epoch=3)
+    assert "`epochs`" in error.value.hint
+    with pytest.raises(UsageError, match="has no field `views`") as error:
+        tlzoo.Finetune(views=3)
+    assert "Augment" in error.value.hint
+    with pytest.raises(UsageError, match="no option `polcy`") as error:
+        tlzoo.Augment(polcy="light")
+    assert "`policy`" in error.value.hint
+
+
+def test_every_strategy_of_the_core_has_options_of_its_name():
+    assert list(OPTIONS) == list(STRATEGY)
+
+
+def test_short_and_long_spellings_mean_the_same():
+    long = tlzoo.LPFT(
+        epochs=3, augment=tlzoo.Augment("light", views=4), cache=tlzoo.Cache(precision="fp16", gb=3.0), l2=0.1
+    )
+    short = {"epochs": 3, "augment": "light", "views": 4, "cache_precision": "fp16", "cache_gb": 3.0, "l2": 0.1}
+    assert settle("lp-ft", None, short)[2] == long
+    assert settle(long, None)[2] == long
+    assert settle("lp-ft", None, {"augment": long.augment, "cache": long.cache}, {"epochs": 3, "l2": 0.1})[2] == long
+    assert tlzoo.LPFT(augment="light", cache=False) == settle("lp-ft", None, {"augment": "light", "cache": False})[2]
+    assert settle(tlzoo.LPFT(epochs=3), None, {"seed": 2})[2] == tlzoo.LPFT(epochs=3, seed=2)
+
+
+def test_what_is_given_twice_must_agree():
+    assert settle(Finetune(epochs=3), None, {"epochs": 3})[2] == Finetune(epochs=3)
+    with pytest.raises(UsageError, match="`epochs` is given as 3 and as 4"):
+        settle(Finetune(epochs=3), None, {"epochs": 4})
+    with pytest.raises(UsageError, match="`epochs` is given as 5 and as 4"):
+        settle("finetune", None, {"epochs": 5}, {"epochs": 4})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "freeze", "given", "policy"),
+    [
+        ("lora", None, {}, "lora:8"),
+        ("lora", None, {"rank": 16, "alpha": 4}, "lora:16:4"),
+        ("lora", "lora:16", {}, "lora:16"),
+        ("lora", "lora:8", {"rank": 8, "alpha": 2.5}, "lora:8:2.5"),
+        (LoRA(rank=4), None, {}, "lora:4"),
+        (LoRA(rank=4), "lora:4:2", {"epochs": 3}, "lora:4:2"),
+        (LoRA(epochs=3), "lora:16", {}, "lora:16"),
+    ],
+)
+def test_the_rank_of_adapters_is_an_option_or_stands_in_the_freeze_policy(
+    strategy: Any, freeze: str | None, given: dict[str, Any], policy: str
+):
+    name, found, options = settle(strategy, freeze, given)
+    assert (name, found) == ("lora", policy)
+    assert isinstance(options, LoRA)
+    assert options.policy == policy
+
+
+@pytest.mark.parametrize(
+    ("strategy", "given"),
+    [("lora", {"rank": 8}), (LoRA(rank=4), {}), (LoRA(alpha=4.0), {}), ("lora", {"rank": 16, "alpha": 1.0})],
+)
+def test_a_rank_that_contradicts_the_freeze_policy_is_refused(strategy: Any, given: dict[str, Any]):
+    with pytest.raises(UsageError, match=r"`freeze='lora:16:32'` contradicts `(rank|alpha)=") as error:
+        settle(strategy, "lora:16:32", given)
+    assert error.value.parameter == "freeze"
+
+
+@pytest.mark.parametrize("strategy", [3, None, LoRA, {"epochs": 3}])
+def test_what_is_no_strategy_is_refused(strategy: Any):
+    with pytest.raises(UsageError, match="`strategy` cannot be"):
+        settle(strategy, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sam(Finetune):
+    """What a plugin's strategy might bring."""
+
+    strategy: ClassVar[str] = "sharp/sam"
+    rho: Annotated[float, Range(0.0, 1.0), "Radius of the neighbourhood"] = 0.05
+
+
+def test_a_subclass_has_fields_of_its_own_that_are_checked_alike():
+    assert combine(Sam, Sam.strategy, {"rho": 0.1, "epochs": 2}) == Sam(rho=0.1, epochs=2)
+    with pytest.raises(UsageError, match="`rho` cannot be 2") as error:
+        Sam(rho=2.0)
+    assert error.value.hint == "Give 0 to 1."
+    with pytest.raises(UsageError, match="`rank` has no effect with `strategy='sharp/sam'`"):
+        combine(Sam, Sam.strategy, {"rank": 3})
 
 
 def test_only_options_that_change_a_weight_make_another_run():
     given = {"epochs": 7, "lr": 1e-2, "augment": "light", "ema": 0.5, "cache_gb": 1.0, "checkpoint_every": 1.0}
-    assert sorted(differences(vars(Options()), Options(**given)), key=list(given).index) == [
-        "epochs",
-        "lr",
-        "augment",
-        "ema",
-    ]
-    assert {field.name for field in fields(Options)} >= WITHOUT_EFFECT
-    assert differences(vars(Options()), Options()) == []
+    changed = differences(flat(Finetune()), combine(Finetune, "finetune", given))
+    assert sorted(changed, key=list(given).index) == ["epochs", "lr", "augment", "ema"]
+    assert set(core_options()) >= MAY_DIFFER
+    assert differences(flat(Finetune()), Finetune()) == []
+
+
+def test_what_is_recorded_has_the_same_names_for_every_strategy():
+    names = set(recorded(Finetune()))
+    assert all(set(recorded(cls())) >= names for cls in CORE)
+    assert recorded(Probe())["epochs"] is None
+    assert recorded(Auto(augment="light"))["augment"] == "light"
+    assert not any(isinstance(value, tlzoo.Augment | tlzoo.Cache) for value in recorded(Auto()).values())
+
+
+def test_options_are_frozen():
+    for cls in CORE:
+        for field in fields(cls):
+            with pytest.raises(AttributeError):
+                setattr(cls(), field.name, None)

@@ -13,32 +13,50 @@ if TYPE_CHECKING:
     from tlzoo.interfaces import Backbone, Freeze, Graph, Head, Repository, Stage, Weights
     from tlzoo.models.heads import default_head
     from tlzoo.models.meta_device import outline
-    from tlzoo.options import Options
+    from tlzoo.options import LPFT, Augment, Auto, Cache, Finetune, LoRA, Probe
     from tlzoo.plugins.hookspecs import hookimpl
     from tlzoo.runtime import load
+    from tlzoo.tasks.classification.task import LabelPrediction
+    from tlzoo.tasks.multilabel.task import MultiLabelPrediction
+    from tlzoo.tasks.regression.task import ValuePrediction
+    from tlzoo.tasks.tokens.task import EntitiesPrediction
     from tlzoo.weights.formats.statedict import read_state
     from tlzoo.workflows.adapt import adapt
+    from tlzoo.workflows.bench import bench
     from tlzoo.workflows.evaluate import evaluate
+    from tlzoo.workflows.export import export
     from tlzoo.workflows.finetune import finetune
     from tlzoo.workflows.run import Run
     from tlzoo.workflows.verify import verify
 
 _HOME: dict[str, str | None] = {
+    "Augment": "tlzoo.options",
+    "Auto": "tlzoo.options",
     "Backbone": "tlzoo.interfaces",
+    "Cache": "tlzoo.options",
+    "EntitiesPrediction": "tlzoo.tasks.tokens.task",
+    "Finetune": "tlzoo.options",
     "Freeze": "tlzoo.interfaces",
     "Graph": "tlzoo.interfaces",
     "Head": "tlzoo.interfaces",
-    "Options": "tlzoo.options",
+    "LPFT": "tlzoo.options",
+    "LabelPrediction": "tlzoo.tasks.classification.task",
+    "LoRA": "tlzoo.options",
+    "MultiLabelPrediction": "tlzoo.tasks.multilabel.task",
+    "Probe": "tlzoo.options",
     "Repository": "tlzoo.interfaces",
     "Run": "tlzoo.workflows.run",
     "Stage": "tlzoo.interfaces",
     "TlzooError": "tlzoo.errors",
+    "ValuePrediction": "tlzoo.tasks.regression.task",
     "Weights": "tlzoo.interfaces",
     "adapt": "tlzoo.workflows.adapt",
+    "bench": "tlzoo.workflows.bench",
+    "default_head": "tlzoo.models.heads",
     "evaluate": "tlzoo.workflows.evaluate",
+    "export": "tlzoo.workflows.export",
     "finetune": "tlzoo.workflows.finetune",
     "hookimpl": "tlzoo.plugins.hookspecs",
-    "default_head": "tlzoo.models.heads",
     "load": "tlzoo.runtime",
     "outline": "tlzoo.models.meta_device",
     "read_state": "tlzoo.weights.formats.statedict",
@@ -47,20 +65,32 @@ _HOME: dict[str, str | None] = {
 }
 
 __all__ = [
+    "LPFT",
+    "Augment",
+    "Auto",
     "Backbone",
+    "Cache",
+    "EntitiesPrediction",
+    "Finetune",
     "Freeze",
     "Graph",
     "Head",
-    "Options",
+    "LabelPrediction",
+    "LoRA",
+    "MultiLabelPrediction",
+    "Probe",
     "Repository",
     "Run",
     "Stage",
     "TlzooError",
+    "ValuePrediction",
     "Weights",
     "__version__",
     "adapt",
+    "bench",
     "default_head",
     "evaluate",
+    "export",
     "finetune",
     "hookimpl",
     "load",

@@ -22,12 +22,17 @@ from __future__ import annotations
 
 
 class TlzooError(Exception):
-    """`message` is one line; `hint` says what to do or type next."""
+    """`message` is one line; `hint` says what to do or type next.
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    `parameter` names the argument that is wrong, where it is one. Message and hint then have arguments between
+    backticks, as Python spells them: `epochs`, `cache=False`. The command line shows them as its flags.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", parameter: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.parameter = parameter
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message

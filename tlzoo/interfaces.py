@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from tlzoo.errors import RegistryError
+from tlzoo.options import Finetune, StrategyOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -183,11 +184,15 @@ class AdaptationMethod:
 
 @dataclass(frozen=True)
 class Strategy:
-    """A way of training: `train(job)` returns what the core's strategies return; `policy` is frozen by default."""
+    """A way of training: `train(job)` returns what the core's strategies return; `policy` is frozen by default.
+
+    `options` is the frozen dataclass that `job.options` is an instance of: one of the core's, or a subclass of one.
+    """
 
     name: str
     train: Callable[[Any], Any]
     policy: str = "none"
+    options: type[StrategyOptions] = Finetune
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tlzoo.io.files import cache_folder, write_json
     from tlzoo.models.heads import default_head
     from tlzoo.models.meta_device import outline
+    from tlzoo.options import Finetune, GradientDescent, Probe, StrategyOptions
     from tlzoo.plugins.hookspecs import hookimpl
     from tlzoo.preprocess import make_preprocessor
     from tlzoo.registry.schema import (
@@ -65,7 +66,9 @@ __all__ = [
     "ExportFormat",
     "FeatureKind",
     "FileSource",
+    "Finetune",
     "Freeze",
+    "GradientDescent",
     "Graph",
     "Head",
     "HubFile",
@@ -84,6 +87,7 @@ __all__ = [
     "PluginSpec",
     "Prediction",
     "Preprocess",
+    "Probe",
     "PypiSource",
     "RegisteredTask",
     "Repository",
@@ -91,6 +95,7 @@ __all__ = [
     "Stage",
     "StageRecord",
     "Strategy",
+    "StrategyOptions",
     "Task",
     "TextContext",
     "TextSpec",
@@ -138,6 +143,12 @@ _NAMES = {
     ),
     "tlzoo.models.heads": ("default_head",),
     "tlzoo.models.meta_device": ("outline",),
+    "tlzoo.options": (
+        "Finetune",
+        "GradientDescent",
+        "Probe",
+        "StrategyOptions",
+    ),
     "tlzoo.plugins.hookspecs": ("hookimpl",),
     "tlzoo.preprocess": ("make_preprocessor",),
     "tlzoo.registry.schema": (

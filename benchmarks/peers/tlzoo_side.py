@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import tlzoo
-from tlzoo.options import Options
 
 
 def main() -> None:
@@ -22,7 +21,9 @@ def main() -> None:
         "last": ("lp-ft", f"last:{job['stages']}"),
         "full": ("finetune", "none"),
     }[job["part"]]
-    options = Options(epochs=job["epochs"][job["part"]], batch=job["batch"], seed=job["seed"])
+    options = {"seed": job["seed"]}
+    if strategy != "probe":
+        options |= {"epochs": job["epochs"][job["part"]], "batch": job["batch"]}
     finetune = tlzoo.finetune
     began = time.perf_counter()
     run = finetune(

@@ -59,4 +59,6 @@ def _part(part: type) -> str:
 def _default(field: Field[Any]) -> str:
     if field.default_factory is not MISSING:
         return code(repr(field.default_factory()))
+    if isinstance(field.default, type):
+        return code(field.default.__name__)
     return "" if field.default is MISSING else code(repr(field.default))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from tlzoo.augment import POLICIES, make_augment, signature
+from tlzoo.augment import make_augment, signature
 from tlzoo.errors import UsageError
+from tlzoo.options import POLICIES
 
 _RNG = np.random.default_rng(7)
 BATCHES = {

@@ -15,7 +15,6 @@ import pytest
 
 import tlzoo
 from tlzoo import plugins
-from tlzoo.options import Options
 from tlzoo.plugins.authoring.creation import create
 from tlzoo.testing.running import run, suites_of
 
@@ -99,7 +98,7 @@ def test_the_project_passes_the_static_check_and_its_own_linter(stars: Path, com
 
 
 def test_any_checkpoint_of_the_modality_takes_the_task(stars: Path, reviews: Path, tmp_path: Path):
-    options = Options(epochs=15, batch=8, lr=1e-2, seed=0)
+    options = {"epochs": 15, "batch": 8, "lr": 1e-2}
     trained = tlzoo.finetune(
         "nlp/test-bert",
         reviews,

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import tlzoo
-from tlzoo.export.formats.web import vendored
+from tlzoo.exporting.formats.web import vendored
 from tlzoo.preprocess.image import picture
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "languages.md"

@@ -14,7 +14,7 @@ import torch
 from tlzoo.features import extract as frozen_passes
 from tlzoo.io.timings import Clock
 from tlzoo.models.freezing import freeze
-from tlzoo.options import Options
+from tlzoo.options import Cache, Finetune
 from tlzoo.training.loop import train
 from tlzoo.training.step_model import connect
 
@@ -49,7 +49,7 @@ def test_another_seed_head_rate_or_split_computes_nothing_and_other_weights_or_d
     model, sets = prepared(VIT)
 
     def reused(model: Any = model, sets: Any = sets, policy: str = "last:1", **options: Any) -> bool:
-        network = connect(model, freeze(model, policy), sets, Options(**options), Clock())
+        network = connect(model, freeze(model, policy), sets, Finetune(**options), Clock())
         return bool(network.facts["prefix"]["reused"])
 
     assert not reused()
@@ -68,7 +68,7 @@ def test_another_seed_head_rate_or_split_computes_nothing_and_other_weights_or_d
     assert not reused(other_weights)
     fewer = replace(sets.train, inputs=sets.train.inputs[1:], targets=sets.train.targets[1:])
     assert not reused(sets=replace(sets, train=fewer))
-    assert not reused(cache_precision="fp16")
+    assert not reused(cache=Cache(precision="fp16"))
     assert passes == [36, 36, 35, 36]
 
 
@@ -78,10 +78,10 @@ def test_a_cache_that_may_not_hold_them_is_not_used_and_half_precision_takes_hal
     model, sets = prepared(VIT)
     facts = {}
     for name, options in {
-        "small": Options(epochs=1, batch=8, cache_gb=1e-5),
-        "full": Options(epochs=1, batch=8),
-        "half": Options(epochs=1, batch=8, cache_precision="fp16"),
-        "off": Options(epochs=1, batch=8, cache=False),
+        "small": Finetune(epochs=1, batch=8, cache=Cache(gb=1e-5)),
+        "full": Finetune(epochs=1, batch=8),
+        "half": Finetune(epochs=1, batch=8, cache=Cache(precision="fp16")),
+        "off": Finetune(epochs=1, batch=8, cache=False),
     }.items():
         found = copy.deepcopy(model)
         trained = train(found, [freeze(found, "last:1")], sets, options)

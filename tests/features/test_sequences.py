@@ -19,7 +19,7 @@ from tlzoo.features.extract import Features, features
 from tlzoo.interfaces import FeatureKind, Head
 from tlzoo.models.model import Model, make_preprocessor
 from tlzoo.models.onnx_export import features_of
-from tlzoo.options import Options
+from tlzoo.options import Cache, Probe
 from tlzoo.runs.prepare import prepare_backbone
 from tlzoo.tasks import Output, Task
 
@@ -78,7 +78,7 @@ def test_every_text_has_as_many_rows_as_tokens_whatever_shares_its_batch(
     model, data = words
     for batch in (2, 32):
         monkeypatch.setattr(extract, "BATCH", batch)
-        [found] = features(model, data, options=Options(cache=cache))
+        [found] = features(model, data, options=Probe(cache=Cache(cache)))
         assert_those_of_torch(model, data, found)
 
 
@@ -88,7 +88,7 @@ def test_what_is_kept_serves_any_split_and_half_precision_is_near(words: tuple[M
         make_dataset(Samples(texts, None, "text"), model.task, data.preprocessor)
         for texts in (TEXTS[3:] + TEXTS[:1], TEXTS[1:3])
     )
-    for options, within in ((Options(), 1e-4), (Options(cache_precision="fp16"), 2e-3)):
+    for options, within in ((Probe(), 1e-4), (Probe(cache=Cache(precision="fp16")), 2e-3)):
         for _ in range(2):
             found = features(model, one, other, options=options)
             for part, each in zip((one, other), found, strict=True):

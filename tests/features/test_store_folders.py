@@ -159,7 +159,7 @@ except TrainingError as error:
 def test_a_write_that_fails_midway_names_the_folder_and_the_way_out(store: Path):
     keep("a")
     said, _ = start(script=LIMITED).communicate()
-    assert all(word in said for word in (str(store), "GB", "TLZOO_CACHE", "--cache-precision fp16", "--no-cache"))
+    assert all(word in said for word in (str(store), "GB", "TLZOO_CACHE", "`cache_precision='fp16'`", "`cache=False`"))
     assert names(store) == ["a"]
     assert keep("a", compute=never).reused
 
@@ -202,7 +202,7 @@ def test_a_cache_that_cannot_be_written_is_an_error_with_the_way_out(tmp_path: P
     monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "file"))
     with pytest.raises(TrainingError) as raised:
         keep("a", compute=never)
-    assert "--no-cache" in raised.value.hint
+    assert "`cache=False`" in raised.value.hint
     assert str(tmp_path / "file") in raised.value.message
 
 

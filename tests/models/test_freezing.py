@@ -11,11 +11,11 @@ from torch import nn
 from tlzoo.errors import UsageError
 from tlzoo.models.freezing import freeze, is_normalisation, train_mode, unfreeze_plan
 from tlzoo.models.model import Model
-from tlzoo.options import Options
+from tlzoo.options import Finetune
 from tlzoo.training.loop import train
 from tlzoo.training.step_model import Sets
 
-STEP = Options(epochs=1, batch=8, lr=1e-2, max_steps=2)
+STEP = Finetune(epochs=1, batch=8, lr=1e-2, max_steps=2)
 
 
 def sets(run: Any) -> Sets:
@@ -125,7 +125,7 @@ def headless(run: Any) -> Model:
 def test_a_policy_that_leaves_nothing_to_train_is_refused(zoo: Any, picture_run: Any, policy: str):
     with pytest.raises(UsageError, match="nothing to train") as error:
         freeze(headless(picture_run), policy)
-    assert "--freeze none" in error.value.hint
+    assert "`freeze='none'`" in error.value.hint
     with pytest.raises(UsageError, match="nothing to train"):
         unfreeze_plan(headless(picture_run), policy.replace("all", "last:1"), 1, 3)
 
@@ -196,7 +196,7 @@ def test_norm_is_refused_on_a_backbone_without_norms(toy: Any, make_pictures: An
         tlzoo.finetune(
             toy(), make_pictures(tmp_path / "data"), out=tmp_path / "run", strategy="finetune", freeze="norm"
         )
-    assert "--freeze all" in error.value.hint
+    assert "`freeze='all'`" in error.value.hint
 
 
 def test_a_plugins_own_policy_is_asked_first(toy: Any, make_pictures: Any, tmp_path: Any):
@@ -211,7 +211,7 @@ def test_a_plugins_own_policy_is_asked_first(toy: Any, make_pictures: Any, tmp_p
             return Freeze(frozenset({"backbone.mix.bias"})) if policy == "bias" else None
         """
     )
-    options = Options(epochs=1, batch=8, lr=1e-2)
+    options = {"epochs": 1, "batch": 8, "lr": 1e-2}
     run = tlzoo.finetune(
         id, make_pictures(tmp_path / "data"), out=tmp_path / "run", strategy="finetune", freeze="bias", options=options
     )

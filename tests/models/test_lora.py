@@ -204,4 +204,4 @@ def test_a_backbone_without_a_place_for_adapters_is_refused(zoo: Any):
     model.backbone.nested = nn.ModuleDict({"narrow": Shifted(8, 1), "fits": Shifted(8, 8)})
     with pytest.raises(UsageError, match="no layer") as error:
         freeze(model, "lora:2")
-    assert "--freeze" in error.value.hint
+    assert "`freeze=" in error.value.hint

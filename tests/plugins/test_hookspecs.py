@@ -29,7 +29,7 @@ def names(duo: Any, make_pictures: Callable[..., Path], picture_file: Any, tmp_p
     import torch
     from safetensors.torch import save_file
 
-    from tlzoo import Options, registry
+    from tlzoo import Finetune, registry
     from tlzoo.data import Samples, read_parts
     from tlzoo.data.dataset import make_dataset
     from tlzoo.interfaces import Weights
@@ -42,7 +42,7 @@ def names(duo: Any, make_pictures: Callable[..., Path], picture_file: Any, tmp_p
     checkpoint = registry.get("duo/means")
     parts = read_parts(make_pictures(tmp_path / "pictures"), None, make_task("image-classification"), {}, 0)
     task = make_task("image-classification").fit(parts.train.targets or (), "label")
-    options = Options(batch=8, epochs=3, seed=0)
+    options = Finetune(batch=8, epochs=3, seed=0)
     model, sets, about = prepare(checkpoint, task, parts, options)
     others = make_pictures(tmp_path / "others", 3, seed=7)
     pictures = Samples(tuple(map(str, sorted(others.rglob("*.png")))), None, "image")

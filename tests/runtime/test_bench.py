@@ -12,7 +12,7 @@ import pytest
 from onnx import parser
 
 from tlzoo.errors import InputError, UsageError
-from tlzoo.export.raw_input import add_geometry
+from tlzoo.exporting.raw_input import add_geometry
 from tlzoo.runtime.bench import Row, _measured, bench, synthetic
 from tlzoo.runtime.session import open_session
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import tlzoo
-from tlzoo.errors import InputError
+from tlzoo.errors import InputError, UsageError
 from tlzoo.tasks.squash import softmax
 
 
@@ -164,3 +164,12 @@ def test_answers_are_made_of_all_outputs_in_the_order_of_the_inputs(two_outputs:
         {"input": "c", "tags": [0], "state": [1.5, 0.75]},
         {"input": "cab", "tags": [0] * 3, "state": [3.0, 1.5]},
     ]
+
+
+def test_what_a_file_answers_with_may_be_said_and_is_checked(picture_file: Any, pictures: Path):
+    predictor = tlzoo.load(picture_file.path, answers=tlzoo.LabelPrediction)
+    [answer] = predictor.predict(next(pictures.rglob("*.png")))
+    assert isinstance(answer, tlzoo.LabelPrediction)
+    with pytest.raises(UsageError, match="answers with LabelPrediction, not ValuePrediction") as error:
+        tlzoo.load(picture_file.path, answers=tlzoo.ValuePrediction)
+    assert error.value.parameter == "answers"

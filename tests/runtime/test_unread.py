@@ -14,7 +14,7 @@ import pytest
 import tlzoo
 from tlzoo.artifact import reference
 from tlzoo.errors import ArtifactError, PluginError, UsageError
-from tlzoo.export.graph import embed, manifest_of
+from tlzoo.exporting.graph import embed, manifest_of
 from tlzoo.runtime.unread import ArraysPrediction
 from tlzoo.tasks import OperatingPoint
 

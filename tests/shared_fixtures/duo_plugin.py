@@ -31,6 +31,7 @@ adabn = duo
 
 [tlzoo.strategies]
 head-only = duo
+fixed = duo
 
 [tlzoo.formats]
 named = duo

@@ -162,7 +162,7 @@ def test_a_task_whose_head_cannot_be_imported_names_itself_and_its_plugin():
 def test_a_task_without_a_probe_has_no_objective_and_says_how_it_trains():
     with pytest.raises(UsageError, match="no probe") as error:
         objective_of(Unprobed("image-classification", ("a", "b")), {})
-    assert "--strategy finetune" in error.value.hint
+    assert "`strategy='finetune'`" in error.value.hint
 
 
 def test_the_objective_of_a_probe_is_the_heads_own_loss_and_gradient():

@@ -18,7 +18,7 @@ import tlzoo
 from tlzoo.errors import TrainingError
 from tlzoo.io.timings import Clock
 from tlzoo.models.freezing import freeze
-from tlzoo.options import Options
+from tlzoo.options import Finetune, combine
 from tlzoo.training import loop
 from tlzoo.training.evaluation import measure, outputs
 from tlzoo.training.loop import train
@@ -26,17 +26,17 @@ from tlzoo.training.loop_state import changing_tensors
 from tlzoo.training.step_model import Feed, connect
 from tlzoo.training.steps import count_steps, shuffled, try_rates, usable
 
-Finetune = Callable[..., Any]
+Go = Callable[..., Any]
 Prepared = Callable[..., tuple[Any, Any]]
 RESNET, VIT, BERT = "vision/test-resnet", "vision/test-vit", "nlp/test-bert"
 
 
 @pytest.fixture
-def finetuned(zoo: Any, pictures: Path, tmp_path: Path) -> Finetune:
+def finetuned(zoo: Any, pictures: Path, tmp_path: Path) -> Go:
     """Fine-tunes the small network on the pictures with these options, in a folder of this name."""
 
     def go(name: str, **options: Any) -> Any:
-        chosen = Options(**{"epochs": 3, "batch": 8, "lr": 1e-3, **options})
+        chosen = {"epochs": 3, "batch": 8, "lr": 1e-3, **options}
         return tlzoo.finetune(RESNET, pictures, out=tmp_path / name, strategy="finetune", options=chosen)
 
     return go
@@ -51,7 +51,7 @@ def distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> fl
 
 
 def trained(model: Any, sets: Any, policy: str, **options: Any) -> Any:
-    chosen = Options(**{"epochs": 2, "batch": 8, "lr": 1e-3, **options})
+    chosen = combine(Finetune, "finetune", {"epochs": 2, "batch": 8, "lr": 1e-3, **options})
     return train(model, [freeze(model, policy)] * chosen.epochs, sets, chosen)
 
 
@@ -61,7 +61,7 @@ def mislabelled(data: Any) -> Any:
     return replace(data, targets=tuple(labels[(labels.index(target) + 1) % len(labels)] for target in data.targets))
 
 
-def test_the_loss_falls_and_the_pictures_are_learnt(finetuned: Finetune):
+def test_the_loss_falls_and_the_pictures_are_learnt(finetuned: Go):
     run = finetuned("run", epochs=4)
     rows = [json.loads(line) for line in (run.path / "history.jsonl").read_text().splitlines()]
     assert [row["steps"] for row in rows] == [3, 6, 9, 12]
@@ -71,7 +71,7 @@ def test_the_loss_falls_and_the_pictures_are_learnt(finetuned: Finetune):
     assert run.frozen["identical"]
 
 
-def test_a_seed_repeats_to_the_bit_whatever_was_drawn_before_and_another_differs(finetuned: Finetune):
+def test_a_seed_repeats_to_the_bit_whatever_was_drawn_before_and_another_differs(finetuned: Go):
     options = {"epochs": 1, "seed": 3}
     first = finetuned("first", **options)
     torch.manual_seed(99)
@@ -85,7 +85,7 @@ def test_a_seed_repeats_to_the_bit_whatever_was_drawn_before_and_another_differs
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_training_that_goes_astray_stops_and_says_what_to_change(finetuned: Finetune, tmp_path: Path, epochs: int):
+def test_training_that_goes_astray_stops_and_says_what_to_change(finetuned: Go, tmp_path: Path, epochs: int):
     with pytest.raises(TrainingError, match=r"finite|became") as error:
         finetuned("run", lr=1e9, epochs=epochs)
     assert "--lr" in error.value.hint
@@ -128,9 +128,9 @@ def test_one_sample_left_over_is_no_step_of_its_own(zoo: Any, prepared: Prepared
     model, sets = prepared(RESNET)
     found = trained(model, sets, "none", epochs=1, batch=23)
     assert [row["steps"] for row in found.rows] == [1]
-    assert usable(1, Options(batch=8)) == 1
-    assert usable(17, Options(batch=8)) == 16
-    assert count_steps(17, Options(batch=8, accumulate=2, epochs=3)) == 3
+    assert usable(1, Finetune(batch=8)) == 1
+    assert usable(17, Finetune(batch=8)) == 16
+    assert count_steps(17, Finetune(batch=8, accumulate=2, epochs=3)) == 3
 
 
 def test_texts_are_trained_on_once_per_epoch_and_share_batches_by_length(zoo: Any, prepared: Prepared):
@@ -182,7 +182,7 @@ def test_l2_sp_pulls_stages_that_unfreeze_later_too(zoo: Any, prepared: Prepared
     found = []
     for strength in (0.0, 1000.0):
         copied = copy.deepcopy(model)
-        train(copied, plan, sets, Options(epochs=3, batch=8, lr=1e-3, l2_sp=strength, weight_decay=0.0))
+        train(copied, plan, sets, Finetune(epochs=3, batch=8, lr=1e-3, l2_sp=strength, weight_decay=0.0))
         found.append(weights(copied))
     assert distance(*found) > 1e-4
 
@@ -204,7 +204,7 @@ def test_augmentation_is_drawn_in_every_epoch_and_views_are_cached_and_take_turn
     frozen = freeze(model, "last:1")
 
     def inputs(epochs: int, **options: Any) -> tuple[list[np.ndarray], Any]:
-        network = connect(model, frozen, sets, Options(augment="light", **options), Clock())
+        network = connect(model, frozen, sets, combine(Finetune, "finetune", {"augment": "light", **options}), Clock())
         read = network.feeds["train"].arrays
         return [next(iter(read([3, 5], epoch).values())) for epoch in range(epochs)], network.facts["prefix"]
 
@@ -223,7 +223,7 @@ def test_augmentation_is_drawn_in_every_epoch_and_views_are_cached_and_take_turn
 
 def test_finding_a_rate_leaves_the_model_as_it_was(zoo: Any, prepared: Prepared):
     model, sets = prepared(RESNET)
-    frozen, options = freeze(model, "last:1"), Options(lr="auto", batch=8)
+    frozen, options = freeze(model, "last:1"), Finetune(lr="auto", batch=8)
     network = connect(model, frozen, sets, options, Clock())
     before = weights(model)
     rate = try_rates(model, frozen, network, options)
@@ -232,7 +232,7 @@ def test_finding_a_rate_leaves_the_model_as_it_was(zoo: Any, prepared: Prepared)
     assert all(tensor.grad is None for tensor in changing_tensors(model, frozen).values())
 
 
-def test_a_rate_that_was_found_is_the_one_of_the_run(finetuned: Finetune):
+def test_a_rate_that_was_found_is_the_one_of_the_run(finetuned: Go):
     run = finetuned("run", lr="auto", epochs=1)
     assert isinstance(run.options["lr"], float)
     assert 1e-7 <= run.options["lr"] <= 1e-2

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tlzoo.models.freezing import freeze
-from tlzoo.options import Options
+from tlzoo.options import Finetune
 from tlzoo.training.optim import adamw, average, pull, schedule, set_rate
 
 Prepared = Callable[..., tuple[Any, Any]]
@@ -30,7 +30,7 @@ def group_of(optimizer: torch.optim.Optimizer, model: Any, name: str) -> dict[st
 
 def test_each_stage_has_its_rate_and_only_matrices_decay(vit: Any):
     names = freeze(vit, "none").trainable
-    optimizer = adamw(vit, names, Options(layer_decay=0.5, head_factor=20.0, weight_decay=0.03), 1e-3)
+    optimizer = adamw(vit, names, Finetune(layer_decay=0.5, head_factor=20.0, weight_decay=0.03), 1e-3)
     peaks = {name: group_of(optimizer, vit, name)["peak"] for name in names}
     assert peaks["head.weight"] == peaks["head.bias"] == pytest.approx(2e-2)
     stages = [stage.name for stage in vit.parts.stages]
@@ -46,19 +46,19 @@ def test_each_stage_has_its_rate_and_only_matrices_decay(vit: Any):
 
 def test_the_optimiser_holds_what_trains_and_nothing_else(vit: Any):
     names = freeze(vit, "last:2").trainable
-    held = {id(p) for group in adamw(vit, names, Options(), 1e-3).param_groups for p in group["params"]}
+    held = {id(p) for group in adamw(vit, names, Finetune(), 1e-3).param_groups for p in group["params"]}
     assert held == {id(parameter) for name, parameter in vit.named_parameters() if name in names}
 
 
 def test_a_backbone_that_l2_sp_pulls_does_not_decay_besides(vit: Any):
-    optimizer = adamw(vit, freeze(vit, "none").trainable, Options(l2_sp=0.1), 1e-3)
+    optimizer = adamw(vit, freeze(vit, "none").trainable, Finetune(l2_sp=0.1), 1e-3)
     assert group_of(optimizer, vit, "backbone.net.blocks.0.attn.qkv.weight")["weight_decay"] == 0
     assert group_of(optimizer, vit, "head.weight")["weight_decay"] == 0.01
 
 
 def test_adapters_have_ten_times_the_rate(vit: Any):
     names = freeze(vit, "lora:2").trainable
-    optimizer = adamw(vit, names, Options(head_factor=3.0), 1e-3)
+    optimizer = adamw(vit, names, Finetune(head_factor=3.0), 1e-3)
     adapter = next(name for name in names if ".lora_" in name)
     assert group_of(optimizer, vit, adapter)["peak"] == pytest.approx(1e-2)
     assert group_of(optimizer, vit, "head.weight")["peak"] == pytest.approx(3e-3)

@@ -17,7 +17,7 @@ from tlzoo.features import cut
 from tlzoo.interfaces import Freeze
 from tlzoo.models.freezing import freeze
 from tlzoo.models.model import Model
-from tlzoo.options import Options
+from tlzoo.options import Finetune
 from tlzoo.training.loop import train
 from tlzoo.training.optim import adamw
 from tlzoo.training.step_model import Feed, Sets
@@ -33,7 +33,7 @@ def weights(model: Model) -> Weights:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def by_plain_torch(model: Model, frozen: Freeze, sets: Sets, options: Options) -> list[Weights]:
+def by_plain_torch(model: Model, frozen: Freeze, sets: Sets, options: Finetune) -> list[Weights]:
     """The weights after each epoch of the loop that anybody would write, which knows of no cut."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in frozen.trainable
@@ -95,7 +95,7 @@ def test_weights_equal_those_of_the_whole_model_and_of_a_plain_loop(
     model, sets = prepared(checkpoint)
     without_kinks(model)
     frozen = freeze(model, policy_of(model, kind))
-    options = Options(epochs=3, batch=8, lr=1e-3)
+    options = Finetune(epochs=3, batch=8, lr=1e-3)
     before, plain, whole = weights(model), copy.deepcopy(model), copy.deepcopy(model)
     cached = train(model, [frozen] * 3, sets, options)
     uncached = train(whole, [frozen] * 3, sets, replace(options, cache=False))
@@ -117,7 +117,7 @@ def test_weights_equal_those_of_the_whole_model_and_of_a_plain_loop(
 def test_where_nothing_in_front_is_frozen_training_is_a_plain_loop_too(zoo: Any, prepared: Prepared, policy: str):
     model, sets = prepared(RESNET)
     frozen = freeze(model, policy)
-    options = Options(epochs=2, batch=8, lr=1e-3)
+    options = Finetune(epochs=2, batch=8, lr=1e-3)
     plain = copy.deepcopy(model)
     trained = train(model, [frozen] * 2, sets, options)
     assert trained.facts["prefix"] is None
@@ -129,7 +129,7 @@ def test_statistics_of_frozen_layers_stay_and_those_of_live_ones_move_behind_the
     model, sets = prepared(RESNET)
     frozen = freeze(model, "last:1")
     before = weights(model)
-    trained = train(model, [frozen], sets, Options(epochs=1, batch=8))
+    trained = train(model, [frozen], sets, Finetune(epochs=1, batch=8))
     assert trained.facts["prefix"] is not None
     found = weights(model)
     counts = {name: int(found[name] - before[name]) for name in found if name.endswith("num_batches_tracked")}

@@ -17,7 +17,7 @@ from tlzoo.adaptation.methods import core_adapt
 from tlzoo.errors import DataError, HookError, PluginError, RunError, UsageError
 from tlzoo.models.heads import objective_of
 from tlzoo.tasks import make_task
-from tlzoo.training.strategies.probe_fit import Probe, fit_probe
+from tlzoo.training.strategies.probe_fit import FittedProbe, fit_probe
 
 DIM = 6
 OBJECTIVE = objective_of(make_task("image-classification", ["a", "b"]), {})
@@ -41,7 +41,7 @@ def shifted(features: np.ndarray) -> np.ndarray:
     return ((features + 6 * along) @ shift).astype(np.float32)
 
 
-def accuracy(probe: Probe, features: np.ndarray, targets: np.ndarray) -> float:
+def accuracy(probe: FittedProbe, features: np.ndarray, targets: np.ndarray) -> float:
     logits = features @ probe.weight.numpy().T + probe.bias.numpy()
     return float((logits.argmax(axis=1) == targets).mean())
 

@@ -11,11 +11,10 @@ import pytest
 
 import tlzoo
 from tlzoo.errors import HookError, UsageError
-from tlzoo.options import Options
 from tlzoo.plugins.named import find_named
 from tlzoo.runtime.unread import UnreadTask
 
-OPTIONS = Options(epochs=1, batch=8, lr=1e-2, seed=0)
+OPTIONS = {"epochs": 1, "batch": 8, "lr": 1e-2}
 
 
 @pytest.fixture

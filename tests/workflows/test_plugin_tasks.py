@@ -15,11 +15,10 @@ from shared_fixtures.duo_plugin import HERE
 import tlzoo
 from tlzoo.artifact.manifest import parse_manifest
 from tlzoo.errors import InputError, UsageError
-from tlzoo.options import Options
 from tlzoo.runtime.model_check import check_model
 from tlzoo.tasks.base import DecodeOptions
 
-TRAINING = Options(epochs=2, batch=8, lr=1e-2, seed=0)
+TRAINING = {"epochs": 2, "batch": 8, "lr": 1e-2}
 
 
 def trained(checkpoint: str, data: Path, folder: Path, task: str, **options: Any) -> tuple[Any, Any]:
@@ -103,7 +102,7 @@ def test_the_operating_point_is_chosen_on_validation_samples_and_used_unless_a_t
 def test_a_task_without_a_probe_says_which_strategy_to_take(duo: Any, numbers: Path, tmp_path: Path):
     with pytest.raises(UsageError, match="has no probe") as error:
         tlzoo.finetune("duo/means", numbers, out=tmp_path / "run", task="two")
-    assert "--strategy finetune" in error.value.hint
+    assert "`strategy='finetune'`" in error.value.hint
 
 
 def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(duo: Any, tmp_path: Path, command: Any):
@@ -178,7 +177,7 @@ def test_a_task_whose_form_is_a_loop_ends_in_a_graph_with_one_bounded_loop(duo: 
 def test_policies_heads_methods_strategies_and_formats_serve_any_checkpoint(
     duo: Any, pictures: Path, make_pictures: Any, tmp_path: Path
 ):
-    options = Options(epochs=1, batch=8, seed=0)
+    options = {"epochs": 1, "batch": 8}
     run = tlzoo.finetune(
         "vision/test-resnet",
         pictures,

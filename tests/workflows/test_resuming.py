@@ -21,7 +21,6 @@ import torch
 
 import tlzoo
 from tlzoo.errors import RunError, TrainingError
-from tlzoo.options import Options
 from tlzoo.training import loop, resume
 from tlzoo.workflows.finetune import unfinished
 
@@ -58,7 +57,7 @@ def go(zoo: Any, pictures: Path, texts: Path, recordings: Path) -> Go:
 
     def finetune(checkpoint: str, out: Path, *, resume: bool = False, **given: Any) -> Any:
         how = {name: given.pop(name) for name in ("strategy", "freeze", "data") if name in given}
-        options = Options(**{"epochs": 3, "batch": 8, "lr": 1e-3, "checkpoint_every": 0, **given})
+        options = {"epochs": 3, "batch": 8, "lr": 1e-3, "checkpoint_every": 0, **given}
         source = how.pop("data", data[checkpoint.partition("/")[0]])
         return tlzoo.finetune(
             checkpoint, source, out=out, resume=resume, options=options, **{"strategy": "finetune", **how}

@@ -12,7 +12,7 @@ import torch
 
 from tlzoo.features.chunks import standardisation
 from tlzoo.tasks.heads import Objective
-from tlzoo.training.strategies.probe_fit import Probe, fit_probe
+from tlzoo.training.strategies.probe_fit import FittedProbe, fit_probe
 
 
 def align(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -29,7 +29,7 @@ def coral_probe(
     validation: tuple[np.ndarray, np.ndarray],
     target: np.ndarray,
     objective: Objective,
-) -> Probe:
+) -> FittedProbe:
     """A linear head for raw target features: fitted on source features and labels aligned with `target` [M, D].
 
     Each domain is standardised by its own mean and scale, and the target's are folded back into the head.
@@ -43,7 +43,7 @@ def coral_probe(
     probe = fit_probe((aligned[:cut], train[1]), (aligned[cut:], validation[1]), objective)
     weight = probe.weight.double() / torch.from_numpy(target_scale)
     bias = probe.bias.double() - weight @ torch.from_numpy(target_mean)
-    return Probe(weight.float(), bias.float(), probe.l2, probe.validation)
+    return FittedProbe(weight.float(), bias.float(), probe.l2, probe.validation)
 
 
 def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:

@@ -15,11 +15,11 @@ import numpy as np
 from tlzoo.augment import audio, image, text
 from tlzoo.augment.mixing import Mix, apply_mix, draw_mix
 from tlzoo.errors import UsageError
+from tlzoo.options import POLICIES
 
-__all__ = ["POLICIES", "Augment", "Mix", "apply_mix", "draw_mix", "make_augment", "signature"]
+__all__ = ["AugmentBatch", "Mix", "apply_mix", "draw_mix", "make_augment", "signature"]
 
-POLICIES = ("none", "light", "light-noflip", "strong", "strong-noflip")
-Augment = Callable[[dict[str, np.ndarray], Sequence[int], int], dict[str, np.ndarray]]
+AugmentBatch = Callable[[dict[str, np.ndarray], Sequence[int], int], dict[str, np.ndarray]]
 
 _REVISION = 1  # raise it with any change of what the same parameters draw, so that no cached view is mistaken
 
@@ -40,7 +40,7 @@ _KINDS = {
 }
 
 
-def make_augment(modality: str, policy: str, seed: int) -> Augment | None:
+def make_augment(modality: str, policy: str, seed: int) -> AugmentBatch | None:
     """`augment(arrays, indices, view)` for preprocessed arrays of N samples with these indices; `None` for "none".
 
     `view` is the epoch, or the number of the cached view; `indices` are the samples' positions in their data set; all
@@ -53,14 +53,15 @@ def make_augment(modality: str, policy: str, seed: int) -> Augment | None:
     if parameters is None:
         return None
     if seed < 0:
-        raise UsageError(f"The seed {seed} is negative.", hint="Give 0 or more: --seed 0")
+        raise UsageError(f"`seed` cannot be {seed}.", hint="Give 0 or more.", parameter="seed")
     kind = _KINDS[modality]
 
     def augment(arrays: dict[str, np.ndarray], indices: Sequence[int], view: int) -> dict[str, np.ndarray]:
         if kind.array not in arrays:
             raise UsageError(
                 f"Augmentation of {modality} changes the array '{kind.array}'; this model takes {', '.join(arrays)}.",
-                hint="Train it without: --augment none",
+                hint="Leave `augment` out.",
+                parameter="augment",
             )
         changed = {name: np.array(array) for name, array in arrays.items()}
         rows = changed[kind.array]
@@ -79,15 +80,18 @@ def signature(modality: str, policy: str) -> str:
 
 def _parameters(modality: str, policy: str) -> Any:
     if policy not in POLICIES:
-        raise UsageError(f"No augmentation is called '{policy}'.", hint=f"Possible: {', '.join(POLICIES)}.")
+        raise UsageError(
+            f"`augment` cannot be {policy!r}.", hint=f"Give one of: {', '.join(POLICIES)}.", parameter="augment"
+        )
     if policy == "none":
         return None
     if modality not in _KINDS:
-        raise UsageError(f"There is no augmentation for {modality}.", hint="Train without: --augment none")
+        raise UsageError(f"There is no augmentation for {modality}.", hint="Leave `augment` out.", parameter="augment")
     policies = _KINDS[modality].policies
     if policy not in policies:
         raise UsageError(
-            f"Augmentation '{policy}' is for pictures, not for {modality}.",
-            hint=f"Possible: {', '.join(['none', *policies])}.",
+            f"`augment={policy!r}` is for pictures, not for {modality}.",
+            hint=f"Give one of: {', '.join(['none', *policies])}.",
+            parameter="augment",
         )
     return policies[policy]

@@ -78,7 +78,8 @@ def _mixed(tensor: torch.Tensor, mix: Mix) -> torch.Tensor:
     if not tensor.is_floating_point() and tensor.dtype != torch.uint8:
         raise UsageError(
             f"Mixup cannot mix {str(tensor.dtype).removeprefix('torch.')}: the mean of two token ids is another token.",
-            hint="Leave mixup off, or freeze the embedding: --freeze until:<stage>",
+            hint="Leave `mixup` out, or freeze the embedding: `freeze='until:<stage>'`.",
+            parameter="mixup",
         )
     if mix.lam in (0, 1):
         return tensor.clone() if mix.lam else partner

@@ -128,7 +128,7 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
 
         error = lacking(error) or error
         if isinstance(error, TlzooError):
-            return _fail(2, f"Error: {error}")
+            return _fail(2, f"Error: {with_flags(str(error)) if error.parameter else error}")
         if hasattr(error, "format_message"):  # Click's errors, whichever copy of Click they come from
             command = getattr(getattr(error, "ctx", None), "command_path", f"tlzoo {name}")
             return _fail(2, f"Error: {error.format_message()} See: {command} --help")
@@ -139,6 +139,18 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
         if (fault := plugins_fault(error)) is not None:
             return _fail(2, f"Error: {fault}")
         return _fail(1, f"Bug: {type(error).__name__}: {error}. Run again with --debug and report the trace.")
+
+
+def with_flags(text: str) -> str:
+    """A message whose arguments between backticks, such as `epochs=3` or `cache=False`, are flags instead."""
+
+    import re
+
+    def flag(found: re.Match[str]) -> str:
+        name, value = found[1].replace("_", "-"), (found[2] or "").strip("'")
+        return {"True": f"--{name}", "False": f"--no-{name}"}.get(value, f"--{name} {value}".rstrip())
+
+    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`", flag, text)
 
 
 def _fail(code: int, message: str) -> int:

@@ -13,7 +13,7 @@ from tlzoo.demo import commands, digits, tweets
 from tlzoo.demo.folders import is_complete, write_card
 from tlzoo.models.freezing import freeze
 from tlzoo.models.model import Model, build, load_backbone
-from tlzoo.options import Options
+from tlzoo.options import Finetune
 from tlzoo.progress import say
 from tlzoo.runs.prepare import make_sets
 from tlzoo.training.evaluation import measure
@@ -72,8 +72,8 @@ def run_demo(modality: str, out: Path) -> dict[str, Any]:
     data = cache.root() / "demo-data" / modality
     say(f"{modality}: preparing {demo.data}")
     demo.prepare(data)
-    uncached = Options(cache=False)  # so that the features are computed here, and their time is what they cost
-    run = finetune(demo.checkpoint, data, out=folder / "run", preprocess=demo.preprocess, options=uncached)
+    # without the cache the features are computed here, and their time is what they cost
+    run = finetune(demo.checkpoint, data, out=folder / "run", preprocess=demo.preprocess, cache=False)
     write_card(folder, card)
     exported = run.export(folder / "model.onnx")
     shipped = evaluate(exported.path, data)
@@ -110,7 +110,7 @@ def from_scratch(run: Run, budget: float) -> dict[str, float]:
     """
     import torch
 
-    options = Options(lr=SCRATCH_LR, seed=run.data.seed)
+    options = Finetune(lr=SCRATCH_LR, seed=run.data.seed)
     torch.manual_seed(options.seed)
     backbone = replace(load_backbone(run.checkpoint, None), preprocess=run.preprocess)
     model: Model = build(run.checkpoint, run.task, backbone)

@@ -20,7 +20,7 @@ from tlzoo.io.files import remove
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import pick
 from tlzoo.models.model import Model
-from tlzoo.options import Options
+from tlzoo.options import Augment, Cache, StrategyOptions
 from tlzoo.preprocess import row_lengths
 from tlzoo.preprocess.prefetch import ahead
 from tlzoo.progress import progress, say
@@ -58,7 +58,7 @@ class Started(Protocol):
 def features(
     model: Model,
     *datasets: Dataset,
-    options: Options | None = None,
+    options: StrategyOptions | None = None,
     clock: Clock | None = None,
     started: Started | None = None,
 ) -> list[Features]:
@@ -66,15 +66,15 @@ def features(
 
     Raises TrainingError naming a sample whose features are not finite, and where the cache cannot be written.
     """
-    options, clock = options or Options(), clock or Clock()
+    options, clock = options or StrategyOptions(), clock or Clock()
     prefix, corpus = backbone_prefix(model, pick(options.device)), make_corpus(*datasets)
     [layout] = prefix.layouts
     if started is not None:
         with clock.spent("prefix"):
             started.join(prefix)
-    if options.cache:
+    if options.cache.enabled:
         try:
-            kept = values(prefix, corpus, options, clock)
+            kept = values(prefix, corpus, options.cache, clock)
             with clock.spent("cache"):
                 found = [Features(*kept.rows(layout.name, rows)) for rows in corpus.rows]
                 kept.release()
@@ -98,33 +98,34 @@ def _joined(held: Sequence[np.ndarray], layout: Layout) -> Features:
 def values(
     prefix: Prefix,
     corpus: Corpus,
-    options: Options,
+    cache: Cache,
     clock: Clock,
-    views: int = 0,
+    augment: Augment | None = None,
     before_batch: Callable[[], None] = lambda: None,
 ) -> Activations:
-    """What the prefix makes of the corpus, from the cache or now; with `views`, of so many augmented views of each.
+    """What the prefix makes of the corpus, from the cache or now; with `augment`, of its views of each sample.
 
     View v of sample i is row `i * views + v`. Raises TooLarge where the cache may not take them, TrainingError where
     the disk does not or an array is not finite.
     """
-    each, augment = max(1, views), options.augment if views else "none"
-    layouts = [_in_precision(layout, options.cache_precision) for layout in prefix.layouts]
+    views = augment or Augment()
+    each = max(1, views.views)
+    layouts = [_in_precision(layout, cache.precision) for layout in prefix.layouts]
 
     def compute(writer: Writer) -> None:
         for view in range(each):
-            for positions, arrays, lengths in passing(prefix, corpus, clock, augment, view):
+            for positions, arrays, lengths in passing(prefix, corpus, clock, views.policy, view):
                 before_batch()
                 named = {layout.name: array for layout, array in zip(layouts, arrays, strict=True)}
                 with clock.spent("cache"):
                     writer.put([at * each + view for at in positions], named, lengths)
 
-    key = store_key(prefix, corpus, options, views)
+    key = store_key(prefix, corpus, cache.precision, views)
     with clock.spent("cache"):
-        found = cached(key, layouts, len(corpus) * each, compute, limit_gb=options.cache_gb)
-        if found.reused and not _still_true(found, prefix, corpus, augment, each):
+        found = cached(key, layouts, len(corpus) * each, compute, limit_gb=cache.gb)
+        if found.reused and not _still_true(found, prefix, corpus, views.policy, each):
             remove(home() / key)
-            found = cached(key, layouts, len(corpus) * each, compute, limit_gb=options.cache_gb)
+            found = cached(key, layouts, len(corpus) * each, compute, limit_gb=cache.gb)
     return found
 
 
@@ -143,11 +144,10 @@ def _still_true(kept: Activations, prefix: Prefix, corpus: Corpus, augment: str,
     return True
 
 
-def store_key(prefix: Prefix, corpus: Corpus, options: Options, views: int = 0) -> str:
+def store_key(prefix: Prefix, corpus: Corpus, precision: str, augment: Augment) -> str:
     """What the values of this prefix for this corpus are called in the store."""
-    augment = options.augment if views else "none"
-    drawn = f"{views} {signature(corpus.data.modality, augment)} {VIEW_SEED}"
-    text = f"{prefix.key} {corpus.digest} {options.cache_precision} {drawn}"
+    drawn = f"{augment.views} {signature(corpus.data.modality, augment.policy)} {VIEW_SEED}"
+    text = f"{prefix.key} {corpus.digest} {precision} {drawn}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -29,7 +29,7 @@ from tlzoo.io.files import write_json
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import pick
 from tlzoo.models.model import make_preprocessor
-from tlzoo.options import Options
+from tlzoo.options import StrategyOptions
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runtime.session import open_session
 from tlzoo.specs import Preprocess
@@ -46,10 +46,12 @@ class _NotWanted(Exception):
 class HeadStart:
     """The pass of a checkpoint's backbone over samples, in a thread of its own where a note makes it possible."""
 
-    def __init__(self, checkpoint: Checkpoint, task: Task, samples: Sequence[Samples], options: Options) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, task: Task, samples: Sequence[Samples], options: StrategyOptions
+    ) -> None:
         self._place, self._task, self._samples, self._options = _place(checkpoint, task), task, samples, options
         self._wanted, self._awaited, self._prefix = True, False, None
-        if options.cache and pick(options.device).type == "cpu" and (noted := _read(self._place)):
+        if options.cache.enabled and pick(options.device).type == "cpu" and (noted := _read(self._place)):
             noted_prefix, spec = noted
             self._prefix = replace(noted_prefix, open=self._open)
             self._preprocessor = make_preprocessor(checkpoint, spec)
@@ -86,7 +88,7 @@ class HeadStart:
         assert self._prefix is not None
         try:
             sets = [make_dataset(replace(part, targets=None), self._task, self._preprocessor) for part in self._samples]
-            values(self._prefix, make_corpus(*sets), self._options, Clock(), before_batch=self._go_on)
+            values(self._prefix, make_corpus(*sets), self._options.cache, Clock(), before_batch=self._go_on)
         except Exception:  # noqa: BLE001 - whatever is wrong is said when the pass is made in its own place
             return
 

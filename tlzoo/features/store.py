@@ -187,7 +187,8 @@ class Writer:
             needed, allowed = in_gb(self._estimate()), in_gb(self._limit)
             raise TooLarge(
                 f"The activations need about {needed}, and the cache may take {allowed}.",
-                hint="Allow more with --cache-gb, halve them with --cache-precision fp16, or train without: --no-cache",
+                hint="Allow more with `cache_gb`, halve them with `cache_precision='fp16'`, or use `cache=False`.",
+                parameter="cache_gb",
             )
 
     def _finish(self) -> None:
@@ -341,7 +342,8 @@ def _computed(
         return found
     raise TrainingError(
         f"The activations {home() / key} were gone as soon as they were written.",
-        hint="Another process that shares the cache has a smaller --cache-gb: give both the same, or use --no-cache",
+        hint="Another process with the same cache has a smaller `cache_gb`: give both the same, or take `cache=False`.",
+        parameter="cache_gb",
     )
 
 
@@ -356,7 +358,8 @@ def _checked(layout: Layout, array: np.ndarray, n: int) -> np.ndarray:
     if narrowed and np.isinf(cast).sum() != np.isinf(array).sum():
         raise TrainingError(
             f"The activations {layout.name} reach {np.nanmax(np.abs(array)):.3g}, and float16 ends at 65504.",
-            hint="Keep them in full: --cache-precision fp32",
+            hint="Keep them in full: `cache_precision='fp32'`.",
+            parameter="cache_precision",
         )
     return cast
 

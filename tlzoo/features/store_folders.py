@@ -142,7 +142,9 @@ def check_room(needed: int) -> None:
         free = shutil.disk_usage(home()).free
     if needed > free:
         raise TrainingError(
-            f"The activations need {in_gb(needed)} in {home()}, where {in_gb(free)} are free.", hint=_WAYS
+            f"The activations need {in_gb(needed)} in {home()}, where {in_gb(free)} are free.",
+            hint=_WAYS,
+            parameter="cache_precision",
         )
 
 
@@ -154,12 +156,14 @@ def on_disk(needed: int) -> Iterator[None]:
     except OSError as cause:
         size = f"{in_gb(needed)} of activations" if needed else "activations"
         reason = cause.strerror or cause
-        raise TrainingError(f"Cannot keep {size} in {home()}: {reason}.", hint=_WAYS) from cause
+        raise TrainingError(
+            f"Cannot keep {size} in {home()}: {reason}.", hint=_WAYS, parameter="cache_precision"
+        ) from cause
 
 
 _WAYS = (
-    "Make room there, choose another folder with TLZOO_CACHE, halve them with --cache-precision fp16, "
-    "or train without: --no-cache"
+    "Make room there, choose another folder with TLZOO_CACHE, halve them with `cache_precision='fp16'`, "
+    "or train with `cache=False`."
 )
 
 

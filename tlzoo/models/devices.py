@@ -21,7 +21,7 @@ def pick(name: str) -> torch.device:
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda") or (device.type == "cuda" and not torch.cuda.is_available()):
-        raise UsageError(f"There is no device {name!r} here.", hint="Give --device cpu, or auto.")
+        raise UsageError(f"There is no device {name!r} here.", hint="Give `device='cpu'`, or auto.", parameter="device")
     return device
 
 
@@ -33,7 +33,9 @@ def lowered(precision: str, device: torch.device) -> torch.dtype | None:
     if precision == "auto":
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else None
     if precision == "fp16" and device.type == "cpu":
-        raise UsageError("A CPU does not train in fp16.", hint="Give --precision bf16 or fp32.")
+        raise UsageError(
+            "A CPU does not train in fp16.", hint="Give `precision='bf16'`, or fp32.", parameter="precision"
+        )
     return _DTYPES.get(precision)
 
 
@@ -48,5 +50,6 @@ def fitting(batch: int) -> Iterator[None]:
             raise
         raise TrainingError(
             f"A batch of {batch} samples does not fit into memory.",
-            hint=f"Halve it and keep the step: --batch {max(2, batch // 2)} --accumulate 2",
+            hint=f"Halve it and keep the step: `batch={max(2, batch // 2)}` `accumulate=2`.",
+            parameter="batch",
         ) from cause

@@ -13,6 +13,7 @@ from tlzoo.errors import UsageError
 from tlzoo.interfaces import Freeze, Stage
 from tlzoo.models import lora
 from tlzoo.models.model import Model
+from tlzoo.options import MAX_RANK
 
 NORMALISATION = (
     nn.modules.batchnorm._NormBase,
@@ -117,7 +118,9 @@ def unfreeze_plan(model: Model, policy: str, every: int, epochs: int) -> list[Fr
     refuse_unstaged(policy)
     if every < 1 or epochs < 1:
         raise UsageError(
-            f"A stage every {every} epochs of {epochs}: neither can be below 1.", hint="Try --unfreeze-every 1."
+            f"A stage every {every} epochs of {epochs}: neither can be below 1.",
+            hint="Try `unfreeze_every=1`.",
+            parameter="unfreeze_every",
         )
     stages = training_stages(model, policy)
     counts = [min(epoch // every, len(stages)) for epoch in range(epochs)]
@@ -131,15 +134,20 @@ def refuse_unstaged(policy: str) -> None:
     if policy.partition(":")[0] not in ("none", "until", "last"):
         raise UsageError(
             f"Freeze policy {policy!r} cannot be reached stage by stage.",
-            hint="Gradual unfreezing (--unfreeze-every) goes with --freeze none, until:<stage> and last:<n>.",
+            hint="Gradual unfreezing (`unfreeze_every`) goes with `freeze='none'`, until:<stage> and last:<n>.",
+            parameter="unfreeze_every",
         )
 
 
 def _refuse_empty(model: Model, policy: str, answer: Freeze) -> None:
     if not answer.trainable:
         with_parameters = any(True for _ in model.head.parameters())
-        way_out = "--freeze all (trains the head)" if with_parameters else "--freeze none (this head has no parameters)"
-        raise UsageError(f"Freeze policy {policy!r} leaves nothing to train.", hint=f"Try {way_out}.")
+        way_out = (
+            "`freeze='all'` (trains the head)" if with_parameters else "`freeze='none'` (this head has no parameters)"
+        )
+        raise UsageError(
+            f"Freeze policy {policy!r} leaves nothing to train.", hint=f"Try {way_out}.", parameter="freeze"
+        )
 
 
 def _position(stages: list[Stage], name: str) -> int:
@@ -165,7 +173,8 @@ def _norms_train(model: Model) -> Freeze:
     if not backbone:
         raise UsageError(
             f"The backbone of {model.checkpoint.id} has no normalisation layers: this policy leaves only the head.",
-            hint="Try --freeze all (trains the head).",
+            hint="Try `freeze='all'` (trains the head).",
+            parameter="freeze",
         )
     trainable = frozenset([f"backbone.{name}" for name in backbone]) | frozenset(_head_names(model))
     return _still_apart_from(model, trainable)
@@ -185,10 +194,11 @@ def _adapters_train(model: Model, argument: str) -> Freeze:
 def adapter_size(argument: str) -> tuple[int, float | None]:
     """Rank and alpha that `<rank>` or `<rank>:<alpha>` names; raises UsageError where it does not."""
     rank, colon, alpha = argument.partition(":")
-    if not (rank.isdecimal() and 1 <= int(rank) <= lora.MAX_RANK) or (colon and not _is_positive(alpha)):
+    if not (rank.isdecimal() and 1 <= int(rank) <= MAX_RANK) or (colon and not _is_positive(alpha)):
         raise UsageError(
             f"Freeze policy {'lora:' + argument!r} is not lora:<rank> or lora:<rank>:<alpha>.",
-            hint=f"Try --freeze lora:8; a rank is 1 to {lora.MAX_RANK}, an alpha above 0.",
+            hint=f"Try `freeze='lora:8'`; a rank is 1 to {MAX_RANK}, an alpha above 0.",
+            parameter="freeze",
         )
     return int(rank), float(alpha) if alpha else None
 

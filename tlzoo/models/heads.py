@@ -29,7 +29,7 @@ def default_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> 
 def objective_of(task: Task, options: Mapping[str, Any]) -> Objective:
     """What a probe of this task minimises; raises UsageError where it has no probe."""
     if "probe" not in task.supports:
-        raise UsageError(f"{task.name} has no probe.", hint="Train it by gradient descent: --strategy finetune")
+        raise UsageError(f"{task.name} has no probe.", hint="Add `strategy='finetune'`.", parameter="strategy")
     found: Objective = _module(task).objective(task, options)
     return found
 

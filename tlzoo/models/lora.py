@@ -20,7 +20,6 @@ from tlzoo.errors import UsageError
 if TYPE_CHECKING:
     from tlzoo.models.model import Model
 
-MAX_RANK = 256
 ADAPTER = "default"
 """peft's name for the one adapter that a model has."""
 
@@ -88,14 +87,16 @@ def _places(model: Model, rank: int) -> list[str]:
     if not called:
         raise UsageError(
             f"The backbone of {model.checkpoint.id} has no layer that could take adapters.",
-            hint="Try --freeze last:1, or --freeze all (trains the head).",
+            hint="Try `freeze='last:1'`, or `freeze='all'` (trains the head).",
+            parameter="freeze",
         )
     wide = [path for path, layer in called.items() if _width(layer) >= rank]
     if not wide:
         widest = max(_width(layer) for layer in called.values())
         raise UsageError(
             f"Rank {rank} is more than any layer of {model.checkpoint.id} has dimensions.",
-            hint=f"Try --freeze lora:{min(8, widest)}; at most lora:{widest}.",
+            hint=f"Try `freeze='lora:{min(8, widest)}'`; at most lora:{widest}.",
+            parameter="freeze",
         )
     return wide
 

@@ -129,7 +129,9 @@ def build(
     if slash:
         made = plugins.call("build_head", plugin, (Head, NoneType), default=_none, **asked)
         if not isinstance(made, Head):
-            raise UsageError(f"Plugin {plugin!r} has no head {name!r} for {task.name}.", hint="Leave --head out.")
+            raise UsageError(
+                f"Plugin {plugin!r} has no head {name!r} for {task.name}.", hint="Leave `head` out.", parameter="head"
+            )
         return Model(checkpoint, task, backbone, made, head)
     own = _own_head(checkpoint, **asked)
     if own is None:

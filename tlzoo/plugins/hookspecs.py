@@ -303,7 +303,8 @@ def register_strategies() -> Iterable[Strategy] | None:
     """Return ways of training, for any checkpoint; users name them with --strategy.
 
     `train(job)` takes a `TrainJob` and returns a `TrainResult`, whose `outputs` are those of the trained model for the
-    test samples, [N, ...] by name. `policy` is the default of --freeze. The entry-point group is `tlzoo.strategies`.
+    test samples, [N, ...] by name. `policy` is the default of --freeze; `options` is the dataclass of what it takes,
+    `Finetune`, `Probe` or a subclass with fields of its own. The entry-point group is `tlzoo.strategies`.
 
     >>> @hookimpl
     ... def register_strategies():

@@ -15,7 +15,7 @@ from tlzoo.errors import HookError, UsageError
 from tlzoo.interfaces import Backbone
 from tlzoo.io.entry_points import owner
 from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
-from tlzoo.options import Options
+from tlzoo.options import GradientDescent, StrategyOptions
 from tlzoo.plugins.blame import AUTHOR
 from tlzoo.plugins.named import declared_names
 from tlzoo.plugins.tasks import blank_task
@@ -40,6 +40,7 @@ def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None
     if strange := sorted(set(preprocess) - set(type(spec).model_fields)):
         raise UsageError(
             f"{checkpoint.id} has no preprocessing option {strange[0]!r}.",
+            parameter="preprocess",
             hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}",
         )
     try:
@@ -49,6 +50,7 @@ def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None
         raise UsageError(
             f"Preprocessing option {'.'.join(map(str, first['loc']))} cannot be {first['input']!r}.",
             hint=f"{first['msg']}.",
+            parameter="preprocess",
         ) from cause
     return checkpoint.model_copy(update={"preprocess": changed})
 
@@ -62,7 +64,7 @@ def prepare_backbone(checkpoint: Checkpoint, task: Task) -> tuple[Backbone, Chec
 
 
 def prepare(
-    checkpoint: Checkpoint, task: Task, parts: Parts, options: Options, head: str = ""
+    checkpoint: Checkpoint, task: Task, parts: Parts, options: StrategyOptions, head: str = ""
 ) -> tuple[Model, Sets, dict[str, Any]]:
     """The model with a fresh head, the parts of the data as it takes them, the options of its head."""
     given = head_options(task, parts, options)
@@ -104,14 +106,14 @@ def data_record(data: str | Path, test: str | Path | None, columns: Columns, see
     )
 
 
-def head_options(task: Task, parts: Parts, options: Options) -> dict[str, Any]:
+def head_options(task: Task, parts: Parts, options: StrategyOptions) -> dict[str, Any]:
     """What a head is built with: what it takes to know of the training targets, smoothing, weights of the labels.
 
     Raises UsageError for weights where the task has no labels to weight.
     """
     targets = parts.train.targets or ()
     given = task.head_options(targets)
-    if options.label_smoothing:
+    if isinstance(options, GradientDescent) and options.label_smoothing:
         given["label_smoothing"] = options.label_smoothing
     if options.class_weights == "balanced":
         given["class_weights"] = task.balance(targets)

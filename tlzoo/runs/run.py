@@ -136,14 +136,16 @@ class RunFolder:
             if not os.path.exists(place):
                 raise DataError(
                     f"The data of {self.path} is no longer at {place}.",
-                    hint="Restore it; for export, other labelled data can be named with --data.",
+                    hint="Restore it; for export, other labelled data can be named with `data`.",
+                    parameter="data",
                 )
         where, columns, seed = (self.data.path, self.data.test), self.data.columns, self.data.seed
         parts = read_parts(*where, self.task, columns, seed, endings_of(self.preprocess))
         if fingerprint(parts.test) != self.data.heldout_fingerprint:
             raise DataError(
                 f"The held-out data of {self.path} is not what it was: {self.data.test or self.data.path} has changed.",
-                hint="Restore it; for export, other labelled data can be named with --data.",
+                hint="Restore it; for export, other labelled data can be named with `data`.",
+                parameter="data",
             )
         return parts
 
@@ -192,9 +194,9 @@ def save_run(
 def refuse_existing(path: Path) -> None:
     """Raise RunError when something is already there, as a run is never overwritten, or nothing can be written."""
     if os.path.lexists(path):
-        raise RunError(f"{path} exists already.", hint="Choose another --out, or remove it.")
+        raise RunError(f"{path} exists already.", hint="Choose another `out`, or remove it.", parameter="out")
     if reason := obstacle(path):
-        raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another --out.")
+        raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
 
 
 def _versions(checkpoint: Checkpoint) -> dict[str, str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from typing_extensions import TypeVar  # its defaults are the standard library's from Python 3.13 on
 
 from tlzoo.errors import InputError
 from tlzoo.runtime.stream import Stretch
@@ -23,6 +26,39 @@ class Failure:
     def as_row(self) -> dict[str, Any]:
         """Input and error."""
         return {"input": self.input, "error": self.error}
+
+
+class CorePrediction(Protocol):
+    """What the core's tasks answer, so that an editor knows the names; which of them an answer has is its task's.
+
+    `label`, `score` and `scores` are a classification's, `labels` and `scores` those of several labels, `value` a
+    regression's, `entities` those of tagged texts. `tlzoo.load(file, answers=tlzoo.LabelPrediction)` says which it is.
+    """
+
+    @property
+    def input(self) -> str | None: ...
+    @property
+    def embedding(self) -> np.ndarray | None: ...
+    @property
+    def error(self) -> None: ...
+    @property
+    def label(self) -> str | None: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def scores(self) -> dict[str, float]: ...
+    @property
+    def labels(self) -> list[str]: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def entities(self) -> list[dict[str, Any]]: ...
+    def as_row(self) -> dict[str, Any]: ...
+    def as_line(self) -> dict[str, str]: ...
+
+
+PredictionT = TypeVar("PredictionT", default=Any)
+"""What a file answers with."""
 
 
 @dataclass(frozen=True)

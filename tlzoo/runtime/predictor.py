@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, cast, overload
 
 import numpy as np
 import onnxruntime as ort
@@ -18,7 +18,7 @@ from tlzoo.preprocess import Preprocessor
 from tlzoo.runtime.graph_signature import check_graph, check_rows
 from tlzoo.runtime.limits import failed_run, session_entries
 from tlzoo.runtime.model_check import MAX_BYTES, check_model
-from tlzoo.runtime.predictions import PredictOptions, answers, failure
+from tlzoo.runtime.predictions import CorePrediction, Failure, PredictionT, PredictOptions, answers, failure
 from tlzoo.runtime.session import open_session
 from tlzoo.runtime.stream import NotFinite, Plan, Stretch, stretches
 from tlzoo.runtime.unread import task_in
@@ -29,7 +29,7 @@ from tlzoo.tasks.rows import Collector, Outputs
 SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
 
-class Predictor:
+class Predictor(Generic[PredictionT]):
     """An exported model with its own preprocessing, labels and proof."""
 
     def __init__(self, session: ort.InferenceSession, manifest: Manifest, preprocessor: Preprocessor) -> None:
@@ -80,7 +80,7 @@ class Predictor:
         top_k: int | None = None,
         threshold: float | None = None,
         embeddings: bool = False,
-    ) -> list[Any]:
+    ) -> list[PredictionT]:
         """Answer `inputs`: paths, bytes, arrays (uint8 [H, W, 3]; float32 [T] at the model's rate) or texts.
 
         A single input gives a list of one; an input of a task with several is a tuple of them, or a mapping by name.
@@ -90,7 +90,11 @@ class Predictor:
         first input that cannot be read, UsageError for options that the task or the file does not have.
         """
         chosen = PredictOptions(top_k, threshold, embeddings)
-        return list(self._answers(self._listed(inputs), batch, chosen, strict=True))
+        return [
+            each
+            for each in self._answers(self._listed(inputs), batch, chosen, strict=True)
+            if not isinstance(each, Failure)
+        ]
 
     def stream(
         self,
@@ -101,7 +105,7 @@ class Predictor:
         top_k: int | None = None,
         threshold: float | None = None,
         embeddings: bool = False,
-    ) -> Iterator[Any]:
+    ) -> Iterator[PredictionT | Failure]:
         """Answers as of `predict`, in order, for inputs without end: they are read lazily, in bounded memory.
 
         An input that cannot be read is answered with a Failure, whose `error` says why; with `strict` InputError is
@@ -156,7 +160,9 @@ class Predictor:
         ]
         return (*own, *{output.name: output for output in alike}.values())
 
-    def _answers(self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool) -> Iterator[Any]:
+    def _answers(
+        self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool
+    ) -> Iterator[PredictionT | Failure]:
         options.check(self.task)
         if options.embeddings:
             self._check_output("embeddings")
@@ -173,11 +179,13 @@ class Predictor:
         windows = Windows(self.task, self.preprocessor)
         return windows.join(self._stretches(windows.cut(inputs), batch, names))
 
-    def _answered(self, parts: Iterable[Stretch], options: PredictOptions, strict: bool) -> Iterator[Any]:
+    def _answered(
+        self, parts: Iterable[Stretch], options: PredictOptions, strict: bool
+    ) -> Iterator[PredictionT | Failure]:
         for part in parts:
             for item, answer in zip(part.items, answers(self.task, part, self._temperature, options), strict=True):
                 if not isinstance(answer, InputError):
-                    yield answer
+                    yield cast(PredictionT, answer)
                 elif strict:
                     raise answer
                 else:
@@ -216,24 +224,51 @@ class Predictor:
         return values[0] if len(values) == 1 else values
 
 
+@overload
 def load(
     path: str | Path,
     *,
     providers: Sequence[str] | None = None,
     threads: int | None = None,
     preprocessor: Preprocessor | None = None,
-) -> Predictor:
+) -> Predictor[CorePrediction]: ...
+@overload
+def load(
+    path: str | Path,
+    *,
+    answers: type[PredictionT],
+    providers: Sequence[str] | None = None,
+    threads: int | None = None,
+    preprocessor: Preprocessor | None = None,
+) -> Predictor[PredictionT]: ...
+def load(
+    path: str | Path,
+    *,
+    answers: type[Any] | None = None,
+    providers: Sequence[str] | None = None,
+    threads: int | None = None,
+    preprocessor: Preprocessor | None = None,
+) -> Predictor[Any]:
     """Load an exported ONNX file to run on the CPU, or on `providers`, named as ONNX Runtime does or in short (`cuda`).
 
     `threads` share one operation, by default one per core. Where the preprocessing is a plugin's own that plugin is
     asked for it, without torch too; `preprocessor` stands in for it. Raises ArtifactError when the file is missing, not
     an ONNX model, or has no manifest that this version reads, PluginError where a plugin is missing or broken,
-    UsageError for a provider that is not there or that ONNX Runtime would quietly have replaced by the CPU.
+    UsageError for a provider that is not there or that ONNX Runtime would quietly have replaced by the CPU, and where
+    the file answers otherwise.
     """
     session = open_artifact(path, providers, threads)
     manifest = read_manifest(session, path)
-    predictor = Predictor(session, manifest, preprocessor or preprocessor_of(manifest.preprocess, manifest.raw_input))
+    predictor: Predictor[Any] = Predictor(
+        session, manifest, preprocessor or preprocessor_of(manifest.preprocess, manifest.raw_input)
+    )
     check_graph(session, manifest, predictor.task, str(path))
+    if answers is not None and not issubclass(predictor.task.prediction, answers):
+        raise UsageError(
+            f"{path} answers with {predictor.task.prediction.__name__}, not {answers.__name__}.",
+            hint=f"Leave `answers` out, or give {predictor.task.prediction.__name__}.",
+            parameter="answers",
+        )
     return predictor
 
 

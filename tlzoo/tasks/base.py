@@ -283,7 +283,9 @@ class Task:
 
     def balance(self, targets: Sequence[Target]) -> list[float]:
         """Weights of the labels that make up for how often each occurs in training."""
-        raise UsageError(f"{self.name} has no classes to weight.", hint="Leave --class-weights out.")
+        raise UsageError(
+            f"{self.name} has no classes to weight.", hint="Leave `class_weights` out.", parameter="class_weights"
+        )
 
     # -- measuring
 

@@ -9,11 +9,11 @@ import onnx
 
 from tlzoo.data import endings_of, read_parts
 from tlzoo.errors import TlzooError
-from tlzoo.export.nodes import with_inner
+from tlzoo.exporting.nodes import with_inner
 from tlzoo.io.timings import Clock
 from tlzoo.models.model import build
 from tlzoo.models.onnx_export import eager
-from tlzoo.options import Options
+from tlzoo.options import Finetune, Probe, StrategyOptions, recorded
 from tlzoo.runs.prepare import data_record, head_options, make_sets
 from tlzoo.runs.run import save_run
 from tlzoo.runtime import load
@@ -38,23 +38,22 @@ class Exporting(Subject):
     def run_folder(self) -> Run:
         """A run of a linear head on the frozen backbone; of the plugin's own head, one epoch, where it has one."""
         checkpoint, task = self.rebuildable(), self.task()
-        options = Options(epochs=1, batch=8, seed=0, device="cpu")
         data = self.data()
-        parts = read_parts(data, None, self.blank(), {}, options.seed, endings_of(checkpoint.preprocess))
-        head = head_options(task, parts, options)
+        parts = read_parts(data, None, self.blank(), {}, 0, endings_of(checkpoint.preprocess))
+        head = head_options(task, parts, StrategyOptions())
         model = build(checkpoint, task, self.complete(self.built(self.first_output())), options=head)
         probe = model.head_name == "linear" and "probe" in task.supports
-        strategy = "probe" if probe else "finetune"
+        options = Probe(device="cpu") if probe else Finetune(epochs=1, batch=8, device="cpu")
         with self.own_cache():
             sets = make_sets(parts, model)
-            outcome = train_of(strategy)(TrainJob(model, "all", sets, options, head, Clock()))
+            outcome = train_of(options.strategy)(TrainJob(model, "all", sets, options, head, Clock()))
             save_run(
                 self.folder() / "run",
                 outcome.model,
                 sets.test,
                 outcome.history,
                 data=data_record(data, None, {}, options.seed, parts),
-                options={"strategy": strategy, "freeze": "all", **vars(options), **outcome.details},
+                options={"strategy": options.strategy, "freeze": "all", **recorded(options), **outcome.details},
                 metrics=sets.test.metrics(outcome.outputs),
                 frozen=outcome.frozen,
                 seconds={},

@@ -87,7 +87,7 @@ class Importing(Subject):
 
 def _core_names() -> dict[Kind, set[str]]:
     from tlzoo.adaptation.methods import METHODS
-    from tlzoo.export.export import FORMATS
+    from tlzoo.exporting.export import FORMATS
     from tlzoo.tasks import CORE
     from tlzoo.training.strategies.table import STRATEGY
 

@@ -26,7 +26,7 @@ def outputs(model: Model, data: Dataset, batch: int = 32) -> Outputs:
         for positions, arrays in ahead(data.arrays, by_length(data), batch):
             rows.put(positions, eager(model, arrays), row_lengths(arrays))
             advance(len(positions))
-    refuse_not_finite(rows.outputs(), "", "Train again with a smaller --lr.")
+    refuse_not_finite(rows.outputs(), "", "Train again with a smaller `lr`.")
     return rows.outputs()
 
 
@@ -45,5 +45,7 @@ def refuse_not_finite(rows: Outputs, kept: str, hint: str) -> None:
     good = finite(rows)
     if strange := int((~good).sum()):
         raise TrainingError(
-            f"The model gives outputs that are not finite for {strange} of {len(good)} samples.{kept}", hint=hint
+            f"The model gives outputs that are not finite for {strange} of {len(good)} samples.{kept}",
+            hint=hint,
+            parameter="lr",
         )

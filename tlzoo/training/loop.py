@@ -22,7 +22,7 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.devices import fitting, pick
 from tlzoo.models.freezing import mark
 from tlzoo.models.model import Model
-from tlzoo.options import Options
+from tlzoo.options import GradientDescent
 from tlzoo.preprocess.prefetch import ahead
 from tlzoo.progress import Advance, progress, say
 from tlzoo.tasks.rows import Collector, Outputs
@@ -49,7 +49,7 @@ class Under:
     """What a run under way needs at hand."""
 
     model: Model
-    options: Options
+    options: GradientDescent
     state: State
     pretrained: Tensors
     steps: int
@@ -66,7 +66,7 @@ def train(
     model: Model,
     plan: Sequence[Freeze],
     sets: Sets,
-    options: Options,
+    options: GradientDescent,
     *,
     clock: Clock | None = None,
     folder: Path | None = None,
@@ -122,7 +122,7 @@ def finish(model: Model) -> Model:
     return model.cpu().to(memory_format=torch.contiguous_format).eval()
 
 
-def _rate(model: Model, frozen: Freeze, network: Network | None, options: Options) -> float:
+def _rate(model: Model, frozen: Freeze, network: Network | None, options: GradientDescent) -> float:
     if options.lr != "auto":
         return options.lr
     assert network is not None
@@ -130,7 +130,7 @@ def _rate(model: Model, frozen: Freeze, network: Network | None, options: Option
         return try_rates(model, frozen, network, options)
 
 
-def _start(model: Model, frozen: Freeze, options: Options, lr: float) -> State:
+def _start(model: Model, frozen: Freeze, options: GradientDescent, lr: float) -> State:
     optimizer = adamw(model, frozen.trainable, options, lr)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     changing = changing_tensors(model, frozen)
@@ -138,7 +138,7 @@ def _start(model: Model, frozen: Freeze, options: Options, lr: float) -> State:
     return State(changing, averages, optimizer, names, counts=Counts(lr=lr))
 
 
-def _pretrained(changing: Tensors, options: Options) -> Tensors:
+def _pretrained(changing: Tensors, options: GradientDescent) -> Tensors:
     if not options.l2_sp:
         return {}
     return {
@@ -212,7 +212,7 @@ def _step(under: Under, network: Network, batches: Sequence[tuple[list[int], dic
         loss = loss_of(under.model, network, positions, arrays, options, [options.seed, step, number])
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"The loss became {loss.item()} at step {step + 1}.{_kept(under)}", hint=_smaller(under)
+                f"The loss became {loss.item()} at step {step + 1}.{_kept(under)}", hint=_smaller(under), parameter="lr"
             )
         (loss * (len(positions) / samples)).backward()  # type: ignore[no-untyped-call]
         total += loss.item() * len(positions) / samples
@@ -303,7 +303,7 @@ def outputs(model: Model, network: Network, part: str, under: Under | None = Non
             if under is not None and under.stop.signal is not None:
                 raise _Asked
     found = rows.outputs()
-    refuse_not_finite(found, _kept(under) if under else "", _smaller(under) if under else "Try a smaller --lr.")
+    refuse_not_finite(found, _kept(under) if under else "", _smaller(under) if under else "Try a smaller `lr`.")
     return found
 
 
@@ -314,4 +314,4 @@ def _kept(under: Under) -> str:
 
 def _smaller(under: Under) -> str:
     best = under.state.counts.best_epoch
-    return "Go on from it with --resume and a smaller --lr." if under.folder and best else "Try a smaller --lr."
+    return "Go on from it with `resume=True` and a smaller `lr`." if under.folder and best else "Try a smaller `lr`."

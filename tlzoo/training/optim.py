@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tlzoo.models.model import Model
-from tlzoo.options import Options
+from tlzoo.options import Finetune, GradientDescent
 
 EPSILON = 1e-6
 """As for BERT (Devlin et al. 2019): a parameter whose gradient is nothing but rounding stays where it is."""
@@ -19,7 +19,7 @@ ADAPTER_FACTOR = 10.0
 """The rate of adapters over that of the weights they stand for: a usual ratio, see docs/training.md."""
 
 
-def adamw(model: Model, names: Iterable[str], options: Options, lr: float) -> torch.optim.AdamW:
+def adamw(model: Model, names: Iterable[str], options: GradientDescent, lr: float) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019) over the parameters of these names, one group per rate and decay.
 
     The rate of the last stage is `lr`, that of the head `lr * head_factor`, that of adapters ten times `lr`; each stage
@@ -44,7 +44,7 @@ def adamw(model: Model, names: Iterable[str], options: Options, lr: float) -> to
     )
 
 
-def _factor(model: Model, name: str, options: Options) -> float:
+def _factor(model: Model, name: str, options: GradientDescent) -> float:
     if not name.startswith("backbone."):
         return options.head_factor
     if ".lora_" in name:
@@ -52,7 +52,7 @@ def _factor(model: Model, name: str, options: Options) -> float:
     stages = model.parts.stages
     owners = [at for at, stage in enumerate(stages) if stage.owns(name.removeprefix("backbone."))]
     behind = len(stages) - 1 - owners[0] if owners else 0
-    return float(options.layer_decay**behind)
+    return float(options.layer_decay**behind) if isinstance(options, Finetune) else 1.0
 
 
 def set_rate(optimizer: torch.optim.Optimizer, step: int, steps: int, warmup: float) -> float:

@@ -32,7 +32,8 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Ma
         before = "the checkpoint before it is intact" if (folder / FILE).exists() else "there is none before it"
         raise TrainingError(
             f"The checkpoint in {folder} cannot be written: {reason}; {before}.",
-            hint="Make room and go on: the same command with --resume.",
+            hint="Make room and go on with `resume=True`.",
+            parameter="resume",
         ) from cause
 
 

@@ -21,7 +21,7 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.devices import pick
 from tlzoo.models.freezing import train_mode
 from tlzoo.models.model import Model
-from tlzoo.options import Options
+from tlzoo.options import GradientDescent
 from tlzoo.progress import say
 
 Arrays = dict[str, np.ndarray]
@@ -65,15 +65,15 @@ class Network:
     exact: Callable[[Sequence[int]], Arrays] | None = None
 
 
-def connect(model: Model, frozen: Freeze, sets: Sets, options: Options, clock: Clock) -> Network:
+def connect(model: Model, frozen: Freeze, sets: Sets, options: GradientDescent, clock: Clock) -> Network:
     """The network for a model whose frozen parameters need no gradient; what is frozen in front is computed here, once.
 
-    Without a part worth caching, with `options.cache` off, and where every epoch augments the inputs anew, it is the
+    Without a part worth caching, with the cache off, and where every epoch augments the inputs anew, it is the
     whole model.
     """
     device = pick(options.device)
     train_mode(model.cpu(), frozen)
-    if not options.cache or not _still_inputs(options):
+    if not options.cache.enabled or not _still_inputs(options):
         return _whole(model, frozen, sets, options, device)
     with clock.spent("prepare"):
         cut = find_cut(model)
@@ -82,7 +82,7 @@ def connect(model: Model, frozen: Freeze, sets: Sets, options: Options, clock: C
     try:
         return _behind(model, cut, sets, options, device, clock)
     except TooLarge as reason:
-        say(f"{reason} Training goes on without the cache.")
+        say(f"{reason.message} Training goes on without the cache; --cache-gb allows more.")
         return _whole(model, frozen, sets, options, device)
 
 
@@ -100,24 +100,25 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
     return tensor
 
 
-def _still_inputs(options: Options) -> bool:
+def _still_inputs(options: GradientDescent) -> bool:
     """Whether a sample's inputs are the same in every epoch, or the same few views of it."""
     if options.cutmix:
         say("CutMix works on pictures, so the frozen part runs in every epoch.")
         return False
-    if options.augment != "none" and not options.views:
+    if options.augment.policy != "none" and not options.augment.views:
         say("Augmentation draws anew in every epoch, so the frozen part runs in each; --views 4 would cache four.")
         return False
     return True
 
 
-def _whole(model: Model, frozen: Freeze, sets: Sets, options: Options, device: torch.device) -> Network:
+def _whole(model: Model, frozen: Freeze, sets: Sets, options: GradientDescent, device: torch.device) -> Network:
     model.to(device)
-    change = make_augment(sets.train.modality, options.augment, options.seed)
+    change = make_augment(sets.train.modality, options.augment.policy, options.seed)
+    views = options.augment.views
 
     def augmented(positions: list[int], view: int) -> Arrays:
         arrays = sets.train.arrays(positions)
-        return arrays if change is None else change(arrays, positions, view % options.views if options.views else view)
+        return arrays if change is None else change(arrays, positions, view % views if views else view)
 
     def prepare(training: bool) -> None:
         if training:
@@ -133,20 +134,22 @@ def _whole(model: Model, frozen: Freeze, sets: Sets, options: Options, device: t
     return Network(model, model, prepare, feeds, device, {"prefix": None})
 
 
-def _behind(model: Model, cut: Cut, sets: Sets, options: Options, device: torch.device, clock: Clock) -> Network:
+def _behind(
+    model: Model, cut: Cut, sets: Sets, options: GradientDescent, device: torch.device, clock: Clock
+) -> Network:
     prefix = cut_prefix(model, cut, device)
     data = {"train": sets.train, "validation": sets.validation, "test": sets.test}
-    plain = data if not options.views else {name: data[name] for name in ("validation", "test")}
+    plain = data if not options.augment.views else {name: data[name] for name in ("validation", "test")}
     corpus = make_corpus(*plain.values())
-    kept = values(prefix, corpus, options, clock)
+    kept = values(prefix, corpus, options.cache, clock)
     feeds = {
         name: Feed(samples, _reader(kept, rows))
         for (name, samples), rows in zip(plain.items(), corpus.rows, strict=True)
     }
-    if options.views:
+    if options.augment.views:
         trained = make_corpus(sets.train)
-        views = values(prefix, trained, options, clock, options.views)
-        feeds["train"] = Feed(sets.train, _reader(views, trained.rows[0], options.views))
+        views = values(prefix, trained, options.cache, clock, options.augment)
+        feeds["train"] = Feed(sets.train, _reader(views, trained.rows[0], options.augment.views))
         kept = views
     model.to(device)
     for module in (cut.train, cut.evaluate):
@@ -154,13 +157,13 @@ def _behind(model: Model, cut: Cut, sets: Sets, options: Options, device: torch.
     facts = {
         "share": round(cut.share, 3),
         "values": {layout.name: list(layout.shape) for layout in cut.layouts},
-        "precision": options.cache_precision,
+        "precision": options.cache.precision,
         "bytes": kept.nbytes,
         "reused": kept.reused,
     }
     what = "taken from the cache" if kept.reused else "computed once"
     say(f"Frozen part: {cut.share:.0%} of the work, {what} ({kept.nbytes / 1e6:.0f} MB)")
-    rounded = options.cache_precision != "fp32"
+    rounded = options.cache.precision != "fp32"
     exact = (lambda positions: exactly(prefix, sets.validation, positions)) if rounded else None
     return Network(cut.train, cut.evaluate, lambda training: None, feeds, device, {"prefix": facts}, exact)
 

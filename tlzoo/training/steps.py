@@ -16,7 +16,7 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.devices import lowered
 from tlzoo.models.freezing import mark
 from tlzoo.models.model import Model
-from tlzoo.options import Options
+from tlzoo.options import GradientDescent
 from tlzoo.progress import say
 from tlzoo.training.loop_state import changing_tensors
 from tlzoo.training.optim import adamw
@@ -24,13 +24,13 @@ from tlzoo.training.schedule import find_rate
 from tlzoo.training.step_model import Feed, Network, Sets, connect, tensors
 
 
-def count_steps(samples: int, options: Options) -> int:
+def count_steps(samples: int, options: GradientDescent) -> int:
     """Optimiser steps of a run over so many samples."""
     steps = options.epochs * -(-usable(samples, options) // (options.batch * options.accumulate))
     return min(steps, options.max_steps or steps)
 
 
-def usable(samples: int, options: Options) -> int:
+def usable(samples: int, options: GradientDescent) -> int:
     """BatchNorm cannot train on one sample: one that would be left over alone waits for another epoch's order."""
     return samples - (samples > 1 and samples % options.batch == 1)
 
@@ -48,7 +48,7 @@ def shuffled(feed: Feed, random: np.random.Generator, batch: int) -> list[int]:
     return [i for at in random.permutation(len(chunks)) for i in chunks[at]]
 
 
-def endless(feed: Feed, options: Options) -> Iterator[list[int]]:
+def endless(feed: Feed, options: GradientDescent) -> Iterator[list[int]]:
     """Batches of positions without end, epoch after epoch."""
     epoch = 0
     while True:
@@ -63,7 +63,7 @@ def loss_of(
     network: Network,
     positions: Sequence[int],
     arrays: dict[str, np.ndarray],
-    options: Options,
+    options: GradientDescent,
     draw: Sequence[int],
 ) -> torch.Tensor:
     """The loss of one batch, in mixed precision where the options say so, its samples mixed where they do.
@@ -92,7 +92,7 @@ def loss_of(
     return mix.lam * model.loss(outputs, batch) + (1 - mix.lam) * model.loss(outputs, other)
 
 
-def try_rates(model: Model, frozen: Freeze, network: Network, options: Options) -> float:
+def try_rates(model: Model, frozen: Freeze, network: Network, options: GradientDescent) -> float:
     """The rate that the range test finds; the model is left as it was."""
     changing = changing_tensors(model, frozen)
     before = {name: tensor.detach().clone() for name, tensor in changing.items()}
@@ -121,7 +121,7 @@ def try_rates(model: Model, frozen: Freeze, network: Network, options: Options) 
     return found
 
 
-def seconds_per_step(model: Model, frozen: Freeze, sets: Sets, options: Options) -> float:
+def seconds_per_step(model: Model, frozen: Freeze, sets: Sets, options: GradientDescent) -> float:
     """How long one step takes here: the second of two, on a copy of the model."""
     trial = copy.deepcopy(model)
     mark(trial, frozen)

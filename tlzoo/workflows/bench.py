@@ -1,73 +1,66 @@
-"""Torch beside an exported file: the same model, arrays and threads, eager and compiled."""
+"""`tlzoo.bench`: how fast exported files answer here, beside torch where that is wanted. Torch-free without."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from tlzoo.allocator import keep_big_blocks
 from tlzoo.errors import UsageError
-from tlzoo.models.model import Model, as_tuple
-from tlzoo.progress import say
-from tlzoo.runs.run import RunFolder
+from tlzoo.runtime.bench import LENGTH, Against, Row
+from tlzoo.runtime.bench import bench as measure
+from tlzoo.runtime.predictor import open_artifact, read_manifest
 
-Call = Callable[[], object]
+if TYPE_CHECKING:
+    from tlzoo.runs.run import RunFolder
 
 
-def torch_ways(
-    path: str | Path, *, checkpoint: str, labels: Sequence[str], fingerprint: str, device: str = "cpu"
-) -> Callable[[dict[str, np.ndarray], int], Mapping[str, Call | str]]:
-    """The run at `path` in torch: for arrays and a thread count, `torch eager` and `torch compiled`.
+def bench(
+    files: str | Path | Sequence[str | Path],
+    *,
+    batches: Sequence[int] = (1, 8, 32),
+    threads: Sequence[int] = (),
+    providers: Sequence[str] = ("cpu",),
+    inputs: Sequence[Any] | None = None,
+    length: int = LENGTH,
+    seconds: float = 2.0,
+    run: str | Path | RunFolder | None = None,
+) -> list[Row]:
+    """Measure exported files side by side: `seconds` of calls of each, in turns, for every batch and thread count.
 
-    Arrays come from and go to the CPU's memory, as the exported file's do. glibc is told to keep big blocks, which
-    helps torch more than ONNX Runtime. A model that cannot be compiled (that takes a C++ compiler) is a reason instead
-    of a call. Raises RunError where there is no run, UsageError where it is not the one that the file of this
-    checkpoint, these labels and this data was exported from, or the device is not there.
+    `inputs` are paths or texts, repeated to fill a batch, which are measured end to end too; without, arrays are made
+    up, texts of `length` tokens. `threads` are all cores by default. `run`, which the first file was exported from, is
+    measured beside it in torch, eager and compiled. Raises ArtifactError for what is no exported file, UsageError for
+    unknown providers, files of different kinds and a run that is another, InputError for bad inputs.
     """
-    run = RunFolder.load(path)
-    if (run.checkpoint.id, run.task.labels, run.data.fingerprint) != (checkpoint, tuple(labels), fingerprint):
+    several = [files] if isinstance(files, str | Path) else list(files)
+    if not several:
+        raise UsageError("There is no file to measure.", hint="Name an exported ONNX file.", parameter="files")
+    return measure(
+        several,
+        batches=batches,
+        threads=threads,
+        providers=providers,
+        inputs=inputs,
+        length=length,
+        seconds=seconds,
+        against=None if run is None else _in_torch(several[0], run, providers),
+    )
+
+
+def _in_torch(file: str | Path, run: str | Path | RunFolder, providers: Sequence[str]) -> Against:
+    """Torch's ways to answer as the file does; raises UsageError for what cannot be compared."""
+    manifest = read_manifest(open_artifact(file), file)
+    if manifest.raw_input:
         raise UsageError(
-            f"{path} is not the run that the file was exported from ({checkpoint}, {len(labels)} labels).",
-            hint="Name that run: --run RUN",
+            f"{file} resizes pictures inside the graph; the run in torch does not.",
+            hint="Compare a file that was exported without `raw_input=True`.",
+            parameter="run",
         )
-    if device != "cpu" and not torch.cuda.is_available():
-        raise UsageError(f"This torch has no {device}.", hint="Leave --against torch out, or install torch for it.")
-    keep_big_blocks()
-    model = run.model().to(device)
+    from tlzoo.workflows.torch_bench import torch_ways
 
-    def ways(arrays: dict[str, np.ndarray], threads: int) -> dict[str, Call | str]:
-        torch.set_num_threads(threads)
-        given = [arrays[name] for name in model.parts.example_inputs]
-        return {"torch eager": _call(model, given, device), "torch compiled": _compiled(model, given, device)}
-
-    return ways
-
-
-def _call(model: Callable[..., Any], arrays: Sequence[np.ndarray], device: str) -> Call:
-    def call() -> object:
-        with torch.inference_mode():
-            made = model(*(torch.from_numpy(array).to(device) for array in arrays))
-            return [output.cpu() for output in as_tuple(made)]
-
-    return call
-
-
-def _compiled(model: Model, arrays: Sequence[np.ndarray], device: str) -> Call | str:
-    """A call of the model compiled for these very shapes, or the first line of why it could not be."""
-    say(f"Compiling by torch for {', '.join('x'.join(map(str, array.shape)) for array in arrays)}")
-    torch._dynamo.reset()
-    logging.getLogger("torch").setLevel(logging.CRITICAL)
-    call = _call(torch.compile(model, dynamic=False), arrays, device)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            call()
-    except Exception as cause:  # noqa: BLE001 - compilers fail in ways of their own, and the other rows are still due
-        return f"not compiled: {(str(cause).strip().splitlines() or [type(cause).__name__])[0][:150]}"
-    return call
+    device = "cuda" if any(name.lower().startswith(("cuda", "tensorrt")) for name in providers) else "cpu"
+    fingerprint = str(manifest.data["fingerprint"])
+    return torch_ways(
+        run, checkpoint=manifest.checkpoint.id, labels=manifest.labels, fingerprint=fingerprint, device=device
+    )

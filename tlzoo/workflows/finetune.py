@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from tlzoo.errors import RunError
 from tlzoo.features.prefetch import HeadStart
 from tlzoo.io.timings import Clock
 from tlzoo.models.model import Model
-from tlzoo.options import Options, differences
+from tlzoo.options import GradientDescent, StrategyOptions, differences, flat, recorded
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.runs.checks import check, without_effect
+from tlzoo.runs.checks import check
 from tlzoo.runs.prepare import data_record, fitted, prepare, task_for, with_preprocess
 from tlzoo.runs.record import DataRecord
 from tlzoo.runs.run import refuse_existing, save_run
@@ -29,7 +29,7 @@ from tlzoo.training.rehearsal import rehearse
 from tlzoo.training.resume import FILE, load_checkpoint
 from tlzoo.training.step_model import Sets
 from tlzoo.training.strategies.base import TrainJob, TrainResult
-from tlzoo.training.strategies.table import policy_of, train_of
+from tlzoo.training.strategies.table import settle, train_of
 from tlzoo.workflows.run import Run
 
 MAY_CHANGE = {"lr"}
@@ -43,61 +43,64 @@ def finetune(
     out: str | Path,
     test: str | Path | None = None,
     task: str | None = None,
-    strategy: str = "probe",
+    strategy: str | StrategyOptions = "probe",
     freeze: str | None = None,
     head: str | None = None,
-    options: Options | None = None,
+    options: Mapping[str, Any] | None = None,
     columns: Columns | None = None,
     preprocess: Mapping[str, Any] | None = None,
     resume: bool = False,
+    **more: Any,
 ) -> Run:
     """Train a head on `checkpoint`, and as much of it as `strategy` and `freeze` say; save a run in `out`.
 
     `strategy` is `probe` (a linear head on frozen features; see `tlzoo.training.strategies.probe_fit`), `finetune`
     (AdamW with warm-up and cosine), `lp-ft` (the one from the other), `lora` (adapters, merged at the end) or `auto` (a
-    short comparison). `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`, `lora:<rank>` or what the plugin
-    adds; what it leaves frozen in front is computed once and cached, and all that is frozen is proven bit-identical at
-    the end. `head` is `linear`, or `plugin/name` for that of a plugin; by default the checkpoint's plugin's, else the
-    task's own. Strategies, policies and tasks of plugins go by `plugin/name`. `task` is needed where the checkpoint
-    serves several. `preprocess` overrides fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length":
-    128}`, of a plugin's own preprocessing its options. `columns` names a table's columns. While it trains,
-    `out`.unfinished holds checkpoints, history and events; `resume` goes on from there, on a CPU to the same bits.
+    short comparison), a plugin's `plugin/name`, or a name with its options: `tlzoo.Probe`, `Finetune`, `LPFT`, `LoRA`
+    or `Auto`. Options are taken as keywords too, such as `epochs=3`, `augment="light"` or `cache=False`, and from the
+    mapping `options`; each may be given once. `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`,
+    `lora:<rank>` or what a plugin adds; what it leaves frozen in front is computed once and cached, and all that is
+    frozen is proven bit-identical at the end. `head` is `linear`, or `plugin/name` for that of a plugin; by default the
+    checkpoint's plugin's, else the task's own. `task` is needed where the checkpoint serves several. `preprocess`
+    overrides fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length": 128}`, of a plugin's own
+    preprocessing its options. `columns` names a table's columns. While it trains, `out`.unfinished holds checkpoints,
+    history and events; `resume` goes on from there, on a CPU to the same bits.
 
     Raises a TlzooError for anything a user can cause: DataError, UnknownCheckpoint, PluginError, SourceError,
     UsageError, TrainingError, RunError when `out` exists or what is to be resumed does not fit.
     """
-    clock, options, out = Clock(), options or Options(), Path(out)
+    clock, out = Clock(), Path(out)
     with clock.spent("prepare"):
         chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
         refuse_existing(out)
         resumed = _resumed(unfinished(out), resume)
-        policy, blank = policy_of(strategy, freeze), task_for(chosen, task)
-        check(blank, strategy, policy, options, head)
-        parts = read_parts(data, test, blank, columns or {}, options.seed, endings_of(chosen.preprocess))
+        others = signature(finetune).parameters
+        name, policy, how = settle(strategy, freeze, options or {}, more, others=others)
+        blank = task_for(chosen, task)
+        check(blank, name, policy, how, head)
+        parts = read_parts(data, test, blank, columns or {}, how.seed, endings_of(chosen.preprocess))
         keep_big_blocks()
         chosen = with_preprocess(chosen, preprocess)
-    started = (
-        HeadStart(chosen, blank, (parts.train, parts.validation, parts.test), options) if strategy == "probe" else None
-    )
+    started = HeadStart(chosen, blank, (parts.train, parts.validation, parts.test), how) if name == "probe" else None
     try:
         with clock.spent("prepare"):
             target = fitted(blank, parts, columns or {})
-            model, sets, about = prepare(chosen, target, parts, options, head or "")
-            record = data_record(data, test, columns or {}, options.seed, parts)
+            model, sets, about = prepare(chosen, target, parts, how, head or "")
+            record = data_record(data, test, columns or {}, how.seed, parts)
             rehearse(model, sets.train)
-        facts = _facts(model, record, strategy, policy, options)
+        facts = _facts(model, record, name, policy, how)
         if resumed:
-            facts = _refuse_another(unfinished(out), resumed[1], facts, options)
-        _announce(model, sets, strategy, options)
-        job = TrainJob(model, policy, sets, options, about, clock, unfinished(out), facts, resumed, started)
-        outcome = _run(strategy, job)
+            facts = _refuse_another(unfinished(out), resumed[1], facts, how)
+        _announce(model, sets, name, how)
+        job = TrainJob(model, policy, sets, how, about, clock, unfinished(out), facts, resumed, started)
+        outcome = _run(name, job)
     finally:
         if started is not None:
             started.end()
-    return _save(out, outcome, sets, clock, record, {"strategy": strategy, "freeze": policy, **vars(options)})
+    return _save(out, outcome, sets, clock, record, {"strategy": name, "freeze": policy, **recorded(how)})
 
 
-def _announce(model: Model, sets: Sets, strategy: str, options: Options) -> None:
+def _announce(model: Model, sets: Sets, strategy: str, options: StrategyOptions) -> None:
     labels = f", {len(model.task.labels)} labels" if model.task.labels else ""
     say(
         f"{model.checkpoint.id}: {sets.train.samples} training, {sets.validation.samples} validation, "
@@ -106,8 +109,9 @@ def _announce(model: Model, sets: Sets, strategy: str, options: Options) -> None
     for name, part in vars(sets).items():
         for line in part.notes():
             say(f"Of the {name} data: {line}")
-    for line in without_effect(strategy, options):
-        say(line)
+    unfreeze = getattr(options, "unfreeze_every", 0)
+    if isinstance(options, GradientDescent) and options.epochs <= unfreeze:
+        say(f"--unfreeze-every {unfreeze} of {options.epochs} epochs trains the head only.")
 
 
 def unfinished(out: Path) -> Path:
@@ -119,7 +123,8 @@ def _resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] | None
     if place.exists() and not resume:
         raise RunError(
             f"There is an unfinished run in {place}.",
-            hint="Go on with it: the same command with --resume. Or remove it.",
+            hint="Go on with it: the same again with `resume=True`. Or remove it.",
+            parameter="resume",
         )
     found = load_checkpoint(place) if place.exists() else None
     if found:
@@ -130,7 +135,7 @@ def _resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] | None
     return found
 
 
-def _facts(model: Model, data: DataRecord, strategy: str, policy: str, options: Options) -> dict[str, Any]:
+def _facts(model: Model, data: DataRecord, strategy: str, policy: str, options: StrategyOptions) -> dict[str, Any]:
     """What a resumed run must have in common with the one that was stopped."""
     return {
         "checkpoint": model.checkpoint.id,
@@ -140,11 +145,13 @@ def _facts(model: Model, data: DataRecord, strategy: str, policy: str, options: 
         "test data": data.heldout_fingerprint,
         "strategy": strategy,
         "freeze policy": policy,
-        "options": asdict(options),
+        "options": flat(options),
     }
 
 
-def _refuse_another(place: Path, before: Mapping[str, Any], now: dict[str, Any], options: Options) -> dict[str, Any]:
+def _refuse_another(
+    place: Path, before: Mapping[str, Any], now: dict[str, Any], options: StrategyOptions
+) -> dict[str, Any]:
     """Raise RunError where a checkpoint is of another run; else what is to stand in the next one."""
     changed = [name for name in now if name != "options" and before.get(name) != now[name]]
     changed += [name for name in differences(before["options"], options) if name not in MAY_CHANGE]
@@ -153,14 +160,14 @@ def _refuse_another(place: Path, before: Mapping[str, Any], now: dict[str, Any],
             f"The run in {place} had another {' and another '.join(changed)}.",
             hint="Resume it with the command that started it, or remove it and start anew.",
         )
-    if before["options"]["lr"] != options.lr:
+    if isinstance(options, GradientDescent) and before["options"]["lr"] != options.lr:
         say(f"The rate was {before['options']['lr']} and is {options.lr} from here on.")
         if options.lr != "auto":
             before["counts"]["lr"] = options.lr
     return {**now, **{name: before[name] for name in ("auto",) if name in before}}
 
 
-def _run(strategy: str, job: TrainJob) -> TrainResult:
+def _run(strategy: str, job: TrainJob[StrategyOptions]) -> TrainResult:
     """Train; what is left in the folder of an unfinished run is a checkpoint, or nothing."""
     try:
         return train_of(strategy)(job)

@@ -12,7 +12,7 @@ from tlzoo.artifact.reference import DIGEST_BYTES, unpack
 from tlzoo.data import Columns, Samples, contents, endings_of, read
 from tlzoo.data.dataset import Dataset, make_dataset
 from tlzoo.errors import DataError, ParityError, UsageError
-from tlzoo.export.check import Measure, Proof, prove
+from tlzoo.exporting.check import Measure, Proof, prove
 from tlzoo.progress import say
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.unread import UnreadTask

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from tlzoo.export import graph as export_graph_of
+from tlzoo.exporting import graph as export_graph_of
 from tlzoo.models import onnx_export as core
 
 Command = Callable[..., Any]

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tlzoo import Options, Run
+from tlzoo import Run
+from tlzoo.options import core_options, takers
 from tlzoo.runs import tensors
 from tlzoo.training import loop
 
@@ -77,34 +78,73 @@ def test_where_nothing_is_frozen_it_says_so(command: Command, pictures: Path, tm
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--epochs", "9", "--mixup", "0.2"), "no use for --epochs, --mixup"),
-        (("--no-cache", "--cache-precision", "fp16"), "--cache-precision changes nothing"),
-        (("--strategy", "finetune", "--epochs", "1", "--patience", "3"), "--patience 3 of 1 epochs"),
-        (("--strategy", "finetune", "--epochs", "1", "--unfreeze-every", "1"), "trains the head only"),
+        (("--epochs", "5"), "--epochs has no effect with --strategy probe."),
+        (("--mixup", "0.2", "--strategy", "probe"), "--mixup has no effect with --strategy probe."),
+        (("--l2", "0.1", "--strategy", "finetune"), "--l2 has no effect with --strategy finetune."),
+        (("--layer-decay", "0.5", "--strategy", "lora"), "--layer-decay has no effect with --strategy lora."),
+        (("--rank", "4", "--strategy", "lp-ft"), "--rank has no effect with --strategy lp-ft."),
+        (("--freeze", "last:1", "--strategy", "auto"), "--freeze has no effect with --strategy auto"),
+        (("--no-cache", "--cache-precision", "fp16"), "--cache-precision has no effect with --no-cache."),
+        (("--strategy", "finetune", "--views", "2"), "--views has no effect without --augment."),
+        (("--strategy", "finetune", "--epochs", "1", "--patience", "3"), "--patience 3 has no effect with --epochs 1."),
+        (
+            ("--strategy", "finetune", "--freeze", "all", "--layer-decay", "0.5"),
+            "--layer-decay 0.5 has no effect with --freeze all.",
+        ),
+        (("--strategy", "finetune", "--freeze", "all", "--l2-sp", "1"), "--l2-sp 1.0 has no effect with --freeze all."),
+        (("--strategy", "lora", "--freeze", "lora:16", "--rank", "8"), "--freeze lora:16 contradicts --rank 8."),
     ],
 )
-def test_options_without_effect_are_said_to_be_and_quiet_silences_it(
+def test_an_option_without_effect_is_refused_by_its_flag(
     command: Command, pictures: Path, tmp_path: Path, options: tuple[str, ...], said: str
 ):
-    out = ("--out", tmp_path / "run", "--json")
-    assert said in command("finetune", "vision/test-resnet", pictures, *out, *options).err
+    done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", "--quiet", *options)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert said in done.err
+    assert "`" not in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stage_that_never_starts_to_train_is_said_and_quiet_silences_it(
+    command: Command, pictures: Path, tmp_path: Path
+):
+    options = ("--strategy", "finetune", "--epochs", "1", "--unfreeze-every", "1", "--json")
+    out = ("--out", tmp_path / "run")
+    assert "trains the head only" in command("finetune", "vision/test-resnet", pictures, *out, *options).err
     shutil.rmtree(tmp_path / "run")
     assert command("finetune", "vision/test-resnet", pictures, *out, *options, "--quiet").err == ""
 
 
-def test_help_shows_every_default_of_the_options(command: Command, monkeypatch: pytest.MonkeyPatch):
+def test_help_shows_of_every_option_its_meaning_range_default_and_strategies(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("COLUMNS", "300")
-    shown = command("finetune", "--help").out
-    plain = {
-        name: value for name, value in vars(Options()).items() if value is not None and not isinstance(value, bool)
-    }
-    lines = {
-        name: next(line for line in shown.splitlines() if f"--{name.replace('_', '-')} " in line) for name in plain
-    }
-    numbers = {name: re.findall(r"\[([^]:=]*)[]:]", line)[-1:] for name, line in lines.items()}
-    expected = {name: [f"{value:g}" if isinstance(value, float) else str(value)] for name, value in plain.items()}
-    expected["lr"] = ["1e-4"]
-    assert numbers == expected
+    panels = re.split(r"╭─ (.*?) ─+╮", command("finetune", "--help").out)
+    shown = dict(zip(panels[1::2], panels[2::2], strict=True))
+    for name, option in core_options().items():
+        names = takers(name)
+        [panel] = [title for title, text in shown.items() if f"--{name.replace('_', '-')} " in text]
+        assert panel == "Every strategy" or re.split(r"\W+", panel, maxsplit=1)[1].split(", ") == list(names)
+        assert (panel == "Every strategy") == (len(names) == 5)
+        line = next(line for line in shown[panel].splitlines() if f"--{name.replace('_', '-')} " in line)
+        assert option.meaning in line
+        assert option.possible in line
+        if option.default is not None and option.kind is not bool:
+            assert (
+                f"default {option.default:g}]" in line
+                if option.kind is not str
+                else f"default {option.default}]" in line
+            )
+
+
+def test_a_plugins_strategy_is_given_options_of_its_own(duo: Any, command: Command, pictures: Path, tmp_path: Path):
+    how = ("--strategy", "duo/fixed", "--option", "times=3", "--l2", "0.5", "--quiet")
+    run = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", "--json", *how).json
+    assert (run["options"]["times"], run["options"]["l2"], run["options"]["told"]) == (3, 0.5, 3)
+    done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "two", *how, "--option", "times=0")
+    assert (done.code, "--times cannot be 0. Give a whole number, 1 to 9." in done.err) == (2, True)
+    done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "two", *how, "--epochs", "3")
+    assert (done.code, "--epochs has no effect with --strategy duo/fixed" in done.err) == (2, True)
 
 
 def test_events_can_be_read_back_and_hold_the_history(command: Command, pictures: Path, tmp_path: Path):
@@ -261,11 +301,12 @@ def test_a_real_process_writes_one_json_document_to_stdout_however_much_is_said(
     ("arguments", "names"),
     [
         (("--strategy", "magic"), ("'magic'", "probe", "finetune")),
-        (("--freeze", "last:1"), ("'last:1'", "--strategy finetune")),
+        (("--freeze", "last:1"), ("--freeze last:1 contradicts --strategy probe", "Add --strategy finetune")),
         (("--strategy", "finetune", "--freeze", "some"), ("'some'", "until:<stage>")),
         (("--task", "text-classification"), ("text-classification", "image-classification")),
         (("--max-length", "9"), ("max_length", "interpolation")),
-        (("--epochs", "0"), ("epochs", "1 or more")),
+        (("--strategy", "finetune", "--epochs", "0"), ("--epochs cannot be 0", "1 or more")),
+        (("--strategy", "finetune", "--lr", "fast"), ("--lr cannot be 'fast'", "0 or more", "auto")),
         (("--epochs", "many"), ("--epochs",)),
         (("--nonsense",), ("--nonsense",)),
     ],

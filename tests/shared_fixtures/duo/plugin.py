@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from tlzoo.plugin import AdaptationMethod, ExportFormat, Freeze, RegisteredTask, Strategy, hookimpl
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+from annotated_types import Interval
+
+from tlzoo.plugin import AdaptationMethod, ExportFormat, Freeze, Probe, RegisteredTask, Strategy, hookimpl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed(Probe):
+    """A probe whose record says a number."""
+
+    strategy: ClassVar[str] = "duo/fixed"
+
+    times: Annotated[int, Interval(ge=1, le=9), "What is recorded"] = 1
 
 
 @hookimpl
@@ -52,14 +66,20 @@ def register_adaptation():
 
 @hookimpl
 def register_strategies():
-    """`head-only`: gradient descent on the head."""
+    """`head-only`: gradient descent on the head; `fixed`: a probe with an option of its own."""
 
     def train(job):
         from tlzoo.plugin import run_finetune
 
         return run_finetune(job)
 
-    return [Strategy("head-only", train, policy="all")]
+    def tell(job):
+        from tlzoo.plugin import run_probe
+
+        result = run_probe(job)
+        return replace(result, details={**result.details, "told": job.options.times})
+
+    return [Strategy("head-only", train, policy="all"), Strategy("fixed", tell, policy="all", options=Fixed)]
 
 
 @hookimpl

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tlzoo.features.chunks import standardisation
 from tlzoo.models.heads import objective_of
 from tlzoo.tasks import make_task
-from tlzoo.training.strategies.probe_fit import STRENGTHS, Probe, fit_probe
+from tlzoo.training.strategies.probe_fit import STRENGTHS, FittedProbe, fit_probe
 
 CLASSES, DIM = 3, 5
 THREE = objective_of(make_task("image-classification", ["a", "b", "c"]), {})
@@ -27,7 +27,7 @@ def clouds(count: int, seed: int, spread: float = 1.0) -> Labelled:
     return (features * [0.01, 0.1, 1, 5, 10] + [0, 3, -2, 40, 1]).astype(np.float32), targets.astype(np.int64)
 
 
-def logits(probe: Probe, features: np.ndarray) -> np.ndarray:
+def logits(probe: FittedProbe, features: np.ndarray) -> np.ndarray:
     return features.astype(np.float64) @ probe.weight.double().numpy().T + probe.bias.double().numpy()
 
 
@@ -118,3 +118,15 @@ def test_where_no_feature_varies_the_head_gives_the_shares_of_the_classes(value:
 def test_a_feature_that_varies_by_rounding_alone_is_constant():
     values = np.float32(1000) + np.spacing(np.float32(1000)) * (np.arange(40) % 2).astype(np.float32)
     assert standardisation(values[:, None].astype(np.float32))[1].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("l2", [3.0, 2e-3])
+def test_a_strength_that_is_given_is_the_one_that_is_fitted(l2: float):
+    train, validation = clouds(240, 0), clouds(60, 1)
+    probe = fit_probe(train, validation, THREE, l2)
+    assert (probe.l2, list(probe.validation)) == (l2, [l2])
+    features, targets = together(train, validation)
+    mean, scale = standardisation(features)
+    reference = LogisticRegression(C=1 / (l2 * len(features)), tol=1e-10, max_iter=10_000)
+    expected = reference.fit((features - mean) / scale, targets).decision_function((features - mean) / scale)
+    np.testing.assert_allclose(centred(logits(probe, features)), centred(expected), atol=2e-3)

@@ -17,7 +17,7 @@ from tlzoo.tasks import Output, Task
 from tlzoo.tasks.heads import Objective, multinomial
 from tlzoo.tasks.rows import IGNORED
 from tlzoo.training.strategies import probe_fit
-from tlzoo.training.strategies.probe_fit import Probe, apply_probe, fit_probe, labelled
+from tlzoo.training.strategies.probe_fit import FittedProbe, apply_probe, fit_probe, labelled
 
 OBJECTIVE = Objective("signs", 2, output="scores", loss=multinomial(None))
 
@@ -69,7 +69,7 @@ def test_samples_without_a_target_in_any_part_are_refused():
 
 
 def test_a_probes_output_has_each_sample_by_itself():
-    probe = Probe(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0.5, -0.5]), 0.0, {})
+    probe = FittedProbe(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0.5, -0.5]), 0.0, {})
     found = apply_probe(probe, features(dataset("+-", "", "+")), "scores")
     assert [row.tolist() for row in found["scores"]] == [[[0.5, 0.5], [2.5, 2.5]], [], [[4.5, 4.5]]]
     [last] = apply_probe(probe, features(dataset("+")), "scores")["scores"]

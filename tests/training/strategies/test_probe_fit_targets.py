@@ -14,7 +14,7 @@ from tlzoo.errors import DataError, UsageError
 from tlzoo.features import chunks
 from tlzoo.models.heads import objective_of
 from tlzoo.tasks import Task, make_task
-from tlzoo.training.strategies.probe_fit import Labelled, Probe, fit_probe
+from tlzoo.training.strategies.probe_fit import FittedProbe, Labelled, fit_probe
 from tlzoo.training.strategies.ridge import RIDGE_STRENGTHS
 
 DIM = 6
@@ -24,7 +24,7 @@ NUMBER = make_task("text-regression", ["score"])
 UNITS = np.array([0.01, 0.1, 1, 5, 10, 2])
 
 
-def fit(train: Labelled, validation: Labelled, task: Task, **options: Any) -> Probe:
+def fit(train: Labelled, validation: Labelled, task: Task, **options: Any) -> FittedProbe:
     """The probe that a head of these options asks for."""
     return fit_probe(train, validation, objective_of(task, options))
 
@@ -57,7 +57,7 @@ def numbered(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return given, (1000 + 50 * signal(given, seed, 1)[:, 0]).astype(np.float32)
 
 
-def outputs(probe: Probe, given: np.ndarray) -> np.ndarray:
+def outputs(probe: FittedProbe, given: np.ndarray) -> np.ndarray:
     return given.astype(np.float64) @ probe.weight.double().numpy().T + probe.bias.double().numpy()
 
 
@@ -197,3 +197,11 @@ def test_moments_are_those_of_all_pieces_together():
     both = np.concatenate([first, second]).astype(np.float64)
     np.testing.assert_allclose(mean, both.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(scale, both.std(axis=0), rtol=1e-10)
+
+
+def test_a_strength_that_is_given_is_the_one_that_a_number_is_fitted_with():
+    train, validation = numbered(300, 0), numbered(100, 1)
+    task = make_task("image-regression", ["price"])
+    weak, strong = (fit_probe(train, validation, objective_of(task, {}), l2) for l2 in (1e-3, 100.0))
+    assert (weak.l2, strong.l2, list(strong.validation)) == (1e-3, 100.0, [100.0])
+    assert strong.weight.norm() < 0.1 * weak.weight.norm()

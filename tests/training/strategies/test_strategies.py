@@ -12,7 +12,7 @@ import torch
 import tlzoo
 from tlzoo.data import Parts, Samples
 from tlzoo.errors import TlzooError, UsageError
-from tlzoo.options import Options
+from tlzoo.options import Finetune
 from tlzoo.runs.prepare import head_options
 from tlzoo.training.strategies.table import STRATEGY, policy_of
 
@@ -26,7 +26,7 @@ def go(zoo: Any, pictures: Path, tmp_path: Path) -> Go:
     """Trains on the pictures by a strategy, in a folder of its name."""
 
     def finetune(checkpoint: str, strategy: str, freeze: str | None = None, **options: Any) -> Any:
-        chosen = Options(**{"epochs": 2, "batch": 8, "lr": 1e-3, **options})
+        chosen = options if strategy == "probe" else {"epochs": 2, "batch": 8, "lr": 1e-3, **options}
         out = tmp_path / f"{strategy}-{len(list(tmp_path.iterdir()))}"
         return tlzoo.finetune(checkpoint, pictures, out=out, strategy=strategy, freeze=freeze, options=chosen)
 
@@ -55,10 +55,10 @@ def test_a_strategy_has_its_policy(strategy: str, given: str | None, expected: s
 @pytest.mark.parametrize(
     ("strategy", "policy", "way_out"),
     [
-        ("probe", "last:1", "--strategy finetune"),
-        ("probe", "none", "--strategy finetune"),
-        ("auto", "last:1", "--freeze"),
-        ("lora", "none", "--freeze lora"),
+        ("probe", "last:1", "`strategy='finetune'`"),
+        ("probe", "none", "`strategy='finetune'`"),
+        ("auto", "last:1", "another strategy"),
+        ("lora", "none", "`rank=8`"),
         ("distil", None, ", ".join(STRATEGY)),
     ],
 )
@@ -140,7 +140,7 @@ def test_smoothing_and_class_weights_are_the_loss(zoo: Any, prepared: Prepared):
     task, targets = prepared(RESNET)[0].task, ("blue",) * 6 + ("green",) * 3 + ("red",)
     samples = Samples(tuple(map(str, range(10))), targets, "image")
     parts = Parts(samples, samples.subset([0]), samples.subset([0]))  # what trains is what counts
-    options = head_options(task, parts, Options(label_smoothing=0.2, class_weights="balanced"))
+    options = head_options(task, parts, Finetune(label_smoothing=0.2, class_weights="balanced"))
     assert pytest.approx(options["class_weights"]) == [10 / 18, 10 / 9, 10 / 3]
     model, _ = prepared(RESNET, head=options)
     logits, given = (
@@ -151,6 +151,6 @@ def test_smoothing_and_class_weights_are_the_loss(zoo: Any, prepared: Prepared):
     weight = torch.tensor(options["class_weights"])
     expected = torch.nn.functional.cross_entropy(logits, given, weight=weight, label_smoothing=0.2)
     torch.testing.assert_close(model.loss(outputs, batch), expected)
-    assert head_options(task, parts, Options()).keys().isdisjoint({"label_smoothing", "class_weights"})
+    assert head_options(task, parts, Finetune()).keys().isdisjoint({"label_smoothing", "class_weights"})
     plain = prepared(RESNET)[0].loss(outputs, batch)
     assert float(plain) != pytest.approx(float(expected))

@@ -15,7 +15,7 @@ from tlzoo.cli.shared.output import print_json, print_table, single
 from tlzoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from tlzoo.runtime.bench import Against, Row
+    from tlzoo.runtime.bench import Row
 
 COLUMNS = "file precision engine provider threads batch shape calls p50_ms p95_ms p99_ms samples_per_s note".split()
 PICTURES = (".png", ".svg")
@@ -42,14 +42,14 @@ def bench(
 ) -> None:
     """Measure latency and throughput of ONNX files on this machine."""
     from tlzoo.progress import set_quiet
-    from tlzoo.runtime import bench as measuring
+    from tlzoo.workflows.bench import bench as measure
 
     set_quiet(quiet)
     batches, counts = _numbers(batch, "--batch"), _numbers(threads, "--threads") if threads else ()
     providers = tuple(name.strip() for name in provider.split(","))
     if out is not None:
         _check_picture(out)
-    rows = measuring.bench(
+    rows = measure(
         [file, *(also or [])],
         batches=batches,
         threads=counts,
@@ -57,7 +57,7 @@ def bench(
         inputs=_inputs(file, data) if data else None,
         length=length,
         seconds=seconds,
-        against=_torch(file, against, run, providers),
+        run=_compared(against, run),
     )
     if out is not None:
         _draw(rows, out)
@@ -99,29 +99,15 @@ def _inputs(file: Path, data: Sequence[str]) -> list[Any]:
     return found
 
 
-def _torch(file: Path, against: str, run: Path | None, providers: Sequence[str]) -> Against | None:
-    """Torch's ways to answer, where they are wanted; raises UsageError for what cannot be compared."""
-    if not against:
-        return None
-    if against != "torch":
+def _compared(against: str, run: Path | None) -> Path | None:
+    """The run to measure in torch; raises UsageError where only one of the two options is given."""
+    if against not in ("", "torch"):
         raise UsageError(f"There is no comparing with {against!r}.", hint="Possible: --against torch")
-    if run is None:
+    if against and run is None:
         raise UsageError("--against torch needs the run that the file was exported from.", hint="Name it: --run RUN")
-    from tlzoo.runtime.predictor import open_artifact, read_manifest
-
-    manifest = read_manifest(open_artifact(file), file)
-    if manifest.raw_input:
-        raise UsageError(
-            f"{file} resizes pictures inside the graph; the run in torch does not.",
-            hint="Compare a file that was exported without --raw-input.",
-        )
-    from tlzoo.workflows.bench import torch_ways
-
-    device = "cuda" if any(name.lower().startswith(("cuda", "tensorrt")) for name in providers) else "cpu"
-    fingerprint = str(manifest.data["fingerprint"])
-    return torch_ways(
-        run, checkpoint=manifest.checkpoint.id, labels=manifest.labels, fingerprint=fingerprint, device=device
-    )
+    if run is not None and not against:
+        raise UsageError("--run has no effect without --against.", hint="Add --against torch.")
+    return run
 
 
 def _machine() -> dict[str, Any]:

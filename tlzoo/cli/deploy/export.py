@@ -12,7 +12,7 @@ from tlzoo.cli.shared.output import print_json, single
 
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Thresholds
-    from tlzoo.export.export import Exported
+    from tlzoo.exporting.export import Exported
 
 NEXT = {
     "onnx": "tlzoo predict {file} INPUT...   (or measure it: tlzoo bench {file})",
@@ -60,7 +60,7 @@ def _thresholds(
     from pydantic import ValidationError
 
     from tlzoo.errors import UsageError
-    from tlzoo.export.check import default_thresholds
+    from tlzoo.exporting.check import default_thresholds
 
     given = {"difference": difference, "agreement": agreement, "drop": drop}
     changed = {name: value for name, value in given.items() if value is not None}

@@ -1,8 +1,9 @@
-"""`tlzoo finetune`."""
+"""`tlzoo finetune`. What concerns training is made from the dataclasses in `tlzoo.options`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from json import loads
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +13,10 @@ import typer
 from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, Out, PathColumn, Quiet, TextColumn, columns
 from tlzoo.cli.shared.output import print_json, single
 from tlzoo.errors import UsageError
+from tlzoo.options import CORE, Option, core_options
+from tlzoo.options import takers as takers_of
 
-_RATE, _DATA, _FROZEN, _RUN = "Rates and regularisation", "What the model sees", "What is computed once", "The run"
+_DATA, _RUN = "What the model sees", "The run"
 
 
 def _option(*names: str, help: str, panel: str | None = None, **bounds: Any) -> Any:
@@ -43,37 +46,6 @@ def finetune(
     head: Annotated[
         str | None, _option(help="linear, or PLUGIN/NAME for a plugin's [the checkpoint's plugin's, or linear]")
     ] = None,
-    epochs: Annotated[int | None, _option(help="Passes over the data [5]")] = None,
-    batch: Annotated[int | None, _option(help="Samples at a time [32]")] = None,
-    lr: Annotated[str | None, _option(help="Peak rate of the backbone, or auto to have it found [1e-4]")] = None,
-    seed: Annotated[int | None, _option(help="Seed of the split and of training [0]")] = None,
-    head_factor: Annotated[float | None, _option(help="Rate of the head over the backbone's [10]", panel=_RATE)] = None,
-    layer_decay: Annotated[
-        float | None, _option(help="Rate of each stage over that of the next, 0.001 to 1 [1]", panel=_RATE)
-    ] = None,
-    warmup: Annotated[
-        float | None, _option(help="Share of the steps in which the rate rises [0.1]", panel=_RATE)
-    ] = None,
-    weight_decay: Annotated[float | None, _option(help="AdamW's, of matrices [0.01]", panel=_RATE)] = None,
-    l2_sp: Annotated[float | None, _option("--l2-sp", help="Pull to the pretrained weights [0]", panel=_RATE)] = None,
-    clip: Annotated[float | None, _option(help="Largest norm of a gradient, 0 for any [1]", panel=_RATE)] = None,
-    accumulate: Annotated[int | None, _option(help="Batches per step [1]", panel=_RATE)] = None,
-    label_smoothing: Annotated[
-        float | None, _option(help="Share of a label that goes to the others [0]", panel=_RATE)
-    ] = None,
-    class_weights: Annotated[str | None, _option(help="none or balanced [none]", panel=_RATE)] = None,
-    ema: Annotated[
-        float | None, _option(help="Decay of averaged weights, such as 0.999 [0: none]", panel=_RATE)
-    ] = None,
-    unfreeze_every: Annotated[
-        int | None,
-        _option(help="Start with the head and add a stage every so many epochs [0: all at once]", panel=_RATE),
-    ] = None,
-    augment: Annotated[
-        str | None, _option(help="light, strong; for pictures also light-noflip, strong-noflip [none]", panel=_DATA)
-    ] = None,
-    mixup: Annotated[float | None, _option(help="Alpha of mixup, such as 0.2 [0]", panel=_DATA)] = None,
-    cutmix: Annotated[float | None, _option(help="Alpha of CutMix, for pictures [0]", panel=_DATA)] = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Window of a recording, in seconds", rich_help_panel=_DATA)
     ] = None,
@@ -88,28 +60,15 @@ def finetune(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
-    views: Annotated[
-        int | None, _option(help="Cache so many augmented views of each sample [0]", panel=_FROZEN)
+    option: Annotated[
+        list[str] | None, _option(help="An option of a plugin's strategy, as NAME=VALUE; again for more")
     ] = None,
-    cache: Annotated[bool, _option(help="Keep what the frozen part computes", panel=_FROZEN)] = True,
-    cache_precision: Annotated[str | None, _option(help="fp32 or fp16 [fp32]", panel=_FROZEN)] = None,
-    cache_gb: Annotated[float | None, _option(help="Bound of the store in GB [20]", panel=_FROZEN)] = None,
-    monitor: Annotated[
-        str | None, _option(help="Metric that chooses the best epoch [log_loss or rmse]", panel=_RUN)
-    ] = None,
-    patience: Annotated[
-        int | None, _option(help="Stop after so many epochs without a better one [0: never]", panel=_RUN)
-    ] = None,
-    max_steps: Annotated[int | None, _option(help="Stop after so many steps", panel=_RUN)] = None,
-    precision: Annotated[str | None, _option(help="auto, fp32, bf16 or fp16 [auto]", panel=_RUN)] = None,
-    device: Annotated[str | None, _option(help="auto, cpu or cuda [auto]", panel=_RUN)] = None,
-    checkpoint_every: Annotated[float | None, _option(help="Seconds between checkpoints [60]", panel=_RUN)] = None,
     resume: Annotated[bool, _option("--resume", help="Go on with the unfinished run", panel=_RUN)] = False,
     quiet: Quiet = False,
     json: Json = False,
+    **options: Any,
 ) -> None:
     """Train a head on a pretrained checkpoint, and as much of the checkpoint as you like, with your labelled DATA."""
-    given = {name: value for name, value in locals().items() if value is not None}
     from tlzoo import registry
 
     chosen = registry.get(checkpoint)  # before the import of torch, which takes seconds
@@ -126,9 +85,9 @@ def finetune(
         strategy=strategy,
         freeze=freeze,
         head=head,
-        options=_options(given),
+        options=_assigned("--option", option) | _given(options),
         columns=columns(text_column, path_column, label_column, column),
-        preprocess=_assigned(preprocess or []) | {n: given[n] for n in ("seconds", "max_length") if n in given},
+        preprocess=_assigned("--preprocess", preprocess) | _given({"seconds": seconds, "max_length": max_length}),
         resume=resume,
     )
     if json:
@@ -137,13 +96,17 @@ def finetune(
         print("\n".join(_summary(run)))
 
 
-def _assigned(pairs: list[str]) -> dict[str, Any]:
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _assigned(flag: str, pairs: list[str] | None) -> dict[str, Any]:
     """NAME=VALUE by name; a value that is JSON, such as 3 or true, is what it says, any other a text."""
     found = {}
-    for pair in pairs:
+    for pair in pairs or []:
         name, sign, value = pair.partition("=")
         if not sign or not name:
-            raise UsageError(f"--preprocess cannot be {pair!r}.", hint="Give NAME=VALUE, such as length=256.")
+            raise UsageError(f"{flag} cannot be {pair!r}.", hint="Give NAME=VALUE, such as length=256.")
         try:
             found[name] = loads(value)
         except ValueError:
@@ -151,20 +114,41 @@ def _assigned(pairs: list[str]) -> dict[str, Any]:
     return found
 
 
-def _options(given: dict[str, Any]) -> Any:
-    from dataclasses import fields
+def _number(text: str) -> float | str:
+    """A number, or the word that may stand for one."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
-    from tlzoo.options import Options
 
-    chosen = {field.name: given[field.name] for field in fields(Options) if field.name in given}
-    if "lr" in chosen and chosen["lr"] != "auto":
-        try:
-            chosen["lr"] = float(chosen["lr"])
-        except ValueError as cause:
-            raise UsageError(
-                f"--lr cannot be {chosen['lr']!r}.", hint="Give a number such as 1e-4, or auto."
-            ) from cause
-    return Options(**chosen)
+def _parameter(option: Option) -> inspect.Parameter:
+    """A parameter of the command for an option of training; `None` where it is not given."""
+    kind = str if option.choices else option.kind
+    parser = _number if option.kind is float and option.choices else None
+    default = f"default {option.shown_default}" if option.shown_default else ""
+    notes = "; ".join(filter(None, [option.possible, default]))
+    flag = "--" + option.name.replace("_", "-")
+    names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
+    takers = takers_of(option.name)
+    panel = "Every strategy" if len(takers) == len(CORE) else f"Strategy {takers[0]}"
+    if 1 < len(takers) < len(CORE):
+        panel = f"Strategies {', '.join(takers)}"
+    info = _option(*names, help=option.meaning + (f" [{notes}]" if notes else ""), panel=panel, parser=parser)
+    return inspect.Parameter(
+        option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
+    )
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of training among its own, behind `head`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    place = [each.name for each in own].index("head") + 1
+    parameters = [*own[:place], *map(_parameter, core_options().values()), *own[place:]]
+    keywords = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    command.__signature__ = signature.replace(parameters=keywords)  # type: ignore[attr-defined]
+    return command
 
 
 def _summary(run: Any) -> list[str]:
@@ -221,4 +205,4 @@ def _document(run: Any) -> dict[str, Any]:
     }
 
 
-app = single(finetune)
+app = single(_with_options(finetune))

@@ -13,6 +13,7 @@ import numpy as np
 from tlzoo.features.extract import features
 from tlzoo.models.heads import objective_of
 from tlzoo.models.model import Model
+from tlzoo.options import Auto
 from tlzoo.progress import say
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import refuse_not_finite
@@ -26,10 +27,10 @@ from tlzoo.training.strategies.probe_fit import apply_probe
 TRIAL_SAMPLES = 1024
 LEAST_SHARE = 0.01
 """Stages with a smaller share of the parameters are not worth a trial of their own."""
-CANDIDATES: Mapping[str, Callable[[TrainJob], TrainResult]] = {"probe": run_probe, "lp-ft": run_lp_ft}
+CANDIDATES: Mapping[str, Callable[[TrainJob[Auto]], TrainResult]] = {"probe": run_probe, "lp-ft": run_lp_ft}
 
 
-def run_auto(job: TrainJob) -> TrainResult:
+def run_auto(job: TrainJob[Auto]) -> TrainResult:
     """Whatever a short comparison on the validation samples prefers, the simplest unless another is clearly better.
 
     Candidates: a probe; from that probe, the last stage; from it, everything. The latter two are tried for one pass
@@ -42,7 +43,7 @@ def run_auto(job: TrainJob) -> TrainResult:
     return replace(outcome, details={**outcome.details, "auto": decision})
 
 
-def _compare(job: TrainJob) -> dict[str, Any]:
+def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
     """Try the candidates and say which is taken, with the figures."""
     task, data = job.model.task, job.sets.validation
     found = _try_all(job)
@@ -65,7 +66,7 @@ def _compare(job: TrainJob) -> dict[str, Any]:
     return {"strategy": chosen[0], "freeze": chosen[1], "trials": trials}
 
 
-def _try_all(job: TrainJob) -> dict[tuple[str, str], Outputs]:
+def _try_all(job: TrainJob[Auto]) -> dict[tuple[str, str], Outputs]:
     """Validation outputs of every candidate, the simplest first."""
     options = job.options
     vectors, held = features(job.model, job.sets.train, job.sets.validation, options=options, clock=job.clock)
@@ -101,9 +102,9 @@ def _last_that_matters(model: Model) -> str:
     return f"last:{len(stages)}"
 
 
-def _validation_outputs(trial: TrainJob) -> Outputs:
+def _validation_outputs(trial: TrainJob[Auto]) -> Outputs:
     plan = plan_of(trial, batch_norms(trial.model))
     trained = train(trial.model, plan, trial.sets, trial.options, clock=trial.clock)
     rows = outputs(trial.model, trained.network, "validation")
-    refuse_not_finite(rows, "", "Try a smaller --lr.")
+    refuse_not_finite(rows, "", "Try a smaller `lr`.")
     return rows

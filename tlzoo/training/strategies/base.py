@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
+
+from typing_extensions import TypeVar  # its defaults are the standard library's from Python 3.13 on
 
 from tlzoo.features.check import prove_frozen
 from tlzoo.features.prefetch import HeadStart
@@ -13,17 +15,19 @@ from tlzoo.interfaces import Freeze
 from tlzoo.io.timings import Clock
 from tlzoo.models.heads import head_from
 from tlzoo.models.model import Model
-from tlzoo.options import Options
+from tlzoo.options import StrategyOptions
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.loop_state import Tensors
 from tlzoo.training.step_model import Sets
-from tlzoo.training.strategies.probe_fit import Probe
+from tlzoo.training.strategies.probe_fit import FittedProbe
 
 ROUNDING_SAMPLES = 64
+OptionsT = TypeVar("OptionsT", bound=StrategyOptions, covariant=True, default=Any)
+"""The options of a strategy."""
 
 
 @dataclass(frozen=True)
-class TrainJob:
+class TrainJob(Generic[OptionsT]):
     """What to train, on what and how; `head` are the options that the head was built with.
 
     `folder` takes checkpoints with `facts`; `resumed` is one to go on from. `started` may compute features already.
@@ -32,7 +36,7 @@ class TrainJob:
     model: Model
     policy: str
     sets: Sets
-    options: Options
+    options: OptionsT
     head: Mapping[str, Any]
     clock: Clock
     folder: Path | None = None
@@ -58,7 +62,7 @@ def proof_of(before: Mapping[str, str], model: Model, frozen: Freeze) -> dict[st
     return {**asdict(prove_frozen(before, model)), "trained": trained}
 
 
-def with_probe(job: TrainJob, probe: Probe) -> Model:
+def with_probe(job: TrainJob[StrategyOptions], probe: FittedProbe) -> Model:
     """The model with a fitted probe as its head."""
     model = job.model
     return model.with_head(head_from(model.parts, probe.weight, probe.bias, model.task, job.head))

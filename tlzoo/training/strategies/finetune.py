@@ -13,6 +13,7 @@ from tlzoo.interfaces import Freeze
 from tlzoo.models import lora
 from tlzoo.models.freezing import freeze, unfreeze_plan
 from tlzoo.models.model import Model
+from tlzoo.options import Finetune, GradientDescent
 from tlzoo.progress import say
 from tlzoo.tasks.rows import Collector
 from tlzoo.training.evaluation import rounding_effect
@@ -21,12 +22,12 @@ from tlzoo.training.step_model import Network, tensors
 from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, proof_of
 
 
-def run_finetune(job: TrainJob) -> TrainResult:
+def run_finetune(job: TrainJob[GradientDescent]) -> TrainResult:
     """All that the policy leaves trainable, by gradient descent, what is frozen in front of it computed once."""
     return descend(job)
 
 
-def descend(job: TrainJob, still: frozenset[str] = frozenset()) -> TrainResult:
+def descend(job: TrainJob[GradientDescent], still: frozenset[str] = frozenset()) -> TrainResult:
     """Gradient descent; the modules `still` keep their statistics."""
     model, options = job.model, job.options
     plan = plan_of(job, still)
@@ -51,11 +52,11 @@ def descend(job: TrainJob, still: frozenset[str] = frozenset()) -> TrainResult:
     return TrainResult(model, found, trained.rows, proof, facts)
 
 
-def plan_of(job: TrainJob, still: frozenset[str]) -> list[Freeze]:
+def plan_of(job: TrainJob[GradientDescent], still: frozenset[str]) -> list[Freeze]:
     """What trains in each epoch."""
     whole, options = freeze(job.model, job.policy), job.options
     plan = [whole] * options.epochs
-    if options.unfreeze_every:
+    if isinstance(options, Finetune) and options.unfreeze_every:
         plan = unfreeze_plan(job.model, job.policy, options.unfreeze_every, options.epochs)
     kept = {each: replace(each, eval_modules=each.eval_modules | still) for each in plan}
     return [kept[each] for each in plan]

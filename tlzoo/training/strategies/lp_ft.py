@@ -8,13 +8,14 @@ import torch
 
 from tlzoo.models.freezing import freeze
 from tlzoo.models.heads import objective_of
+from tlzoo.options import GradientDescent, StrategyOptions
 from tlzoo.training.strategies.base import TrainJob, TrainResult, with_probe
 from tlzoo.training.strategies.finetune import batch_norms, descend
 from tlzoo.training.strategies.probe import probe_of_training
-from tlzoo.training.strategies.probe_fit import Probe
+from tlzoo.training.strategies.probe_fit import FittedProbe
 
 
-def run_lp_ft(job: TrainJob) -> TrainResult:
+def run_lp_ft(job: TrainJob[GradientDescent]) -> TrainResult:
     """A probe, then gradient descent from it, which distorts the features less (Kumar et al. 2022).
 
     BatchNorm keeps the statistics with which the probe was fitted: those of a batch would be other features.
@@ -28,7 +29,7 @@ def run_lp_ft(job: TrainJob) -> TrainResult:
     return descend(job, still=batch_norms(job.model))
 
 
-def _nothing(job: TrainJob) -> Probe:
+def _nothing(job: TrainJob[StrategyOptions]) -> FittedProbe:
     """A head of zeros, for weights that a checkpoint is about to fill."""
     outputs = objective_of(job.model.task, job.head).outputs
-    return Probe(torch.zeros(outputs, job.model.parts.feature_dim), torch.zeros(outputs), 0.0, {})
+    return FittedProbe(torch.zeros(outputs, job.model.parts.feature_dim), torch.zeros(outputs), 0.0, {})

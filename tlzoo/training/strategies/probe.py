@@ -15,15 +15,16 @@ from tlzoo.features.prefix import backbone_prefix
 from tlzoo.models.devices import pick
 from tlzoo.models.freezing import freeze
 from tlzoo.models.heads import objective_of
+from tlzoo.options import Probe, StrategyOptions
 from tlzoo.training.evaluation import rounding_effect
 from tlzoo.training.loop import finish
 from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, proof_of, with_probe
-from tlzoo.training.strategies.probe_fit import Probe, apply_probe, fit_probe, labelled
+from tlzoo.training.strategies.probe_fit import FittedProbe, apply_probe, fit_probe, labelled
 
 _INNER_SHARE = 0.2
 
 
-def run_probe(job: TrainJob) -> TrainResult:
+def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
     """A linear head on features computed once; the outputs come from the same features."""
     objective = objective_of(job.model.task, job.head)
     frozen = freeze(job.model, job.policy)
@@ -35,9 +36,9 @@ def run_probe(job: TrainJob) -> TrainResult:
     )
     with job.clock.spent("train"):
         training = labelled(train_x, job.sets.train, objective)
-        probe = fit_probe(training, labelled(validation_x, job.sets.validation, objective), objective)
+        probe = fit_probe(training, labelled(validation_x, job.sets.validation, objective), objective, _l2(job))
     facts: dict[str, Any] = {"l2": probe.l2, "temperature": probe.temperature}
-    if job.options.cache and job.options.cache_precision != "fp32":
+    if job.options.cache.enabled and job.options.cache.precision != "fp32":
         facts["rounding"] = _rounding_of_probe(job, probe, validation_x, objective.output)
     model = finish(with_probe(job, probe))
     fitted = frozenset(f"head.{name}" for name, _ in model.head.named_parameters())  # a plugin's head had other names
@@ -52,7 +53,9 @@ def _import_ahead() -> None:
         importlib.import_module(name)
 
 
-def _rounding_of_probe(job: TrainJob, probe: Probe, kept: Features, output: str) -> dict[str, float | int]:
+def _rounding_of_probe(
+    job: TrainJob[StrategyOptions], probe: FittedProbe, kept: Features, output: str
+) -> dict[str, float | int]:
     data = job.sets.validation
     positions = list(range(min(ROUNDING_SAMPLES, len(data))))
     prefix = backbone_prefix(job.model, pick(job.options.device))
@@ -66,14 +69,14 @@ def _rounding_of_probe(job: TrainJob, probe: Probe, kept: Features, output: str)
     return rounding_effect(job.model.task, apply_probe(probe, few, output), apply_probe(probe, exact, output))
 
 
-def probe_of_training(job: TrainJob) -> Probe:
+def probe_of_training(job: TrainJob[StrategyOptions]) -> FittedProbe:
     """A head fitted without a look at the validation samples, which are to judge what comes after it."""
     freeze(job.model, "all")
     [found] = features(job.model, job.sets.train, options=job.options, clock=job.clock)
     return fit_on_training(job, found)
 
 
-def fit_on_training(job: TrainJob, found: Features) -> Probe:
+def fit_on_training(job: TrainJob[StrategyOptions], found: Features) -> FittedProbe:
     """A head for these features of the training samples, a fifth of which chooses its regularisation."""
     objective = objective_of(job.model.task, job.head)
     vectors, targets = labelled(found, job.sets.train, objective)
@@ -83,4 +86,9 @@ def fit_on_training(job: TrainJob, found: Features) -> Probe:
     if not len(chosen):
         chosen = inner
     with job.clock.spent("train"):
-        return fit_probe((vectors[chosen], targets[chosen]), (vectors[inner], targets[inner]), objective)
+        return fit_probe((vectors[chosen], targets[chosen]), (vectors[inner], targets[inner]), objective, _l2(job))
+
+
+def _l2(job: TrainJob[StrategyOptions]) -> float | None:
+    """The strength that was asked for; strategies without a probe of their own leave it to the validation samples."""
+    return job.options.l2 if isinstance(job.options, Probe) else None

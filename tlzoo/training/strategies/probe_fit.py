@@ -10,7 +10,7 @@ Features may be memory-mapped and larger than memory: they are read in chunks of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -24,7 +24,7 @@ from tlzoo.features.extract import Features
 from tlzoo.progress import progress
 from tlzoo.tasks.heads import Loss, Objective
 from tlzoo.tasks.rows import IGNORED, Outputs
-from tlzoo.training.strategies.ridge import ridge_path, solve_ridge
+from tlzoo.training.strategies.ridge import RIDGE_STRENGTHS, ridge_path, solve_ridge
 
 STRENGTHS = tuple(10.0**k for k in (1, 0, -1, -2, -3, -4, -5))
 PATIENCE = 2
@@ -37,7 +37,7 @@ COLLATED = 4096
 
 
 @dataclass(frozen=True)
-class Probe:
+class FittedProbe:
     """`weight` [C, D] and `bias` [C] for raw features; the strength chosen and what validation said of each.
 
     Validation's figure is the log loss, for regression the rmse. `temperature` calibrates probabilities; it is fitted
@@ -84,7 +84,7 @@ def labelled(features: Features, data: Dataset, objective: Objective, within: ra
     return rows[there], found[there]
 
 
-def apply_probe(probe: Probe, features: Features, output: str) -> Outputs:
+def apply_probe(probe: FittedProbe, features: Features, output: str) -> Outputs:
     """The output of this name for features."""
     found = features.rows @ probe.weight.numpy().T + probe.bias.numpy()
     if features.lengths is None:
@@ -92,15 +92,15 @@ def apply_probe(probe: Probe, features: Features, output: str) -> Outputs:
     return {output: np.split(found, np.cumsum(features.lengths)[:-1])}
 
 
-def fit_probe(train: Labelled, validation: Labelled, objective: Objective) -> Probe:
-    """Choose the strength that validation likes best, then fit once more on training and validation together.
+def fit_probe(train: Labelled, validation: Labelled, objective: Objective, l2: float | None = None) -> FittedProbe:
+    """Choose the strength that validation likes best, or take `l2`; fit once more on training and validation together.
 
     Each pair is features [N, D] (float32 arrays or memory maps) and targets [N, ...] as the task collates them. Class
     weights in the objective count in validation too.
     """
     if objective.loss is None:
-        return _fit_ridge(train, validation)
-    path = _path(train, validation, objective)
+        return _fit_ridge(train, validation, l2)
+    path = _path(train, validation, objective, STRENGTHS if l2 is None else (l2,))
     best = min(path, key=lambda strength: path[strength].loss)
     pieces = [train[0], validation[0]]
     mean, scale = standardisation(*pieces)
@@ -117,15 +117,15 @@ def fit_probe(train: Labelled, validation: Labelled, objective: Objective) -> Pr
 
 def _for_raw_features(
     weight: np.ndarray, bias: np.ndarray, moments: Labelled, l2: float, losses: dict[float, float]
-) -> Probe:
+) -> FittedProbe:
     mean, scale = moments
     weight = weight / scale
     bias = bias - weight @ mean
-    return Probe(torch.from_numpy(weight).float(), torch.from_numpy(bias).float(), l2, losses)
+    return FittedProbe(torch.from_numpy(weight).float(), torch.from_numpy(bias).float(), l2, losses)
 
 
-def _fit_ridge(train: Labelled, validation: Labelled) -> Probe:
-    losses = ridge_path(train, validation)
+def _fit_ridge(train: Labelled, validation: Labelled, l2: float | None) -> FittedProbe:
+    losses = ridge_path(train, validation, RIDGE_STRENGTHS if l2 is None else (l2,))
     best = min(losses, key=lambda strength: losses[strength])
     pieces = [train[0], validation[0]]
     moments = standardisation(*pieces)
@@ -134,7 +134,7 @@ def _fit_ridge(train: Labelled, validation: Labelled) -> Probe:
     return _for_raw_features(weight[None], np.array([bias]), moments, best, losses)
 
 
-def _path(train: Labelled, validation: Labelled, objective: Objective) -> dict[float, _Fit]:
+def _path(train: Labelled, validation: Labelled, objective: Objective, strengths: Sequence[float]) -> dict[float, _Fit]:
     """Coarse fits from strong to weak, each starting from the last, on features in single precision.
 
     They end where validation got worse `PATIENCE` times in a row: weaker ones take longest and overfit more.
@@ -144,8 +144,8 @@ def _path(train: Labelled, validation: Labelled, objective: Objective) -> dict[f
     held, held_targets = standardised([validation[0]], mean, scale, torch.float32), torch.from_numpy(validation[1])
     fits: dict[float, _Fit] = {}
     weight, bias = np.zeros((objective.outputs, len(mean))), np.zeros(objective.outputs)
-    with progress("Probe", len(STRENGTHS), "fits") as advance:
-        for strength in STRENGTHS:
+    with progress("Probe", len(strengths), "fits") as advance:
+        for strength in strengths:
             weight, bias = _minimise(features, targets, strength, (weight, bias), COARSE, objective)
             loss = _evaluate(held, held_targets, weight, bias, objective)
             fits[strength] = _Fit(weight, bias, loss, partial(_all_logits, held, weight, bias))

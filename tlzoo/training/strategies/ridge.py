@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -10,8 +12,10 @@ from tlzoo.features.chunks import Rows, standardisation, standardised
 RIDGE_STRENGTHS = tuple(10.0**k for k in range(4, -6, -1))
 
 
-def ridge_path(train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray]) -> dict[float, float]:
-    """Of each strength, the rmse on the validation samples of a fit on the training samples.
+def ridge_path(
+    train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarray, np.ndarray], chosen: Sequence[float]
+) -> dict[float, float]:
+    """Of each strength chosen, the rmse on the validation samples of a fit on the training samples.
 
     Each pair is features [N, D] and targets float32 [N]. One eigendecomposition serves all strengths.
     """
@@ -19,13 +23,13 @@ def ridge_path(train: tuple[np.ndarray, np.ndarray], validation: tuple[np.ndarra
     gram, product, centre = _normal_equations(standardised([train[0]], *moments, torch.float64), train[1])
     values, vectors = np.linalg.eigh(gram)
     turned = vectors.T @ product
-    strengths = np.array(RIDGE_STRENGTHS)
+    strengths = np.array(chosen)
     weights = torch.from_numpy(vectors @ (turned[:, None] / (np.maximum(values, 0)[:, None] + strengths)))
     squared, targets = np.zeros(len(strengths)), validation[1].astype(np.float64)
     for begin, rows in standardised([validation[0]], *moments, torch.float64)():
         errors = (rows @ weights).numpy() + centre - targets[begin : begin + len(rows), None]
         squared += (errors**2).sum(0)
-    return dict(zip(RIDGE_STRENGTHS, np.sqrt(squared / len(targets)).tolist(), strict=True))
+    return dict(zip(chosen, np.sqrt(squared / len(targets)).tolist(), strict=True))
 
 
 def solve_ridge(rows: Rows, targets: np.ndarray, l2: float) -> tuple[np.ndarray, float]:

@@ -1,11 +1,14 @@
-"""The strategies by name, and what each freezes where nothing is said."""
+"""The strategies by name: what trains, its options, and what each freezes where nothing is said."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from typing import Any
 
 from tlzoo.errors import UsageError
+from tlzoo.models.freezing import adapter_size
+from tlzoo.options import CORE, LoRA, StrategyOptions, combine, given_in
 from tlzoo.plugins.named import Named, find_named, known_names, tell_taken
 from tlzoo.tasks.rows import count
 from tlzoo.training.strategies.auto import run_auto
@@ -14,20 +17,67 @@ from tlzoo.training.strategies.finetune import run_finetune
 from tlzoo.training.strategies.lp_ft import run_lp_ft
 from tlzoo.training.strategies.probe import run_probe
 
-LORA_RANK = 8
-
-
-STRATEGY: Mapping[str, Callable[[TrainJob], TrainResult]] = {
+STRATEGY: Mapping[str, Callable[[TrainJob[Any]], TrainResult]] = {
     "probe": run_probe,
     "finetune": run_finetune,
     "lp-ft": run_lp_ft,
     "lora": run_finetune,
     "auto": run_auto,
 }
-DEFAULT_POLICY = {"probe": "all", "finetune": "none", "lp-ft": "none", "lora": f"lora:{LORA_RANK}", "auto": "none"}
+OPTIONS = {cls.strategy: cls for cls in CORE}
+DEFAULT_POLICY = {"probe": "all", "finetune": "none", "lp-ft": "none", "lora": LoRA().policy, "auto": "none"}
 
 
-def train_of(strategy: str) -> Callable[[TrainJob], TrainResult]:
+def settle(
+    strategy: str | StrategyOptions, freeze: str | None, *given: Mapping[str, Any], others: Iterable[str] = ()
+) -> tuple[str, str, StrategyOptions]:
+    """The strategy's name, its freeze policy and its options, of what users write in one of several ways.
+
+    `strategy` is a name or options; each of `given` holds options by their flat names; `others` are names that could be
+    meant by one that is unknown. Raises UsageError for a strategy that nobody knows, an option that it does not take or
+    that cannot be, and for two that contradict each other.
+    """
+    name = strategy if isinstance(strategy, str) else _name_of(strategy)
+    cls = OPTIONS[name] if name in OPTIONS else _of_a_plugin(name).value.options
+    own = {} if isinstance(strategy, str) else given_in(strategy)
+    policy = policy_of(name, freeze)
+    said = _size_in(policy) if name == "lora" and freeze is not None else {}
+    for option, value in said.items():
+        for source in (own, *given):
+            if source.get(option, value) != value:
+                raise UsageError(
+                    f"`freeze={freeze!r}` contradicts `{option}={source[option]!r}`.",
+                    hint="Give one of them.",
+                    parameter="freeze",
+                )
+    options = combine(cls, name, own, *given, said, others=others)
+    return name, options.policy if isinstance(options, LoRA) else policy, options
+
+
+def _name_of(options: object) -> str:
+    """The strategy that these are the options of."""
+    if not isinstance(options, StrategyOptions):
+        raise UsageError(
+            f"`strategy` cannot be {options!r}.",
+            hint="Give a name such as 'lora', or options such as tlzoo.LoRA(rank=16).",
+            parameter="strategy",
+        )
+    if "strategy" not in vars(type(options)):
+        raise UsageError(
+            f"{type(options).__name__} does not say which strategy it is for.",
+            hint="Give the strategy by its name and its options as keywords.",
+            parameter="strategy",
+        )
+    return options.strategy
+
+
+def _size_in(policy: str) -> dict[str, float]:
+    """The rank, and the alpha if there is one, in a freeze policy of adapters."""
+    rank, alpha = adapter_size(policy.removeprefix("lora:"))
+    return {"rank": rank} if alpha is None else {"rank": rank, "alpha": alpha}
+
+
+def train_of(strategy: str) -> Callable[[TrainJob[Any]], TrainResult]:
     """What trains by this strategy, the core's or that of a plugin; raises UsageError for one that nobody knows."""
     if strategy in STRATEGY:
         tell_taken("strategies", strategy)
@@ -38,11 +88,15 @@ def train_of(strategy: str) -> Callable[[TrainJob], TrainResult]:
 def _of_a_plugin(name: str) -> Named:
     found = find_named("strategies", name)
     if found is None:
-        raise UsageError(f"Unknown strategy {name!r}.", hint=f"Strategies: {known_names('strategies', STRATEGY)}")
+        raise UsageError(
+            f"Unknown strategy {name!r}.",
+            hint=f"Strategies: {known_names('strategies', STRATEGY)}",
+            parameter="strategy",
+        )
     return found
 
 
-def _train(strategy: Named, job: TrainJob) -> TrainResult:
+def _train(strategy: Named, job: TrainJob[Any]) -> TrainResult:
     """Train by a plugin's strategy; raises HookError where it gives no TrainResult, or outputs of other samples."""
     result = strategy.run("train", job)
     if not isinstance(result, TrainResult):
@@ -61,11 +115,20 @@ def policy_of(strategy: str, policy: str | None) -> str:
         return DEFAULT_POLICY[strategy]
     if strategy == "probe" and policy != "all":
         raise UsageError(
-            f"Strategy 'probe' trains the head only; freeze policy {policy!r} asks for more.",
-            hint="Add --strategy finetune.",
+            f"`freeze={policy!r}` contradicts `strategy='probe'`, which trains the head only.",
+            hint="Add `strategy='finetune'`.",
+            parameter="freeze",
         )
     if strategy == "auto":
-        raise UsageError("Strategy 'auto' chooses what to freeze.", hint="Leave --freeze out, or name a strategy.")
+        raise UsageError(
+            "`freeze` has no effect with `strategy='auto'`, which chooses what to freeze.",
+            hint="Leave it out, or choose another strategy.",
+            parameter="freeze",
+        )
     if strategy == "lora" and not policy.startswith("lora:"):
-        raise UsageError(f"Strategy 'lora' trains adapters, not {policy!r}.", hint="Try --freeze lora:16")
+        raise UsageError(
+            f"`freeze={policy!r}` contradicts `strategy='lora'`, which trains adapters.",
+            hint="Give `rank=8` instead, or choose another strategy.",
+            parameter="freeze",
+        )
     return policy

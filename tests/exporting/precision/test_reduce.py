@@ -1,0 +1,234 @@
+"""Lower precisions of the small zoo's networks, as its runs export them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import ModelProto
+
+from tlzoo import finetune
+from tlzoo.errors import ExportError, UsageError
+from tlzoo.exporting.precision import fastest, lower, static
+from tlzoo.exporting.precision.graph import constants
+from tlzoo.exporting.precision.ranges import minmax, observe
+from tlzoo.exporting.precision.reduce import _dynamic
+from tlzoo.exporting.precision.sensitivity import GOOD, Search
+from tlzoo.models.onnx_export import OPSET, export_graph
+from tlzoo.preprocess import make_preprocessor
+from tlzoo.runtime.session import open_session, run_session
+
+Arrays = list[dict[str, np.ndarray]]
+Given = tuple[ModelProto, Arrays]
+
+
+def graph_of(run: Any, folder: Path) -> ModelProto:
+    """What the core exports of a run."""
+    path = folder / "model.onnx"
+    export_graph(run.model().eval(), path, OPSET)
+    return onnx.load(path)
+
+
+def batches(run: Any, inputs: list[Any]) -> Arrays:
+    """Preprocessed batches of 12."""
+    prepare = make_preprocessor(run.preprocess)
+    return [prepare(inputs[start : start + 12]) for start in range(0, len(inputs), 12)]
+
+
+@pytest.fixture(scope="module")
+def pictured(picture_run: Any, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Given:
+    """A ResNet and pictures."""
+    return graph_of(picture_run, tmp_path_factory.mktemp("resnet")), batches(
+        picture_run, sorted(pictures.rglob("*.png"))
+    )
+
+
+@pytest.fixture(scope="module")
+def written(text_run: Any, texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Given:
+    """A BERT and texts."""
+    rows = [row["text"] for row in csv.DictReader(texts.open())]
+    return graph_of(text_run, tmp_path_factory.mktemp("bert")), batches(text_run, rows[:36])
+
+
+@pytest.fixture(scope="module")
+def recorded(recording_run: Any, recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Given:
+    """A wav2vec2 and recordings."""
+    return graph_of(recording_run, tmp_path_factory.mktemp("wav2vec2")), batches(
+        recording_run, sorted(recordings.rglob("*.wav"))[:24]
+    )
+
+
+@pytest.fixture(scope="module")
+def patched(shared_zoo: Any, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Given:
+    """A ViT and pictures."""
+    with shared_zoo.open():
+        run = finetune("vision/test-vit", pictures, out=tmp_path_factory.mktemp("run") / "vit", strategy="probe")
+    return graph_of(run, tmp_path_factory.mktemp("vit")), batches(run, sorted(pictures.rglob("*.png")))
+
+
+def error(given: Given, lowered: ModelProto) -> float:
+    """Mean distance of the logits over their standard deviation."""
+    proto, arrays = given
+    expected, actual = (
+        np.concatenate([run_session(session, batch)[0] for batch in arrays])
+        for session in (open_session(p.SerializeToString()) for p in (proto, lowered))
+    )
+    return float(np.abs(expected - actual).mean() / expected.std())
+
+
+def kinds(proto: ModelProto) -> set[str]:
+    """The operators of a graph."""
+    return {node.op_type for node in proto.graph.node}
+
+
+def stored(proto: ModelProto) -> int:
+    """Bytes of a graph's constants."""
+    return sum(value.nbytes for value in constants(proto.graph).values())
+
+
+@pytest.mark.parametrize(
+    ("network", "operator"),
+    [
+        ("pictured", "QuantizeLinear"),
+        ("patched", "MatMulInteger"),
+        ("written", "MatMulInteger"),
+        ("recorded", "DequantizeLinear"),  # this small one has more weights in convolutions
+    ],
+)
+def test_int8_of_every_kind_of_network_gives_about_its_logits(
+    network: str, operator: str, request: pytest.FixtureRequest
+) -> None:
+    given: Given = request.getfixturevalue(network)
+    before = given[0].SerializeToString()
+    lowered = lower(given[0], "int8", "any", given[1])
+    assert operator in kinds(lowered.proto)
+    assert error(given, lowered.proto) < 0.15
+    assert lowered.proto.ByteSize() < len(before)
+    assert before == given[0].SerializeToString()
+
+
+@pytest.mark.parametrize("network", ["pictured", "patched", "written", "recorded"])
+def test_fp16_stores_half_and_gives_the_logits(network: str, request: pytest.FixtureRequest) -> None:
+    given: Given = request.getfixturevalue(network)
+    lowered = lower(given[0], "fp16", "any", given[1])
+    assert lowered.kept == ()
+    assert error(given, lowered.proto) < 0.01
+    assert stored(lowered.proto) < 0.6 * stored(given[0])
+
+
+def test_an_int8_network_takes_pictures_as_bytes_and_its_inputs_and_outputs_stay(pictured: Given) -> None:
+    proto, lowered = pictured[0], lower(pictured[0], "int8", "image", pictured[1]).proto
+    assert "Div" in kinds(proto)
+    assert "Div" not in kinds(lowered)
+    assert list(proto.graph.input) == list(lowered.graph.input)
+    assert list(proto.graph.output) == list(lowered.graph.output)
+
+
+def test_onnx_runtime_does_not_quantise_what_was_left_in_float32(pictured: Given) -> None:
+    proto, arrays = pictured
+    places = static.sites(proto.graph)
+    names = sorted({name for place in places for name in (*place.inputs, place.output) if name})
+    ranges = {name: minmax(look) for name, look in observe(proto, names, arrays).items()}
+    kept = [place for place in places if place.node.op_type == "Conv"][2]
+    model = static.insert_pairs(proto, [p for p in places if p is not kept], ranges, {}).SerializeToString()
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = run_session(ort.InferenceSession(model, options), arrays[0])[0]
+    optimised = run_session(open_session(model), arrays[0])[0]
+    weights = next(node.input[1] for node in onnx.load_from_string(model).graph.node if node.name == kept.name)
+    assert constants(onnx.load_from_string(model).graph)[weights].dtype == np.float32
+    assert float(np.abs(plain - optimised).max()) < 0.05 * float(plain.std())
+
+
+def test_nodes_are_given_back_until_the_error_is_small_and_no_more_than_that(written: Given) -> None:
+    def products(model: ModelProto) -> int:
+        return sum(node.op_type == "MatMulInteger" for node in model.graph.node)
+
+    plans = _dynamic(written[0])
+    [(names, build)] = plans.values()
+    allowed = products(build(frozenset())) - 2
+    model, kept = Search(lambda model, count: GOOD * products(model) / allowed).best(plans)
+    assert set(kept) < set(names)
+    assert products(model) == allowed
+
+
+def small(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], width: int, wide: int) -> ModelProto:
+    """A graph of `x` float32 [N, width] to `logits` [N, wide]."""
+    floats = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        nodes,
+        "small",
+        [onnx.helper.make_tensor_value_info("x", floats, ["batch", width])],
+        [onnx.helper.make_tensor_value_info("logits", floats, ["batch", wide])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+
+
+def two_products(first: np.ndarray, second: np.ndarray) -> ModelProto:
+    """x @ first, Relu, @ second."""
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "first"], ["a"], name="one"),
+        onnx.helper.make_node("Relu", ["a"], ["b"], name="relu"),
+        onnx.helper.make_node("MatMul", ["b", "second"], ["logits"], name="two"),
+    ]
+    return small(nodes, {"first": first, "second": second}, *first.shape[:1], second.shape[1])
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_the_node_that_int8_ruins_is_the_one_that_stays_in_float32(random: np.random.Generator) -> None:
+    first = random.standard_normal((64, 64)).astype(np.float32)
+    first[0] *= 3e4  # one input is minute and its weights are great: with one step for all, the others vanish
+    proto = two_products(first, random.standard_normal((64, 5)).astype(np.float32))
+    x = random.standard_normal((32, 64)).astype(np.float32)
+    x[:, 0] *= 1e-4
+    lowered = lower(proto, "int8", "text", [{"x": x}])
+    assert lowered.kept == ("one",)
+    assert error((proto, [{"x": x}]), lowered.proto) < 0.06
+
+
+def test_a_weight_too_great_for_float16_stays_in_float32(random: np.random.Generator) -> None:
+    first = random.standard_normal((64, 64)).astype(np.float32)
+    first[3, 3] = 1e6
+    proto = two_products(first, random.standard_normal((64, 64)).astype(np.float32))
+    x = random.standard_normal((8, 64)).astype(np.float32)
+    lowered = lower(proto, "fp16", "text", [{"x": x}])
+    assert lowered.kept == ("first",)
+    assert error((proto, [{"x": x}]), lowered.proto) < 0.01
+    assert constants(lowered.proto.graph)["second/half"].dtype == np.float16
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_model_without_weights_cannot_be_lowered(precision: str) -> None:
+    proto = small([onnx.helper.make_node("Relu", ["x"], ["logits"])], {}, 4, 4)
+    with pytest.raises(ExportError) as caught:
+        lower(proto, precision, "image", [{"x": np.ones((2, 4), np.float32)}])
+    assert "--precision fp32" in caught.value.hint
+
+
+def test_a_precision_that_there_is_not_is_refused(written: Given) -> None:
+    with pytest.raises(UsageError):
+        lower(written[0], "int4", "text", written[1])
+
+
+def test_int8_without_samples_is_refused(written: Given) -> None:
+    with pytest.raises(ExportError, match="samples"):
+        lower(written[0], "int8", "text", [])
+
+
+def test_the_fastest_comes_first(random: np.random.Generator) -> None:
+    def square(width: int) -> ModelProto:
+        return two_products(*(random.standard_normal(s).astype(np.float32) for s in ((64, width), (width, 4))))
+
+    seconds = fastest({"wide": square(8192), "narrow": square(64)}, {"x": np.ones((3, 64), np.float32)}, seconds=0.05)
+    assert list(seconds) == ["narrow", "wide"]
+    assert all(value > 0 for value in seconds.values())

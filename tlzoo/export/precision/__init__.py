@@ -1,8 +1,0 @@
-"""Lower precisions of an exported model: float16 weights or computation, and int8 found by measurement."""
-
-from __future__ import annotations
-
-from tlzoo.export.precision.choice import fastest
-from tlzoo.export.precision.reduce import Lowered, lower
-
-__all__ = ["Lowered", "fastest", "lower"]

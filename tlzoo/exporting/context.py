@@ -1,0 +1,119 @@
+"""What an export is judged by: the trained model, held-out samples, and what torch says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tlzoo.artifact.manifest import Calibration
+from tlzoo.data import Parts, fingerprint
+from tlzoo.data.dataset import Dataset
+from tlzoo.errors import DataError
+from tlzoo.exporting.check import Tried
+from tlzoo.exporting.lengths import tried_lengths
+from tlzoo.models.model import Model
+from tlzoo.runs.run import RunFolder
+from tlzoo.runtime import Predictor
+from tlzoo.tasks.base import OperatingPoint
+from tlzoo.tasks.rows import Outputs
+from tlzoo.training.evaluation import outputs
+
+CALIBRATION_BATCH = 16
+CALIBRATION_SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run's model, its held-out samples as it takes them, and torch's `reference` outputs for these.
+
+    `proven_on` is their fingerprint. `parts` are the samples it was trained on; None where they are gone, with the
+    reason in `gone`.
+    """
+
+    run: RunFolder
+    model: Model
+    heldout: Dataset
+    reference: Outputs
+    proven_on: str
+    parts: Parts | None
+    gone: DataError | None = None
+
+    def headline(self, outputs: Outputs) -> float:
+        """The task's headline metric of a model's outputs for the held-out samples."""
+        return self.heldout.metrics(outputs)[self.run.task.headline]
+
+    def validation(self) -> Dataset | None:
+        """The validation samples as the model takes them; `None` where they are gone."""
+        return None if self.parts is None else self.run.dataset(self.parts.validation)
+
+    @cached_property
+    def lengths(self) -> list[Tried]:
+        """Some of the held-out samples at other lengths."""
+        return tried_lengths(self.model, self.heldout, self.run.preprocess)
+
+    def calibration_arrays(self) -> list[dict[str, np.ndarray]]:
+        """Batches of training samples as the graph takes them; raises DataError where they are gone."""
+        if self.parts is None:
+            raise self.gone or DataError("The training data is gone.")
+        train = self.run.dataset(self.parts.train)
+        chosen = np.linspace(0, len(train) - 1, min(CALIBRATION_SAMPLES, len(train))).astype(int)
+        chosen = np.random.default_rng(self.run.data.seed).permutation(np.unique(chosen))
+        return [
+            train.arrays(chosen[start : start + CALIBRATION_BATCH].tolist())
+            for start in range(0, len(chosen), CALIBRATION_BATCH)
+        ]
+
+
+def examine(run: RunFolder, data: str | Path | None) -> Subject:
+    """Build the run's model and have torch answer the held-out samples, those of `data` where it is named."""
+    model = run.model()
+    parts, gone = None, None
+    try:
+        parts = run.parts()
+    except DataError as error:
+        if data is None:
+            raise
+        gone = error
+    samples = run.heldout(data) if data is not None or parts is None else parts.test
+    heldout = run.dataset(samples)
+    return Subject(run, model, heldout, outputs(model, heldout), fingerprint(samples), parts, gone)
+
+
+def calibrate(subject: Subject, predictor: Predictor) -> Calibration | None:
+    """The temperature, and what it does on held-out samples; None where the task has none, or nothing labelled can
+    tell.
+
+    A probe's is fitted while it is trained, with a head that had not seen the validation samples; of other runs they
+    are answered by the exported graph now. A model adapted to another domain has no labels to calibrate on.
+    """
+    run, task = subject.run, subject.run.task
+    if "calibration" not in task.supports or run.adapted:
+        return None
+    temperature, samples = run.options.get("temperature"), run.data.n_validation
+    if temperature is None:
+        validation = subject.validation()
+        if validation is None or run.options.get("strategy") == "probe":
+            return None
+        found, contexts = validation.merged(predictor.outputs(validation.inputs))
+        temperature = task.temperature(found, validation.sample_targets, contexts)
+        samples = validation.samples
+    merged, contexts = subject.heldout.merged(subject.reference)
+    asked = (merged, subject.heldout.sample_targets, contexts)
+    return Calibration(
+        temperature=temperature,
+        samples=samples,
+        ece_before=task.calibration_error(*asked),
+        ece_after=task.calibration_error(*asked, temperature),
+    )
+
+
+def operating_point(subject: Subject, predictor: Predictor) -> OperatingPoint | None:
+    """The threshold that the task chooses on the validation samples; None where it has none, or they are gone."""
+    task = subject.run.task
+    if not task.overrides("operating_point") or (validation := subject.validation()) is None:
+        return None
+    found, contexts = validation.merged(predictor.outputs(validation.inputs))
+    return task.operating_point(found, validation.sample_targets, contexts)

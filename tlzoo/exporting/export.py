@@ -1,0 +1,202 @@
+"""`tlzoo export`: from a run to one ONNX file that says what it is and is proven equal."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto
+
+from tlzoo.allocator import keep_big_blocks
+from tlzoo.artifact.manifest import Calibration, Manifest, Measured, Parity, Reference, Thresholds
+from tlzoo.artifact.reference import choose as choose_samples
+from tlzoo.artifact.reference import digest, pack
+from tlzoo.data import contents
+from tlzoo.errors import ExportError, UsageError
+from tlzoo.exporting.context import Subject, examine
+from tlzoo.exporting.graph import embed, manifest_of, signature_of
+from tlzoo.exporting.variants import Base, Proven, choose, fp32, lowered, with_geometry
+from tlzoo.io.files import obstacle, whole_file, whole_folder
+from tlzoo.models.onnx_export import OPSET
+from tlzoo.plugins.named import find_named, known_names, tell_taken
+from tlzoo.runs.run import RunFolder
+from tlzoo.runtime import Predictor, load
+from tlzoo.specs import ImageSpec
+
+FORMATS = {"triton": "tlzoo.exporting.formats.triton", "web": "tlzoo.exporting.formats.web"}
+"""What writes a layout other than one file, imported when it is asked for."""
+PRECISIONS = ("fp32", "fp16", "int8", "auto")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written at `path`: a model `bytes` long in `file`, its proof, metrics of the trained model (`reference`)
+    and of the file (`exported`); `worst` names the sample that differs most."""
+
+    path: Path
+    file: Path
+    bytes: int
+    precision: str
+    kept_fp32: tuple[str, ...]
+    parity: Parity
+    worst: str
+    metrics: dict[str, dict[str, float]]
+    calibration: Calibration | None
+    measured: Measured | None
+    seconds: float
+
+    def load(self) -> Predictor:
+        """A predictor on the file."""
+        return load(self.file)
+
+
+def export(
+    run: RunFolder,
+    path: str | Path,
+    *,
+    data: str | Path | None = None,
+    opset: int = OPSET,
+    precision: str = "fp32",
+    raw_input: bool = False,
+    format: str = "onnx",
+    thresholds: Thresholds | None = None,
+) -> Exported:
+    """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
+    began, out = time.monotonic(), Path(path)
+    _refuse(run, out, precision, raw_input, format)
+    keep_big_blocks()
+    subject = examine(run, data)
+    with tempfile.TemporaryDirectory() as folder:
+        own = thresholds if precision == "fp32" and not raw_input else None
+        base, full = fp32(subject, Path(folder) / "model.onnx", opset, own)
+    try:
+        chosen = _chosen(base, full, precision, raw_input, thresholds)
+    except ExportError as failed:
+        if precision in ("fp32", "auto"):
+            raise
+        kept = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full))
+        raise type(failed)(failed.message, hint=f"The fp32 file, which is proven, is {kept}. {failed.hint}") from failed
+    proto = _finished(base, chosen)
+    if format == "onnx":
+        file = _write_file(out, proto)
+    else:
+        with whole_folder(out) as temporary:
+            file = out / _write_layout(format, temporary, proto).relative_to(temporary)
+    return Exported(
+        path=out,
+        file=file,
+        bytes=file.stat().st_size,
+        precision=chosen.precision,
+        kept_fp32=chosen.kept,
+        parity=chosen.proof.parity,
+        worst=chosen.proof.worst,
+        metrics=_metrics(subject, chosen),
+        calibration=base.calibration,
+        measured=chosen.measured,
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def _chosen(base: Base, full: Proven, precision: str, raw_input: bool, thresholds: Thresholds | None) -> Proven:
+    asked = None if raw_input else thresholds
+    match precision:
+        case "fp32":
+            chosen = full
+        case "auto":
+            chosen = choose(base, full, asked)
+        case "fp16" | "int8":
+            chosen = lowered(base, full, precision, asked)
+    return with_geometry(base, chosen, thresholds) if raw_input else chosen
+
+
+def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: str) -> None:
+    """Raise for what cannot be, before any work."""
+    if precision not in PRECISIONS:
+        raise UsageError(f"There is no precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}")
+    if format != "onnx":
+        _writer(format)
+    if raw_input and not isinstance(run.preprocess, ImageSpec):
+        raise UsageError(
+            f"`raw_input=True` is for pictures; this run takes {run.task.modality}.",
+            hint="Export it without.",
+            parameter="raw_input",
+        )
+    reason = obstacle(out)
+    if format == "onnx" and out.is_dir():
+        reason = "it is a folder"
+    if format != "onnx" and out.exists():
+        reason = "something is there already"
+    if reason:
+        raise ExportError(f"{out} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
+    if format == "web":
+        from tlzoo.exporting.formats.web import libraries
+
+        libraries(run.preprocess)
+
+
+def _writer(format: str) -> Callable[[Path, bytes, Manifest], None]:
+    """What writes this layout, the core's or a plugin's; raises UsageError for one that nobody knows."""
+    if format in FORMATS:
+        tell_taken("formats", format)
+        write: Callable[[Path, bytes, Manifest], None] = importlib.import_module(FORMATS[format]).write
+        return write
+    found = find_named("formats", format)
+    if found is None:
+        known = known_names("formats", ("onnx", *FORMATS))
+        raise UsageError(f"There is no format {format!r}.", hint=f"Choose one of: {known}")
+    return partial(found.run, "write")
+
+
+def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
+    """Fill the folder; where the model lies in it. Raises ExportError unless that is the model that was proven."""
+    model = proto.SerializeToString()
+    _writer(format)(folder, model, manifest_of(proto))
+    found = [file for file in folder.rglob("model.onnx") if file.read_bytes() == model]
+    if len(found) != 1:
+        raise ExportError(
+            f"The format {format!r} wrote {len(found)} files model.onnx with the bytes that were proven, not one.",
+            hint="Ask the plugin's author. Export one file: `format='onnx'`.",
+            parameter="format",
+        )
+    return found[0]
+
+
+def _finished(base: Base, chosen: Proven) -> ModelProto:
+    """The model with its manifest and the reference outputs inside."""
+    subject = base.subject
+    kept = choose_samples(contents(subject.heldout.inputs, subject.heldout.modality), subject.reference)
+    outputs = pack(kept)
+    manifest = base.describe(
+        chosen.precision,
+        kept_fp32=chosen.kept,
+        raw_input=chosen.raw_input,
+        signature=signature_of(chosen.proto, subject.run.task),
+        data={"proven_on": subject.proven_on},
+        metrics=_metrics(subject, chosen),
+        parity=chosen.proof.parity,
+        reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
+        measured=chosen.measured,
+    )
+    proto = ModelProto()
+    proto.CopyFrom(chosen.proto)
+    embed(proto, manifest, outputs)
+    return proto
+
+
+def _metrics(subject: Subject, proven: Proven) -> dict[str, dict[str, float]]:
+    return {
+        "reference": subject.heldout.metrics(subject.reference),
+        "exported": subject.heldout.metrics(proven.proof.exported),
+    }
+
+
+def _write_file(path: Path, proto: ModelProto) -> Path:
+    with whole_file(path) as temporary:
+        onnx.save(proto, temporary)
+    return path

@@ -1,0 +1,70 @@
+"""Write that folder."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from tlzoo.artifact.manifest import Manifest
+from tlzoo.errors import ExportError
+from tlzoo.exporting.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, vendored
+from tlzoo.runtime.unread import task_in
+from tlzoo.specs import Preprocess, TextSpec
+
+PAGE = ("facts.js", "index.html", "inputs.js", "model.js", "numbers.js", "page.css", "page.js")
+OWN = "arrays.js"
+"""The page of a task that brings none."""
+PREPROCESSING = {
+    "image": ("preprocess-image.js", "resample-image.js", "rounding.js"),
+    "text": ("normalize-bert.js", "offsets-text.js", "preprocess-text.js"),
+    "audio": ("preprocess-audio.js", "resample-audio.js", "rounding.js", "sound-rate.js", "wav.js"),
+}
+_SITE = files("tlzoo.exporting.formats.web") / "site"
+
+
+def libraries(preprocess: Preprocess) -> dict[str, Path]:
+    """The libraries that a page with this preprocessing needs, by name, from the cache or by the user's npm.
+
+    Raises ExportError where a plugin's own preprocessing or a missing tokenizer cannot go along, or npm fails; Offline
+    and HashMismatch as `vendored`.
+    """
+    kind = preprocess.kind
+    if kind not in PREPROCESSING:
+        raise ExportError(
+            f"Preprocessing of kind {kind!r} is Python of the plugin {getattr(preprocess, 'plugin', '?')!r}, "
+            "which no browser runs.",
+            hint="Export it as one file: --format onnx",
+        )
+    if isinstance(preprocess, TextSpec) and not preprocess.tokenizer:
+        raise ExportError("The manifest has no tokenizer to take along.", hint="Export the run again.")
+    packages = (ONNXRUNTIME, TOKENIZERS) if kind == "text" else (ONNXRUNTIME,)
+    return {name: path for package in packages for name, path in vendored(package).items()}
+
+
+def write(folder: Path, model: bytes, manifest: Manifest) -> None:
+    """Write `model`, `manifest`, the page and its libraries into the existing, empty `folder`.
+
+    Any server of static files will do for it; nothing in it asks another host. Raises as `libraries` does.
+    """
+    task = task_in(manifest)
+    if len(task.inputs) > 1:
+        raise ExportError(f"The page takes one input; {task.name} has several.", hint="Export with --format onnx.")
+    needed = libraries(manifest.preprocess)
+    (folder / "vendor").mkdir()
+    for name, path in needed.items():
+        shutil.copyfile(path, folder / "vendor" / name)
+    for name in (*PAGE, *PREPROCESSING[manifest.preprocess.kind]):
+        _copy_own(name, folder / name)
+    if task.page is None:
+        _copy_own(OWN, folder / "task.js")
+    else:
+        shutil.copyfile(task.page, folder / "task.js")
+    _copy_own("onnxruntime-LICENSE.txt", folder / "vendor" / "onnxruntime-LICENSE.txt")
+    (folder / "manifest.json").write_text(manifest.model_dump_json(exclude_none=True), encoding="utf-8")
+    (folder / "model.onnx").write_bytes(model)
+
+
+def _copy_own(name: str, to: Path) -> None:
+    with as_file(_SITE / name) as path:
+        shutil.copyfile(path, to)

@@ -1,0 +1,228 @@
+"""The models that may be written: fp32 and what lower precisions make of it, each proven, the fastest chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto
+
+from tlzoo.artifact.manifest import (
+    KEY,
+    Calibration,
+    Manifest,
+    Measured,
+    Parity,
+    Precision,
+    Signature,
+    Thresholds,
+    parse_manifest,
+)
+from tlzoo.errors import ExportError, ParityError
+from tlzoo.exporting.check import NO_FILE, Proof, default_thresholds, prove
+from tlzoo.exporting.context import Subject, calibrate, operating_point
+from tlzoo.exporting.graph import add_derived, signature_of, write_graph
+from tlzoo.exporting.manifests import describe
+from tlzoo.exporting.raw_input import add_geometry
+from tlzoo.interfaces import Graph
+from tlzoo.models.onnx_export import features_of
+from tlzoo.plugins.preprocess import preprocessor_of
+from tlzoo.progress import say
+from tlzoo.runtime import Predictor
+from tlzoo.runtime.model_check import Unsound, check_model
+from tlzoo.runtime.session import open_session
+from tlzoo.specs import ImageSpec
+from tlzoo.tasks.agreement import differences
+from tlzoo.tasks.base import OperatingPoint
+from tlzoo.tasks.rows import Rows
+from tlzoo.tasks.squash import SQUASH
+
+AS_FAST = 1.03
+"""Of models within three percent of the fastest the smallest is taken: noise is as large."""
+SPEED_BATCH = 32
+NOTHING = Parity(samples=0, batches=(), max_abs_diff=0, scale=0, tolerance=0, top1_agreement=0)
+FEW = 16
+ROUNDING = 1e-5
+"""By how much probabilities computed twice in float32 may differ."""
+PROVIDER = "CPUExecutionProvider"
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A model that passed its proof; `kept` names the nodes that a lower precision left in fp32."""
+
+    precision: Precision
+    proto: ModelProto
+    proof: Proof
+    kept: tuple[str, ...] = ()
+    raw_input: bool = False
+    measured: Measured | None = None
+
+
+@dataclass(frozen=True)
+class Base:
+    """The graph in fp32 with calibrated probabilities, and what its files say of the run."""
+
+    subject: Subject
+    graph: Graph
+    signature: Signature
+    calibration: Calibration | None = None
+    point: OperatingPoint | None = None
+
+    def describe(self, precision: Precision, **facts: Any) -> Manifest:
+        """The manifest of what a precision makes of it; `facts` are the manifest's fields that are known."""
+        facts = {"metrics": {}, "parity": NOTHING, "signature": self.signature, **facts}
+        return describe(
+            self.subject.run,
+            self.graph,
+            precision=precision,
+            calibration=self.calibration,
+            operating_point=self.point,
+            **facts,
+        )
+
+
+def fp32(subject: Subject, path: Path, opset: int, thresholds: Thresholds | None) -> tuple[Base, Proven]:
+    """Write the graph in fp32 to `path`, calibrate it, prove it; raises ExportError where that fails."""
+    task = subject.run.task
+    graph, proto = write_graph(subject.model, path, opset)
+    base = Base(subject, graph, signature_of(proto, task))
+    predictor = _predictor(base, "fp32", proto)
+    calibration, point = calibrate(subject, predictor), operating_point(subject, predictor)
+    for derived in task.derived:
+        if derived.name not in graph.outputs:
+            add_derived(proto, derived, calibration.temperature if calibration else 1.0)
+            graph = replace(graph, outputs=(*graph.outputs, derived.name))
+    base = Base(subject, graph, signature_of(proto, task), calibration, point)
+    return base, Proven("fp32", proto, _prove(base, "fp32", proto, thresholds or default_thresholds("fp32")))
+
+
+def lowered(base: Base, full: Proven, precision: Precision, thresholds: Thresholds | None) -> Proven:
+    """The same model in a lower precision, measured beside `full`; raises ParityError with the figures where it lost
+    too much, ExportError where nothing in it can be lowered."""
+    from tlzoo.exporting.precision import fastest, lower  # ONNX Runtime's quantisation takes long to import
+
+    task = base.subject.run.task
+    names = [output.name for output in task.outputs if output.dtype.startswith("float")]
+    made = lower(full.proto, precision, task.modality, base.subject.calibration_arrays(), names)
+    try:
+        proof = _prove(base, precision, made.proto, thresholds or default_thresholds(precision))
+    except ParityError as error:
+        raise ParityError(
+            f"In {precision}: {error.message}", hint="Export it in fp32, or allow more: --max-drop, --max-difference."
+        ) from error
+    arrays = base.subject.heldout.arrays(range(min(SPEED_BATCH, len(base.subject.heldout))))
+    seconds = fastest({"fp32": full.proto, precision: made.proto}, arrays)
+    measured = Measured(
+        bytes=made.proto.ByteSize(),
+        fp32_bytes=full.proto.ByteSize(),
+        speedup=round(seconds["fp32"] / seconds[precision], 3),
+        batch=len(next(iter(arrays.values()))),
+        provider=PROVIDER,
+    )
+    return Proven(precision, made.proto, proof, made.kept, measured=measured)
+
+
+def choose(base: Base, full: Proven, thresholds: Thresholds | None) -> Proven:
+    """The fastest on this machine of all precisions that pass, each measured beside fp32; of equals the smallest."""
+    passed = [full]
+    for precision in ("fp16", "int8"):
+        try:
+            passed.append(lowered(base, full, precision, thresholds))
+        except ExportError as refused:
+            say(f"{precision} rejected: {refused.message}")
+            continue
+        measured = passed[-1].measured
+        assert measured is not None
+        size = measured.bytes / measured.fp32_bytes
+        say(f"{precision} passes: {size:.2f} x the size, {measured.speedup:.2f} x as fast")
+    best = max(_speedup(model) for model in passed)
+    return min((m for m in passed if _speedup(m) * AS_FAST >= best), key=lambda model: model.proto.ByteSize())
+
+
+def with_geometry(base: Base, proven: Proven, thresholds: Thresholds | None) -> Proven:
+    """The same model with resize and crop inside its graph, proven anew against what torch said of fitted pictures."""
+    spec = base.subject.run.preprocess
+    assert isinstance(spec, ImageSpec)
+    proto = add_geometry(proven.proto, spec)
+    base = replace(base, signature=signature_of(proto, base.subject.run.task))
+    asked = thresholds or default_thresholds(proven.precision, raw_input=True)
+    try:
+        proof = _prove(base, proven.precision, proto, asked, raw_input=True)
+    except ParityError as error:
+        raise ParityError(
+            f"With resizing in the graph: {error.message}",
+            hint="Export it without --raw-input, or allow more: --max-difference, --min-agreement, --max-drop.",
+        ) from error
+    return replace(proven, proto=proto, proof=proof, raw_input=True)
+
+
+def _speedup(model: Proven) -> float:
+    return model.measured.speedup if model.measured else 1.0
+
+
+def _prove(base: Base, precision: Precision, proto: ModelProto, asked: Thresholds, *, raw_input: bool = False) -> Proof:
+    subject, predictor = base.subject, _predictor(base, precision, proto, raw_input)
+    proof = prove(
+        predictor,
+        subject.heldout.inputs,
+        subject.reference,
+        thresholds=asked,
+        measure=subject.headline,
+        lengths=subject.lengths,
+        whole=None if subject.heldout.windows is None else subject.heldout.samples,
+    )
+    _check_other_outputs(base, predictor, asked)
+    return proof
+
+
+def _check_other_outputs(base: Base, predictor: Predictor, asked: Thresholds) -> None:
+    """Raise ParityError unless derived outputs are what they should be of the file's own, and embeddings what torch's
+    head is given.
+
+    The embeddings of a lower precision are held to the share of their scale that its outputs are.
+    """
+    subject, outputs = base.subject, base.graph.outputs
+    few = subject.heldout.inputs[:FEW]
+    temperature = base.calibration.temperature if base.calibration else 1.0
+    expected: dict[str, tuple[Rows, float]] = {}
+    for derived in predictor.task.derived:
+        source = predictor.outputs(few, (derived.source,))[derived.source]
+        squash = SQUASH[derived.operator]
+        rows: Rows = [squash(row / temperature) for row in source]
+        expected[derived.name] = rows, ROUNDING
+    if "embeddings" in outputs:
+        features = features_of(subject.model, subject.heldout.arrays(range(len(few))))
+        expected["embeddings"] = features, asked.difference * float(np.abs(features).max())
+    for name, (right, allowed) in expected.items():
+        difference = float(differences(predictor.outputs(few, (name,))[name], right).max())
+        if not difference <= allowed:
+            raise ParityError(
+                f"The exported file's {name} differ by {difference:.3g} from what they should be "
+                f"({allowed:.3g} is allowed).",
+                hint=NO_FILE,
+            )
+
+
+def _predictor(base: Base, precision: Precision, proto: ModelProto, raw_input: bool = False) -> Predictor:
+    """The predictor as deployers will have it, from the model's bytes and a manifest that went through JSON."""
+    run = base.subject.run
+    text = base.describe(precision, raw_input=raw_input).model_dump_json(exclude_none=True)
+    manifest = parse_manifest({KEY: text}, run.checkpoint.id)
+    model = proto.SerializeToString()
+    try:
+        check_model(model, KEY)
+    except Unsound as cause:
+        raise ExportError(
+            f"The export of {run.checkpoint.id} would be refused wherever it is loaded: {cause}.",
+            hint="Report it to the plugin's author.",
+        ) from cause
+    try:
+        return Predictor(open_session(model), manifest, preprocessor_of(manifest.preprocess, manifest.raw_input))
+    except Exception as cause:
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        raise ExportError(
+            f"The export of {run.checkpoint.id} does not run: {reason}", hint="Report it to the plugin's author."
+        ) from cause

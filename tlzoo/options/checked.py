@@ -1,0 +1,231 @@
+"""Frozen dataclasses whose fields pydantic checks, once they differ from their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Self,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from tlzoo.errors import UsageError
+
+MANY = 10**9
+"""A bound that stands for none."""
+
+
+class Range(NamedTuple):
+    """From where to where a number may be, the ends included; in an `Annotated`, pydantic checks it."""
+
+    ge: float
+    le: float = MANY
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        return {**handler(source), "ge": self.ge, "le": self.le}
+
+
+_MODELS: dict[type, Any] = {}
+_OPTIONS: dict[type, Mapping[str, Option]] = {}
+
+
+def names_of(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Checked:
+    """Fields are checked when an instance is made; raises UsageError, whose `parameter` is the field's flat name."""
+
+    flat_names: ClassVar[Mapping[str, str]] = {}
+    """What keywords, flags and `run.json` call a field, where that is not its name."""
+
+    def __new__(cls, *values: Any, **given: Any) -> Self:
+        for name in given:
+            if name not in names_of(cls):
+                raise cls.unknown(name)
+        return super().__new__(cls)
+
+    @classmethod
+    def unknown(cls, name: str) -> UsageError:
+        """Why there is no field of this name."""
+        return no_option(name, names_of(cls))
+
+    def __repr__(self) -> str:
+        changed = [name for name in names_of(type(self)) if getattr(self, name) != getattr(type(self), name, None)]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in changed)})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and flat(self) == flat(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(flat(self).items()))
+
+    def __post_init__(self) -> None:
+        cls = type(self)
+        if all(getattr(self, name) is getattr(cls, name, Checked) for name in names_of(cls)):
+            return  # defaults need no check, and no import of pydantic
+        from pydantic import ValidationError
+
+        try:
+            checked = _model(cls).model_validate(
+                {name: _in_full(cls, name, getattr(self, name)) for name in names_of(cls)}
+            )
+        except ValidationError as cause:
+            first = cause.errors()[0]
+            field = str(first["loc"][0])
+            name = self.flat_names.get(field, field)
+            wanted = options_of(cls)[name].wanted if name in options_of(cls) else ""
+            raise UsageError(
+                f"`{name}` cannot be {getattr(self, field)!r}.", hint=f"Give {wanted or first['msg']}.", parameter=name
+            ) from cause
+        for name in names_of(cls):
+            object.__setattr__(self, name, getattr(checked, name))
+
+
+def _model(cls: type[Any]) -> Any:
+    """A pydantic model that checks the fields of a class. Made when the first is checked: `--help` does without."""
+    if cls in _MODELS:
+        return _MODELS[cls]
+    from pydantic import ConfigDict, create_model
+
+    hints = get_type_hints(cls, include_extras=True)
+    given: dict[str, Any] = {name: (hints[name], ...) for name in names_of(cls)}
+    _MODELS[cls] = create_model(cls.__name__, __config__=ConfigDict(strict=True, arbitrary_types_allowed=True), **given)
+    return _MODELS[cls]
+
+
+def _in_full(cls: type[Any], name: str, value: Any) -> Any:
+    """A field's value; an Augment or a Cache where a policy or a switch stands for it."""
+    default = getattr(cls, name, None)
+    return type(default)(value) if isinstance(default, Checked) and isinstance(value, str | bool) else value
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option by its flat name: its type, default, range and meaning."""
+
+    name: str
+    kind: type
+    default: Any
+    choices: tuple[str, ...]
+    least: float | None
+    most: float | None
+    meaning: str
+
+    @property
+    def possible(self) -> str:
+        """What it may be, in words; nothing for free text and switches."""
+        if self.least is None or self.most is None:
+            return ", ".join(self.choices)
+        span = f"{self.least:.9g} or more" if self.most >= MANY else f"{self.least:.9g} to {self.most:.9g}"
+        return ", ".join([span, *self.choices])
+
+    @property
+    def shown_default(self) -> str:
+        """Its default as it is typed; nothing where the meaning says what happens without."""
+        if self.default is None or self.kind is bool:
+            return {True: "on", False: "off"}.get(self.default, "")
+        return f"{self.default:g}" if self.kind is float else str(self.default)
+
+    @property
+    def wanted(self) -> str:
+        """What to give, for a hint."""
+        if self.least is None:
+            return f"one of: {self.possible}" if self.choices else "True or False" * (self.kind is bool)
+        return f"a whole number, {self.possible}" if self.kind is int else self.possible
+
+
+def options_of(cls: type[Any]) -> Mapping[str, Option]:
+    """The options that a class has, by their flat names."""
+    if cls in _OPTIONS:
+        return _OPTIONS[cls]
+    hints, found = get_type_hints(cls, include_extras=True), dict[str, Option]()
+    for field in fields(cls):
+        if isinstance(field.default, Checked):
+            found |= options_of(type(field.default))
+        else:
+            name = cls.flat_names.get(field.name, field.name)
+            found[name] = _option(name, hints[field.name], field.default)
+    _OPTIONS[cls] = found
+    return found
+
+
+def _option(name: str, hint: Any, default: Any) -> Option:
+    parts = list(_parts(hint))
+    span = next((part for part in parts if isinstance(part, Range)), None)
+    choices = tuple(choice for part in parts if get_origin(part) is Literal for choice in get_args(part))
+    return Option(
+        name=name,
+        kind=next((part for part in parts if part in (bool, int, float)), str),
+        default=default,
+        choices=choices,
+        least=span and span.ge,
+        most=span and span.le,
+        meaning=next((part for part in parts if isinstance(part, str)), ""),
+    )
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    """The types, literals, ranges and meaning that an annotation is made of."""
+    if get_origin(hint) is Annotated:
+        yield from _parts(hint.__origin__)
+        yield from hint.__metadata__
+    elif get_origin(hint) in (Union, UnionType):
+        for each in get_args(hint):
+            yield from _parts(each)
+    else:
+        yield hint
+
+
+def flat_names_of(cls: type[Any]) -> list[str]:
+    """The flat names of the options that a class has."""
+    found: list[str] = []
+    for field in fields(cls):
+        whole = isinstance(field.default, Checked)
+        found += flat_names_of(type(field.default)) if whole else [cls.flat_names.get(field.name, field.name)]
+    return found
+
+
+def flat(options: Checked) -> dict[str, Any]:
+    """The options by their flat names, as `run.json` holds them."""
+    found: dict[str, Any] = {}
+    for name in names_of(type(options)):
+        value = getattr(options, name)
+        found |= flat(value) if isinstance(value, Checked) else {options.flat_names.get(name, name): value}
+    return found
+
+
+def given_in(options: Checked) -> dict[str, Any]:
+    """The options that are not at their defaults, by their flat names."""
+    defaults = options_of(type(options))
+    return {name: value for name, value in flat(options).items() if value != defaults[name].default}
+
+
+def made(cls: type[Any], given: Mapping[str, Any]) -> Any:
+    """An instance of what is given by flat names; names of others are passed over."""
+    values = {}
+    for field in fields(cls):
+        if isinstance(field.default, Checked):
+            values[field.name] = made(type(field.default), given)
+        elif (name := cls.flat_names.get(field.name, field.name)) in given:
+            values[field.name] = given[name]
+    return cls(**values)
+
+
+def no_option(name: str, known: Sequence[str]) -> UsageError:
+    """That there is no option of this name, with those that are near."""
+    import difflib  # `--help` does without
+
+    near = [f"`{each}`" for each in difflib.get_close_matches(name, known, 3)]
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
+    return UsageError(f"There is no option `{name}`.", hint=hint, parameter=name)

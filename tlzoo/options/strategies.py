@@ -1,0 +1,200 @@
+"""How to train: a dataclass for each strategy, and what keywords, flags and `run.json` call their fields.
+
+A field's type, range, default and meaning are written once, here: pydantic checks values by them, and the command line,
+the documentation and the errors show them. Keywords, flags and `run.json` are flat: `Augment(policy="light", views=4)`
+is `augment="light", views=4` there, and `Cache(precision="fp16")` is `cache_precision="fp16"`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, get_args
+
+from tlzoo.errors import UsageError
+from tlzoo.options.checked import Checked, Option, Range, flat_names_of, no_option, options_of
+
+MAX_RANK = 256
+"""The largest rank of an adapter."""
+_Count = Annotated[int, Range(1)]
+_Whole = Annotated[int, Range(0)]
+_Rate = Annotated[float, Range(0.0)]
+_Policy = Literal["none", "light", "light-noflip", "strong", "strong-noflip"]
+POLICIES: tuple[str, ...] = get_args(_Policy)
+"""How samples can be augmented."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Augment(Checked):
+    """How the training samples are varied. `views` needs a policy, and a part that stays frozen."""
+
+    flat_names: ClassVar[Mapping[str, str]] = {"policy": "augment"}
+
+    policy: Annotated[
+        _Policy, "Vary pictures, texts and recordings; the -noflip policies are for digits and text in pictures"
+    ] = "none"
+    views: Annotated[int, Range(0, 1000), "Cache so many augmented views of each sample instead of varying it anew"] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.views and self.policy == "none":
+            raise UsageError(
+                "`views` has no effect without `augment`.", hint="Add `augment='light'`.", parameter="views"
+            )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Cache(Checked):
+    """Where and how what the frozen part computes is kept; `Cache(False)` keeps nothing."""
+
+    flat_names: ClassVar[Mapping[str, str]] = {"enabled": "cache", "precision": "cache_precision", "gb": "cache_gb"}
+
+    enabled: Annotated[bool, "Keep what the frozen part computes, for later epochs and runs"] = True
+    precision: Annotated[Literal["fp32", "fp16"], "What is kept is in this precision; fp16 takes half the space"] = (
+        "fp32"
+    )
+    gb: Annotated[float, Range(0.0, 1e6), "Size of the cache in GB (10^9 bytes)"] = 20.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("precision", "gb"):
+            if not self.enabled and getattr(self, name) != getattr(Cache, name):
+                flat_name = self.flat_names[name]
+                raise UsageError(
+                    f"`{flat_name}` has no effect with `cache=False`.",
+                    hint="Leave one of them out.",
+                    parameter=flat_name,
+                )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class StrategyOptions(Checked):
+    """What every strategy takes. A plugin's strategy may bring a subclass with fields of its own.
+
+    `strategy` is the name by which users choose the strategy; a subclass sets its own.
+    """
+
+    strategy: ClassVar[str] = ""
+
+    @classmethod
+    def unknown(cls, name: str, strategy: str = "", others: Iterable[str] = ()) -> UsageError:
+        """Why there is no option of this name: it is another's, or nobody's; `others` are names that may be meant."""
+        if name in flat_names_of(cls):
+            return UsageError(
+                f"{cls.__name__} has no field `{name}`.",
+                hint="It is a keyword of tlzoo.finetune, and a field of tlzoo.Augment or tlzoo.Cache.",
+                parameter=name,
+            )
+        if name in core_options():
+            return UsageError(
+                f"`{name}` has no effect with `strategy={(strategy or cls.strategy)!r}`.",
+                hint=f"Leave it out, or choose a strategy that takes it: {', '.join(takers(name))}.",
+                parameter=name,
+            )
+        return no_option(name, list(dict.fromkeys([*flat_names_of(cls), *core_options(), *others])))
+
+    seed: Annotated[int, Range(0, 2**63 - 1), "Seed of the split and of training"] = 0
+    class_weights: Annotated[
+        Literal["none", "balanced"], "Weigh labels equally (none), or rare ones more (balanced)"
+    ] = "none"
+    device: Annotated[str, "auto, cpu or cuda"] = "auto"
+    cache: Cache = Cache()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Probe(StrategyOptions):
+    """A linear head on frozen features, by L-BFGS."""
+
+    strategy: ClassVar[str] = "probe"
+
+    l2: Annotated[
+        Annotated[float, Range(1e-9, 1e6)] | None,
+        "Strength of the probe's regularisation; without it the validation part chooses",
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class GradientDescent(StrategyOptions):
+    """What every strategy takes that trains by gradient descent."""
+
+    epochs: Annotated[_Count, "Passes over the data"] = 5
+    batch: Annotated[int, Range(2), "Samples at a time; BatchNorm needs at least two"] = 32
+    lr: Annotated[_Rate | Literal["auto"], "Peak rate of the backbone, or auto to have it found"] = 1e-4
+    weight_decay: Annotated[float, Range(0.0, 10.0), "AdamW's, of matrices"] = 0.01
+    max_steps: Annotated[_Count | None, "Stop after so many steps, the schedule included"] = None
+    head_factor: Annotated[float, Range(0.0, 1e6), "Rate of the head over the backbone's"] = 10.0
+    warmup: Annotated[float, Range(0.0, 0.9), "Share of the steps in which the rate rises"] = 0.1
+    clip: Annotated[_Rate, "Largest norm of a gradient, 0 for any"] = 1.0
+    accumulate: Annotated[_Count, "Batches per step"] = 1
+    label_smoothing: Annotated[float, Range(0.0, 0.9), "Share of a label's probability that goes to the others"] = 0.0
+    augment: Augment = Augment()
+    mixup: Annotated[float, Range(0.0, 10.0), "Alpha of mixup, such as 0.2, for pictures and recordings"] = 0.0
+    cutmix: Annotated[float, Range(0.0, 10.0), "Alpha of CutMix, for pictures"] = 0.0
+    l2_sp: Annotated[
+        float,
+        Range(0.0, 1e3),
+        "Strength of the pull to the pretrained weights (L2-SP), instead of the backbone's weight decay",
+    ] = 0.0
+    ema: Annotated[float, Range(0.0, 0.999999), "Decay of averaged weights, such as 0.999; 0 for none"] = 0.0
+    patience: Annotated[_Whole, "Stop after so many epochs without a better one; 0 never does"] = 0
+    monitor: Annotated[str | None, "Metric that chooses the best epoch; by default the task's"] = None
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"], "Precision of the arithmetic; auto is bf16 where a GPU has it"
+    ] = "auto"
+    checkpoint_every: Annotated[_Rate, "Seconds between snapshots to resume from"] = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Finetune(GradientDescent):
+    """AdamW with warm-up and cosine, from a fresh head."""
+
+    strategy: ClassVar[str] = "finetune"
+
+    layer_decay: Annotated[float, Range(1e-3, 1.0), "Rate of each stage over that of the next"] = 1.0
+    unfreeze_every: Annotated[
+        _Whole, "Start with the head and add a stage every so many epochs; 0 trains all from the start"
+    ] = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class LPFT(Finetune, Probe):
+    """A probe, then gradient descent from it."""
+
+    strategy: ClassVar[str] = "lp-ft"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class LoRA(GradientDescent):
+    """Low-rank adapters and a head; the adapters are merged into the weights at the end."""
+
+    strategy: ClassVar[str] = "lora"
+
+    rank: Annotated[int, Range(1, MAX_RANK), "Rank of the adapters"] = 8
+    alpha: Annotated[
+        Annotated[float, Range(0.01, 1e5)] | None,
+        "Adapters count alpha / rank; by default alpha is twice the rank",
+    ] = None
+
+    @property
+    def policy(self) -> str:
+        """The freeze policy that says the same."""
+        return f"lora:{self.rank}" if self.alpha is None else f"lora:{self.rank}:{self.alpha:.15g}"
+
+
+class Auto(LPFT):
+    """Whichever a short comparison prefers: a probe, the last stage or everything."""
+
+    strategy: ClassVar[str] = "auto"
+
+
+CORE: tuple[type[StrategyOptions], ...] = (Probe, Finetune, LPFT, LoRA, Auto)
+
+
+def core_options() -> dict[str, Option]:
+    """Every option of the core's strategies by its flat name."""
+    classes: tuple[type[StrategyOptions], ...] = (Finetune, Probe, LoRA)  # the others have no fields of their own
+    known = {name: option for cls in classes for name, option in options_of(cls).items()}
+    return dict(sorted(known.items(), key=lambda item: -len(takers(item[0]))))
+
+
+def takers(name: str) -> tuple[str, ...]:
+    """The core's strategies that take the option of this flat name."""
+    return tuple(cls.strategy for cls in CORE if name in flat_names_of(cls))

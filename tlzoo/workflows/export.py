@@ -1,0 +1,49 @@
+"""`tlzoo.export`: from a run to a file that is proven equal to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tlzoo.runs.run import RunFolder
+
+if TYPE_CHECKING:
+    from tlzoo.artifact.manifest import Thresholds
+    from tlzoo.exporting.export import Exported
+
+
+def export(
+    run: str | Path | RunFolder,
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    precision: str = "fp32",
+    raw_input: bool = False,
+    format: str = "onnx",
+    thresholds: Thresholds | None = None,
+    opset: int | None = None,
+) -> Exported:
+    """Write one ONNX file from a run and prove it equal to the trained model on held-out samples.
+
+    `data` names labelled samples to prove it on; by default the run's own test part. `precision` is fp32, fp16, int8 or
+    auto, which takes the fastest on this machine that passes its proof. With `raw_input` the graph resizes and crops
+    pictures itself. `format` is onnx (one file), triton (a model repository), web (a page) or a plugin's. `thresholds`
+    stand in for those of the precision, `opset` for ONNX's operators that all others are made for.
+
+    Nothing appears at `out` unless the proof holds. Raises ParityError when it does not; where only a lower precision
+    fails, the fp32 file is kept beside `out` and named. ExportError when the graph cannot be written, UsageError for
+    options that cannot be, DataError when the held-out data is gone, RunError for what is no run.
+    """
+    from tlzoo.exporting.export import export as write
+    from tlzoo.models.onnx_export import OPSET
+
+    return write(
+        run if isinstance(run, RunFolder) else RunFolder.load(run),
+        out,
+        data=data,
+        opset=opset or OPSET,
+        precision=precision,
+        raw_input=raw_input,
+        format=format,
+        thresholds=thresholds,
+    )
