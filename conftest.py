@@ -12,6 +12,13 @@ from shared_fixtures.exporter import remember_exports, remember_operators
 from shared_fixtures.needs import check_needs
 from shared_fixtures.once import Once
 
+pytest_plugins = [
+    "shared_fixtures.duo_plugin",
+    "shared_fixtures.prepared",
+    "shared_fixtures.servers",
+    "shared_fixtures.two_outputs",
+]
+
 BYTE_CODE = Path(__file__).parent / ".pytest_cache" / "bytecode"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -273,18 +273,20 @@ def drip(stream: Any, data: bytes, pause: float) -> None:
 
 def test_a_server_that_says_nothing_times_out(speaking: Any) -> None:
     url = speaking(lambda stream: time.sleep(5))
-    began = time.monotonic()
     with pytest.raises(TimeoutError):
         open_https(url, timeout=0.2)
-    assert time.monotonic() - began < 2
 
 
 def test_headers_that_come_byte_by_byte_time_out(speaking: Any) -> None:
-    url = speaking(lambda stream: drip(stream, b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000, 0.1))
-    began = time.monotonic()
+    whole = threading.Event()
+
+    def speak(stream: Any) -> None:
+        drip(stream, b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000, 0.1)
+        whole.set()
+
     with pytest.raises(https.UNREACHABLE):
-        open_https(url, timeout=0.3)
-    assert time.monotonic() - began < 3
+        open_https(speaking(speak), timeout=0.3)
+    assert not whole.is_set()
 
 
 def test_a_body_that_stalls_times_out(speaking: Any) -> None:

@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 import textwrap
-import time
 import zlib
 from pathlib import Path
 
@@ -48,10 +47,8 @@ def sound(samples: np.ndarray, rate: int = 16_000, subtype: str = "PCM_16", kind
 
 
 def refused(modality: str, source: object, word: str) -> None:
-    began = time.perf_counter()
     with pytest.raises(InputError, match=word) as caught:
         PREPARE[modality]([source])
-    assert time.perf_counter() - began < 5
     assert caught.value.hint
     assert "\n" not in str(caught.value)
 
