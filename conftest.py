@@ -1,11 +1,16 @@
-"""What holds for every test, the core's and the plugins': workers side by side get one thread each."""
+"""What holds in every test process and in the processes that tests start."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+from pathlib import Path
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+import pytest
+from shared_fixtures.exporter import remember_exports, remember_operators
+from shared_fixtures.needs import check_needs
+from shared_fixtures.once import Once
 
 pytest_plugins = [
     "shared_fixtures.duo_plugin",
@@ -13,3 +18,38 @@ pytest_plugins = [
     "shared_fixtures.servers",
     "shared_fixtures.two_outputs",
 ]
+
+BYTE_CODE = Path(__file__).parent / ".pytest_cache" / "bytecode"
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""For torch, which is imported later: there is a worker per core, and threads of several would wait for each other."""
+
+if sys.dont_write_bytecode:  # without byte code each process that imports torch and timm compiles for 12 s
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", str(BYTE_CODE))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Look for the programs that the test needs."""
+    check_needs(item)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes what all workers of a test run share."""
+    return Once(tmp_path_factory)
+
+
+@pytest.fixture(autouse=True)
+def cheaper_exports(once: Once) -> None:
+    """No export to ONNX is done twice."""
+    remember_operators()
+    remember_exports(once.folder / "exports")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Forget the byte code of modules that tests wrote."""
+    if not hasattr(session.config, "workerinput"):
+        base = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+        shutil.rmtree(BYTE_CODE / base.relative_to(base.anchor), ignore_errors=True)

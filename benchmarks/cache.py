@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from children import Cache
+from figures import add_option, keep, write
 from samples import CHECKPOINT, prepare
 
 SAMPLES = {"vision": 1000, "nlp": 2000}
@@ -50,6 +51,9 @@ def measure(modality: str, samples: int, epochs: int, stages: int, work: Path) -
             cache.forget_activations()
         seconds, accuracy, kept = train(*options)
         slow = slow or seconds
+        keep(f"{modality}, {name}", seconds, "s")
+        keep(f"{modality}, {name}, kept", kept, "MB")
+        keep(f"{modality}, {name}, accuracy", accuracy, "share")
         print(f"  {name:<24}{seconds:>8.1f}{accuracy:>10.4f}{kept:>9.1f}   {slow / seconds:.2f} x as fast", flush=True)
 
 
@@ -60,11 +64,13 @@ def main() -> None:
     parser.add_argument("--samples", type=int, help=f"of training, validation included, instead of {SAMPLES}")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--stages", type=int, default=1)
+    add_option(parser)
     arguments = parser.parse_args()
     for modality in [arguments.only] if arguments.only else CHECKPOINT:
         with tempfile.TemporaryDirectory() as folder:
             samples = arguments.samples or SAMPLES[modality]
             measure(modality, samples, arguments.epochs, arguments.stages, Path(folder))
+    write(arguments.json)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 from children import machine, run
+from figures import add_option, keep, write
 from samples import MODALITIES, by_modality, exported, test_inputs
 
 SECONDS_GOAL, MEGABYTES_GOAL = 0.8, 300
@@ -73,6 +74,7 @@ def report(taken: dict[str, list[float]], sizes: dict[str, float]) -> None:
     usual = {name: statistics.median(seconds) for name, seconds in taken.items()}
     print(f"{len(next(iter(taken.values())))} runs each, taking turns; medians of wall time, seconds")
     for name, seconds in usual.items():
+        keep(name, seconds, "s")
         plain = usual[f"{name.partition(':')[0]}: python -c pass"]
         print(
             f"  {name:<28}{seconds:>8.3f}   {seconds - plain:+.3f} over python -c pass   fastest {min(taken[name]):.3f}"
@@ -88,6 +90,7 @@ def report(taken: dict[str, list[float]], sizes: dict[str, float]) -> None:
                 f"`python -c pass` | ≤ {SECONDS_GOAL} s{missed} |"
             )
     total = sum(sizes.values())
+    keep("environment with the core alone", total, "MB")
     missed = "" if total < MEGABYTES_GOAL else ", missed"
     print(f"| environment with the core alone, no torch | **{total:.0f} MB** | < {MEGABYTES_GOAL} MB{missed} |")
 
@@ -98,6 +101,7 @@ def main() -> None:
     parser.add_argument("--only", choices=MODALITIES)
     parser.add_argument("--files", type=Path, nargs="*", default=[], help="exported files, else they are made here")
     parser.add_argument("--runs", type=int, default=15, help="of each command")
+    add_option(parser)
     arguments = parser.parse_args()
     given = by_modality(arguments.files)
     print(machine())
@@ -110,6 +114,7 @@ def main() -> None:
         }
         sizes = weigh(pythons["fresh"])
         report(measure(pythons, questions, arguments.runs), sizes)
+    write(arguments.json)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from children import apart, machine, run
+from figures import add_option, keep, write
 from PIL import Image
 from samples import by_modality, exported
 
@@ -107,6 +108,8 @@ def report(
     ratios = [alone[0] / stream[0] for stream, alone in zip(taken["stream"], taken["session"], strict=True)]
     print(f"{samples} pictures, slices of {each}")
     for name in taken:
+        keep(f"{name}, pictures", samples / wall[name], "/s")
+        keep(f"{name}, processor time per picture", 1000 * cpu[name] / samples, "ms")
         print(
             f"  {name:<9}{samples / wall[name]:>8.1f} pictures/s   {1000 * wall[name] / samples:.2f} ms, "
             f"{1000 * cpu[name] / samples:.2f} ms of CPU per picture"
@@ -114,6 +117,8 @@ def report(
     ratio = statistics.median(ratios)
     print(f"  a slice's rate, of the session's: median {ratio:.3f}, {min(ratios):.3f} to {max(ratios):.3f}")
     for many, (peak, seconds) in memory.items():
+        keep(f"tlzoo predict, {many} pictures", seconds, "s")
+        keep(f"tlzoo predict, {many} pictures, peak", peak, "MiB")
         print(
             f"  tlzoo predict, {many} pictures: {seconds:.1f} s, {many / seconds:.1f} pictures/s, peak {peak:.0f} MiB"
         )
@@ -139,6 +144,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--slice", type=int, default=640, help="pictures per turn")
     parser.add_argument("--threads", type=int, default=2)
+    add_option(parser)
     arguments = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
@@ -148,6 +154,7 @@ def main() -> None:
         paths = make_folder(work / "pictures", arguments.samples)
         taken = apart(compare, file, paths, arguments.slice, arguments.threads)
         report(len(paths), arguments.slice, taken, peaks(file, paths, work))
+    write(arguments.json)
 
 
 if __name__ == "__main__":

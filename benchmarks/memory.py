@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from children import Cache
+from figures import add_option, keep, write
 from PIL import Image
 
 GOAL = 1.2
@@ -51,6 +52,8 @@ def measure(strategy: str, checkpoint: str, pictures: dict[int, Path], work: Pat
         if count == FEW:
             continue
         least = least or done.peak
+        keep(f"{strategy}, {count} pictures, peak", done.peak, "MiB")
+        keep(f"{strategy}, {count} pictures", done.seconds, "s")
         kept = cache.activation_bytes() / 1e6
         ratio = f"{done.peak / least:.2f} x"
         print(
@@ -65,6 +68,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, nargs="+", default=[1000, 20_000], help="compared with the first")
     parser.add_argument("--only", choices=sorted(OPTIONS))
     parser.add_argument("--checkpoint", default="vision/efficientnet-lite0")
+    add_option(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -73,6 +77,7 @@ def main() -> None:
         for strategy in [arguments.only] if arguments.only else OPTIONS:
             print(f"{' '.join(OPTIONS[strategy])}, {arguments.checkpoint} (goal: at most {GOAL} x)", flush=True)
             measure(strategy, arguments.checkpoint, pictures, work)
+    write(arguments.json)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from children import ALLOCATOR, Cache, Finished, run
+from figures import add_option, keep, write
 from samples import CHECKPOINT, prepare
 
 HERE = Path(__file__).parent / "peers"
@@ -173,6 +174,10 @@ def report(title: str, results: Iterator[Result]) -> None:
     print(f"  {'':<26}{'process s':>10}{'call s':>9}{'accuracy':>10}   over tlzoo's process, call")
     reference = None
     for result in results:
+        name = f"{title.rpartition(', ')[0]}, {result.side}"
+        keep(f"{name}, process", result.process, "s")
+        keep(f"{name}, call", result.call, "s")
+        keep(f"{name}, accuracy", result.accuracy, "share")
         line = f"  {result.side:<26}{result.process:>10.1f}{result.call:>9.1f}{result.accuracy:>10.4f}"
         if result.side.startswith("tlzoo"):
             reference = result
@@ -192,6 +197,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=500, help="samples to test on")
     parser.add_argument("--stages", type=int, default=1, help="how many stages `last` trains")
     parser.add_argument("--train-bn", action="store_true", help="fastai's default: a frozen body's batch norms train")
+    add_option(parser)
     arguments = parser.parse_args()
     python = environment()
     for modality in [arguments.only] if arguments.only else CHECKPOINT:
@@ -204,6 +210,7 @@ def main() -> None:
                     given["train_bn"] = True
                 title = f"{part}: {samples} samples, {arguments.test} to test on, {given['checkpoint']}"
                 report(f"{title}, {os.cpu_count()} cores", measure(modality, given, python, work))
+    write(arguments.json)
 
 
 if __name__ == "__main__":

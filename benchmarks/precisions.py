@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from children import machine
+from figures import add_option, keep, write
 from samples import MODALITIES, by_modality, test_inputs, trained
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ def report(
     )
     for precision, one in made.items():
         lost = _lost(one, headline)
+        keep(f"{modality}, {precision}, size", one.bytes / 1e6, "MB")
+        keep(f"{modality}, {precision}, points lost", lost, "points")
+        for n in BATCHES:
+            keep(f"{modality}, {precision}, batch {n}", fast[precision, n], "/s")
         speeds = [(fast[precision, n], fast[precision, n] / fast["fp32", n]) for n in BATCHES]
         print(
             f"  {precision:<6}{one.bytes / 1e6:>8.1f}{one.metrics['exported'][headline]:>12.4f}{lost:>8.2f}"
@@ -99,6 +104,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="finished runs on the demonstration's data")
     parser.add_argument("--seconds", type=float, default=8.0, help="of calls, per precision and batch")
     parser.add_argument("--threads", type=int, default=2)
+    add_option(parser)
     arguments = parser.parse_args()
     runs = by_modality(arguments.runs)
     print(machine())
@@ -106,6 +112,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             run = runs.get(modality) or trained(modality, Path(folder))
             measure(modality, run, Path(folder), arguments)
+    write(arguments.json)
 
 
 def measure(modality: str, run_path: Path, work: Path, arguments: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from children import ALLOCATOR, Side, machine
+from figures import add_option, keep, write
 from samples import MODALITIES, by_modality, exported, test_inputs, trained
 
 HERE = Path(__file__).parent / "peers"
@@ -95,6 +96,7 @@ def report(given: dict[str, Any], found: dict[str, dict[str, list[Any]]]) -> Non
     )
     print(f"  {'':<28}{'ms':>9}{'x tlzoo':>9}{'same label':>12}")
     for name, ms in usual.items():
+        keep(f"{given['modality']}, {name}", ms, "ms")
         same = sum(a == b for a, b in zip(labels, found[name]["labels"], strict=True)) / len(labels)
         print(f"  {name:<28}{ms:>9.2f}{ms / ours:>9.2f}{same:>12.1%}")
     verdict = "" if ours / usual["raw"] <= RAW_GOAL else ", missed"
@@ -120,6 +122,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=20, help="that count, per turn and side")
     parser.add_argument("--inputs", type=int, default=50, help="different ones, taken in turn")
     parser.add_argument("--threads", type=int, default=2)
+    add_option(parser)
     arguments = parser.parse_args()
     runs = by_modality(arguments.runs)
     print(machine())
@@ -128,6 +131,7 @@ def main() -> None:
             work = Path(folder)
             given = job(modality, runs.get(modality) or trained(modality, work), arguments, work)
             report(given, measure(given, arguments.turns, arguments.calls))
+    write(arguments.json)
 
 
 if __name__ == "__main__":

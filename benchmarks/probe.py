@@ -22,6 +22,7 @@ import tempfile
 from pathlib import Path
 
 from children import ALLOCATOR, Cache, run
+from figures import add_option, keep, write
 from samples import CHECKPOINT, prepare
 
 SAMPLES = {"vision": 4990, "nlp": 9900}
@@ -84,6 +85,8 @@ def report(title: str, seconds: dict[str, float]) -> None:
     """The table of one modality."""
     least = min(seconds["pass"], seconds["thresholds"])
     print(title)
+    for name, took in seconds.items():
+        keep(f"{title.split(', ')[1]}, {name}", took, "s")
     print(f"  one ONNX Runtime pass                {seconds['pass']:7.1f} s")
     print(f"  the same, allocator thresholds set   {seconds['thresholds']:7.1f} s")
     for name in ("first", "new data", "again"):
@@ -103,12 +106,14 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(CHECKPOINT))
     parser.add_argument("--samples", type=int, help=f"instead of {SAMPLES}")
     parser.add_argument("--rounds", type=int, default=2)
+    add_option(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for modality in [arguments.only] if arguments.only else CHECKPOINT:
             work = Path(folder) / modality
             work.mkdir()
             measure(modality, arguments.samples or SAMPLES[modality], arguments.rounds, work)
+    write(arguments.json)
 
 
 if __name__ == "__main__":

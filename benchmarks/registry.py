@@ -22,7 +22,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import figures
 from children import apart, run
+from figures import add_option, keep
 
 LOAD_S, QUERY_S, MEMORY_MIB = 0.5, 0.1, 200
 PAGE = 50
@@ -74,6 +76,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=30, help="times that each query is asked")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    add_option(parser)
     given = parser.parse_args()
     if given.side:
         print(json.dumps(SIDES[given.side](given.file, given.rounds)))
@@ -91,7 +94,9 @@ def main() -> int:
                 ("pydantic", 1),
             )
         }
-    return report(sides)
+    missed = report(sides)
+    figures.write(given.json)
+    return missed
 
 
 def side(name: str, path: Path, rounds: int) -> dict[str, Any]:
@@ -233,6 +238,8 @@ def report(sides: dict[str, dict[str, Any]]) -> int:
     first, later, plain = sides["first load"], sides["later load"], sides["dictionaries"]
     print(f"{'':<31}{'load s':>9}{'busy s':>9}{'resident MiB':>14}{'peak MiB':>10}")
     for name, measured in sides.items():
+        keep(f"{name}, load", measured["load"], "s")
+        keep(f"{name}, peak", measured["peak"], "MiB")
         times = f"{measured['load']:>9.3f}{measured['busy']:>9.3f}"
         print(f"{name:<31}{times}{measured['resident']:>14.0f}{measured['peak']:>10.0f}")
     titles = ("first ms", "median", "worst", "busy", "plain", "ratio")
@@ -243,6 +250,7 @@ def report(sides: dict[str, dict[str, Any]]) -> int:
             raise SystemExit(f"The sides differ on {name!r}: {asked['total']} and {beside['total']}.")
         times = "".join(f"{asked[what] * 1000:>9.2f}" for what in ("first", "median", "worst", "busy"))
         ratio = beside["median"] / asked["median"]
+        keep(f"query {name}, median", asked["median"] * 1000, "ms")
         print(f"{name:<38}{asked['total']:>8}{times}{beside['median'] * 1000:>9.1f}{ratio:>9.0f}")
     print(f"get(id) {later['get'] * 1000:.3f} ms, an unknown id with its hint {later['unknown'] * 1000:.1f} ms")
     slowest = max(asked["busy"] for asked in later["queries"].values())

@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+from figures import add_option, keep, write
+
 GOAL = 8
 
 
@@ -24,16 +26,20 @@ def main() -> int:
     """Print the medians; exit 1 when `tlzoo --help` takes more than `GOAL` times a bare interpreter's start."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=30, help="runs of each command, at least 20")
-    runs = max(20, parser.parse_args().runs)
+    add_option(parser)
+    given = parser.parse_args()
+    runs = max(20, given.runs)
     seconds = measure(commands(), runs)
     plain, bare = seconds["python -c pass"], seconds["python -I -S -c pass"]
     python = sys.version.split()[0]
     print(f"{runs} runs each, taking turns; medians of wall time; {os.cpu_count()} cores, Python {python}")
     print(f"{'':<24}{'ms':>8}{'x python -c pass':>20}{'x python -I -S':>18}")
     for name, took in seconds.items():
+        keep(name, took * 1000, "ms")
         print(f"{name:<24}{took * 1000:>8.1f}{took / plain:>20.2f}{took / bare:>18.2f}")
     ratio = seconds["tlzoo --help"] / plain
     print(f"tlzoo --help takes {ratio:.2f} times a bare interpreter's start (goal: at most {GOAL})")
+    write(given.json)
     return int(ratio > GOAL)
 
 

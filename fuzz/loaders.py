@@ -104,18 +104,20 @@ def mutated(data: bytes, others: list[bytes], source: random.Random) -> bytes:
     return bytes(changed)
 
 
-def fuzz(names: list[str], seconds: float, seed: int, findings: Path) -> int:
-    """Mutate for that long, the targets in turn; the exit code."""
+def fuzz(names: list[str], seconds: float, rounds: int, seed: int, findings: Path) -> int:
+    """Mutate for that long, or so many times, the targets in turn; the exit code."""
     source, seeds = random.Random(seed), {name: TARGETS[name][1]() for name in names}
     counts, found, began = dict.fromkeys(names, 0), 0, time.perf_counter()
     for name in names:
         for data in seeds[name]:
             found += report(name, data, findings)
-    while time.perf_counter() - began < seconds:
+    done = 0
+    while done < rounds if rounds else time.perf_counter() - began < seconds:
+        done += 1
         for name in names:
             counts[name] += 1
             found += report(name, mutated(source.choice(seeds[name]), seeds[name], source), findings)
-    print(f"{sum(counts.values())} executions in {seconds:g} s: {counts}; {found} findings")
+    print(f"{sum(counts.values())} executions in {time.perf_counter() - began:.0f} s: {counts}; {found} findings")
     return 1 if found else 0
 
 
@@ -151,6 +153,7 @@ def main() -> int:
     """Read the command line and fuzz."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rounds", type=int, default=0, help="mutations of each target, instead of --seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--target", choices=list(TARGETS), action="append")
     parser.add_argument("--findings", type=Path, default=Path(tempfile.gettempdir()) / "tlzoo-findings")
@@ -159,7 +162,7 @@ def main() -> int:
     names = given.target or list(TARGETS)
     if given.atheris:
         guided(names, given.seconds)
-    return fuzz(names, given.seconds, given.seed, given.findings)
+    return fuzz(names, given.seconds, given.rounds, given.seed, given.findings)
 
 
 if __name__ == "__main__":

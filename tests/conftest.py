@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-"""For torch, which is imported later: there is a worker per core, and threads of several would wait for each other."""
+from shared_fixtures.needs import missing
+from shared_fixtures.once import Once
 
 COLOURS = {"blue": (40, 60, 220), "green": (30, 200, 60), "red": (220, 40, 30)}
 WORDS = {
@@ -78,9 +77,12 @@ class Zoo:
 
 
 @pytest.fixture(scope="session")
-def shared_zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
-    """The zoo, once per session; tests take `zoo`, which also sets the environment."""
-    folder = tmp_path_factory.mktemp("zoo")
+def shared_zoo(once: Once) -> Zoo:
+    """The zoo, once per test run; tests take `zoo`, which also sets the environment."""
+    return once.make("zoo", _zoo)
+
+
+def _zoo(folder: Path) -> Zoo:
     entries = [
         _resnet(folder / "weights" / "resnet"),
         _vit(folder / "weights" / "vit"),
@@ -176,7 +178,7 @@ def uv() -> str:
     """Where uv is."""
     found = os.environ.get("UV") or shutil.which("uv")
     if not found:
-        pytest.skip("uv is not installed")
+        missing("uv")
     return found
 
 
@@ -299,27 +301,27 @@ def _recordings(folder: Path, each: int = 15, seed: int = 0) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pictures(shared_zoo: Zoo) -> Path:
+def pictures(once: Once) -> Path:
     """Pictures of three classes; not to be changed."""
-    return _pictures(shared_zoo.folder / "pictures")
+    return once.make("pictures", lambda folder: _pictures(folder / "pictures"))
 
 
 @pytest.fixture(scope="session")
-def texts(shared_zoo: Zoo) -> Path:
+def texts(once: Once) -> Path:
     """Texts of two classes; not to be changed."""
-    return _texts(shared_zoo.folder / "texts.csv")
+    return once.make("texts", lambda folder: _texts(folder / "texts.csv"))
 
 
 @pytest.fixture(scope="session")
-def tagged(shared_zoo: Zoo) -> Path:
+def tagged(once: Once) -> Path:
     """Texts with entities of two labels; not to be changed."""
-    return _tagged(shared_zoo.folder / "tagged.jsonl")
+    return once.make("tagged", lambda folder: _tagged(folder / "tagged.jsonl"))
 
 
 @pytest.fixture(scope="session")
-def recordings(shared_zoo: Zoo) -> Path:
+def recordings(once: Once) -> Path:
     """Recordings of two classes; not to be changed."""
-    return _recordings(shared_zoo.folder / "recordings")
+    return once.make("recordings", lambda folder: _recordings(folder / "recordings"))
 
 
 TOY = """
@@ -368,61 +370,79 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
         sys.modules.pop(name, None)
 
 
-def _probe(zoo: Zoo, checkpoint: str, data: Path, task: str | None = None) -> Any:
-    from tlzoo import finetune
+@dataclass(frozen=True)
+class Trained:
+    """Trains and exports on the zoo, each once."""
 
-    with zoo.open():
-        return finetune(checkpoint, data, out=zoo.folder / "runs" / f"{checkpoint}-{task}", task=task)
+    once: Once
+    zoo: Zoo
+
+    def run(self, name: str, checkpoint: str, data: Path, task: str | None = None) -> Any:
+        from tlzoo import finetune
+
+        def train(folder: Path) -> Any:
+            with self.zoo.open():
+                return finetune(checkpoint, data, out=folder / "run", task=task)
+
+        return self.once.make(f"run of {name}", train)
+
+    def file(self, name: str, run: Any, **options: Any) -> Any:
+        def export(folder: Path) -> Any:
+            with self.zoo.open():
+                return run.export(folder / f"{name}.onnx", **options)
+
+        return self.once.make(f"export of {name}", export)
 
 
 @pytest.fixture(scope="session")
-def picture_run(shared_zoo: Zoo, pictures: Path) -> Any:
+def trained(once: Once, shared_zoo: Zoo) -> Trained:
+    """Trains and exports on the zoo, once per test run."""
+    return Trained(once, shared_zoo)
+
+
+@pytest.fixture(scope="session")
+def picture_run(trained: Trained, pictures: Path) -> Any:
     """A probe on pictures; not to be changed."""
-    return _probe(shared_zoo, "vision/test-resnet", pictures)
+    return trained.run("pictures", "vision/test-resnet", pictures)
 
 
 @pytest.fixture(scope="session")
-def text_run(shared_zoo: Zoo, texts: Path) -> Any:
+def text_run(trained: Trained, texts: Path) -> Any:
     """A probe on texts; not to be changed."""
-    return _probe(shared_zoo, "nlp/test-bert", texts)
+    return trained.run("texts", "nlp/test-bert", texts)
 
 
 @pytest.fixture(scope="session")
-def tagged_run(shared_zoo: Zoo, tagged: Path) -> Any:
+def tagged_run(trained: Trained, tagged: Path) -> Any:
     """A probe of entities; not to be changed."""
-    return _probe(shared_zoo, "nlp/test-bert", tagged, "tokens")
+    return trained.run("tagged", "nlp/test-bert", tagged, "tokens")
 
 
 @pytest.fixture(scope="session")
-def recording_run(shared_zoo: Zoo, recordings: Path) -> Any:
+def recording_run(trained: Trained, recordings: Path) -> Any:
     """A probe on recordings; not to be changed."""
-    return _probe(shared_zoo, "speech/test-wav2vec2", recordings)
-
-
-def _export(zoo: Zoo, run: Any, name: str) -> Any:
-    with zoo.open():
-        return run.export(zoo.folder / "files" / f"{name}.onnx")
+    return trained.run("recordings", "speech/test-wav2vec2", recordings)
 
 
 @pytest.fixture(scope="session")
-def picture_file(shared_zoo: Zoo, picture_run: Any) -> Any:
+def picture_file(trained: Trained, picture_run: Any) -> Any:
     """The export of `picture_run`; not to be changed."""
-    return _export(shared_zoo, picture_run, "pictures")
+    return trained.file("pictures", picture_run)
 
 
 @pytest.fixture(scope="session")
-def text_file(shared_zoo: Zoo, text_run: Any) -> Any:
+def text_file(trained: Trained, text_run: Any) -> Any:
     """The export of `text_run`; not to be changed."""
-    return _export(shared_zoo, text_run, "texts")
+    return trained.file("texts", text_run)
 
 
 @pytest.fixture(scope="session")
-def tagged_file(shared_zoo: Zoo, tagged_run: Any) -> Any:
+def tagged_file(trained: Trained, tagged_run: Any) -> Any:
     """The export of `tagged_run`; not to be changed."""
-    return _export(shared_zoo, tagged_run, "tagged")
+    return trained.file("tagged", tagged_run)
 
 
 @pytest.fixture(scope="session")
-def recording_file(shared_zoo: Zoo, recording_run: Any) -> Any:
+def recording_file(trained: Trained, recording_run: Any) -> Any:
     """The export of `recording_run`; not to be changed."""
-    return _export(shared_zoo, recording_run, "recordings")
+    return trained.file("recordings", recording_run)

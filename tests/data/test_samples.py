@@ -188,3 +188,9 @@ def test_the_fingerprint_of_several_inputs_knows_which_is_which(tmp_path):
 def test_a_file_that_is_gone_is_named_by_the_fingerprint(tmp_path):
     with pytest.raises(InputError, match=r"gone\.png"):
         fingerprint(Samples((str(tmp_path / "gone.png"),), ("x",), "image"))
+
+
+@pytest.mark.parametrize(("count", "held"), [(7, 1), (8, 2), (12, 2), (13, 3)])
+def test_a_share_of_a_label_is_rounded_to_the_nearest_number(count, held):
+    _, part = split(texts({"a": count, "b": count}), 0.2, 0, TASK)
+    assert Counter(part.targets) == {"a": held, "b": held}

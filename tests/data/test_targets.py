@@ -137,3 +137,9 @@ def test_a_split_of_numbers_is_random_and_of_the_share_asked_for(count, share, s
 def test_one_sample_cannot_be_split(family):
     with pytest.raises(DataError):
         split(Samples(("one",), ("1",), "text"), 0.2, 0, make_task(f"text-{family}"))
+
+
+@pytest.mark.parametrize(("count", "held"), [(7, 1), (8, 2), (12, 2), (13, 3)])
+def test_a_share_of_samples_with_several_labels_is_rounded_to_the_nearest_number(count, held):
+    samples = Samples(tuple(f"text {i}" for i in range(count)), ("a;b",) * count, "text")
+    assert len(split(samples, 0.2, 0, make_task("text-multilabel"))[1]) == held

@@ -17,6 +17,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
 
 
+@pytest.mark.release
 def test_the_speech_demo_s_onnx_file_is_as_accurate_as_the_trained_model_and_beats_scratch(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,8 +73,7 @@ def test_the_python_program_is_ten_lines_at_most():
     assert len(program("python").splitlines()) <= 10
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="no node is installed")
-@pytest.mark.skipif(shutil.which("npm") is None, reason="no npm is installed, which fetches onnxruntime-web")
+@pytest.mark.needs("node", "npm")  # npm fetches onnxruntime-web
 def test_javascript_gives_the_runtime_s_answer(place: Path, answer: Any):
     with pytest.MonkeyPatch.context() as online:
         online.setenv("TLZOO_OFFLINE", "0")

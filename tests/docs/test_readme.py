@@ -63,22 +63,26 @@ def typed(folder: Path) -> list[str]:
     return [type_in(folder, *line.split()) for line in commands.splitlines()]
 
 
+@pytest.mark.release
 def test_the_command_line_quick_start_works(typed: list[str]) -> None:
     predictions = [line.split("\t") for line in typed[4].splitlines()[1:]]
     assert [(path, label) for path, label, _ in predictions] == [("a.jpg", "cat"), ("b.jpg", "coffee")]
 
 
+@pytest.mark.release
 def test_the_python_quick_start_works(folder: Path) -> None:
     printed = type_in(folder, sys.executable, "-c", blocks("python")[0]).splitlines()
     assert [line.split()[:2] for line in printed[-2:]] == [["a.jpg", "cat"], ["b.jpg", "coffee"]]
 
 
+@pytest.mark.release
 def test_more_than_the_head_trains_from_python(folder: Path) -> None:
     accuracy, low, frozen = map(float, type_in(folder, sys.executable, "-c", blocks("python")[1]).split())
     assert 0 <= low <= accuracy <= 1
     assert frozen == 2_958_848
 
 
+@pytest.mark.release
 def test_plain_onnxruntime_labels_the_picture_as_tlzoo_does(folder: Path, typed: list[str]) -> None:
     code = blocks("python")[2]
     check = "\nimport tlzoo; print(float(abs(tlzoo.load('photos.onnx').logits(['a.jpg']) - logits).max()))"
@@ -87,6 +91,7 @@ def test_plain_onnxruntime_labels_the_picture_as_tlzoo_does(folder: Path, typed:
     assert float(difference) < 1e-4
 
 
+@pytest.mark.release
 def test_the_plugin_of_the_readme_trains_exports_and_predicts(folder: Path) -> None:
     import torch
     from safetensors.torch import save_file

@@ -17,6 +17,7 @@ from tlzoo.cli import COMMANDS
 from tlzoo.plugins import hookspecs
 
 DOCS = Path(__file__).parents[2] / "docs"
+pytestmark = pytest.mark.release
 
 
 class Text(HTMLParser):

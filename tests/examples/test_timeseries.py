@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.release
 PLUGIN = Path(__file__).parents[2] / "examples" / "tlzoo-timeseries"
 
 

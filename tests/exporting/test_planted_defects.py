@@ -13,7 +13,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 import tlzoo
-from tlzoo.errors import ParityError
+from tlzoo.artifact.manifest import Thresholds
+from tlzoo.errors import ExportError, ParityError
 from tlzoo.exporting import graph as written
 from tlzoo.exporting import variants
 from tlzoo.models import onnx_export as core
@@ -165,3 +166,61 @@ def test_a_file_that_was_changed_after_its_proof_is_found_wherever_it_is_verifie
     onnx.save(proto, tmp_path / "model.onnx")
     with pytest.raises(ParityError, match="does not answer here as it was proven to"):
         tlzoo.verify(tmp_path / "model.onnx", pictures)
+
+
+def test_a_graph_that_the_runtime_would_not_load_is_no_export(zoo: Any, picture_run: Any, plant: Any, tmp_path: Path):
+    def loop(proto: onnx.ModelProto) -> None:
+        """A harmless loop whose number of steps the data tells."""
+        boolean, number = onnx.TensorProto.BOOL, onnx.TensorProto.INT64
+        body = helper.make_graph(
+            [helper.make_node("Identity", ["on"], ["still"]), helper.make_node("Identity", ["at"], ["last"])],
+            "body",
+            [helper.make_tensor_value_info(name, kind, []) for name, kind in (("at", number), ("on", boolean))]
+            + [helper.make_tensor_value_info("before", number, [])],
+            [helper.make_tensor_value_info(name, kind, []) for name, kind in (("still", boolean), ("last", number))],
+        )
+        proto.graph.node.append(helper.make_node("Size", ["image"], ["steps"]))
+        proto.graph.node.append(helper.make_node("Loop", ["steps", "", "steps"], ["counted"], body=body))
+
+    plant(loop)
+    with pytest.raises(ExportError, match="would be refused wherever it is loaded"):
+        picture_run.export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_proof_of_raw_input_fits_no_picture_before_the_graph_does(
+    zoo: Any, picture_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    real = variants.add_geometry
+
+    def black(proto: onnx.ModelProto, spec: Any) -> onnx.ModelProto:
+        """Right for pictures that were fitted before; every other is black."""
+        given = real(proto, spec)
+        del given.graph.node[:], given.graph.initializer[:]
+        given.graph.initializer.extend(proto.graph.initializer)
+        constants = {"height": np.array(spec.size[0]), "first": np.array(1)}
+        given.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+        given.graph.node.extend(
+            [
+                helper.make_node("Shape", ["image"], ["shape"]),
+                helper.make_node("Gather", ["shape", "first"], ["high"]),
+                helper.make_node("Equal", ["high", "height"], ["fits"]),
+                helper.make_node("Cast", ["fits"], ["one"], to=onnx.TensorProto.UINT8),
+                helper.make_node("Mul", ["image", "one"], ["seen"]),
+                *proto.graph.node,
+            ]
+        )
+        for node in given.graph.node[5:]:
+            node.input[:] = ["seen" if name == "image" else name for name in node.input]
+        return given
+
+    monkeypatch.setattr(variants, "add_geometry", black)
+    with pytest.raises(ParityError, match="With resizing in the graph"):
+        picture_run.export(tmp_path / "model.onnx", raw_input=True)
+
+
+def test_the_thresholds_that_were_asked_for_decide_on_a_file_in_fp32(zoo: Any, picture_run: Any, tmp_path: Path):
+    with pytest.raises(ParityError, match="differs"):
+        picture_run.export(tmp_path / "model.onnx", thresholds=Thresholds(difference=1e-12, agreement=1, drop=0))
+    lenient = Thresholds(difference=0.5, agreement=0.5, drop=1)
+    assert picture_run.export(tmp_path / "model.onnx", thresholds=lenient).parity.thresholds == lenient

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from tlzoo.errors import UsageError
+from tlzoo.interfaces import Freeze
 from tlzoo.models.freezing import freeze, is_normalisation, train_mode, unfreeze_plan
 from tlzoo.models.model import Model
 from tlzoo.options import Finetune
@@ -217,3 +218,19 @@ def test_a_plugins_own_policy_is_asked_first(toy: Any, make_pictures: Any, tmp_p
     )
     weight = run.model().backbone.mix.weight
     torch.testing.assert_close(torch.eye(12) + 0.1, weight.detach(), rtol=0, atol=0)
+
+
+def test_a_container_stays_as_in_evaluation_and_what_it_holds_trains(zoo: Any, picture_run: Any):
+    model = picture_run.model()
+    parts = dict(model.backbone.named_modules())
+    container, frozen = (
+        next(name for name in parts if name and any(parts[name].children())),
+        next(name for name, part in parts.items() if isinstance(part, nn.BatchNorm2d)),
+    )
+    model.eval()
+    train_mode(model, Freeze(frozenset(), frozenset({f"backbone.{frozen}"}), frozenset({f"backbone.{container}"})))
+    assert not parts[container].training
+    assert not parts[frozen].training
+    inside = [part for name, part in parts.items() if name.startswith(f"{container}.") and name != frozen]
+    assert inside
+    assert all(part.training for part in inside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import tomllib
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
+from tlzoo import registry
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["uv"]
@@ -39,3 +42,8 @@ def test_every_requirement_of_the_project_is_pinned_exactly():
 def test_no_pin_and_no_setting_names_a_host():
     assert not {"index", "index-url", "extra-index-url", "find-links"} & set(SETTINGS)
     assert "://" not in "".join([*SETTINGS["constraint-dependencies"], *SETTINGS["build-constraint-dependencies"]])
+
+
+def test_an_editable_installation_finds_the_registry_at_the_top_of_the_tree():
+    shipped = json.loads((ROOT / "registry.json").read_text("utf-8"))["checkpoints"]
+    assert {entry["id"] for entry in shipped} <= {checkpoint.id for checkpoint in registry.find()}

@@ -17,6 +17,7 @@ from packaging.metadata import Metadata
 from tlzoo.plugins.authoring.creation import create
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.release
 KEPT = {k: v for k, v in os.environ.items() if not k.startswith(("TLZOO_", "PYTHON", "VIRTUAL_ENV"))}
 
 
@@ -71,7 +72,7 @@ def test_a_new_plugin_is_installed_by_pip_and_passes_its_check_as_it_is(project:
     assert {row["stage"] for row in document["checks"]} == {"static", "import", "conformance"}
 
 
-@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+@pytest.mark.needs("git")
 def test_a_plugin_is_installed_by_uv_from_a_tag_in_git_beside_the_core_alone(
     project: Path, core_alone: Path, tmp_path: Path
 ):

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tlzoo import registry
-
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.release
 HEAVY = ("torch", "torchvision", "timm", "transformers", "sklearn", "onnx", "onnxscript", "tlzoo_vision")
 
 
@@ -125,8 +124,3 @@ def test_the_core_alone_evaluates_with_the_extra_only(core_alone: Path, picture_
     done = run(core_alone, "tlzoo", "evaluate", str(picture_file.path), str(pictures))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-
-
-def test_an_editable_installation_finds_the_registry_at_the_top_of_the_tree():
-    shipped = json.loads((ROOT / "registry.json").read_text("utf-8"))["checkpoints"]
-    assert {entry["id"] for entry in shipped} <= {checkpoint.id for checkpoint in registry.find()}

@@ -1,4 +1,4 @@
-"""Models made to fill the memory, to run for ever or to lie are refused by a typed error, in little memory and time."""
+"""Models made to fill the memory, to run for ever or to lie are refused by a typed error, in little memory."""
 
 from __future__ import annotations
 
@@ -264,18 +264,18 @@ def test_what_is_honest_is_opened(tmp_path: Path, depth: int):
 
 
 LIMITED = """
-import resource, sys, time
+import resource, sys
 import numpy as np
 import tlzoo
 from tlzoo.errors import TlzooError
 from tlzoo.runtime import predictor  # what the interpreter itself takes is not counted
-before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     tlzoo.load(sys.argv[1]).predict(np.zeros((9, 9, 3), np.uint8))
     print("answered")
 except TlzooError as error:
     print(type(error).__name__, "more memory" in str(error))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.perf_counter() - began)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
@@ -292,9 +292,7 @@ def test_what_grows_without_a_constant_shape_ends_by_a_typed_error_in_a_gigabyte
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={"TLZOO_MEMORY": "512MB"})
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "InputError True"
-    kilobytes, seconds = map(float, done.stdout.split()[-2:])
-    assert kilobytes < 2**20
-    assert seconds < 20
+    assert int(done.stdout.split()[-1]) < 2**20
 
 
 def test_an_answer_that_is_no_number_is_an_error_of_that_input_alone(tmp_path: Path):
@@ -331,11 +329,14 @@ def test_a_scan_is_answered_as_a_picture_and_a_broken_one_by_its_error(tmp_path:
     assert "MR_truncated.dcm" in broken.error
 
 
-def test_the_fuzz_target_finds_nothing_in_three_seconds(tmp_path: Path):
-    command = [sys.executable, str(Path(__file__).parents[2] / "fuzz" / "loaders.py"), "--seconds", "3"]
-    done = subprocess.run([*command, "--findings", str(tmp_path)], capture_output=True, text=True, timeout=120)
+@pytest.mark.parametrize(
+    ("given", "least"), [(("--rounds", "20"), 60), pytest.param(("--seconds", "120"), 1, marks=pytest.mark.release)]
+)
+def test_the_fuzz_targets_find_nothing(tmp_path: Path, given: tuple[str, str], least: int):
+    command = [sys.executable, str(Path(__file__).parents[2] / "fuzz" / "loaders.py"), *given]
+    done = subprocess.run([*command, "--findings", str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout.splitlines()[-1].split()[0]) > 40
+    assert int(done.stdout.splitlines()[-1].split()[0]) >= least
 
 
 def test_one_loop_of_a_number_of_steps_that_is_written_down_is_allowed():

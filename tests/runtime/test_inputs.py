@@ -125,3 +125,15 @@ def test_a_long_table_is_read_lazily(place: Path):
             file.write(json.dumps({"text": f"text {number}"}) + "\n")
         file.write("\xff broken")
     assert [name for name, _ in islice(named_inputs(["t.jsonl"], TEXTS, []), 2)] == ["text 0", "text 1"]
+
+
+def test_two_stars_are_folders_of_any_depth(place: Path):
+    (place / "photos" / "deep" / "deeper").mkdir()
+    (place / "photos" / "deep" / "deeper" / "d.png").write_text("x")
+    assert names(["**/*.png"], PICTURES) == ["photos/deep/c.png", "photos/deep/deeper/d.png"]
+    check_inputs(["photos/**/deeper/*.png", "**/d.png"], PICTURES)
+
+
+def test_the_signs_of_a_pattern_in_a_text_are_text(place: Path):
+    check_inputs(["is it good? *very* [sic]"], TEXTS)
+    assert names(["is it good? *very*", "photos"[:2] + "?"], TEXTS) == ["is it good? *very*", "ph?"]

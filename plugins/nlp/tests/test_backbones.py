@@ -78,7 +78,11 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "opt": {**TINY, "ffn_dim": 37, "word_embed_proj_dim": 32},
     "qwen2": {**TINY, "num_key_value_heads": 2},
 }
-EXPORTED = ("bert", "gpt2", "mpnet", "deberta-v2", "t5")
+EXPORTED = [
+    "bert",
+    "gpt2",
+    *(pytest.param(family, marks=pytest.mark.release) for family in ("mpnet", "deberta-v2", "t5")),
+]
 SOURCE = PypiSource(
     project="x", version="1", archive="x-1.tar.gz", members=(Member(path="x-1/x", sha256="0" * 64, size=1),)
 )

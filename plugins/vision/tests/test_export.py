@@ -22,8 +22,8 @@ def random_entry(architecture: str, feature_dim: int) -> Checkpoint:
 @pytest.mark.parametrize(
     ("name", "output"),
     [
-        (LITE0, "vector"),
-        ("vision/mobilenetv2", "vector"),
+        pytest.param(LITE0, "vector", marks=pytest.mark.release),
+        pytest.param("vision/mobilenetv2", "vector", marks=pytest.mark.release),
         ("test_vit", "vector"),
         ("test_resnet", "map"),
     ],

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from shared_fixtures.needs import missing
 
 from tlzoo.cli import main
 from tlzoo.cli.plugins.listing import COLUMNS
@@ -70,7 +71,7 @@ class Environment:
 @pytest.fixture(scope="module", params=["venv", "uv"])
 def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     if request.param == "uv" and not shutil.which("uv"):
-        pytest.skip("uv is not installed")
+        missing("uv")
     return Environment(tmp_path_factory.mktemp(request.param) / "env", request.param)
 
 

@@ -18,6 +18,7 @@ import pytest
 import soundfile
 import soxr
 from PIL import Image, ImageDraw
+from shared_fixtures.needs import CHROMIUM, missing
 
 import tlzoo
 from tlzoo.errors import ExportError, Offline
@@ -27,15 +28,11 @@ from tlzoo.registry.schema import ImageSpec, PluginSpec
 from tlzoo.tasks import CORE
 from tlzoo.tasks.base import DecodeOptions
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 FLAGS += " --disable-component-update --disable-sync --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
 SCALE = 1e-4  # of the logits: two builds of ONNX Runtime, on equal arrays
 
-in_a_browser = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
-    pytest.mark.skipif(shutil.which("npm") is None, reason="no npm is installed, which fetches onnxruntime-web"),
-]
+in_a_browser = pytest.mark.needs("chromium", "npm")  # npm fetches onnxruntime-web
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -117,7 +114,7 @@ def opened(browser: Any, served: tuple[Path, str], name: str, file: Path, **chan
     try:
         web.write(folder / name, file.read_bytes(), predictor.manifest.model_copy(update=changes))
     except Offline as problem:
-        pytest.skip(str(problem))
+        missing(str(problem))
     context = browser.new_context(permissions=["microphone"])
     context.add_init_script(TRAVEL)
     site = Site(context.new_page(), predictor)

@@ -16,7 +16,7 @@ from tlzoo import finetune
 from tlzoo.errors import ExportError, UsageError
 from tlzoo.exporting.precision import fastest, lower, static
 from tlzoo.exporting.precision.graph import constants
-from tlzoo.exporting.precision.ranges import minmax, observe
+from tlzoo.exporting.precision.ranges import Seen, minmax, observe, percentile
 from tlzoo.exporting.precision.reduce import _dynamic
 from tlzoo.exporting.precision.sensitivity import GOOD, Search
 from tlzoo.models.onnx_export import OPSET, export_graph
@@ -232,3 +232,31 @@ def test_the_fastest_comes_first(random: np.random.Generator) -> None:
     seconds = fastest({"wide": square(8192), "narrow": square(64)}, {"x": np.ones((3, 64), np.float32)}, seconds=0.05)
     assert list(seconds) == ["narrow", "wide"]
     assert all(value > 0 for value in seconds.values())
+
+
+def test_percentiles_leave_out_the_same_share_at_either_end() -> None:
+    values = np.concatenate([np.linspace(-1, 1, 99_998), [-1000, 1000]]).astype(np.float32)
+    low, high = percentile(Seen(-1000, 1000, values, np.zeros(1)))
+    assert (low, high) == pytest.approx((-1, 1), abs=1e-3)
+
+
+def test_what_rounding_moves_the_mean_by_is_taken_off_the_bias(random: np.random.Generator) -> None:
+    weight = random.standard_normal((64, 8)).astype(np.float32)
+    node = onnx.helper.make_node("Gemm", ["x", "weight", "bias"], ["logits"], name="one")
+    proto = small([node], {"weight": weight, "bias": random.standard_normal(8).astype(np.float32)}, 64, 8)
+    x = (random.standard_normal((256, 64)) + 20 * random.random(64)).astype(np.float32)
+    places = static.sites(proto.graph)
+    seen = observe(
+        proto, sorted({name for place in places for name in (*place.inputs, place.output) if name}), [{"x": x}]
+    )
+    ranges, means = (
+        {name: minmax(look) for name, look in seen.items()},
+        {name: look.mean for name, look in seen.items()},
+    )
+
+    def moved(given: dict[str, np.ndarray]) -> float:
+        models = proto, static.insert_pairs(proto, places, ranges, given)
+        exact, found = (run_session(open_session(m.SerializeToString(), optimise=False), {"x": x})[0] for m in models)
+        return float(np.abs((found - exact).mean(axis=0)).mean())
+
+    assert moved(means) < 0.5 * moved({})

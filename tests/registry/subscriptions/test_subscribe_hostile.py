@@ -287,18 +287,18 @@ def test_a_signature_that_is_too_long_is_refused(publisher: Any, entry: Any) -> 
 @pytest.mark.parametrize("where", ["before the headers", "in the body"])
 def test_a_server_that_stalls_is_given_up(added: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     monkeypatch.setattr(fetch, "TIMEOUT_S", 0.3)
-    over = threading.Event()
+    over, ended = threading.Event(), threading.Event()
 
     def stall(handler: Any) -> None:
         if where == "in the body":
             head(handler, 100)
             handler.wfile.write(b"{")
-        over.wait(10)
+        over.wait(60)
+        ended.set()
 
     added.pages["/registry.json"] = stall
-    began = time.monotonic()
     assert isinstance(refused(), Offline)
-    assert time.monotonic() - began < 3
+    assert not ended.is_set()  # the server was still at it
     over.set()
 
 
@@ -306,20 +306,22 @@ def test_a_server_that_stalls_is_given_up(added: Any, monkeypatch: pytest.Monkey
 def test_a_slow_drip_is_given_up(added: Any, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     monkeypatch.setattr(fetch, "TIMEOUT_S", 0.4)
     monkeypatch.setattr(fetch, "LONGEST_S", 0.8)
+    drops = 600
+    sent = []
 
     def drip(handler: Any) -> None:
         if what == "body":
             head(handler, 10**6)
         else:
             handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-        for _ in range(100):
+        for number in range(drops):
             handler.wfile.write(b" ")
+            sent.append(number)
             time.sleep(0.1)
 
     added.pages["/registry.json"] = drip
-    began = time.monotonic()
     assert isinstance(refused(), Offline)
-    assert time.monotonic() - began < 4
+    assert len(sent) < drops  # it was given up before the end of it
 
 
 def test_an_etag_that_is_no_plain_text_is_not_kept(added: Any, entry: Any) -> None:
