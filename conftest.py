@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from shared_fixtures.exporter import remember_exports, remember_operators
+from shared_fixtures.cheaper import one_thread, remember_exports, remember_operators
 from shared_fixtures.needs import check_needs
 from shared_fixtures.once import Once
 
@@ -41,9 +41,16 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     return Once(tmp_path_factory)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_configuration(once: Once) -> None:
+    """What the user has set up for tlzoo on this machine does not matter."""
+    os.environ.setdefault("TLZOO_CONFIG", str(once.folder / "config"))
+
+
 @pytest.fixture(autouse=True)
-def cheaper_exports(once: Once) -> None:
-    """No export to ONNX is done twice."""
+def cheaper(once: Once) -> None:
+    """No export to ONNX is done twice; sessions have one thread."""
+    one_thread()
     remember_operators()
     remember_exports(once.folder / "exports")
 

@@ -361,7 +361,7 @@ def test_a_policy_that_leaves_nothing_to_train_is_refused(
 
         @hookimpl
         def build_head(backbone, task, options):
-            return Head(nn.Flatten(), lambda logits, targets: cross_entropy(logits, targets))
+            return Head(nn.AdaptiveAvgPool1d(3), lambda out, batch: cross_entropy(out["logits"], batch["labels"]))
     """)
     arguments = finetune(pictures, checkpoint, "--strategy", "finetune", "--freeze", "all")
     done = command(*arguments)
@@ -371,6 +371,8 @@ def test_a_policy_that_leaves_nothing_to_train_is_refused(
 
 HUNGRY = """
     from dataclasses import replace
+
+    from tlzoo_toy_means import Means
 
 
     class Hungry(Means):

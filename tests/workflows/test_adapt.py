@@ -174,7 +174,7 @@ def test_a_plugins_own_method_is_asked_by_its_name_and_given_both_domains(
 ):
     target = make_pictures(tmp_path / "target", 2, seed=1)
     adapted = tlzoo.adapt(toy_run, target, out=tmp_path / "adapted", method=method)
-    assert adapted.adapted["method"] == method
+    assert adapted.adapted["method"] == f"toy/{method.removeprefix('toy/')}"
     before, after = toy_run.model().head, adapted.model().head
     assert (2 * before.weight).equal(after.weight)
     train, validation = toy_run.data.n_train, toy_run.data.n_validation
@@ -186,7 +186,7 @@ def test_a_plugins_own_method_is_asked_by_its_name_and_given_both_domains(
     [
         ("toy/other", UsageError, "Plugin 'toy' has no adaptation method 'other'"),
         ("bolder", UsageError, "Unknown adaptation method 'bolder'"),  # no distribution declares it
-        ("toy/broken", HookError, "'toy/broken' gave str, no model"),
+        ("toy/broken", HookError, "adaptation method 'broken' of plugin 'toy' .* gave str, no model"),
         ("absent/bolder", PluginError, "absent"),
     ],
 )
