@@ -5,7 +5,7 @@
 The entries are made up with a fixed seed, their fields distributed as those of public model hubs are: few architectures
 and tasks that many share, ids of their own, languages and tags with long tails. Each side is a process of its own. The
 plain side is `json.loads`, then for each query a list comprehension over the dictionaries and a sort; the third
-validates the same file with pydantic.
+validates the same file with pydantic. Goals are of processor time, so that what else the machine does is no matter.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ def report(sides: dict[str, dict[str, Any]]) -> int:
     print(f"get(id) {later['get'] * 1000:.3f} ms, an unknown id with its hint {later['unknown'] * 1000:.1f} ms")
     slowest = max(asked["busy"] for asked in later["queries"].values())
     goals = {
-        f"load, index in the cache: {later['load']:.3f} s (at most {LOAD_S})": later["load"] <= LOAD_S,
+        f"load, index in the cache: {later['busy']:.3f} s of a processor (at most {LOAD_S})": later["busy"] <= LOAD_S,
         f"slowest query: {slowest * 1000:.1f} ms of a processor (at most {QUERY_S * 1000:.0f})": slowest <= QUERY_S,
         f"resident after all queries: {later['resident']:.0f} MiB (at most {MEMORY_MIB})": later["resident"]
         <= MEMORY_MIB,
