@@ -182,9 +182,8 @@ def charsmap(run: bool) -> str:
         made.save(str(folder / f"{rule}.json"))
         if file is None:
             continue
-        from tlzoo.exporting.formats import web
-
         from tlzoo import load
+        from tlzoo.exporting.formats import web
 
         manifest, site = load(file).manifest, folder / f"site-{rule}"
         shutil.rmtree(site, ignore_errors=True)
