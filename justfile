@@ -4,6 +4,14 @@
 test *arguments:
     uv run pytest {{ arguments }}
 
+# Run what `test` leaves out: the README word for word, examples, packaging, the site, real networks, long fuzzing
+release *arguments:
+    .ci/release {{ arguments }}
+
+# Plant defects in copies of the tree and see which the tests catch: `just mutate --seed 8`
+mutate *arguments:
+    uv run python tools/mutate.py {{ arguments }}
+
 # Mend what ruff can mend, and say what it cannot
 lint:
     uv run ruff check --fix

@@ -86,7 +86,9 @@ class Checked:
             name = self.flat_names.get(field, field)
             wanted = options_of(cls)[name].wanted if name in options_of(cls) else ""
             raise UsageError(
-                f"`{name}` cannot be {getattr(self, field)!r}.", hint=f"Give {wanted or first['msg']}.", parameter=name
+                f"`{name}` cannot be {getattr(self, field)!r}.",
+                hint=f"Give {wanted}." if wanted else f"{first['msg']}.",
+                parameter=name,
             ) from cause
         for name in names_of(cls):
             object.__setattr__(self, name, getattr(checked, name))

@@ -142,7 +142,7 @@ def test_a_plugins_strategy_is_given_options_of_its_own(duo: Any, command: Comma
     run = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", "--json", *how).json
     assert (run["options"]["times"], run["options"]["l2"], run["options"]["told"]) == (3, 0.5, 3)
     done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "two", *how, "--option", "times=0")
-    assert (done.code, "--times cannot be 0. Give a whole number, 1 to 9." in done.err) == (2, True)
+    assert (done.code, "--times cannot be 0. Input should be greater than or equal to 1." in done.err) == (2, True)
     done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "two", *how, "--epochs", "3")
     assert (done.code, "--epochs has no effect with --strategy duo/fixed" in done.err) == (2, True)
 
