@@ -288,15 +288,19 @@ def test_one_line_names_the_cause_and_a_way_out_and_nothing_is_left(
 
 OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("--strategy", "magic"): ("'magic'", "probe, finetune, lp-ft, lora, auto"),
-    ("--strategy", "lora", "--freeze", "last:1"): ("lora", "'last:1'", "--freeze lora:16"),
+    ("--strategy", "lora", "--freeze", "last:1"): ("--freeze last:1 contradicts --strategy lora", "--rank 8"),
     ("--strategy", "auto", "--freeze", "last:1"): ("auto", "--freeze"),
     ("--strategy", "finetune", "--freeze", "lora:0"): ("lora:0", "--freeze lora:8"),
     ("--strategy", "finetune", "--freeze", "norm", "--unfreeze-every", "1"): ("'norm'", "--unfreeze-every", "last:<n>"),
-    ("--strategy", "lora", "--unfreeze-every", "1"): ("'lora:8'", "until:<stage>"),
-    ("--batch", "1"): ("batch", "2 or more"),
-    ("--lr", "abc"): ("--lr", "'abc'", "auto"),
-    ("--lr", "nan"): ("lr", "nan"),
-    ("--lr", "inf"): ("lr", "inf"),
+    ("--strategy", "lora", "--unfreeze-every", "1"): (
+        "--unfreeze-every has no effect with --strategy lora",
+        "finetune",
+    ),
+    ("--strategy", "finetune", "--freeze", "lora:8", "--unfreeze-every", "1"): ("'lora:8'", "until:<stage>"),
+    ("--strategy", "finetune", "--batch", "1"): ("--batch", "2 or more"),
+    ("--strategy", "finetune", "--lr", "abc"): ("--lr", "'abc'", "auto"),
+    ("--strategy", "finetune", "--lr", "nan"): ("--lr", "nan"),
+    ("--strategy", "finetune", "--lr", "inf"): ("--lr", "inf"),
     ("--strategy", "finetune", "--views", "2"): ("views", "--augment light"),
     ("--strategy", "finetune", "--augment", "wild"): ("'wild'", "light-noflip"),
     ("--strategy", "finetune", "--monitor", "beauty"): ("'beauty'", "log_loss"),
@@ -371,6 +375,8 @@ def test_a_policy_that_leaves_nothing_to_train_is_refused(
 
 HUNGRY = """
     from dataclasses import replace
+
+    from tlzoo_toy_means import Means
 
 
     class Hungry(Means):
