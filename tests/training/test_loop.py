@@ -88,7 +88,7 @@ def test_a_seed_repeats_to_the_bit_whatever_was_drawn_before_and_another_differs
 def test_training_that_goes_astray_stops_and_says_what_to_change(finetuned: Go, tmp_path: Path, epochs: int):
     with pytest.raises(TrainingError, match=r"finite|became") as error:
         finetuned("run", lr=1e9, epochs=epochs)
-    assert "--lr" in error.value.hint
+    assert "`lr`" in error.value.hint
     assert list(tmp_path.iterdir()) == []
 
 
@@ -259,7 +259,7 @@ def test_a_batch_that_does_not_fit_says_what_to_type(
     monkeypatch.setattr(loop, "loss_of", full)
     with pytest.raises(TrainingError, match="batch of 8") as error:
         trained(model, sets, "all")
-    assert "--batch 4 --accumulate 2" in error.value.hint
+    assert "`batch=4` `accumulate=2`" in error.value.hint
 
 
 def test_outputs_do_not_depend_on_the_batch(zoo: Any, prepared: Prepared):

@@ -168,7 +168,7 @@ def test_a_run_under_way_is_neither_overwritten_nor_resumed_as_another(
     kept = (unfinished(halfway) / "checkpoint.safetensors").read_bytes()
     with pytest.raises(RunError, match="unfinished") as refused:
         go(RESNET, halfway, freeze="last:1")
-    assert "--resume" in refused.value.hint
+    assert "`resume=True`" in refused.value.hint
     others = {
         "batch": {"batch": 6},
         "seed": {"seed": 1},
@@ -223,7 +223,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(
             go(RESNET, halfway, freeze="last:1", resume=True)
         with pytest.raises(TrainingError, match="there is none before it"):
             go(RESNET, tmp_path / "new", freeze="last:1")
-    assert "--resume" in error.value.hint
+    assert "`resume=True`" in error.value.hint
     assert kept == (folder / "checkpoint.safetensors").read_bytes()
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
     assert not unfinished(tmp_path / "new").exists()
@@ -249,8 +249,8 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(go: Go, tmp_pat
     with pytest.raises(TrainingError, match="became nan at step 5") as error, nan_from(5):
         go(RESNET, out, freeze="last:1", checkpoint_every=1e6)
     assert str(unfinished(out)) in error.value.message
-    assert "--resume" in error.value.hint
-    assert "--lr" in error.value.hint
+    assert "`resume=True`" in error.value.hint
+    assert "`lr`" in error.value.hint
     found = resume.load_checkpoint(unfinished(out))
     assert found is not None
     assert found[1]["counts"]["step"] == 3
@@ -262,7 +262,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(go: Go, tmp_pat
 def test_a_loss_that_is_no_number_from_the_start_leaves_nothing(go: Go, tmp_path: Path):
     with pytest.raises(TrainingError, match="became nan at step 1") as error, nan_from(1):
         go(RESNET, tmp_path / "run", freeze="last:1")
-    assert "--resume" not in error.value.hint
+    assert "`resume=True`" not in error.value.hint
     assert list(tmp_path.iterdir()) == []
 
 

@@ -66,10 +66,10 @@ def _refuse_for_inputs(kind: str, options: GradientDescent) -> None:
     signature(kind, options.augment.policy)
     if options.mixup and kind not in ("image", "audio"):
         raise UsageError(
-            f"`mixup` is for pictures and recordings, not for {kind}.", hint="Leave it out.", parameter="mixup"
+            f"`mixup` is for pictures and recordings, not for {kind}.", hint="Leave `mixup` out.", parameter="mixup"
         )
     if options.cutmix and kind != "image":
-        way_out = "Leave it out, or take `mixup`." if kind == "audio" else "Leave it out."
+        way_out = "Leave `cutmix` out, or take `mixup`." if kind == "audio" else "Leave `cutmix` out."
         raise UsageError(f"`cutmix` is for pictures, not for {kind}.", hint=way_out, parameter="cutmix")
 
 
