@@ -81,8 +81,18 @@ def fitted(task: Task, parts: Parts, columns: Columns) -> Task:
     """
     found = task.fit(parts.train.targets or (), columns.get("label_column", "label"))
     if task.plugin and (wrong := contract.fitted(task, found) or contract.declared(found)):
-        raise HookError(f"The task {task.name} of {owner(task.plugin)} cannot be used: {wrong}", hint=AUTHOR)
+        raise _unusable(task, wrong)
     return found
+
+
+def refuse_unusable(task: Task) -> None:
+    """Raise HookError for a plugin's task whose class is not as a task's must be."""
+    if task.plugin and (wrong := contract.class_fault(type(task))):
+        raise _unusable(task, wrong)
+
+
+def _unusable(task: Task, wrong: str) -> HookError:
+    return HookError(f"The task {task.name} of {owner(task.plugin)} cannot be used: {wrong}", hint=AUTHOR)
 
 
 def make_sets(parts: Parts, model: Model) -> Sets:

@@ -19,7 +19,7 @@ from tlzoo.options import GradientDescent, StrategyOptions, differences, flat, r
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import check
-from tlzoo.runs.prepare import data_record, fitted, prepare, task_for, with_preprocess
+from tlzoo.runs.prepare import data_record, fitted, prepare, refuse_unusable, task_for, with_preprocess
 from tlzoo.runs.record import DataRecord
 from tlzoo.runs.run import refuse_existing, save_run
 from tlzoo.training.history import EVENTS
@@ -77,6 +77,7 @@ def finetune(
         others = signature(finetune).parameters
         name, policy, how = settle(strategy, freeze, options or {}, more, others=others)
         blank = task_for(chosen, task)
+        refuse_unusable(blank)
         check(blank, name, policy, how, head)
         parts = read_parts(data, test, blank, columns or {}, how.seed, endings_of(chosen.preprocess))
         keep_big_blocks()
