@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from shared_fixtures.cheaper import one_thread, remember_exports, remember_operators
 from shared_fixtures.needs import check_needs
 from shared_fixtures.once import Once
@@ -18,6 +19,9 @@ pytest_plugins = [
     "shared_fixtures.servers",
     "shared_fixtures.two_outputs",
 ]
+
+settings.register_profile("no-seconds", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no-seconds")  # whatever a machine takes for an example
 
 BYTE_CODE = Path(__file__).parent / ".pytest_cache" / "bytecode"
 
