@@ -34,7 +34,11 @@ def place(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setenv("TLZOO_REGISTRY", str(tmp_path / "registry.json"))
     yield work
     assert not (work / "out").exists()
-    assert [path for path in [*work.rglob(".*"), *(zoo.folder / "cache" / "weights").rglob("*.part")] if path.suffix == ".part"] == []
+    assert [
+        path
+        for path in [*work.rglob(".*"), *(zoo.folder / "cache" / "weights").rglob("*.part")]
+        if path.suffix == ".part"
+    ] == []
 
 
 def entry(place: Path, **changes: Any) -> None:
