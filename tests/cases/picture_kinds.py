@@ -45,30 +45,6 @@ def hounsfield(folder):
             Image.fromarray(pixels).save(folder / label / f"{n:02}.tif")
 
 
-def tiff16(pixels):
-    """A little-endian grey TIFF of signed 16-bit values."""
-    height, width = pixels.shape
-    data = pixels.astype("<i2").tobytes()
-    tags = [
-        (256, 4, width),
-        (257, 4, height),
-        (258, 3, 16),
-        (259, 3, 1),
-        (262, 3, 1),
-        (273, 4, 8),
-        (277, 3, 1),
-        (278, 4, height),
-        (279, 4, len(data)),
-        (339, 3, 2),
-    ]
-    ifd = (
-        struct.pack("<H", len(tags))
-        + b"".join(struct.pack("<HHII", t, k, 1, v) for t, k, v in tags)
-        + struct.pack("<I", 0)
-    )
-    return struct.pack("<2sHI", b"II", 42, 8 + len(data)) + data + ifd
-
-
 @inputs
 def sixteen_in_tens(folder):
     """16-bit colour PNG (RGB), which Pillow reads as 8 bits."""

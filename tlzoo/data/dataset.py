@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from tlzoo.data.samples import Samples
-from tlzoo.errors import DataError, HookError
-from tlzoo.io.entry_points import owner
+from tlzoo.errors import DataError
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
-from tlzoo.tasks.contract import measured
+from tlzoo.tasks.contract import fault, measured
 from tlzoo.tasks.rows import Outputs
 from tlzoo.tasks.windows import Window, merge_windows
 
@@ -127,10 +126,7 @@ class Dataset:
         merged, contexts = self.merged(outputs)
         found = self.task.metrics(merged, self.sample_targets, contexts)
         if self.task.plugin and (wrong := measured(self.task, found)):
-            raise HookError(
-                f"The task {self.task.name} of {owner(self.task.plugin)} cannot measure: {wrong}",
-                hint="Report it to the plugin's author.",
-            )
+            raise fault(self.task, f"cannot measure: {wrong}")
         return {name: float(value) for name, value in found.items()}
 
     def sample_of(self, position: int) -> int:

@@ -11,13 +11,13 @@ from typing import Any
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
 from tlzoo.data.samples import Collection, Input, Samples
-from tlzoo.errors import DataError, HookError, InputError, UsageError
-from tlzoo.io.entry_points import owner
+from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.tables import TABLES, stream_table
 from tlzoo.io.texts import hidden, read_text, walk
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
+from tlzoo.tasks.contract import fault
 from tlzoo.tasks.row import Row
 
 EXTENSIONS = {
@@ -229,11 +229,7 @@ def _from_file(path: Path, wanted: _Wanted) -> Samples:
 def _target(row: Row, task: Task) -> Target:
     target = task.read(row)
     if target is None:
-        raise HookError(
-            f"The task {task.name}{f' of {owner(task.plugin)}' if task.plugin else ''} reads None in {row.place} of "
-            f"{row.file}.",
-            hint="Report it to the plugin's author.",
-        )
+        raise fault(task, f"reads None in {row.place} of {row.file}.")
     return target
 
 

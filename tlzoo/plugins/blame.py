@@ -13,7 +13,6 @@ from tlzoo.plugins.discovery import FIRST_PARTY, installed
 
 _TERMINATED = 143
 """The exit code with which the command line unwinds on SIGTERM: that stop is the user's, not the plugin's."""
-AUTHOR = "Report it to the plugin's author."
 DEBUG = "See the whole trace with --debug, and report it to the plugin's author."
 ASKED: set[str] = set()
 """The plugins whose hooks a command has asked."""

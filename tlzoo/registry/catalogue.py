@@ -15,8 +15,8 @@ from tlzoo.io.entry_points import UNREADABLE
 from tlzoo.registry.files import Origin, origins, warn_once
 from tlzoo.registry.reading import read_checkpoints, stamp_of
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.search.query import SORTS, Hit, Listed, Query, Table, sort_key
-from tlzoo.registry.search.results import Found
+from tlzoo.registry.search.query import SORTS, Hit, Listed, Query, sort_key
+from tlzoo.registry.search.results import Found, Table
 
 LOOKUPS = "tlzoo.lookups"
 """Entry points of functions from an id to its checkpoint or `None`; they are defined above the registry."""

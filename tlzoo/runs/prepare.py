@@ -11,12 +11,10 @@ from pydantic import ValidationError
 
 from tlzoo.data import Columns, Parts, fingerprint
 from tlzoo.data.dataset import make_dataset
-from tlzoo.errors import HookError, UsageError
+from tlzoo.errors import UsageError
 from tlzoo.interfaces import Backbone
-from tlzoo.io.entry_points import owner
 from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
 from tlzoo.options import GradientDescent, StrategyOptions
-from tlzoo.plugins.blame import AUTHOR
 from tlzoo.plugins.named import declared_names
 from tlzoo.plugins.tasks import blank_task
 from tlzoo.registry.schema import Checkpoint
@@ -81,18 +79,14 @@ def fitted(task: Task, parts: Parts, columns: Columns) -> Task:
     """
     found = task.fit(parts.train.targets or (), columns.get("label_column", "label"))
     if task.plugin and (wrong := contract.fitted(task, found) or contract.declared(found)):
-        raise _unusable(task, wrong)
+        raise contract.fault(task, f"cannot be used: {wrong}")
     return found
 
 
 def refuse_unusable(task: Task) -> None:
     """Raise HookError for a plugin's task whose class is not as a task's must be."""
     if task.plugin and (wrong := contract.class_fault(type(task))):
-        raise _unusable(task, wrong)
-
-
-def _unusable(task: Task, wrong: str) -> HookError:
-    return HookError(f"The task {task.name} of {owner(task.plugin)} cannot be used: {wrong}", hint=AUTHOR)
+        raise contract.fault(task, f"cannot be used: {wrong}")
 
 
 def make_sets(parts: Parts, model: Model) -> Sets:

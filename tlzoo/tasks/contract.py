@@ -12,10 +12,21 @@ from typing import Any, get_args
 
 import numpy as np
 
+from tlzoo.errors import HookError
 from tlzoo.interfaces import FeatureKind
+from tlzoo.io.entry_points import owner
 from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, Output, Prediction, Target, Task
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.rows import Outputs
+
+AUTHOR = "Report it to the plugin's author."
+
+
+def fault(task: Task, what: str) -> HookError:
+    """An error of the plugin that brings a task: `what` it does or cannot."""
+    whose = f" of {owner(task.plugin)}" if task.plugin else ""
+    return HookError(f"The task {task.name}{whose} {what}", hint=AUTHOR)
+
 
 SUPPORTS = frozenset(
     {"probe", "calibration", "class_weights", "label_smoothing", "mixup", "augment", "top_k", "threshold"}

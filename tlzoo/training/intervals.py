@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tlzoo.errors import HookError
-from tlzoo.io.entry_points import owner
-from tlzoo.plugins.blame import AUTHOR
 from tlzoo.tasks import Task
+from tlzoo.tasks.contract import fault
 from tlzoo.tasks.rows import Outputs
 
 LEVEL = 0.95
@@ -28,10 +26,8 @@ def interval(
     draws = (random.integers(0, len(targets), len(targets)) for _ in range(task.resamples))
     figures = np.asarray(list(task.resample(outputs, targets, contexts, draws)), dtype=float)
     if task.plugin and (figures.shape != (task.resamples,) or not np.isfinite(figures).all()):
-        raise HookError(
-            f"The task {task.name} of {owner(task.plugin)} cannot measure: `resample` gives {figures.size} figures for "
-            f"{task.resamples} draws, {int((~np.isfinite(figures)).sum())} of them not finite.",
-            hint=AUTHOR,
-        )
+        strange = int((~np.isfinite(figures)).sum())
+        given = f"`resample` gives {figures.size} figures for {task.resamples} draws, {strange} of them not finite."
+        raise fault(task, f"cannot measure: {given}")
     low, high = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {"metric": task.headline, "level": LEVEL, "low": float(low), "high": float(high)}

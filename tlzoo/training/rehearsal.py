@@ -9,7 +9,6 @@ from tlzoo.errors import HookError
 from tlzoo.io.entry_points import owner
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import outputs_of
-from tlzoo.plugins.blame import AUTHOR
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
 from tlzoo.tasks.rows import Collector
@@ -32,15 +31,16 @@ def rehearse(model: Model, data: Dataset) -> None:
     with torch.random.fork_rng(devices=[]):
         wrong = _fault(model.eval(), data.first(FEW))
     if wrong:
-        what = f"The task {model.task.name}" if model.task.plugin else f"The head {model.head_name}"
-        raise HookError(f"{what} of {owner(by)} cannot be used: {wrong}", hint=AUTHOR)
+        if model.task.plugin:
+            raise contract.fault(model.task, f"cannot be used: {wrong}")
+        raise HookError(f"The head {model.head_name} of {owner(by)} cannot be used: {wrong}", hint=contract.AUTHOR)
 
 
 def _fault(model: Model, data: Dataset) -> str:
     task, rows = model.task, range(len(data))
     arrays = data.arrays(rows)
     made = outputs_of(model, arrays)
-    if wrong := contract.declared(task) or contract.made(task.outputs, made, len(rows)):
+    if wrong := contract.made(task.outputs, made, len(rows)):
         return wrong
     if wrong := contract.collated(data.collated(rows), len(rows)) or _loss_fault(model, data):
         return wrong

@@ -99,8 +99,20 @@ def _pages(project: str, settings: dict[str, str]) -> Iterator[str]:
     """The addresses and folders that may name the file."""
     yield from settings.get("find-links", "").split()
     if settings.get("no-index", "").lower() not in ("1", "true", "yes", "on"):
-        indexes = [settings.get("index-url", "https://pypi.org/simple"), *settings.get("extra-index-url", "").split()]
+        indexes = [settings.get("index-url") or _default_index(), *settings.get("extra-index-url", "").split()]
         yield from (f"{index.rstrip('/')}/{canonicalize_name(project)}/" for index in indexes)
+
+
+def _default_index() -> str:
+    """The index that pip asks where none is configured, as its help tells."""
+    command = [sys.executable, "-P", "-m", "pip", "download", "--help"]
+    told = subprocess.run(
+        command, capture_output=True, encoding="utf-8", check=False, env={**os.environ, "COLUMNS": "1000"}
+    ).stdout
+    found = re.search(r"--index-url <url>[^\n]*\(default (\S+)\)", told)
+    if found is None:
+        raise Unreachable("pip does not tell which index it asks")
+    return found[1]
 
 
 def _links(client: httpx.Client, page: str) -> Iterator[str]:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from tlzoo.registry.licenses import meets
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.specs import ImageSpec
 
-if TYPE_CHECKING:
-    from tlzoo.registry.search.index import Index
-
-Table: TypeAlias = "Listed | Index"
 Hit: TypeAlias = tuple["str | int | None", str]
 """What an entry is sorted by, and its id."""
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.search.query import Table
+from tlzoo.registry.search.query import Listed
+
+if TYPE_CHECKING:
+    from tlzoo.registry.search.index import Index
+
+Table: TypeAlias = "Listed | Index"
 
 
 @dataclass(frozen=True, eq=False)
