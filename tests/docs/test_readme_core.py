@@ -29,7 +29,7 @@ def reader(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def test_the_command_line_and_plain_onnxruntime_label_a_picture_alike(
-    reader: Path, command: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    reader: Path, command: Callable[..., Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     said = {}
     for line in blocks("sh")[0].splitlines():
@@ -40,16 +40,16 @@ def test_the_command_line_and_plain_onnxruntime_label_a_picture_alike(
     assert [path for path, _ in rows] == ["a.jpg", "b.jpg"]
     plain = next(code for code in blocks("python") if "InferenceSession" in code)
     exec(compile(plain, "README.md", "exec"), {})
-    assert capsys.readouterr().out.split() == [rows[0][1]]
+    assert capfd.readouterr().out.split() == [rows[0][1]]
 
 
 def test_python_trains_exports_and_predicts(
-    reader: Path, command: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    reader: Path, command: Callable[..., Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     exec(compile(blocks("python")[0], "README.md", "exec"), {})
-    printed = capsys.readouterr().out.splitlines()
+    printed = capfd.readouterr().out.splitlines()
     assert [line.split()[0] for line in printed[-2:]] == ["a.jpg", "b.jpg"]
     exec(compile(blocks("python")[1].replace("epochs=2", "epochs=1"), "README.md", "exec"), {})
-    accuracy, low, frozen = map(float, capsys.readouterr().out.split())
+    accuracy, low, frozen = map(float, capfd.readouterr().out.split())
     assert 0 <= low <= accuracy <= 1
     assert frozen > 0

@@ -85,7 +85,7 @@ except TrainingError as error:
 def test_a_file_that_the_system_does_not_let_grow_keeps_the_last_one(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=True)
     assert "intact" in done.stdout
-    assert "--resume" in done.stdout
+    assert "`resume=True`" in done.stdout
     found = load_checkpoint(tmp_path)
     assert found is not None
     assert found[1]["step"] == 1

@@ -143,7 +143,6 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
 
 def with_flags(text: str) -> str:
     """A message whose arguments between backticks, such as `epochs=3` or `cache=False`, are flags instead."""
-
     import re
 
     def flag(found: re.Match[str]) -> str:

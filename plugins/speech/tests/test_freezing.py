@@ -62,4 +62,4 @@ def test_a_group_norm_of_the_convolutions_is_a_norm(tiny: Tiny):
 def test_ge2e_has_no_norms_to_train(tiny: Tiny):
     with pytest.raises(UsageError, match="no normalisation layers") as error:
         freeze(model_of(tiny, "ge2e-lstm"), "norm")
-    assert "--freeze all" in error.value.hint
+    assert "`freeze='all'`" in error.value.hint
