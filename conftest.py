@@ -48,7 +48,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 @pytest.fixture(scope="session", autouse=True)
 def own_configuration(once: Once) -> None:
     """What the user has set up for tlzoo on this machine does not matter."""
-    os.environ.setdefault("TLZOO_CONFIG", str(once.folder / "config"))
+    os.environ["TLZOO_CONFIG"] = str(once.folder / "config")
 
 
 @pytest.fixture(autouse=True)

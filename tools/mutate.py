@@ -104,6 +104,8 @@ def _first_failure(copy: Path, tests: list[str]) -> str:
     paths = [copy, copy / "tests", *sorted((copy / "plugins").iterdir())]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"}
     environment["PYTHONPYCACHEPREFIX"] = str(BYTE_CODE)
+    # a defect in where tlzoo keeps things must not reach what is the user's
+    environment |= {name: str(copy.parent / "home") for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
     command = [sys.executable, "-m", "pytest", *PYTEST, *tests]
     try:
         done = subprocess.run(
