@@ -180,7 +180,7 @@ def _from_classes(folder: Path, wanted: _Wanted) -> Samples:
     if not wanted.task.folders:
         needed = [*(each.name for each in wanted.task.inputs), *wanted.task.columns]
         raise DataError(
-            f"Folder {folder} cannot hold {wanted.task.holds}: its folders are one class each.",
+            f"Folder {folder} cannot be read as {wanted.task.holds}: a folder holds the samples of one class.",
             hint=f"Give a table with the columns {' and '.join(needed)}.",
         )
     classes = _folders(folder)
