@@ -13,7 +13,13 @@ from tlzoo.errors import DataError, UsageError
 from tlzoo.features.extract import features
 from tlzoo.models.heads import head_from, objective_of
 from tlzoo.models.model import Model
-from tlzoo.plugins.named import Named, find_named, known_names, registered, tell_taken
+from tlzoo.plugins.extensions import (
+    PluginExtension,
+    extension_names,
+    find_extension,
+    registered_extensions,
+    warn_name_conflict,
+)
 from tlzoo.training.strategies.probe_fit import labelled
 
 METHODS = ("auto", "coral")
@@ -31,8 +37,8 @@ def adapt_model(
     given: dict[str, Any] = {"model": model, "source": source, "target": target, "options": options}
     plugin, slash, short = method.rpartition("/")
     if slash:
-        if short in (own := registered("adaptation", plugin)):
-            return _adapted(Named("adaptation", plugin, own[short]), given), method
+        if short in (own := registered_extensions("adaptation", plugin)):
+            return _adapted(PluginExtension("adaptation", plugin, own[short]), given), method
         if (found := _asked(plugin, short, given)) is None:
             raise UsageError(f"Plugin {plugin!r} has no adaptation method {short!r}.", hint=f"Methods: {_methods()}")
         return found, method
@@ -40,9 +46,9 @@ def adapt_model(
     if (answer := _asked(own_plugin, method, given)) is not None:
         return answer, f"{own_plugin}/{method}"
     if method in METHODS:
-        tell_taken("adaptation", method)
+        warn_name_conflict("adaptation", method)
         return core_adapt(method=method, **given), "coral"
-    if (named := find_named("adaptation", method)) is None:
+    if (named := find_extension("adaptation", method)) is None:
         raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {_methods()}")
     return _adapted(named, given), f"{named.plugin}/{method}"
 
@@ -58,10 +64,10 @@ def _none(**given: Any) -> None:
 
 
 def _methods() -> str:
-    return known_names("adaptation", METHODS)
+    return extension_names("adaptation", METHODS)
 
 
-def _adapted(method: Named, given: Mapping[str, Any]) -> Model:
+def _adapted(method: PluginExtension, given: Mapping[str, Any]) -> Model:
     answer = method.run("adapt", **given)
     if not isinstance(answer, Model):
         raise method.wrong(f"gave {type(answer).__name__}, no model")

@@ -319,7 +319,7 @@ def _found_or_computed(
     while True:
         if found := _open(key, layouts, count, reused=True):
             return found
-        with cache.turn(f"activations/{key}"):
+        with cache.download_lock(f"activations/{key}"):
             if found := _open(key, layouts, count, reused=True):
                 return found
             if not in_progress(key):

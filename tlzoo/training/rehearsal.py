@@ -6,7 +6,7 @@ import torch
 
 from tlzoo.data.dataset import Dataset
 from tlzoo.errors import HookError
-from tlzoo.io.entry_points import owner
+from tlzoo.io.entry_points import describe_plugin
 from tlzoo.models.model import Model
 from tlzoo.models.onnx_export import outputs_of
 from tlzoo.preprocess import row_lengths
@@ -33,7 +33,9 @@ def rehearse(model: Model, data: Dataset) -> None:
     if wrong:
         if model.task.plugin:
             raise contract.fault(model.task, f"cannot be used: {wrong}")
-        raise HookError(f"The head {model.head_name} of {owner(by)} cannot be used: {wrong}", hint=contract.AUTHOR)
+        raise HookError(
+            f"The head {model.head_name} of {describe_plugin(by)} cannot be used: {wrong}", hint=contract.AUTHOR
+        )
 
 
 def _fault(model: Model, data: Dataset) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from tlzoo.errors import UsageError
 from tlzoo.models.freezing import adapter_size
 from tlzoo.options import CORE, LoRA, StrategyOptions, combine, given_in
-from tlzoo.plugins.named import Named, find_named, known_names, tell_taken
+from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension, warn_name_conflict
 from tlzoo.tasks.rows import count
 from tlzoo.training.strategies.auto import run_auto
 from tlzoo.training.strategies.base import TrainJob, TrainResult
@@ -80,23 +80,23 @@ def _size_in(policy: str) -> dict[str, float]:
 def train_of(strategy: str) -> Callable[[TrainJob[Any]], TrainResult]:
     """What trains by this strategy, the core's or that of a plugin; raises UsageError for one that nobody knows."""
     if strategy in STRATEGY:
-        tell_taken("strategies", strategy)
+        warn_name_conflict("strategies", strategy)
         return STRATEGY[strategy]
     return partial(_train, _of_a_plugin(strategy))
 
 
-def _of_a_plugin(name: str) -> Named:
-    found = find_named("strategies", name)
+def _of_a_plugin(name: str) -> PluginExtension:
+    found = find_extension("strategies", name)
     if found is None:
         raise UsageError(
             f"Unknown strategy {name!r}.",
-            hint=f"Strategies: {known_names('strategies', STRATEGY)}",
+            hint=f"Strategies: {extension_names('strategies', STRATEGY)}",
             parameter="strategy",
         )
     return found
 
 
-def _train(strategy: Named, job: TrainJob[Any]) -> TrainResult:
+def _train(strategy: PluginExtension, job: TrainJob[Any]) -> TrainResult:
     """Train by a plugin's strategy; raises HookError where it gives no TrainResult, or outputs of other samples."""
     result = strategy.run("train", job)
     if not isinstance(result, TrainResult):
