@@ -31,7 +31,7 @@ from tlzoo.exporting.variants import (
 )
 from tlzoo.io.files import atomic_file, atomic_folder, why_unwritable
 from tlzoo.models.onnx_export import OPSET
-from tlzoo.plugins.extensions import extension_names, find_extension, warn_name_conflict
+from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension, warn_name_conflict
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
 from tlzoo.specs import ImageSpec
@@ -149,28 +149,29 @@ def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: 
         libraries(run.preprocess)
 
 
-def _writer(format: str) -> Callable[[Path, bytes, Manifest], None]:
-    """What writes this layout, the core's or a plugin's; raises UsageError for one that nobody knows."""
+def _writer(format: str) -> tuple[Callable[[Path, bytes, Manifest], None], PluginExtension | None]:
+    """The function that writes a layout, and the plugin's format behind it; raises UsageError for an unknown name."""
     if format in FORMATS:
         warn_name_conflict("formats", format)
-        write: Callable[[Path, bytes, Manifest], None] = importlib.import_module(FORMATS[format]).write
-        return write
+        return importlib.import_module(FORMATS[format]).write, None
     found = find_extension("formats", format)
     if found is None:
         known = extension_names("formats", ("onnx", *FORMATS))
         raise UsageError(f"There is no format {format!r}.", hint=f"Choose one of: {known}")
-    return partial(found.run, "write")
+    return partial(found.run, "write"), found
 
 
 def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
     """Fill the folder; where the model lies in it. Raises ExportError unless that is the model that was proven."""
     model = proto.SerializeToString()
-    _writer(format)(folder, model, embedded_manifest(proto))
+    write, extension = _writer(format)
+    write(folder, model, embedded_manifest(proto))
     found = [file for file in folder.rglob("model.onnx") if file.read_bytes() == model]
     if len(found) != 1:
+        title = f"The format {format!r}" if extension is None else extension.description
         raise ExportError(
-            f"The format {format!r} wrote {len(found)} files model.onnx with the bytes that were proven, not one.",
-            hint="Ask the plugin's author. Export one file: `format='onnx'`.",
+            f"{title} wrote {len(found)} files model.onnx with the bytes that were proven, not one.",
+            hint="Report it to the plugin's author, and export one file: `format='onnx'`.",
             parameter="format",
         )
     return found[0]

@@ -201,7 +201,8 @@ class Predictor(Generic[PredictionT]):
     def _check_output(self, name: str) -> None:
         if name not in self._outputs:
             raise UsageError(
-                f"The file has no output {name!r}; it has: {', '.join(self._outputs)}.", hint="Export it again."
+                f"The file has no output {name!r}; it has: {', '.join(self._outputs)}.",
+                hint=f"Choose one of them; the task {self.task.name} has no other.",
             )
 
     def _listed(self, inputs: Any) -> list[Any]:

@@ -36,9 +36,10 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class UnknownTask(Task):
-    """A task known by its outputs alone."""
+    """A task known by its outputs alone; `reason` says why its plugin cannot be used."""
 
     signature: Signature | None = None
+    reason: str = ""
 
     answers: ClassVar[str] = "outputs"
     prediction: ClassVar[type[Prediction]] = ArraysPrediction
@@ -59,8 +60,8 @@ class UnknownTask(Task):
     def read(self, row: Row) -> Target:
         """Targets are what only the plugin knows."""
         raise UsageError(
-            f"What samples of {self.name} are labelled with is read by its plugin alone.",
-            hint="Install the plugin that the file names: tlzoo inspect FILE",
+            f"The labels of {self.name} cannot be read without its plugin.",
+            hint=self.reason or "Install the plugin that the file names: tlzoo inspect FILE",
         )
 
     def decode(
@@ -90,4 +91,4 @@ def task_of_manifest(manifest: Manifest) -> Task:
             raise
         owner = manifest.distribution or f"the plugin {manifest.plugin!r}"
         say(f"The task {manifest.task} is read by {owner}, so answers are the model's outputs as arrays. {error}")
-        return UnknownTask(manifest.task, manifest.labels, manifest.signature)
+        return UnknownTask(manifest.task, manifest.labels, manifest.signature, str(error))
