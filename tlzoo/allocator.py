@@ -14,7 +14,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 @cache
-def keep_big_blocks() -> bool:
+def raise_malloc_thresholds() -> bool:
     """Raise glibc's mmap and trim thresholds once per process; `TLZOO_ALLOCATOR=0` leaves them alone.
 
     Returns whether they were raised: False on other C libraries, and where the user set them by environment.

@@ -75,7 +75,7 @@ def _bar(what: str, total: int | None, unit: str, before: int) -> Iterator[Advan
         def advance(done: int, note: str = "") -> None:
             nonlocal now
             now += done
-            bar.update(task, advance=done, note=_pace(now - before, now, total, time.monotonic() - began, note))
+            bar.update(task, advance=done, note=_rate_text(now - before, now, total, time.monotonic() - began, note))
 
         yield advance
 
@@ -91,20 +91,20 @@ def _lines(what: str, total: int | None, unit: str, before: int) -> Iterator[Adv
         now = time.monotonic()
         if now - last >= _LINE_EVERY_S:
             last = now
-            pace = _pace(done - before, done, total, now - began, note)
+            pace = _rate_text(done - before, done, total, now - began, note)
             print(f"{what}: {done}{of} {unit}, {pace}", file=sys.stderr, flush=True)
 
     yield advance
 
 
-def _pace(new: int, done: int, total: int | None, seconds: float, note: str) -> str:
+def _rate_text(new: int, done: int, total: int | None, seconds: float, note: str) -> str:
     """Speed, time left and the note, in this order: `41/s, 1:13 left, loss 0.4`."""
     speed = new / max(1e-9, seconds)
-    left = f"{_span((total - done) / speed)} left" if total and speed else ""
+    left = f"{_duration((total - done) / speed)} left" if total and speed else ""
     return ", ".join(filter(None, (f"{speed:.0f}/s" if speed >= 10 else f"{speed:.1f}/s", left, note)))
 
 
-def _span(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """73 seconds as 1:13."""
     whole = max(0, round(seconds))
     hours = f"{whole // 3600}:{whole // 60 % 60:02}" if whole >= 3600 else str(whole // 60)

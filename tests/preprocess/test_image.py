@@ -65,7 +65,7 @@ def test_not_resizing_what_is_cut_off_changes_no_bit(shape, interpolation):
     left, top = round((width - 56) / 2), round((height - 56) / 2)
     whole = picture.resize((width, height), Image.Resampling[interpolation.upper()])
     expected = np.asarray(whole.crop((left, top, left + 56, top + 56)))
-    np.testing.assert_array_equal(expected, np.asarray(module.fit(picture, spec)))
+    np.testing.assert_array_equal(expected, np.asarray(module.resize_and_crop(picture, spec)))
 
 
 def test_every_exif_orientation_comes_out_upright():

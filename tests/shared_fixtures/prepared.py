@@ -17,8 +17,8 @@ def prepared(shared_zoo: Any, pictures: Path, texts: Path, recordings: Path) -> 
     import torch
 
     from tlzoo import registry
-    from tlzoo.models.model import build
-    from tlzoo.runs.prepare import fitted, make_sets, prepare_backbone, task_for
+    from tlzoo.models.model import build_model
+    from tlzoo.runs.prepare import fit_task, make_dataset_splits, prepare_backbone, task_for
     from tlzoo.runs.run import read_parts
 
     data = {"vision": pictures, "nlp": texts, "speech": recordings}
@@ -30,7 +30,7 @@ def prepared(shared_zoo: Any, pictures: Path, texts: Path, recordings: Path) -> 
             parts = read_parts(data[checkpoint.partition("/")[0]], None, blank, {}, 0)
             backbone, chosen = prepare_backbone(chosen, blank)
             torch.manual_seed(0)
-            model = build(chosen, fitted(blank, parts, {}), backbone, options=head)
-            return model, make_sets(parts, model)
+            model = build_model(chosen, fit_task(blank, parts, {}), backbone, options=head)
+            return model, make_dataset_splits(parts, model)
 
     return prepare

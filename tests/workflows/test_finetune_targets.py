@@ -118,7 +118,7 @@ def test_a_regression_run_is_loaded_as_it_was_saved(zoo: Any, levels: Path, tmp_
     loaded = Run.load(tmp_path / "run")
     assert (loaded.head, loaded.task.labels, loaded.metrics) == ("linear", ("lux",), run.metrics)
     assert set(run.model().state_dict()) >= {"head.weight", "head.bias", "head.mean", "head.std"}
-    assert run.parts().test == run.heldout()
+    assert run.splits().test == run.heldout()
 
 
 def test_adapting_a_regression_answers_numbers_as_well(zoo: Any, levels: Path, tmp_path: Path):

@@ -90,7 +90,7 @@ def test_the_operating_point_is_chosen_on_validation_samples_and_used_unless_a_t
     run, exported = trained("duo/means", numbers, tmp_path, "two")
     predictor = exported.load()
     point = predictor.manifest.operating_point
-    validation = run.dataset(run.parts().validation)
+    validation = run.dataset(run.splits().validation)
     outputs = predictor.outputs(validation.inputs)
     assert point == run.task.operating_point(outputs, validation.sample_targets, [None] * len(validation))
     assert point.samples == run.data.n_validation

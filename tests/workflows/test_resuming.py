@@ -108,7 +108,7 @@ def test_a_run_killed_after_its_last_epoch_trains_no_further(
     options = {"freeze": "last:1", **ending}
     go(RESNET, tmp_path / "whole", **options)
     with monkeypatch.context() as patch:
-        patch.setattr(loop.State, "restore_best", killing)
+        patch.setattr(loop.TrainingState, "restore_best", killing)
         with pytest.raises(Killed):
             go(RESNET, tmp_path / "parts", **options)
     go(RESNET, tmp_path / "parts", resume=True, **options)
@@ -149,7 +149,7 @@ def test_a_process_killed_at_any_moment_is_no_loss(go: Go, zoo: Any, pictures: P
 
 
 def steps_and_epochs(out: Path) -> tuple[int, int]:
-    found = resume.load_checkpoint(unfinished(out))
+    found = resume.load_snapshot(unfinished(out))
     assert found is not None
     return found[1]["counts"]["step"], found[1]["counts"]["epoch"]
 
@@ -233,14 +233,14 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 @contextmanager
 def nan_from(step: int) -> Iterator[None]:
     """From this step on (from 1) the loss is no number."""
-    real = loop.loss_of
+    real = loop.batch_loss
     calls = iter(range(1, 10**6))
 
     def loss(*given: Any) -> torch.Tensor:
         return real(*given) * (float("nan") if next(calls) >= step else 1.0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "loss_of", loss)
+        patch.setattr(loop, "batch_loss", loss)
         yield
 
 
@@ -251,7 +251,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(go: Go, tmp_pat
     assert str(unfinished(out)) in error.value.message
     assert "`resume=True`" in error.value.hint
     assert "`lr`" in error.value.hint
-    found = resume.load_checkpoint(unfinished(out))
+    found = resume.load_snapshot(unfinished(out))
     assert found is not None
     assert found[1]["counts"]["step"] == 3
     assert all(tensor.isfinite().all() for tensor in found[0].values())
@@ -284,7 +284,7 @@ def test_being_asked_to_stop_finishes_the_step_and_says_how_to_go_on(
         done = command(*arguments)
     assert code == done.code
     assert "--resume" in done.err
-    found = resume.load_checkpoint(unfinished(tmp_path / "run"))
+    found = resume.load_snapshot(unfinished(tmp_path / "run"))
     assert found is not None
     assert found[1]["counts"]["step"] == 5
     assert command(*arguments, "--resume", "--quiet").code == 0

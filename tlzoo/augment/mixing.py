@@ -66,15 +66,15 @@ def apply_mix(tensors: tuple[torch.Tensor, ...], mix: Mix) -> tuple[torch.Tensor
     Mixup takes floats, and uint8 (rounded back); CutMix takes pictures [N, H, W, C] of any dtype. Raises UsageError
     for anything else: the mean of two token ids is another token.
     """
-    return tuple(_mixed(tensor, mix) for tensor in tensors)
+    return tuple(_mix_one(tensor, mix) for tensor in tensors)
 
 
-def _mixed(tensor: torch.Tensor, mix: Mix) -> torch.Tensor:
+def _mix_one(tensor: torch.Tensor, mix: Mix) -> torch.Tensor:
     import torch
 
     partner = tensor[torch.from_numpy(mix.permutation).to(tensor.device)]
     if mix.box is not None:
-        return _pasted(tensor, partner, mix.box)
+        return _paste_box(tensor, partner, mix.box)
     if not tensor.is_floating_point() and tensor.dtype != torch.uint8:
         raise UsageError(
             f"Mixup cannot mix {str(tensor.dtype).removeprefix('torch.')}: the mean of two token ids is another token.",
@@ -88,7 +88,7 @@ def _mixed(tensor: torch.Tensor, mix: Mix) -> torch.Tensor:
     return (mix.lam * tensor.float() + (1 - mix.lam) * partner.float()).round().to(tensor.dtype)
 
 
-def _pasted(tensor: torch.Tensor, partner: torch.Tensor, box: Box) -> torch.Tensor:
+def _paste_box(tensor: torch.Tensor, partner: torch.Tensor, box: Box) -> torch.Tensor:
     top, bottom, left, right = box
     if tensor.ndim != 4 or bottom > tensor.shape[1] or right > tensor.shape[2]:
         raise UsageError(

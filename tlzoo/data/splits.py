@@ -19,7 +19,7 @@ VALIDATION_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Parts:
+class SampleSplits:
     """Training, validation and held-out samples of one data set."""
 
     train: Samples
@@ -27,9 +27,9 @@ class Parts:
     test: Samples
 
 
-def read_parts(
+def read_splits(
     path: str | Path, test: str | Path | None, task: Task, columns: Columns, seed: int, endings: tuple[str, ...] = ()
-) -> Parts:
+) -> SampleSplits:
     """Read data labelled for `task`; without a test set a fifth is for testing, and a fifth of the rest for validation.
 
     Raises DataError for data that does not suit the task, such as labels that only the test set has.
@@ -47,7 +47,7 @@ def read_parts(
             hint="Add training samples of them, or remove them from the test data.",
         )
     rest, validation = split(train, VALIDATION_SHARE, seed, task)
-    return Parts(rest, validation, held)
+    return SampleSplits(rest, validation, held)
 
 
 def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Samples, Samples]:
@@ -63,14 +63,14 @@ def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Sample
     groups = [None if samples.targets is None else task.group(target) for target in samples.targets or samples.inputs]
     labels = [task.labels_in(target) for target in samples.targets or ()]
     if any(labels) and None in groups:
-        part = _spare(labels, share, generator)
+        part = _multilabel_split(labels, share, generator)
     else:
-        part = _of_every_group(groups, share, generator)
+        part = _stratified(groups, share, generator)
     chosen = set(part)
     return samples.subset(i for i in range(len(samples)) if i not in chosen), samples.subset(sorted(part))
 
 
-def _of_every_group(groups: Sequence[Hashable | None], share: float, generator: np.random.Generator) -> list[int]:
+def _stratified(groups: Sequence[Hashable | None], share: float, generator: np.random.Generator) -> list[int]:
     """Positions of `share` of each group's samples."""
     positions: dict[Hashable | None, list[int]] = defaultdict(list)
     for position, group in enumerate(groups):
@@ -88,7 +88,7 @@ def _of_every_group(groups: Sequence[Hashable | None], share: float, generator: 
     return part
 
 
-def _spare(labels: Sequence[Sequence[str]], share: float, generator: np.random.Generator) -> list[int]:
+def _multilabel_split(labels: Sequence[Sequence[str]], share: float, generator: np.random.Generator) -> list[int]:
     """Random positions, about `share` of all, none of which is the last left with one of its labels."""
     left = Counter(label for row in labels for label in row)
     wanted = min(len(labels) - 1, max(1, int(len(labels) * share + 0.5)))

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from tlzoo.artifact.manifest import Calibration
-from tlzoo.data import Parts, fingerprint
-from tlzoo.data.dataset import Dataset
+from tlzoo.data import SampleSplits, fingerprint
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.exporting.check import Tried
 from tlzoo.exporting.lengths import tried_lengths
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.base import OperatingPoint
@@ -34,18 +34,18 @@ class Subject:
     """
 
     run: RunFolder
-    model: Model
-    heldout: Dataset
+    model: TaskModel
+    heldout: TaskDataset
     reference: Outputs
     proven_on: str
-    parts: Parts | None
+    parts: SampleSplits | None
     gone: DataError | None = None
 
     def headline(self, outputs: Outputs) -> float:
         """The task's headline metric of a model's outputs for the held-out samples."""
         return self.heldout.metrics(outputs)[self.run.task.headline]
 
-    def validation(self) -> Dataset | None:
+    def validation(self) -> TaskDataset | None:
         """The validation samples as the model takes them; `None` where they are gone."""
         return None if self.parts is None else self.run.dataset(self.parts.validation)
 
@@ -72,7 +72,7 @@ def examine(run: RunFolder, data: str | Path | None) -> Subject:
     model = run.model()
     parts, gone = None, None
     try:
-        parts = run.parts()
+        parts = run.splits()
     except DataError as error:
         if data is None:
             raise

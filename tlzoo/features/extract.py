@@ -10,23 +10,23 @@ from typing import Protocol
 import numpy as np
 
 from tlzoo.augment import make_augment, signature
-from tlzoo.data.dataset import Dataset
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import TrainingError
 from tlzoo.features.prefix import Prefix, backbone_prefix
-from tlzoo.features.store import Activations, Layout, TooLarge, Writer, cached
-from tlzoo.features.store_folders import home
-from tlzoo.features.unique import Corpus, make_corpus
+from tlzoo.features.store import Activations, ActivationsTooLarge, ActivationWriter, Layout, load_or_compute
+from tlzoo.features.store_folders import store_root
+from tlzoo.features.unique import UniqueSamples, deduplicate
 from tlzoo.io.files import remove
 from tlzoo.io.timings import Clock
-from tlzoo.models.devices import pick
-from tlzoo.models.model import Model
+from tlzoo.models.devices import select_device
+from tlzoo.models.model import TaskModel
 from tlzoo.options import Augment, Cache, StrategyOptions
 from tlzoo.preprocess import row_lengths
-from tlzoo.preprocess.prefetch import ahead
+from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import progress, say
 
 BATCH = 32
-REUSED = 2e-3
+REUSE_TOLERANCE = 2e-3
 """How far kept values may be from the model's, of their scale; halves are within 5e-4."""
 VIEW_SEED = 0
 """Cached views draw from a seed of their own, so that runs of any seed share them."""
@@ -48,137 +48,139 @@ class Features:
         return Features(rows, self.lengths[positions.start : positions.stop])
 
 
-class Started(Protocol):
+class PendingFeatures(Protocol):
     """A pass that may be under way already."""
 
     def join(self, prefix: Prefix) -> None:
         """Wait for it, or end it."""
 
 
-def features(
-    model: Model,
-    *datasets: Dataset,
+def extract(
+    model: TaskModel,
+    *datasets: TaskDataset,
     options: StrategyOptions | None = None,
     clock: Clock | None = None,
-    started: Started | None = None,
+    pending: PendingFeatures | None = None,
 ) -> list[Features]:
     """What the backbone gives for each data set, computed once per sample and kept between runs.
 
     Raises TrainingError naming a sample whose features are not finite, and where the cache cannot be written.
     """
     options, clock = options or StrategyOptions(), clock or Clock()
-    prefix, corpus = backbone_prefix(model, pick(options.device)), make_corpus(*datasets)
+    prefix, unique = backbone_prefix(model, select_device(options.device)), deduplicate(*datasets)
     [layout] = prefix.layouts
-    if started is not None:
+    if pending is not None:
         with clock.spent("prefix"):
-            started.join(prefix)
+            pending.join(prefix)
     if options.cache.enabled:
         try:
-            kept = values(prefix, corpus, options.cache, clock)
+            kept = extract_cached(prefix, unique, options.cache, clock)
             with clock.spent("cache"):
-                found = [Features(*kept.rows(layout.name, rows)) for rows in corpus.rows]
+                found = [Features(*kept.rows(layout.name, rows)) for rows in unique.rows]
                 kept.release()
             return found
-        except TooLarge as reason:
+        except ActivationsTooLarge as reason:
             say(f"{reason.message} They stay in memory.")
-    held: list[np.ndarray] = [np.empty(0)] * len(corpus)
-    for positions, [array], lengths in passing(prefix, corpus, clock):
+    held: list[np.ndarray] = [np.empty(0)] * len(unique)
+    for positions, [array], lengths in iter_features(prefix, unique, clock):
         for at, position in enumerate(positions):
             held[position] = array[at] if layout.axis is None else array[at][: None if lengths is None else lengths[at]]
-    return [_joined([held[row] for row in rows], layout) for rows in corpus.rows]
+    return [_concatenate([held[row] for row in rows], layout) for rows in unique.rows]
 
 
-def _joined(held: Sequence[np.ndarray], layout: Layout) -> Features:
+def _concatenate(held: Sequence[np.ndarray], layout: Layout) -> Features:
     if layout.axis is None:
         return Features(np.stack(held).astype(np.float32, copy=False))
     lengths = np.array([len(each) for each in held], dtype=np.int64)
     return Features(np.concatenate(held).astype(np.float32, copy=False), lengths)
 
 
-def values(
+def extract_cached(
     prefix: Prefix,
-    corpus: Corpus,
+    unique: UniqueSamples,
     cache: Cache,
     clock: Clock,
     augment: Augment | None = None,
     before_batch: Callable[[], None] = lambda: None,
 ) -> Activations:
-    """What the prefix makes of the corpus, from the cache or now; with `augment`, of its views of each sample.
+    """What the prefix makes of the unique, from the cache or now; with `augment`, of its views of each sample.
 
     View v of sample i is row `i * views + v`. Raises TooLarge where the cache may not take them, TrainingError where
     the disk does not or an array is not finite.
     """
     views = augment or Augment()
     each = max(1, views.views)
-    layouts = [_in_precision(layout, cache.precision) for layout in prefix.layouts]
+    layouts = [_stored_layout(layout, cache.precision) for layout in prefix.layouts]
 
-    def compute(writer: Writer) -> None:
+    def compute(writer: ActivationWriter) -> None:
         for view in range(each):
-            for positions, arrays, lengths in passing(prefix, corpus, clock, views.policy, view):
+            for positions, arrays, lengths in iter_features(prefix, unique, clock, views.policy, view):
                 before_batch()
                 named = {layout.name: array for layout, array in zip(layouts, arrays, strict=True)}
                 with clock.spent("cache"):
                     writer.put([at * each + view for at in positions], named, lengths)
 
-    key = store_key(prefix, corpus, cache.precision, views)
+    key = store_key(prefix, unique, cache.precision, views)
     with clock.spent("cache"):
-        found = cached(key, layouts, len(corpus) * each, compute, limit_gb=cache.gb)
-        if found.reused and not _still_true(found, prefix, corpus, views.policy, each):
-            remove(home() / key)
-            found = cached(key, layouts, len(corpus) * each, compute, limit_gb=cache.gb)
+        found = load_or_compute(key, layouts, len(unique) * each, compute, limit_gb=cache.gb)
+        if found.reused and not _matches_model(found, prefix, unique, views.policy, each):
+            remove(store_root() / key)
+            found = load_or_compute(key, layouts, len(unique) * each, compute, limit_gb=cache.gb)
     return found
 
 
-def _still_true(kept: Activations, prefix: Prefix, corpus: Corpus, augment: str, each: int) -> bool:
+def _matches_model(kept: Activations, prefix: Prefix, unique: UniqueSamples, augment: str, each: int) -> bool:
     """Whether the model gives for three of the samples what is kept of them: a change that no key shows is noticed."""
     if prefix.eager is None:
         return True
-    change = make_augment(corpus.data.modality, augment, VIEW_SEED)
-    for at in {0, len(corpus) // 2, len(corpus) - 1}:
-        arrays = corpus.data.arrays([at])
+    change = make_augment(unique.data.modality, augment, VIEW_SEED)
+    for at in {0, len(unique) // 2, len(unique) - 1}:
+        arrays = unique.data.arrays([at])
         now = prefix.eager(arrays if change is None else change(arrays, [at], 0))
         for one, other in zip(now, kept.batch([at * each]).values(), strict=True):
             one, other = one.astype(np.float64), other.astype(np.float64)
-            if one.shape != other.shape or not np.abs(one - other).max() <= REUSED * max(1e-12, np.abs(one).max()):
+            if one.shape != other.shape or not np.abs(one - other).max() <= REUSE_TOLERANCE * max(
+                1e-12, np.abs(one).max()
+            ):
                 return False
     return True
 
 
-def store_key(prefix: Prefix, corpus: Corpus, precision: str, augment: Augment) -> str:
+def store_key(prefix: Prefix, unique: UniqueSamples, precision: str, augment: Augment) -> str:
     """What the values of this prefix for this corpus are called in the store."""
-    drawn = f"{augment.views} {signature(corpus.data.modality, augment.policy)} {VIEW_SEED}"
-    text = f"{prefix.key} {corpus.digest} {precision} {drawn}"
+    drawn = f"{augment.views} {signature(unique.data.modality, augment.policy)} {VIEW_SEED}"
+    text = f"{prefix.key} {unique.digest} {precision} {drawn}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def passing(
-    prefix: Prefix, corpus: Corpus, clock: Clock, augment: str = "none", view: int = 0
+def iter_features(
+    prefix: Prefix, unique: UniqueSamples, clock: Clock, augment: str = "none", view: int = 0
 ) -> Iterator[tuple[list[int], Sequence[np.ndarray], np.ndarray | None]]:
-    """One pass: positions in the corpus, the prefix's arrays for them, and how long each text is.
+    """One pass: positions in the unique, the prefix's arrays for them, and how long each text is.
 
     The next batch is decoded while the last is computed. Raises TrainingError naming a sample whose arrays are not
     finite.
     """
-    change = make_augment(corpus.data.modality, augment, VIEW_SEED)
+    change = make_augment(unique.data.modality, augment, VIEW_SEED)
 
     def prepare(positions: list[int]) -> dict[str, np.ndarray]:
-        arrays = corpus.data.arrays(positions)
+        arrays = unique.data.arrays(positions)
         return arrays if change is None else change(arrays, positions, view)
 
     with clock.spent("prepare"):
         run = prefix.open()
-    batches = ahead(prepare, by_length(corpus.data), BATCH)
-    with progress("Frozen part", len(corpus)) as advance:
+    batches = prefetch(prepare, order_by_length(unique.data), BATCH)
+    with progress("Frozen part", len(unique)) as advance:
         for positions, given in clock.waiting(batches, "decode"):
             with clock.spent("prefix"):
                 arrays = run(given)
             lengths = row_lengths(given)
-            _refuse_not_finite(arrays, [corpus.data.inputs[at] for at in positions], lengths)
+            _check_finite(arrays, [unique.data.inputs[at] for at in positions], lengths)
             yield positions, arrays, lengths
             advance(len(positions))
 
 
-def exactly(prefix: Prefix, data: Dataset, positions: Sequence[int]) -> dict[str, np.ndarray]:
+def extract_batch(prefix: Prefix, data: TaskDataset, positions: Sequence[int]) -> dict[str, np.ndarray]:
     """What the prefix makes of these samples now, in one batch, as full as it comes."""
     return {
         layout.name: array
@@ -186,11 +188,11 @@ def exactly(prefix: Prefix, data: Dataset, positions: Sequence[int]) -> dict[str
     }
 
 
-def _in_precision(layout: Layout, precision: str) -> Layout:
+def _stored_layout(layout: Layout, precision: str) -> Layout:
     return replace(layout, dtype="float16") if (layout.dtype, precision) == ("float32", "fp16") else layout
 
 
-def _refuse_not_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], lengths: np.ndarray | None) -> None:
+def _check_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], lengths: np.ndarray | None) -> None:
     for array in arrays:
         if not np.issubdtype(array.dtype, np.floating) or np.isfinite(array).all():
             continue
@@ -203,13 +205,13 @@ def _refuse_not_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], l
                 )
 
 
-def by_length(data: Dataset) -> Sequence[int]:
+def order_by_length(data: TaskDataset) -> Sequence[int]:
     """Positions so that texts of like length share a batch; other inputs keep their order."""
     if data.modality != "text":
         return range(len(data))
-    return [int(i) for i in np.argsort([size_of(text) for text in data.inputs], kind="stable")]
+    return [int(i) for i in np.argsort([text_length(text) for text in data.inputs], kind="stable")]
 
 
-def size_of(text: object) -> int:
+def text_length(text: object) -> int:
     """How long a text is, or several of one sample together."""
     return sum(map(len, text)) if isinstance(text, tuple) else len(str(text))

@@ -33,23 +33,23 @@ from tlzoo.errors import TrainingError
 from tlzoo.features.store_folders import (
     GB,
     check_room,
-    home,
-    in_gb,
+    commit,
+    evict,
+    format_gb,
     in_progress,
     on_disk,
-    place,
-    prune,
-    sweep,
-    workplace,
+    remove_abandoned,
+    staging_dir,
+    store_root,
 )
 from tlzoo.io.files import remove, write_json
 from tlzoo.weights import cache
 
-__all__ = ["Activations", "Layout", "TooLarge", "Writer", "cached", "prune"]
+__all__ = ["ActivationWriter", "Activations", "ActivationsTooLarge", "Layout", "evict", "load_or_compute"]
 
 VERSION = 1
-_VERIFIED_WHOLE = 256_000_000
-_VERIFIED_PART = 64_000_000
+_CHECKED_WHOLE = 256_000_000
+_CHECKED_PART = 64_000_000
 _RELEASE_EVERY = 64_000_000
 _SMALL = ("starts.bin", "lengths.bin", "checksums.bin")
 
@@ -76,12 +76,12 @@ class Layout:
         return prod(side for side in self.shape if side is not None) * np.dtype(self.dtype).itemsize
 
 
-class TooLarge(TrainingError):
+class ActivationsTooLarge(TrainingError):
     """The activations are larger than the store may be; train without them."""
 
 
-def cached(
-    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[Writer], None], *, limit_gb: float
+def load_or_compute(
+    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[ActivationWriter], None], *, limit_gb: float
 ) -> Activations:
     """The activations under `key`, a name of letters, digits, `_` and `-`: those on disk, or what `compute` writes now.
 
@@ -91,13 +91,13 @@ def cached(
     """
     if not re.fullmatch(r"[\w-]+", key):
         raise ValueError(f"{key!r} is no key")
-    sweep()
-    found = _found_or_computed(key, layouts, count, compute, limit_gb)
-    prune(limit_gb, keep=key)
+    remove_abandoned()
+    found = _load_or_compute(key, layouts, count, compute, limit_gb)
+    evict(limit_gb, keep=key)
     return found
 
 
-class Writer:
+class ActivationWriter:
     """Takes the samples of one entry, in any order, each once."""
 
     def __init__(self, folder: Path, layouts: Sequence[Layout], count: int, limit: int) -> None:
@@ -124,7 +124,7 @@ class Writer:
         """
         chosen = np.asarray(positions, dtype=np.int64)
         self._check_new(chosen)
-        taken = {layout.name: _checked(layout, arrays[layout.name], len(chosen)) for layout in self._layouts}
+        taken = {layout.name: _cast(layout, arrays[layout.name], len(chosen)) for layout in self._layouts}
         mask = self._mask(taken, chosen, lengths)
         self._written[chosen] = True
         self._watch()
@@ -184,8 +184,8 @@ class Writer:
 
     def _watch(self) -> None:
         if self._nbytes(self._rows) > self._limit:
-            needed, allowed = in_gb(self._estimate()), in_gb(self._limit)
-            raise TooLarge(
+            needed, allowed = format_gb(self._estimate()), format_gb(self._limit)
+            raise ActivationsTooLarge(
                 f"The activations need about {needed}, and the cache may take {allowed}.",
                 hint="Allow more with `cache_gb`, halve them with `cache_precision='fp16'`, or use `cache=False`.",
                 parameter="cache_gb",
@@ -280,9 +280,9 @@ class Activations:
     def _is_sound(self) -> bool:
         """Whether the samples have the bytes that were written: all of them, or of a large entry some."""
         each = max(1, self.nbytes // max(1, self.count))
-        some = min(self.count, 1000, max(2, _VERIFIED_PART // each))
+        some = min(self.count, 1000, max(2, _CHECKED_PART // each))
         chosen = (
-            range(self.count) if self.nbytes <= _VERIFIED_WHOLE else np.linspace(0, self.count - 1, some).astype(int)
+            range(self.count) if self.nbytes <= _CHECKED_WHOLE else np.linspace(0, self.count - 1, some).astype(int)
         )
         for layout, checksums in zip(self._layouts, self._checksums, strict=True):
             stored = self._arrays[layout.name]
@@ -295,9 +295,9 @@ class Activations:
         return True
 
 
-def _open(key: str, layouts: Sequence[Layout], count: int, *, reused: bool) -> Activations | None:
+def _open_entry(key: str, layouts: Sequence[Layout], count: int, *, reused: bool) -> Activations | None:
     """The entry if it is there and whole, its time of use set to now."""
-    folder = home() / key
+    folder = store_root() / key
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         small = {name: zlib.crc32((folder / name).read_bytes()) for name in _SMALL}
@@ -313,41 +313,43 @@ def _open(key: str, layouts: Sequence[Layout], count: int, *, reused: bool) -> A
     return found
 
 
-def _found_or_computed(
-    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[Writer], None], limit_gb: float
+def _load_or_compute(
+    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[ActivationWriter], None], limit_gb: float
 ) -> Activations:
     while True:
-        if found := _open(key, layouts, count, reused=True):
+        if found := _open_entry(key, layouts, count, reused=True):
             return found
         with cache.turn(f"activations/{key}"):
-            if found := _open(key, layouts, count, reused=True):
+            if found := _open_entry(key, layouts, count, reused=True):
                 return found
             if not in_progress(key):
-                remove(home() / key)  # torn, or of other layouts
-                return _computed(key, layouts, count, compute, limit_gb)
+                remove(store_root() / key)  # torn, or of other layouts
+                return _compute_entry(key, layouts, count, compute, limit_gb)
         time.sleep(0.2)  # the turn ends after ten minutes; the other's computation may take hours
 
 
-def _computed(
-    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[Writer], None], limit_gb: float
+def _compute_entry(
+    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[ActivationWriter], None], limit_gb: float
 ) -> Activations:
-    with workplace(key) as part, closing(Writer(part, layouts, count, int(limit_gb * GB))) as writer:
+    with staging_dir(key) as part, closing(ActivationWriter(part, layouts, count, int(limit_gb * GB))) as writer:
         check_room(writer._estimate())
         compute(writer)
         writer._finish()
-        if not _open(key, layouts, count, reused=True):  # where locks do not work another process may have been faster
+        if not _open_entry(
+            key, layouts, count, reused=True
+        ):  # where locks do not work another process may have been faster
             with on_disk(writer._estimate()):
-                place(part, home() / key)
-    if found := _open(key, layouts, count, reused=False):
+                commit(part, store_root() / key)
+    if found := _open_entry(key, layouts, count, reused=False):
         return found
     raise TrainingError(
-        f"The activations {home() / key} were gone as soon as they were written.",
+        f"The activations {store_root() / key} were gone as soon as they were written.",
         hint="Another process with the same cache has a smaller `cache_gb`: give both the same, or take `cache=False`.",
         parameter="cache_gb",
     )
 
 
-def _checked(layout: Layout, array: np.ndarray, n: int) -> np.ndarray:
+def _cast(layout: Layout, array: np.ndarray, n: int) -> np.ndarray:
     """[n, *shape] in the layout's dtype. Raises ValueError for another shape, TypeError for another kind."""
     expected = (n, *layout.shape)
     if len(expected) != array.ndim or any(s not in (None, t) for s, t in zip(expected, array.shape, strict=True)):

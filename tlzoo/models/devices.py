@@ -12,7 +12,7 @@ from tlzoo.errors import TrainingError, UsageError
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def pick(name: str) -> torch.device:
+def select_device(name: str) -> torch.device:
     """The device of this name; `auto` is the first CUDA device, else the CPU. Raises UsageError for one not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -25,7 +25,7 @@ def pick(name: str) -> torch.device:
     return device
 
 
-def lowered(precision: str, device: torch.device) -> torch.dtype | None:
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     """The dtype of mixed precision, or `None` for float32: what `auto` means on this device.
 
     Raises UsageError for float16 on a CPU, whose gradients would vanish unscaled.
@@ -40,7 +40,7 @@ def lowered(precision: str, device: torch.device) -> torch.dtype | None:
 
 
 @contextmanager
-def fitting(batch: int) -> Iterator[None]:
+def catch_out_of_memory(batch: int) -> Iterator[None]:
     """Raise TrainingError where a batch does not fit into memory."""
     try:
         yield

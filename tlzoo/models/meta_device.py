@@ -14,7 +14,7 @@ MOST_MODULES = 20_000
 
 
 @contextmanager
-def outline() -> Iterator[None]:
+def meta_device() -> Iterator[None]:
     """Build networks in the block on torch's meta device, which allocates no weights.
 
     Raises ValueError where one has more than 20,000 modules.

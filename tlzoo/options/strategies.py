@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
 
 from tlzoo.errors import UsageError
-from tlzoo.options.checked import Checked, Option, Range, flat_names_of, no_option, options_of
+from tlzoo.options.checked import CheckedOptions, Option, Range, flat_names_of, options_of, unknown_option
 
 MAX_RANK = 256
 """The largest rank of an adapter."""
@@ -23,7 +23,7 @@ POLICIES: tuple[str, ...] = get_args(_Policy)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Augment(Checked):
+class Augment(CheckedOptions):
     """How the training samples are varied. `views` needs a policy, and a part that stays frozen."""
 
     flat_names: ClassVar[Mapping[str, str]] = {"policy": "augment"}
@@ -42,7 +42,7 @@ class Augment(Checked):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Cache(Checked):
+class Cache(CheckedOptions):
     """Where and how what the frozen part computes is kept; `Cache(False)` keeps nothing."""
 
     flat_names: ClassVar[Mapping[str, str]] = {"enabled": "cache", "precision": "cache_precision", "gb": "cache_gb"}
@@ -66,7 +66,7 @@ class Cache(Checked):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class StrategyOptions(Checked):
+class StrategyOptions(CheckedOptions):
     """What every strategy takes. A plugin's strategy may bring a subclass with fields of its own.
 
     `strategy` is the name by which users choose the strategy; a subclass sets its own.
@@ -86,10 +86,10 @@ class StrategyOptions(Checked):
         if name in core_options():
             return UsageError(
                 f"`{name}` has no effect with `strategy={(strategy or cls.strategy)!r}`.",
-                hint=f"Leave it out, or choose a strategy that takes it: {', '.join(takers(name))}.",
+                hint=f"Leave it out, or choose a strategy that takes it: {', '.join(strategies_taking(name))}.",
                 parameter=name,
             )
-        return no_option(name, list(dict.fromkeys([*flat_names_of(cls), *core_options(), *others])))
+        return unknown_option(name, list(dict.fromkeys([*flat_names_of(cls), *core_options(), *others])))
 
     seed: Annotated[int, Range(0, 2**63 - 1), "Seed of the split and of training"] = 0
     class_weights: Annotated[
@@ -185,16 +185,16 @@ class Auto(LPFT):
     strategy: ClassVar[str] = "auto"
 
 
-CORE: tuple[type[StrategyOptions], ...] = (Probe, Finetune, LPFT, LoRA, Auto)
+CORE_STRATEGIES: tuple[type[StrategyOptions], ...] = (Probe, Finetune, LPFT, LoRA, Auto)
 
 
 def core_options() -> dict[str, Option]:
     """Every option of the core's strategies by its flat name."""
     classes: tuple[type[StrategyOptions], ...] = (Finetune, Probe, LoRA)  # the others have no fields of their own
     known = {name: option for cls in classes for name, option in options_of(cls).items()}
-    return dict(sorted(known.items(), key=lambda item: -len(takers(item[0]))))
+    return dict(sorted(known.items(), key=lambda item: -len(strategies_taking(item[0]))))
 
 
-def takers(name: str) -> tuple[str, ...]:
+def strategies_taking(name: str) -> tuple[str, ...]:
     """The core's strategies that take the option of this flat name."""
-    return tuple(cls.strategy for cls in CORE if name in flat_names_of(cls))
+    return tuple(cls.strategy for cls in CORE_STRATEGIES if name in flat_names_of(cls))

@@ -25,7 +25,7 @@ _UNKNOWN_WAV_SIZE = 0x7FFFF000  # what pipes write, who cannot know the length w
 _EXPECTED = "Give a path, bytes, an array at the model's rate, or (array, sample rate)."
 
 
-class Source:
+class SeekableSource:
     """A file as libsndfile wants one: it seeks before the start of broken ones, which Python prints a traceback for."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -105,7 +105,7 @@ def _read_stream(file: BinaryIO, size: int, name: str, seconds: float) -> tuple[
         raise InputError(f"{name} is empty (zero bytes).", hint="Remove it, or copy it again.")
     _refuse_cut_wav(file, size, name)
     try:
-        with soundfile.SoundFile(Source(file)) as sound:
+        with soundfile.SoundFile(SeekableSource(file)) as sound:
             _check_rate(sound.samplerate, name)
             wanted = min(sound.frames, _frames(seconds, sound.samplerate))
             samples = _read_blocks(lambda count: sound.read(count, dtype="float32", always_2d=True), wanted)

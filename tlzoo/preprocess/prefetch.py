@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     import numpy as np
 
 Arrays = dict[str, "np.ndarray"]
-Task = TypeVar("Task")
-Made = TypeVar("Made")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def ahead(
+def prefetch(
     prepare: Callable[[list[int]], Arrays], order: Sequence[int], size: int
 ) -> Iterator[tuple[list[int], Arrays]]:
     """Positions from `order`, `size` at a time, each with what `prepare` makes of them."""
     chunks = (list(order[start : start + size]) for start in range(0, len(order), size))
-    yield from made_ahead(chunks, lambda chunk: (chunk, prepare(chunk)))
+    yield from prefetch_map(chunks, lambda chunk: (chunk, prepare(chunk)))
 
 
-def made_ahead(
-    tasks: Iterable[Task], make: Callable[[Task], Made], threads: int = 1, depth: int | None = None
-) -> Iterator[Made]:
+def prefetch_map(
+    tasks: Iterable[Item], make: Callable[[Item], Result], threads: int = 1, depth: int | None = None
+) -> Iterator[Result]:
     """What `make` makes of each task, in order; at most `depth` tasks (as many as threads) are read ahead of use.
 
     A lone task is made in this thread, without starting another.
@@ -39,7 +39,7 @@ def made_ahead(
     depth = max(1, threads if depth is None else depth)
     pool = ThreadPoolExecutor(threads)
     try:
-        pending: deque[Future[Made]] = deque(pool.submit(make, task) for task in (first + second)[: depth + 1])
+        pending: deque[Future[Result]] = deque(pool.submit(make, task) for task in (first + second)[: depth + 1])
         while pending:
             done = pending.popleft().result()
             while len(pending) < depth and (more := list(_next(waiting))):
@@ -49,7 +49,7 @@ def made_ahead(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _next(tasks: Iterator[Task]) -> Iterator[Task]:
+def _next(tasks: Iterator[Item]) -> Iterator[Item]:
     """The next task, or nothing."""
     for task in tasks:
         yield task

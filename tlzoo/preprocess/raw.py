@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from tlzoo.errors import InputError
-from tlzoo.preprocess.image import name_of, picture, resized_size
+from tlzoo.preprocess.image import load_image, name_of, resized_size
 from tlzoo.specs import ImageSpec
 
 
-class RawPictures:
+class RawImages:
     """Pictures of one size to `image` uint8 [N, H, W, 3] (RGB), H and W as they come."""
 
     def __init__(self, spec: ImageSpec) -> None:
@@ -44,7 +44,7 @@ class RawPictures:
         return {"image": np.stack(pictures) if pictures else np.zeros((0, *self.spec.size, 3), np.uint8)}
 
     def _pixels(self, source: Any, name: str) -> np.ndarray:
-        image = picture(source, name)
+        image = load_image(source, name)
         resized_size(image.size, self.spec, name)
         return np.asarray(image)
 

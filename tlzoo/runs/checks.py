@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from tlzoo.augment import signature
 from tlzoo.errors import UsageError
-from tlzoo.models.devices import lowered, pick
-from tlzoo.models.freezing import adapter_size, refuse_unstaged
+from tlzoo.models.devices import autocast_dtype, select_device
+from tlzoo.models.freezing import check_stage_policy, parse_lora_size
 from tlzoo.options import Finetune, GradientDescent, StrategyOptions
 from tlzoo.tasks import Task
 
 NEEDS_PROBE = ("probe", "lp-ft", "auto")
 
 
-def check(task: Task, strategy: str, policy: str, options: StrategyOptions, head: str | None = None) -> None:
+def check_options(task: Task, strategy: str, policy: str, options: StrategyOptions, head: str | None = None) -> None:
     """Raise UsageError for options that cannot be for this task, strategy and freeze policy, or on this machine.
 
     So is an option that would have no effect. Its range, and whether the strategy takes it, was checked before.
     """
-    device = pick(options.device)
+    device = select_device(options.device)
     if head and head not in ("linear", "plugin") and "/" not in head:
         raise UsageError(
             f"There is no head {head!r}.",
@@ -36,18 +36,18 @@ def check(task: Task, strategy: str, policy: str, options: StrategyOptions, head
             hint="Add `strategy='finetune'`.",
             parameter="head",
         )
-    _refuse_unsupported(task, options)
+    _check_supported(task, options)
     if isinstance(options, GradientDescent):
-        lowered(options.precision, device)
-        _refuse_for_inputs(task.modality, options)
+        autocast_dtype(options.precision, device)
+        _check_modality(task.modality, options)
         if options.monitor is not None:
             task.better(options.monitor)
         if policy.startswith("lora:"):
-            adapter_size(policy.removeprefix("lora:"))
-        _refuse_idle(policy, options)
+            parse_lora_size(policy.removeprefix("lora:"))
+        _check_effective(policy, options)
 
 
-def _refuse_unsupported(task: Task, options: StrategyOptions) -> None:
+def _check_supported(task: Task, options: StrategyOptions) -> None:
     descent = options if isinstance(options, GradientDescent) else GradientDescent()
     asked = {
         "label_smoothing": (bool(descent.label_smoothing), "label_smoothing", "has no labels to smooth"),
@@ -61,7 +61,7 @@ def _refuse_unsupported(task: Task, options: StrategyOptions) -> None:
             raise UsageError(f"{task.name} {why}.", hint=f"Leave `{name}` out.", parameter=name)
 
 
-def _refuse_for_inputs(kind: str, options: GradientDescent) -> None:
+def _check_modality(kind: str, options: GradientDescent) -> None:
     """Raise UsageError for ways to vary inputs that are not for inputs of this kind."""
     signature(kind, options.augment.policy)
     if options.mixup and kind not in ("image", "audio"):
@@ -73,7 +73,7 @@ def _refuse_for_inputs(kind: str, options: GradientDescent) -> None:
         raise UsageError(f"`cutmix` is for pictures, not for {kind}.", hint=way_out, parameter="cutmix")
 
 
-def _refuse_idle(policy: str, options: GradientDescent) -> None:
+def _check_effective(policy: str, options: GradientDescent) -> None:
     """Raise UsageError for an option that has no effect beside others."""
     idle = []
     if options.patience >= options.epochs:
@@ -81,7 +81,7 @@ def _refuse_idle(policy: str, options: GradientDescent) -> None:
     if options.l2_sp and policy == "all":
         idle.append(("l2_sp", f"`freeze={policy!r}`"))
     if isinstance(options, Finetune) and options.unfreeze_every:
-        refuse_unstaged(policy)
+        check_stage_policy(policy)
     if isinstance(options, Finetune) and options.layer_decay != 1 and (policy == "all" or policy.startswith("lora:")):
         idle.append(("layer_decay", f"`freeze={policy!r}`"))
     for name, beside in idle:

@@ -19,13 +19,13 @@ from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, Output, Pred
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.rows import Outputs
 
-AUTHOR = "Report it to the plugin's author."
+REPORT_HINT = "Report it to the plugin's author."
 
 
-def fault(task: Task, what: str) -> HookError:
+def task_error(task: Task, what: str) -> HookError:
     """An error of the plugin that brings a task: `what` it does or cannot."""
     whose = f" of {owner(task.plugin)}" if task.plugin else ""
-    return HookError(f"The task {task.name}{whose} {what}", hint=AUTHOR)
+    return HookError(f"The task {task.name}{whose} {what}", hint=REPORT_HINT)
 
 
 SUPPORTS = frozenset(
@@ -33,7 +33,7 @@ SUPPORTS = frozenset(
 )
 
 
-def class_fault(task: type[Task]) -> str:
+def class_problem(task: type[Task]) -> str:
     """Of the class: what it supports, needs and measures, and what its answers are."""
     if not isinstance(task.supports, frozenset) or task.supports - SUPPORTS:
         return f"`supports` is {task.supports!r}, no frozenset of: {', '.join(sorted(SUPPORTS))}."
@@ -49,10 +49,10 @@ def class_fault(task: type[Task]) -> str:
             return f"`{name}` is {value!r}, no tuple of strings."
     if not (isinstance(task.prediction, type) and issubclass(task.prediction, Prediction)):
         return f"`prediction` is {task.prediction!r}, no subclass of Prediction."
-    return _metrics_fault(task)
+    return _directions_problem(task)
 
 
-def _metrics_fault(task: type[Task]) -> str:
+def _directions_problem(task: type[Task]) -> str:
     if not isinstance(task.directions, Mapping):
         return f"`directions` is {task.directions!r}, no mapping of metrics to min or max."
     for role, metric in (("headline", task.headline), ("monitor", task.monitor)):
@@ -63,9 +63,9 @@ def _metrics_fault(task: type[Task]) -> str:
     return ""
 
 
-def declared(task: Task) -> str:
+def declaration_problem(task: Task) -> str:
     """Of a task: inputs, and outputs each of a name of its own and the batch first."""
-    if fault := class_fault(type(task)):
+    if fault := class_problem(type(task)):
         return fault
     if not isinstance(task.inputs, tuple) or not task.inputs or not all(isinstance(one, Input) for one in task.inputs):
         return f"`inputs` is {task.inputs!r}, no tuple of Input."
@@ -85,7 +85,7 @@ def declared(task: Task) -> str:
     return ""
 
 
-def fitted(before: Task, task: Any) -> str:
+def fit_problem(before: Task, task: Any) -> str:
     """Of what `fit` gives: a task of the same name and class that is made again of its labels and settings as JSON."""
     if type(task) is not type(before) or task.name != before.name:
         return f"`fit` gives {task!r}, no {type(before).__name__} of the name {before.name!r}."
@@ -102,7 +102,7 @@ def fitted(before: Task, task: Any) -> str:
     return "" if same else f"From its settings {settings} as JSON comes {again}, not {task}."
 
 
-def made(outputs: Sequence[Output], arrays: Sequence[np.ndarray], rows: int) -> str:
+def outputs_problem(outputs: Sequence[Output], arrays: Sequence[np.ndarray], rows: int) -> str:
     """Of what a model gives for `rows` samples: the outputs declared, in order, of their types and sizes."""
     if len(arrays) != len(outputs):
         return f"The model gives {len(arrays)} outputs; the task declares {len(outputs)}."
@@ -118,7 +118,7 @@ def made(outputs: Sequence[Output], arrays: Sequence[np.ndarray], rows: int) -> 
     return ""
 
 
-def collated(arrays: Any, rows: int) -> str:
+def collate_problem(arrays: Any, rows: int) -> str:
     """Of collated targets: a mapping of arrays with a row for each sample."""
     if not isinstance(arrays, Mapping) or not arrays:
         return f"`collate` gives {type(arrays).__name__}, no mapping of arrays."
@@ -131,7 +131,7 @@ def collated(arrays: Any, rows: int) -> str:
     return ""
 
 
-def measured(task: Task, metrics: Any) -> str:
+def metrics_problem(task: Task, metrics: Any) -> str:
     """Of metrics: those of `directions`, all of them finite numbers."""
     if not isinstance(metrics, Mapping) or set(metrics) != set(task.directions):
         given = ", ".join(map(str, metrics)) if isinstance(metrics, Mapping) else type(metrics).__name__
@@ -142,7 +142,7 @@ def measured(task: Task, metrics: Any) -> str:
     return ""
 
 
-def scored(scores: Any, rows: int) -> str:
+def scores_problem(scores: Any, rows: int) -> str:
     """Of `samplewise`: one finite number for each sample."""
     if not isinstance(scores, np.ndarray) or scores.shape != (rows,):
         shape = scores.shape if isinstance(scores, np.ndarray) else type(scores).__name__
@@ -150,7 +150,7 @@ def scored(scores: Any, rows: int) -> str:
     return "" if bool(np.isfinite(scores).all()) else "A sample's score is not finite."
 
 
-def answered(task: Task, answers: Any, rows: int) -> str:
+def predictions_problem(task: Task, answers: Any, rows: int) -> str:
     """Of `decode`: one prediction for each sample, of the declared type, whose row has its columns and is JSON."""
     if not isinstance(answers, Sequence) or len(answers) != rows:
         given = len(answers) if isinstance(answers, Sequence) else type(answers).__name__
@@ -170,10 +170,10 @@ def answered(task: Task, answers: Any, rows: int) -> str:
     return ""
 
 
-def used(task: Task, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]) -> str:
+def results_problem(task: Task, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]) -> str:
     """Of all that is made of outputs: metrics, scores and answers."""
     return (
-        measured(task, task.metrics(outputs, targets, contexts))
-        or scored(task.samplewise(outputs, targets, contexts), len(targets))
-        or answered(task, task.decode(outputs, contexts, DecodeOptions()), len(targets))
+        metrics_problem(task, task.metrics(outputs, targets, contexts))
+        or scores_problem(task.samplewise(outputs, targets, contexts), len(targets))
+        or predictions_problem(task, task.decode(outputs, contexts, DecodeOptions()), len(targets))
     )

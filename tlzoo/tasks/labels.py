@@ -17,7 +17,7 @@ def class_numbers(known: Sequence[str], labels: Sequence[str]) -> dict[str, int]
     return numbers
 
 
-def refuse_one_class(labels: Sequence[str], place: Path) -> None:
+def check_two_classes(labels: Sequence[str], place: Path) -> None:
     """Raise DataError where there are no two classes to tell apart."""
     known = sorted(set(labels))
     if len(known) < 2:
@@ -25,7 +25,7 @@ def refuse_one_class(labels: Sequence[str], place: Path) -> None:
         raise DataError(f"{place} has only one class, {only}.", hint="A classifier needs samples of two or more.")
 
 
-def likeliest(scores: dict[str, float], top_k: int | None) -> dict[str, float]:
+def top_scores(scores: dict[str, float], top_k: int | None) -> dict[str, float]:
     """The `top_k` largest scores, the largest first; all in their order without."""
     if top_k is None:
         return scores

@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Stop:
+class StopSignal:
     """Whether Ctrl-C or SIGTERM came. A second one stops at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
-    def hear(self, number: int, frame: FrameType | None) -> None:
+    def handle(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
         if self.signal is not None:
-            self.leave()
+            self.exit()
         self.signal = number
 
-    def leave(self) -> None:
+    def exit(self) -> None:
         """End as the signal would have it: KeyboardInterrupt, or exit code 143."""
         if self.signal == signal.SIGINT:
             raise KeyboardInterrupt
@@ -29,13 +29,13 @@ class Stop:
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
+def catch_stop_signals() -> Iterator[StopSignal]:
     """A `Stop` that hears this process's signals for as long as the block lasts; in the main thread only."""
-    stop = Stop()
+    stop = StopSignal()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

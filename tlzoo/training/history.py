@@ -14,7 +14,7 @@ HISTORY = "history.jsonl"
 EVENTS = "events.out.tfevents.*"
 
 
-class Record(Protocol):
+class MetricsWriter(Protocol):
     """Takes figures as they come."""
 
     def scalars(self, step: int, figures: Mapping[str, float]) -> None:
@@ -24,7 +24,7 @@ class Record(Protocol):
         """All epochs so far, the last of them new."""
 
 
-class _Nowhere:
+class _NullWriter:
     def scalars(self, step: int, figures: Mapping[str, float]) -> None:
         """Nobody asked."""
 
@@ -32,7 +32,7 @@ class _Nowhere:
         """Nobody asked."""
 
 
-class _Folder:
+class _FolderWriter:
     def __init__(self, folder: Path, step: int) -> None:
         from tensorboardX import SummaryWriter
 
@@ -59,12 +59,12 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 @contextmanager
-def recording(folder: Path | None, step: int) -> Iterator[Record]:
+def open_metrics_writer(folder: Path | None, step: int) -> Iterator[MetricsWriter]:
     """A record in this folder, from `step` on; one that forgets where there is none."""
     if folder is None:
-        yield _Nowhere()
+        yield _NullWriter()
         return
-    record = _Folder(folder, step)
+    record = _FolderWriter(folder, step)
     try:
         yield record
     finally:

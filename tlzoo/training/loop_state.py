@@ -11,15 +11,15 @@ from typing import Any
 import torch
 
 from tlzoo.interfaces import Freeze
-from tlzoo.models.model import Model
-from tlzoo.training.resume import save_checkpoint
+from tlzoo.models.model import TaskModel
+from tlzoo.training.resume import save_snapshot
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 Tensors = dict[str, torch.Tensor]
 
 
 @dataclass
-class Counts:
+class LoopCounters:
     """Where training stands: `done` groups of batches in `epoch` (from 0), `step` optimiser steps in all.
 
     `best` is the least value of what is monitored, `best_epoch` where it was, `stale` the epochs since. The random
@@ -40,7 +40,7 @@ class Counts:
 
 
 @dataclass
-class State:
+class TrainingState:
     """`changing` are the model's own parameters and buffers that training moves; `best` and `averages` are copies."""
 
     changing: Tensors
@@ -48,7 +48,7 @@ class State:
     optimizer: torch.optim.Optimizer
     names: dict[int, str]
     best: Tensors = field(default_factory=dict)
-    counts: Counts = field(default_factory=Counts)
+    counts: LoopCounters = field(default_factory=LoopCounters)
 
     def keep_best(self) -> None:
         """Copy the weights as they are now."""
@@ -77,16 +77,16 @@ class State:
         tensors |= {f"averages.{name}": tensor for name, tensor in self.averages.items()}
         for parameter, moments in self.optimizer.state.items():
             tensors |= {f"{moment}.{self.names[id(parameter)]}": moments[moment] for moment in _MOMENTS}
-        save_checkpoint(folder, tensors, {"counts": asdict(self.counts), **facts})
+        save_snapshot(folder, tensors, {"counts": asdict(self.counts), **facts})
 
     def restore(self, tensors: Tensors, counts: dict[str, Any]) -> None:
         """Take up what `save` wrote, in the memory format that the parameters have."""
-        self.counts = Counts(**{known.name: counts[known.name] for known in fields(Counts)})
-        _copy(_under("model", tensors), self.changing)
-        _copy(_under("averages", tensors), self.averages)
-        best = _under("best", tensors)
+        self.counts = LoopCounters(**{known.name: counts[known.name] for known in fields(LoopCounters)})
+        _copy(_with_prefix("model", tensors), self.changing)
+        _copy(_with_prefix("averages", tensors), self.averages)
+        best = _with_prefix("best", tensors)
         self.best = {name: torch.empty_like(self.changing[name]).copy_(tensor) for name, tensor in best.items()}
-        moments = {moment: _under(moment, tensors) for moment in _MOMENTS}
+        moments = {moment: _with_prefix(moment, tensors) for moment in _MOMENTS}
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
                 name = self.names[id(parameter)]
@@ -100,7 +100,7 @@ class State:
                     }
 
 
-def changing_tensors(model: Model, frozen: Freeze) -> Tensors:
+def changing_tensors(model: TaskModel, frozen: Freeze) -> Tensors:
     """What training under `frozen` may move: trainable parameters, and buffers outside the modules it keeps still."""
     still = tuple(f"{name}." for name in frozen.eval_modules) or ("\0",)
     found = {name: parameter for name, parameter in model.named_parameters() if name in frozen.trainable}
@@ -114,5 +114,5 @@ def _copy(source: Tensors, into: Tensors) -> None:
         into[name].copy_(tensor)
 
 
-def _under(prefix: str, tensors: Tensors) -> Tensors:
+def _with_prefix(prefix: str, tensors: Tensors) -> Tensors:
     return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}

@@ -18,7 +18,7 @@ FILE = "checkpoint.safetensors"
 VERSION = 1
 
 
-def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
+def save_snapshot(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
     """Write `tensors` and `facts` (JSON) in place of the last checkpoint, which stays where that cannot be done.
 
     Raises TrainingError when the disk does not take it.
@@ -37,7 +37,7 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Ma
         ) from cause
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+def load_snapshot(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     """The last checkpoint's tensors and facts; `None` where none was written. Raises RunError for a damaged one."""
     path = folder / FILE
     if not path.exists():

@@ -12,7 +12,7 @@ SMOOTHING = 0.9
 FALLBACK = 1e-5
 
 
-def find_rate(step: Callable[[float], float]) -> float:
+def find_learning_rate(step: Callable[[float], float]) -> float:
     """A rate for `step(rate)`, which takes one step at that rate and returns its loss.
 
     Rates rise geometrically from 1e-6 to 1e-1 until the smoothed loss is above four times its least; returned is a

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 from tlzoo.adaptation.methods import adapt_model
-from tlzoo.allocator import keep_big_blocks
+from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.data import Samples, endings_of, fingerprint, read
 from tlzoo.errors import DataError
 from tlzoo.progress import say
-from tlzoo.runs.run import RunFolder, refuse_existing, save_run
+from tlzoo.runs.run import RunFolder, check_output_path, save_run
 from tlzoo.training.evaluation import measure
 from tlzoo.workflows.run import Run
 
@@ -25,9 +25,9 @@ def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, m
     """
     began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
-    refuse_existing(Path(out))
-    keep_big_blocks()
-    parts = run.parts()
+    check_output_path(Path(out))
+    raise_malloc_thresholds()
+    parts = run.splits()
     if fingerprint(parts.train) != run.data.fingerprint:
         raise DataError(f"{run.data.path} is no longer what {run.path} was trained on.", hint="Restore it.")
     unlabelled = _target_samples(run, target)

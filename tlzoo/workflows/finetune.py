@@ -9,30 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo import registry
-from tlzoo.allocator import keep_big_blocks
-from tlzoo.data import Columns, endings_of, read_parts
+from tlzoo.allocator import raise_malloc_thresholds
+from tlzoo.data import Columns, endings_of, read_splits
 from tlzoo.errors import RunError
-from tlzoo.features.prefetch import HeadStart
+from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.io.timings import Clock
-from tlzoo.models.model import Model
-from tlzoo.options import GradientDescent, StrategyOptions, differences, flat, recorded
+from tlzoo.models.model import TaskModel
+from tlzoo.options import GradientDescent, StrategyOptions, changed_options, flat, run_options
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.runs.checks import check
-from tlzoo.runs.prepare import data_record, fitted, prepare, refuse_unusable, task_for, with_preprocess
+from tlzoo.runs.checks import check_options
+from tlzoo.runs.prepare import check_task_class, data_record, fit_task, prepare, task_for, with_preprocess
 from tlzoo.runs.record import DataRecord
-from tlzoo.runs.run import refuse_existing, save_run
+from tlzoo.runs.run import check_output_path, save_run
+from tlzoo.training.dry_run import dry_run
 from tlzoo.training.history import EVENTS
-from tlzoo.training.intervals import interval
+from tlzoo.training.intervals import bootstrap_interval
 from tlzoo.training.loop_state import Tensors
-from tlzoo.training.rehearsal import rehearse
-from tlzoo.training.resume import FILE, load_checkpoint
-from tlzoo.training.step_model import Sets
+from tlzoo.training.resume import FILE, load_snapshot
+from tlzoo.training.step_model import DatasetSplits
 from tlzoo.training.strategies.base import TrainJob, TrainResult
-from tlzoo.training.strategies.table import settle, train_of
+from tlzoo.training.strategies.table import resolve_strategy, strategy_function
 from tlzoo.workflows.run import Run
 
-MAY_CHANGE = {"lr"}
+MAY_CHANGE_ON_RESUME = {"lr"}
 """Options that change weights and may still differ when a run is resumed: the way out of a loss that exploded."""
 
 
@@ -72,36 +72,38 @@ def finetune(
     clock, out = Clock(), Path(out)
     with clock.spent("prepare"):
         chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
-        refuse_existing(out)
-        resumed = _resumed(unfinished(out), resume)
+        check_output_path(out)
+        resumed = _load_resumed(unfinished(out), resume)
         others = signature(finetune).parameters
-        name, policy, how = settle(strategy, freeze, options or {}, more, others=others)
+        name, policy, how = resolve_strategy(strategy, freeze, options or {}, more, others=others)
         blank = task_for(chosen, task)
-        refuse_unusable(blank)
-        check(blank, name, policy, how, head)
-        parts = read_parts(data, test, blank, columns or {}, how.seed, endings_of(chosen.preprocess))
-        keep_big_blocks()
+        check_task_class(blank)
+        check_options(blank, name, policy, how, head)
+        parts = read_splits(data, test, blank, columns or {}, how.seed, endings_of(chosen.preprocess))
+        raise_malloc_thresholds()
         chosen = with_preprocess(chosen, preprocess)
-    started = HeadStart(chosen, blank, (parts.train, parts.validation, parts.test), how) if name == "probe" else None
+    prefetch = (
+        FeaturePrefetch(chosen, blank, (parts.train, parts.validation, parts.test), how) if name == "probe" else None
+    )
     try:
         with clock.spent("prepare"):
-            target = fitted(blank, parts, columns or {})
+            target = fit_task(blank, parts, columns or {})
             model, sets, about = prepare(chosen, target, parts, how, head or "")
             record = data_record(data, test, columns or {}, how.seed, parts)
-            rehearse(model, sets.train)
-        facts = _facts(model, record, name, policy, how)
+            dry_run(model, sets.train)
+        facts = _run_identity(model, record, name, policy, how)
         if resumed:
-            facts = _refuse_another(unfinished(out), resumed[1], facts, how)
-        _announce(model, sets, name, how)
-        job = TrainJob(model, policy, sets, how, about, clock, unfinished(out), facts, resumed, started)
-        outcome = _run(name, job)
+            facts = _check_same_run(unfinished(out), resumed[1], facts, how)
+        _report_data(model, sets, name, how)
+        job = TrainJob(model, policy, sets, how, about, clock, unfinished(out), facts, resumed, prefetch)
+        result = _run(name, job)
     finally:
-        if started is not None:
-            started.end()
-    return _save(out, outcome, sets, clock, record, {"strategy": name, "freeze": policy, **recorded(how)})
+        if prefetch is not None:
+            prefetch.cancel()
+    return _save(out, result, sets, clock, record, {"strategy": name, "freeze": policy, **run_options(how)})
 
 
-def _announce(model: Model, sets: Sets, strategy: str, options: StrategyOptions) -> None:
+def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: StrategyOptions) -> None:
     labels = f", {len(model.task.labels)} labels" if model.task.labels else ""
     say(
         f"{model.checkpoint.id}: {sets.train.samples} training, {sets.validation.samples} validation, "
@@ -120,14 +122,14 @@ def unfinished(out: Path) -> Path:
     return out.with_name(out.name + ".unfinished")
 
 
-def _resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] | None:
+def _load_resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] | None:
     if place.exists() and not resume:
         raise RunError(
             f"There is an unfinished run in {place}.",
             hint="Go on with it: the same again with `resume=True`. Or remove it.",
             parameter="resume",
         )
-    found = load_checkpoint(place) if place.exists() else None
+    found = load_snapshot(place) if place.exists() else None
     if found:
         counts = found[1]["counts"]
         say(f"Going on from step {counts['step']}, epoch {counts['epoch'] + 1}, of {place}")
@@ -136,7 +138,9 @@ def _resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] | None
     return found
 
 
-def _facts(model: Model, data: DataRecord, strategy: str, policy: str, options: StrategyOptions) -> dict[str, Any]:
+def _run_identity(
+    model: TaskModel, data: DataRecord, strategy: str, policy: str, options: StrategyOptions
+) -> dict[str, Any]:
     """What a resumed run must have in common with the one that was stopped."""
     return {
         "checkpoint": model.checkpoint.id,
@@ -150,12 +154,12 @@ def _facts(model: Model, data: DataRecord, strategy: str, policy: str, options: 
     }
 
 
-def _refuse_another(
+def _check_same_run(
     place: Path, before: Mapping[str, Any], now: dict[str, Any], options: StrategyOptions
 ) -> dict[str, Any]:
     """Raise RunError where a checkpoint is of another run; else what is to stand in the next one."""
     changed = [name for name in now if name != "options" and before.get(name) != now[name]]
-    changed += [name for name in differences(before["options"], options) if name not in MAY_CHANGE]
+    changed += [name for name in changed_options(before["options"], options) if name not in MAY_CHANGE_ON_RESUME]
     if changed:
         raise RunError(
             f"The run in {place} had another {' and another '.join(changed)}.",
@@ -171,32 +175,32 @@ def _refuse_another(
 def _run(strategy: str, job: TrainJob[StrategyOptions]) -> TrainResult:
     """Train; what is left in the folder of an unfinished run is a checkpoint, or nothing."""
     try:
-        return train_of(strategy)(job)
+        return strategy_function(strategy)(job)
     finally:
         if job.folder is not None and not (job.folder / FILE).exists():
             shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def _save(
-    out: Path, outcome: TrainResult, sets: Sets, clock: Clock, record: DataRecord, options: Mapping[str, Any]
+    out: Path, result: TrainResult, sets: DatasetSplits, clock: Clock, record: DataRecord, options: Mapping[str, Any]
 ) -> Run:
-    model = outcome.model
+    model = result.model
     with clock.spent("validate"):
-        metrics = sets.test.metrics(outcome.outputs)
-        merged, contexts = sets.test.merged(outcome.outputs)
-        sure = interval(model.task, merged, sets.test.sample_targets, contexts, options["seed"])
+        metrics = sets.test.metrics(result.outputs)
+        merged, contexts = sets.test.merged(result.outputs)
+        sure = bootstrap_interval(model.task, merged, sets.test.sample_targets, contexts, options["seed"])
     seconds = clock.rounded()
     save_run(
         out,
         model,
         sets.test,
-        outcome.history,
+        result.history,
         keep=sorted(unfinished(out).glob(EVENTS)),
         data=record,
-        options={**options, **outcome.details},
+        options={**options, **result.details},
         metrics=metrics,
         interval=sure,
-        frozen=outcome.frozen,
+        frozen=result.frozen,
         seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )
     shutil.rmtree(unfinished(out), ignore_errors=True)

@@ -19,9 +19,9 @@ def with_stages(checkpoint: Checkpoint) -> Checkpoint:
     say(f"The registry has no stages of {checkpoint.id}: building its network to count them.")
     weights = _weights_here(checkpoint)
     try:
-        from tlzoo.models.stages import built_stages
+        from tlzoo.models.stages import checkpoint_stages
 
-        stages = built_stages(checkpoint, weights)
+        stages = checkpoint_stages(checkpoint, weights)
     except TlzooError as error:
         say(f"Its stages are not known: {error}")
         return checkpoint

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from tlzoo.allocator import keep_big_blocks
+from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.errors import UsageError
-from tlzoo.models.model import Model, as_tuple
+from tlzoo.models.model import TaskModel, as_tuple
 from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder
 
 Call = Callable[[], object]
 
 
-def torch_ways(
+def torch_calls(
     run: str | Path | RunFolder, *, checkpoint: str, labels: Sequence[str], fingerprint: str, device: str = "cpu"
 ) -> Callable[[dict[str, np.ndarray], int], Mapping[str, Call | str]]:
     """The run in torch: for arrays and a thread count, `torch eager` and `torch compiled`.
@@ -41,7 +41,7 @@ def torch_ways(
         raise UsageError(
             f"This torch has no {device}.", hint="Leave `run` out, or install torch for it.", parameter="run"
         )
-    keep_big_blocks()
+    raise_malloc_thresholds()
     model = run.model().to(device)
 
     def ways(arrays: dict[str, np.ndarray], threads: int) -> dict[str, Call | str]:
@@ -61,7 +61,7 @@ def _call(model: Callable[..., Any], arrays: Sequence[np.ndarray], device: str) 
     return call
 
 
-def _compiled(model: Model, arrays: Sequence[np.ndarray], device: str) -> Call | str:
+def _compiled(model: TaskModel, arrays: Sequence[np.ndarray], device: str) -> Call | str:
     """A call of the model compiled for these very shapes, or the first line of why it could not be."""
     say(f"Compiling by torch for {', '.join('x'.join(map(str, array.shape)) for array in arrays)}")
     torch._dynamo.reset()

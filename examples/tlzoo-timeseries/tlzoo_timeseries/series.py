@@ -70,7 +70,7 @@ def stack(inputs: Sequence[Any], shape: Shape) -> dict[str, np.ndarray]:
     """`series` float32 [N, C, T] of N paths or arrays [T] or [T, C]; raises InputError naming the first bad one."""
     rows = np.empty((len(inputs), shape.channels, shape.length), np.float32)
     for row, item in zip(rows, inputs, strict=True):
-        row[:] = fitted(read(item, shape.channels), shape)
+        row[:] = fit_length(read(item, shape.channels), shape)
     return {"series": rows}
 
 
@@ -105,7 +105,7 @@ def read(item: Any, channels: int) -> np.ndarray:
     return found
 
 
-def fitted(series: np.ndarray, shape: Shape) -> np.ndarray:
+def fit_length(series: np.ndarray, shape: Shape) -> np.ndarray:
     """Of a series [T, C] the array float32 [C, length]."""
     steps, channels = series.shape
     if shape.fit == "resample":

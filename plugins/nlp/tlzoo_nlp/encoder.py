@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tlzoo.plugin import Needs
 
 EXAMPLE_LENGTH = 9
-_NOT_ARGUMENTS = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "use_cache"}
-_COUNT_FROM_PAD = {
+_IGNORED_CONFIG = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "use_cache"}
+_POSITIONS_AFTER_PAD = {
     *("camembert", "data2vec-text", "esm", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm"),
     *("xlm-roberta", "xlm-roberta-xl", "xmod"),
 }
@@ -83,7 +83,7 @@ def width(config: PreTrainedConfig) -> int:
 def arguments_of(config: PreTrainedConfig) -> dict[str, Any]:
     """What `AutoConfig.for_model` needs beside the architecture to make this configuration again."""
     given = json.loads(json.dumps(config.to_diff_dict()))
-    return {name: value for name, value in given.items() if name not in _NOT_ARGUMENTS}
+    return {name: value for name, value in given.items() if name not in _IGNORED_CONFIG}
 
 
 def _configuration(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig:
@@ -121,7 +121,7 @@ def positions(config: PreTrainedConfig) -> int | None:
     table: int | None = getattr(config, "max_position_embeddings", None)
     if table is None or not getattr(config, "position_biased_input", True):
         return None
-    offset = (config.pad_token_id or 0) + 1 if config.model_type in _COUNT_FROM_PAD else 0
+    offset = (config.pad_token_id or 0) + 1 if config.model_type in _POSITIONS_AFTER_PAD else 0
     return table - offset
 
 
@@ -160,7 +160,7 @@ def _pretrained(checkpoint: Checkpoint, config: PreTrainedConfig, weights: Weigh
     kind, arguments = _network_class(config)
     state = _pickled(checkpoint, weights)
     try:
-        with _silence():
+        with _quiet_transformers():
             network, report = kind.from_pretrained(
                 weights.folder if state is None else None,
                 config=config,
@@ -209,7 +209,7 @@ def _check_complete(name: str, network: PreTrainedModel, report: dict[str, Any])
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _quiet_transformers() -> Iterator[None]:
     """Without transformers' own progress bar and load report: what matters of it is raised."""
     from transformers.utils import logging
 

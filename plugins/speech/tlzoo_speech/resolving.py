@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import CONFIG_MAPPING
 
 from tlzoo.errors import RegistryError
-from tlzoo.plugin import Checkpoint, outline
+from tlzoo.plugin import Checkpoint, meta_device
 from tlzoo_speech.backbones import arguments_of, describe
 from tlzoo_speech.spectral import RATE
 
@@ -55,7 +55,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint:
         plain["config"] = {name: value for name, value in arguments.items() if name not in _LABELS}
         if "do_normalize" in processor and kind != "whisper":
             plain["config"]["do_normalize"] = bool(processor["do_normalize"])
-        with outline():
+        with meta_device():
             counted = describe(Checkpoint.model_validate(plain), round(SECONDS * RATE))
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]

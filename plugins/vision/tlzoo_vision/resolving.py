@@ -12,7 +12,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 
 from tlzoo.errors import RegistryError, UnknownCheckpoint
-from tlzoo.plugin import Checkpoint, ImageSpec, outline
+from tlzoo.plugin import Checkpoint, ImageSpec, meta_device
 from tlzoo_vision.backbone import describe
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _entry(
     }
     checkpoint = Checkpoint.model_validate(plain)
     try:
-        with outline():
+        with meta_device():
             counted = describe(checkpoint)
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tlzoo.data import read, read_parts
+from tlzoo.data import read, read_splits
 from tlzoo.errors import DataError
 from tlzoo.tasks import make_task
 
@@ -107,7 +107,7 @@ def test_a_table_of_words_is_read_by_its_sentence_column(tmp_path: Path, sparse:
 def test_train_and_test_files_of_a_folder_are_its_parts(tmp_path: Path):
     write(tmp_path / "train.conll", conll() + "\n" + conll())
     write(tmp_path / "test.conll", conll())
-    parts = read_parts(tmp_path, None, TASK, {}, 0)
+    parts = read_splits(tmp_path, None, TASK, {}, 0)
     assert (len(parts.test), len(parts.train) + len(parts.validation)) == (2, 4)
 
 

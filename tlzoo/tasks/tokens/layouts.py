@@ -11,16 +11,16 @@ from typing import Any
 from tlzoo.errors import DataError
 from tlzoo.io.texts import read_text
 from tlzoo.tasks.row import Row
-from tlzoo.tasks.tokens.spans import of_words
+from tlzoo.tasks.tokens.spans import join_words
 
 ENDINGS = (".conll", ".iob", ".iob2", ".bio")
 COLUMNS = ("text", "entities")
 _DOCUMENT = "-DOCSTART-"
 _BLANKS = re.compile(" +")
 """Not every blank of Unicode: a no-break space may stand inside a word."""
-_SLIP = re.compile(r"o|0|_|.*-|[BI]_.*|[bi][-_].*")
+_MALFORMED_TAG = re.compile(r"o|0|_|.*-|[BI]_.*|[bi][-_].*")
 """Tags that are meant to be O, B-LABEL or I-LABEL and are none."""
-_TAGGED = "Write one word and its tag in a line, and an empty line between texts."
+_CONLL_HINT = "Write one word and its tag in a line, and an empty line between texts."
 
 
 def conll(path: Path) -> Iterator[Row]:
@@ -50,7 +50,7 @@ def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
                 yield first, found
             found, first = [], number + 1
         elif len(cells) < 2 or not all(cells[:1] + cells[-1:]):
-            raise DataError(f"File {path} has no word and tag in line {number}.", hint=_TAGGED)
+            raise DataError(f"File {path} has no word and tag in line {number}.", hint=_CONLL_HINT)
         else:
             found.append(cells)
 
@@ -60,9 +60,9 @@ def samples(rows: Sequence[Row]) -> Sequence[Row]:
     if not rows or rows[0].has("text"):
         return rows
     if rows[0].has("tokens"):
-        return [_of_lists(row) for row in rows]
+        return [_row_of_lists(row) for row in rows]
     if rows[0].has("word"):
-        return _of_words(rows)
+        return _rows_of_words(rows)
     there = ", ".join(map(repr, rows[0].columns))
     raise DataError(
         f"File {rows[0].file} holds no tagged texts; its columns are {there}.",
@@ -70,7 +70,7 @@ def samples(rows: Sequence[Row]) -> Sequence[Row]:
     )
 
 
-def _of_lists(row: Row) -> Row:
+def _row_of_lists(row: Row) -> Row:
     words = _list(row, "tokens")
     if not row.has("tags"):
         return _untagged(row, words, "tags")
@@ -103,7 +103,7 @@ def _list(row: Row, role: str) -> list[str]:
     return [each.strip() for each in values]
 
 
-def _of_words(rows: Sequence[Row]) -> list[Row]:
+def _rows_of_words(rows: Sequence[Row]) -> list[Row]:
     if not rows[0].has("sentence"):
         raise DataError(
             f"File {rows[0].file} has a word in each row and nothing that says where a text ends.",
@@ -122,10 +122,10 @@ def _of_words(rows: Sequence[Row]) -> list[Row]:
                 f"has sentence {known!r} again", "Sort the rows, so that those of a text follow one another."
             )
         texts.setdefault(known, []).append(row)
-    return [_of_rows(members) for members in texts.values()]
+    return [_join_rows(members) for members in texts.values()]
 
 
-def _of_rows(members: Sequence[Row]) -> Row:
+def _join_rows(members: Sequence[Row]) -> Row:
     words = [row.text("word").strip() for row in members]
     if not members[0].has("tag"):
         return _untagged(members[0], words, "tag")
@@ -135,12 +135,12 @@ def _of_rows(members: Sequence[Row]) -> Row:
 
 def _row(path: Path, place: str, words: Sequence[str], tags: Sequence[str]) -> Row:
     """A text of words with tags; raises DataError for a tag that is a slip of the pen."""
-    if slips := [tag for tag in tags if _SLIP.fullmatch(tag)]:
+    if slips := [tag for tag in tags if _MALFORMED_TAG.fullmatch(tag)]:
         raise DataError(
             f"File {path} has the tag {slips[0]!r} in the text of {place}.",
             hint="Write O outside of entities, B-LABEL and I-LABEL inside.",
         )
-    text, entities = of_words(words, tags)
+    text, entities = join_words(words, tags)
     return Row(path, place, {"text": text, "entities": entities}, COLUMNS)
 
 

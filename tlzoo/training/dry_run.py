@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import torch
 
-from tlzoo.data.dataset import Dataset
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import HookError
 from tlzoo.io.entry_points import owner
-from tlzoo.models.model import Model
-from tlzoo.models.onnx_export import outputs_of
+from tlzoo.models.model import TaskModel
+from tlzoo.models.onnx_export import module_outputs
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
-from tlzoo.tasks.rows import Collector
+from tlzoo.tasks.rows import OutputCollector
 
 FEW = 4
 
 
-def rehearse(model: Model, data: Dataset) -> None:
+def dry_run(model: TaskModel, data: TaskDataset) -> None:
     """Run a plugin's task and head once on the first samples; nothing is changed, no random number is drawn.
 
     Raises HookError naming the plugin where outputs are not those declared, targets are not collated to a row for each
@@ -32,26 +32,26 @@ def rehearse(model: Model, data: Dataset) -> None:
         wrong = _fault(model.eval(), data.first(FEW))
     if wrong:
         if model.task.plugin:
-            raise contract.fault(model.task, f"cannot be used: {wrong}")
-        raise HookError(f"The head {model.head_name} of {owner(by)} cannot be used: {wrong}", hint=contract.AUTHOR)
+            raise contract.task_error(model.task, f"cannot be used: {wrong}")
+        raise HookError(f"The head {model.head_name} of {owner(by)} cannot be used: {wrong}", hint=contract.REPORT_HINT)
 
 
-def _fault(model: Model, data: Dataset) -> str:
+def _fault(model: TaskModel, data: TaskDataset) -> str:
     task, rows = model.task, range(len(data))
     arrays = data.arrays(rows)
-    made = outputs_of(model, arrays)
-    if wrong := contract.made(task.outputs, made, len(rows)):
+    made = module_outputs(model, arrays)
+    if wrong := contract.outputs_problem(task.outputs, made, len(rows)):
         return wrong
-    if wrong := contract.collated(data.collated(rows), len(rows)) or _loss_fault(model, data):
+    if wrong := contract.collate_problem(data.collated(rows), len(rows)) or _loss_fault(model, data):
         return wrong
-    kept = Collector(task.outputs, len(rows))
+    kept = OutputCollector(task.outputs, len(rows))
     named = {output.name: array for output, array in zip(task.outputs, made, strict=True)}
     kept.put(rows, named, row_lengths(arrays))
     outputs, contexts = data.merged(kept.outputs())
-    return contract.used(task, outputs, data.sample_targets, contexts)
+    return contract.results_problem(task, outputs, data.sample_targets, contexts)
 
 
-def _loss_fault(model: Model, data: Dataset) -> str:
+def _loss_fault(model: TaskModel, data: TaskDataset) -> str:
     rows = range(len(data))
     given = (torch.from_numpy(array) for array in data.arrays(rows).values())
     batch = {name: torch.from_numpy(array) for name, array in data.collated(rows).items()}
