@@ -56,7 +56,7 @@ class Repository:
         """
         if "quantization_config" in self.documents.get("config.json", {}):
             raise RegistryError(
-                f"The weights of {self.name} are quantised.", hint="Name the repository it was made of."
+                f"The weights of {self.name} are quantised.", hint="Use the repository it was quantised from."
             )
         if "model.safetensors" in self.sizes:
             return ("model.safetensors",)
@@ -68,7 +68,7 @@ class Repository:
             return ("pytorch_model.bin",)
         raise RegistryError(
             f"{self.name} holds no weights that tlzoo reads: {', '.join(sorted(self.sizes)[:8]) or 'it is empty'}.",
-            hint="It reads model.safetensors, its shards, or a pytorch_model.bin whose sha256 the hub says.",
+            hint="tlzoo reads model.safetensors, its shards, or a pytorch_model.bin whose sha256 the hub lists.",
         )
 
     def source(self, names: Iterable[str]) -> dict[str, Any]:

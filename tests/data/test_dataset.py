@@ -52,7 +52,7 @@ class Letters(Task):
     def check_known(self, targets: Sequence[str]) -> None:
         """0 and 1 alone."""
         if strange := {sign for target in targets for sign in target} - {"0", "1"}:
-            raise DataError(f"Labels that training never saw: {', '.join(sorted(strange))}.")
+            raise DataError(f"Labels not in the training data: {', '.join(sorted(strange))}.")
 
     def collate(self, targets: Sequence[str], contexts: Sequence[Any]) -> dict[str, np.ndarray]:
         """`vowels` [N, longest], -100 where a text is over."""

@@ -104,7 +104,7 @@ def test_paths_in_a_table_start_at_the_table(tmp_path, monkeypatch):
         ("1.png,a\ngone.png,b\n", "'gone.png' in line 3"),
         ("1.png,a\n.,b\n", r"'\.' in line 3"),
         ("1.png,a\nnotes.txt,b\n", "'notes.txt' in line 3, no image"),
-        ("1.png,a\nempty.png,b\n", "empty.png has zero bytes"),
+        ("1.png,a\nempty.png,b\n", "empty.png has is empty"),
     ],
 )
 def test_a_row_whose_file_cannot_be_used_is_named(tmp_path, rows, named):
@@ -142,7 +142,7 @@ def test_an_empty_class_folder_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "named"),
-    [(b"", "zero bytes"), (b" \n", "no text"), (b"h\xe9", "UTF-8"), (b"a\n\0", "NUL byte in line 2")],
+    [(b"", "is empty"), (b" \n", "no text"), (b"h\xe9", "UTF-8"), (b"a\n\0", "NUL byte in line 2")],
 )
 def test_a_text_file_that_holds_no_text_is_named(tmp_path, content, named):
     plant(tmp_path, "a/1.txt")
@@ -154,7 +154,7 @@ def test_a_text_file_that_holds_no_text_is_named(tmp_path, content, named):
 def test_a_zero_byte_picture_is_named(tmp_path):
     plant(tmp_path, "a/1.jpg")
     plant(tmp_path, "b/2.jpg", content=b"")
-    with pytest.raises(DataError, match=r"2\.jpg has zero bytes"):
+    with pytest.raises(DataError, match=r"2\.jpg has is empty"):
         read(tmp_path, IMAGE)
 
 
@@ -303,6 +303,6 @@ def test_a_column_in_a_role_that_the_task_does_not_read_is_refused(
     tmp_path: Path, task: str, columns: dict[str, object], role: str
 ):
     (tmp_path / "a.csv").write_text("text,label\na,b\n")
-    with pytest.raises(UsageError, match=f"{task} reads no column in the role {role!r}") as error:
+    with pytest.raises(UsageError, match=f"{task} has no column role {role!r}") as error:
         read(tmp_path / "a.csv", make_task(task), columns=columns)
-    assert "Its columns: " in error.value.hint
+    assert "Its roles: " in error.value.hint

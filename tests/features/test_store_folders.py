@@ -50,7 +50,7 @@ SCRIPT = """
 import os, sys, time
 from pathlib import Path
 import numpy as np
-from tlzoo.features.store import Layout, cached
+from tlzoo.features.store import Layout, load_or_compute
 
 def compute(writer):
     with open(sys.argv[1], "a") as log:
@@ -59,7 +59,7 @@ def compute(writer):
         writer.put([i], {"maps": np.full((1, 3, 4), i, np.float32)})
         time.sleep(float(sys.argv[2]))
 
-kept = cached("a", [Layout("maps", "float32", (3, 4))], 10, compute, limit_gb=1)
+kept = load_or_compute("a", [Layout("maps", "float32", (3, 4))], 10, compute, limit_gb=1)
 sys.stdout.write(f"{kept.reused} {kept.rows('maps', np.arange(10))[0][:, 0, 0].tolist()}\\n")
 sys.stdout.flush()
 if len(sys.argv) > 3:
@@ -136,7 +136,7 @@ def test_an_entry_in_use_elsewhere_keeps_working_after_its_eviction(store: Path,
 LIMITED = """
 import resource, signal, sys
 import numpy as np
-from tlzoo.features.store import Layout, cached
+from tlzoo.features.store import Layout, load_or_compute
 from tlzoo.errors import TrainingError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -147,7 +147,7 @@ def compute(writer):
         writer.put([i], {"words": np.ones((1, 500, 5), np.float32)})
 
 try:
-    cached("b", [Layout("words", "float32", (None, 5))], 100, compute, limit_gb=1)
+    load_or_compute("b", [Layout("words", "float32", (None, 5))], 100, compute, limit_gb=1)
 except TrainingError as error:
     print(error)
 """

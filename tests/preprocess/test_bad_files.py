@@ -132,7 +132,7 @@ def test_a_file_is_what_its_bytes_are_and_not_what_its_name_says(tmp_path: Path)
     (tmp_path / "a.gif").write_bytes(encoded(Image.fromarray(PIXELS), "PNG"))
     np.testing.assert_array_equal(PIXELS, np.asarray(load_image(tmp_path / "a.gif", "")))
     (tmp_path / "picture.wav").write_bytes(encoded(Image.fromarray(PIXELS), "PNG"))
-    refused("audio", tmp_path / "picture.wav", "not audio")
+    refused("audio", tmp_path / "picture.wav", "as audio")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_header_that_claims_four_gigabytes_gives_what_is_there():
     data[40:44] = struct.pack("<I", 0xFFFFFFF0)
     np.testing.assert_allclose(TONE, PREPARE["audio"]([bytes(data)])["audio"][0], atol=1e-4)
     data[40:44] = struct.pack("<I", 0x70000000)
-    refused("audio", bytes(data), "cut short")
+    refused("audio", bytes(data), "truncated")
 
 
 def test_a_wav_of_chunks_without_end_is_refused():
@@ -258,4 +258,4 @@ def test_an_hour_of_six_channels_takes_no_more_than_what_is_read_of_it(tmp_path:
 def test_a_flac_whose_header_claims_more_than_is_there_is_refused():
     data = bytearray(sound(TONE, kind="FLAC"))
     data[22:26] = struct.pack(">I", 2 * len(TONE))
-    refused("audio", bytes(data), "cut short|not audio that can be read")
+    refused("audio", bytes(data), "truncated|cannot be read as audio")

@@ -134,7 +134,7 @@ def test_one_scan_in_five_encodings_is_one_picture():
         ("MR_truncated", "less than expected"),
         ("rtplan", "without a picture"),
         ("badVR", "1A"),
-        ("no_meta", "not a DICOM"),
+        ("no_meta", "as a DICOM"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_cause(name: str, word: str):
@@ -188,8 +188,8 @@ def test_scans_stand_in_a_batch_with_pictures():
 def test_without_pydicom_the_error_says_how_to_install_it():
     code = (
         "import sys; sys.modules['pydicom'] = None\nfrom tlzoo.errors import InputError\n"
-        "from tlzoo.preprocess.image import picture\n"
-        "try: picture(bytes(128) + b'DICM', 'a scan')\nexcept InputError as error: print(error.hint)"
+        "from tlzoo.preprocess.image import load_image\n"
+        "try: load_image(bytes(128) + b'DICM', 'a scan')\nexcept InputError as error: print(error.hint)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'tlzoo[dicom]'" in done.stdout

@@ -192,12 +192,12 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
     png = encoded(Image.fromarray(noise(200, 200)), "PNG")
     return {
         "empty.jpg": (b"", "zero bytes"),
-        "words.jpg": (b"these are words", "not a picture"),
-        "page.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not a picture"),
+        "words.jpg": (b"these are words", "as a picture"),
+        "page.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not supported"),
         "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated"),
         "cut.png": (png[: len(png) // 2], "truncated"),
-        "header.png": (png[:20], "not a picture|truncated"),
-        "flat.png": (huge_png(0, 5), "no pixels|not a picture"),
+        "header.png": (png[:20], "as a picture|truncated"),
+        "flat.png": (huge_png(0, 5), "no pixels|as a picture"),
     }
 
 

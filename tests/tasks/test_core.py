@@ -116,7 +116,7 @@ def test_what_splits_keep_and_what_labels_a_target_has():
     [
         ("classification", ["a", "a"], "t.csv has only one class, 'a'"),
         ("multilabel", ["", ""], "t.csv has no label in any row"),
-        ("regression", ["1", "1.0"], "t.csv has only one target, 1"),
+        ("regression", ["1", "1.0"], "t.csv has only one target value, 1"),
     ],
 )
 def test_training_targets_from_which_nothing_can_be_learnt_are_refused(family: str, targets: list[str], said: str):

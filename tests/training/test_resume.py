@@ -69,13 +69,13 @@ LIMITED = """
 import resource, signal, sys
 from pathlib import Path
 import torch
-from tlzoo.training.resume import save_checkpoint
+from tlzoo.training.resume import save_snapshot
 from tlzoo.errors import TrainingError
-save_checkpoint(Path(sys.argv[1]), {"weight": torch.ones(10)}, {"step": 1})
+save_snapshot(Path(sys.argv[1]), {"weight": torch.ones(10)}, {"step": 1})
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
-    save_checkpoint(Path(sys.argv[1]), {"weight": torch.ones(100_000)}, {"step": 2})
+    save_snapshot(Path(sys.argv[1]), {"weight": torch.ones(100_000)}, {"step": 2})
 except TrainingError as error:
     print(error)
 """

@@ -123,7 +123,7 @@ def test_an_unknown_method_is_answered_with_those_there_are(zoo: Any, picture_ru
 def test_a_single_target_sample_is_too_few(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path):
     (tmp_path / "one").mkdir()
     shutil.copy(pictures / "red" / "000.png", tmp_path / "one")
-    with pytest.raises(DataError, match="One target sample"):
+    with pytest.raises(DataError, match="2 target samples"):
         tlzoo.adapt(picture_run, tmp_path / "one", out=tmp_path / "out")
 
 
@@ -131,14 +131,14 @@ def test_source_data_that_changed_since_training_are_refused(zoo: Any, make_text
     data, test = make_texts(tmp_path / "data.csv"), make_texts(tmp_path / "test.csv", seed=1)
     run = tlzoo.finetune("nlp/test-bert", data, test=test, out=tmp_path / "run")
     make_texts(data, seed=2)
-    with pytest.raises(DataError, match="no longer what"):
+    with pytest.raises(DataError, match="has changed"):
         tlzoo.adapt(run, test, out=tmp_path / "adapted")
     assert not (tmp_path / "adapted").exists()
 
 
 def test_an_existing_run_is_not_adapted_over(zoo: Any, picture_run: Any, pictures: Path):
     before = json.loads((picture_run.path / "run.json").read_text())
-    with pytest.raises(RunError, match="exists already"):
+    with pytest.raises(RunError, match="already exists"):
         tlzoo.adapt(picture_run, pictures, out=picture_run.path)
     assert before == json.loads((picture_run.path / "run.json").read_text())
 

@@ -219,9 +219,9 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 
     with monkeypatch.context() as patch:
         patch.setattr(resume, "save_file", full)
-        with pytest.raises(TrainingError, match="No space left on device; the checkpoint before it is intact") as error:
+        with pytest.raises(TrainingError, match="No space left on device; the previous snapshot is intact") as error:
             go(RESNET, halfway, freeze="last:1", resume=True)
-        with pytest.raises(TrainingError, match="there is none before it"):
+        with pytest.raises(TrainingError, match="there is no previous snapshot"):
             go(RESNET, tmp_path / "new", freeze="last:1")
     assert "`resume=True`" in error.value.hint
     assert kept == (folder / "checkpoint.safetensors").read_bytes()

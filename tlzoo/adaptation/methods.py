@@ -66,7 +66,7 @@ def _method_names() -> str:
 def _adapt_with_method(method: Named, given: Mapping[str, Any]) -> TaskModel:
     answer = method.run("adapt", **given)
     if not isinstance(answer, TaskModel):
-        raise method.wrong(f"gave {type(answer).__name__}, no model")
+        raise method.wrong(f"returned {type(answer).__name__}, not a model")
     return answer
 
 
@@ -83,7 +83,7 @@ def core_adapt(
     if source is None or source.targets is None:
         raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
     if len(target) < 2:
-        raise DataError("One target sample has no covariance.", hint="Give more target data, better hundreds.")
+        raise DataError(f"CORAL needs 2 target samples or more, not {len(target)}.", hint="Add target data.")
     objective = probe_objective(model.task, {})
     source_x, target_x = extract(model, source, target)
     cut = int(options["n_train"])

@@ -59,7 +59,7 @@ def make_augment(modality: str, policy: str, seed: int) -> AugmentBatch | None:
     def augment(arrays: dict[str, np.ndarray], indices: Sequence[int], view: int) -> dict[str, np.ndarray]:
         if kind.array not in arrays:
             raise UsageError(
-                f"Augmentation of {modality} changes the array '{kind.array}'; this model takes {', '.join(arrays)}.",
+                f"Augmentation of {modality} needs the input {kind.array!r}; this model takes {', '.join(arrays)}.",
                 hint="Leave `augment` out.",
                 parameter="augment",
             )

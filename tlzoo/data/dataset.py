@@ -108,8 +108,8 @@ class TaskDataset:
         if self.windows is not None:
             long = sum(len(each) > 1 for each in self.windows)
             found.append(
-                f"{long} of {self.samples} samples are longer than the model takes: they are read in "
-                f"{sum(len(each) for each in self.windows if len(each) > 1)} windows that overlap."
+                f"{long} of {self.samples} samples are longer than the model's input: they are split into "
+                f"{sum(len(each) for each in self.windows if len(each) > 1)} overlapping windows."
             )
         if self.targets is not None and self.task.overrides("notes"):
             found += self.task.notes(self.sample_targets, list(self._parts(self.targets)))
@@ -126,7 +126,7 @@ class TaskDataset:
         merged, contexts = self.merged(outputs)
         found = self.task.metrics(merged, self.sample_targets, contexts)
         if self.task.plugin and (wrong := metrics_problem(self.task, found)):
-            raise task_error(self.task, f"cannot measure: {wrong}")
+            raise task_error(self.task, f"returns unusable metrics: {wrong}")
         return {name: float(value) for name, value in found.items()}
 
     def sample_of(self, position: int) -> int:

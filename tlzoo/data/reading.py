@@ -46,7 +46,7 @@ class _ReadSpec:
     @property
     def kinds(self) -> str:
         """The files that are read, as an error's hint."""
-        return f"Files of these kinds are read: {', '.join(self.endings)}"
+        return f"Supported file types: {', '.join(self.endings)}"
 
 
 class Columns(TypedDict, total=False):
@@ -70,8 +70,8 @@ def check_roles(task: Task, names: Iterable[str]) -> None:
     """Raise UsageError for the name of a column that the task would not look at."""
     if strange := [role for role in names if role not in task.all_roles]:
         raise UsageError(
-            f"{task.name} reads no column in the role {strange[0]!r}.",
-            hint=f"Its columns: {', '.join(task.all_roles)}; name one by --column ROLE=NAME.",
+            f"{task.name} has no column role {strange[0]!r}.",
+            hint=f"Its roles: {', '.join(task.all_roles)}; name a column with --column ROLE=NAME.",
         )
 
 
@@ -96,8 +96,8 @@ def read(
     endings = endings or EXTENSIONS.get(task.modality, ())
     if not endings:
         raise UsageError(
-            f"Nothing says which files hold {task.modality!r}.",
-            hint=f"Known are {', '.join(sorted(EXTENSIONS))}; a plugin names `endings` in its preprocessing.",
+            f"No file types are known for the modality {task.modality!r}.",
+            hint=f"Known modalities: {', '.join(sorted(EXTENSIONS))}; a plugin sets `endings` in its preprocessing.",
         )
     place = Path(os.path.abspath(path))
     spec = _ReadSpec(task, column_names(columns or {}), labelled, endings)
@@ -121,8 +121,8 @@ def _check_test(place: Path, collection: TrainTestSamples, task: Task) -> None:
         return
     if names := unseen_labels(collection.train, collection.test, task):
         raise DataError(
-            f"{place} has labels in its test data that training never sees: {names}.",
-            hint="Add samples of them to the training data or take them out of the test data.",
+            f"{place} has labels in its test data that are not in its training data: {names}.",
+            hint="Add training samples with these labels, or remove them from the test data.",
         )
 
 
@@ -153,7 +153,7 @@ def _named_table(folder: Path, stem: str, spec: _ReadSpec) -> Path | None:
     found = [folder / (stem + suffix) for suffix in endings if (folder / (stem + suffix)).is_file()]
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
-        raise DataError(f"Folder {folder} has both {names}.", hint="Keep one of them, or give that file itself.")
+        raise DataError(f"Folder {folder} has both {names}.", hint="Keep one of them, or pass the file itself.")
     return found[0] if found else None
 
 
@@ -167,10 +167,10 @@ def _train_and_test_folders(folder: Path, spec: _ReadSpec) -> tuple[Path, Path |
     if others and not (set(others) <= set(_THIRD_SPLIT) and "test" in names):
         raise DataError(
             f"Folder {folder} has {others[0]}/ beside train/.",
-            hint="Training reads train/ and test/ only: rename it to test, or move it away.",
+            hint="Training reads train/ and test/ only: rename the folder to test, or move it elsewhere.",
         )
     for other in others:
-        say(f"{folder / other} is not read: training holds out its own validation data.")
+        say(f"Ignoring {folder / other}: the validation data is split off the training data.")
     return train, test if "test" in names else None
 
 
@@ -180,13 +180,13 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
     if not spec.task.folders:
         needed = [*(each.name for each in spec.task.inputs), *spec.task.columns]
         raise DataError(
-            f"Folder {folder} cannot hold {spec.task.holds}: its folders are one class each.",
+            f"Folder {folder} cannot hold {spec.task.holds}: a folder per class gives one label per sample.",
             hint=f"Give a table with the columns {' and '.join(needed)}.",
         )
     classes = _folders(folder)
     if not classes:
         raise DataError(
-            f"Folder {folder} is empty of classes: it has no sub-folders.",
+            f"Folder {folder} has no sub-folders, so no classes.",
             hint="Give a folder with one sub-folder of files per class, or a table with a label column.",
         )
     files: list[Path] = []
@@ -216,11 +216,11 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
     if layout is None and spec.task.endings and path.suffix.lower() not in TABLES:
         raise DataError(
             f"File {path} is neither a table nor a file of {spec.task.holds}.",
-            hint=f"Give one of: {', '.join((*TABLES, *spec.task.endings))}; rename it where it is one.",
+            hint=f"Supported: {', '.join((*TABLES, *spec.task.endings))}; rename the file if it is one of these.",
         )
     rows = spec.task.samples(_table_rows(path, spec.names)) if layout is None else list(layout)
     if not rows:
-        raise DataError(f"File {path} has no samples.", hint="Is it whole?")
+        raise DataError(f"File {path} has no samples.", hint="Check that the file is complete.")
     inputs = [_input(row, spec) for row in rows]
     targets = tuple(_target(row, spec.task) for row in rows) if spec.labelled else None
     return Samples(tuple(inputs), targets, spec.modality)
@@ -229,7 +229,7 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
 def _target(row: Row, task: Task) -> Target:
     target = task.read(row)
     if target is None:
-        raise task_error(task, f"reads None in {row.place} of {row.file}.")
+        raise task_error(task, f"returned None from `read` for {row.place} of {row.file}.")
     return target
 
 
@@ -261,24 +261,27 @@ def _file_cell(row: Row, role: str, spec: _ReadSpec) -> str:
     file = Path(os.path.abspath(row.file.parent / cell.strip()))
     if "\0" in cell or not file.is_file():
         raise DataError(
-            f"File {row.file} names {cell!r} in {row.place}, which is no file.",
+            f"File {row.file} names {cell!r} in {row.place}, which is not a file.",
             hint=f"Paths are relative to {row.file.parent}",
         )
     if not file.name.lower().endswith(spec.endings):
-        raise DataError(f"File {row.file} names {cell!r} in {row.place}, no {spec.modality} file.", hint=spec.kinds)
+        raise DataError(
+            f"File {row.file} names {cell!r} in {row.place}, which is not a supported {spec.modality} file.",
+            hint=spec.kinds,
+        )
     _check_not_empty(file)
     return str(file)
 
 
 def _check_not_empty(file: Path) -> None:
     if file.stat().st_size == 0:
-        raise DataError(f"File {file} has zero bytes.", hint="Restore it or delete it.")
+        raise DataError(f"File {file} is empty.", hint="Restore it or delete it.")
 
 
 def _read_text_file(file: Path) -> str:
     text = read_text(file)
     if not text.strip():
-        raise DataError(f"File {file} has no text.", hint="Fill it or delete it.")
+        raise DataError(f"File {file} has no text.", hint="Add text to it or delete it.")
     return text
 
 

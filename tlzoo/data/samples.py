@@ -84,7 +84,9 @@ def _file_digest(path: str) -> bytes:
         facts = os.stat(path)
         return _digest_of(path, facts.st_size, facts.st_mtime_ns)
     except OSError as cause:
-        raise InputError(f"File {path} cannot be read: {cause.strerror}.", hint="Restore it or drop it.") from cause
+        raise InputError(
+            f"File {path} cannot be read: {cause.strerror}.", hint="Restore it or remove it from the data."
+        ) from cause
 
 
 @lru_cache(maxsize=2**18)

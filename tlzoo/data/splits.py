@@ -43,8 +43,8 @@ def read_splits(
         train, held = split(train, TEST_SHARE, seed, task)
     if names := unseen_labels(train, held, task):
         raise DataError(
-            f"The test data has labels that training never saw: {names}.",
-            hint="Add training samples of them, or remove them from the test data.",
+            f"The test data has labels that are not in the training data: {names}.",
+            hint="Add training samples with these labels, or remove them from the test data.",
         )
     rest, validation = split(train, VALIDATION_SHARE, seed, task)
     return SampleSplits(rest, validation, held)
@@ -58,7 +58,7 @@ def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Sample
     UsageError unless 0 < share < 1, and DataError where that cannot be, naming a label that has fewer than 2 samples.
     """
     if not 0 < share < 1:
-        raise UsageError(f"A share of {share} cannot be split off.", hint="Give a number between 0 and 1, such as 0.2.")
+        raise UsageError(f"The held-out share must be between 0 and 1, not {share}.", hint="Try 0.2.")
     generator = np.random.default_rng(seed)
     groups = [None if samples.targets is None else task.group(target) for target in samples.targets or samples.inputs]
     labels = [task.labels_in(target) for target in samples.targets or ()]
@@ -80,9 +80,7 @@ def _stratified(groups: Sequence[Hashable | None], share: float, generator: np.r
         members = positions[group]
         if len(members) < 2:
             of = "The data has" if group is None else f"Label {group!r} has"
-            raise DataError(
-                f"{of} only 1 sample, too few to hold any out.", hint="Add samples, or bring a test set of your own."
-            )
+            raise DataError(f"{of} only 1 sample, too few to split.", hint="Add samples, or give a separate test set.")
         taken = min(len(members) - 1, max(1, int(len(members) * share + 0.5)))
         part += generator.permutation(members).tolist()[:taken]
     return part
@@ -99,7 +97,7 @@ def _multilabel_split(labels: Sequence[Sequence[str]], share: float, generator: 
             left.subtract(labels[position])
     if not part:
         raise DataError(
-            "No sample can be held out: each has a label that no other has.",
-            hint="Add samples, or bring a test set of your own.",
+            "No sample can be held out: every sample has a label that occurs only once.",
+            hint="Add samples, or give a separate test set.",
         )
     return part

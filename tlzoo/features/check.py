@@ -52,7 +52,7 @@ def check_frozen(before: Mapping[str, str], model: TaskModel) -> FrozenCheck:
     for name, digest in before.items():
         if after.get(name) != digest:
             raise TrainingError(
-                f"Frozen {name!r} {'moved' if name in after else 'vanished'} during training.",
+                f"The frozen tensor {name!r} {'changed' if name in after else 'disappeared'} during training.",
                 hint=f"Report it to the author of the plugin {model.checkpoint.plugin!r}.",
             )
     whole = hashlib.sha256("".join(f"{name} {before[name]}\n" for name in sorted(before)).encode())

@@ -80,7 +80,7 @@ def extract(
                 kept.release()
             return found
         except ActivationsTooLarge as reason:
-            say(f"{reason.message} They stay in memory.")
+            say(f"{reason.message} Keeping them in memory instead.")
     held: list[np.ndarray] = [np.empty(0)] * len(unique)
     for positions, [array], lengths in iter_features(prefix, unique, clock):
         for at, position in enumerate(positions):
@@ -170,7 +170,7 @@ def iter_features(
     with clock.spent("prepare"):
         run = prefix.open()
     batches = prefetch(prepare, order_by_length(unique.data), BATCH)
-    with progress("Frozen part", len(unique)) as advance:
+    with progress("Extracting features", len(unique)) as advance:
         for positions, given in clock.waiting(batches, "decode"):
             with clock.spent("prefix"):
                 arrays = run(given)
@@ -200,8 +200,8 @@ def _check_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], length
             held = values[: lengths[row]] if lengths is not None and values.ndim else values
             if not np.isfinite(held).all():
                 raise TrainingError(
-                    f"The backbone gives NaN or infinite features for {str(given)[:200]!r}.",
-                    hint="Take it out of the data, or choose another checkpoint.",
+                    f"The backbone returns NaN or infinite features for {str(given)[:200]!r}.",
+                    hint="Remove this sample, or choose another checkpoint.",
                 )
 
 

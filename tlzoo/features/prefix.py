@@ -154,14 +154,14 @@ def _onnx_runner(model: TaskModel, module: nn.Module, kept: Path, write: Callabl
         with suppress(OSError):
             os.utime(kept)
         return session_runner(session)
-    say(f"Exporting the frozen part of {model.checkpoint.id}, once")
+    say(f"Exporting the frozen layers of {model.checkpoint.id} to ONNX; later runs reuse the file")
     with _writable_path(kept) as temporary:
         write(temporary)
         session = open_session(temporary.read_bytes())
         if not (difference := _difference(session, model, module)) <= TOLERANCE:  # NaN is no agreement either
             raise ExportError(
-                f"The exported backbone of {model.checkpoint.id} differs from torch by {difference:.1e} of its scale.",
-                hint="Report it to the plugin's author: its module does something that ONNX does not.",
+                f"The exported backbone of {model.checkpoint.id} differs from torch by {difference:.1e} (relative).",
+                hint="Report it to the plugin's author: the module does not survive ONNX export.",
             )
     return session_runner(session)
 
@@ -181,8 +181,8 @@ def _writable_path(kept: Path) -> Iterator[Path]:
                 yield Path(folder) / kept.name
     except OSError as cause:
         raise TrainingError(
-            f"The frozen part's graph cannot be written in {kept.parent}: {cause.strerror or cause}.",
-            hint="Make room there, or choose another folder with TLZOO_CACHE.",
+            f"The ONNX graph of the frozen layers cannot be written to {kept.parent}: {cause.strerror or cause}.",
+            hint="Free disk space there, or set TLZOO_CACHE to another folder.",
         ) from cause
 
 

@@ -186,8 +186,8 @@ class ActivationWriter:
         if self._nbytes(self._rows) > self._limit:
             needed, allowed = format_gb(self._estimate()), format_gb(self._limit)
             raise ActivationsTooLarge(
-                f"The activations need about {needed}, and the cache may take {allowed}.",
-                hint="Allow more with `cache_gb`, halve them with `cache_precision='fp16'`, or use `cache=False`.",
+                f"The activations need about {needed}; the cache limit is {allowed}.",
+                hint="Raise `cache_gb`, halve the size with `cache_precision='fp16'`, or use `cache=False`.",
                 parameter="cache_gb",
             )
 
@@ -343,8 +343,8 @@ def _compute_entry(
     if found := _open_entry(key, layouts, count, reused=False):
         return found
     raise TrainingError(
-        f"The activations {store_root() / key} were gone as soon as they were written.",
-        hint="Another process with the same cache has a smaller `cache_gb`: give both the same, or take `cache=False`.",
+        f"The activations {store_root() / key} were removed by another process right after they were written.",
+        hint="Give all processes that share it the same `cache_gb`, or use `cache=False`.",
         parameter="cache_gb",
     )
 
@@ -359,8 +359,8 @@ def _cast(layout: Layout, array: np.ndarray, n: int) -> np.ndarray:
     narrowed = cast.dtype == np.float16 and array.dtype != np.float16
     if narrowed and np.isinf(cast).sum() != np.isinf(array).sum():
         raise TrainingError(
-            f"The activations {layout.name} reach {np.nanmax(np.abs(array)):.3g}, and float16 ends at 65504.",
-            hint="Keep them in full: `cache_precision='fp32'`.",
+            f"The activations {layout.name} reach {np.nanmax(np.abs(array)):.3g}, over float16's maximum of 65504.",
+            hint="Use `cache_precision='fp32'`.",
             parameter="cache_precision",
         )
     return cast

@@ -142,7 +142,7 @@ def check_room(needed: int) -> None:
         free = shutil.disk_usage(store_root()).free
     if needed > free:
         raise TrainingError(
-            f"The activations need {format_gb(needed)} in {store_root()}, where {format_gb(free)} are free.",
+            f"The activations need {format_gb(needed)} in {store_root()}, which has {format_gb(free)} free.",
             hint=_DISK_HINT,
             parameter="cache_precision",
         )
@@ -157,12 +157,12 @@ def on_disk(needed: int) -> Iterator[None]:
         size = f"{format_gb(needed)} of activations" if needed else "activations"
         reason = cause.strerror or cause
         raise TrainingError(
-            f"Cannot keep {size} in {store_root()}: {reason}.", hint=_DISK_HINT, parameter="cache_precision"
+            f"Cannot write {size} to {store_root()}: {reason}.", hint=_DISK_HINT, parameter="cache_precision"
         ) from cause
 
 
 _DISK_HINT = (
-    "Make room there, choose another folder with TLZOO_CACHE, halve them with `cache_precision='fp16'`, "
+    "Free disk space there, set TLZOO_CACHE to another folder, halve the size with `cache_precision='fp16'`, "
     "or train with `cache=False`."
 )
 

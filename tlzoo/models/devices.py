@@ -21,7 +21,9 @@ def select_device(name: str) -> torch.device:
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda") or (device.type == "cuda" and not torch.cuda.is_available()):
-        raise UsageError(f"There is no device {name!r} here.", hint="Give `device='cpu'`, or auto.", parameter="device")
+        raise UsageError(
+            f"Device {name!r} is not available.", hint="Use `device='cpu'` or `device='auto'`.", parameter="device"
+        )
     return device
 
 
@@ -34,7 +36,7 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else None
     if precision == "fp16" and device.type == "cpu":
         raise UsageError(
-            "A CPU does not train in fp16.", hint="Give `precision='bf16'`, or fp32.", parameter="precision"
+            "fp16 cannot be used for training on a CPU.", hint="Use `precision='bf16'` or fp32.", parameter="precision"
         )
     return _DTYPES.get(precision)
 
@@ -50,6 +52,6 @@ def catch_out_of_memory(batch: int) -> Iterator[None]:
             raise
         raise TrainingError(
             f"A batch of {batch} samples does not fit into memory.",
-            hint=f"Halve it and keep the step: `batch={max(2, batch // 2)}` `accumulate=2`.",
+            hint=f"Use half the batch and two batches per step: `batch={max(2, batch // 2)}` `accumulate=2`.",
             parameter="batch",
         ) from cause

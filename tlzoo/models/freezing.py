@@ -37,7 +37,7 @@ def freeze(model: TaskModel, policy: str) -> Freeze:
     answer = _plugin_or_core(model, policy)
     names = {name for name, _ in model.named_parameters()}
     if strange := sorted(answer.trainable - names):
-        raise UsageError(f"Freeze policy {policy!r} names parameters that the model lacks: {strange[0]}.")
+        raise UsageError(f"Freeze policy {policy!r} names a parameter that the model does not have: {strange[0]}.")
     _check_not_empty(model, policy, answer)
     set_trainable(model, answer)
     return answer
@@ -49,7 +49,7 @@ def _plugin_or_core(model: TaskModel, policy: str) -> Freeze:
         return plugins.call("freeze", model.checkpoint.plugin, Freeze, default=core_freeze, model=model, policy=policy)
 
     def unknown(**given: Any) -> Freeze:
-        raise UsageError(f"Plugin {plugin!r} has no freeze policy {name!r}.", hint=f"The core's: {POLICIES}.")
+        raise UsageError(f"Plugin {plugin!r} has no freeze policy {name!r}.", hint=f"Core policies: {POLICIES}.")
 
     return plugins.call("freeze", plugin, Freeze, default=unknown, model=model, policy=name)
 
@@ -81,7 +81,7 @@ def core_freeze(model: TaskModel, policy: str) -> Freeze:
         return _adapters_train(model, argument)
     if (present := lora.adapter_size(model)) is not None:
         raise UsageError(
-            f"The backbone has adapters of rank {present[0]}; freeze policy {policy!r} needs it without.",
+            f"Freeze policy {policy!r} does not work on a backbone with LoRA adapters (rank {present[0]}).",
             hint="Merge them first: tlzoo.models.lora.merge(model)",
         )
     if policy == "norm":
@@ -102,7 +102,7 @@ def training_stages(model: TaskModel, policy: str) -> list[Stage]:
     if kind == "last" and argument.isdecimal():
         if int(argument) > len(stages):
             raise UsageError(
-                f"Freeze policy {policy!r} asks for more than this backbone's {len(stages)} stages.",
+                f"Freeze policy {policy!r} needs {argument} stages; this backbone has {len(stages)}.",
                 hint=f"Stages: {', '.join(stage.name for stage in stages)}",
             )
         return stages[len(stages) - int(argument) :]
@@ -118,7 +118,7 @@ def unfreeze_plan(model: TaskModel, policy: str, every: int, epochs: int) -> lis
     check_stage_policy(policy)
     if every < 1 or epochs < 1:
         raise UsageError(
-            f"A stage every {every} epochs of {epochs}: neither can be below 1.",
+            f"`unfreeze_every` and `epochs` must be at least 1, not {every} and {epochs}.",
             hint="Try `unfreeze_every=1`.",
             parameter="unfreeze_every",
         )
@@ -133,8 +133,8 @@ def check_stage_policy(policy: str) -> None:
     """Raise UsageError for a policy that gradual unfreezing cannot reach."""
     if policy.partition(":")[0] not in ("none", "until", "last"):
         raise UsageError(
-            f"Freeze policy {policy!r} cannot be reached stage by stage.",
-            hint="Gradual unfreezing (`unfreeze_every`) goes with `freeze='none'`, until:<stage> and last:<n>.",
+            f"Freeze policy {policy!r} does not work with gradual unfreezing.",
+            hint="Use `unfreeze_every` with `freeze='none'`, until:<stage> or last:<n>.",
             parameter="unfreeze_every",
         )
 
@@ -153,7 +153,7 @@ def _check_not_empty(model: TaskModel, policy: str, answer: Freeze) -> None:
 def _position(stages: list[Stage], name: str) -> int:
     names = [stage.name for stage in stages]
     if name not in names:
-        raise UsageError(f"No stage {name!r} in this backbone.", hint=f"Stages: {', '.join(names)}")
+        raise UsageError(f"This backbone has no stage {name!r}.", hint=f"Stages: {', '.join(names)}")
     return names.index(name)
 
 
@@ -172,7 +172,7 @@ def _norms_train(model: TaskModel) -> Freeze:
     backbone = [name for name, _ in model.backbone.named_parameters() if name.rpartition(".")[0] in norms]
     if not backbone:
         raise UsageError(
-            f"The backbone of {model.checkpoint.id} has no normalisation layers: this policy leaves only the head.",
+            f"The backbone of {model.checkpoint.id} has no normalisation layers, so only the head would train.",
             hint="Try `freeze='all'` (trains the head).",
             parameter="freeze",
         )
@@ -196,8 +196,8 @@ def parse_lora_size(argument: str) -> tuple[int, float | None]:
     rank, colon, alpha = argument.partition(":")
     if not (rank.isdecimal() and 1 <= int(rank) <= MAX_RANK) or (colon and not _is_positive(alpha)):
         raise UsageError(
-            f"Freeze policy {'lora:' + argument!r} is not lora:<rank> or lora:<rank>:<alpha>.",
-            hint=f"Try `freeze='lora:8'`; a rank is 1 to {MAX_RANK}, an alpha above 0.",
+            f"Freeze policy {'lora:' + argument!r} does not have the form lora:<rank> or lora:<rank>:<alpha>.",
+            hint=f"Try `freeze='lora:8'`; the rank is 1 to {MAX_RANK}, the alpha above 0.",
             parameter="freeze",
         )
     return int(rank), float(alpha) if alpha else None

@@ -29,7 +29,9 @@ def default_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> 
 def probe_objective(task: Task, options: Mapping[str, Any]) -> Objective:
     """What a probe of this task minimises; raises UsageError where it has no probe."""
     if "probe" not in task.supports:
-        raise UsageError(f"{task.name} has no probe.", hint="Add `strategy='finetune'`.", parameter="strategy")
+        raise UsageError(
+            f"{task.name} does not support a probe.", hint="Use `strategy='finetune'`.", parameter="strategy"
+        )
     found: Objective = _head_module(task).objective(task, options)
     return found
 
@@ -58,6 +60,6 @@ def _head_module(task: Task) -> ModuleType:
     except (ImportError, ValueError, AttributeError, TypeError) as cause:  # the last three where it is no name
         whose = owner(task.plugin) if task.plugin else "the core"
         raise PluginError(
-            f"The head of {task.name}, {task.head or 'which is not named'}, of {whose} cannot be imported: {cause}.",
-            hint="Ask its author to set `head` of the task to a module with build_head.",
+            f"The head module {task.head!r} of {task.name} ({whose}) cannot be imported: {cause}.",
+            hint="Ask its author to set `head` of the task to a module that defines `build_head`.",
         ) from cause

@@ -35,9 +35,9 @@ def inject(model: TaskModel, rank: int, alpha: float | None = None) -> None:
     if (present := adapter_size(model)) is not None:
         if present != (rank, alpha):
             raise UsageError(
-                f"This model has adapters of rank {present[0]} and alpha {present[1]:g}; they cannot become "
+                f"This model has LoRA adapters of rank {present[0]} and alpha {present[1]:g}, which cannot become "
                 f"rank {rank} and alpha {alpha:g}.",
-                hint=f"Use lora:{present[0]}:{present[1]:g}, or start from the checkpoint again.",
+                hint=f"Use lora:{present[0]}:{present[1]:g}, or start again from the checkpoint.",
             )
         return
     places = _target_layers(model, rank)
@@ -86,7 +86,7 @@ def _target_layers(model: TaskModel, rank: int) -> list[str]:
     called = _called_layers(model, _layers(model.backbone))
     if not called:
         raise UsageError(
-            f"The backbone of {model.checkpoint.id} has no layer that could take adapters.",
+            f"The backbone of {model.checkpoint.id} has no layer that supports LoRA adapters.",
             hint="Try `freeze='last:1'`, or `freeze='all'` (trains the head).",
             parameter="freeze",
         )
@@ -94,8 +94,8 @@ def _target_layers(model: TaskModel, rank: int) -> list[str]:
     if not wide:
         widest = max(_width(layer) for layer in called.values())
         raise UsageError(
-            f"Rank {rank} is more than any layer of {model.checkpoint.id} has dimensions.",
-            hint=f"Try `freeze='lora:{min(8, widest)}'`; at most lora:{widest}.",
+            f"Rank {rank} is larger than every layer of {model.checkpoint.id}.",
+            hint=f"Try `freeze='lora:{min(8, widest)}'`; the largest is lora:{widest}.",
             parameter="freeze",
         )
     return wide

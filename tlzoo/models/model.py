@@ -91,7 +91,7 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs
     )
     if backbone.output != output:
         raise UsageError(
-            f"{checkpoint.id} gives {backbone.output!r}, and the task needs {output!r}.",
+            f"The backbone of {checkpoint.id} returns {backbone.output!r}, but the task needs {output!r}.",
             hint="Choose another checkpoint or task.",
         )
     return backbone

@@ -233,5 +233,5 @@ def unknown_option(name: str, known: Sequence[str]) -> UsageError:
     import difflib  # `--help` does without
 
     near = [f"`{each}`" for each in difflib.get_close_matches(name, known, 3)]
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
-    return UsageError(f"There is no option `{name}`.", hint=hint, parameter=name)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Options: {', '.join(known)}."
+    return UsageError(f"Unknown option `{name}`.", hint=hint, parameter=name)

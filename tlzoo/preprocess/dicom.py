@@ -42,7 +42,7 @@ def read_dicom(data: bytes, name: str) -> Image.Image:
         from pydicom.pixels.utils import pixel_array
     except ImportError as cause:
         raise InputError(
-            f"{name} is a DICOM file, which takes pydicom to read.", hint="Install it: pip install 'tlzoo[dicom]'"
+            f"{name} is a DICOM file; reading it needs pydicom.", hint="Install it: pip install 'tlzoo[dicom]'"
         ) from cause
     _check_inflated(data, name)
     try:
@@ -60,12 +60,12 @@ def _unreadable(name: str, cause: Exception) -> InputError:
     said = " ".join(str(cause).split()).partition(". ")[0].rstrip(".")
     if "plugin" in said or "missing dependencies" in said or isinstance(cause, NotImplementedError):
         return InputError(
-            f"{name} is compressed in a way that no decoder here reads: {said[:150]}.",
+            f"{name} uses a compression that no installed decoder supports: {said[:150]}.",
             hint="Install decoders: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg",
         )
     return InputError(
-        f"{name} is not a DICOM picture that can be read: {said[:150] or type(cause).__name__}.",
-        hint="Restore it or take it out.",
+        f"{name} cannot be read as a DICOM picture: {said[:150] or type(cause).__name__}.",
+        hint="Restore it or remove it from the data.",
     )
 
 
@@ -89,13 +89,13 @@ def _check_inflated(data: bytes, name: str) -> None:
 
 def _check_picture(dataset: Dataset, name: str) -> None:
     if "PixelData" not in dataset:
-        raise InputError(f"{name} is a DICOM file without a picture.", hint="Take it out.")
+        raise InputError(f"{name} is a DICOM file without a picture.", hint="Remove it from the data.")
     samples, bits = int(dataset.get("SamplesPerPixel") or 1), int(dataset.BitsAllocated)
     if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
-        raise InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Scale or cut it first.")
+        raise InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Resize or crop it first.")
     _check_runs(dataset, name)
     if samples not in (1, 3) or bits > 32:
-        raise InputError(f"{name} has {samples} samples of {bits} bits per pixel.", hint="Readable: 1 or 3, up to 32.")
+        raise InputError(f"{name} has {samples} samples of {bits} bits per pixel.", hint="Supported: 1 or 3, up to 32.")
 
 
 def _check_runs(dataset: Dataset, name: str) -> None:
@@ -108,7 +108,7 @@ def _check_runs(dataset: Dataset, name: str) -> None:
     pixels = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
     frame = get_frame(dataset.PixelData, 0, number_of_frames=int(dataset.get("NumberOfFrames") or 1))
     if len(frame) > 2 * pixels * int(dataset.BitsAllocated) // 8 + 4096:
-        raise InputError(f"{name} holds more data than its picture can have.", hint="Restore it or take it out.")
+        raise InputError(f"{name} has more data than its picture needs.", hint="Restore it or remove it from the data.")
 
 
 def _to_display(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:

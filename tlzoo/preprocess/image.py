@@ -36,7 +36,7 @@ for _plugin in ("Avif", "Tiff", "WebP"):  # Image.init() would import all of Pil
 # Memory in blocks this large goes back to the system, in whatever thread it was freed.
 importlib.import_module("PIL._imaging").set_block_size(2**26)
 _FORMATS = tuple(kind for kind in _CORE_FORMATS if kind in Image.OPEN)
-_READABLE = f"Readable kinds: {', '.join(_FORMATS)}, and DICOM with the extra tlzoo[dicom]"
+_READABLE = f"Supported formats: {', '.join(_FORMATS)}, and DICOM with the extra tlzoo[dicom]"
 _UNSUPPORTED = (
     ("HEIC", 4, (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1")),
     ("SVG", 0, (b"<svg", b"<?xml", b"\xef\xbb\xbf<svg", b"\xef\xbb\xbf<?xml")),
@@ -193,25 +193,27 @@ def _cores() -> int:
 def _open_header(data: bytes, name: str) -> Image.Image:
     """The header only: pixels are decoded once their number is known."""
     if not data:
-        raise InputError(f"{name} has zero bytes.", hint="Restore it or take it out.")
+        raise InputError(f"{name} is empty (zero bytes).", hint="Restore it or remove it from the data.")
     for kind, at, marks in _UNSUPPORTED:
         if data.startswith(marks, at):
-            raise InputError(f"{name} is {kind}, not a picture of a kind that is read.", hint=_READABLE)
+            raise InputError(f"{name} is {kind}, which is not supported.", hint=_READABLE)
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as cause:
         raise _too_large(name) from cause
     except Exception as cause:
-        raise InputError(f"{name} is not a picture that can be read.", hint=_READABLE) from cause
+        raise InputError(f"{name} cannot be read as a picture.", hint=_READABLE) from cause
     if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") * math.prod(image.size) > _MAX_SCANNED:
-        raise InputError(f"{name} is a JPEG of too many scans.", hint="Save it again, not progressive.")
+        raise InputError(f"{name} is a JPEG with too many scans.", hint="Save it as a non-progressive JPEG.")
     return image
 
 
 def _bytes_of(source: Any, name: str) -> bytes:
     if not isinstance(source, str | os.PathLike):
         kind = type(source).__name__
-        raise InputError(f"{name} is a {kind}.", hint="Give a path, bytes, a Pillow image or a uint8 array.")
+        raise InputError(
+            f"{name} is of type {kind}, not a picture.", hint="Give a path, bytes, a Pillow image or a uint8 array."
+        )
     try:
         return read_regular(source, MAX_BYTES)
     except (OSError, ValueError) as cause:
@@ -223,7 +225,9 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
     try:
         image.load()
     except Exception as cause:
-        raise InputError(f"{name} is truncated or broken: {cause}.", hint="Restore it or take it out.") from cause
+        raise InputError(
+            f"{name} is truncated or broken: {cause}.", hint="Restore it or remove it from the data."
+        ) from cause
     return image
 
 
@@ -231,11 +235,11 @@ def _check_pixels(size: tuple[int, int], name: str) -> None:
     if size[0] * size[1] > MAX_PIXELS:
         raise _too_large(name)
     if not all(size):
-        raise InputError(f"{name} has no pixels.", hint="Take it out.")
+        raise InputError(f"{name} has no pixels.", hint="Remove it from the data.")
 
 
 def _too_large(name: str) -> InputError:
-    return InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Scale or cut it first.")
+    return InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Resize or crop it first.")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -273,7 +277,7 @@ def _converted(image: Image.Image, name: str) -> Image.Image:
         return image.convert("RGB")
     except ValueError as cause:
         raise InputError(
-            f"{name} has colours of mode {image.mode!r}, which have no one meaning in RGB.",
+            f"{name} has the colour mode {image.mode!r}, which cannot be converted to RGB.",
             hint="Save it as an 8-bit or 16-bit picture.",
         ) from cause
 
@@ -283,9 +287,9 @@ def _from_array(pixels: np.ndarray, name: str) -> Image.Image:
         pixels = pixels[:, :, 0]
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
         raise InputError(
-            f"{name} is an array {pixels.dtype} {list(pixels.shape)}.",
+            f"{name} is an unsupported array, {pixels.dtype} {list(pixels.shape)}.",
             hint="Give uint8 [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA).",
         )
     if not pixels.size:
-        raise InputError(f"{name} has no pixels.", hint="Take it out.")
+        raise InputError(f"{name} has no pixels.", hint="Remove it from the data.")
     return Image.fromarray(np.ascontiguousarray(pixels))

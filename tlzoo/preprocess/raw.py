@@ -39,7 +39,7 @@ class RawImages:
             if pixels.shape != pictures[0].shape:
                 raise InputError(
                     f"{name} has {_size(pixels)} pixels, {names[0]} has {_size(pictures[0])}.",
-                    hint="Pictures of one batch must have one size: give them in batches of their own.",
+                    hint="Pictures of one batch must have the same size: pass other sizes in separate batches.",
                 )
         return {"image": np.stack(pictures) if pictures else np.zeros((0, *self.spec.size, 3), np.uint8)}
 

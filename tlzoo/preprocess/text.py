@@ -97,7 +97,7 @@ class TextPreprocessor:
 
     def _all(self, texts: Sequence[Any]) -> list[Any]:
         if isinstance(texts, str):
-            raise InputError("One text was given where a list of texts belongs.", hint="Put it in a list: [text]")
+            raise InputError("Expected a list of texts, not one text.", hint="Put it in a list: [text]")
         return [
             tuple(self._clean(position, each) for each in text)
             if isinstance(text, tuple)
@@ -108,7 +108,8 @@ class TextPreprocessor:
     def _clean(self, position: int, text: object) -> str:
         if not isinstance(text, str):
             raise InputError(
-                f"Input {position} is not a text but {type(text).__name__}.", hint="Give strings; decode bytes first."
+                f"Input {position} is of type {type(text).__name__}, not a text.",
+                hint="Give strings; decode bytes first.",
             )
         return _LONE_SURROGATE.sub("\ufffd", text[: self._characters])
 

@@ -20,20 +20,20 @@ def check_options(task: Task, strategy: str, policy: str, options: StrategyOptio
     device = select_device(options.device)
     if head and head not in ("linear", "plugin") and "/" not in head:
         raise UsageError(
-            f"There is no head {head!r}.",
-            hint="Give linear, or PLUGIN/NAME for one of a plugin; or leave `head` out.",
+            f"Unknown head {head!r}.",
+            hint="Give linear, or PLUGIN/NAME for a plugin's head; or leave `head` out.",
             parameter="head",
         )
     if strategy in NEEDS_PROBE and "probe" not in task.supports:
         raise UsageError(
-            f"{task.name} has no probe, which `strategy={strategy!r}` begins with.",
-            hint="Add `strategy='finetune'`.",
+            f"{task.name} does not support a probe, which `strategy={strategy!r}` starts with.",
+            hint="Use `strategy='finetune'`.",
             parameter="strategy",
         )
     if strategy in NEEDS_PROBE and head:
         raise UsageError(
             f"`head={head!r}` contradicts `strategy={strategy!r}`, which fits a linear head.",
-            hint="Add `strategy='finetune'`.",
+            hint="Use `strategy='finetune'`.",
             parameter="head",
         )
     _check_supported(task, options)
@@ -52,9 +52,9 @@ def _check_supported(task: Task, options: StrategyOptions) -> None:
     asked = {
         "label_smoothing": (bool(descent.label_smoothing), "label_smoothing", "has no labels to smooth"),
         "class_weights": (options.class_weights != "none", "class_weights", "has no classes to weight"),
-        "mixup": (bool(descent.mixup), "mixup", "cannot mix its targets"),
-        "cutmix": (bool(descent.cutmix), "mixup", "cannot mix its targets"),
-        "augment": (descent.augment.policy != "none", "augment", "cannot move its targets with its inputs"),
+        "mixup": (bool(descent.mixup), "mixup", "does not support mixing of targets"),
+        "cutmix": (bool(descent.cutmix), "mixup", "does not support mixing of targets"),
+        "augment": (descent.augment.policy != "none", "augment", "does not support augmentation"),
     }
     for name, (wanted, ability, why) in asked.items():
         if wanted and ability not in task.supports:

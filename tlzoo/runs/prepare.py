@@ -134,9 +134,9 @@ def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
         return task
     added = [f"{one.value}/{one.name}" for one in declared_names("tasks")]
     raise UsageError(
-        f"{checkpoint.id} does not serve the task {wanted!r}."
+        f"{checkpoint.id} does not support the task {wanted!r}."
         if wanted
-        else f"{checkpoint.id} serves no task that can be trained.",
-        hint=f"It serves: {', '.join(trainable_tasks(checkpoint.tasks) or checkpoint.tasks)}"
+        else f"{checkpoint.id} supports no task that can be trained.",
+        hint=f"Supported: {', '.join(trainable_tasks(checkpoint.tasks) or checkpoint.tasks)}"
         + (f"; plugins add: {', '.join(added)}" if added else ""),
     )

@@ -116,7 +116,7 @@ def read_record(folder: Path) -> RunRecord:
     file = folder / RUN_FILE
     if not file.is_file():
         raise RunError(
-            f"{folder} is not a run: it has no {RUN_FILE}.", hint="Make one: tlzoo finetune ID DATA --out RUN"
+            f"{folder} is not a run folder: it has no {RUN_FILE}.", hint="Make one: tlzoo finetune ID DATA --out RUN"
         )
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
@@ -124,13 +124,13 @@ def read_record(folder: Path) -> RunRecord:
             raise ValueError("it holds no JSON object")
         if document.get("version") != RUN_VERSION:
             raise RunError(
-                f"{folder} is a run of version {document.get('version')}; this tlzoo reads {RUN_VERSION}.",
+                f"{folder} has run version {document.get('version')}; this tlzoo reads {RUN_VERSION}.",
                 hint="Use the tlzoo that wrote it, or train again.",
             )
         return RunRecord.model_validate(document)
     except (ValueError, RecursionError, OSError) as cause:
         raise RunError(
-            f"{folder}: its {RUN_FILE} cannot be read: {short_reason(cause)}.",
+            f"{folder / RUN_FILE} cannot be read: {short_reason(cause)}.",
             hint="Train again, or restore the folder.",
         ) from cause
 

@@ -56,7 +56,7 @@ class RunFolder:
             raise RunError(f"{folder} cannot be used: {cause.message}", hint=cause.hint) from cause
         except (ValueError, OSError) as cause:
             raise RunError(
-                f"{folder}: its run.json or {PREPROCESS} cannot be read: {short_reason(cause)}.",
+                f"run.json or {PREPROCESS} in {folder} cannot be read: {short_reason(cause)}.",
                 hint="Train again, or restore the folder.",
             ) from cause
 
@@ -138,15 +138,15 @@ class RunFolder:
             if not os.path.exists(place):
                 raise DataError(
                     f"The data of {self.path} is no longer at {place}.",
-                    hint="Restore it; for export, other labelled data can be named with `data`.",
+                    hint="Restore it, or export with other labelled data: `data`.",
                     parameter="data",
                 )
         where, columns, seed = (self.data.path, self.data.test), self.data.columns, self.data.seed
         parts = read_splits(*where, self.task, columns, seed, endings_of(self.preprocess))
         if fingerprint(parts.test) != self.data.heldout_fingerprint:
             raise DataError(
-                f"The held-out data of {self.path} is not what it was: {self.data.test or self.data.path} has changed.",
-                hint="Restore it; for export, other labelled data can be named with `data`.",
+                f"The held-out data of {self.path} has changed since training: {self.data.test or self.data.path}.",
+                hint="Restore it, or export with other labelled data: `data`.",
                 parameter="data",
             )
         return parts
@@ -196,7 +196,7 @@ def save_run(
 def check_output_path(path: Path) -> None:
     """Raise RunError when something is already there, as a run is never overwritten, or nothing can be written."""
     if os.path.lexists(path):
-        raise RunError(f"{path} exists already.", hint="Choose another `out`, or remove it.", parameter="out")
+        raise RunError(f"{path} already exists.", hint="Choose another `out`, or remove it.", parameter="out")
     if reason := obstacle(path):
         raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
 

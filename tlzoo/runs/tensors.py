@@ -55,7 +55,7 @@ def check_reference(folder: Path, model: TaskModel) -> None:
     difference = max(differences(now[name], right).max() / largest_magnitude(right) for name, right in expected.items())
     if not difference <= REFERENCE_TOLERANCE:
         raise RunError(
-            f"{folder}: the model rebuilt from it gives other outputs than when it was saved "
-            f"(by {difference:.1e} of their scale).",
+            f"The model rebuilt from {folder} does not return the outputs saved with it "
+            f"(relative difference {difference:.1e}).",
             hint="Install the versions that its run.json names, or train again.",
         )

@@ -350,9 +350,9 @@ def check_predict_options(task: Task, **given: Any) -> None:
     """Raise UsageError for options of a prediction that a task's answers cannot hold, or values that cannot be."""
     for name, value in given.items():
         if value is not None and name not in task.supports:
-            raise UsageError(f"{name} is not for {task.name}.", hint=f"Leave out {name}.")
+            raise UsageError(f"{task.name} does not support {name}.", hint=f"Leave out {name}.")
     top_k, threshold = given.get("top_k"), given.get("threshold")
     if top_k is not None and top_k < 1:
-        raise UsageError(f"top_k is {top_k}.", hint="Ask for 1 label or more.")
+        raise UsageError(f"top_k must be at least 1, not {top_k}.", hint="Try 5.")
     if threshold is not None and not 0 <= threshold <= 1:
-        raise UsageError(f"The threshold {threshold} is no probability.", hint="Give 0 to 1.")
+        raise UsageError(f"The threshold must be between 0 and 1, not {threshold}.", hint="Try 0.5.")

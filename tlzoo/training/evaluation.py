@@ -45,7 +45,7 @@ def check_finite(rows: Outputs, kept: str, hint: str) -> None:
     good = finite(rows)
     if strange := int((~good).sum()):
         raise TrainingError(
-            f"The model gives outputs that are not finite for {strange} of {len(good)} samples.{kept}",
+            f"The model returns NaN or infinite outputs for {strange} of {len(good)} samples.{kept}",
             hint=hint,
             parameter="lr",
         )

@@ -27,7 +27,7 @@ def bootstrap_interval(
     figures = np.asarray(list(task.resample(outputs, targets, contexts, draws)), dtype=float)
     if task.plugin and (figures.shape != (task.resamples,) or not np.isfinite(figures).all()):
         strange = int((~np.isfinite(figures)).sum())
-        given = f"`resample` gives {figures.size} figures for {task.resamples} draws, {strange} of them not finite."
-        raise task_error(task, f"cannot measure: {given}")
+        given = f"`resample` returns {figures.size} values for {task.resamples} draws, {strange} of them not finite."
+        raise task_error(task, f"returns unusable metrics: {given}")
     low, high = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {"metric": task.headline, "level": LEVEL, "low": float(low), "high": float(high)}

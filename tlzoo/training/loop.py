@@ -163,7 +163,8 @@ def _finish_epoch(context: LoopContext, step_model: StepModel, advance: Advance)
     except _StopRequested:
         _save(context)
         if context.folder is not None:
-            say(f"Stopped at step {context.state.counts.step}. To go on: the same command with --resume")
+            step = context.state.counts.step
+            say(f"Stopped at step {step}. To continue, run the same command with --resume (in Python: resume=True).")
         context.stop.exit()
 
 
@@ -285,7 +286,7 @@ def _is_over(context: LoopContext) -> bool:
     if counts.epoch >= options.epochs or (counts.step >= context.steps and not counts.done):
         return True
     if options.patience and counts.stale >= options.patience:
-        say(f"No better epoch since {counts.best_epoch}: training ends early.")
+        say(f"Early stopping: no improvement since epoch {counts.best_epoch}.")
         return True
     return False
 
@@ -298,7 +299,7 @@ def outputs(
     step_model.prepare(False)
     rows = OutputCollector(model.task.outputs, len(source))
     batches = prefetch(lambda chunk: source.arrays(chunk, 0), order_by_length(source.data), batch)
-    with progress(f"Measuring on {part}", len(source)) as advance, torch.inference_mode():
+    with progress(f"Evaluating on {part}", len(source)) as advance, torch.inference_mode():
         for positions, arrays in clock.waiting(batches, "decode"):
             with clock.spent("validate"):
                 made = model.named(step_model.evaluate(*to_tensors(arrays, step_model.device)))
@@ -317,9 +318,11 @@ def outputs(
 
 def _snapshot_note(context: LoopContext) -> str:
     best = context.state.counts.best_epoch
-    return f" The last good checkpoint is in {context.folder}." if context.folder and best else ""
+    return f" The last good snapshot is in {context.folder}." if context.folder and best else ""
 
 
 def _lr_hint(context: LoopContext) -> str:
     best = context.state.counts.best_epoch
-    return "Go on from it with `resume=True` and a smaller `lr`." if context.folder and best else "Try a smaller `lr`."
+    return (
+        "Continue from it with `resume=True` and a smaller `lr`." if context.folder and best else "Try a smaller `lr`."
+    )

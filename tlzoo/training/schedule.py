@@ -19,7 +19,7 @@ def find_learning_rate(step: Callable[[float], float]) -> float:
     tenth of the rate at which it was least, and 1e-5 where it never fell below where it began.
     """
     mean, first, best, rate_of_best = 0.0, math.inf, math.inf, LOWEST
-    with progress("Finding the rate", STEPS, "steps") as advance:
+    with progress("Finding the learning rate", STEPS, "steps") as advance:
         for number in range(STEPS):
             rate = LOWEST * (HIGHEST / LOWEST) ** (number / (STEPS - 1))
             loss = step(rate)

@@ -84,7 +84,7 @@ def build_step_model(
     try:
         return _suffix_step_model(model, cut, sets, options, device, clock)
     except ActivationsTooLarge as reason:
-        say(f"{reason.message} Training goes on without the cache; --cache-gb allows more.")
+        say(f"{reason.message} Training continues without the cache; cache_gb sets the limit.")
         return _full_step_model(model, frozen, sets, options, device)
 
 
@@ -105,10 +105,10 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
 def _inputs_are_fixed(options: GradientDescent) -> bool:
     """Whether a sample's inputs are the same in every epoch, or the same few views of it."""
     if options.cutmix:
-        say("CutMix works on pictures, so the frozen part runs in every epoch.")
+        say("CutMix changes the input pictures, so the frozen layers run in every epoch.")
         return False
     if options.augment.policy != "none" and not options.augment.views:
-        say("Augmentation draws anew in every epoch, so the frozen part runs in each; --views 4 would cache four.")
+        say("Augmentation changes the inputs, so the frozen layers run in every epoch; views=4 would cache four views.")
         return False
     return True
 
@@ -165,8 +165,8 @@ def _suffix_step_model(
         "bytes": kept.nbytes,
         "reused": kept.reused,
     }
-    what = "taken from the cache" if kept.reused else "computed once"
-    say(f"Frozen part: {cut.share:.0%} of the work, {what} ({kept.nbytes / 1e6:.0f} MB)")
+    what = "read from the cache" if kept.reused else "computed once"
+    say(f"Frozen layers: {cut.share:.0%} of the computation, {what} ({kept.nbytes / 1e6:.0f} MB)")
     rounded = options.cache.precision != "fp32"
     exact = (lambda positions: extract_batch(prefix, sets.validation, positions)) if rounded else None
     return StepModel(cut.train, cut.evaluate, lambda training: None, sources, device, {"prefix": facts}, exact)

@@ -29,7 +29,7 @@ def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, m
     raise_malloc_thresholds()
     parts = run.splits()
     if fingerprint(parts.train) != run.data.fingerprint:
-        raise DataError(f"{run.data.path} is no longer what {run.path} was trained on.", hint="Restore it.")
+        raise DataError(f"The data in {run.data.path} has changed since {run.path} was trained.", hint="Restore it.")
     unlabelled = _target_samples(run, target)
     model = run.model()
     both = run.dataset(_join(parts.train, parts.validation))

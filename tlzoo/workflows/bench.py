@@ -35,7 +35,7 @@ def bench(
     """
     several = [files] if isinstance(files, str | Path) else list(files)
     if not several:
-        raise UsageError("There is no file to measure.", hint="Name an exported ONNX file.", parameter="files")
+        raise UsageError("No file was given.", hint="Pass an exported ONNX file.", parameter="files")
     return measure(
         several,
         batches=batches,

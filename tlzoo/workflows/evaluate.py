@@ -54,7 +54,7 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
 
 def _labelled(data: str | Path, task: Task, spec: Preprocess, columns: Columns) -> Samples:
     if not str(data):
-        raise UsageError("No data was named.", hint="Name a folder or a table.")
+        raise UsageError("No data was given.", hint="Pass a folder or a table.")
     collection = read(data, task, columns=columns, endings=endings_of(spec))
     samples = collection.test or collection.train
     if samples.targets is None:

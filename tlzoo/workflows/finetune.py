@@ -111,10 +111,10 @@ def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: 
     )
     for name, part in vars(sets).items():
         for line in part.notes():
-            say(f"Of the {name} data: {line}")
+            say(f"{name.capitalize()} data: {line}")
     unfreeze = getattr(options, "unfreeze_every", 0)
     if isinstance(options, GradientDescent) and options.epochs <= unfreeze:
-        say(f"--unfreeze-every {unfreeze} of {options.epochs} epochs trains the head only.")
+        say(f"unfreeze_every={unfreeze} with epochs={options.epochs} trains only the head.")
 
 
 def unfinished(out: Path) -> Path:
@@ -126,15 +126,15 @@ def _load_resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] |
     if place.exists() and not resume:
         raise RunError(
             f"There is an unfinished run in {place}.",
-            hint="Go on with it: the same again with `resume=True`. Or remove it.",
+            hint="Continue it with `resume=True`, or remove the folder.",
             parameter="resume",
         )
     found = load_snapshot(place) if place.exists() else None
     if found:
         counts = found[1]["counts"]
-        say(f"Going on from step {counts['step']}, epoch {counts['epoch'] + 1}, of {place}")
+        say(f"Resuming {place} from step {counts['step']}, epoch {counts['epoch'] + 1}")
     elif resume:
-        say(f"There is no checkpoint in {place}: training starts from the beginning.")
+        say(f"No snapshot in {place}: training starts from the beginning.")
     return found
 
 
@@ -162,11 +162,11 @@ def _check_same_run(
     changed += [name for name in changed_options(before["options"], options) if name not in MAY_CHANGE_ON_RESUME]
     if changed:
         raise RunError(
-            f"The run in {place} had another {' and another '.join(changed)}.",
-            hint="Resume it with the command that started it, or remove it and start anew.",
+            f"The run in {place} was started with another {' and another '.join(changed)}.",
+            hint="Resume it with the command that started it, or remove the folder and start again.",
         )
     if isinstance(options, GradientDescent) and before["options"]["lr"] != options.lr:
-        say(f"The rate was {before['options']['lr']} and is {options.lr} from here on.")
+        say(f"The learning rate changes from {before['options']['lr']} to {options.lr}.")
         if options.lr != "auto":
             before["counts"]["lr"] = options.lr
     return {**now, **{name: before[name] for name in ("auto",) if name in before}}

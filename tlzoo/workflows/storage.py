@@ -215,7 +215,7 @@ def _check_converted(entry: CacheEntry) -> str | None:
         pinned = entry.path.with_name(f"{entry.path.name}.sha256").read_text("ascii").strip()
     except (OSError, ValueError):
         return "its hash is missing"
-    return "" if cache.sha256_of(entry.path) == pinned else "its sha256 is not the one beside it"
+    return "" if cache.sha256_of(entry.path) == pinned else "its sha256 differs from the recorded one"
 
 
 _CHECKS: dict[str, Callable[[CacheEntry], str | None]] = {

@@ -34,12 +34,14 @@ def torch_calls(
     if (run.checkpoint.id, run.task.labels, run.data.fingerprint) != (checkpoint, tuple(labels), fingerprint):
         raise UsageError(
             f"{run.path} is not the run that the file was exported from ({checkpoint}, {len(labels)} labels).",
-            hint="Name that run.",
+            hint="Pass that run.",
             parameter="run",
         )
     if device != "cpu" and not torch.cuda.is_available():
         raise UsageError(
-            f"This torch has no {device}.", hint="Leave `run` out, or install torch for it.", parameter="run"
+            f"torch does not support {device} here.",
+            hint="Leave `run` out, or install a torch build for it.",
+            parameter="run",
         )
     raise_malloc_thresholds()
     model = run.model().to(device)
@@ -63,7 +65,7 @@ def _call(model: Callable[..., Any], arrays: Sequence[np.ndarray], device: str) 
 
 def _compiled(model: TaskModel, arrays: Sequence[np.ndarray], device: str) -> Call | str:
     """A call of the model compiled for these very shapes, or the first line of why it could not be."""
-    say(f"Compiling by torch for {', '.join('x'.join(map(str, array.shape)) for array in arrays)}")
+    say(f"Compiling with torch.compile for {', '.join('x'.join(map(str, array.shape)) for array in arrays)}")
     torch._dynamo.reset()
     logging.getLogger("torch").setLevel(logging.CRITICAL)
     call = _call(torch.compile(model, dynamic=False), arrays, device)

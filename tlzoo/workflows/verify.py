@@ -52,8 +52,8 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
     pairs = {places[name]: at for at, name in enumerate(known) if name in places}
     if not pairs:
         raise DataError(
-            f"None of the {len(samples)} samples of {data} is among the {len(places)} that {file} was proven on.",
-            hint="Name the data that was held out when it was exported.",
+            f"None of the {len(samples)} samples of {data} is among the {len(places)} samples of the proof in {file}.",
+            hint="Pass the data that was held out at export.",
         )
     stored, found = zip(*sorted(pairs.items()), strict=True)
     metrics, measure = _metrics(predictor, here), None
@@ -92,15 +92,15 @@ def _compare(
         )
     except ParityError as error:
         raise ParityError(
-            f"{file} does not answer here as it was proven to: {error.message}",
-            hint="Export it again; a file in int8 may depend on the kind of processor.",
+            f"{file} fails its proof on this machine: {error.message}",
+            hint="Export it again; the outputs of an int8 file may depend on the processor.",
         ) from error
 
 
 def _read_samples(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
     """The samples of `data`; of data with a test part, those of that part."""
     if not str(data):
-        raise UsageError("No data was named.", hint="Name a folder or a table.")
+        raise UsageError("No data was given.", hint="Pass a folder or a table.")
     endings = endings_of(predictor.manifest.preprocess)
     labelled = not isinstance(predictor.task, UnreadTask)  # the proof stands without labels
     collection = read(data, predictor.task, columns=columns, labelled=labelled, endings=endings)

@@ -44,7 +44,9 @@ def build(checkpoint: Checkpoint, spec: PluginSpec, weights: Weights | None) -> 
 
 def _fracast(checkpoint: Checkpoint, shape: Shape, weights: Weights | None) -> Parts:
     if shape.length > WINDOW:
-        raise UsageError(f"{checkpoint.id!r} sees {WINDOW} steps, not {shape.length}.", hint="--preprocess length=256")
+        raise UsageError(
+            f"{checkpoint.id!r} takes at most {WINDOW} steps, not {shape.length}.", hint="--preprocess length=256"
+        )
     module = Fracast(shape.length)
     if weights is not None:
         _load(module, renamed(_tensors(checkpoint, weights)), checkpoint)

@@ -97,13 +97,13 @@ def _configuration(checkpoint: Checkpoint, weights: Weights | None) -> PreTraine
             config = AutoConfig.for_model(checkpoint.architecture, **checkpoint.config)
     except (OSError, ValueError, TypeError) as cause:
         raise RegistryError(
-            f"No configuration can be made for {checkpoint.id}: {(str(cause).splitlines() or ['?'])[0]}",
+            f"The configuration of {checkpoint.id} cannot be built: {(str(cause).splitlines() or ['?'])[0]}",
             hint="Correct the entry's architecture (a transformers model_type), config or files.",
         ) from cause
     if config.model_type != checkpoint.architecture:
         raise RegistryError(
-            f"{checkpoint.id} should be a {checkpoint.architecture!r} model, "
-            f"and its configuration is of a {config.model_type!r} model.",
+            f"The entry of {checkpoint.id} has the architecture {checkpoint.architecture!r}, "
+            f"but its configuration has the model type {config.model_type!r}.",
             hint="Correct the entry's architecture.",
         )
     config.use_cache = False
@@ -199,11 +199,11 @@ def _check_complete(name: str, network: PreTrainedModel, report: dict[str, Any])
     needed = [key for key in report["missing_keys"] if not (parts >= {"encoder"} and _part(key, "") == "decoder")]
     surplus = [key for key in report["unexpected_keys"] if _part(key, network.base_model_prefix) in parts]
     mismatched = [key for key, *_ in report["mismatched_keys"]]
-    problems = {"lack": needed, "have another shape in": mismatched, "have no place for": surplus}
+    problems = {"lack": needed, "have the wrong shape for": mismatched, "have the unexpected": surplus}
     for problem, keys in problems.items():
         if keys:
             raise RegistryError(
-                f"The weights of {name} {problem} {min(keys)!r} ({len(keys)} such).",
+                f"The weights of {name} {problem} {min(keys)!r} ({len(keys)} in total).",
                 hint="The entry's files must be those of its architecture.",
             )
 

@@ -88,7 +88,8 @@ def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTraine
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise RegistryError(
-            f"{id}: no {kind!r} network can be built of its config.json: {reason}", hint="Choose another checkpoint."
+            f"{id}: a {kind!r} network cannot be built from its config.json: {reason}",
+            hint="Choose another checkpoint.",
         ) from cause
     counts = {stage.name: 0 for stage in stages}
     for name, parameter in network.named_parameters():
@@ -112,7 +113,7 @@ def _tokenizer_files(id: str, repository: Repository) -> list[str]:
     whole = ["tokenizer.json"] if "tokenizer.json" in repository.sizes else sorted(VOCABULARIES & set(repository.sizes))
     if not whole:
         raise RegistryError(
-            f"{id} holds no tokenizer: neither tokenizer.json nor {', '.join(sorted(VOCABULARIES))}.",
+            f"{id} has no tokenizer: neither tokenizer.json nor {', '.join(sorted(VOCABULARIES))}.",
             hint="Choose another checkpoint.",
         )
     return [*whole, *(name for name in _BESIDE_TOKENIZER if name in repository.sizes)]

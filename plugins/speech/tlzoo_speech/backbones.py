@@ -37,7 +37,7 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
     """The backbone of a checkpoint of this plugin, with random weights where `weights` is `None`."""
     if spec.sample_rate != RATE:
         raise RegistryError(
-            f"Entry {checkpoint.id!r}: sample rate {spec.sample_rate} Hz, but its network hears {RATE} Hz.",
+            f"Entry {checkpoint.id!r}: sample rate {spec.sample_rate} Hz, but its network takes {RATE} Hz.",
             hint="Correct `preprocess.sample_rate` in the registry file.",
         )
     samples = round(spec.seconds * RATE)
@@ -46,7 +46,7 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
     except (StrictDataclassError, TypeError, ValueError) as cause:
         reason = str(cause).strip().partition("\n")[0].rstrip(".")
         raise RegistryError(
-            f"Entry {checkpoint.id!r}: no {checkpoint.architecture!r} can be built of its config: {reason}.",
+            f"Entry {checkpoint.id!r}: a {checkpoint.architecture!r} cannot be built from its config: {reason}.",
             hint="Correct `config` in the registry file.",
         ) from cause
     if feature_dim != checkpoint.feature_dim:
@@ -202,9 +202,9 @@ def _as_source_error(checkpoint: Checkpoint) -> Iterator[None]:
 def _load_strictly(module: nn.Module, state: Mapping[str, torch.Tensor], checkpoint: Checkpoint) -> None:
     expected = module.state_dict()
     _check_names(checkpoint, sorted(expected.keys() - state.keys()), "lack")
-    _check_names(checkpoint, sorted(state.keys() - expected.keys()), "have the unknown")
+    _check_names(checkpoint, sorted(state.keys() - expected.keys()), "have the unexpected")
     shapes = [name for name in sorted(state) if state[name].shape != expected[name].shape]
-    _check_names(checkpoint, shapes, "have another shape of")
+    _check_names(checkpoint, shapes, "have the wrong shape for")
     module.load_state_dict(state, strict=True)
 
 

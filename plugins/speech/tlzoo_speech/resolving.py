@@ -29,7 +29,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint:
     rate = processor.get("sampling_rate", RATE)
     if rate != RATE:
         raise RegistryError(
-            f"{id} hears {rate} Hz; the plugin 'speech' builds networks of {RATE} Hz.",
+            f"{id} takes {rate} Hz; the plugin 'speech' supports {RATE} Hz only.",
             hint="Choose another checkpoint.",
         )
     kind = str(document["model_type"])
@@ -60,7 +60,8 @@ def resolve(id: str, repository: Repository) -> Checkpoint:
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise RegistryError(
-            f"{id}: no {kind!r} network can be built of its config.json: {reason}", hint="Choose another checkpoint."
+            f"{id}: a {kind!r} network cannot be built from its config.json: {reason}",
+            hint="Choose another checkpoint.",
         ) from cause
     return Checkpoint.model_validate({**plain, **counted})
 

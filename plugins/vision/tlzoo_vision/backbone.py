@@ -50,7 +50,7 @@ def backbone_of(checkpoint: Checkpoint, module: nn.Module, parts: tuple[Stage, .
         feature_dim = module(images).shape[1]
     if output == "vector" and feature_dim != checkpoint.feature_dim:
         raise PluginError(
-            f"Entry {checkpoint.id!r} says feature_dim {checkpoint.feature_dim}, its model gives {feature_dim}.",
+            f"Entry {checkpoint.id!r} says feature_dim {checkpoint.feature_dim}, but its model has {feature_dim}.",
             hint="Correct the registry entry.",
         )
     return Backbone(
@@ -96,7 +96,7 @@ def image_spec(checkpoint: Checkpoint) -> ImageSpec:
     """The entry's preprocessing; raises PluginError where it is not of pictures."""
     if not isinstance(checkpoint.preprocess, ImageSpec):
         raise PluginError(
-            f"Entry {checkpoint.id!r} preprocesses {checkpoint.preprocess.kind!r}; vision takes pictures.",
+            f"Entry {checkpoint.id!r} has preprocessing of kind {checkpoint.preprocess.kind!r}; vision needs 'image'.",
             hint="Correct the registry entry.",
         )
     return checkpoint.preprocess
@@ -120,7 +120,7 @@ def _network(checkpoint: Checkpoint, weights: Weights | None, *, headless: bool)
 def _create(checkpoint: Checkpoint, *, headless: bool) -> nn.Module:
     if _WEIGHT_ARGUMENTS & checkpoint.config.keys():
         raise PluginError(
-            f"The configuration of {checkpoint.id!r} says where weights are, not what the network is: "
+            f"The configuration of {checkpoint.id!r} has arguments that load weights: "
             f"{', '.join(sorted(_WEIGHT_ARGUMENTS & checkpoint.config.keys()))}.",
             hint="Choose another checkpoint; an entry names its weights in `source`.",
         )

@@ -20,7 +20,7 @@ def spec_of(id: str, processor: Mapping[str, Any]) -> ImageSpec:
     RegistryError naming what cannot be expressed.
     """
     if processor.get("do_flip_channel_order"):
-        raise _unsupported(id, "it wants blue, green and red in that order")
+        raise _unsupported(id, "it needs BGR channel order")
     mean, std = _arithmetic(processor)
     if not len(mean) == len(std) == 3 or 0 in std:
         raise _unsupported(id, f"its pictures have {len(mean)} channels")
@@ -89,5 +89,5 @@ def _rounded(value: float) -> float:
 
 def _unsupported(id: str, reason: str) -> RegistryError:
     return RegistryError(
-        f"{id}: its preprocessor_config.json cannot be expressed: {reason}.", hint="Choose another checkpoint."
+        f"{id}: its preprocessor_config.json is not supported: {reason}.", hint="Choose another checkpoint."
     )

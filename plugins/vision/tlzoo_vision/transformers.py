@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 _TOWERS = {"clip": "clip_vision_model", "siglip": "siglip_vision_model"}
 """Models of pictures and texts, and their half that sees."""
 _UNSUPPORTED = {
-    "imagegpt": "it reads pictures as words of a palette",
+    "imagegpt": "it takes palette tokens instead of pixels",
     "perceiver": "it takes more than pixels",
     "siglip2": "it takes pictures cut into patches",
     "timm_wrapper": "its config.json lacks timm's configuration",
-    "vit_mae": "it hides most of a picture at random",
+    "vit_mae": "it masks most of a picture at random",
 }
 _EAGER = {"donut-swin", "maskformer-swin", "swin"}
 """torch.onnx cannot export their attention with a bias through PyTorch's fused kernel."""
@@ -52,7 +52,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
         return None
     if kind in _UNSUPPORTED:
         raise RegistryError(
-            f"{id}: no model of type {kind!r} can be used: {_UNSUPPORTED[kind]}.", hint="Choose another checkpoint."
+            f"{id}: models of type {kind!r} are not supported: {_UNSUPPORTED[kind]}.", hint="Choose another checkpoint."
         )
     spec = spec_of(id, repository.documents["preprocessor_config.json"])
     architecture, config = _configured(kind, document)
@@ -79,7 +79,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
         counted = count(module, layer_stages(module, "net"))
     except Exception as cause:
         raise RegistryError(
-            f"{id}: no {kind!r} network can be built of its config.json: {_first_line(cause)}",
+            f"{id}: a {kind!r} network cannot be built from its config.json: {_first_line(cause)}",
             hint="Choose another checkpoint.",
         ) from cause
     return Checkpoint.model_validate({**plain, "feature_dim": feature_dim, **counted})
@@ -111,7 +111,7 @@ def _require_transformers() -> None:
         import transformers  # noqa: F401
     except ImportError as cause:
         raise PluginError(
-            "Vision models of transformers need that library.",
+            "This checkpoint needs transformers, which is not installed.",
             hint="Install it: pip install 'tlzoo-vision[transformers]'",
         ) from cause
 
@@ -144,7 +144,7 @@ def _module(checkpoint: Checkpoint, weights: Weights | None, output: str) -> Tra
             net = network(config, **options).float()
     except Exception as cause:
         raise PluginError(
-            f"Entry {checkpoint.id!r}: no {kind!r} can be built of its config: {_first_line(cause)}",
+            f"Entry {checkpoint.id!r}: a {kind!r} network cannot be built from its config: {_first_line(cause)}",
             hint="Correct the registry entry.",
         ) from cause
     if weights is not None:
@@ -176,8 +176,8 @@ def _pretrained(checkpoint: Checkpoint, network: Any, config: Any, weights: Weig
     if wrong:
         raise PluginError(
             f"The weights of {checkpoint.id!r} do not fit {checkpoint.architecture!r}: {wrong[0]!r} is missing or has "
-            f"another shape ({len(wrong)} such).",
-            hint="Is the entry's architecture or config another one?",
+            f"another shape ({len(wrong)} in total).",
+            hint="Check the entry's `architecture` and `config`.",
         )
     return net
 

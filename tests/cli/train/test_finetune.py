@@ -110,7 +110,7 @@ def test_a_stage_that_never_starts_to_train_is_said_and_quiet_silences_it(
 ):
     options = ("--strategy", "finetune", "--epochs", "1", "--unfreeze-every", "1", "--json")
     out = ("--out", tmp_path / "run")
-    assert "trains the head only" in command("finetune", "vision/test-resnet", pictures, *out, *options).err
+    assert "trains only the head" in command("finetune", "vision/test-resnet", pictures, *out, *options).err
     shutil.rmtree(tmp_path / "run")
     assert command("finetune", "vision/test-resnet", pictures, *out, *options, "--quiet").err == ""
 

@@ -128,7 +128,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     "a place that is no whole number": ("a.jsonl", '{"text": "Anna", "entities": [[0.0, 4, "X"]]}', "whole numbers"),
     "zeros as tags": ("a.jsonl", '{"tokens": ["Anna", "met"], "tags": [0, 0]}', "names of tags"),
     "an empty tag": ("a.jsonl", '{"tokens": ["Anna", "met"], "tags": ["O", ""]}', "names of tags"),
-    "no word": ("a.jsonl", '{"tokens": ["Anna", null], "tags": ["O", "O"]}', "None"),
+    "not a word": ("a.jsonl", '{"tokens": ["Anna", null], "tags": ["O", "O"]}', "None"),
     "lists without tags": ("a.jsonl", '{"tokens": ["Anna"], "ner_tags": ["O"]}', "no column 'tags'"),
     "words without tags": ("a.csv", "sentence,word,Tag\n1,Anna,O\n", "no column 'tag'"),
     "a row without entities": ("a.jsonl", '{"text": "a", "entities": []}\n{"text": "b", "entites": []}', "line 2"),

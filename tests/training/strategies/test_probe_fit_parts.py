@@ -64,7 +64,7 @@ def test_parts_with_a_target_are_found_beside_their_features(monkeypatch: pytest
 
 def test_samples_without_a_target_in_any_part_are_refused():
     data = dataset("??", "?", "+")
-    with pytest.raises(DataError, match="No part of the samples has a target"):
+    with pytest.raises(DataError, match="None of the samples has a target"):
         labelled_features(features(data), data, OBJECTIVE, range(2))
 
 

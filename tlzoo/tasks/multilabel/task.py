@@ -79,8 +79,8 @@ class MultiLabel(Task):
             parts = [row.scalar("label", part) for part in value]
             if joined := [part for part in parts if SEPARATOR in part]:
                 raise DataError(
-                    f"File {row.file} has the label {joined[0]!r} in {row.place}, which holds a {SEPARATOR!r}.",
-                    hint="That sign separates labels: rename the label.",
+                    f"File {row.file} has the label {joined[0]!r} in {row.place}, which contains {SEPARATOR!r}.",
+                    hint="That character separates labels: rename the label.",
                 )
         else:
             parts = row.scalar("label", value).split(SEPARATOR) if str(value).strip() else []
@@ -90,7 +90,7 @@ class MultiLabel(Task):
         """One label or more: that it is there or not are two classes."""
         if not any(self.labels_in(target) for target in targets):
             raise DataError(
-                f"{place} has no label in any row.", hint="Fill its label column: a;b where there are several."
+                f"{place} has no label in any row.", hint="Fill its label column, such as a;b for two labels."
             )
 
     def fit(self, targets: Sequence[str], column: str) -> MultiLabel:

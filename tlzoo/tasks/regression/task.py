@@ -59,7 +59,7 @@ class Regression(Task):
         if not finite:
             raise DataError(
                 f"File {row.file} has {text[:50]} as {row.column('label')!r} in {row.place}, "
-                "which is no finite number.",
+                "which is not a finite number.",
                 hint="Correct the cell or delete the row.",
             )
         return text
@@ -68,7 +68,7 @@ class Regression(Task):
         """Two different numbers or more."""
         if len({float(target) for target in targets}) < 2:
             raise DataError(
-                f"{place} has only one target, {targets[0]}: there is nothing to learn.",
+                f"{place} has only one target value, {targets[0]}: there is nothing to learn.",
                 hint="Give samples with different targets.",
             )
 
@@ -88,7 +88,7 @@ class Regression(Task):
             if not np.isfinite(values[position]):
                 raise DataError(
                     f"Target {target!r} of sample {position + 1} is not a finite number.",
-                    hint="Correct it or drop the sample.",
+                    hint="Correct it or remove the sample.",
                 )
         return {"values": values}
 

@@ -20,7 +20,7 @@ _BLANKS = re.compile(" +")
 """Not every blank of Unicode: a no-break space may stand inside a word."""
 _MALFORMED_TAG = re.compile(r"o|0|_|.*-|[BI]_.*|[bi][-_].*")
 """Tags that are meant to be O, B-LABEL or I-LABEL and are none."""
-_CONLL_HINT = "Write one word and its tag in a line, and an empty line between texts."
+_CONLL_HINT = "Write one word and its tag per line, and an empty line between texts."
 
 
 def conll(path: Path) -> Iterator[Row]:
@@ -66,7 +66,7 @@ def samples(rows: Sequence[Row]) -> Sequence[Row]:
     there = ", ".join(map(repr, rows[0].columns))
     raise DataError(
         f"File {rows[0].file} holds no tagged texts; its columns are {there}.",
-        hint="It takes text and entities; tokens and tags; or sentence, word and tag. --column word=NAME renames one.",
+        hint="Columns: text and entities; tokens and tags; or sentence, word and tag. Rename one: --column word=NAME",
     )
 
 
@@ -97,7 +97,7 @@ def _list(row: Row, role: str) -> list[str]:
     strange = [each for each in values if not isinstance(each, str) or not each.strip()]
     if strange:
         raise row.error(
-            f"has {strange[0]!r} in {row.column(role)!r}, which is no word",
+            f"has {strange[0]!r} in {row.column(role)!r}, which is not a word",
             "Write words and the names of tags, not their numbers.",
         )
     return [each.strip() for each in values]
@@ -106,7 +106,7 @@ def _list(row: Row, role: str) -> list[str]:
 def _rows_of_words(rows: Sequence[Row]) -> list[Row]:
     if not rows[0].has("sentence"):
         raise DataError(
-            f"File {rows[0].file} has a word in each row and nothing that says where a text ends.",
+            f"File {rows[0].file} has one word per row and no column that says where a text ends.",
             hint="Add a column sentence with the number of each word's text, or name it: --column sentence=NAME",
         )
     known: Any = None
@@ -119,7 +119,8 @@ def _rows_of_words(rows: Sequence[Row]) -> list[Row]:
             raise row.error(f"has no {row.column('sentence')!r}", "Number the first word of each text at least.")
         if known in texts and known != before:
             raise row.error(
-                f"has sentence {known!r} again", "Sort the rows, so that those of a text follow one another."
+                f"has rows of sentence {known!r} in two places",
+                "Sort the rows, so that those of a text follow one another.",
             )
         texts.setdefault(known, []).append(row)
     return [_join_rows(members) for members in texts.values()]
@@ -172,7 +173,7 @@ def _entity(row: Row, text: str, given: Any) -> list[Any]:
     start, end, label = parts
     if not all(isinstance(each, int) and not isinstance(each, bool) for each in (start, end)):
         raise row.error(
-            f"has an entity from {start!r} to {end!r}, which are no whole numbers", "Write 0, not 0.0 or '0'."
+            f"has an entity from {start!r} to {end!r}, which are not whole numbers", "Write 0, not 0.0 or '0'."
         )
     if not 0 <= start < end <= len(text):
         raise row.error(

@@ -94,7 +94,9 @@ class Tokens(Task):
     def check(self, targets: Sequence[Any], place: Path) -> None:
         """One entity or more."""
         if not any(targets):
-            raise DataError(f"{place} has no entity in any text.", hint="Give texts with entities, or tags beside O.")
+            raise DataError(
+                f"{place} has no entity in any text.", hint="Add texts with entities, or tags other than O."
+            )
 
     def fit(self, targets: Sequence[Any], column: str) -> Tokens:
         """O, and a tag for the beginning and the inside of each label that occurs, sorted."""

@@ -52,7 +52,7 @@ def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
         metrics = data.metrics(rows)
         trials.append({"strategy": strategy, "freeze": policy, **metrics})
         say(
-            f"Tried {strategy}, freezing {policy}: validation {task.headline} {metrics[task.headline]:.4f}, "
+            f"Tried {strategy} with freeze={policy}: validation {task.headline} {metrics[task.headline]:.4f}, "
             f"{task.monitor} {metrics[task.monitor]:.4f}"
         )
     sign = 1.0 if task.better(task.headline) == "max" else -1.0
@@ -61,8 +61,12 @@ def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
         merged, contexts = data.merged(rows)
         scores[name] = sign * task.samplewise(merged, data.sample_targets, contexts)
     chosen = _one_standard_error_rule(scores)
-    why = "no other is better by more than one standard error" if chosen[0] == "probe" else "it is clearly better"
-    say(f"Taken: {chosen[0]}, freezing {chosen[1]}: {why}.")
+    why = (
+        "nothing else is better by more than one standard error"
+        if chosen[0] == "probe"
+        else "it is better by more than one standard error"
+    )
+    say(f"Selected {chosen[0]} with freeze={chosen[1]}: {why}.")
     return {"strategy": chosen[0], "freeze": chosen[1], "trials": trials}
 
 
@@ -75,7 +79,7 @@ def _try_all(job: TrainJob[Auto]) -> dict[tuple[str, str], Outputs]:
     short = replace(options, epochs=1, max_steps=steps, patience=0, unfreeze_every=0)
     found = {("probe", "all"): apply_probe(probe, held, output)}
     for policy in (_last_large_stage(job.model), "none"):
-        say(f"Trying lp-ft, freezing {policy}")
+        say(f"Trying lp-ft with freeze={policy}")
         trial = replace(job, model=copy.deepcopy(with_probe(job, probe)), policy=policy, options=short)
         found["lp-ft", policy] = _validation_outputs(trial)
     return found

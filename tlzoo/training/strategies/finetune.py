@@ -82,7 +82,7 @@ def _rounding(model: TaskModel, step_model: StepModel) -> dict[str, Any]:
         both.append(rows.outputs())
     effect = rounding_effect(model.task, *both)
     say(
-        f"Half precision in the cache changes a logit by {effect['max_logit_change']:.2g} at most, "
-        f"{effect['agreement']:.1%} of {effect['samples']} validation labels stay"
+        f"The fp16 cache changes logits by {effect['max_logit_change']:.2g} at most; "
+        f"{effect['agreement']:.1%} of {effect['samples']} validation labels are unchanged"
     )
     return {"rounding": effect}

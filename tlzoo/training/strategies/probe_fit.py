@@ -82,7 +82,7 @@ def labelled_features(
         return rows, found
     there = found != IGNORED
     if not there.any():
-        raise DataError("No part of the samples has a target.", hint="Check the labels of the data.")
+        raise DataError("None of the samples has a target.", hint="Check the labels of the data.")
     return rows[there], found[there]
 
 
@@ -149,7 +149,7 @@ def _path(train: Labelled, validation: Labelled, objective: Objective, strengths
     )
     fits: dict[float, _Fit] = {}
     weight, bias = np.zeros((objective.outputs, len(mean))), np.zeros(objective.outputs)
-    with progress("Probe", len(strengths), "fits") as advance:
+    with progress("Fitting the probe", len(strengths), "fits") as advance:
         for strength in strengths:
             weight, bias = _minimise(features, targets, strength, (weight, bias), COARSE, objective)
             loss = _evaluate(held, held_targets, weight, bias, objective)

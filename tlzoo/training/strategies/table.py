@@ -97,12 +97,14 @@ def _plugin_strategy(name: str) -> Named:
 
 
 def _train_with_plugin(strategy: Named, job: TrainJob[Any]) -> TrainResult:
-    """Train by a plugin's strategy; raises HookError where it gives no TrainResult, or outputs of other samples."""
+    """Train by a plugin's strategy; raises HookError where it gives not a TrainResult, or outputs of other samples."""
     result = strategy.run("train", job)
     if not isinstance(result, TrainResult):
-        raise strategy.wrong(f"returned {type(result).__name__}, no TrainResult")
+        raise strategy.wrong(f"returned {type(result).__name__}, not a TrainResult")
     if count(result.outputs) != len(job.sets.test):
-        raise strategy.wrong(f"has outputs of {count(result.outputs)} samples; the test data has {len(job.sets.test)}")
+        raise strategy.wrong(
+            f"returned outputs for {count(result.outputs)} samples; the test data has {len(job.sets.test)}"
+        )
     return result
 
 
@@ -116,7 +118,7 @@ def freeze_policy(strategy: str, policy: str | None) -> str:
     if strategy == "probe" and policy != "all":
         raise UsageError(
             f"`freeze={policy!r}` contradicts `strategy='probe'`, which trains the head only.",
-            hint="Add `strategy='finetune'`.",
+            hint="Use `strategy='finetune'`.",
             parameter="freeze",
         )
     if strategy == "auto":
