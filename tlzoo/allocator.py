@@ -1,4 +1,4 @@
-"""Tell glibc to keep big blocks: with its defaults every forward pass hands its memory back to the kernel.
+"""Raise glibc's malloc thresholds: by default every forward pass returns its memory to the kernel.
 
 Measured on 2 cores: eager EfficientNet-Lite0 runs 2 to 4 times faster with the thresholds raised.
 """

@@ -96,7 +96,7 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 3)), Output('size', ('batch',))))",
          "'sign' has shape [4, 2]; the task declares ['batch', 3]"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)),))",
-         "gives 2 outputs; the task declares 1"),
+         "returns 2 outputs; the task declares 1"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)), "
                   "Output('size', ('batch',), 'int64')))", "is float32; declared is int64"),
         ("tasks", "Two.outputs = property(lambda self: ['sign'])", "no tuple of Output"),
@@ -156,7 +156,7 @@ def test_what_is_not_as_it_must_be_is_said_before_training(faulty: Any, train: A
 def test_figures_of_the_interval_that_are_no_numbers_are_refused(faulty: Any, train: Any, tmp_path: Path):
     faulty("tasks", "Two.resample = lambda self, outputs, targets, contexts, draws: [float('nan') for _ in draws]")
     done = train()
-    assert (done.code, "`resample` gives 200 figures for 200 draws, 200 of them not finite" in done.err) == (2, True)
+    assert (done.code, "`resample` returns 200 values for 200 draws, 200 of them not finite" in done.err) == (2, True)
     shutil.rmtree(tmp_path / "run.unfinished")  # what is trained is kept: it can be gone on with
 
 

@@ -22,11 +22,11 @@ METHODS = ("auto", "coral")
 def adapt_model(
     model: TaskModel, source: TaskDataset | None, target: TaskDataset, method: str, options: Mapping[str, Any]
 ) -> tuple[TaskModel, str]:
-    """Adapt a model by the method of this name; with it comes the name of the method that did it.
+    """Adapt a model by the method of this name; also returns the name of the method used.
 
     `plugin/name` is a method of any plugin, registered or known to its hook `adapt_domain`; another name is asked of
-    the checkpoint's plugin, then of the core, then of the plugins that declare it. Raises UsageError for a method that
-    nobody knows, HookError where a plugin's fails, and what the method raises.
+    the checkpoint's plugin, then of the core, then of the plugins that declare it. Raises UsageError for an unknown
+    method, HookError where a plugin's fails, and what the method raises.
     """
     given: dict[str, Any] = {"model": model, "source": source, "target": target, "options": options}
     plugin, slash, short = method.rpartition("/")
@@ -50,7 +50,7 @@ def adapt_model(
 
 
 def _adapt_with_plugin(plugin: str, method: str, given: Mapping[str, Any]) -> TaskModel | None:
-    """What a plugin's hook makes of a method, `None` where it does not know it."""
+    """The result of a plugin's hook, or `None` where it does not know the method."""
     found = plugins.call("adapt_domain", plugin, (TaskModel, NoneType), default=_not_handled, method=method, **given)
     return found if isinstance(found, TaskModel) else None
 

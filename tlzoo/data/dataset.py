@@ -75,7 +75,7 @@ class TaskDataset:
         return [self._lengths[i] for i in positions] if self._lengths else None
 
     def _prepare(self, positions: Sequence[int]) -> None:
-        """Learn lengths and contexts, a few inputs at a time: their arrays are not kept."""
+        """Compute lengths and contexts in blocks; the arrays are discarded."""
         each = list(dict.fromkeys(positions))
         for at in range(0, len(each), BLOCK):
             few = each[at : at + BLOCK]
@@ -103,7 +103,7 @@ class TaskDataset:
         return found
 
     def notes(self) -> list[str]:
-        """What is lost or cut between the samples and what the model sees of them: lines for people."""
+        """Notes for the user about samples that are cut or partly lost."""
         found = []
         if self.windows is not None:
             long = sum(len(each) > 1 for each in self.windows)

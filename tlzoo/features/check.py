@@ -1,4 +1,4 @@
-"""Proof that what was frozen did not move: fingerprints before training, compared after it."""
+"""Check that frozen tensors did not change: hashes before training, compared after it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _THREADS = 4  # hashing releases the interpreter's lock
 
 @dataclass(frozen=True)
 class FrozenCheck:
-    """What was proven bit-identical: so many tensors, buffers among them, and so many scalars of parameters.
+    """What was found bit-identical: the number of tensors (with buffers), and of scalars in parameters.
 
     `digest` is one SHA-256 over all of them; a tensor under two names counts as two tensors, its scalars once.
     """
@@ -43,9 +43,9 @@ def hash_frozen(model: TaskModel, frozen: Freeze) -> dict[str, str]:
 
 
 def check_frozen(before: Mapping[str, str], model: TaskModel) -> FrozenCheck:
-    """The proof that everything in the snapshot is bit-identical in `model`; call before adapters are merged.
+    """Check that every tensor in `before` is bit-identical in `model`; call before adapters are merged.
 
-    Raises TrainingError naming the first tensor that changed or is gone.
+    Raises TrainingError naming the first tensor that changed or disappeared.
     """
     tensors = _tensors(model)
     after = _digests({name: tensors[name] for name in before if name in tensors})

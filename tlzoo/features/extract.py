@@ -1,4 +1,4 @@
-"""One pass of what is frozen over the samples: decoded ahead, computed once, kept on disk, checked on reuse."""
+"""Feature extraction: batches are prefetched, computed once, cached on disk and checked on reuse."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tlzoo.progress import progress, say
 
 BATCH = 32
 REUSE_TOLERANCE = 2e-3
-"""How far kept values may be from the model's, of their scale; halves are within 5e-4."""
+"""Largest relative difference of cached values from the model's; float16 stays within 5e-4."""
 VIEW_SEED = 0
 """Cached views draw from a seed of their own, so that runs of any seed share them."""
 
@@ -49,10 +49,10 @@ class Features:
 
 
 class PendingFeatures(Protocol):
-    """A pass that may be under way already."""
+    """Feature extraction that may already be running."""
 
     def join(self, prefix: Prefix) -> None:
-        """Wait for it, or end it."""
+        """Wait for it, or cancel it."""
 
 
 def extract(
@@ -62,7 +62,7 @@ def extract(
     clock: Clock | None = None,
     pending: PendingFeatures | None = None,
 ) -> list[Features]:
-    """What the backbone gives for each data set, computed once per sample and kept between runs.
+    """The backbone's features for each data set, computed once per sample and cached between runs.
 
     Raises TrainingError naming a sample whose features are not finite, and where the cache cannot be written.
     """
@@ -103,10 +103,10 @@ def extract_cached(
     augment: Augment | None = None,
     before_batch: Callable[[], None] = lambda: None,
 ) -> Activations:
-    """What the prefix makes of the unique, from the cache or now; with `augment`, of its views of each sample.
+    """The prefix's activations for unique samples, cached or computed now; with `augment`, for each view of a sample.
 
-    View v of sample i is row `i * views + v`. Raises TooLarge where the cache may not take them, TrainingError where
-    the disk does not or an array is not finite.
+    View v of sample i is row `i * views + v`. Raises ActivationsTooLarge above the cache limit, TrainingError where
+    the disk is full or an array is not finite.
     """
     views = augment or Augment()
     each = max(1, views.views)
@@ -130,7 +130,7 @@ def extract_cached(
 
 
 def _matches_model(kept: Activations, prefix: Prefix, unique: UniqueSamples, augment: str, each: int) -> bool:
-    """Whether the model gives for three of the samples what is kept of them: a change that no key shows is noticed."""
+    """Whether the model reproduces the cached values of three samples: detects changes that no key shows."""
     if prefix.eager is None:
         return True
     change = make_augment(unique.data.modality, augment, VIEW_SEED)
@@ -147,7 +147,7 @@ def _matches_model(kept: Activations, prefix: Prefix, unique: UniqueSamples, aug
 
 
 def store_key(prefix: Prefix, unique: UniqueSamples, precision: str, augment: Augment) -> str:
-    """What the values of this prefix for this corpus are called in the store."""
+    """The store's key for the activations of this prefix on these samples."""
     drawn = f"{augment.views} {signature(unique.data.modality, augment.policy)} {VIEW_SEED}"
     text = f"{prefix.key} {unique.digest} {precision} {drawn}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -156,10 +156,9 @@ def store_key(prefix: Prefix, unique: UniqueSamples, precision: str, augment: Au
 def iter_features(
     prefix: Prefix, unique: UniqueSamples, clock: Clock, augment: str = "none", view: int = 0
 ) -> Iterator[tuple[list[int], Sequence[np.ndarray], np.ndarray | None]]:
-    """One pass: positions in the unique, the prefix's arrays for them, and how long each text is.
+    """Batches of one pass: positions, the prefix's arrays for them, and the length of each text.
 
-    The next batch is decoded while the last is computed. Raises TrainingError naming a sample whose arrays are not
-    finite.
+    The next batch is decoded meanwhile. Raises TrainingError naming a sample whose arrays are not finite.
     """
     change = make_augment(unique.data.modality, augment, VIEW_SEED)
 
@@ -181,7 +180,7 @@ def iter_features(
 
 
 def extract_batch(prefix: Prefix, data: TaskDataset, positions: Sequence[int]) -> dict[str, np.ndarray]:
-    """What the prefix makes of these samples now, in one batch, as full as it comes."""
+    """The prefix's arrays for these samples, computed now in one batch at full precision."""
     return {
         layout.name: array
         for layout, array in zip(prefix.layouts, prefix.open()(data.arrays(list(positions))), strict=True)
@@ -206,7 +205,7 @@ def _check_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], length
 
 
 def order_by_length(data: TaskDataset) -> Sequence[int]:
-    """Positions so that texts of like length share a batch; other inputs keep their order."""
+    """Positions such that texts of similar length share a batch; other inputs keep their order."""
     if data.modality != "text":
         return range(len(data))
     return [int(i) for i in np.argsort([text_length(text) for text in data.inputs], kind="stable")]

@@ -1,8 +1,8 @@
-"""A head start: where the backbone's graph is known from before, the pass over the data begins at once.
+"""Early feature extraction: where the backbone's ONNX graph is cached, extraction starts at once.
 
-Importing a backbone's library and building the network takes seconds in which nothing else happens. What the graph of a
-checkpoint was called is noted beside it; with that note a thread computes features while the network is being built.
-They are used only if the network then turns out to be the noted one, and the graph equal to it.
+Importing a backbone's library and building the network takes seconds in which nothing else happens. A note in the
+cache says which graph belongs to a checkpoint; with it a thread extracts features while the network is being built.
+They are used only if the network that was built has that graph.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _SPEC: TypeAdapter[Preprocess] = TypeAdapter(Preprocess)
 
 
 class _Cancelled(Exception):
-    """Nobody waits for the features any more."""
+    """The features are no longer needed."""
 
 
 class FeaturePrefetch:
-    """The pass of a checkpoint's backbone over samples, in a thread of its own where a note makes it possible."""
+    """Extracts a checkpoint's features in a thread while the network is built, where its graph is cached."""
 
     def __init__(
         self, checkpoint: Checkpoint, task: Task, samples: Sequence[Samples], options: StrategyOptions
@@ -59,7 +59,7 @@ class FeaturePrefetch:
             self._thread.start()
 
     def join(self, prefix: Prefix) -> None:
-        """Wait for it where it computes what `prefix` does; else end it and note what `prefix` is."""
+        """Wait for it if it runs `prefix`; else cancel it and save a note of `prefix`."""
         if self._prefix is not None and self._prefix.key == prefix.key:
             self._awaited = True
             self._thread.join()
@@ -68,15 +68,15 @@ class FeaturePrefetch:
             self._write_note(prefix)
 
     def cancel(self) -> None:
-        """Stop after the batch at hand."""
+        """Stop after the current batch."""
         self._wanted = False
         if self._prefix is not None:
             self._thread.join()
 
     def _open(self) -> Runner:
-        """Runs on one core, and on all once it is waited for: ONNX Runtime's threads would starve the import.
+        """Runs on one core, and on all cores once awaited: ONNX Runtime's threads would slow down the import.
 
-        How many there are changes no bit of what comes out.
+        The number of threads does not change the results.
         """
         assert self._prefix is not None
         assert self._prefix.graph is not None
@@ -94,7 +94,7 @@ class FeaturePrefetch:
             extract_cached(
                 self._prefix, deduplicate(*sets), self._options.cache, Clock(), before_batch=self._check_cancelled
             )
-        except Exception:  # noqa: BLE001 - whatever is wrong is said when the pass is made in its own place
+        except Exception:  # noqa: BLE001 - errors are raised by the regular extraction
             return
 
     def _check_cancelled(self) -> None:
@@ -111,7 +111,7 @@ class FeaturePrefetch:
 
 
 def _read_note(place: Path) -> tuple[Prefix, Preprocess] | None:
-    """The prefix that a note tells of; `None` where there is no note, or no graph any more."""
+    """The prefix of a note; `None` where the note or its graph is missing."""
     try:
         noted = json.loads(place.read_text(encoding="utf-8"))
         spec = _SPEC.validate_python(noted["preprocess"])

@@ -1,4 +1,4 @@
-"""What is frozen, as something to run: exported to ONNX once and compiled by ONNX Runtime, or by torch on CUDA."""
+"""The frozen prefix of a network, run by ONNX Runtime (exported once) or by torch on CUDA."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Runner = Callable[[dict[str, np.ndarray]], Sequence[np.ndarray]]
 
 @dataclass(frozen=True)
 class Prefix:
-    """Something frozen: `open()` gives what computes the arrays of `layouts`.
+    """A frozen prefix: `open()` returns a runner that computes the arrays of `layouts`.
 
     `key` names it by content, `spec` is what makes its inputs; `graph` is the file that ONNX Runtime runs, where that
     is what runs. `eager` computes the same with the model itself, where there is one.
@@ -113,7 +113,7 @@ def _prefix(
 
 
 def cached_prefix(graph: str, shape: tuple[int | None, ...], spec: Preprocess) -> Prefix | None:
-    """The prefix of a backbone from its graph's name alone, where that is kept: nothing of it has been checked."""
+    """The prefix of a backbone by the name of its cached graph; it has not been checked."""
     kept = graph_path(graph)
     if not re.fullmatch("[0-9a-f]{32}", graph) or not kept.exists():
         return None
@@ -123,7 +123,7 @@ def cached_prefix(graph: str, shape: tuple[int | None, ...], spec: Preprocess) -
 
 
 def graph_path(key: str) -> Path:
-    """Where the graph of this name is kept."""
+    """The path of a cached graph."""
     return cache.root() / "graphs" / f"{key}.onnx"
 
 
@@ -168,9 +168,9 @@ def _onnx_runner(model: TaskModel, module: nn.Module, kept: Path, write: Callabl
 
 @contextmanager
 def _writable_path(kept: Path) -> Iterator[Path]:
-    """A file that becomes `kept`; in a folder that cannot be written, one that goes again.
+    """A path that becomes `kept`; if its folder is read-only, a temporary file.
 
-    Raises TrainingError naming the folder where the disk does not take it.
+    Raises TrainingError naming the folder if it cannot be written.
     """
     try:
         if obstacle(kept) is None:
@@ -187,7 +187,7 @@ def _writable_path(kept: Path) -> Iterator[Path]:
 
 
 def session_runner(session: ort.InferenceSession) -> Runner:
-    """What runs a session on the arrays that it wants, and gives all its outputs."""
+    """A runner that passes a session the arrays it needs and returns all outputs."""
     wanted = {given.name for given in session.get_inputs()}
 
     def run(arrays: dict[str, np.ndarray]) -> Sequence[np.ndarray]:
@@ -200,7 +200,7 @@ def session_runner(session: ort.InferenceSession) -> Runner:
 
 
 def _open_if_valid(kept: Path, model: TaskModel, module: nn.Module) -> ort.InferenceSession | None:
-    """A session on a kept graph; `None` where it is torn or computes something else than the module now does."""
+    """A session on a cached graph; `None` where it is damaged or differs from the module."""
     try:
         session = open_session(kept.read_bytes())
         return session if _difference(session, model, module) <= TOLERANCE else None

@@ -1,4 +1,4 @@
-"""The activation store: what the frozen part computes is kept on disk, memory-mapped, shared, bounded.
+"""The activation store: activations of the frozen prefix on disk, memory-mapped, shared between runs, bounded.
 
 <cache>/activations/<key>/meta.json                  what is in it, and the checksums of the three small files below
                           <n>.bin                    the n-th layout: [count, *shape], or the rows of texts as they came
@@ -6,9 +6,9 @@
                           checksums.bin              uint32 [layouts, count]: the CRC-32 of every sample
                           used                       its time is the last use
 
-An entry appears by one rename after everything in it is on the disk. When it is opened, all sizes are verified and, up
+An entry appears by one rename after everything in it is on the disk. When it is opened, all sizes are checked and, up
 to 256 MB, every sample's checksum; of a larger entry a thousand samples spread over it, at most 64 MB, because reading
-all of it would cost more than it saves. What does not verify is removed and computed again.
+all of it would cost more than it saves. A damaged entry is removed and computed again.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Layout:
 
 
 class ActivationsTooLarge(TrainingError):
-    """The activations are larger than the store may be; train without them."""
+    """The activations exceed the store's limit; train without caching."""
 
 
 def load_or_compute(
@@ -85,9 +85,9 @@ def load_or_compute(
 ) -> Activations:
     """The activations under `key`, a name of letters, digits, `_` and `-`: those on disk, or what `compute` writes now.
 
-    One process computes while the others wait for it. Afterwards the least recently used other entries leave until
-    the store is under `limit_gb` (of 10^9 bytes). Raises TooLarge when this entry alone is above it, TrainingError
-    when the disk does not take it, RuntimeError when `compute` leaves a sample out.
+    One process computes while the others wait for it. Afterwards other entries are evicted, least recently used
+    first, until the store is under `limit_gb` (of 10^9 bytes). Raises ActivationsTooLarge when this entry alone is
+    above it, TrainingError when it cannot be written, RuntimeError when `compute` leaves a sample out.
     """
     if not re.fullmatch(r"[\w-]+", key):
         raise ValueError(f"{key!r} is no key")
@@ -98,7 +98,7 @@ def load_or_compute(
 
 
 class ActivationWriter:
-    """Takes the samples of one entry, in any order, each once."""
+    """Writes the samples of one entry, in any order, each once."""
 
     def __init__(self, folder: Path, layouts: Sequence[Layout], count: int, limit: int) -> None:
         self.count = count
@@ -120,7 +120,7 @@ class ActivationWriter:
 
         `lengths`, int64 [n], says how much of the ragged axis each sample keeps, all of it if `None`. Raises
         ValueError or TypeError for arrays that do not fit the layouts, ValueError for a position written before,
-        TooLarge as soon as the entry outgrows the limit, TrainingError for a full disk and beyond float16's range.
+        ActivationsTooLarge once the entry outgrows the limit, TrainingError for a full disk or beyond float16's range.
         """
         chosen = np.asarray(positions, dtype=np.int64)
         self._check_new(chosen)
@@ -218,7 +218,7 @@ class Activations:
     """The samples of one entry, memory-mapped; it keeps working when the entry is evicted meanwhile."""
 
     def __init__(self, folder: Path, layouts: Sequence[Layout], count: int, *, reused: bool) -> None:
-        """Raises OSError or ValueError for an entry that is torn."""
+        """Raises OSError or ValueError for a damaged entry."""
         self.count, self.reused = count, reused
         starts, lengths, checksums = (np.fromfile(folder / name, dtype=_small_dtype(name)) for name in _SMALL)
         self._starts, self._lengths = starts.reshape(count), lengths.reshape(count)
@@ -325,7 +325,7 @@ def _load_or_compute(
             if not in_progress(key):
                 remove(store_root() / key)  # torn, or of other layouts
                 return _compute_entry(key, layouts, count, compute, limit_gb)
-        time.sleep(0.2)  # the turn ends after ten minutes; the other's computation may take hours
+        time.sleep(0.2)  # the file lock ends after ten minutes; the other process may compute for hours
 
 
 def _compute_entry(

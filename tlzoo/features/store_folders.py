@@ -1,4 +1,4 @@
-"""The activation store's folders: they appear whole, are locked while they are written, and leave when unused.
+"""The activation store's folders: committed by one rename, locked while they are written, evicted when unused.
 
 <cache>/activations/<key>/                           an entry, whole; the time of its file `used` is its last use
                     .<key>.<host>.<random>.part/     a computation in progress, or what a kill left of it
@@ -51,7 +51,7 @@ def _listed() -> list[Path]:
 
 @contextmanager
 def staging_dir(key: str) -> Iterator[Path]:
-    """A fresh folder, gone afterwards. A file lock shows other processes that its owner lives."""
+    """A temporary folder under a file lock, which shows other processes that its owner is alive."""
     part = store_root() / f".{key}.{_HOST}.{secrets.token_hex(4)}.part"
     try:
         with file_lock(_lock(part)):  # held before others see the folder
@@ -64,14 +64,14 @@ def staging_dir(key: str) -> Iterator[Path]:
 
 
 def commit(part: Path, entry: Path) -> None:
-    """Rename the finished entry to its place, over whatever is there."""
+    """Rename the finished entry to its final path, replacing what is there."""
     remove(entry)
     part.rename(entry)
     sync(entry.parent)
 
 
 def _is_locked(part: Path) -> bool | None:
-    """Whether a living process works in this folder; `None` where locks do not tell."""
+    """Whether a living process uses this folder; `None` where file locks do not work."""
     with file_lock(_lock(part)) as alone:
         return None if alone is None else not alone
 
@@ -137,7 +137,7 @@ def _size(path: Path) -> int:
 
 
 def check_room(needed: int) -> None:
-    """Raises TrainingError before an hour's work that the disk cannot take."""
+    """Raises TrainingError where the disk has too little free space."""
     with on_disk(needed):
         free = shutil.disk_usage(store_root()).free
     if needed > free:
@@ -150,7 +150,7 @@ def check_room(needed: int) -> None:
 
 @contextmanager
 def on_disk(needed: int) -> Iterator[None]:
-    """Turn what the operating system says of the disk into an error that names the folder and the way out."""
+    """Turn an OSError into a TrainingError that names the folder and what to do."""
     try:
         yield
     except OSError as cause:
@@ -168,5 +168,5 @@ _DISK_HINT = (
 
 
 def format_gb(size: int) -> str:
-    """Bytes as a person reads them."""
+    """Bytes as text, such as 1.50 GB."""
     return f"{max(size / GB, 0.01):.2f} GB"

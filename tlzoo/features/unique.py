@@ -1,6 +1,6 @@
-"""The different samples of several data sets, each once, in an order that nothing but their contents decides.
+"""The unique samples of several data sets, in an order that depends on their contents alone.
 
-What is computed for them serves any split of them, whatever the seed, the labels or the names of the files.
+Their activations serve any split, whatever the seed, the labels or the names of the files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class UniqueSamples:
 
 
 def deduplicate(*datasets: TaskDataset) -> UniqueSamples:
-    """The corpus of data sets with one preprocessor; raises InputError for a file that cannot be read."""
+    """The unique samples of data sets with one preprocessor; raises InputError for a file that cannot be read."""
     digests = [content_digests(data.inputs, data.modality) for data in datasets]
     inputs = {
         digest: at

@@ -1,4 +1,4 @@
-"""Where and how precisely torch computes."""
+"""Devices, mixed precision, and out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def select_device(name: str) -> torch.device:
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """The dtype of mixed precision, or `None` for float32: what `auto` means on this device.
+    """The dtype of autocast on this device, or `None` for float32.
 
     Raises UsageError for float16 on a CPU, whose gradients would vanish unscaled.
     """
@@ -43,7 +43,7 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
 
 @contextmanager
 def catch_out_of_memory(batch: int) -> Iterator[None]:
-    """Raise TrainingError where a batch does not fit into memory."""
+    """Turn an out-of-memory error into a TrainingError."""
     try:
         yield
     except (MemoryError, RuntimeError) as cause:

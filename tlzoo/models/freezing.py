@@ -1,4 +1,4 @@
-"""What trains and what stays: the core's freeze policies, and keeping the promise while training."""
+"""Freeze policies of the core, and train mode for partly frozen models."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _plugin_or_core(model: TaskModel, policy: str) -> Freeze:
 
 
 def set_trainable(model: TaskModel, frozen: Freeze) -> None:
-    """Let gradients flow to what trains and to nothing else."""
+    """Set `requires_grad` to True for what trains and to False elsewhere."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in frozen.trainable)
 
@@ -215,7 +215,7 @@ def _freeze_rest(model: TaskModel, trainable: frozenset[str]) -> Freeze:
 def _containers(model: TaskModel, trainable: frozenset[str]) -> frozenset[str]:
     """Modules of the backbone around both trainable parameters and a stage that is frozen as a whole.
 
-    Noise of their own, such as the dropout before an encoder's first layer, would fall on frozen layers.
+    Their own noise, such as the dropout before an encoder's first layer, would reach frozen layers.
     """
     names = [name for name, _ in model.backbone.named_parameters()]
     trains = {name for name in names if f"backbone.{name}" in trainable}

@@ -1,4 +1,4 @@
-"""Networks without memory for their weights: to count parameters of what somebody else's configuration asks for."""
+"""Build networks on torch's meta device, without memory for weights: to count the parameters of a configuration."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class TaskModel(nn.Module):
         return self.head(self.head_input(self.backbone(*inputs)))
 
     def head_input(self, made: Any) -> Any:
-        """What the head is given of what the backbone made: that, or of several outputs a mapping from their names."""
+        """The head's input from the backbone's output: a tensor, or a mapping by name where there are several."""
         kinds = self.parts.output
         return dict(zip(kinds, made, strict=True)) if isinstance(kinds, tuple) else made
 
@@ -77,7 +77,7 @@ def named_outputs(task: Task, made: Any) -> dict[str, Any]:
 
 
 def as_tuple(made: Any) -> tuple[Any, ...]:
-    """What a module gave, be it one tensor or several."""
+    """A module's output as a tuple, be it one tensor or several."""
     return tuple(made) if isinstance(made, tuple | list) else (made,)
 
 

@@ -20,7 +20,7 @@ _OUTPUT_PREFIX = "tlzoo.output."
 
 
 class WithFeatures(nn.Module):
-    """A model that gives its head's input behind its outputs."""
+    """A model that returns its head's input after its outputs."""
 
     def __init__(self, model: TaskModel) -> None:
         super().__init__()
@@ -112,17 +112,17 @@ def _silence_exporter() -> None:
 
 
 def eager_outputs(model: TaskModel, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same by torch: the task's outputs for these inputs by name, in eval mode."""
+    """The task's outputs by torch for these inputs, by name, in eval mode."""
     return named_outputs(model.task, module_outputs(model.eval(), arrays))
 
 
 def eager_features(model: TaskModel, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """What the head is given for these inputs, in eval mode."""
+    """The head's inputs for these inputs, in eval mode."""
     return module_outputs(model.headless().eval(), arrays)[0]
 
 
 def module_outputs(module: nn.Module, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """What a module gives for these inputs, in the mode it is in."""
+    """A module's outputs for these inputs, in its current mode."""
     with torch.inference_mode():
         made = module(*(torch.from_numpy(array) for array in arrays.values()))
     return [tensor.numpy() for tensor in as_tuple(made)]

@@ -1,4 +1,4 @@
-"""The stages of a backbone with their sizes, as the registry and `tlzoo models show` tell them."""
+"""The stages of a backbone with their sizes, as in the registry and `tlzoo models show`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RANDOM_INIT = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv
 
 
 class _SkipRandomInit(TorchFunctionMode):
-    """Leaves memory as it is where random numbers would be drawn: only sizes are asked for."""
+    """Skips random initialisation: only the sizes of parameters are needed."""
 
     def __torch_function__(
         self,

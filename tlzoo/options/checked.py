@@ -21,11 +21,11 @@ from typing import (
 from tlzoo.errors import UsageError
 
 UNBOUNDED = 10**9
-"""A bound that stands for none."""
+"""Stands for no upper bound."""
 
 
 class Range(NamedTuple):
-    """From where to where a number may be, the ends included; in an `Annotated`, pydantic checks it."""
+    """The inclusive range of a number; in an `Annotated`, pydantic checks it."""
 
     ge: float
     le: float = UNBOUNDED
@@ -57,7 +57,7 @@ class CheckedOptions:
 
     @classmethod
     def unknown(cls, name: str) -> UsageError:
-        """Why there is no field of this name."""
+        """The error for an unknown field."""
         return unknown_option(name, field_names(cls))
 
     def __repr__(self) -> str:
@@ -128,7 +128,7 @@ class Option:
 
     @property
     def allowed(self) -> str:
-        """What it may be, in words; nothing for free text and switches."""
+        """The allowed values as text; empty for free text and switches."""
         if self.minimum is None or self.maximum is None:
             return ", ".join(self.choices)
         span = (
@@ -138,14 +138,14 @@ class Option:
 
     @property
     def default_text(self) -> str:
-        """Its default as it is typed; nothing where the meaning says what happens without."""
+        """Its default as text; empty where the help describes it."""
         if self.default is None or self.kind is bool:
             return {True: "on", False: "off"}.get(self.default, "")
         return f"{self.default:g}" if self.kind is float else str(self.default)
 
     @property
     def expected(self) -> str:
-        """What to give, for a hint."""
+        """The expected value, for a hint."""
         if self.minimum is None:
             return f"one of: {self.allowed}" if self.choices else "True or False" * (self.kind is bool)
         return f"a whole number, {self.allowed}" if self.kind is int else self.allowed
@@ -218,7 +218,7 @@ def non_default(options: CheckedOptions) -> dict[str, Any]:
 
 
 def from_flat(cls: type[Any], given: Mapping[str, Any]) -> Any:
-    """An instance of what is given by flat names; names of others are passed over."""
+    """An instance from values by flat names; other names are ignored."""
     values = {}
     for field in fields(cls):
         if isinstance(field.default, CheckedOptions):
@@ -229,7 +229,7 @@ def from_flat(cls: type[Any], given: Mapping[str, Any]) -> Any:
 
 
 def unknown_option(name: str, known: Sequence[str]) -> UsageError:
-    """That there is no option of this name, with those that are near."""
+    """The error for an unknown option, with similar names."""
     import difflib  # `--help` does without
 
     near = [f"`{each}`" for each in difflib.get_close_matches(name, known, 3)]

@@ -14,12 +14,12 @@ MAY_DIFFER_ON_RESUME = {"cache_gb", "checkpoint_every", "device"}
 
 
 def run_options(options: StrategyOptions) -> dict[str, Any]:
-    """What `run.json` says: the same names for every strategy, null for those that this one does not take."""
+    """The options for `run.json`: the same names for every strategy, null for those that this one does not take."""
     return {**dict.fromkeys(options_of(Finetune)), **flat(options)}
 
 
 def changed_options(before: Mapping[str, Any], now: StrategyOptions) -> list[str]:
-    """Names of the options that change a weight and are not as they were."""
+    """Names of changed options that affect the weights."""
     return [name for name, value in flat(now).items() if name not in MAY_DIFFER_ON_RESUME and before.get(name) != value]
 
 

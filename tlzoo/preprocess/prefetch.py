@@ -1,4 +1,4 @@
-"""Batches that are prepared in other threads while earlier ones are used."""
+"""Prefetching: batches are prepared in other threads while earlier ones are used."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def prefetch(
 def prefetch_map(
     tasks: Iterable[Item], make: Callable[[Item], Result], threads: int = 1, depth: int | None = None
 ) -> Iterator[Result]:
-    """What `make` makes of each task, in order; at most `depth` tasks (as many as threads) are read ahead of use.
+    """`make` of each item, in order; at most `depth` items (by default the number of threads) are read ahead.
 
-    A lone task is made in this thread, without starting another.
+    A single item is processed in this thread, without starting another.
     """
     waiting = iter(tasks)
     first = list(_next(waiting))
@@ -50,7 +50,7 @@ def prefetch_map(
 
 
 def _next(tasks: Iterator[Item]) -> Iterator[Item]:
-    """The next task, or nothing."""
+    """The next item, or nothing."""
     for task in tasks:
         yield task
         return

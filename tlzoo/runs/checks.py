@@ -1,4 +1,4 @@
-"""What can be known before weights are fetched: options that cannot be, and options that change nothing."""
+"""Checks before weights are fetched: invalid options, and options without effect."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NEEDS_PROBE = ("probe", "lp-ft", "auto")
 
 
 def check_options(task: Task, strategy: str, policy: str, options: StrategyOptions, head: str | None = None) -> None:
-    """Raise UsageError for options that cannot be for this task, strategy and freeze policy, or on this machine.
+    """Raise UsageError for options that are invalid for this task, strategy, freeze policy or machine.
 
-    So is an option that would have no effect. Its range, and whether the strategy takes it, was checked before.
+    An option without effect is an error too. Ranges, and whether the strategy takes it, were checked before.
     """
     device = select_device(options.device)
     if head and head not in ("linear", "plugin") and "/" not in head:

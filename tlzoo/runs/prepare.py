@@ -1,4 +1,4 @@
-"""Before training: the backbone from its weights, the task, the data as the model takes them, what the head knows."""
+"""Before training: build the backbone, the task, the data sets and the options of the head."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tlzoo.weights.fetch import fetch
 def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> Checkpoint:
     """The checkpoint with fields of its preprocessing replaced; of a plugin's own preprocessing its options.
 
-    Raises UsageError for a field that is none or cannot be; a plugin says so of an option when it is used.
+    Raises UsageError for an unknown field or an invalid value; a plugin's options are checked when they are used.
     """
     if not preprocess:
         return checkpoint
@@ -129,7 +129,7 @@ def head_options(task: Task, parts: SampleSplits, options: StrategyOptions) -> d
 
 
 def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
-    """The task to train, without labels yet; raises UsageError for one that the checkpoint does not serve."""
+    """The task to train, without labels yet; raises UsageError for one that the checkpoint does not support."""
     if (task := blank_task(checkpoint.tasks, wanted)) is not None:
         return task
     added = [f"{one.value}/{one.name}" for one in declared_names("tasks")]

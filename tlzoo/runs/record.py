@@ -49,7 +49,7 @@ class Interval(TypedDict):
 
 
 class FrozenRecord(TypedDict, total=False):
-    """What was proven bit-identical after training: tensors, scalars of `parameters`, one SHA-256 over all of them.
+    """What stayed bit-identical in training: numbers of tensors and of scalars in parameters, one SHA-256 over all.
 
     `trained` counts the scalars that trained; `merged` says that adapters were added to the weights at the end.
     """
@@ -77,10 +77,10 @@ AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, th
 
 
 class RunRecord(StrictModel):
-    """What was trained, on what, how, with which result.
+    """What was trained, on which data, how, and with which metrics.
 
-    `labels` stand in the order of the logits; `settings` are what else the task keeps, and `plugin` is the one that
-    brings the task where that is not the core. `options` are those of the command and what training decided itself;
+    `labels` are in the order of the logits; `settings` are the task's other fields, and `plugin` provides the task
+    where the core does not. `options` are those of the command and what training decided itself;
     `metrics` are measured on the held-out samples; `seconds` says by what they were spent, `total` among them. `head`
     is `linear` for the task's own, `plugin` for the checkpoint's plugin's, `name/head` for another plugin's. A field
     that is not known is null.

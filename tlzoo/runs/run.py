@@ -102,7 +102,7 @@ class RunFolder:
 
     @property
     def frozen(self) -> Mapping[str, Any] | None:
-        """What was proven bit-identical after training, and how many parameters trained."""
+        """What was checked to be bit-identical after training, and how many parameters trained."""
         return self.record.frozen
 
     @property

@@ -1,6 +1,6 @@
-"""What everyone relies on in a task: said once, for the conformance suite and for what a plugin's task does in a run.
+"""The contract of a task, checked in the conformance suite and when a plugin's task is used in a run.
 
-Each function answers with the first thing that is wrong, as a sentence; empty where all is right.
+Each function returns the first problem as a sentence, or an empty string.
 """
 
 from __future__ import annotations

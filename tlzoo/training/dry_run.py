@@ -1,4 +1,4 @@
-"""What plugins bring to a run, tried on a few samples before hours are spent on it."""
+"""A dry run of a plugin's task and head on a few samples before training."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FEW = 4
 
 
 def dry_run(model: TaskModel, data: TaskDataset) -> None:
-    """Run a plugin's task and head once on the first samples; nothing is changed, no random number is drawn.
+    """Run a plugin's task and head once on the first samples; changes nothing and draws no random numbers.
 
     Raises HookError naming the plugin where outputs are not those declared, targets are not collated to a row for each
-    sample, the loss is no number that the head can learn from, or metrics, scores and answers are not what they are to
-    be. What only the core made is not tried.
+    sample, the loss is no number that the head can learn from, or metrics, scores and predictions break the
+    contract. Tasks and heads of the core are skipped.
     """
     by = model.task.plugin or {"linear": "", "plugin": model.checkpoint.plugin}.get(
         model.head_name, model.head_name.partition("/")[0]

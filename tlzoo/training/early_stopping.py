@@ -1,4 +1,4 @@
-"""Being asked to stop: the step at hand is finished and kept first."""
+"""Stop signals: the current step is finished and saved first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class StopSignal:
-    """Whether Ctrl-C or SIGTERM came. A second one stops at once."""
+    """Whether Ctrl-C or SIGTERM was received. A second one stops at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -22,7 +22,7 @@ class StopSignal:
         self.signal = number
 
     def exit(self) -> None:
-        """End as the signal would have it: KeyboardInterrupt, or exit code 143."""
+        """Raise KeyboardInterrupt, or exit with code 143 for SIGTERM."""
         if self.signal == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(143)
@@ -30,7 +30,7 @@ class StopSignal:
 
 @contextmanager
 def catch_stop_signals() -> Iterator[StopSignal]:
-    """A `Stop` that hears this process's signals for as long as the block lasts; in the main thread only."""
+    """Catch this process's stop signals inside the block; in the main thread only."""
     stop = StopSignal()
     if threading.current_thread() is not threading.main_thread():
         yield stop

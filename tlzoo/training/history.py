@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: one line of JSON per epoch, and events for TensorBoard."""
+"""Training logs: one line of JSON per epoch, and events for TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ EVENTS = "events.out.tfevents.*"
 
 
 class MetricsWriter(Protocol):
-    """Takes figures as they come."""
+    """Writes metrics during training."""
 
     def scalars(self, step: int, figures: Mapping[str, float]) -> None:
-        """Figures of one step, by name."""
+        """Values of one step, by name."""
 
     def epoch(self, rows: Sequence[Mapping[str, float]]) -> None:
         """All epochs so far, the last of them new."""
@@ -60,7 +60,7 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 @contextmanager
 def open_metrics_writer(folder: Path | None, step: int) -> Iterator[MetricsWriter]:
-    """A record in this folder, from `step` on; one that forgets where there is none."""
+    """A writer into this folder, from `step` on; without a folder, one that does nothing."""
     if folder is None:
         yield _NullWriter()
         return

@@ -1,4 +1,4 @@
-"""Gradient descent on a step_model: epochs, checkpoints, the best epoch on validation kept.
+"""The training loop: epochs, snapshots, and the best epoch on validation.
 
 Every epoch's order and every step's random numbers follow from the seed and the step's number alone, so a run that was
 killed and resumed ends in the same bits.
@@ -37,7 +37,7 @@ from tlzoo.training.steps import batch_loss, count_steps, lr_range_test, shuffle
 
 @dataclass(frozen=True)
 class LoopResult:
-    """One row per epoch; the network of the last epoch, and what was computed once for it."""
+    """One row of metrics per epoch, and the step model of the last epoch."""
 
     rows: list[dict[str, float]]
     step_model: StepModel
@@ -46,7 +46,7 @@ class LoopResult:
 
 @dataclass
 class LoopContext:
-    """What a run under way needs at hand."""
+    """Everything that the loop passes from step to step."""
 
     model: TaskModel
     options: GradientDescent
@@ -75,9 +75,9 @@ def train(
 ) -> LoopResult:
     """Train `model` in place and leave it in eval mode with the weights of its best epoch; `finish` is for afterwards.
 
-    `plan` says for every epoch what trains; none may train more than the last. `folder` takes checkpoints (with
-    `facts`), history and events; `resumed` is a checkpoint to go on from. Raises TrainingError at the first step whose
-    loss is not finite, where validation gives such outputs, and where a checkpoint cannot be written.
+    `plan` says for every epoch what trains; none may train more than the last. `folder` receives snapshots (with
+    `facts`), history and events; `resumed` is a snapshot to continue from. Raises TrainingError at the first step whose
+    loss is not finite, where validation outputs are not finite, and where a snapshot cannot be written.
     """
     clock, last = clock or Clock(), plan[-1]
     set_trainable(model, last)
@@ -153,12 +153,12 @@ class _StopRequested(Exception):
 
 
 def _finish_epoch(context: LoopContext, step_model: StepModel, advance: Advance) -> None:
-    """Train the rest of the present epoch and measure it; when asked to stop, keep a checkpoint first."""
+    """Train the rest of the current epoch and validate; on a stop signal, save a snapshot first."""
     try:
         with catch_out_of_memory(context.options.batch):
             _run_epoch(context, step_model, advance)
         _validate(context, step_model)
-        if context.stop.signal is not None:  # it came after the last look at it, and the next epoch listens anew
+        if context.stop.signal is not None:  # it came after the last check, and the next epoch installs new handlers
             raise _StopRequested
     except _StopRequested:
         _save(context)
@@ -169,7 +169,7 @@ def _finish_epoch(context: LoopContext, step_model: StepModel, advance: Advance)
 
 
 def _run_epoch(context: LoopContext, step_model: StepModel, advance: Advance) -> None:
-    """The rest of the present epoch, step by step."""
+    """The rest of the current epoch, step by step."""
     options, counts, clock = context.options, context.state.counts, context.clock
     source, group = step_model.sources["train"], options.batch * options.accumulate
     order = shuffled_order(source, np.random.default_rng([options.seed, counts.epoch]), options.batch)
@@ -194,7 +194,7 @@ def _run_epoch(context: LoopContext, step_model: StepModel, advance: Advance) ->
 
 
 def _progress_note(context: LoopContext) -> str:
-    """How it goes: the epoch's loss so far, the metric of the last one."""
+    """The mean loss of this epoch so far and the metric of the last one."""
     counts, name = context.state.counts, context.options.monitor or context.model.task.monitor
     metric = f", {name} {counts.rows[-1][name]:.3f}" if counts.rows else ""
     return f"loss {counts.loss / counts.seen:.3f}{metric}"
@@ -203,7 +203,7 @@ def _progress_note(context: LoopContext) -> str:
 def _step(
     context: LoopContext, step_model: StepModel, batches: Sequence[tuple[list[int], dict[str, np.ndarray]]]
 ) -> float:
-    """One optimiser step over these batches; their mean loss."""
+    """One optimizer step over these batches; returns their mean loss."""
     options, state = context.options, context.state
     step, optimizer = state.counts.step, state.optimizer
     torch.manual_seed(int(np.random.SeedSequence([options.seed, step]).generate_state(1, np.uint64)[0] >> 1))
@@ -233,7 +233,7 @@ def _step(
 
 
 def _after_step(context: LoopContext) -> None:
-    """Events, and a checkpoint when it is time or the run is asked to stop."""
+    """Log events, and save a snapshot when it is due or a stop signal came."""
     counts, options = context.state.counts, context.options
     if counts.step % 10 == 0 or counts.step == 1:
         rate = context.state.optimizer.param_groups[0]["lr"]
@@ -255,7 +255,7 @@ def _save(context: LoopContext) -> None:
 
 
 def _validate(context: LoopContext, step_model: StepModel) -> None:
-    """Measure the epoch, keep its weights when they are the best, and count it as done."""
+    """Validate the epoch, keep its weights if they are the best, and count the epoch as done."""
     counts, model = context.state.counts, context.model
     name = context.options.monitor or model.task.monitor
     with context.state.averaged():

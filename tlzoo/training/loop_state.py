@@ -1,4 +1,4 @@
-"""Everything that a run under way is: counts, history, and the tensors that training changes."""
+"""The state of the training loop: counters, history, and the tensors that training changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass
 class LoopCounters:
-    """Where training stands: `done` groups of batches in `epoch` (from 0), `step` optimiser steps in all.
+    """Progress so far: `done` groups of batches in `epoch` (from 0), and `step` optimizer steps altogether.
 
     `best` is the least value of what is monitored, `best_epoch` where it was, `stale` the epochs since. The random
     numbers of a step and the order of an epoch follow from the seed and these numbers, so nothing else is kept of them.
@@ -51,7 +51,7 @@ class TrainingState:
     counts: LoopCounters = field(default_factory=LoopCounters)
 
     def keep_best(self) -> None:
-        """Copy the weights as they are now."""
+        """Copy the current weights."""
         self.best = {name: tensor.detach().clone() for name, tensor in self.changing.items()}
 
     @torch.no_grad()
@@ -62,7 +62,7 @@ class TrainingState:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The model with its averaged weights for a while; its own where there are none."""
+        """The model with its averaged weights in this block; unchanged where there are none."""
         present = {name: tensor.detach().clone() for name, tensor in self.changing.items() if name in self.averages}
         _copy(self.averages, self.changing)
         try:
@@ -71,7 +71,7 @@ class TrainingState:
             _copy(present, self.changing)
 
     def save(self, folder: Path, facts: dict[str, Any]) -> None:
-        """Write a checkpoint; raises TrainingError when the disk does not take it."""
+        """Write a snapshot; raises TrainingError when it cannot be written."""
         tensors = {f"model.{name}": tensor for name, tensor in self.changing.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         tensors |= {f"averages.{name}": tensor for name, tensor in self.averages.items()}
@@ -80,7 +80,7 @@ class TrainingState:
         save_snapshot(folder, tensors, {"counts": asdict(self.counts), **facts})
 
     def restore(self, tensors: Tensors, counts: dict[str, Any]) -> None:
-        """Take up what `save` wrote, in the memory format that the parameters have."""
+        """Restore what `save` wrote, keeping the parameters' memory format."""
         self.counts = LoopCounters(**{known.name: counts[known.name] for known in fields(LoopCounters)})
         _copy(_with_prefix("model", tensors), self.changing)
         _copy(_with_prefix("averages", tensors), self.averages)

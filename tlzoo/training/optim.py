@@ -1,4 +1,4 @@
-"""AdamW over what trains: rates by stage, warm-up and cosine, averaged weights, the pull to the pretrained ones."""
+"""AdamW over what trains: rates by stage, warm-up and cosine, averaged weights, L2-SP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def build_adamw(model: TaskModel, names: Iterable[str], options: GradientDescent
 
     The rate of the last stage is `lr`, that of the head `lr * head_factor`, that of adapters ten times `lr`; each stage
     has `layer_decay` times the rate of the next (discriminative rates, Howard & Ruder 2018). Vectors do not decay, nor
-    does a backbone that L2-SP pulls. Each group keeps its peak rate under `peak`; `set_rate` sets the present one.
+    does a backbone under L2-SP. Each group keeps its peak rate under `peak`; `set_rate` sets the present one.
     """
     wanted = set(names)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -89,7 +89,7 @@ def apply_l2_sp(
 def update_ema(
     averages: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], decay: float, step: int
 ) -> None:
-    """Move the averaged weights towards the present ones (Polyak & Juditsky 1992); less slowly in the first steps."""
+    """Move the averaged weights towards the current ones (Polyak & Juditsky 1992); faster in the first steps."""
     keep = min(decay, (1 + step) / (10 + step))
     for name, mean in averages.items():
         if mean.is_floating_point():

@@ -1,4 +1,4 @@
-"""What a step of training runs, and what it runs on: the whole model on raw inputs, or what is behind the cut."""
+"""What a training step runs: the whole model on raw inputs, or the suffix on cached activations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class DatasetSplits:
-    """The parts of the data as the model takes them."""
+    """Training, validation and test data as the model takes them."""
 
     train: TaskDataset
     validation: TaskDataset
@@ -38,7 +38,7 @@ class DatasetSplits:
 
 @dataclass(frozen=True)
 class BatchSource:
-    """`arrays(positions, view)` gives the network's inputs for these samples; `view` counts the epochs from 0."""
+    """`arrays(positions, view)` returns the step model's inputs for these samples; `view` counts the epochs from 0."""
 
     data: TaskDataset
     arrays: Callable[[list[int], int], Arrays]
@@ -49,11 +49,11 @@ class BatchSource:
 
 @dataclass(frozen=True)
 class StepModel:
-    """`train` and `evaluate` map the tensors of a feed to the task's outputs; `prepare(training)` comes before a series
+    """`train` and `evaluate` map a source's tensors to the task's outputs; `prepare(training)` comes before a series
     of either.
 
-    `facts` says for `run.json` what was computed once; `exact` computes arrays of validation samples anew where those
-    that the feed reads were rounded.
+    `facts` describes the cached prefix for `run.json`; `exact_arrays` recomputes arrays of validation samples where the
+    cached ones were rounded.
     """
 
     train: Callable[..., Any]
@@ -68,10 +68,9 @@ class StepModel:
 def build_step_model(
     model: TaskModel, frozen: Freeze, sets: DatasetSplits, options: GradientDescent, clock: Clock
 ) -> StepModel:
-    """The network for a model whose frozen parameters need no gradient; what is frozen in front is computed here, once.
+    """The step model of a model whose frozen parameters need no gradient; the frozen prefix is computed here, once.
 
-    Without a part worth caching, with the cache off, and where every epoch augments the inputs anew, it is the
-    whole model.
+    It is the whole model where there is no prefix worth caching, the cache is off, or every epoch augments the inputs.
     """
     device = select_device(options.device)
     train_mode(model.cpu(), frozen)
@@ -89,7 +88,7 @@ def build_step_model(
 
 
 def to_tensors(arrays: Arrays, device: torch.device) -> tuple[torch.Tensor, ...]:
-    """Arrays as the network takes them: halves widened, feature maps in channels-last order, on the device."""
+    """Arrays as tensors on the device: float16 widened, feature maps in channels-last order."""
     return tuple(_tensor(array).to(device, non_blocking=True) for array in arrays.values())
 
 

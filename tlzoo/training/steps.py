@@ -25,13 +25,13 @@ from tlzoo.training.step_model import BatchSource, DatasetSplits, StepModel, bui
 
 
 def count_steps(samples: int, options: GradientDescent) -> int:
-    """Optimiser steps of a run over so many samples."""
+    """Optimizer steps of a run over this many samples."""
     steps = options.epochs * -(-usable_samples(samples, options) // (options.batch * options.accumulate))
     return min(steps, options.max_steps or steps)
 
 
 def usable_samples(samples: int, options: GradientDescent) -> int:
-    """BatchNorm cannot train on one sample: one that would be left over alone waits for another epoch's order."""
+    """The samples used in an epoch: BatchNorm cannot train on one, so a last batch of one is dropped."""
     return samples - (samples > 1 and samples % options.batch == 1)
 
 
@@ -93,7 +93,7 @@ def batch_loss(
 
 
 def lr_range_test(model: TaskModel, frozen: Freeze, step_model: StepModel, options: GradientDescent) -> float:
-    """The rate that the range test finds; the model is left as it was."""
+    """The learning rate that the range test finds; the model is left as it was."""
     changing = changing_tensors(model, frozen)
     before = {name: tensor.detach().clone() for name, tensor in changing.items()}
     optimizer = build_adamw(model, frozen.trainable, options, 1.0)

@@ -16,11 +16,11 @@ from tlzoo.workflows.run import Run
 
 
 def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, method: str = "auto") -> Run:
-    """Adapt a run to `target`, a folder or table of the other domain whose labels, if it has any, are not looked at.
+    """Adapt a run to `target`, a folder or table of the other domain whose labels, if any, are ignored.
 
     `method="auto"` is CORAL (see `tlzoo.adaptation.coral`) unless the checkpoint's plugin knows better; `plugin/name`
     is a method of any plugin, for runs of any checkpoint. The new run in `out` keeps the labels and the data of the old
-    one, so it exports and is proven like it. Raises RunError when `out` exists, UsageError for a method that is none,
+    one, so it is exported and proven as usual. Raises RunError when `out` exists, UsageError for an unknown method,
     DataError when the source or target data cannot be read.
     """
     began = time.monotonic()

@@ -33,7 +33,7 @@ from tlzoo.training.strategies.table import resolve_strategy, strategy_function
 from tlzoo.workflows.run import Run
 
 MAY_CHANGE_ON_RESUME = {"lr"}
-"""Options that change weights and may still differ when a run is resumed: the way out of a loss that exploded."""
+"""Options that change weights and may still differ on resume: a smaller rate is the remedy for a diverged loss."""
 
 
 def finetune(
@@ -52,22 +52,22 @@ def finetune(
     resume: bool = False,
     **more: Any,
 ) -> Run:
-    """Train a head on `checkpoint`, and as much of it as `strategy` and `freeze` say; save a run in `out`.
+    """Train a head on `checkpoint`, and as much of the backbone as `strategy` and `freeze` allow; save a run in `out`.
 
     `strategy` is `probe` (a linear head on frozen features; see `tlzoo.training.strategies.probe_fit`), `finetune`
-    (AdamW with warm-up and cosine), `lp-ft` (the one from the other), `lora` (adapters, merged at the end) or `auto` (a
-    short comparison), a plugin's `plugin/name`, or a name with its options: `tlzoo.Probe`, `Finetune`, `LPFT`, `LoRA`
+    (AdamW with warm-up and cosine), `lp-ft` (a probe, then `finetune`), `lora` (adapters, merged at the end) or `auto`
+    (a short comparison), a plugin's `plugin/name`, or a name with its options: `tlzoo.Probe`, `Finetune`, `LPFT`, `LoRA`
     or `Auto`. Options are taken as keywords too, such as `epochs=3`, `augment="light"` or `cache=False`, and from the
     mapping `options`; each may be given once. `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`,
-    `lora:<rank>` or what a plugin adds; what it leaves frozen in front is computed once and cached, and all that is
-    frozen is proven bit-identical at the end. `head` is `linear`, or `plugin/name` for that of a plugin; by default the
-    checkpoint's plugin's, else the task's own. `task` is needed where the checkpoint serves several. `preprocess`
+    `lora:<rank>` or what a plugin adds; the frozen prefix is computed once and cached, and at the end all that is
+    frozen is checked to be bit-identical. `head` is `linear`, or `plugin/name` for a plugin's; by default the checkpoint's
+    plugin's, else the task's own. `task` is needed where the checkpoint serves several. `preprocess`
     overrides fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length": 128}`, of a plugin's own
-    preprocessing its options. `columns` names a table's columns. While it trains, `out`.unfinished holds checkpoints,
-    history and events; `resume` goes on from there, on a CPU to the same bits.
+    preprocessing its options. `columns` names a table's columns. While it trains, `out`.unfinished holds snapshots,
+    history and events; `resume` continues from there, on a CPU with bit-identical results.
 
     Raises a TlzooError for anything a user can cause: DataError, UnknownCheckpoint, PluginError, SourceError,
-    UsageError, TrainingError, RunError when `out` exists or what is to be resumed does not fit.
+    UsageError, TrainingError, RunError when `out` exists or the snapshot does not match.
     """
     clock, out = Clock(), Path(out)
     with clock.spent("prepare"):
@@ -118,7 +118,7 @@ def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: 
 
 
 def unfinished(out: Path) -> Path:
-    """Where a run to `out` keeps its checkpoints while it is under way."""
+    """The folder of a run's snapshots while it trains."""
     return out.with_name(out.name + ".unfinished")
 
 
@@ -141,7 +141,7 @@ def _load_resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] |
 def _run_identity(
     model: TaskModel, data: DataRecord, strategy: str, policy: str, options: StrategyOptions
 ) -> dict[str, Any]:
-    """What a resumed run must have in common with the one that was stopped."""
+    """What a resumed run must share with the run that was stopped."""
     return {
         "checkpoint": model.checkpoint.id,
         "preprocess": model.parts.preprocess.model_dump(mode="json", exclude={"tokenizer"}),
@@ -157,7 +157,7 @@ def _run_identity(
 def _check_same_run(
     place: Path, before: Mapping[str, Any], now: dict[str, Any], options: StrategyOptions
 ) -> dict[str, Any]:
-    """Raise RunError where a checkpoint is of another run; else what is to stand in the next one."""
+    """Raise RunError where a snapshot is of another run; else the facts for the next snapshot."""
     changed = [name for name in now if name != "options" and before.get(name) != now[name]]
     changed += [name for name in changed_options(before["options"], options) if name not in MAY_CHANGE_ON_RESUME]
     if changed:
@@ -173,7 +173,7 @@ def _check_same_run(
 
 
 def _run(strategy: str, job: TrainJob[StrategyOptions]) -> TrainResult:
-    """Train; what is left in the folder of an unfinished run is a checkpoint, or nothing."""
+    """Train; remove the folder of an unfinished run that has no snapshot."""
     try:
         return strategy_function(strategy)(job)
     finally:

@@ -1,4 +1,4 @@
-"""What lies in the cache: list it, verify what is pinned, remove what has not been used for long.
+"""The cache: list its entries, verify those with a recorded hash, remove those not used for long.
 
 Only the folders named in KINDS are ever looked into, and no link is followed: a TLZOO_CACHE that points at somebody's
 documents, or a link among the entries, costs nothing.
@@ -53,7 +53,7 @@ class CacheEntry:
 
 @dataclass(frozen=True)
 class DamagedEntry:
-    """An entry that is not what is pinned of it, and what is wrong with it."""
+    """A cache entry that differs from its recorded hash, and how."""
 
     entry: CacheEntry
     fault: str
@@ -70,20 +70,20 @@ def list_entries() -> list[CacheEntry]:
 
 
 def verify() -> tuple[int, list[DamagedEntry]]:
-    """Hash everything that is pinned: how many entries were judged, and which of them are damaged."""
-    judged, damaged = 0, []
+    """Verify every entry with a recorded hash: how many were verified, and which are damaged."""
+    verified, damaged = 0, []
     for entry in list_entries():
-        judge = _CHECKS.get(entry.kind)
+        check = _CHECKS.get(entry.kind)
         try:
-            fault = judge(entry) if judge else None
+            fault = check(entry) if check else None
         except OSError as cause:
             fault = f"it cannot be read: {cause.strerror}"
         if fault is None or not os.path.lexists(entry.path):  # another process may have removed it meanwhile
             continue
-        judged += 1
+        verified += 1
         if fault:
             damaged.append(DamagedEntry(entry, fault))
-    return judged, damaged
+    return verified, damaged
 
 
 def prune(

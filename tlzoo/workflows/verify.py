@@ -36,7 +36,7 @@ class Verification:
 
 
 def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None) -> Verification:
-    """Compare an exported file's answers here with what the trained model answered when it was made.
+    """Compare an exported file's outputs here with the trained model's outputs at export.
 
     The trained model's logits for held-out samples lie in the file; samples of `data` are known again by their
     contents. Thresholds are those it was exported with. Raises ParityError where they do not hold, DataError where

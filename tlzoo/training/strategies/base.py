@@ -48,7 +48,7 @@ class TrainJob(Generic[OptionsT]):
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The trained model, its outputs for the test data, its history, the proof of what stayed, what else to tell."""
+    """The trained model, its outputs for the test data, its history, the check of frozen tensors, and details."""
 
     model: TaskModel
     outputs: Outputs
@@ -58,7 +58,7 @@ class TrainResult:
 
 
 def frozen_record(before: Mapping[str, str], model: TaskModel, frozen: Freeze) -> dict[str, Any]:
-    """What `run.json` says of what was frozen, and how many parameters trained."""
+    """The `frozen` entry of `run.json`: what stayed bit-identical, and how many parameters trained."""
     trained = sum(parameter.numel() for name, parameter in model.named_parameters() if name in frozen.trainable)
     return {**asdict(check_frozen(before, model)), "trained": trained}
 

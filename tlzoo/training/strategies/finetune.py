@@ -45,11 +45,11 @@ def gradient_descent(job: TrainJob[GradientDescent], still: frozenset[str] = fro
     found = outputs(model, trained.step_model, "test")
     facts = {**trained.facts, **_rounding(model, trained.step_model)}
     finish(model)
-    proof = frozen_record(before, model, plan[-1])
+    frozen = frozen_record(before, model, plan[-1])
     if lora.adapter_size(model) is not None:
         lora.merge(model)
-        proof["merged"] = True
-    return TrainResult(model, found, trained.rows, proof, facts)
+        frozen["merged"] = True
+    return TrainResult(model, found, trained.rows, frozen, facts)
 
 
 def freeze_plan(job: TrainJob[GradientDescent], still: frozenset[str]) -> list[Freeze]:
@@ -68,7 +68,7 @@ def batch_norms(model: TaskModel) -> frozenset[str]:
 
 
 def _rounding(model: TaskModel, step_model: StepModel) -> dict[str, Any]:
-    """What keeping activations in half precision does to the trained model, measured on validation samples."""
+    """The effect of half-precision activations on the trained model, measured on validation samples."""
     if step_model.exact_arrays is None:
         return {}
     source = step_model.sources["validation"]

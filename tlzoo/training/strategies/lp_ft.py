@@ -21,7 +21,7 @@ def run_lp_ft(job: TrainJob[GradientDescent]) -> TrainResult:
     BatchNorm keeps the statistics with which the probe was fitted: those of a batch would be other features.
     """
     if not job.policy.startswith("lora:"):
-        freeze(job.model, job.policy)  # a policy that cannot be is refused before features are computed
+        freeze(job.model, job.policy)  # an invalid policy fails before features are computed
     if job.resumed is None:
         job = replace(job, model=with_probe(job, fit_probe_on_training_split(job)))
     elif not job.model.has_linear_head:
@@ -30,6 +30,6 @@ def run_lp_ft(job: TrainJob[GradientDescent]) -> TrainResult:
 
 
 def _zero_probe(job: TrainJob[StrategyOptions]) -> FittedProbe:
-    """A head of zeros, for weights that a checkpoint is about to fill."""
+    """A head of zeros, to be filled from a snapshot."""
     outputs = probe_objective(job.model.task, job.head).outputs
     return FittedProbe(torch.zeros(outputs, job.model.parts.feature_dim), torch.zeros(outputs), 0.0, {})

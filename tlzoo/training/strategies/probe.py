@@ -44,9 +44,9 @@ def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
         facts["rounding"] = _rounding_of_probe(job, probe, validation_x, objective.output)
     model = finish(with_probe(job, probe))
     fitted = frozenset(f"head.{name}" for name, _ in model.head.named_parameters())  # a plugin's head had other names
-    proof = frozen_record(before, model, replace(frozen, trainable=fitted))
+    record = frozen_record(before, model, replace(frozen, trainable=fitted))
     history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
-    return TrainResult(model, apply_probe(probe, test_x, objective.output), history, proof, facts)
+    return TrainResult(model, apply_probe(probe, test_x, objective.output), history, record, facts)
 
 
 def _import_ahead() -> None:
@@ -72,7 +72,7 @@ def _rounding_of_probe(
 
 
 def fit_probe_on_training_split(job: TrainJob[StrategyOptions]) -> FittedProbe:
-    """A head fitted without a look at the validation samples, which are to judge what comes after it."""
+    """A head fitted without the validation samples, which later select the best epoch."""
     freeze(job.model, "all")
     [found] = extract(job.model, job.sets.train, options=job.options, clock=job.clock)
     return fit_on_training(job, found)
