@@ -56,12 +56,12 @@ def finetune(
 
     `strategy` is `probe` (a linear head on frozen features; see `tlzoo.training.strategies.probe_fit`), `finetune`
     (AdamW with warm-up and cosine), `lp-ft` (a probe, then `finetune`), `lora` (adapters, merged at the end) or `auto`
-    (a short comparison), a plugin's `plugin/name`, or a name with its options: `tlzoo.Probe`, `Finetune`, `LPFT`, `LoRA`
-    or `Auto`. Options are taken as keywords too, such as `epochs=3`, `augment="light"` or `cache=False`, and from the
+    (a short comparison), a plugin's `plugin/name`, or a name with its options: `tlzoo.Probe`, `Finetune`, `LPFT`,
+    `LoRA` or `Auto`. Options are also keywords, such as `epochs=3`, `augment="light"`, `cache=False`, or come from the
     mapping `options`; each may be given once. `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`,
     `lora:<rank>` or what a plugin adds; the frozen prefix is computed once and cached, and at the end all that is
-    frozen is checked to be bit-identical. `head` is `linear`, or `plugin/name` for a plugin's; by default the checkpoint's
-    plugin's, else the task's own. `task` is needed where the checkpoint serves several. `preprocess`
+    frozen is checked to be bit-identical. `head` is `linear`, or `plugin/name` for a plugin's; by default the
+    checkpoint's plugin's, else the task's own. `task` is needed where the checkpoint serves several. `preprocess`
     overrides fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length": 128}`, of a plugin's own
     preprocessing its options. `columns` names a table's columns. While it trains, `out`.unfinished holds snapshots,
     history and events; `resume` continues from there, on a CPU with bit-identical results.
