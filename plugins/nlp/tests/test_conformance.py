@@ -16,7 +16,7 @@ BERT = {
 }
 
 
-class TestConformance(PluginSuite):
+class TestNlpConformance(PluginSuite):
     plugin = "nlp"
     outputs = ("vector", "sequence")
     checkpoint = Checkpoint(
