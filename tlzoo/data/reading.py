@@ -180,7 +180,7 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
     if not spec.task.folders:
         needed = [*(each.name for each in spec.task.inputs), *spec.task.columns]
         raise DataError(
-            f"Folder {folder} cannot hold {spec.task.holds}: a folder per class gives one label per sample.",
+            f"Folder {folder} cannot be read as {spec.task.holds}: a folder holds the samples of one class.",
             hint=f"Give a table with the columns {' and '.join(needed)}.",
         )
     classes = _folders(folder)

@@ -32,7 +32,7 @@ class TestNlpConformance(PluginSuite):
     )
 
 
-class TestTokens(TestConformance):
+class TestTokens(TestNlpConformance):
     task_name = "tokens"
 
     def samples(self, folder: Path) -> Path:

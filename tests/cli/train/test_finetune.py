@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tlzoo import Run
+from tlzoo import Run, tasks
 from tlzoo.options import core_options, strategies_taking
 from tlzoo.runs import tensors
 from tlzoo.training import loop
@@ -135,6 +135,12 @@ def test_help_shows_of_every_option_its_meaning_range_default_and_strategies(
                 if option.kind is not str
                 else f"default {option.default}]" in line
             )
+
+
+def test_help_names_every_task(command: Command, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    [line] = [line for line in command("finetune", "--help").out.splitlines() if "--task " in line]
+    assert all(family in line for family in tasks.CORE)
 
 
 def test_a_plugins_strategy_is_given_options_of_its_own(duo: Any, command: Command, pictures: Path, tmp_path: Path):

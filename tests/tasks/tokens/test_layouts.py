@@ -147,6 +147,22 @@ BAD: dict[str, tuple[str, str, str]] = {
         for tag in ("0", "_", "I-", "B_PER", "b-PER", "i_PER")
     },
     "no number of a sentence": ("a.csv", "sentence,word,tag\n,Anna,B-X\n,it,O\n", "no 'sentence' in line 2"),
+    "no words": (
+        "a.jsonl",
+        '{"tokens": ["Anna"], "tags": ["O"]}\n{"tokens": [], "tags": []}',
+        "an empty list in 'tokens'",
+    ),
+    "blanks as an entity": (
+        "a.jsonl",
+        '{"text": "Ada   Lov", "entities": [[3, 6, "X"]]}',
+        "from 3 to 6, where its text",
+    ),
+    "only blanks": ("a.jsonl", '{"text": "  ", "entities": []}', "only blanks as 'text' in line 1"),
+    "entities twice": (
+        "a.jsonl",
+        '{"text": "Anna", "entities": [], "tokens": ["Anna"], "tags": ["B-PER"]}',
+        "in the column 'entities' and in 'tokens' with 'tags'",
+    ),
     "nothing": ("a.conll", "", "no samples"),
     "not utf-8": ("a.conll", "", "UTF-8"),
 }

@@ -30,7 +30,8 @@ def finetune(
     out: Out,
     test: Annotated[Path | None, _option(help="Labelled data to test on, instead of a fifth of DATA")] = None,
     task: Annotated[
-        str | None, _option(help="classification, multilabel, regression, or PLUGIN/NAME [the checkpoint's first]")
+        str | None,
+        _option(help="classification, multilabel, regression, tokens, or PLUGIN/NAME [the checkpoint's first]"),
     ] = None,
     strategy: Annotated[
         str,

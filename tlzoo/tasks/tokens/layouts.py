@@ -57,7 +57,10 @@ def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
 
 def samples(rows: Sequence[Row]) -> Sequence[Row]:
     """The texts in the rows of a table: with `text` and `entities`, with lists `tokens` and `tags`, or of one word."""
-    if not rows or rows[0].has("text"):
+    if not rows:
+        return rows
+    if rows[0].has("text"):
+        _check_one_layout(rows[0])
         return rows
     if rows[0].has("tokens"):
         return [_row_of_lists(row) for row in rows]
@@ -68,6 +71,16 @@ def samples(rows: Sequence[Row]) -> Sequence[Row]:
         f"File {rows[0].file} holds no tagged texts; its columns are {there}.",
         hint="Columns: text and entities; tokens and tags; or sentence, word and tag. Rename one: --column word=NAME",
     )
+
+
+def _check_one_layout(row: Row) -> None:
+    """Raise DataError where a table has entities in two layouts, which may contradict each other."""
+    if row.has("entities") and row.has("tokens") and row.has("tags"):
+        both = [row.column(role) for role in ("entities", "tokens", "tags")]
+        raise DataError(
+            f"File {row.file} has entities in the column {both[0]!r} and in {both[1]!r} with {both[2]!r}.",
+            hint="Keep text and entities, or tokens and tags.",
+        )
 
 
 def _row_of_lists(row: Row) -> Row:
@@ -92,8 +105,10 @@ def _untagged(row: Row, words: Sequence[str], role: str) -> Row:
 def _list(row: Row, role: str) -> list[str]:
     value = row.value(role)
     values = value.split() if isinstance(value, str) else value
-    if not isinstance(values, list) or not values:
+    if not isinstance(values, list):
         raise row.error(f"has no list in {row.column(role)!r}", "Write a list of strings, or words between blanks.")
+    if not values and role == "tokens":
+        raise row.error(f"has an empty list in {row.column(role)!r}", "Delete the row, or write its words.")
     strange = [each for each in values if not isinstance(each, str) or not each.strip()]
     if strange:
         raise row.error(
@@ -179,6 +194,11 @@ def _entity(row: Row, text: str, given: Any) -> list[Any]:
         raise row.error(
             f"has an entity from {start!r} to {end!r} in a text of {len(text)} characters",
             "Count characters (code points) from 0; the end is the place after the last.",
+        )
+    if text[start:end].isspace():
+        raise row.error(
+            f"has an entity from {start} to {end}, where its text has no word",
+            "Give the place of its words, or delete it.",
         )
     if not isinstance(label, str) or not label.strip():
         raise row.error(f"has {label!r} as the label of {text[start:end]!r}", "Name its label.")
