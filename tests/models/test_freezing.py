@@ -100,7 +100,7 @@ def test_dropout_works_in_stages_that_train_and_rests_in_those_that_do_not(zoo: 
 
 
 def test_an_unknown_stage_is_answered_with_those_there_are(zoo: Any, picture_run: Any):
-    with pytest.raises(UsageError, match="No stage 'layer9'") as error:
+    with pytest.raises(UsageError, match="no stage 'layer9'") as error:
         freeze(picture_run.model(), "until:layer9")
     assert "stem, layer1, layer2, layer3, layer4" in error.value.hint
 

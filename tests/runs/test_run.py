@@ -28,7 +28,7 @@ def test_a_run_comes_back_as_it_was(zoo: Any, picture_run: Any):
     again = Run.load(picture_run.path)
     assert again == picture_run
     first, second = picture_run.model(), again.model()
-    data = again.dataset(again.parts().test)
+    data = again.dataset(again.splits().test)
     np.testing.assert_array_equal(outputs(first, data)["logits"], outputs(second, data)["logits"])
     assert not second.training
 

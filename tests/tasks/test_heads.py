@@ -155,7 +155,7 @@ class Unprobed(Classification):
 
 
 def test_a_task_whose_head_cannot_be_imported_names_itself_and_its_plugin():
-    with pytest.raises(PluginError, match=r"image-classification, tlzoo_gone\.head, of plugin 'gone'"):
+    with pytest.raises(PluginError, match=r"'tlzoo_gone\.head' of image-classification \(plugin 'gone'\)"):
         default_head(backbone(), Headless("image-classification", ("a", "b")), {})
 
 

@@ -99,11 +99,11 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
          "returns 2 outputs; the task declares 1"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)), "
                   "Output('size', ('batch',), 'int64')))", "is float32; declared is int64"),
-        ("tasks", "Two.outputs = property(lambda self: ['sign'])", "no tuple of Output"),
+        ("tasks", "Two.outputs = property(lambda self: ['sign'])", "not a tuple of Output"),
         ("tasks", "Two.outputs = property(lambda self: ())", "The task has no outputs"),
         ("tasks", "Two.fit = lambda self, targets, column: None", "`fit` returns None, not a Two named 'image-two'"),
         ("tasks", "Two.fit = lambda self, targets, column: Two('image-other', ('minus', 'plus'))", "named"),
-        ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, (1, 2))", "no tuple of strings"),
+        ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, (1, 2))", "not a tuple of strings"),
         ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, ('a', 'a'))", "a label twice"),
         ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, ('a', 'b'), np.float32(1))",
          "do not survive JSON"),
@@ -115,7 +115,7 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "Two.form = 'twice'", "neither once nor loop"),
         ("tasks", "Two.needs = 'vectors'", "`needs` has 'vectors'"),
         ("tasks", "Two.prediction = None", "not a subclass of Prediction"),
-        ("tasks", "Two.columns = 'label'", "`columns` is 'label', no tuple of strings"),
+        ("tasks", "Two.columns = 'label'", "`columns` is 'label', not a tuple of strings"),
         ("tasks", "Two.modalities = 'image'", "not a frozenset"),
         ("tasks", "Two.directions = ['accuracy']", "not a mapping of metrics"),
         ("tasks", "Two.plugin = ''", "says that its plugin is ''"),
@@ -181,7 +181,7 @@ def test_a_metric_that_is_no_number_on_other_samples_is_refused_too(faulty: Any,
     done = train()
     assert (
         done.code,
-        "image-two of plugin 'duo' (tlzoo-duo 1.0) cannot measure: The metric error is inf" in done.err,
+        "image-two of plugin 'duo' (tlzoo-duo 1.0) returns unusable metrics: The metric error is inf" in done.err,
     ) == (2, True)
 
 
@@ -190,7 +190,7 @@ def test_a_metric_that_is_no_number_on_other_samples_is_refused_too(faulty: Any,
     [
         ("raise RuntimeError('lost my mind')", "failed: RuntimeError: lost my mind"),
         ("raise SystemExit(3)", "failed: SystemExit: 3"),
-        ("return None", "returned NoneType, no TrainResult"),
+        ("return None", "returned NoneType, not a TrainResult"),
     ],
 )
 def test_a_strategy_that_fails_or_answers_wrongly_is_named(faulty: Any, train: Any, body: str, said: str):
@@ -203,7 +203,7 @@ def test_a_strategy_that_fails_or_answers_wrongly_is_named(faulty: Any, train: A
 
 
 @pytest.mark.parametrize(
-    ("body", "said"), [("raise KeyError('mean')", "failed: KeyError: 'mean'"), ("return 3", "gave int, no model")]
+    ("body", "said"), [("raise KeyError('mean')", "failed: KeyError: 'mean'"), ("return 3", "returned int, not a model")]
 )
 def test_an_adaptation_method_that_fails_or_answers_wrongly_is_named(
     faulty: Any, picture_run: Any, pictures: Path, tmp_path: Path, body: str, said: str

@@ -132,7 +132,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     "lists without tags": ("a.jsonl", '{"tokens": ["Anna"], "ner_tags": ["O"]}', "no column 'tags'"),
     "words without tags": ("a.csv", "sentence,word,Tag\n1,Anna,O\n", "no column 'tag'"),
     "a row without entities": ("a.jsonl", '{"text": "a", "entities": []}\n{"text": "b", "entites": []}', "line 2"),
-    "sentences in turns": ("a.csv", "sentence,word,tag\n1,a,O\n2,b,O\n1,c,O\n", "sentence '1' again in line 4"),
+    "sentences in turns": ("a.csv", "sentence,word,tag\n1,a,O\n2,b,O\n1,c,O\n", "sentence '1' a second time in line 4"),
     "a word as an entity": ("a.jsonl", '{"text": "Anna", "entities": ["Anna"]}', "'Anna'"),
     "no list of entities": ("a.jsonl", '{"text": "Anna", "entities": "Anna"}', "no list"),
     "numbers as tags": ("a.jsonl", '{"tokens": ["Anna"], "tags": [1]}', "names of tags"),

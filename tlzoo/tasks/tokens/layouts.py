@@ -134,7 +134,7 @@ def _rows_of_words(rows: Sequence[Row]) -> list[Row]:
             raise row.error(f"has no {row.column('sentence')!r}", "Number the first word of each text at least.")
         if known in texts and known != before:
             raise row.error(
-                f"has rows of sentence {known!r} in two places",
+                f"has sentence {known!r} a second time",
                 "Sort the rows, so that those of a text follow one another.",
             )
         texts.setdefault(known, []).append(row)
