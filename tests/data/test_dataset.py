@@ -123,7 +123,7 @@ def test_long_inputs_come_in_windows_with_the_targets_that_lie_in_them():
 
 def test_outputs_of_windows_become_those_of_whole_samples_and_are_measured_as_such():
     data = make_dataset(SAMPLES, TASK, Spelling())
-    outputs, contexts = data.merged(by_the_model(data))
+    outputs, contexts = data.merge_outputs(by_the_model(data))
     assert contexts == list(TEXTS)
     assert [row.astype(int).tolist() for row in outputs["vowels"]] == [
         [int(sign) for sign in vowels(text)] for text in TEXTS
@@ -138,7 +138,7 @@ def test_outputs_of_windows_become_those_of_whole_samples_and_are_measured_as_su
 def test_without_windows_outputs_are_those_of_the_samples():
     data = make_dataset(SAMPLES.subset([1, 2]), TASK, Spelling())
     outputs = by_the_model(data)
-    merged, contexts = data.merged(outputs)
+    merged, contexts = data.merge_outputs(outputs)
     assert merged is outputs
     assert contexts == ["bee", "cow"]
 

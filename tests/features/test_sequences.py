@@ -104,12 +104,12 @@ def test_a_text_that_comes_twice_has_its_rows_twice(words: tuple[TaskModel, Task
 
 def test_the_rows_of_some_samples_are_theirs_alone():
     found = Features(np.arange(12, dtype=np.float32).reshape(6, 2), np.array([2, 0, 3, 1]))
-    some = found.within(range(1, 3))
+    some = found.subset(range(1, 3))
     assert some.lengths is not None
     assert (some.rows[:, 0].tolist(), some.lengths.tolist()) == ([4, 6, 8], [0, 3])
-    whole = found.within(range(4))
+    whole = found.subset(range(4))
     np.testing.assert_array_equal(whole.rows, found.rows)
-    plain = Features(np.arange(8).reshape(4, 2)).within(range(2, 4))
+    plain = Features(np.arange(8).reshape(4, 2)).subset(range(2, 4))
     assert (plain.rows.tolist(), plain.lengths) == ([[4, 5], [6, 7]], None)
 
 

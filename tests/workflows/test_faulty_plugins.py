@@ -203,7 +203,8 @@ def test_a_strategy_that_fails_or_answers_wrongly_is_named(faulty: Any, train: A
 
 
 @pytest.mark.parametrize(
-    ("body", "said"), [("raise KeyError('mean')", "failed: KeyError: 'mean'"), ("return 3", "returned int, not a model")]
+    ("body", "said"),
+    [("raise KeyError('mean')", "failed: KeyError: 'mean'"), ("return 3", "returned int, not a model")],
 )
 def test_an_adaptation_method_that_fails_or_answers_wrongly_is_named(
     faulty: Any, picture_run: Any, pictures: Path, tmp_path: Path, body: str, said: str

@@ -88,7 +88,7 @@ class TaskDataset:
         assert self.targets is not None
         return self.task.collate([self.targets[i] for i in positions], self.contexts(positions))
 
-    def merged(self, outputs: Outputs) -> tuple[Outputs, list[Any]]:
+    def merge_outputs(self, outputs: Outputs) -> tuple[Outputs, list[Any]]:
         """The outputs and contexts of whole samples from those of their windows."""
         contexts = self.contexts(range(len(self)))
         if self.windows is None:
@@ -123,7 +123,7 @@ class TaskDataset:
 
     def metrics(self, outputs: Outputs) -> dict[str, float]:
         """The task's metrics of a model's outputs for all inputs; raises HookError where a plugin's are no numbers."""
-        merged, contexts = self.merged(outputs)
+        merged, contexts = self.merge_outputs(outputs)
         found = self.task.metrics(merged, self.sample_targets, contexts)
         if self.task.plugin and (wrong := metrics_problem(self.task, found)):
             raise task_error(self.task, f"returns unusable metrics: {wrong}")

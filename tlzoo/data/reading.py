@@ -275,7 +275,7 @@ def _file_cell(row: Row, role: str, spec: _ReadSpec) -> str:
 
 def _check_not_empty(file: Path) -> None:
     if file.stat().st_size == 0:
-        raise DataError(f"File {file} is empty.", hint="Restore it or delete it.")
+        raise DataError(f"File {file} is empty (zero bytes).", hint="Restore it or delete it.")
 
 
 def _read_text_file(file: Path) -> str:

@@ -97,10 +97,10 @@ def calibrate(subject: Subject, predictor: Predictor) -> Calibration | None:
         validation = subject.validation()
         if validation is None or run.options.get("strategy") == "probe":
             return None
-        found, contexts = validation.merged(predictor.outputs(validation.inputs))
+        found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
         temperature = task.temperature(found, validation.sample_targets, contexts)
         samples = validation.samples
-    merged, contexts = subject.heldout.merged(subject.reference)
+    merged, contexts = subject.heldout.merge_outputs(subject.reference)
     asked = (merged, subject.heldout.sample_targets, contexts)
     return Calibration(
         temperature=temperature,
@@ -115,5 +115,5 @@ def operating_point(subject: Subject, predictor: Predictor) -> OperatingPoint | 
     task = subject.run.task
     if not task.overrides("operating_point") or (validation := subject.validation()) is None:
         return None
-    found, contexts = validation.merged(predictor.outputs(validation.inputs))
+    found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
     return task.operating_point(found, validation.sample_targets, contexts)

@@ -39,7 +39,7 @@ class Features:
     rows: np.ndarray
     lengths: np.ndarray | None = None
 
-    def within(self, positions: range) -> Features:
+    def subset(self, positions: range) -> Features:
         """Those of consecutive samples."""
         if self.lengths is None:
             return Features(self.rows[positions.start : positions.stop])

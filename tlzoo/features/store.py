@@ -108,7 +108,7 @@ class ActivationWriter:
         self._checksums = np.zeros((len(layouts), count), dtype=np.uint32)
         self._rows = 0
         self._files: list[IO[bytes]] = []
-        self._watch()
+        self._check_limit()
         with on_disk(self._estimate()):
             for number in range(len(layouts)):
                 self._files.append((folder / f"{number}.bin").open("wb", buffering=0))
@@ -127,7 +127,7 @@ class ActivationWriter:
         taken = {layout.name: _cast(layout, arrays[layout.name], len(chosen)) for layout in self._layouts}
         mask = self._mask(taken, chosen, lengths)
         self._written[chosen] = True
-        self._watch()
+        self._check_limit()
         with on_disk(self._estimate()):
             for number, layout in enumerate(self._layouts):
                 array = taken[layout.name]
@@ -182,7 +182,7 @@ class ActivationWriter:
     def _estimate(self) -> int:
         return self._nbytes(self._rows * self.count / max(1, int(self._written.sum())))
 
-    def _watch(self) -> None:
+    def _check_limit(self) -> None:
         if self._nbytes(self._rows) > self._limit:
             needed, allowed = format_gb(self._estimate()), format_gb(self._limit)
             raise ActivationsTooLarge(
@@ -191,7 +191,7 @@ class ActivationWriter:
                 parameter="cache_gb",
             )
 
-    def _finish(self) -> None:
+    def _sync(self) -> None:
         """Everything on the disk, `meta.json` last."""
         if missing := np.flatnonzero(~self._written).tolist():
             raise RuntimeError(f"{len(missing)} of {self.count} samples were not computed, the first is {missing[0]}")
@@ -277,7 +277,7 @@ class Activations:
             sample[:length] = stored[start : start + length]
         return padded
 
-    def _is_sound(self) -> bool:
+    def _checksums_match(self) -> bool:
         """Whether the samples have the bytes that were written: all of them, or of a large entry some."""
         each = max(1, self.nbytes // max(1, self.count))
         some = min(self.count, 1000, max(2, _CHECKED_PART // each))
@@ -306,7 +306,7 @@ def _open_entry(key: str, layouts: Sequence[Layout], count: int, *, reused: bool
         found = Activations(folder, layouts, count, reused=reused)
     except (OSError, ValueError):
         return None
-    if reused and not found._is_sound():
+    if reused and not found._checksums_match():
         return None
     with suppress(OSError):  # a read-only cache can be read all the same
         os.utime(folder / "used", ns=(time.time_ns(), time.time_ns()))
@@ -334,7 +334,7 @@ def _compute_entry(
     with staging_dir(key) as part, closing(ActivationWriter(part, layouts, count, int(limit_gb * GB))) as writer:
         check_room(writer._estimate())
         compute(writer)
-        writer._finish()
+        writer._sync()
         if not _open_entry(
             key, layouts, count, reused=True
         ):  # where locks do not work another process may have been faster

@@ -78,15 +78,15 @@ def core_freeze(model: TaskModel, policy: str) -> Freeze:
     """
     kind, _, argument = policy.partition(":")
     if kind == "lora":
-        return _adapters_train(model, argument)
+        return _train_adapters(model, argument)
     if (present := lora.adapter_size(model)) is not None:
         raise UsageError(
             f"Freeze policy {policy!r} does not work on a backbone with LoRA adapters (rank {present[0]}).",
             hint="Merge them first: tlzoo.models.lora.merge(model)",
         )
     if policy == "norm":
-        return _norms_train(model)
-    return _stages_train(model, training_stages(model, policy))
+        return _train_norms(model)
+    return _train_stages(model, training_stages(model, policy))
 
 
 def training_stages(model: TaskModel, policy: str) -> list[Stage]:
@@ -98,7 +98,7 @@ def training_stages(model: TaskModel, policy: str) -> list[Stage]:
     if policy == "none":
         return stages
     if kind == "until" and argument:
-        return stages[_position(stages, argument) + 1 :]
+        return stages[_stage_index(stages, argument) + 1 :]
     if kind == "last" and argument.isdecimal():
         if int(argument) > len(stages):
             raise UsageError(
@@ -124,7 +124,7 @@ def unfreeze_plan(model: TaskModel, policy: str, every: int, epochs: int) -> lis
         )
     stages = training_stages(model, policy)
     counts = [min(epoch // every, len(stages)) for epoch in range(epochs)]
-    plans = {count: _stages_train(model, stages[len(stages) - count :]) for count in sorted(set(counts))}
+    plans = {count: _train_stages(model, stages[len(stages) - count :]) for count in sorted(set(counts))}
     _check_not_empty(model, policy, plans[0])
     return [plans[count] for count in counts]
 
@@ -150,7 +150,7 @@ def _check_not_empty(model: TaskModel, policy: str, answer: Freeze) -> None:
         )
 
 
-def _position(stages: list[Stage], name: str) -> int:
+def _stage_index(stages: list[Stage], name: str) -> int:
     names = [stage.name for stage in stages]
     if name not in names:
         raise UsageError(f"This backbone has no stage {name!r}.", hint=f"Stages: {', '.join(names)}")
@@ -161,13 +161,13 @@ def _head_names(model: TaskModel) -> Iterator[str]:
     return (f"head.{name}" for name, _ in model.head.named_parameters())
 
 
-def _stages_train(model: TaskModel, training: list[Stage]) -> Freeze:
+def _train_stages(model: TaskModel, training: list[Stage]) -> Freeze:
     backbone = [name for name, _ in model.backbone.named_parameters() if any(s.owns(name) for s in training)]
     trainable = frozenset([f"backbone.{name}" for name in backbone]) | frozenset(_head_names(model))
     return _freeze_rest(model, trainable)
 
 
-def _norms_train(model: TaskModel) -> Freeze:
+def _train_norms(model: TaskModel) -> Freeze:
     norms = {name for name, module in model.backbone.named_modules() if is_normalisation(module)}
     backbone = [name for name, _ in model.backbone.named_parameters() if name.rpartition(".")[0] in norms]
     if not backbone:
@@ -185,7 +185,7 @@ def is_normalisation(module: nn.Module) -> bool:
     return isinstance(module, NORMALISATION) or bool(NORMALISATION_BY_NAME.search(type(module).__name__))
 
 
-def _adapters_train(model: TaskModel, argument: str) -> Freeze:
+def _train_adapters(model: TaskModel, argument: str) -> Freeze:
     lora.inject(model, *parse_lora_size(argument))
     trainable = lora.adapter_names(model) | frozenset(_head_names(model))
     return _freeze_rest(model, trainable)
@@ -209,7 +209,7 @@ def _is_positive(number: str) -> bool:
 
 def _freeze_rest(model: TaskModel, trainable: frozenset[str]) -> Freeze:
     containers = _containers(model, trainable)
-    return Freeze(trainable, _modules_without(model, trainable, containers), containers)
+    return Freeze(trainable, _eval_modules(model, trainable, containers), containers)
 
 
 def _containers(model: TaskModel, trainable: frozenset[str]) -> frozenset[str]:
@@ -229,7 +229,7 @@ def _containers(model: TaskModel, trainable: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _modules_without(model: TaskModel, trainable: frozenset[str], containers: frozenset[str]) -> frozenset[str]:
+def _eval_modules(model: TaskModel, trainable: frozenset[str], containers: frozenset[str]) -> frozenset[str]:
     """Modules of the backbone that stay in eval mode: those with parameters none of which trains, and all inside.
 
     A module without parameters follows the one around it (dropout), or where it has buffers its stage: a BatchNorm

@@ -115,22 +115,22 @@ def _layers(backbone: nn.Module) -> dict[str, nn.Module]:
         path: module
         for path, module in backbone.named_modules()
         if path
-        and _has_a_plain_weight(module)
+        and _is_supported(module)
         and weights[id(module.weight)] == paths[id(module)] == 1
         and id(module) not in inside_attention
     }
 
 
-def _has_a_plain_weight(module: nn.Module) -> bool:
+def _is_supported(module: nn.Module) -> bool:
     if is_parametrized(module) or "weight" not in module._parameters:
         return False
     if type(module) is nn.Conv2d:
         # peft's adapter has neither dilation nor another padding than zeros
         return module.groups == 1 and module.padding_mode == "zeros" and set(module.dilation) == {1}
-    return type(module) is nn.Linear or _is_gpt2s_linear(module)
+    return type(module) is nn.Linear or _is_conv1d(module)
 
 
-def _is_gpt2s_linear(module: nn.Module) -> bool:
+def _is_conv1d(module: nn.Module) -> bool:
     kind = type(module)
     return kind.__name__ == "Conv1D" and kind.__module__ == "transformers.pytorch_utils"
 

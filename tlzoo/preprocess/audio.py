@@ -103,7 +103,7 @@ def _read_stream(file: BinaryIO, size: int, name: str, seconds: float) -> tuple[
 
     if not size:
         raise InputError(f"{name} is empty (zero bytes).", hint="Remove it, or copy it again.")
-    _refuse_cut_wav(file, size, name)
+    _check_wav_length(file, size, name)
     try:
         with soundfile.SoundFile(SeekableSource(file)) as sound:
             _check_rate(sound.samplerate, name)
@@ -135,7 +135,7 @@ def _read_blocks(read: Read, wanted: int) -> np.ndarray:
     return np.concatenate(blocks)
 
 
-def _refuse_cut_wav(file: BinaryIO, size: int, name: str) -> None:
+def _check_wav_length(file: BinaryIO, size: int, name: str) -> None:
     """Raise InputError for a WAV whose data chunk claims more bytes than are there; libsndfile reads it silently."""
     try:
         head = file.read(12)

@@ -29,29 +29,29 @@ def dry_run(model: TaskModel, data: TaskDataset) -> None:
     if not by:
         return
     with torch.random.fork_rng(devices=[]):
-        wrong = _fault(model.eval(), data.first(FEW))
+        wrong = _problem(model.eval(), data.first(FEW))
     if wrong:
         if model.task.plugin:
             raise contract.task_error(model.task, f"cannot be used: {wrong}")
         raise HookError(f"The head {model.head_name} of {owner(by)} cannot be used: {wrong}", hint=contract.REPORT_HINT)
 
 
-def _fault(model: TaskModel, data: TaskDataset) -> str:
+def _problem(model: TaskModel, data: TaskDataset) -> str:
     task, rows = model.task, range(len(data))
     arrays = data.arrays(rows)
     made = module_outputs(model, arrays)
     if wrong := contract.outputs_problem(task.outputs, made, len(rows)):
         return wrong
-    if wrong := contract.collate_problem(data.collated(rows), len(rows)) or _loss_fault(model, data):
+    if wrong := contract.collate_problem(data.collated(rows), len(rows)) or _loss_problem(model, data):
         return wrong
     kept = OutputCollector(task.outputs, len(rows))
     named = {output.name: array for output, array in zip(task.outputs, made, strict=True)}
     kept.put(rows, named, row_lengths(arrays))
-    outputs, contexts = data.merged(kept.outputs())
+    outputs, contexts = data.merge_outputs(kept.outputs())
     return contract.results_problem(task, outputs, data.sample_targets, contexts)
 
 
-def _loss_fault(model: TaskModel, data: TaskDataset) -> str:
+def _loss_problem(model: TaskModel, data: TaskDataset) -> str:
     rows = range(len(data))
     given = (torch.from_numpy(array) for array in data.arrays(rows).values())
     batch = {name: torch.from_numpy(array) for name, array in data.collated(rows).items()}

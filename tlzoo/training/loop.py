@@ -54,7 +54,7 @@ class LoopContext:
     pretrained: Tensors
     steps: int
     clock: Clock
-    record: MetricsWriter
+    writer: MetricsWriter
     folder: Path | None
     facts: Mapping[str, Any]
     stop: StopSignal = field(default_factory=StopSignal)
@@ -95,8 +95,8 @@ def train(
             state.restore(resumed[0], resumed[1]["counts"])
             state.counts.lr = lr
     at = plan[0]
-    with open_metrics_writer(folder, state.counts.step) as record:
-        context = LoopContext(model, options, state, pretrained, steps, clock, record, folder, facts or {})
+    with open_metrics_writer(folder, state.counts.step) as writer:
+        context = LoopContext(model, options, state, pretrained, steps, clock, writer, folder, facts or {})
         epoch_samples, group = usable_samples(len(sets.train), options), options.batch * options.accumulate
         done = state.counts.epoch * epoch_samples + state.counts.done * group
         with progress("Training", min(options.epochs * epoch_samples, steps * group), done=done) as advance:
@@ -237,7 +237,7 @@ def _after_step(context: LoopContext) -> None:
     counts, options = context.state.counts, context.options
     if counts.step % 10 == 0 or counts.step == 1:
         rate = context.state.optimizer.param_groups[0]["lr"]
-        context.record.scalars(counts.step, {"train/loss": counts.loss / counts.seen, "train/lr": rate})
+        context.writer.scalars(counts.step, {"train/loss": counts.loss / counts.seen, "train/lr": rate})
     if time.monotonic() - context.saved >= options.checkpoint_every:
         _save(context)
     if context.stop.signal is not None:
@@ -277,7 +277,7 @@ def _validate(context: LoopContext, step_model: StepModel) -> None:
         f"Epoch {counts.epoch}/{context.options.epochs}: loss {loss:.4f}, validation {name} {metrics[name]:.4f}"
         + (f", {headline} {metrics[headline]:.4f}" if headline != name else "")
     )
-    context.record.epoch(counts.rows)
+    context.writer.epoch(counts.rows)
     _save(context)
 
 

@@ -73,7 +73,7 @@ def finetune(
     with clock.spent("prepare"):
         chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
         check_output_path(out)
-        resumed = _load_resumed(unfinished(out), resume)
+        resumed = _load_resumed(unfinished_dir(out), resume)
         others = signature(finetune).parameters
         name, policy, how = resolve_strategy(strategy, freeze, options or {}, more, others=others)
         blank = task_for(chosen, task)
@@ -93,9 +93,9 @@ def finetune(
             dry_run(model, sets.train)
         facts = _run_identity(model, record, name, policy, how)
         if resumed:
-            facts = _check_same_run(unfinished(out), resumed[1], facts, how)
+            facts = _check_same_run(unfinished_dir(out), resumed[1], facts, how)
         _report_data(model, sets, name, how)
-        job = TrainJob(model, policy, sets, how, about, clock, unfinished(out), facts, resumed, prefetch)
+        job = TrainJob(model, policy, sets, how, about, clock, unfinished_dir(out), facts, resumed, prefetch)
         result = _run(name, job)
     finally:
         if prefetch is not None:
@@ -117,7 +117,7 @@ def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: 
         say(f"unfreeze_every={unfreeze} with epochs={options.epochs} trains only the head.")
 
 
-def unfinished(out: Path) -> Path:
+def unfinished_dir(out: Path) -> Path:
     """The folder of a run's snapshots while it trains."""
     return out.with_name(out.name + ".unfinished")
 
@@ -187,7 +187,7 @@ def _save(
     model = result.model
     with clock.spent("validate"):
         metrics = sets.test.metrics(result.outputs)
-        merged, contexts = sets.test.merged(result.outputs)
+        merged, contexts = sets.test.merge_outputs(result.outputs)
         sure = bootstrap_interval(model.task, merged, sets.test.sample_targets, contexts, options["seed"])
     seconds = clock.rounded()
     save_run(
@@ -195,7 +195,7 @@ def _save(
         model,
         sets.test,
         result.history,
-        keep=sorted(unfinished(out).glob(EVENTS)),
+        keep=sorted(unfinished_dir(out).glob(EVENTS)),
         data=record,
         options={**options, **result.details},
         metrics=metrics,
@@ -203,5 +203,5 @@ def _save(
         frozen=result.frozen,
         seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )
-    shutil.rmtree(unfinished(out), ignore_errors=True)
+    shutil.rmtree(unfinished_dir(out), ignore_errors=True)
     return Run.load(out)

@@ -46,12 +46,12 @@ def torch_calls(
     raise_malloc_thresholds()
     model = run.model().to(device)
 
-    def ways(arrays: dict[str, np.ndarray], threads: int) -> dict[str, Call | str]:
+    def calls(arrays: dict[str, np.ndarray], threads: int) -> dict[str, Call | str]:
         torch.set_num_threads(threads)
         given = [arrays[name] for name in model.parts.example_inputs]
         return {"torch eager": _call(model, given, device), "torch compiled": _compiled(model, given, device)}
 
-    return ways
+    return calls
 
 
 def _call(model: Callable[..., Any], arrays: Sequence[np.ndarray], device: str) -> Call:
@@ -73,6 +73,6 @@ def _compiled(model: TaskModel, arrays: Sequence[np.ndarray], device: str) -> Ca
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             call()
-    except Exception as cause:  # noqa: BLE001 - compilers fail in ways of their own, and the other rows are still due
+    except Exception as cause:  # noqa: BLE001 - compilers fail in calls of their own, and the other rows are still due
         return f"not compiled: {(str(cause).strip().splitlines() or [type(cause).__name__])[0][:150]}"
     return call

@@ -70,7 +70,7 @@ def group_words(context: TextContext) -> list[list[int]]:
     for at, (begin, stop) in enumerate(context.offsets.tolist()):
         if begin == stop:
             continue
-        if words and (begin < end or (begin == end and _together(context.text, begin))):
+        if words and (begin < end or (begin == end and _in_same_word(context.text, begin))):
             words[-1].append(at)  # of the same character, or of the same word
         else:
             words.append([at])
@@ -78,7 +78,7 @@ def group_words(context: TextContext) -> list[list[int]]:
     return words
 
 
-def _together(text: str, place: int) -> bool:
+def _in_same_word(text: str, place: int) -> bool:
     """Whether the characters before and at a place are letters, digits or marks of one word."""
     before, after = text[place - 1], text[place]
     both = _is_letter(before) and _is_letter(after)

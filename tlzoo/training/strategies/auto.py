@@ -58,7 +58,7 @@ def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
     sign = 1.0 if task.better(task.headline) == "max" else -1.0
     scores = {}
     for name, rows in found.items():
-        merged, contexts = data.merged(rows)
+        merged, contexts = data.merge_outputs(rows)
         scores[name] = sign * task.samplewise(merged, data.sample_targets, contexts)
     chosen = _one_standard_error_rule(scores)
     why = (

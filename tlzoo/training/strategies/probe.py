@@ -29,7 +29,7 @@ def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
     objective = probe_objective(job.model.task, job.head)
     frozen = freeze(job.model, job.policy)
     before = hash_frozen(job.model, frozen)
-    threading.Thread(target=_import_ahead, daemon=True).start()
+    threading.Thread(target=_import_in_background, daemon=True).start()
     sets = (job.sets.train, job.sets.validation, job.sets.test)
     train_x, validation_x, test_x = extract(
         job.model, *sets, options=job.options, clock=job.clock, pending=job.prefetch
@@ -49,7 +49,7 @@ def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
     return TrainResult(model, apply_probe(probe, test_x, objective.output), history, record, facts)
 
 
-def _import_ahead() -> None:
+def _import_in_background() -> None:
     """What comes after the pass takes seconds to import, and ONNX Runtime leaves the interpreter free meanwhile."""
     for name in ("scipy.optimize", "sklearn.metrics"):
         importlib.import_module(name)
@@ -62,7 +62,7 @@ def _rounding_of_probe(
     positions = list(range(min(ROUNDING_SAMPLES, len(data))))
     prefix = backbone_prefix(job.model, select_device(job.options.device))
     [full] = extract_batch(prefix, data, positions).values()
-    few = kept.within(range(len(positions)))
+    few = kept.subset(range(len(positions)))
     if few.lengths is None:
         exact = Features(full)
     else:

@@ -77,7 +77,7 @@ def labelled_features(
             lengths = features.lengths[positions.start : positions.stop]
             targets = np.concatenate([row[:length] for row, length in zip(targets, lengths, strict=True)])
         parts.append(targets)
-    found, rows = np.concatenate(parts), features.within(within).rows
+    found, rows = np.concatenate(parts), features.subset(within).rows
     if features.lengths is None:
         return rows, found
     there = found != IGNORED
