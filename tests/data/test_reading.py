@@ -241,7 +241,7 @@ def test_several_inputs_that_are_files_are_each_looked_for(tmp_path):
 
 def test_folders_of_classes_are_refused_by_a_task_that_reads_none_with_its_columns(tmp_path):
     plant(tmp_path, "a/1.txt", "b/2.txt")
-    with pytest.raises(DataError, match="cannot hold pairs of texts") as error:
+    with pytest.raises(DataError, match="cannot be read as pairs of texts") as error:
         read(tmp_path, PAIRS)
     assert error.value.hint == "Give a table with the columns premise and conclusion and label and sure."
 
