@@ -161,7 +161,7 @@ def _onnx_runner(model: TaskModel, module: nn.Module, kept: Path, write: Callabl
         if not (difference := _difference(session, model, module)) <= TOLERANCE:  # NaN is no agreement either
             raise ExportError(
                 f"The exported backbone of {model.checkpoint.id} differs from torch by {difference:.1e} (relative).",
-                hint="Report it to the plugin's author: the module does not survive ONNX export.",
+                hint="Report it to the plugin's author: the module does not export to ONNX correctly.",
             )
     return session_runner(session)
 

@@ -90,7 +90,7 @@ def load_or_compute(
     above it, TrainingError when it cannot be written, RuntimeError when `compute` leaves a sample out.
     """
     if not re.fullmatch(r"[\w-]+", key):
-        raise ValueError(f"{key!r} is no key")
+        raise ValueError(f"{key!r} is not a valid key")
     remove_abandoned()
     found = _load_or_compute(key, layouts, count, compute, limit_gb)
     evict(limit_gb, keep=key)

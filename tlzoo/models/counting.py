@@ -21,7 +21,8 @@ def pickled_elements(path: Path) -> dict[str, int]:
         reason = str(cause).split("\n")[0][:200]
         raise SourceError(
             f"{path} cannot be read by torch's weights_only reader: {reason}",
-            hint="Save it as safetensors, or give --parameters.",
+            hint="Save it as safetensors, or give `parameters`.",
+            parameter="parameters",
         ) from cause
     elements = _elements(content)
     for value in content.values() if isinstance(content, dict) and not elements else ():

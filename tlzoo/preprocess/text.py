@@ -183,7 +183,7 @@ def _read_tokenizer(spec: TextSpec) -> Tokenizer:
     except Exception as cause:
         raise ArtifactError(
             f"The embedded tokenizer cannot be read: {_first_line(cause)}.",
-            hint="It must be the text of a whole tokenizer.json.",
+            hint="It must be the text of a complete tokenizer.json.",
         ) from cause
     special = tokenizer.num_special_tokens_to_add(False)
     if spec.max_length <= special:

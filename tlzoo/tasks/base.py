@@ -350,9 +350,11 @@ def check_predict_options(task: Task, **given: Any) -> None:
     """Raise UsageError for options of a prediction that a task's answers cannot hold, or values that cannot be."""
     for name, value in given.items():
         if value is not None and name not in task.supports:
-            raise UsageError(f"{task.name} does not support {name}.", hint=f"Leave out {name}.")
+            raise UsageError(f"{task.name} does not support `{name}`.", hint=f"Leave `{name}` out.", parameter=name)
     top_k, threshold = given.get("top_k"), given.get("threshold")
     if top_k is not None and top_k < 1:
-        raise UsageError(f"top_k must be at least 1, not {top_k}.", hint="Try 5.")
+        raise UsageError(f"`top_k` must be at least 1, not {top_k}.", hint="Try 5.", parameter="top_k")
     if threshold is not None and not 0 <= threshold <= 1:
-        raise UsageError(f"The threshold must be between 0 and 1, not {threshold}.", hint="Try 0.5.")
+        raise UsageError(
+            f"`threshold` must be between 0 and 1, not {threshold}.", hint="Try 0.5.", parameter="threshold"
+        )
