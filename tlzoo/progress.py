@@ -11,13 +11,12 @@ from typing import Protocol
 
 _LINE_EVERY_S = 10.0
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that a terminal obeys instead of showing them, and halves of one that no output can encode; a line's end
-and a tab are none of them."""
+"""Terminal control characters and lone surrogates; line ends and tabs are allowed."""
 _quiet = False
 
 
 class Advance(Protocol):
-    """Says how many units were done just now, and in a few words how it goes."""
+    """Reports the number of units just done, and a short note."""
 
     def __call__(self, done: int, note: str = "", /) -> None:
         """Called after each piece of work."""
@@ -30,21 +29,21 @@ def set_quiet(quiet: bool) -> None:
 
 
 def printable(text: str) -> str:
-    """The text with what would command the terminal replaced: it may come from a registry or a plugin."""
+    """The text with terminal control characters replaced: it may come from a registry or a plugin."""
     return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def say(line: str) -> None:
-    """One plain line for the person who waits."""
+    """Print one line to stderr, unless progress is off."""
     if not _quiet:
         print(printable(line), file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(what: str, total: int | None, unit: str = "samples", done: int = 0) -> Iterator[Advance]:
-    """Show how far `what` has come; call what this yields with the number of units just done.
+    """Show the progress of `what`; call the yielded function with the number of units just done.
 
-    `done` units were there before: they fill the bar, and say nothing of the speed.
+    `done` units were done before: they fill the bar but do not count for the speed.
     """
     if _quiet:
         yield lambda done, note="": None

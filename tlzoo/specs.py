@@ -1,4 +1,4 @@
-"""How raw inputs become arrays: what a registry entry, a run and an exported file say of their preprocessing."""
+"""Preprocessing specifications, as in a registry entry, a run and an exported file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class StrictModel(BaseModel):
-    """Frozen, and refuses fields it does not know."""
+    """A frozen pydantic model that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -17,7 +17,7 @@ Side = Annotated[int, Field(gt=0, le=4096)]
 
 
 class ImageSpec(StrictModel):
-    """A picture becomes `image` uint8 [N, H, W, 3] (RGB): EXIF turned, shorter side resized, centre cropped.
+    """A picture becomes `image` uint8 [N, H, W, 3] (RGB): turned by EXIF, shorter side resized, centre cropped.
 
     `size` is (height, width) in pixels; `crop` is the share of the resized shorter side that is kept (timm's
     crop_pct); `mean` and `std` are per channel on the 0..1 scale and are applied inside the graph.
@@ -56,7 +56,7 @@ class AudioSpec(StrictModel):
 
 
 class PluginSpec(StrictModel):
-    """What only a plugin understands; its `make_preprocessor` hook reads `options`.
+    """Preprocessing by a plugin, whose `make_preprocessor` hook reads `options`.
 
     `endings` are those of the files it reads, lower case, each with its dot, such as `.csv`.
     """

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back, and what cannot be saved leaves the last one."""
+"""Snapshots: what is saved comes back, and a failed save keeps the last one."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_what_is_saved_comes_back(tmp_path: Path):
 
 
 @pytest.mark.parametrize("held", [b"", b"no tensors", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
-def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path: Path, held: bytes):
+def test_a_file_that_is_not_a_snapshot_is_refused_by_name(tmp_path: Path, held: bytes):
     (tmp_path / FILE).write_bytes(held)
     with pytest.raises(RunError, match=FILE) as error:
         load_snapshot(tmp_path)
     assert "Remove" in error.value.hint
 
 
-def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_snapshot_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as patch:
         patch.setattr(resume, "VERSION", 99)
         save_snapshot(tmp_path, TENSORS, {})

@@ -34,7 +34,7 @@ class Killed(BaseException):
 
 @contextmanager
 def killed_after(step: int, *, saved: bool = True) -> Iterator[None]:
-    """The run ends abruptly at this step, before or after its checkpoint is written."""
+    """The run ends abruptly at this step, before or after its snapshot is written."""
     real = loop._after_step
 
     def end(under: Any) -> None:
@@ -52,7 +52,7 @@ def killed_after(step: int, *, saved: bool = True) -> Iterator[None]:
 
 @pytest.fixture
 def go(zoo: Any, pictures: Path, texts: Path, recordings: Path) -> Go:
-    """Fine-tunes a checkpoint into `out`, a checkpoint after every step."""
+    """Fine-tunes a checkpoint into `out`, with a snapshot after every step."""
     data = {"vision": pictures, "nlp": texts, "speech": recordings}
 
     def finetune(checkpoint: str, out: Path, *, resume: bool = False, **given: Any) -> Any:
@@ -200,16 +200,14 @@ def test_options_without_effect_on_the_weights_may_differ(go: Go, halfway: Path,
     assert weights(tmp_path / "whole") == weights(halfway)
 
 
-def test_a_damaged_checkpoint_is_refused_by_name(go: Go, halfway: Path):
+def test_a_damaged_snapshot_is_refused_by_name(go: Go, halfway: Path):
     file = unfinished_dir(halfway) / "checkpoint.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(RunError, match=r"checkpoint\.safetensors"):
         go(RESNET, halfway, freeze="last:1", resume=True)
 
 
-def test_a_full_disk_keeps_the_checkpoint_before(
-    go: Go, halfway: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_full_disk_keeps_the_snapshot_before(go: Go, halfway: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = unfinished_dir(halfway)
     kept = (folder / "checkpoint.safetensors").read_bytes()
 
@@ -244,7 +242,7 @@ def nan_from(step: int) -> Iterator[None]:
         yield
 
 
-def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(go: Go, tmp_path: Path):
+def test_a_loss_that_is_not_finite_keeps_the_last_good_snapshot(go: Go, tmp_path: Path):
     out = tmp_path / "run"
     with pytest.raises(TrainingError, match="became nan at step 5") as error, nan_from(5):
         go(RESNET, out, freeze="last:1", checkpoint_every=1e6)

@@ -63,7 +63,7 @@ class TaskModel(nn.Module):
         return type(self.head) in LINEAR
 
     def headless(self) -> TaskModel:
-        """The same backbone with nothing behind it; its outputs are features."""
+        """The same backbone without a head; its outputs are features."""
         return TaskModel(self.checkpoint, self.task, self.parts, Head(nn.Identity(), self.loss))
 
     def with_head(self, head: Head) -> TaskModel:
