@@ -201,13 +201,13 @@ class Outcome:
 def command(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
     """Runs `tlzoo` with these arguments in this process."""
     from tlzoo.cli import main
-    from tlzoo.plugins.blame import ASKED
+    from tlzoo.plugins.attribution import CALLED_PLUGINS
     from tlzoo.progress import set_quiet
 
     terminate = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> Outcome:
-        ASKED.clear()
+        CALLED_PLUGINS.clear()
         capfd.readouterr()
         code = main([str(argument) for argument in arguments])
         return Outcome(code, *capfd.readouterr())

@@ -16,7 +16,7 @@ from tlzoo.registry import schema as schema_module
 from tlzoo.registry.schema import Checkpoint, RegistryFile
 from tlzoo.runs import record as record_module
 from tlzoo.runs.record import RunRecord
-from tlzoo.weights.lockfile import Lock
+from tlzoo.weights.lockfile import LockFile
 
 HOMES = (specs_module, schema_module, manifest_module, record_module)
 REGISTRY_PAGE = "registry-file.md"
@@ -46,7 +46,7 @@ def manifest() -> str:
 
 def lock() -> str:
     """`tlzoo.lock`."""
-    return _sections("Lock", Lock.model_json_schema(), _registry_models())
+    return _sections("Lock", LockFile.model_json_schema(), _registry_models())
 
 
 def run() -> str:

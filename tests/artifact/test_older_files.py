@@ -88,11 +88,11 @@ def test_a_file_of_version_1_has_nothing_to_be_verified_by(
 @pytest.mark.parametrize(("task", "labels"), [("text-multilabel", ["a"]), ("audio-regression", ["price"])])
 @pytest.mark.parametrize("version", [1, 2])
 def test_every_task_of_an_older_manifest_is_the_same_task_now(version: int, task: str, labels: list[str]):
-    from tlzoo.runtime.unread import task_in
+    from tlzoo.runtime.unknown_task import task_of_manifest
     from tlzoo.tasks import make_task
 
     text = json.dumps({**FIRST, "version": version, "task": task, "labels": labels})
-    assert task_in(parse_manifest({KEY: text}, "old.onnx")) == make_task(task, labels)
+    assert task_of_manifest(parse_manifest({KEY: text}, "old.onnx")) == make_task(task, labels)
 
 
 def test_a_newer_version_is_refused_by_its_number():

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tlzoo.artifact.reference import KEY, MAX_BYTES, MAX_SAMPLES, choose, digest, pack, unpack
+from tlzoo.artifact.reference import KEY, MAX_BYTES, MAX_SAMPLES, digest, pack, select_samples, unpack
 from tlzoo.errors import ArtifactError
 from tlzoo.tasks import Output
 
@@ -31,7 +31,7 @@ def manifest_for(text: str) -> Any:
 
 def again(count: int, outputs: Any, declared: tuple[Output, ...]) -> Any:
     """What comes back of outputs for so many samples."""
-    text = pack(choose(named(count), outputs))
+    text = pack(select_samples(named(count), outputs))
     found = unpack({KEY: text}, manifest_for(text), declared, "model.onnx")
     assert found.contents == tuple(name[:16] for name in named(count))
     assert set(found.outputs) == {output.name for output in declared}
@@ -90,7 +90,7 @@ def test_files_of_version_2_hold_logits_alone():
 
 @pytest.mark.parametrize(("count", "classes"), [(5000, 2), (3000, 1000), (3, 400_000)])
 def test_large_test_sets_are_thinned_evenly_to_what_has_room(count: int, classes: int):
-    chosen = choose(named(count), {"logits": np.zeros((count, classes), np.float32)})
+    chosen = select_samples(named(count), {"logits": np.zeros((count, classes), np.float32)})
     assert 1 <= len(chosen.contents) <= MAX_SAMPLES
     assert len(chosen.contents) == len(chosen.outputs["logits"])
     assert len(chosen.contents) == 1 or np.asarray(chosen.outputs["logits"]).nbytes <= MAX_BYTES
@@ -100,7 +100,7 @@ def test_large_test_sets_are_thinned_evenly_to_what_has_room(count: int, classes
 
 def test_all_outputs_together_have_the_room():
     outputs = {"tags": [np.zeros((1000, 3), np.float32)] * 300, "state": np.zeros((300, 250), np.float32)}
-    chosen = choose(named(300), outputs)
+    chosen = select_samples(named(300), outputs)
     assert 1 < len(chosen.contents) < 300
     assert len(chosen.outputs["tags"]) == len(chosen.outputs["state"]) == len(chosen.contents)
     assert sum(row.nbytes for rows in chosen.outputs.values() for row in rows) <= MAX_BYTES
@@ -112,8 +112,8 @@ def test_a_file_without_answers_says_so():
 
 
 def test_answers_that_were_changed_are_not_believed():
-    text = pack(choose(named(3), {"logits": np.zeros((3, 2), np.float32)}))
-    other = pack(choose(named(3), {"logits": np.ones((3, 2), np.float32)}))
+    text = pack(select_samples(named(3), {"logits": np.zeros((3, 2), np.float32)}))
+    other = pack(select_samples(named(3), {"logits": np.ones((3, 2), np.float32)}))
     with pytest.raises(ArtifactError, match="not those it was proven by"):
         unpack({KEY: other}, manifest_for(text), LOGITS, "model.onnx")
 

@@ -78,7 +78,7 @@ def test_javascript_gives_the_runtime_s_answer(place: Path, answer: Any):
     with pytest.MonkeyPatch.context() as online:
         online.setenv("TLZOO_OFFLINE", "0")
         online.setenv("HF_HUB_OFFLINE", "0")
-        fetched = vendored.vendored(vendored.ONNXRUNTIME)
+        fetched = vendored.fetch_library(vendored.ONNXRUNTIME)
     for path, file in vendored.ONNXRUNTIME.files.items():
         shutil.copy(fetched[file.name], place / Path(path).name)
     (place / "tlzoo.mjs").write_text(program("js", "tlzoo.mjs"))

@@ -119,7 +119,7 @@ def test_a_lower_precision_does_not_hide_a_defect(
 def test_a_tokenizer_with_another_vocabulary_is_refused(
     zoo: Any, text_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    honest = variants.describe
+    honest = variants.make_manifest
 
     def describe(*given: Any, **facts: Any) -> Any:
         manifest = honest(*given, **facts)
@@ -131,7 +131,7 @@ def test_a_tokenizer_with_another_vocabulary_is_refused(
             update={"preprocess": manifest.preprocess.model_copy(update={"tokenizer": json.dumps(tokenizer)})}
         )
 
-    monkeypatch.setattr(variants, "describe", describe)
+    monkeypatch.setattr(variants, "make_manifest", describe)
     with pytest.raises(ParityError, match="differs most on"):
         text_run.export(tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -191,7 +191,7 @@ def test_a_graph_that_the_runtime_would_not_load_is_no_export(zoo: Any, picture_
 def test_the_proof_of_raw_input_fits_no_picture_before_the_graph_does(
     zoo: Any, picture_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    real = variants.add_geometry
+    real = variants.add_resize_and_crop
 
     def black(proto: onnx.ModelProto, spec: Any) -> onnx.ModelProto:
         """Right for pictures that were fitted before; every other is black."""
@@ -214,7 +214,7 @@ def test_the_proof_of_raw_input_fits_no_picture_before_the_graph_does(
             node.input[:] = ["seen" if name == "image" else name for name in node.input]
         return given
 
-    monkeypatch.setattr(variants, "add_geometry", black)
+    monkeypatch.setattr(variants, "add_resize_and_crop", black)
     with pytest.raises(ParityError, match="With resizing in the graph"):
         picture_run.export(tmp_path / "model.onnx", raw_input=True)
 

@@ -13,7 +13,7 @@ from onnx import ModelProto, parser
 from PIL import Image
 
 from tlzoo.errors import ExportError, InputError
-from tlzoo.exporting.raw_input import add_geometry
+from tlzoo.exporting.raw_input import add_resize_and_crop
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.preprocess.image import resize_and_crop
 from tlzoo.preprocess.raw import RawImages
@@ -35,7 +35,7 @@ def identity(height: int, width: int, opset: int = 20) -> ModelProto:
 
 
 def fitted(pictures: np.ndarray, spec: ImageSpec) -> np.ndarray:
-    raw = add_geometry(identity(*spec.size), spec)
+    raw = add_resize_and_crop(identity(*spec.size), spec)
     onnx.checker.check_model(raw, full_check=True)
     return np.asarray(session(raw).run(None, {"image": pictures})[0])
 
@@ -61,7 +61,7 @@ def test_a_picture_of_any_size_is_fitted_as_by_pillow(
     spec: tuple[tuple[int, int], float], interpolation: str, levels: int, mean: float
 ):
     given = spec_of(*spec, interpolation)
-    raw = session(add_geometry(identity(*given.size), given))
+    raw = session(add_resize_and_crop(identity(*given.size), given))
     differences = []
     for pictures in (*photographs(), *(noise(*size) for size in SIZES)):
         expected = np.asarray(resize_and_crop(Image.fromarray(pictures[0]), given)).astype(int)
@@ -75,7 +75,7 @@ def test_a_picture_of_any_size_is_fitted_as_by_pillow(
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_nearest_picks_the_very_pixels_that_pillow_picks(spec: tuple[tuple[int, int], float]):
     given = spec_of(*spec, "nearest")
-    raw = session(add_geometry(identity(*given.size), given))
+    raw = session(add_resize_and_crop(identity(*given.size), given))
     for pictures in (*photographs(), *(noise(*size) for size in SIZES)):
         expected = np.asarray(resize_and_crop(Image.fromarray(pictures[0]), given))
         np.testing.assert_array_equal(expected, raw.run(None, {"image": pictures})[0][0])
@@ -103,7 +103,7 @@ def test_a_trained_model_gives_the_same_logits_for_raw_and_for_fitted_pictures(p
     predictor, proto = picture_file.load(), onnx.load(picture_file.path)
     before = proto.SerializeToString()
     spec = predictor.manifest.preprocess
-    raw = add_geometry(proto, spec)
+    raw = add_resize_and_crop(proto, spec)
     assert before == proto.SerializeToString()
     pictures = noise(100, 80, count=3)
     expected = predictor.logits(list(pictures))
@@ -125,7 +125,7 @@ def test_a_branch_that_reads_the_picture_reads_the_fitted_one():
             else_branch = e () => (uint8[batch, 8, 8, 3] b) { b = Identity(image) }
         >
     }"""
-    raw = session(add_geometry(parser.parse_model(text), spec_of((8, 8))))
+    raw = session(add_resize_and_crop(parser.parse_model(text), spec_of((8, 8))))
     made = raw.run(None, {"image": noise(20, 30), "always": np.array(True)})[0]
     assert made.shape == (1, 8, 8, 3)
 
@@ -147,7 +147,7 @@ def test_a_branch_that_reads_the_picture_reads_the_fitted_one():
 )
 def test_what_onnx_cannot_do_is_refused(proto: ModelProto, spec: ImageSpec, named: str):
     with pytest.raises(ExportError, match=named):
-        add_geometry(proto, spec)
+        add_resize_and_crop(proto, spec)
 
 
 def test_raw_pictures_are_decoded_upright_and_rgb_of_their_own_size():

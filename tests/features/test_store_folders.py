@@ -117,7 +117,7 @@ def test_eight_processes_on_one_cold_key_compute_it_once(store: Path, tmp_path: 
 def test_a_process_waits_past_the_end_of_its_turn_for_one_that_still_computes(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("tlzoo.weights.cache._LONGEST_TURN_S", 0.1)
+    monkeypatch.setattr("tlzoo.weights.cache._DOWNLOAD_LOCK_S", 0.1)
     with start(tmp_path / "log", 0.15):
         wait_for(lambda: any(store.glob(".a.*.part")))
         assert keep("a", compute=never).reused

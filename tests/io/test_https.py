@@ -16,8 +16,8 @@ import pytest
 
 from tlzoo.errors import Offline, SourceError
 from tlzoo.io import https
-from tlzoo.io.addresses import Refused, is_public
-from tlzoo.io.https import UNREACHABLE, Pace, TooSlow, open_https
+from tlzoo.io.addresses import AddressRefused, is_public
+from tlzoo.io.https import UNREACHABLE, MinimumRate, TooSlow, open_https
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -86,7 +86,7 @@ def trusted(site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
 )
 def test_an_address_that_shows_it_is_wrong_is_refused_without_a_socket(no_sockets: None, url: str) -> None:
-    with pytest.raises(Refused), open_https(url):
+    with pytest.raises(AddressRefused), open_https(url):
         pass
 
 
@@ -129,7 +129,7 @@ def test_an_address_outside_is_public(address: str) -> None:
 
 
 def test_a_name_that_leads_inside_is_refused(site: Any) -> None:
-    with pytest.raises(Refused, match="localhost has the address"), open_https(f"{site.url}/w.bin"):
+    with pytest.raises(AddressRefused, match="localhost has the address"), open_https(f"{site.url}/w.bin"):
         pass
     assert site.requests == []
 
@@ -140,7 +140,7 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: 
         socket, "getaddrinfo", lambda *a, **o: [(*kind, ("93.184.215.14", 443)), (*kind, ("10.0.0.1", 443))]
     )
     monkeypatch.setattr(socket, "socket", lambda *a: pytest.fail("a socket was opened"))
-    with pytest.raises(Refused, match=r"10\.0\.0\.1"), open_https("https://both.example/w"):
+    with pytest.raises(AddressRefused, match=r"10\.0\.0\.1"), open_https("https://both.example/w"):
         pass
 
 
@@ -193,14 +193,14 @@ def test_a_query_is_sent_and_a_relative_redirect_is_followed(trusted: Any) -> No
 def test_a_redirect_is_judged_as_the_first_address_was(trusted: Any, target: str) -> None:
     location = target.format(port=trusted.url.rpartition(":")[2])
     trusted.pages["/old"] = (302, {"Location": location}, b"")
-    with pytest.raises(Refused), open_https(f"{trusted.url}/old"):
+    with pytest.raises(AddressRefused), open_https(f"{trusted.url}/old"):
         pass
     assert trusted.requests == ["GET /old"]
 
 
 def test_redirects_without_end_stop(trusted: Any) -> None:
     trusted.pages["/loop"] = (302, {"Location": "/loop"}, b"")
-    with pytest.raises(Refused, match="more than 5 times"), open_https(f"{trusted.url}/loop"):
+    with pytest.raises(AddressRefused, match="more than 5 times"), open_https(f"{trusted.url}/loop"):
         pass
     assert len(trusted.requests) == 6
 
@@ -220,7 +220,7 @@ def test_an_authorization_does_not_go_to_another_host(trusted: Any, monkeypatch:
 def test_errors_are_explained_in_one_line_each(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         pytest.raises(SourceError, match=r"^Registry x is refused: .*not public") as caught,
-        https.explained("Registry x"),
+        https.network_errors("Registry x"),
         open_https(f"{site.url}/w.bin"),
     ):
         pass
@@ -228,7 +228,7 @@ def test_errors_are_explained_in_one_line_each(site: Any, monkeypatch: pytest.Mo
     monkeypatch.setenv("TLZOO_TRUSTED_HOSTS", "127.0.0.1")
     with (
         pytest.raises(Offline, match=r"^Registry x could not be reached: ") as offline,
-        https.explained("Registry x"),
+        https.network_errors("Registry x"),
         open_https("https://127.0.0.1:9/w.bin"),
     ):
         pass
@@ -275,7 +275,7 @@ def test_the_proxy_of_the_environment_is_used_with_its_password(trusted: Any, pr
 
 
 def test_a_name_that_leads_inside_is_refused_behind_a_proxy_too(site: Any, proxy: list[str]) -> None:
-    with pytest.raises(Refused, match="localhost has the address"), open_https(f"{site.url}/w.bin"):
+    with pytest.raises(AddressRefused, match="localhost has the address"), open_https(f"{site.url}/w.bin"):
         pass
     assert proxy == []
 
@@ -349,7 +349,7 @@ def test_a_body_that_drips_times_out(speaking: Any) -> None:
         drip(stream, bytes(1000), 0.02)
 
     with open_https(speaking(speak), timeout=5) as response, pytest.raises(TooSlow, match="bytes came in"):
-        list(response.chunks(Pace(bytes=1000, seconds=0.3)))
+        list(response.chunks(MinimumRate(bytes=1000, seconds=0.3)))
 
 
 def test_a_body_that_ends_early_is_a_broken_connection(speaking: Any) -> None:

@@ -17,7 +17,7 @@ from tlzoo import plugins
 from tlzoo.errors import DataError, HookError, PluginError
 from tlzoo.interfaces import Backbone, Freeze, Graph, Head
 from tlzoo.plugins import hookspecs
-from tlzoo.plugins.preprocess import plugins_own
+from tlzoo.plugins.preprocess import plugin_preprocessor
 from tlzoo.registry.schema import Checkpoint, PluginSpec
 
 HEAVY = ("torch", "transformers", "timm", "onnxruntime", "numpy")
@@ -73,7 +73,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 
 def names() -> set[str]:
-    return {plugin.name for plugin in plugins.installed()}
+    return {plugin.name for plugin in plugins.enabled_plugins()}
 
 
 def ask(name: str, **options: object) -> object:
@@ -82,7 +82,7 @@ def ask(name: str, **options: object) -> object:
 
 def test_a_plugin_is_listed_with_its_distribution_and_version_without_being_imported(install: Install):
     install("good", "raise RuntimeError('imported')")
-    assert plugins.Installed("good", "tlzoo-good", "1.2", "tlzoo_good_module") in plugins.installed()
+    assert plugins.InstalledPlugin("good", "tlzoo-good", "1.2", "tlzoo_good_module") in plugins.enabled_plugins()
     assert "tlzoo_good_module" not in sys.modules
 
 
@@ -182,7 +182,7 @@ def test_a_distribution_found_twice_counts_once(install: Install, tmp_path: Path
     (copy / "METADATA").write_text("Metadata-Version: 2.1\nName: TLZOO_good\nVersion: 1.1\n")
     (copy / "entry_points.txt").write_text("[tlzoo]\ngood = nowhere\n")
     monkeypatch.setattr(sys, "path", [*sys.path, str(copy.parent)])
-    assert [plugin.version for plugin in plugins.installed() if plugin.name == "good"] == ["1.2"]
+    assert [plugin.version for plugin in plugins.enabled_plugins() if plugin.name == "good"] == ["1.2"]
 
 
 def test_a_distribution_with_unreadable_metadata_does_not_hide_the_others(install: Install):
@@ -275,7 +275,7 @@ def test_a_slow_import_says_who_is_slow_and_how_to_go_on(
     install("slow", "import time; time.sleep(0.3)")
     install("quick")
     plugins.load("quick")
-    monkeypatch.setattr("tlzoo.plugins.manager._PATIENCE_S", 0.05)
+    monkeypatch.setattr("tlzoo.plugins.manager._SLOW_IMPORT_S", 0.05)
     assert plugins.load("slow").hooks == []
     said = capfd.readouterr().err
     assert said.count("\n") == 1
@@ -321,7 +321,7 @@ def test_an_answer_of_the_wrong_type_names_hook_plugin_and_both_types(install: I
 def test_a_preprocessor_that_cannot_be_called_names_its_plugin(install: Install):
     install("wrong", "from tlzoo import hookimpl\n@hookimpl\ndef make_preprocessor(spec): return ['wrong']")
     with pytest.raises(HookError, match=r"tlzoo-wrong 1\.2.*list"):
-        plugins_own(PluginSpec(plugin="wrong"))
+        plugin_preprocessor(PluginSpec(plugin="wrong"))
 
 
 def test_an_adaptation_that_is_no_model_names_its_plugin(install: Install):

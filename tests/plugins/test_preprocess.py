@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tlzoo import finetune, load, plugins
-from tlzoo.cli.deploy.predict import _wanted
+from tlzoo.cli.deploy.predict import _input_spec
 from tlzoo.data import endings_of, read
 from tlzoo.errors import HookError, InputError, PluginError
-from tlzoo.plugins.preprocess import plugins_own
+from tlzoo.plugins.preprocess import plugin_preprocessor
 from tlzoo.registry.schema import PluginSpec
 from tlzoo.runtime.inputs import named_inputs
 from tlzoo.tasks import make_task
@@ -65,7 +65,7 @@ def test_a_fourth_modality_is_trained_exported_and_predicted(toy: Callable[[str]
     (tmp_path / "bad.csv").write_text("no numbers")
     with pytest.raises(InputError, match=r"bad\.csv"):
         predictor.predict([tmp_path / "bad.csv"])
-    wanted = _wanted([], predictor, ())
+    wanted = _input_spec([], predictor, ())
     assert [name for name, _ in named_inputs([str(tables / "dark")], wanted, [])] == sorted(
         map(str, tables.glob("dark/*.csv"))
     )
@@ -91,7 +91,7 @@ def preprocessing(toy: Callable[[str], str]) -> Iterator[Callable[[str], Any]]:
     def make_preprocessor(spec):
         return {expression}
 """)
-        return plugins_own(SPEC)
+        return plugin_preprocessor(SPEC)
 
     yield make
     plugins.load.cache_clear()
@@ -119,5 +119,5 @@ def test_what_a_plugin_makes_is_checked_before_it_is_used(preprocessing: Callabl
 
 def test_a_file_whose_plugin_is_not_here_says_what_to_install():
     with pytest.raises(PluginError) as error:
-        plugins_own(PluginSpec(plugin="smell"))
+        plugin_preprocessor(PluginSpec(plugin="smell"))
     assert "tlzoo plugins install tlzoo-smell" in str(error.value)

@@ -138,7 +138,7 @@ def described(hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "broken.json": b"{",
         "list.json": b"[1]",
         "tokenizer.json": b"{}",
-        "huge.json": b'{"a": "' + b"x" * hub_repository.LARGEST_DOCUMENT + b'"}',
+        "huge.json": b'{"a": "' + b"x" * hub_repository.MAX_DOCUMENT_BYTES + b'"}',
         "1_Pooling/config.json": b"{}",
     }
     hub.large = {"model.safetensors"}

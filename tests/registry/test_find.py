@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tlzoo import registry
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
 from tlzoo.registry import catalogue
-from tlzoo.registry.catalogue import Shadowed
+from tlzoo.registry.catalogue import ShadowedEntry
 from tlzoo.registry.search.query import SORTS, sort_key
 
 SHA = "0" * 64
@@ -114,7 +114,7 @@ def test_every_filter_keeps_what_meets_it_in_small_files_and_large(
     expected: set[str],
 ) -> None:
     monkeypatch.setattr(catalogue, "LARGE_BYTES", 0 if large else 2**20)
-    catalogue._read.cache_clear()
+    catalogue._read_table.cache_clear()
     files([PICTURE, WORDS])
     assert {checkpoint.id for checkpoint in registry.find(**filters)} & OURS == expected
 
@@ -189,7 +189,10 @@ def test_entries_that_a_stronger_file_hides_are_reported(files: Callable[..., li
         [entry("a/x", parameters=1), entry("vision/vgg16")], [entry("a/x", parameters=2), entry("a/y")]
     )
     assert registry.get("a/x").parameters == 1
-    assert registry.shadowed() == [Shadowed("a/x", first, second), Shadowed("vision/vgg16", first, "built-in")]
+    assert registry.shadowed() == [
+        ShadowedEntry("a/x", first, second),
+        ShadowedEntry("vision/vgg16", first, "built-in"),
+    ]
     assert [origin.name for origin in registry.origins_of("a/x")] == [first, second]
     assert registry.origins_of("no/where") == []
     assert len([checkpoint for checkpoint in registry.find() if checkpoint.id == "a/x"]) == 1

@@ -12,12 +12,12 @@ import pytest
 from onnx import parser
 
 from tlzoo.errors import InputError, UsageError
-from tlzoo.exporting.raw_input import add_geometry
-from tlzoo.runtime.bench import Row, _measured, bench, synthetic
+from tlzoo.exporting.raw_input import add_resize_and_crop
+from tlzoo.runtime.bench import BenchResult, _measure, bench, synthetic_inputs
 from tlzoo.runtime.session import open_session
 
 QUICK = {"batches": (1, 3), "threads": (1,), "seconds": 0.02}
-ROW = Row("a.onnx", "fp32", "onnxruntime", "cpu", 1, 4, "")
+ROW = BenchResult("a.onnx", "fp32", "onnxruntime", "cpu", 1, 4, "")
 
 
 def test_every_batch_and_thread_count_has_a_row_with_figures(picture_file: Any):
@@ -37,7 +37,7 @@ def test_figures_are_those_of_the_calls(monkeypatch: pytest.MonkeyPatch):
         now[0] += 0.01
 
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    [row] = _measured([(ROW, call)], seconds=0.5)
+    [row] = _measure([(ROW, call)], seconds=0.5)
     assert (row.p50_ms, row.p95_ms, row.samples_per_s) == pytest.approx((10, 10, 4 / 0.01))
 
 
@@ -57,12 +57,12 @@ def test_files_of_different_kinds_are_refused(picture_file: Any, text_file: Any)
 def test_made_up_arrays_are_what_the_graph_takes(request: pytest.FixtureRequest, kind: str):
     file = request.getfixturevalue(f"{kind}_file")
     session = open_session(file.path.read_bytes(), threads=1)
-    arrays = synthetic(session, batch=3, length=7)
+    arrays = synthetic_inputs(session, batch=3, length=7)
     assert tuple(arrays) == file.load().manifest.inputs
     assert len(session.run(["logits"], arrays)[0]) == 3
     if kind == "text":
         assert {array.shape for array in arrays.values()} == {(3, 7)}
-    again = synthetic(session, batch=3, length=7)
+    again = synthetic_inputs(session, batch=3, length=7)
     assert all(np.array_equal(arrays[name], again[name]) for name in arrays)
 
 
@@ -87,8 +87,8 @@ def test_an_input_that_cannot_be_read_is_named(picture_file: Any, tmp_path: Path
 
 def test_a_graph_that_fits_pictures_itself_takes_large_ones_of_one_size(picture_file: Any, pictures: Path):
     predictor, proto = picture_file.load(), onnx.load(picture_file.path)
-    session = open_session(add_geometry(proto, predictor.manifest.preprocess).SerializeToString(), threads=1)
-    arrays = synthetic(session, batch=2)
+    session = open_session(add_resize_and_crop(proto, predictor.manifest.preprocess).SerializeToString(), threads=1)
+    arrays = synthetic_inputs(session, batch=2)
     assert arrays["image"].shape == (2, 480, 640, 3)
     assert len(session.run(["logits"], arrays)[0]) == 2
 
@@ -97,7 +97,7 @@ def test_a_way_that_cannot_run_says_why_and_the_others_go_on():
     def fails() -> object:
         raise RuntimeError("out of memory\nand more")
 
-    rows = _measured([(ROW, fails), (ROW, "no compiler"), (ROW, lambda: None)], seconds=0.01)
+    rows = _measure([(ROW, fails), (ROW, "no compiler"), (ROW, lambda: None)], seconds=0.01)
     assert [(row.note, row.calls > 0) for row in rows] == [("out of memory", False), ("no compiler", False), ("", True)]
 
 
@@ -118,4 +118,4 @@ def test_a_type_that_cannot_be_made_up_asks_for_data():
         '<ir_version: 10, opset_import: ["": 20]> g (string[n] x) => (string[n] y) { y = Identity(x) }'
     )
     with pytest.raises(UsageError, match="--data"):
-        synthetic(open_session(model.SerializeToString()), 1)
+        synthetic_inputs(open_session(model.SerializeToString()), 1)

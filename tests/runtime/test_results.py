@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tlzoo.errors import UsageError
 from tlzoo.runtime.predictions import Failure
-from tlzoo.runtime.results import go_on, target, write_answers
+from tlzoo.runtime.results import find_resume_point, prediction_file, write_predictions
 from tlzoo.tasks.classification.task import LabelPrediction
 
 NAMES = ["plain", 'with "quotes", commas', "two\nlines", "tab\there", "ünïcode", "carriage\rreturn", "", "last"]
@@ -35,9 +35,9 @@ def write(path: Path, names: Sequence[str] = NAMES, *, resume: bool = False, mak
             made.append(name)
             yield make(name)
 
-    into = target(path, LabelPrediction.columns(), resume=resume, embeddings=False)
-    resumed = go_on(into, iter([(name, name) for name in names]))
-    write_answers(into, resumed, answers(resumed.inputs), lambda done: None)
+    into = prediction_file(path, LabelPrediction.columns(), resume=resume, embeddings=False)
+    resumed = find_resume_point(into, iter([(name, name) for name in names]))
+    write_predictions(into, resumed, answers(resumed.inputs), lambda done: None)
     return made
 
 
@@ -115,6 +115,6 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path):
 
 def test_endings_and_embeddings_that_do_not_fit_are_refused(tmp_path: Path):
     with pytest.raises(UsageError, match=r"\.jsonl"):
-        target(tmp_path / "a.xlsx", ("input",), resume=False, embeddings=False)
+        prediction_file(tmp_path / "a.xlsx", ("input",), resume=False, embeddings=False)
     with pytest.raises(UsageError, match="Embeddings"):
-        target(tmp_path / "a.csv", ("input",), resume=False, embeddings=True)
+        prediction_file(tmp_path / "a.csv", ("input",), resume=False, embeddings=True)

@@ -14,7 +14,7 @@ import tlzoo
 from tlzoo.errors import InputError, UsageError
 from tlzoo.preprocess.prefetch import prefetch_map
 from tlzoo.runtime import Failure, predictions
-from tlzoo.runtime.stream import Stretch
+from tlzoo.runtime.stream import Chunk
 from tlzoo.tasks.probabilities import softmax
 from tlzoo.tasks.rows import OutputCollector
 
@@ -114,9 +114,9 @@ def test_a_temperature_changes_probabilities_but_no_label(sees: Any, pictures: P
     logits = sees.logits(paths)
     rows = OutputCollector(sees.task.outputs, len(paths))
     rows.put(range(len(paths)), {"logits": logits})
-    stretch = Stretch(0, paths, rows, [None] * len(paths))
+    stretch = Chunk(0, paths, rows, [None] * len(paths))
     plain, cooled = (
-        list(predictions.answers(sees.task, stretch, value, predictions.PredictOptions())) for value in (1.0, 2.5)
+        list(predictions.decode_chunk(sees.task, stretch, value, predictions.PredictOptions())) for value in (1.0, 2.5)
     )
     assert [answer.input for answer in cooled] == list(map(str, paths))
     assert [answer.label for answer in plain] == [answer.label for answer in cooled]

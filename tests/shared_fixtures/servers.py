@@ -37,7 +37,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     progress.set_quiet(True)
     yield tmp_path / "cache"
     progress.set_quiet(False)
-    catalogue._read.cache_clear()  # what a test had indexed for being large is read as before by those that follow
+    catalogue._read_table.cache_clear()  # a table that a test indexed as large is read as before by the next ones
 
 
 def pin(path: str, content: bytes) -> dict[str, Any]:

@@ -257,9 +257,9 @@ def test_an_entry_that_no_registry_lists_is_in_the_lock_itself(
 
 
 def test_a_lock_cannot_bring_an_entry_that_names_local_files(filled: Any, write: Any) -> None:
-    from tlzoo.weights.locked import lock
+    from tlzoo.weights.locked import lock_checkpoint
 
-    found = lock(registry.get("mine/file"), listed=False)
+    found = lock_checkpoint(registry.get("mine/file"), listed=False)
     lockfile.record_checkpoints({"mine/file": found}, lockfile.path())
     write()
     assert lockfile.locked_entry("mine/file") is None

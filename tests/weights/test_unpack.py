@@ -153,7 +153,7 @@ def test_a_header_of_many_mebibytes_is_not_read(unpack: Any, kind: bytes) -> Non
 
 @both
 def test_entries_without_number_are_refused(unpack: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlzoo.weights.unpack.MOST_ENTRIES", 100)
+    monkeypatch.setattr("tlzoo.weights.unpack.MAX_ENTRIES", 100)
     with pytest.raises(SourceError, match="more than 100 entries"):
         unpack(name, BUILD[name](*((f"pkg/{number}", b"x") for number in range(101))))
 

@@ -11,8 +11,8 @@ import pytest
 
 import tlzoo
 from tlzoo.errors import HookError, UsageError
-from tlzoo.plugins.named import find_named
-from tlzoo.runtime.unread import UnreadTask
+from tlzoo.plugins.extensions import find_extension
+from tlzoo.runtime.unknown_task import UnknownTask
 
 OPTIONS = {"epochs": 1, "batch": 8, "lr": 1e-2}
 
@@ -253,7 +253,7 @@ def test_a_task_that_changed_after_training_is_told_with_both_versions_and_the_f
     assert "The task 'image-two' of plugin 'duo' (tlzoo-duo 1.0) does not take the settings unit='points'" in again.err
     capfd.readouterr()
     predictor = tlzoo.load(exported.path)
-    assert isinstance(predictor.task, UnreadTask)
+    assert isinstance(predictor.task, UnknownTask)
     assert "read by tlzoo-duo 1.0" in capfd.readouterr().err
     assert set(predictor.predict(tmp_path / "0.png")[0].outputs) == {"sign", "size"}
 
@@ -283,4 +283,4 @@ def test_a_name_of_the_core_that_a_plugin_declares_as_well_is_told(
             "duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune", freeze="all", options=OPTIONS
         )
     with pytest.raises(UsageError, match="has no strategy 'finetune'"):
-        find_named("strategies", "duo/finetune")
+        find_extension("strategies", "duo/finetune")

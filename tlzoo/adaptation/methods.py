@@ -13,7 +13,13 @@ from tlzoo.errors import DataError, UsageError
 from tlzoo.features.extract import extract
 from tlzoo.models.heads import linear_head, probe_objective
 from tlzoo.models.model import TaskModel
-from tlzoo.plugins.named import Named, find_named, known_names, registered, tell_taken
+from tlzoo.plugins.extensions import (
+    PluginExtension,
+    extension_names,
+    find_extension,
+    registered_extensions,
+    warn_name_conflict,
+)
 from tlzoo.training.strategies.probe_fit import labelled_features
 
 METHODS = ("auto", "coral")
@@ -31,8 +37,8 @@ def adapt_model(
     given: dict[str, Any] = {"model": model, "source": source, "target": target, "options": options}
     plugin, slash, short = method.rpartition("/")
     if slash:
-        if short in (own := registered("adaptation", plugin)):
-            return _adapt_with_method(Named("adaptation", plugin, own[short]), given), method
+        if short in (own := registered_extensions("adaptation", plugin)):
+            return _adapt_with_method(PluginExtension("adaptation", plugin, own[short]), given), method
         if (found := _adapt_with_plugin(plugin, short, given)) is None:
             raise UsageError(
                 f"Plugin {plugin!r} has no adaptation method {short!r}.", hint=f"Methods: {_method_names()}"
@@ -42,9 +48,9 @@ def adapt_model(
     if (answer := _adapt_with_plugin(own_plugin, method, given)) is not None:
         return answer, f"{own_plugin}/{method}"
     if method in METHODS:
-        tell_taken("adaptation", method)
+        warn_name_conflict("adaptation", method)
         return core_adapt(method=method, **given), "coral"
-    if (named := find_named("adaptation", method)) is None:
+    if (named := find_extension("adaptation", method)) is None:
         raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {_method_names()}")
     return _adapt_with_method(named, given), f"{named.plugin}/{method}"
 
@@ -60,10 +66,10 @@ def _not_handled(**given: Any) -> None:
 
 
 def _method_names() -> str:
-    return known_names("adaptation", METHODS)
+    return extension_names("adaptation", METHODS)
 
 
-def _adapt_with_method(method: Named, given: Mapping[str, Any]) -> TaskModel:
+def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> TaskModel:
     answer = method.run("adapt", **given)
     if not isinstance(answer, TaskModel):
         raise method.wrong(f"returned {type(answer).__name__}, not a model")

@@ -91,7 +91,7 @@ class Reference(StrictModel):
     sha256: str
 
 
-class Measured(StrictModel):
+class SpeedMeasurement(StrictModel):
     """What a lower precision brought where it was exported: sizes, and how many times as many samples per second."""
 
     bytes: int
@@ -101,7 +101,7 @@ class Measured(StrictModel):
     provider: str
 
 
-class Origin(StrictModel):
+class SourceCheckpoint(StrictModel):
     """The pretrained checkpoint behind the model; `sha256` maps its files to their hashes where they are pinned."""
 
     id: str
@@ -154,7 +154,7 @@ class Manifest(StrictModel):
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     opset: int
-    checkpoint: Origin
+    checkpoint: SourceCheckpoint
     data: Mapping[str, Any]
     options: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, float]]
@@ -165,7 +165,7 @@ class Manifest(StrictModel):
     raw_input: bool = False
     calibration: Calibration | None = None
     reference: Reference | None = None
-    measured: Measured | None = None
+    measured: SpeedMeasurement | None = None
     adapted: Mapping[str, Any] | None = None
 
 

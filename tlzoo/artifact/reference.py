@@ -31,7 +31,7 @@ class ReferenceOutputs:
     outputs: Outputs
 
 
-def choose(contents: Sequence[bytes], outputs: Outputs) -> ReferenceOutputs:
+def select_samples(contents: Sequence[bytes], outputs: Outputs) -> ReferenceOutputs:
     """As many inputs as there is room for, spread evenly: 1,000 at most, and no more than 1 MiB."""
     total = sum(row.nbytes for rows in outputs.values() for row in rows)
     each = DIGEST_BYTES + -(-total // len(contents))

@@ -86,25 +86,25 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
     raise SystemExit(143)
 
 
-def _format(
+def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
     """tlzoo's warnings, which are RuntimeWarning, in one line without the place in its code."""
     if category is not RuntimeWarning:
-        return _in_full(message, category, filename, lineno, line)
+        return _default_formatwarning(message, category, filename, lineno, line)
     from tlzoo.progress import printable
 
     return f"Warning: {printable(' '.join(str(message).split()))}\n"
 
 
-_in_full = warnings.formatwarning
+_default_formatwarning = warnings.formatwarning
 
 
 def _run(name: str, arguments: list[str], debug: bool) -> int:
     from tlzoo.errors import TlzooError
 
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # else one distribution with damaged metadata stops it
-    warnings.formatwarning = _format
+    warnings.formatwarning = _format_warning
     gc.set_threshold(100_000, 50, 50)  # looking for garbage while torch is imported costs an eighth of that
     try:
         app = importlib.import_module(module_of(name)).app
@@ -113,20 +113,20 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
         return code if isinstance(code, int) else 0
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):
-            return _deaf()
+            return _stdout_closed()
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        return _deaf()
+        return _stdout_closed()
     except Exception as error:  # noqa: BLE001 - what is no user's error is a bug, and is reported as one
         if debug:
             import traceback
 
             traceback.print_exc()
-        from tlzoo.io.extras import lacking
+        from tlzoo.io.extras import missing_extra
 
-        error = lacking(error) or error
+        error = missing_extra(error) or error
         if isinstance(error, TlzooError):
             return _fail(2, f"Error: {with_flags(str(error)) if error.parameter else error}")
         if hasattr(error, "format_message"):  # Click's errors, whichever copy of Click they come from
@@ -134,9 +134,9 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
             return _fail(2, f"Error: {error.format_message()} See: {command} --help")
         if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
             return _fail(2, f"Error: {error.strerror}: {error.filename or 'no file is named'}. Make room, or allow it.")
-        from tlzoo.plugins.blame import plugins_fault
+        from tlzoo.plugins.attribution import plugin_error
 
-        if (fault := plugins_fault(error)) is not None:
+        if (fault := plugin_error(error)) is not None:
             return _fail(2, f"Error: {fault}")
         return _fail(1, f"Bug: {type(error).__name__}: {error}. Run again with --debug and report the trace.")
 
@@ -159,7 +159,7 @@ def _fail(code: int, message: str) -> int:
     return code
 
 
-def _deaf() -> int:
+def _stdout_closed() -> int:
     """Whoever read the output has gone; keep the interpreter from writing to it once more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141

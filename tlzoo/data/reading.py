@@ -13,7 +13,7 @@ from typing_extensions import TypedDict  # pydantic takes the standard library's
 from tlzoo.data.samples import Input, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.tables import TABLES, stream_table
-from tlzoo.io.texts import hidden, read_text, walk
+from tlzoo.io.texts import is_hidden, read_text, walk_files
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
@@ -286,8 +286,8 @@ def _read_text_file(file: Path) -> str:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not hidden(child.name))
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not is_hidden(child.name))
 
 
 def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    return [Path(file) for file in walk(folder, endings)]
+    return [Path(file) for file in walk_files(folder, endings)]

@@ -20,7 +20,7 @@ from typing import Any
 
 from tlzoo.demo.folders import is_complete, write_card
 from tlzoo.errors import DataError, UsageError
-from tlzoo.io.files import whole_folder
+from tlzoo.io.files import atomic_folder
 from tlzoo.registry.schema import Member, PypiSource
 from tlzoo.weights.fetch import fetch_source
 
@@ -71,7 +71,7 @@ def prepare(
     if is_complete(folder, card):
         return folder
     draw = random.Random(seed)
-    with whole_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         utterances = []
         for half, voices in halves.items():
             for word in words:

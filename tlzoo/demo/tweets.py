@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tlzoo.errors import DataError, UsageError
-from tlzoo.io.files import whole_file
+from tlzoo.io.files import atomic_file
 from tlzoo.registry.schema import Member, PypiSource
 from tlzoo.weights.fetch import fetch_source
 
@@ -97,7 +97,7 @@ def _by_label(scored: Iterator[tuple[float, str]]) -> dict[str, list[Row]]:
 def _write(path: Path, rows: Sequence[Row], seed: int) -> Path:
     shuffled = list(rows)
     random.Random(seed).shuffle(shuffled)
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(("text", "label"))
         table.writerows(shuffled)

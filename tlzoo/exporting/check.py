@@ -24,7 +24,7 @@ from tlzoo.tasks.rows import OutputCollector, Outputs, finite, select
 BATCHES = (1, 2, 3, 7)
 WHOLE = 32
 PER_BATCH_SIZE = 28
-NO_FILE = "No file was written. Report it to the plugin's author."
+REPORT_HINT = "No file was written. Report it to the plugin's author."
 
 THRESHOLDS = {
     "fp32": Thresholds(difference=1e-4, agreement=1.0, drop=0.5),
@@ -55,7 +55,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Tried:
+class LengthCase:
     """Arrays as the graph takes them, `length` tokens or samples of audio long, and torch's outputs for them."""
 
     length: int
@@ -68,7 +68,7 @@ Measure = Callable[[Outputs], float]
 
 
 @dataclass
-class _Compared:
+class _Comparison:
     """What is known so far: the largest difference of every input in each output, and whose answers are the same."""
 
     scale: Mapping[str, float]
@@ -90,7 +90,7 @@ def prove(
     *,
     thresholds: Thresholds | None = None,
     measure: Measure | None = None,
-    lengths: Sequence[Tried] = (),
+    lengths: Sequence[LengthCase] = (),
     whole: int | None = None,
 ) -> Proof:
     """Compare the file's outputs for raw `inputs` with torch's `reference`, at several batch sizes and lengths.
@@ -105,7 +105,7 @@ def prove(
         exported = _answers(predictor, inputs, WHOLE)
         advance(1)
         first = task.agree(exported, reference, asked.difference)
-        found = _Compared(
+        found = _Comparison(
             first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same.astype(float)
         )
         few = range(min(PER_BATCH_SIZE, len(inputs)))
@@ -122,7 +122,7 @@ def prove(
         for tried in lengths:
             apart.append(_differences(predictor, tried, tolerances))
             advance(1)
-    drop = lost(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
+    drop = metric_drop(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
     parity = _parity(found, tolerances, asked, drop, tuple(tried.length for tried in lengths))
     parity = parity.model_copy(update={"whole": whole})
     longest = 120 if task.modality == "text" else None  # of a path, every letter counts
@@ -138,7 +138,7 @@ def _scaled(found: Agreement, scale: Mapping[str, float]) -> Agreement:
 
 
 def _parity(
-    found: _Compared, tolerances: Mapping[str, float], asked: Thresholds, drop: float, lengths: tuple[int, ...]
+    found: _Comparison, tolerances: Mapping[str, float], asked: Thresholds, drop: float, lengths: tuple[int, ...]
 ) -> Parity:
     each = {
         name: OutputParity(
@@ -161,7 +161,7 @@ def _parity(
     )
 
 
-def lost(task: Task, before: float, after: float) -> float:
+def metric_drop(task: Task, before: float, after: float) -> float:
     """What the headline metric lost, in points (hundredths); of one in the targets' unit, in percent of its value."""
     if task.better(task.headline) == "max":
         return 100 * (before - after)
@@ -177,7 +177,7 @@ def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> Outputs
         raise _fails(f"on held-out samples in batches of {batch}", cause) from cause
 
 
-def _differences(predictor: Predictor, tried: Tried, names: Collection[str]) -> dict[str, float]:
+def _differences(predictor: Predictor, tried: LengthCase, names: Collection[str]) -> dict[str, float]:
     """The largest difference of each of these outputs, without what stands behind the end of an input."""
     try:
         found = predictor.run(tried.arrays)
@@ -206,13 +206,13 @@ def _judge_lengths(
                 raise ParityError(
                     f"At a length of {length} the exported file differs from the trained model by {difference:.3g} "
                     f"({tolerances[name]:.3g} is allowed).",
-                    hint=NO_FILE,
+                    hint=REPORT_HINT,
                 )
 
 
 def _fails(where: str, cause: Exception) -> ParityError:
     reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    return ParityError(f"The exported file fails {where}: {reason}", hint=NO_FILE)
+    return ParityError(f"The exported file fails {where}: {reason}", hint=REPORT_HINT)
 
 
 def _judge(parity: Parity, asked: Thresholds, name: str, task: Task) -> None:
@@ -228,5 +228,5 @@ def _judge(parity: Parity, asked: Thresholds, name: str, task: Task) -> None:
         f"({parity.tolerance:.3g} is allowed), answers agree on {parity.top1_agreement:.1%} of "
         f"{parity.counted} ({asked.agreement:.1%} is asked), {task.headline} loses {parity.drop:.2f} points "
         f"({asked.drop:g} are allowed); it differs most on {name}.",
-        hint=NO_FILE,
+        hint=REPORT_HINT,
     )

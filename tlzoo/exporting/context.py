@@ -12,8 +12,8 @@ from tlzoo.artifact.manifest import Calibration
 from tlzoo.data import SampleSplits, fingerprint
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
-from tlzoo.exporting.check import Tried
-from tlzoo.exporting.lengths import tried_lengths
+from tlzoo.exporting.check import LengthCase
+from tlzoo.exporting.lengths import length_cases
 from tlzoo.models.model import TaskModel
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
@@ -26,7 +26,7 @@ CALIBRATION_SAMPLES = 256
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExportContext:
     """A run's model, its held-out samples as it takes them, and torch's `reference` outputs for these.
 
     `proven_on` is their fingerprint. `parts` are the samples it was trained on; None where they are gone, with the
@@ -50,9 +50,9 @@ class Subject:
         return None if self.parts is None else self.run.dataset(self.parts.validation)
 
     @cached_property
-    def lengths(self) -> list[Tried]:
+    def lengths(self) -> list[LengthCase]:
         """Some of the held-out samples at other lengths."""
-        return tried_lengths(self.model, self.heldout, self.run.preprocess)
+        return length_cases(self.model, self.heldout, self.run.preprocess)
 
     def calibration_arrays(self) -> list[dict[str, np.ndarray]]:
         """Batches of training samples as the graph takes them; raises DataError where they are gone."""
@@ -67,7 +67,7 @@ class Subject:
         ]
 
 
-def examine(run: RunFolder, data: str | Path | None) -> Subject:
+def make_context(run: RunFolder, data: str | Path | None) -> ExportContext:
     """Build the run's model and have torch answer the held-out samples, those of `data` where it is named."""
     model = run.model()
     parts, gone = None, None
@@ -79,10 +79,10 @@ def examine(run: RunFolder, data: str | Path | None) -> Subject:
         gone = error
     samples = run.heldout(data) if data is not None or parts is None else parts.test
     heldout = run.dataset(samples)
-    return Subject(run, model, heldout, outputs(model, heldout), fingerprint(samples), parts, gone)
+    return ExportContext(run, model, heldout, outputs(model, heldout), fingerprint(samples), parts, gone)
 
 
-def calibrate(subject: Subject, predictor: Predictor) -> Calibration | None:
+def calibrate(subject: ExportContext, predictor: Predictor) -> Calibration | None:
     """The temperature, and what it does on held-out samples; None where the task has none, or nothing labelled can
     tell.
 
@@ -110,7 +110,7 @@ def calibrate(subject: Subject, predictor: Predictor) -> Calibration | None:
     )
 
 
-def operating_point(subject: Subject, predictor: Predictor) -> OperatingPoint | None:
+def operating_point(subject: ExportContext, predictor: Predictor) -> OperatingPoint | None:
     """The threshold that the task chooses on the validation samples; None where it has none, or they are gone."""
     task = subject.run.task
     if not task.overrides("operating_point") or (validation := subject.validation()) is None:

@@ -14,17 +14,24 @@ import onnx
 from onnx import ModelProto
 
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.artifact.manifest import Calibration, Manifest, Measured, Parity, Reference, Thresholds
-from tlzoo.artifact.reference import choose as choose_samples
+from tlzoo.artifact.manifest import Calibration, Manifest, Parity, Reference, SpeedMeasurement, Thresholds
 from tlzoo.artifact.reference import digest, pack
+from tlzoo.artifact.reference import select_samples as choose_samples
 from tlzoo.data import content_digests
 from tlzoo.errors import ExportError, UsageError
-from tlzoo.exporting.context import Subject, examine
-from tlzoo.exporting.graph import embed, manifest_of, signature_of
-from tlzoo.exporting.variants import Base, Proven, choose, fp32, lowered, with_geometry
-from tlzoo.io.files import obstacle, whole_file, whole_folder
+from tlzoo.exporting.context import ExportContext, make_context
+from tlzoo.exporting.graph import embed, embedded_manifest, signature_of
+from tlzoo.exporting.variants import (
+    BaseGraph,
+    VerifiedVariant,
+    fp32_variant,
+    raw_input_variant,
+    reduced_variant,
+    select_fastest,
+)
+from tlzoo.io.files import atomic_file, atomic_folder, why_unwritable
 from tlzoo.models.onnx_export import OPSET
-from tlzoo.plugins.named import find_named, known_names, tell_taken
+from tlzoo.plugins.extensions import extension_names, find_extension, warn_name_conflict
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
 from tlzoo.specs import ImageSpec
@@ -48,7 +55,7 @@ class Exported:
     worst: str
     metrics: dict[str, dict[str, float]]
     calibration: Calibration | None
-    measured: Measured | None
+    measured: SpeedMeasurement | None
     seconds: float
 
     def load(self) -> Predictor:
@@ -71,10 +78,10 @@ def export(
     began, out = time.monotonic(), Path(path)
     _refuse(run, out, precision, raw_input, format)
     raise_malloc_thresholds()
-    subject = examine(run, data)
+    subject = make_context(run, data)
     with tempfile.TemporaryDirectory() as folder:
         own = thresholds if precision == "fp32" and not raw_input else None
-        base, full = fp32(subject, Path(folder) / "model.onnx", opset, own)
+        base, full = fp32_variant(subject, Path(folder) / "model.onnx", opset, own)
     try:
         chosen = _chosen(base, full, precision, raw_input, thresholds)
     except ExportError as failed:
@@ -86,7 +93,7 @@ def export(
     if format == "onnx":
         file = _write_file(out, proto)
     else:
-        with whole_folder(out) as temporary:
+        with atomic_folder(out) as temporary:
             file = out / _write_layout(format, temporary, proto).relative_to(temporary)
     return Exported(
         path=out,
@@ -103,16 +110,18 @@ def export(
     )
 
 
-def _chosen(base: Base, full: Proven, precision: str, raw_input: bool, thresholds: Thresholds | None) -> Proven:
+def _chosen(
+    base: BaseGraph, full: VerifiedVariant, precision: str, raw_input: bool, thresholds: Thresholds | None
+) -> VerifiedVariant:
     asked = None if raw_input else thresholds
     match precision:
         case "fp32":
             chosen = full
         case "auto":
-            chosen = choose(base, full, asked)
+            chosen = select_fastest(base, full, asked)
         case "fp16" | "int8":
-            chosen = lowered(base, full, precision, asked)
-    return with_geometry(base, chosen, thresholds) if raw_input else chosen
+            chosen = reduced_variant(base, full, precision, asked)
+    return raw_input_variant(base, chosen, thresholds) if raw_input else chosen
 
 
 def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: str) -> None:
@@ -127,7 +136,7 @@ def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: 
             hint="Export it without.",
             parameter="raw_input",
         )
-    reason = obstacle(out)
+    reason = why_unwritable(out)
     if format == "onnx" and out.is_dir():
         reason = "it is a folder"
     if format != "onnx" and out.exists():
@@ -143,12 +152,12 @@ def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: 
 def _writer(format: str) -> Callable[[Path, bytes, Manifest], None]:
     """What writes this layout, the core's or a plugin's; raises UsageError for one that nobody knows."""
     if format in FORMATS:
-        tell_taken("formats", format)
+        warn_name_conflict("formats", format)
         write: Callable[[Path, bytes, Manifest], None] = importlib.import_module(FORMATS[format]).write
         return write
-    found = find_named("formats", format)
+    found = find_extension("formats", format)
     if found is None:
-        known = known_names("formats", ("onnx", *FORMATS))
+        known = extension_names("formats", ("onnx", *FORMATS))
         raise UsageError(f"There is no format {format!r}.", hint=f"Choose one of: {known}")
     return partial(found.run, "write")
 
@@ -156,7 +165,7 @@ def _writer(format: str) -> Callable[[Path, bytes, Manifest], None]:
 def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
     """Fill the folder; where the model lies in it. Raises ExportError unless that is the model that was proven."""
     model = proto.SerializeToString()
-    _writer(format)(folder, model, manifest_of(proto))
+    _writer(format)(folder, model, embedded_manifest(proto))
     found = [file for file in folder.rglob("model.onnx") if file.read_bytes() == model]
     if len(found) != 1:
         raise ExportError(
@@ -167,7 +176,7 @@ def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
     return found[0]
 
 
-def _finished(base: Base, chosen: Proven) -> ModelProto:
+def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
     """The model with its manifest and the reference outputs inside."""
     subject = base.subject
     kept = choose_samples(content_digests(subject.heldout.inputs, subject.heldout.modality), subject.reference)
@@ -189,7 +198,7 @@ def _finished(base: Base, chosen: Proven) -> ModelProto:
     return proto
 
 
-def _metrics(subject: Subject, proven: Proven) -> dict[str, dict[str, float]]:
+def _metrics(subject: ExportContext, proven: VerifiedVariant) -> dict[str, dict[str, float]]:
     return {
         "reference": subject.heldout.metrics(subject.reference),
         "exported": subject.heldout.metrics(proven.proof.exported),
@@ -197,6 +206,6 @@ def _metrics(subject: Subject, proven: Proven) -> dict[str, dict[str, float]]:
 
 
 def _write_file(path: Path, proto: ModelProto) -> Path:
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         onnx.save(proto, temporary)
     return path

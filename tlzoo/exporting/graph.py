@@ -45,7 +45,7 @@ def write_graph(model: TaskModel, path: Path, opset: int) -> tuple[Graph, ModelP
                 f"The export of {checkpoint.id} has {what} {list(found)}, not {list(said)}.",
                 hint="Report it to the plugin's author.",
             )
-    forget_origins(proto)
+    strip_local_paths(proto)
     return graph, proto
 
 
@@ -86,7 +86,7 @@ def _tensor(value: ValueInfoProto) -> Tensor:
     return Tensor(name=value.name, axes=axes, dtype=helper.tensor_dtype_to_np_dtype(described.elem_type).name)
 
 
-def forget_origins(proto: ModelProto) -> None:
+def strip_local_paths(proto: ModelProto) -> None:
     """Remove torch's stack traces and notes: they hold paths of this machine, and nothing that running takes."""
     for nodes in (proto.graph.node, *(function.node for function in proto.functions)):
         for node in with_inner(nodes):
@@ -106,6 +106,6 @@ def embed(proto: ModelProto, manifest: Manifest, outputs: str = "") -> None:
     proto.producer_name, proto.producer_version = "tlzoo", __version__
 
 
-def manifest_of(proto: ModelProto) -> Manifest:
+def embedded_manifest(proto: ModelProto) -> Manifest:
     """The manifest in the model's metadata."""
     return parse_manifest({prop.key: prop.value for prop in proto.metadata_props}, "The model")

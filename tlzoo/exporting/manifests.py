@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tlzoo.artifact.manifest import Manifest, Origin
+from tlzoo.artifact.manifest import Manifest, SourceCheckpoint
 from tlzoo.interfaces import Graph
 from tlzoo.plugins.tasks import distribution_of
 from tlzoo.registry.schema import Checkpoint, FileSource
@@ -15,7 +15,7 @@ PLACES = ("from", "target")
 """What a run says of its adaptation that is a path of this machine."""
 
 
-def describe(run: RunFolder, graph: Graph, **proven: Any) -> Manifest:
+def make_manifest(run: RunFolder, graph: Graph, **proven: Any) -> Manifest:
     """The manifest of a run's export; `proven` are the manifest's fields that come from proofs and measurements."""
     return Manifest(
         task=run.task.name,
@@ -43,13 +43,13 @@ def describe(run: RunFolder, graph: Graph, **proven: Any) -> Manifest:
     )
 
 
-def _origin(checkpoint: Checkpoint) -> Origin:
+def _origin(checkpoint: Checkpoint) -> SourceCheckpoint:
     source = checkpoint.source.model_dump(mode="json", exclude_none=True)
     files = source.get("members") or source.get("files") or [source]
     if isinstance(checkpoint.source, FileSource):
         for file in files:
             file["path"] = Path(file["path"]).name
     pinned = {f.get("path") or f.get("url"): f["sha256"] for f in files if "sha256" in f}
-    return Origin(
+    return SourceCheckpoint(
         id=checkpoint.id, architecture=checkpoint.architecture, license=checkpoint.license, source=source, sha256=pinned
     )

@@ -80,7 +80,7 @@ _SCALING = {
 }
 
 
-def add_geometry(proto: ModelProto, spec: ImageSpec) -> ModelProto:
+def add_resize_and_crop(proto: ModelProto, spec: ImageSpec) -> ModelProto:
     """A copy of the model that takes `image` uint8 [batch, height, width, 3] of any size and fits it to `spec` itself.
 
     The given model takes `image` uint8 [batch, H, W, 3], already fitted. Sizes and corners are computed with the very

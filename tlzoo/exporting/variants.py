@@ -13,25 +13,25 @@ from tlzoo.artifact.manifest import (
     KEY,
     Calibration,
     Manifest,
-    Measured,
     Parity,
     Precision,
     Signature,
+    SpeedMeasurement,
     Thresholds,
     parse_manifest,
 )
 from tlzoo.errors import ExportError, ParityError
-from tlzoo.exporting.check import NO_FILE, Proof, default_thresholds, prove
-from tlzoo.exporting.context import Subject, calibrate, operating_point
+from tlzoo.exporting.check import REPORT_HINT, Proof, default_thresholds, prove
+from tlzoo.exporting.context import ExportContext, calibrate, operating_point
 from tlzoo.exporting.graph import add_derived, signature_of, write_graph
-from tlzoo.exporting.manifests import describe
-from tlzoo.exporting.raw_input import add_geometry
+from tlzoo.exporting.manifests import make_manifest
+from tlzoo.exporting.raw_input import add_resize_and_crop
 from tlzoo.interfaces import Graph
 from tlzoo.models.onnx_export import eager_features
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.progress import say
 from tlzoo.runtime import Predictor
-from tlzoo.runtime.model_check import Unsound, check_model
+from tlzoo.runtime.model_check import UnsafeModel, check_model
 from tlzoo.runtime.session import open_session
 from tlzoo.specs import ImageSpec
 from tlzoo.tasks.agreement import differences
@@ -50,7 +50,7 @@ PROVIDER = "CPUExecutionProvider"
 
 
 @dataclass(frozen=True)
-class Proven:
+class VerifiedVariant:
     """A model that passed its proof; `kept` names the nodes that a lower precision left in fp32."""
 
     precision: Precision
@@ -58,14 +58,14 @@ class Proven:
     proof: Proof
     kept: tuple[str, ...] = ()
     raw_input: bool = False
-    measured: Measured | None = None
+    measured: SpeedMeasurement | None = None
 
 
 @dataclass(frozen=True)
-class Base:
+class BaseGraph:
     """The graph in fp32 with calibrated probabilities, and what its files say of the run."""
 
-    subject: Subject
+    subject: ExportContext
     graph: Graph
     signature: Signature
     calibration: Calibration | None = None
@@ -74,7 +74,7 @@ class Base:
     def describe(self, precision: Precision, **facts: Any) -> Manifest:
         """The manifest of what a precision makes of it; `facts` are the manifest's fields that are known."""
         facts = {"metrics": {}, "parity": NOTHING, "signature": self.signature, **facts}
-        return describe(
+        return make_manifest(
             self.subject.run,
             self.graph,
             precision=precision,
@@ -84,29 +84,36 @@ class Base:
         )
 
 
-def fp32(subject: Subject, path: Path, opset: int, thresholds: Thresholds | None) -> tuple[Base, Proven]:
+def fp32_variant(
+    subject: ExportContext, path: Path, opset: int, thresholds: Thresholds | None
+) -> tuple[BaseGraph, VerifiedVariant]:
     """Write the graph in fp32 to `path`, calibrate it, prove it; raises ExportError where that fails."""
     task = subject.run.task
     graph, proto = write_graph(subject.model, path, opset)
-    base = Base(subject, graph, signature_of(proto, task))
+    base = BaseGraph(subject, graph, signature_of(proto, task))
     predictor = _predictor(base, "fp32", proto)
     calibration, point = calibrate(subject, predictor), operating_point(subject, predictor)
     for derived in task.derived:
         if derived.name not in graph.outputs:
             add_derived(proto, derived, calibration.temperature if calibration else 1.0)
             graph = replace(graph, outputs=(*graph.outputs, derived.name))
-    base = Base(subject, graph, signature_of(proto, task), calibration, point)
-    return base, Proven("fp32", proto, _prove(base, "fp32", proto, thresholds or default_thresholds("fp32")))
+    base = BaseGraph(subject, graph, signature_of(proto, task), calibration, point)
+    return base, VerifiedVariant("fp32", proto, _prove(base, "fp32", proto, thresholds or default_thresholds("fp32")))
 
 
-def lowered(base: Base, full: Proven, precision: Precision, thresholds: Thresholds | None) -> Proven:
+def reduced_variant(
+    base: BaseGraph, full: VerifiedVariant, precision: Precision, thresholds: Thresholds | None
+) -> VerifiedVariant:
     """The same model in a lower precision, measured beside `full`; raises ParityError with the figures where it lost
     too much, ExportError where nothing in it can be lowered."""
-    from tlzoo.exporting.precision import fastest, lower  # ONNX Runtime's quantisation takes long to import
+    from tlzoo.exporting.precision import (  # ONNX Runtime's quantisation takes long to import
+        rank_by_speed,
+        reduce_precision,
+    )
 
     task = base.subject.run.task
     names = [output.name for output in task.outputs if output.dtype.startswith("float")]
-    made = lower(full.proto, precision, task.modality, base.subject.calibration_arrays(), names)
+    made = reduce_precision(full.proto, precision, task.modality, base.subject.calibration_arrays(), names)
     try:
         proof = _prove(base, precision, made.proto, thresholds or default_thresholds(precision))
     except ParityError as error:
@@ -114,23 +121,23 @@ def lowered(base: Base, full: Proven, precision: Precision, thresholds: Threshol
             f"In {precision}: {error.message}", hint="Export it in fp32, or allow more: --max-drop, --max-difference."
         ) from error
     arrays = base.subject.heldout.arrays(range(min(SPEED_BATCH, len(base.subject.heldout))))
-    seconds = fastest({"fp32": full.proto, precision: made.proto}, arrays)
-    measured = Measured(
+    seconds = rank_by_speed({"fp32": full.proto, precision: made.proto}, arrays)
+    measured = SpeedMeasurement(
         bytes=made.proto.ByteSize(),
         fp32_bytes=full.proto.ByteSize(),
         speedup=round(seconds["fp32"] / seconds[precision], 3),
         batch=len(next(iter(arrays.values()))),
         provider=PROVIDER,
     )
-    return Proven(precision, made.proto, proof, made.kept, measured=measured)
+    return VerifiedVariant(precision, made.proto, proof, made.kept, measured=measured)
 
 
-def choose(base: Base, full: Proven, thresholds: Thresholds | None) -> Proven:
+def select_fastest(base: BaseGraph, full: VerifiedVariant, thresholds: Thresholds | None) -> VerifiedVariant:
     """The fastest on this machine of all precisions that pass, each measured beside fp32; of equals the smallest."""
     passed = [full]
     for precision in ("fp16", "int8"):
         try:
-            passed.append(lowered(base, full, precision, thresholds))
+            passed.append(reduced_variant(base, full, precision, thresholds))
         except ExportError as refused:
             say(f"{precision} rejected: {refused.message}")
             continue
@@ -142,11 +149,11 @@ def choose(base: Base, full: Proven, thresholds: Thresholds | None) -> Proven:
     return min((m for m in passed if _speedup(m) * AS_FAST >= best), key=lambda model: model.proto.ByteSize())
 
 
-def with_geometry(base: Base, proven: Proven, thresholds: Thresholds | None) -> Proven:
+def raw_input_variant(base: BaseGraph, proven: VerifiedVariant, thresholds: Thresholds | None) -> VerifiedVariant:
     """The same model with resize and crop inside its graph, proven anew against what torch said of fitted pictures."""
     spec = base.subject.run.preprocess
     assert isinstance(spec, ImageSpec)
-    proto = add_geometry(proven.proto, spec)
+    proto = add_resize_and_crop(proven.proto, spec)
     base = replace(base, signature=signature_of(proto, base.subject.run.task))
     asked = thresholds or default_thresholds(proven.precision, raw_input=True)
     try:
@@ -159,11 +166,13 @@ def with_geometry(base: Base, proven: Proven, thresholds: Thresholds | None) -> 
     return replace(proven, proto=proto, proof=proof, raw_input=True)
 
 
-def _speedup(model: Proven) -> float:
+def _speedup(model: VerifiedVariant) -> float:
     return model.measured.speedup if model.measured else 1.0
 
 
-def _prove(base: Base, precision: Precision, proto: ModelProto, asked: Thresholds, *, raw_input: bool = False) -> Proof:
+def _prove(
+    base: BaseGraph, precision: Precision, proto: ModelProto, asked: Thresholds, *, raw_input: bool = False
+) -> Proof:
     subject, predictor = base.subject, _predictor(base, precision, proto, raw_input)
     proof = prove(
         predictor,
@@ -178,7 +187,7 @@ def _prove(base: Base, precision: Precision, proto: ModelProto, asked: Threshold
     return proof
 
 
-def _check_other_outputs(base: Base, predictor: Predictor, asked: Thresholds) -> None:
+def _check_other_outputs(base: BaseGraph, predictor: Predictor, asked: Thresholds) -> None:
     """Raise ParityError unless derived outputs are what they should be of the file's own, and embeddings what torch's
     head is given.
 
@@ -202,11 +211,11 @@ def _check_other_outputs(base: Base, predictor: Predictor, asked: Thresholds) ->
             raise ParityError(
                 f"The exported file's {name} differ by {difference:.3g} from what they should be "
                 f"({allowed:.3g} is allowed).",
-                hint=NO_FILE,
+                hint=REPORT_HINT,
             )
 
 
-def _predictor(base: Base, precision: Precision, proto: ModelProto, raw_input: bool = False) -> Predictor:
+def _predictor(base: BaseGraph, precision: Precision, proto: ModelProto, raw_input: bool = False) -> Predictor:
     """The predictor as deployers will have it, from the model's bytes and a manifest that went through JSON."""
     run = base.subject.run
     text = base.describe(precision, raw_input=raw_input).model_dump_json(exclude_none=True)
@@ -214,7 +223,7 @@ def _predictor(base: Base, precision: Precision, proto: ModelProto, raw_input: b
     model = proto.SerializeToString()
     try:
         check_model(model, KEY)
-    except Unsound as cause:
+    except UnsafeModel as cause:
         raise ExportError(
             f"The export of {run.checkpoint.id} would be refused wherever it is loaded: {cause}.",
             hint="Report it to the plugin's author.",

@@ -22,7 +22,7 @@ from tlzoo.errors import ExportError, TrainingError
 from tlzoo.features.cut import Cut, move_graph
 from tlzoo.features.store import Layout
 from tlzoo.interfaces import Graph
-from tlzoo.io.files import obstacle, whole_file
+from tlzoo.io.files import atomic_file, why_unwritable
 from tlzoo.models.model import TaskModel, as_tuple
 from tlzoo.models.onnx_export import OPSET, export_graph, module_outputs, to_onnx
 from tlzoo.progress import say
@@ -173,8 +173,8 @@ def _writable_path(kept: Path) -> Iterator[Path]:
     Raises TrainingError naming the folder if it cannot be written.
     """
     try:
-        if obstacle(kept) is None:
-            with whole_file(kept) as temporary:
+        if why_unwritable(kept) is None:
+            with atomic_file(kept) as temporary:
                 yield temporary
         else:
             with TemporaryDirectory() as folder:

@@ -319,7 +319,7 @@ def _load_or_compute(
     while True:
         if found := _open_entry(key, layouts, count, reused=True):
             return found
-        with cache.turn(f"activations/{key}"):
+        with cache.download_lock(f"activations/{key}"):
             if found := _open_entry(key, layouts, count, reused=True):
                 return found
             if not in_progress(key):

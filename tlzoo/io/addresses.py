@@ -12,29 +12,29 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _ASSIGNED = ipaddress.IPv6Network("2000::/3")
 
 
-class Refused(Exception):
+class AddressRefused(Exception):
     """An address that nobody else may send us to; the text says why, to follow `is refused: `."""
 
 
-def check(url: str) -> SplitResult:
+def check_address(url: str) -> SplitResult:
     """Refuse what the address alone shows to be wrong, without any socket; return its parts. Raises Refused."""
     check_characters(url)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as cause:
-        raise Refused(f"it is no address: {cause}") from cause
+        raise AddressRefused(f"it is no address: {cause}") from cause
     if parts.scheme != "https" or not host:
-        raise Refused(f"it leads to {parts.scheme or 'no scheme'}, not https")
+        raise AddressRefused(f"it leads to {parts.scheme or 'no scheme'}, not https")
     if "@" in parts.netloc:
-        raise Refused("it carries credentials")
+        raise AddressRefused("it carries credentials")
     literal = _literal(host)
     if is_trusted(host):
         return parts
     if literal is not None and not is_public(literal):
-        raise Refused(f"{host} is not public")
+        raise AddressRefused(f"{host} is not public")
     if port is not None and port != 443 and port < 1024:
-        raise Refused(f"port {port} is not one of the web's")
+        raise AddressRefused(f"port {port} is not one of the web's")
     return parts
 
 
@@ -62,15 +62,15 @@ def check_characters(url: str) -> None:
     """Refuse what has no place in an address. Raises Refused."""
     odd = re.search(r"[\x00-\x20\x7f\\]", url)
     if odd is not None:
-        raise Refused(f"it holds the character {odd[0]!r}")
+        raise AddressRefused(f"it holds the character {odd[0]!r}")
 
 
 def _literal(host: str) -> str | None:
     """The host where it is an IP address; refuses numbers that only some programs read as one, such as 0x7f.1."""
     if not host.isascii() or "%" in host:
-        raise Refused(f"{host!r} is not a host name in ASCII")
+        raise AddressRefused(f"{host!r} is not a host name in ASCII")
     with contextlib.suppress(ValueError):
         return str(ipaddress.ip_address(host))
     if re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", host.rstrip(".").rpartition(".")[2]):
-        raise Refused(f"{host} is a number, not a name")
+        raise AddressRefused(f"{host} is a number, not a name")
     return None

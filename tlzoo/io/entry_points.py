@@ -14,7 +14,7 @@ UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, metadata
 """What importlib.metadata raises for a distribution whose metadata is damaged."""
 
 
-class Declared(NamedTuple):
+class DeclaredEntry(NamedTuple):
     """One entry point, with the name and version of the distribution that has it."""
 
     distribution: str
@@ -23,17 +23,17 @@ class Declared(NamedTuple):
     value: str
 
 
-def declared(group: str) -> list[Declared]:
+def declared_entries(group: str) -> list[DeclaredEntry]:
     """Every entry point of a group, switched off or not, sorted; of a distribution installed twice, the first found.
 
     A distribution whose metadata cannot be parsed is passed over, so that it does not take the others with it.
     """
-    return list(_declared_once(group, tuple((folder, _changed(folder)) for folder in sys.path)))
+    return list(_cached_entries(group, tuple((folder, _changed(folder)) for folder in sys.path)))
 
 
 @lru_cache(32)
-def _declared_once(group: str, path: tuple[tuple[str, int], ...]) -> tuple[Declared, ...]:
-    return tuple(sorted(set(_declared(group))))
+def _cached_entries(group: str, path: tuple[tuple[str, int], ...]) -> tuple[DeclaredEntry, ...]:
+    return tuple(sorted(set(_read_entries(group))))
 
 
 def _changed(folder: str) -> int:
@@ -44,7 +44,7 @@ def _changed(folder: str) -> int:
         return 0
 
 
-def _declared(group: str) -> Iterator[Declared]:
+def _read_entries(group: str) -> Iterator[DeclaredEntry]:
     seen: set[str] = set()
     for distribution in metadata.distributions():
         try:
@@ -54,24 +54,24 @@ def _declared(group: str) -> Iterator[Declared]:
             continue
         if not entries or not all(owner):
             continue
-        key = normal(owner[0])
+        key = normalize_name(owner[0])
         if key not in seen:
             seen.add(key)
-            yield from (Declared(*owner, entry.name, entry.value.strip()) for entry in entries)
+            yield from (DeclaredEntry(*owner, entry.name, entry.value.strip()) for entry in entries)
 
 
-def normal(distribution: str) -> str:
+def normalize_name(distribution: str) -> str:
     """A distribution's name as indexes compare it."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def allowed(name: str) -> bool:
+def is_enabled(name: str) -> bool:
     """Whether `TLZOO_PLUGINS` lets the plugin of this name count: `a,b` names those that do; empty means none."""
     chosen = os.environ.get("TLZOO_PLUGINS")
     return chosen is None or name in {part.strip() for part in chosen.split(",")}
 
 
-def owner(plugin: str) -> str:
+def describe_plugin(plugin: str) -> str:
     """A plugin with its distribution and version, as messages name it."""
-    found = next((one for one in declared("tlzoo") if one.name == plugin), None)
+    found = next((one for one in declared_entries("tlzoo") if one.name == plugin), None)
     return f"plugin {plugin!r}" + (f" ({found.distribution} {found.version})" if found else "")

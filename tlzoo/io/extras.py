@@ -12,17 +12,17 @@ TRAINING = ("torch", "onnx", "onnxscript", "safetensors")
 def require_training() -> None:
     """Raise PluginError naming what the extra `train` would bring and is not installed."""
     if missing := [name for name in TRAINING if find_spec(name) is None]:
-        raise _lacking(missing)
+        raise _missing_extra_error(missing)
 
 
-def lacking(cause: BaseException) -> PluginError | None:
+def missing_extra(cause: BaseException) -> PluginError | None:
     """The error of `require_training` for an import that failed for want of the extra; `None` for anything else."""
     missing = [name for name in TRAINING if find_spec(name) is None]
     failed = isinstance(cause, ModuleNotFoundError) and (cause.name or "").partition(".")[0] in missing
-    return _lacking(missing) if failed else None
+    return _missing_extra_error(missing) if failed else None
 
 
-def _lacking(missing: list[str]) -> PluginError:
+def _missing_extra_error(missing: list[str]) -> PluginError:
     return PluginError(
         f"Training needs {' and '.join(missing)}, which the core alone does not bring.",
         hint="Install them: tlzoo plugins install 'tlzoo[train]' (tlzoo-vision, tlzoo-nlp and tlzoo-speech bring them)",

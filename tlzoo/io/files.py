@@ -13,7 +13,7 @@ from typing import Any
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place when the block succeeds, remove it when not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
@@ -26,7 +26,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; rename it into place when the block succeeds, remove it when not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
@@ -73,7 +73,7 @@ def file_lock(path: Path, timeout: float = 0.0) -> Iterator[bool | None]:
         yield alone
 
 
-def obstacle(path: Path) -> str | None:
+def why_unwritable(path: Path) -> str | None:
     """Why nothing can be written at `path`, or `None`: known before the work whose result belongs there."""
     for folder in path.absolute().parents:
         if folder.is_dir():
@@ -85,7 +85,7 @@ def obstacle(path: Path) -> str | None:
 
 def write_json(path: Path, document: Any) -> None:
     """Write one JSON document, whole."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

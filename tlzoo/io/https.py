@@ -24,9 +24,9 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore2 as httpcore
 
 from tlzoo.errors import Offline, SourceError
-from tlzoo.io.addresses import Refused, check, check_characters, is_public, is_trusted
+from tlzoo.io.addresses import AddressRefused, check_address, check_characters, is_public, is_trusted
 
-__all__ = ["UNREACHABLE", "Answer", "Pace", "TooSlow", "explained", "open_https", "paced"]
+__all__ = ["UNREACHABLE", "MinimumRate", "Response", "TooSlow", "enforce_rate", "network_errors", "open_https"]
 
 TIMEOUT_S = 30.0
 TooSlow = httpcore.ReadTimeout
@@ -36,32 +36,32 @@ _MOVED = {301, 302, 303, 307, 308}
 
 
 @dataclass(frozen=True)
-class Pace:
+class MinimumRate:
     """The least that a server must send: `bytes` in every `seconds`."""
 
     bytes: int = 60 * 1024
     seconds: float = 60.0
 
 
-PACE = Pace()
+DEFAULT_RATE = MinimumRate()
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What a server answered: the status, the headers by their names in lower case, and the body, still to be read."""
 
     status: int
     headers: Mapping[str, str]
     body: Iterator[bytes]
 
-    def chunks(self, pace: Pace | None = None) -> Iterator[bytes]:
+    def chunks(self, pace: MinimumRate | None = None) -> Iterator[bytes]:
         """The body in pieces as they come; raises UNREACHABLE below the pace and where it ends early."""
-        return paced(self.body, pace)
+        return enforce_rate(self.body, pace)
 
 
-def paced(chunks: Iterable[bytes], pace: Pace | None = None) -> Iterator[bytes]:
+def enforce_rate(chunks: Iterable[bytes], pace: MinimumRate | None = None) -> Iterator[bytes]:
     """The same pieces; raises TooSlow where they come below the pace."""
-    pace = pace or PACE
+    pace = pace or DEFAULT_RATE
     since, came = time.monotonic(), 0
     for chunk in chunks:
         yield chunk
@@ -74,7 +74,7 @@ def paced(chunks: Iterable[bytes], pace: Pace | None = None) -> Iterator[bytes]:
 
 
 @contextmanager
-def open_https(url: str, *, headers: Mapping[str, str] | None = None, timeout: float = TIMEOUT_S) -> Iterator[Answer]:
+def open_https(url: str, *, headers: Mapping[str, str] | None = None, timeout: float = TIMEOUT_S) -> Iterator[Response]:
     """The answer to a GET, whatever its status, after at most five redirects.
 
     `timeout` in seconds holds for connecting and for each read; twice of it for each answer up to its body. Raises
@@ -82,8 +82,8 @@ def open_https(url: str, *, headers: Mapping[str, str] | None = None, timeout: f
     """
     sent = {"User-Agent": "tlzoo", "Accept-Encoding": "identity", **(headers or {}), "Connection": "close"}
     for _ in range(_REDIRECTS + 1):
-        parts = check(url)
-        with _asked(parts, sent, timeout) as answer:
+        parts = check_address(url)
+        with _get(parts, sent, timeout) as answer:
             location = answer.headers.get("location")
             if answer.status not in _MOVED or not location:
                 yield answer
@@ -93,15 +93,15 @@ def open_https(url: str, *, headers: Mapping[str, str] | None = None, timeout: f
         url = urljoin(url, quote(location, safe=string.punctuation, encoding="latin-1"))
         if urlsplit(url).netloc != parts.netloc:
             sent = {name: value for name, value in sent.items() if name.lower() not in ("authorization", "cookie")}
-    raise Refused(f"it redirects more than {_REDIRECTS} times")
+    raise AddressRefused(f"it redirects more than {_REDIRECTS} times")
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
+def network_errors(what: str) -> Iterator[None]:
     """Turn Refused into SourceError and UNREACHABLE into Offline; `what` begins their line, such as `ID: URL`."""
     try:
         yield
-    except Refused as cause:
+    except AddressRefused as cause:
         raise SourceError(
             f"{what} is refused: {cause}.", hint="If that host is yours and meant, name it in TLZOO_TRUSTED_HOSTS."
         ) from cause
@@ -117,18 +117,18 @@ def _addresses(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as cause:
-        raise Refused(f"{host!r} is not a host name") from cause
+        raise AddressRefused(f"{host!r} is not a host name") from cause
     except OSError as cause:
         raise httpcore.ConnectError(f"{host} has no address: {cause}") from cause
     addresses = [str(address[0]) for *_, address in found]
     inside = [address for address in addresses if not is_public(address)]
     if inside and not is_trusted(host):
-        raise Refused(f"{host} has the address {inside[0]}, which is not public")
+        raise AddressRefused(f"{host} has the address {inside[0]}, which is not public")
     return addresses
 
 
 @contextmanager
-def _asked(parts: SplitResult, headers: Mapping[str, str], timeout: float) -> Iterator[Answer]:
+def _get(parts: SplitResult, headers: Mapping[str, str], timeout: float) -> Iterator[Response]:
     """One GET, without redirects."""
     host, port = str(parts.hostname), parts.port or 443
     target = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=string.punctuation)
@@ -138,7 +138,7 @@ def _asked(parts: SplitResult, headers: Mapping[str, str], timeout: float) -> It
     if proxy:
         with contextlib.suppress(httpcore.ConnectError):
             _addresses(host, port)
-    network = _Network(time.monotonic() + 2 * timeout, guarded=not proxy)
+    network = _PublicOnlyBackend(time.monotonic() + 2 * timeout, guarded=not proxy)
     with (
         _pool(proxy, network) as pool,
         pool.stream(
@@ -147,10 +147,10 @@ def _asked(parts: SplitResult, headers: Mapping[str, str], timeout: float) -> It
     ):
         network.until = math.inf  # from here on the caller's pace holds
         shown = {name.decode("ascii").lower(): value.decode("latin-1") for name, value in response.headers}
-        yield Answer(response.status, shown, response.iter_stream())
+        yield Response(response.status, shown, response.iter_stream())
 
 
-def _pool(proxy: str | None, network: _Network) -> httpcore.ConnectionPool:
+def _pool(proxy: str | None, network: _PublicOnlyBackend) -> httpcore.ConnectionPool:
     tls = ssl.create_default_context()
     if proxy is None:
         return httpcore.ConnectionPool(tls, network_backend=network)
@@ -160,7 +160,7 @@ def _pool(proxy: str | None, network: _Network) -> httpcore.ConnectionPool:
     return httpcore.HTTPProxy(address, secret, ssl_context=tls, network_backend=network)
 
 
-class _Network(httpcore.SyncBackend):
+class _PublicOnlyBackend(httpcore.SyncBackend):
     """Connects to exactly the addresses that were judged, so that a name cannot change its mind in between."""
 
     def __init__(self, until: float, *, guarded: bool) -> None:
@@ -170,16 +170,16 @@ class _Network(httpcore.SyncBackend):
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in _addresses(host, port) if self._guarded else [host]:
             try:
-                return _Timed(super().connect_tcp(address, port, *args, **options), self)
+                return _DeadlineStream(super().connect_tcp(address, port, *args, **options), self)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as cause:
                 failure = cause
         raise failure
 
 
-class _Timed(httpcore.NetworkStream):
+class _DeadlineStream(httpcore.NetworkStream):
     """A connection that reads no longer than its network allows: headers that come byte by byte end some time."""
 
-    def __init__(self, stream: httpcore.NetworkStream, network: _Network) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, network: _PublicOnlyBackend) -> None:
         self._stream, self._network = stream, network
         for name in ("write", "close", "get_extra_info"):
             setattr(self, name, getattr(stream, name))
@@ -191,4 +191,4 @@ class _Timed(httpcore.NetworkStream):
         return self._stream.read(max_bytes, min(left, timeout or left))
 
     def start_tls(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
-        return _Timed(self._stream.start_tls(*args, **options), self._network)
+        return _DeadlineStream(self._stream.start_tls(*args, **options), self._network)

@@ -30,8 +30,8 @@ def _defined(home: str, name: str) -> Any:
     try:
         return getattr(importlib.import_module(home), name)
     except ModuleNotFoundError as cause:
-        from tlzoo.io.extras import lacking
+        from tlzoo.io.extras import missing_extra
 
-        if (said := lacking(cause)) is not None:
+        if (said := missing_extra(cause)) is not None:
             raise said from cause
         raise

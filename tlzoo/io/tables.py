@@ -56,7 +56,7 @@ def _check_columns(path: Path, columns: Sequence[str], only: Sequence[str]) -> N
         raise DataError(f"File {path} has the column {twice[0]!r} twice.", hint="Rename one of them.")
 
 
-def _separated(path: Path, only: Sequence[str]) -> Rows:
+def _delimited(path: Path, only: Sequence[str]) -> Rows:
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
@@ -131,4 +131,4 @@ def _parquet(path: Path, only: Sequence[str]) -> Rows:
         raise DataError(f"File {path} is not a readable Parquet file: {reason}", hint="Write it again.") from cause
 
 
-_READERS = {".csv": _separated, ".tsv": _separated, ".jsonl": _json_lines, ".parquet": _parquet}
+_READERS = {".csv": _delimited, ".tsv": _delimited, ".jsonl": _json_lines, ".parquet": _parquet}

@@ -38,12 +38,12 @@ def _decodes(line: bytes) -> bool:
     return True
 
 
-def hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
     """Whether files and folders of this name are passed over."""
     return name.startswith(".") or name == "__MACOSX"
 
 
-def walk(folder: str | os.PathLike[str], endings: tuple[str, ...]) -> Iterator[str]:
+def walk_files(folder: str | os.PathLike[str], endings: tuple[str, ...]) -> Iterator[str]:
     """The files below a folder with one of these `endings`, each folder's names in order; nothing hidden, no links to
     folders. Raises DataError for a folder that cannot be read."""
     try:
@@ -52,9 +52,9 @@ def walk(folder: str | os.PathLike[str], endings: tuple[str, ...]) -> Iterator[s
     except OSError as cause:
         raise DataError(f"Folder {folder} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
     for entry in entries:
-        if hidden(entry.name):
+        if is_hidden(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from walk(entry.path, endings)
+            yield from walk_files(entry.path, endings)
         elif entry.name.lower().endswith(endings) and not entry.is_dir():
             yield entry.path

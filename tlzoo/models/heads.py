@@ -11,7 +11,7 @@ import torch
 
 from tlzoo.errors import PluginError, UsageError
 from tlzoo.interfaces import Backbone, Head
-from tlzoo.io.entry_points import owner
+from tlzoo.io.entry_points import describe_plugin
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.heads import Objective, ScaledLinear
 
@@ -58,7 +58,7 @@ def _head_module(task: Task) -> ModuleType:
     try:
         return importlib.import_module(task.head)
     except (ImportError, ValueError, AttributeError, TypeError) as cause:  # the last three where it is no name
-        whose = owner(task.plugin) if task.plugin else "the core"
+        whose = describe_plugin(task.plugin) if task.plugin else "the core"
         raise PluginError(
             f"The head module {task.head!r} of {task.name} ({whose}) cannot be imported: {cause}.",
             hint="Ask its author to set `head` of the task to a module that defines `build_head`.",

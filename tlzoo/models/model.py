@@ -13,7 +13,7 @@ from tlzoo import plugins
 from tlzoo.errors import UsageError
 from tlzoo.interfaces import Backbone, Head, Needs, Weights
 from tlzoo.models.heads import default_head
-from tlzoo.plugins.preprocess import plugins_own
+from tlzoo.plugins.preprocess import plugin_preprocessor
 from tlzoo.preprocess import Preprocessor
 from tlzoo.preprocess import make_preprocessor as core_preprocessor
 from tlzoo.registry.schema import Checkpoint
@@ -100,7 +100,7 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs
 def make_preprocessor(checkpoint: Checkpoint, spec: Preprocess) -> Preprocessor:
     """The preprocessor of the plugin that the specification names, else the checkpoint's, else the core's."""
     if isinstance(spec, PluginSpec):
-        return plugins_own(spec)
+        return plugin_preprocessor(spec)
     answer: Preprocessor = plugins.call(
         "make_preprocessor", checkpoint.plugin, object, default=core_preprocessor, spec=spec
     )  # type: ignore[assignment]

@@ -7,42 +7,42 @@ from typing import TYPE_CHECKING
 from tlzoo.io.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from tlzoo.io.entry_points import allowed, normal
+    from tlzoo.io.entry_points import is_enabled, normalize_name
     from tlzoo.plugins.discovery import (
         FIRST_PARTY,
         GROUP,
         REGISTRY_GROUP,
-        Damaged,
-        Installed,
+        DamagedPlugin,
+        InstalledPlugin,
         contributors,
-        damaged,
-        declared,
+        damaged_plugins,
+        declared_plugins,
+        enabled_plugins,
         find,
-        installed,
     )
-    from tlzoo.plugins.manager import Loaded, call, load, load_all
+    from tlzoo.plugins.manager import LoadedPlugin, call, load, load_all
 
 __all__ = [
     "FIRST_PARTY",
     "GROUP",
     "REGISTRY_GROUP",
-    "Damaged",
-    "Installed",
-    "Loaded",
-    "allowed",
+    "DamagedPlugin",
+    "InstalledPlugin",
+    "LoadedPlugin",
     "call",
     "contributors",
-    "damaged",
-    "declared",
+    "damaged_plugins",
+    "declared_plugins",
+    "enabled_plugins",
     "find",
-    "installed",
+    "is_enabled",
     "load",
     "load_all",
-    "normal",
+    "normalize_name",
 ]
 
-_MANAGER = ("Loaded", "call", "load", "load_all")
-_ENTRY_POINTS = ("allowed", "normal")
+_MANAGER = ("LoadedPlugin", "call", "load", "load_all")
+_ENTRY_POINTS = ("is_enabled", "normalize_name")
 
 # predicting asks for a plugin only where a file says so: what imports pluggy waits until then
 __getattr__ = lazy_names(

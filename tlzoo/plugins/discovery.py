@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 
 from tlzoo.errors import PluginError
-from tlzoo.io.entry_points import UNREADABLE, allowed, normal
-from tlzoo.io.entry_points import declared as entries
+from tlzoo.io.entry_points import UNREADABLE, is_enabled, normalize_name
+from tlzoo.io.entry_points import declared_entries as entries
 
 GROUP = "tlzoo"
 REGISTRY_GROUP = "tlzoo.registry"
@@ -22,7 +22,7 @@ FIRST_PARTY = {"vision": "tlzoo-vision", "nlp": "tlzoo-nlp", "speech": "tlzoo-sp
 
 
 @dataclass(frozen=True, order=True)
-class Installed:
+class InstalledPlugin:
     """A plugin as its distribution's metadata declares it; nothing of it is imported."""
 
     name: str
@@ -35,7 +35,7 @@ class Installed:
 
 
 @dataclass(frozen=True)
-class Damaged:
+class DamagedPlugin:
     """A distribution that was to bring a plugin, and why its metadata, in the folder `path`, cannot be read.
 
     `name`, `distribution` and `version` are what can still be told.
@@ -48,9 +48,9 @@ class Damaged:
     fault: str
 
 
-def declared() -> list[Installed]:
+def declared_plugins() -> list[InstalledPlugin]:
     """Every plugin of this environment, switched off or not, sorted by name, without importing any."""
-    return sorted({Installed(one.name, one.distribution, one.version, one.value) for one in entries(GROUP)})
+    return sorted({InstalledPlugin(one.name, one.distribution, one.version, one.value) for one in entries(GROUP)})
 
 
 def contributors() -> list[str]:
@@ -58,15 +58,15 @@ def contributors() -> list[str]:
     return sorted({one.distribution for group in (GROUP, REGISTRY_GROUP) for one in entries(group)})
 
 
-def installed() -> list[Installed]:
+def enabled_plugins() -> list[InstalledPlugin]:
     """Every plugin that may load, sorted by name, without importing any.
 
     `TLZOO_PLUGINS=a,b` limits them to those named; empty means none.
     """
-    return [plugin for plugin in declared() if allowed(plugin.name)]
+    return [plugin for plugin in declared_plugins() if is_enabled(plugin.name)]
 
 
-def damaged() -> list[Damaged]:
+def damaged_plugins() -> list[DamagedPlugin]:
     """The distributions whose metadata cannot be read, where they can be told to be plugins of tlzoo."""
     found = []
     for folder in dict.fromkeys(sys.path):
@@ -77,7 +77,7 @@ def damaged() -> list[Damaged]:
                 distribution, _, version = info.name.removesuffix(".dist-info").partition("-")
                 named = re.search(r"(?m)^\s*\[tlzoo\]\s*^\s*([\w.-]+)\s*=", text)
                 name = named[1] if named else distribution.removeprefix("tlzoo_")
-                found.append(Damaged(name, distribution.replace("_", "-"), version, str(info), fault))
+                found.append(DamagedPlugin(name, distribution.replace("_", "-"), version, str(info), fault))
     return found
 
 
@@ -97,20 +97,22 @@ def _raw_entries(info: Path) -> str:
         return ""
 
 
-def claims(name: str, plugins: Iterable[Installed]) -> list[Installed]:
+def claimants(name: str, plugins: Iterable[InstalledPlugin]) -> list[InstalledPlugin]:
     """Those of the plugins that may have this name: a first-party one has its distribution alone."""
     owner = FIRST_PARTY.get(name)
-    return [plugin for plugin in plugins if plugin.name == name and owner in (None, normal(plugin.distribution))]
+    return [
+        plugin for plugin in plugins if plugin.name == name and owner in (None, normalize_name(plugin.distribution))
+    ]
 
 
-def find(name: str) -> Installed:
+def find(name: str) -> InstalledPlugin:
     """The plugin of this name.
 
     Raises PluginError when none is installed, when two distributions claim the name, and when the only one to do so
     takes that of a first-party plugin.
     """
-    found = installed()
-    matches = claims(name, found)
+    found = enabled_plugins()
+    matches = claimants(name, found)
     if not matches and (thief := next((plugin for plugin in found if plugin.name == name), None)):
         raise PluginError(
             f"Plugin name {name!r} is {FIRST_PARTY[name]}'s, and {thief} claims it.",
@@ -123,7 +125,7 @@ def find(name: str) -> Installed:
             hint=f"Uninstall one: tlzoo plugins uninstall {matches[1].distribution}",
         )
     if not matches:
-        if not allowed(name):
+        if not is_enabled(name):
             raise PluginError(
                 f"Plugin {name!r} is switched off by TLZOO_PLUGINS.", hint="Add its name there, or unset it."
             )

@@ -14,9 +14,9 @@ from importlib import metadata
 from pathlib import Path
 
 from tlzoo.errors import PluginError, UsageError
-from tlzoo.io.entry_points import normal
+from tlzoo.io.entry_points import normalize_name
 from tlzoo.plugins.authoring.staging import check_wheel
-from tlzoo.plugins.discovery import FIRST_PARTY, contributors, declared
+from tlzoo.plugins.discovery import FIRST_PARTY, contributors, declared_plugins
 
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(.*)", re.DOTALL)
 
@@ -60,7 +60,7 @@ def _local(package: str) -> Path | None:
 
 def uninstall(names: Sequence[str]) -> list[str]:
     """Uninstall the distributions of these plugins, named by either; returns them. Raises PluginError."""
-    distributions = list(dict.fromkeys(_contributor(name) for name in names))
+    distributions = list(dict.fromkeys(_distribution_named(name) for name in names))
     _run("uninstall", distributions)
     return distributions
 
@@ -71,8 +71,8 @@ def requirements(distribution: str) -> list[str]:
         lines = metadata.distribution(distribution).requires or []
     except metadata.PackageNotFoundError:
         return []
-    wanted = {normal(match[1]) for line in lines if "extra ==" not in line and (match := _NAMED.match(line))}
-    present = {normal(name) for name in map(_name_of, metadata.distributions()) if name}
+    wanted = {normalize_name(match[1]) for line in lines if "extra ==" not in line and (match := _NAMED.match(line))}
+    present = {normalize_name(name) for name in map(_name_of, metadata.distributions()) if name}
     return sorted((wanted & present) - {"tlzoo"})
 
 
@@ -83,12 +83,12 @@ def _name_of(distribution: metadata.Distribution) -> str | None:
         return None
 
 
-def _contributor(name: str) -> str:
+def _distribution_named(name: str) -> str:
     """The distribution of this plugin or name: uninstalling is for nothing else. Raises PluginError."""
-    known = {normal(distribution): distribution for distribution in contributors()}
-    owners = sorted({plugin.distribution for plugin in declared() if plugin.name == name})
-    if normal(name) in known:
-        return known[normal(name)]
+    known = {normalize_name(distribution): distribution for distribution in contributors()}
+    owners = sorted({plugin.distribution for plugin in declared_plugins() if plugin.name == name})
+    if normalize_name(name) in known:
+        return known[normalize_name(name)]
     if len(owners) > 1:
         raise PluginError(
             f"{' and '.join(owners)} both bring a plugin {name!r}.",
@@ -103,12 +103,12 @@ def _contributor(name: str) -> str:
 def command(action: str) -> list[str]:
     """What installs into or uninstalls from this environment: uv where it made it or pip is missing, else pip."""
     uv = shutil.which("uv")
-    if uv and (importlib.util.find_spec("pip") is None or _made_by_uv()):
+    if uv and (importlib.util.find_spec("pip") is None or _is_uv_environment()):
         return [uv, "pip", action, "--python", sys.executable]
     return [sys.executable, "-P", "-m", "pip", action, *(["--yes"] if action == "uninstall" else [])]
 
 
-def _made_by_uv() -> bool:
+def _is_uv_environment() -> bool:
     settings = Path(sys.prefix, "pyvenv.cfg")
     return settings.is_file() and re.search(r"(?m)^uv\s*=", settings.read_text(encoding="utf-8")) is not None
 
@@ -129,13 +129,13 @@ def _run(action: str, packages: Sequence[str], options: Sequence[str] = ()) -> N
             raise
     if process.returncode != 0:
         raise PluginError(
-            f"Could not {action} {' '.join(packages)}: {_last_words(lines)}",
+            f"Could not {action} {' '.join(packages)}: {_last_error(lines)}",
             hint=f"Try it yourself: {shlex.join(line)}",
         )
     importlib.invalidate_caches()
 
 
-def _last_words(lines: Sequence[str]) -> str:
+def _last_error(lines: Sequence[str]) -> str:
     """The installer's last line; where it wrapped its last error over several, all of that error."""
     said = [line for line in lines if line]
     starts = [i for i, line in enumerate(said) if re.match(r"error|×|╰─▶", line, re.IGNORECASE)]

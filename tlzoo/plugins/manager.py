@@ -19,20 +19,20 @@ import pluggy
 
 from tlzoo.errors import HookError, PluginError
 from tlzoo.plugins import hookspecs
-from tlzoo.plugins.blame import ASKED, blamed, is_the_users, told
-from tlzoo.plugins.discovery import GROUP, Installed, find, installed
-from tlzoo.plugins.versions import built_for_another
+from tlzoo.plugins.attribution import CALLED_PLUGINS, attribute_errors, error_line, is_user_interrupt
+from tlzoo.plugins.discovery import GROUP, InstalledPlugin, enabled_plugins, find
+from tlzoo.plugins.versions import unmet_requirement
 from tlzoo.version import __version__
 
 T = TypeVar("T")
-_PATIENCE_S = 10.0
+_SLOW_IMPORT_S = 10.0
 
 
 @dataclass
-class Loaded:
+class LoadedPlugin:
     """An imported plugin with a hook caller of its own."""
 
-    installed: Installed
+    installed: InstalledPlugin
     manager: pluggy.PluginManager = field(repr=False)
 
     @property
@@ -43,7 +43,7 @@ class Loaded:
 
 
 @cache
-def load(name: str) -> Loaded:
+def load(name: str) -> LoadedPlugin:
     """Import the plugin of this name and register its hooks.
 
     Raises PluginError naming distribution, version and cause when it is built for another tlzoo, cannot be imported,
@@ -54,34 +54,34 @@ def load(name: str) -> Loaded:
     manager = pluggy.PluginManager("tlzoo")
     manager.add_hookspecs(hookspecs)
     try:
-        with _patience(plugin):
+        with _report_slow_import(plugin):
             manager.register(metadata.EntryPoint(plugin.name, plugin.module, GROUP).load(), plugin.name)
         manager.check_pending()
     except BaseException as cause:
-        if is_the_users(cause):
+        if is_user_interrupt(cause):
             raise
         raise PluginError(
-            f"Plugin {plugin.name!r} ({plugin}) cannot be loaded: {told(cause)}{_advice(cause)}",
+            f"Plugin {plugin.name!r} ({plugin}) cannot be loaded: {error_line(cause)}{_advice(cause)}",
             hint=f"Mend or remove it: tlzoo plugins uninstall {plugin.distribution}",
         ) from cause
-    return Loaded(plugin, manager)
+    return LoadedPlugin(plugin, manager)
 
 
 def _advice(cause: BaseException) -> str:
     """What helps with a module of tlzoo that is gone, and with a misspelt hook."""
     if isinstance(cause, ModuleNotFoundError) and str(cause.name).startswith("tlzoo."):
         return "; what plugins import is in tlzoo.plugin"
-    misspelt = re.search(r"unknown hook '(\w+)'", told(cause))
+    misspelt = re.search(r"unknown hook '(\w+)'", error_line(cause))
     near = difflib.get_close_matches(misspelt[1], vars(hookspecs), 1) if misspelt else []
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _check_version(plugin: Installed) -> None:
+def _check_version(plugin: InstalledPlugin) -> None:
     try:
         requires = metadata.distribution(plugin.distribution).requires
     except metadata.PackageNotFoundError:
         return
-    wanted = built_for_another(requires)
+    wanted = unmet_requirement(requires)
     if wanted is not None:
         raise PluginError(
             f"Plugin {plugin.name!r} ({plugin}) is built for {wanted}, and this is tlzoo {__version__}.",
@@ -90,13 +90,13 @@ def _check_version(plugin: Installed) -> None:
 
 
 @contextmanager
-def _patience(plugin: Installed) -> Iterator[None]:
+def _report_slow_import(plugin: InstalledPlugin) -> Iterator[None]:
     """Say who keeps the user waiting, when an import takes long."""
     line = (
         f"Plugin {plugin.name!r} ({plugin}) is still being imported. Stop with Ctrl-C; "
         f"go on without it by TLZOO_PLUGINS, or remove it: tlzoo plugins uninstall {plugin.distribution}"
     )
-    timer = threading.Timer(_PATIENCE_S, lambda: print(line, file=sys.stderr, flush=True))
+    timer = threading.Timer(_SLOW_IMPORT_S, lambda: print(line, file=sys.stderr, flush=True))
     timer.daemon = True
     timer.start()
     try:
@@ -105,13 +105,13 @@ def _patience(plugin: Installed) -> Iterator[None]:
         timer.cancel()
 
 
-def load_all() -> list[Loaded]:
+def load_all() -> list[LoadedPlugin]:
     """Load every plugin that loads; report each bad one once as a warning.
 
     Raises PluginError for the first bad one when `TLZOO_STRICT_PLUGINS=1`.
     """
     loaded = []
-    for name in sorted({plugin.name for plugin in installed()}):
+    for name in sorted({plugin.name for plugin in enabled_plugins()}):
         try:
             loaded.append(load(name))
         except PluginError as error:
@@ -130,8 +130,8 @@ def call(
     something else than `returns`, and when nobody answers.
     """
     loaded = load(plugin)
-    ASKED.add(plugin)
-    with blamed(f"Hook {hook!r}", plugin):
+    CALLED_PLUGINS.add(plugin)
+    with attribute_errors(f"Hook {hook!r}", plugin):
         answer = getattr(loaded.manager.hook, hook)(**given)
     if answer is None and default is not None:
         return default(**given)

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from tlzoo.errors import HookError
-from tlzoo.io.entry_points import owner
-from tlzoo.plugins.blame import blamed
+from tlzoo.io.entry_points import describe_plugin
+from tlzoo.plugins.attribution import attribute_errors
 from tlzoo.preprocess import Preprocessor, make_preprocessor, with_contexts
 from tlzoo.specs import ImageSpec, PluginSpec, Preprocess
 
-_WHAT = "The preprocessing"
+_TITLE = "The preprocessing"
 
 
 def preprocessor_of(spec: Preprocess, raw_input: bool = False) -> Preprocessor:
     """What makes the inputs of a graph, which may resize itself; raises PluginError where its plugin is missing."""
     if isinstance(spec, PluginSpec):
-        return plugins_own(spec)
+        return plugin_preprocessor(spec)
     if raw_input and isinstance(spec, ImageSpec):
         from tlzoo.preprocess.raw import RawImages
 
@@ -27,7 +27,7 @@ def preprocessor_of(spec: Preprocess, raw_input: bool = False) -> Preprocessor:
     return make_preprocessor(spec)
 
 
-def plugins_own(spec: PluginSpec) -> Preprocessor:
+def plugin_preprocessor(spec: PluginSpec) -> Preprocessor:
     """Ask the plugin that the specification names; nothing else of it is used, and no torch.
 
     Raises PluginError where it is missing or broken, HookError where its hook does not answer with a callable; what is
@@ -38,13 +38,13 @@ def plugins_own(spec: PluginSpec) -> Preprocessor:
     made: Any = call("make_preprocessor", spec.plugin, object, spec=spec)
     if not callable(made):
         raise HookError(
-            f"The preprocessing of {owner(spec.plugin)} is {type(made).__name__}, which cannot be called.",
+            f"The preprocessing of {describe_plugin(spec.plugin)} is {type(made).__name__}, which cannot be called.",
             hint="Ask its author.",
         )
-    return PluginsOwn(made, spec.plugin)
+    return PluginPreprocessor(made, spec.plugin)
 
 
-class PluginsOwn:
+class PluginPreprocessor:
     """A plugin's preprocessor, whose errors and answers are told to be its own."""
 
     def __init__(self, made: Preprocessor, plugin: str) -> None:
@@ -52,13 +52,13 @@ class PluginsOwn:
 
     def __call__(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """The arrays of N inputs."""
-        with blamed(_WHAT, self._plugin):
+        with attribute_errors(_TITLE, self._plugin):
             arrays = self._made(inputs)
         return self._checked(arrays, inputs)
 
     def with_contexts(self, inputs: Sequence[Any]) -> tuple[dict[str, np.ndarray], list[Any]]:
         """The arrays, and what it knows of each input, for tasks that ask."""
-        with blamed(_WHAT, self._plugin):
+        with attribute_errors(_TITLE, self._plugin):
             arrays, found = with_contexts(self._made, inputs)
             known = len(found)
         if known != len(inputs):
@@ -71,7 +71,7 @@ class PluginsOwn:
         return arrays
 
     def _wrong(self, what: str) -> HookError:
-        return HookError(f"{_WHAT} of {owner(self._plugin)} {what}.", hint="Ask its author.")
+        return HookError(f"{_TITLE} of {describe_plugin(self._plugin)} {what}.", hint="Ask its author.")
 
 
 def _has_rows(array: Any, count: int) -> bool:

@@ -6,7 +6,7 @@ import re
 
 from tlzoo.errors import HookError, PluginError, TlzooError, UnknownCheckpoint
 from tlzoo.interfaces import Repository
-from tlzoo.io.entry_points import allowed, declared
+from tlzoo.io.entry_points import declared_entries, is_enabled
 from tlzoo.io.offline import network_is_off
 from tlzoo.plugins.discovery import PREFIX_GROUP, find
 from tlzoo.plugins.manager import call
@@ -61,9 +61,9 @@ def resolve(id: str, offline: bool | None = None) -> Checkpoint | None:
 
 def plugins_for(prefix: str) -> list[str]:
     """The plugins that may know ids with this first part, by name; read from metadata, nothing is imported."""
-    own = {plugin.name for plugin in declared("tlzoo") if plugin.name == prefix}
-    found = own | {prefixed.value for prefixed in declared(PREFIX_GROUP) if prefixed.name == prefix}
-    return sorted(filter(allowed, found))
+    own = {plugin.name for plugin in declared_entries("tlzoo") if plugin.name == prefix}
+    found = own | {prefixed.value for prefixed in declared_entries(PREFIX_GROUP) if prefixed.name == prefix}
+    return sorted(filter(is_enabled, found))
 
 
 def _repository(id: str, offline: bool | None) -> Repository:

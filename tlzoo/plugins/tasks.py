@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tlzoo.errors import PluginError, TlzooError, UsageError
-from tlzoo.io.entry_points import owner
-from tlzoo.plugins.blame import told
-from tlzoo.plugins.named import declared_names, find_named, known_names, tell_taken
+from tlzoo.io.entry_points import describe_plugin
+from tlzoo.plugins.attribution import error_line
+from tlzoo.plugins.extensions import declared_extensions, extension_names, find_extension, warn_name_conflict
 from tlzoo.tasks import CORE, Task, is_core_task, make_task, split_name, supports_modality, trainable_tasks
 
 
@@ -19,9 +19,9 @@ def task_type(family: str) -> type[Task]:
     """
     if family in CORE:
         return CORE[family]
-    found = find_named("tasks", family)
+    found = find_extension("tasks", family)
     if found is None:
-        raise UsageError(f"Unknown task {family!r}.", hint=f"Tasks: {known_names('tasks', CORE)}")
+        raise UsageError(f"Unknown task {family!r}.", hint=f"Tasks: {extension_names('tasks', CORE)}")
     kind = found.value.task
     short = family.rpartition("/")[2]
     if not (isinstance(kind, type) and issubclass(kind, Task)) or kind.family != short:
@@ -46,9 +46,9 @@ def task_of(name: str, labels: Iterable[str] = (), settings: Mapping[str, Any] |
     except Exception as cause:
         if not plugin and not isinstance(cause, TypeError | ValueError):
             raise
-        whose = f" of {owner(plugin)}" if plugin else ""
+        whose = f" of {describe_plugin(plugin)}" if plugin else ""
         raise UsageError(
-            f"The task {name!r}{whose} does not take the settings {_shown(settings)}: {told(cause)}.",
+            f"The task {name!r}{whose} does not take the settings {_shown(settings)}: {error_line(cause)}.",
             hint="Install the version that it was trained with, or train it again." if plugin else "Train it again.",
         ) from cause
 
@@ -58,7 +58,7 @@ def _shown(settings: Mapping[str, Any] | None) -> str:
     return shown if len(shown) <= 200 else f"{shown[:200]}..."
 
 
-def blank_task(served: Iterable[str], wanted: str | None) -> Task | None:
+def unfitted_task(served: Iterable[str], wanted: str | None) -> Task | None:
     """The task to train on a checkpoint that serves tasks of these names: its first, or that of the name `wanted`.
 
     `wanted` is a task's whole name, its family, or `plugin/family`; the answer has no labels yet. `None` where the
@@ -73,7 +73,7 @@ def blank_task(served: Iterable[str], wanted: str | None) -> Task | None:
     for kind in kinds:
         family = wanted.removeprefix(f"{kind}-")
         if family in CORE:
-            tell_taken("tasks", family)
+            warn_name_conflict("tasks", family)
             name = f"{kind}-{family}"
             return make_task(name) if name in known else None
         if "/" in family or _declared(family):
@@ -87,7 +87,7 @@ def blank_task(served: Iterable[str], wanted: str | None) -> Task | None:
 
 
 def _declared(family: str) -> bool:
-    return any(one.name == family for one in declared_names("tasks"))
+    return any(one.name == family for one in declared_extensions("tasks"))
 
 
 def distribution_of(plugin: str) -> str:

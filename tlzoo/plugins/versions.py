@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from tlzoo.version import __version__
 
 
-def built_for_another(requires: Iterable[str] | None) -> str | None:
+def unmet_requirement(requires: Iterable[str] | None) -> str | None:
     """The first requirement on tlzoo (`Requires-Dist` lines) that excludes the running version, or `None`.
 
     Extras such as `tlzoo[train]` count; a line whose marker is of another environment, or that cannot be read, does
     not.
     """
-    for requirement, specifier in on_tlzoo(requires):
+    for requirement, specifier in tlzoo_requirements(requires):
         from packaging.specifiers import SpecifierSet
 
         if not SpecifierSet(specifier).contains(__version__, prereleases=True):
@@ -21,7 +21,7 @@ def built_for_another(requires: Iterable[str] | None) -> str | None:
     return None
 
 
-def on_tlzoo(requires: Iterable[str] | None) -> list[tuple[str, str]]:
+def tlzoo_requirements(requires: Iterable[str] | None) -> list[tuple[str, str]]:
     """Those lines that are about tlzoo itself, each with its version specifier."""
     lines = [line for line in requires or () if line.lower().lstrip().startswith("tlzoo")]
     if not lines:

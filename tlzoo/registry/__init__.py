@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tlzoo.registry.catalogue import find, get, load, origins_of, shadowed
-from tlzoo.registry.search.results import Found
+from tlzoo.registry.search.results import SearchResults
 
-__all__ = ["Found", "find", "get", "load", "origins_of", "shadowed"]
+__all__ = ["SearchResults", "find", "get", "load", "origins_of", "shadowed"]

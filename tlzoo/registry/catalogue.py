@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
 from tlzoo.io.entry_points import UNREADABLE
-from tlzoo.registry.files import Origin, origins, warn_once
-from tlzoo.registry.reading import read_checkpoints, stamp_of
+from tlzoo.registry.files import RegistryOrigin, origins, warn_once
+from tlzoo.registry.reading import file_stamp, read_checkpoints
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.search.query import SORTS, Hit, Listed, Query, sort_key
-from tlzoo.registry.search.results import Found, Table
+from tlzoo.registry.search.query import SORTS, Hit, MemoryTable, Query, sort_key
+from tlzoo.registry.search.results import SearchResults, Table
 
 LOOKUPS = "tlzoo.lookups"
 """Entry points of functions from an id to its checkpoint or `None`; they are defined above the registry."""
@@ -25,7 +25,7 @@ LARGE_BYTES = 2**20
 """A registry file of more bytes is indexed in the cache; a smaller one is read each time, which is as quick."""
 
 
-class Shadowed(NamedTuple):
+class ShadowedEntry(NamedTuple):
     """An entry that is not used, for a registry file before its own has the same id."""
 
     id: str
@@ -85,7 +85,7 @@ def find(
     sort: str = "id",
     offset: int = 0,
     limit: int | None = None,
-) -> Found:
+) -> SearchResults:
     """The checkpoints that meet every condition given, each read when it is looked at; `.total` counts all pages.
 
     Words are compared whole and in any case; of several in `task` one is enough. `license` is an SPDX expression or one
@@ -128,7 +128,7 @@ def _lower(words: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(word.lower() for word in ((words,) if isinstance(words, str) else words))
 
 
-def _page(query: Query, offset: int, limit: int | None) -> Found:
+def _page(query: Query, offset: int, limit: int | None) -> SearchResults:
     """Merge the tables' hits: a table's hit before its place `start - others` is before `start` in the whole."""
     searches = [(table, *table.search(query, hidden)) for table, hidden in _unshadowed()]
     total = sum(count for _, count, _ in searches)
@@ -141,27 +141,27 @@ def _page(query: Query, offset: int, limit: int | None) -> Found:
         skipped += before
         hits += [(hit, table) for hit in page(before, min(stop, count))]
     hits.sort(key=lambda found: sort_key(found[0]), reverse=query.reverse)
-    return Found(tuple((table, hit[1]) for hit, table in hits[start - skipped : stop - skipped]), total)
+    return SearchResults(tuple((table, hit[1]) for hit, table in hits[start - skipped : stop - skipped]), total)
 
 
-def shadowed() -> list[Shadowed]:
+def shadowed() -> list[ShadowedEntry]:
     """The entries that are not used, since a stronger registry file has their id; by id."""
     tables = _tables()
     names = [origin.name for origin, _ in tables]
     hidden = _hidden(tuple(table for _, table in tables))
     return sorted(
-        Shadowed(id, names[used], name) for name, by in zip(names, hidden, strict=True) for id, used in by.items()
+        ShadowedEntry(id, names[used], name) for name, by in zip(names, hidden, strict=True) for id, used in by.items()
     )
 
 
-def origins_of(id: str) -> list[Origin]:
+def origins_of(id: str) -> list[RegistryOrigin]:
     """The registry files that have an entry of this id, the one that is used first."""
     return [origin for origin, table in _tables() if id in table]
 
 
-def ids_of(origin: Origin) -> list[str]:
+def ids_of(origin: RegistryOrigin) -> list[str]:
     """The ids of one registry file. Raises RegistryError where it is wrong, also where a look-up leaves it out."""
-    return _checked(origin).ids()
+    return _load_table(origin).ids()
 
 
 def ids_for(plugin: str) -> list[str]:
@@ -208,21 +208,21 @@ def _hidden(tables: tuple[Table, ...]) -> list[dict[str, int]]:
 
 def _shared(one: Table, other: Table) -> list[str]:
     """The ids that both tables have."""
-    small, large = (one, other) if isinstance(one, Listed) else (other, one)
-    if isinstance(small, Listed):
+    small, large = (one, other) if isinstance(one, MemoryTable) else (other, one)
+    if isinstance(small, MemoryTable):
         return [id for id in small.ids() if id in large]
     return list(set(small.ids()).intersection(large.ids()))
 
 
-def _tables() -> list[tuple[Origin, Table]]:
+def _tables() -> list[tuple[RegistryOrigin, Table]]:
     """Every registry file that can be read, the strongest first."""
     return [(origin, table) for origin in origins() if (table := _table(origin)) is not None]
 
 
-def _table(origin: Origin) -> Table | None:
+def _table(origin: RegistryOrigin) -> Table | None:
     """The entries of one file; none, and a warning, where it is wrong and not the user's own."""
     try:
-        return _checked(origin)
+        return _load_table(origin)
     except RegistryError as error:
         if origin.kind in ("user", "built-in"):
             raise
@@ -230,20 +230,20 @@ def _table(origin: Origin) -> Table | None:
         return None
 
 
-def _checked(origin: Origin) -> Table:
-    return _read(origin.path.absolute(), origin.kind == "user", origin.prefix, stamp_of(origin.path))
+def _load_table(origin: RegistryOrigin) -> Table:
+    return _read_table(origin.path.absolute(), origin.kind == "user", origin.prefix, file_stamp(origin.path))
 
 
 @lru_cache(32)
-def _read(path: Path, allow_files: bool, prefix: str, stamp: tuple[int, int, int]) -> Table:
+def _read_table(path: Path, allow_files: bool, prefix: str, stamp: tuple[int, int, int]) -> Table:
     """The entries of one file; `prefix` is what all ids must start with."""
     _, size, _ = stamp
     if size <= LARGE_BYTES:
-        table: Table = Listed(checkpoint for checkpoint, _ in read_checkpoints(path, allow_files))
+        table: Table = MemoryTable(checkpoint for checkpoint, _ in read_checkpoints(path, allow_files))
     else:
-        from tlzoo.registry.search.index import Index
+        from tlzoo.registry.search.index import SqliteTable
 
-        table = Index(path, allow_files)
+        table = SqliteTable(path, allow_files)
     foreign = next((id for id in table.ids() if not id.startswith(prefix)), None) if prefix else None
     if foreign is not None:
         raise RegistryError(f"entry {foreign!r} does not start with {prefix!r}.")

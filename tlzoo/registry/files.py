@@ -10,14 +10,14 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from tlzoo.errors import RegistryError
-from tlzoo.io.entry_points import allowed, declared
+from tlzoo.io.entry_points import declared_entries, is_enabled
 from tlzoo.registry.subscriptions import config
 
 GROUP = "tlzoo.registry"
 
 
 @dataclass(frozen=True)
-class Origin:
+class RegistryOrigin:
     """A registry file on this machine, and how far it is trusted.
 
     `name` is what reports call it. A plugin's may hold only ids that start with `prefix`; a user's own alone may name
@@ -30,24 +30,24 @@ class Origin:
     prefix: str = ""
 
 
-def origins() -> list[Origin]:
+def origins() -> list[RegistryOrigin]:
     """The user's files (TLZOO_REGISTRY, the last named first), those added with `--first`, the built-in registry, the
     plugins' by name, then the others that the user has added, in the order of adding.
 
     Raises RegistryError where registries.json is damaged.
     """
     named = [Path(path).expanduser() for path in os.environ.get("TLZOO_REGISTRY", "").split(os.pathsep) if path]
-    users = [Origin(str(path), "user", path) for path in reversed(named)]
+    users = [RegistryOrigin(str(path), "user", path) for path in reversed(named)]
     added = [(registry.first, origin_of(registry)) for registry in config.read()]
     before = [origin for first, origin in added if first and origin]
     after = [origin for first, origin in added if not first and origin]
-    return [*users, *before, Origin("built-in", "built-in", built_in()), *_plugins(), *after]
+    return [*users, *before, RegistryOrigin("built-in", "built-in", built_in()), *_plugins(), *after]
 
 
-def origin_of(registry: config.Registry) -> Origin | None:
+def origin_of(registry: config.Subscription) -> RegistryOrigin | None:
     """The file of a registry that the user has added; `None`, and a warning, where a remote one's copy is gone."""
     if registry.path is not None:
-        return Origin(registry.name, "user", Path(registry.path))
+        return RegistryOrigin(registry.name, "user", Path(registry.path))
     path = config.copy_path(registry)
     if path is None or not path.is_file():
         warn_once(
@@ -55,7 +55,7 @@ def origin_of(registry: config.Registry) -> Origin | None:
             f"Fetch it again: tlzoo registry update {registry.name}"
         )
         return None
-    return Origin(registry.name, "remote", path)
+    return RegistryOrigin(registry.name, "remote", path)
 
 
 def built_in() -> Path:
@@ -79,12 +79,12 @@ def warn_once(message: str) -> None:
 _warned: set[str] = set()
 
 
-def _plugins() -> list[Origin]:
+def _plugins() -> list[RegistryOrigin]:
     found = []
-    for plugin, value in sorted({(one.name, one.value) for one in declared(GROUP) if allowed(one.name)}):
+    for plugin, value in sorted({(one.name, one.value) for one in declared_entries(GROUP) if is_enabled(one.name)}):
         name = f"plugin {plugin!r}"
         try:
-            found.append(Origin(name, "plugin", contributed_file(value), f"{plugin}/"))
+            found.append(RegistryOrigin(name, "plugin", contributed_file(value), f"{plugin}/"))
         except RegistryError as error:
             warn_once(f"The registry of {name} is left out: {error.message}")
     return found

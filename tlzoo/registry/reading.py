@@ -29,10 +29,10 @@ from tlzoo.registry.schema import (
     UrlSource,
 )
 
-LARGEST_BYTES = 80 * 2**20
+MAX_BYTES = 80 * 2**20
 """Room for 100,000 entries of 800 bytes; a larger file is an accident or an attack."""
 
-Model = TypeVar("Model", bound=BaseModel)
+RecordT = TypeVar("RecordT", bound=BaseModel)
 _CHUNK = 2**20
 _LARGEST_VALUE = 2**23
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml")
@@ -76,7 +76,7 @@ def read_checkpoints(path: Path, allow_files: bool) -> Iterator[tuple[Checkpoint
 
     Sources of kind `file` are a fault unless `allow_files`.
     """
-    stamp_of(path)
+    file_stamp(path)
     try:
         with path.open("rb") as file:
             for found in _Document(file, _Rules(path, allow_files)).items():
@@ -94,7 +94,7 @@ def check_file(path: Path, *, published: bool = False) -> CheckedFile:
 
     Raises RegistryError only where it cannot be read or is too large.
     """
-    stamp_of(path)  # opening a pipe would wait for whoever writes into it
+    file_stamp(path)  # opening a pipe would wait for whoever writes into it
     try:
         with path.open("rb") as file:
             return _checked(file, _Rules(path, not published, published))
@@ -107,10 +107,10 @@ def check_published(content: bytes) -> CheckedFile:
     return _checked(io.BytesIO(content), _Rules(None, allow_files=False, published=True))
 
 
-def stamp_of(path: Path) -> tuple[int, int, int]:
+def file_stamp(path: Path) -> tuple[int, int, int]:
     """What changes when the file does: modification time in ns, size in bytes, inode.
 
-    Raises RegistryError for what is no file, cannot be read or is larger than `LARGEST_BYTES`, before it is opened.
+    Raises RegistryError for what is no file, cannot be read or is larger than `MAX_BYTES`, before it is opened.
     """
     try:
         status = path.stat()
@@ -118,9 +118,9 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
         raise _unreadable(path, cause) from cause
     if not stat.S_ISREG(status.st_mode):
         raise RegistryError(f"Registry {path} cannot be read: it is not a file.", hint=_PATH_HINT)
-    if status.st_size > LARGEST_BYTES:
+    if status.st_size > MAX_BYTES:
         raise RegistryError(
-            f"Registry {path} has {status.st_size >> 20} MiB: more than {LARGEST_BYTES >> 20} are not read.",
+            f"Registry {path} has {status.st_size >> 20} MiB: more than {MAX_BYTES >> 20} are not read.",
             hint="Split it into several files.",
         )
     return status.st_mtime_ns, status.st_size, status.st_ino
@@ -205,7 +205,7 @@ class _Document:
             self._ids[checkpoint.id] += 1
             if self._ids[checkpoint.id] == 2:
                 faults.append(Fault(name, "id", f"duplicate id {name!r}"))
-            faults += _beyond_the_schema(checkpoint, self._rules)
+            faults += _semantic_faults(checkpoint, self._rules)
         yield from faults
         if checkpoint and not faults:
             path = self._rules.path
@@ -217,7 +217,7 @@ class _Document:
     def _value_faults(self, name: str, value: Any) -> Iterator[Fault]:
         """What the schema cannot see in the value read last: duplicate keys, numbers that JSON does not have."""
         for holder, key in self._scanner.repeated:
-            field = ".".join(map(str, (*(_place_of(value, holder) or ()), key)))
+            field = ".".join(map(str, (*(_path_to(value, holder) or ()), key)))
             yield Fault(name, field, f"duplicate key {key!r}")
         for constant in self._scanner.constants:
             yield Fault(name, "", f"{constant} is no number of JSON")
@@ -311,16 +311,16 @@ class _Scanner:
         return bool(chunk)
 
 
-def _place_of(node: Any, wanted: dict[str, Any], at: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:
+def _path_to(node: Any, wanted: dict[str, Any], at: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:
     """The keys and indices that lead to the object `wanted`."""
     if node is wanted:
         return at
     below = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    found = (_place_of(value, wanted, (*at, key)) for key, value in below)
+    found = (_path_to(value, wanted, (*at, key)) for key, value in below)
     return next((place for place in found if place is not None), None)
 
 
-def _validated(model: type[Model], text: str, entry: str) -> tuple[Model | None, list[Fault]]:
+def _validated(model: type[RecordT], text: str, entry: str) -> tuple[RecordT | None, list[Fault]]:
     """The record, strictly as the published JSON Schema has it: neither `true` nor `"1"` is a number."""
     try:
         return model.model_validate_json(text, strict=True), []
@@ -332,7 +332,7 @@ def _validated(model: type[Model], text: str, entry: str) -> tuple[Model | None,
         return None, faults
 
 
-def _beyond_the_schema(checkpoint: Checkpoint, rules: _Rules) -> list[Fault]:
+def _semantic_faults(checkpoint: Checkpoint, rules: _Rules) -> list[Fault]:
     """What only a look at several fields, or at where the file comes from, can tell."""
     source, faults = checkpoint.source, []
     local = isinstance(source, FileSource) and not rules.allow_files
@@ -345,8 +345,8 @@ def _beyond_the_schema(checkpoint: Checkpoint, rules: _Rules) -> list[Fault]:
         from tlzoo.io import addresses
 
         try:
-            addresses.check(source.url)
-        except addresses.Refused as refusal:
+            addresses.check_address(source.url)
+        except addresses.AddressRefused as refusal:
             faults.append(("source.url", f"{source.url} is refused: {refusal}"))
     twice = [name for name, times in Counter(_file_names(checkpoint)).items() if times > 1]
     faults += [("source", f"two files are named {name!r}") for name in twice]

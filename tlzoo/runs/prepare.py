@@ -15,8 +15,8 @@ from tlzoo.errors import UsageError
 from tlzoo.interfaces import Backbone
 from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
 from tlzoo.options import GradientDescent, StrategyOptions
-from tlzoo.plugins.named import declared_names
-from tlzoo.plugins.tasks import blank_task
+from tlzoo.plugins.extensions import declared_extensions
+from tlzoo.plugins.tasks import unfitted_task
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.record import DataRecord
 from tlzoo.specs import PluginSpec
@@ -130,9 +130,9 @@ def head_options(task: Task, parts: SampleSplits, options: StrategyOptions) -> d
 
 def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
     """The task to train, without labels yet; raises UsageError for one that the checkpoint does not support."""
-    if (task := blank_task(checkpoint.tasks, wanted)) is not None:
+    if (task := unfitted_task(checkpoint.tasks, wanted)) is not None:
         return task
-    added = [f"{one.value}/{one.name}" for one in declared_names("tasks")]
+    added = [f"{one.value}/{one.name}" for one in declared_extensions("tasks")]
     raise UsageError(
         f"{checkpoint.id} does not support the task {wanted!r}."
         if wanted

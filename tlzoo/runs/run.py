@@ -16,7 +16,7 @@ from tlzoo import plugins
 from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read, read_splits
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError
-from tlzoo.io.files import obstacle, whole_folder, write_json
+from tlzoo.io.files import atomic_folder, why_unwritable, write_json
 from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
 from tlzoo.plugins.tasks import task_of
 from tlzoo.registry.schema import Checkpoint
@@ -183,7 +183,7 @@ def save_run(
         versions=_versions(model.checkpoint),
         **facts,
     )
-    with whole_folder(path) as folder:
+    with atomic_folder(path) as folder:
         write_record(folder, record)
         write_json(folder / PREPROCESS, model.parts.preprocess.model_dump(mode="json"))
         save_weights(folder, model)
@@ -197,7 +197,7 @@ def check_output_path(path: Path) -> None:
     """Raise RunError when something is already there, as a run is never overwritten, or nothing can be written."""
     if os.path.lexists(path):
         raise RunError(f"{path} already exists.", hint="Choose another `out`, or remove it.", parameter="out")
-    if reason := obstacle(path):
+    if reason := why_unwritable(path):
         raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
 
 

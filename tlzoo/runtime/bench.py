@@ -20,8 +20,8 @@ from tlzoo.preprocess import Preprocessor
 from tlzoo.progress import progress
 from tlzoo.runtime.predictor import open_artifact, read_manifest
 from tlzoo.runtime.session import run_session
-from tlzoo.runtime.timing import side_by_side
-from tlzoo.runtime.unread import task_in
+from tlzoo.runtime.timing import time_interleaved
+from tlzoo.runtime.unknown_task import task_of_manifest
 from tlzoo.specs import Preprocess, TextSpec
 
 if TYPE_CHECKING:
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, np.ndarray]
 Call = Callable[[], object]
-Against = Callable[[Arrays, int], Mapping[str, Call | str]]
+Baselines = Callable[[Arrays, int], Mapping[str, Call | str]]
 """Other ways to the same answer: for these arrays and threads, each way's call, or why there is none."""
 
 LENGTH = 128
-PICTURE = (480, 640)
-TURNS = 4
+IMAGE_SIZE = (480, 640)
+ROUNDS = 4
 DTYPES = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(float)": np.float32}
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchResult:
     """One way of answering, `calls` times: milliseconds per batch at percentiles, and samples per second.
 
     `shape` is one sample's, of the graph's first input. Where it could not run the figures are absent and `note` says
@@ -62,7 +62,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class _Opened:
+class _OpenFile:
     name: str
     provider: str
     session: ort.InferenceSession
@@ -84,8 +84,8 @@ def bench(
     inputs: Sequence[Any] | None = None,
     length: int = LENGTH,
     seconds: float = 2.0,
-    against: Against | None = None,
-) -> list[Row]:
+    against: Baselines | None = None,
+) -> list[BenchResult]:
     """Measure exported files side by side: `seconds` of calls of each, in turns, for every batch and thread count.
 
     With `inputs` (paths, texts; repeated to fill a batch) there is a row more for each file, end to end: decoding,
@@ -94,29 +94,29 @@ def bench(
     Raises ArtifactError for what is no exported file, UsageError for unknown providers or files of different kinds,
     InputError for bad inputs.
     """
-    rows: list[Row] = []
+    rows: list[BenchResult] = []
     counts = tuple(threads) or (cores(),)
     with progress("Bench", len(counts) * len(batches), "settings") as advance:
         for count in counts:
             opened = list(_open(files, providers, count))
             for batch in batches:
-                ways = _ways(opened, batch, count, inputs, length, against)
-                rows += _measured(ways, seconds)
+                ways = _candidates(opened, batch, count, inputs, length, against)
+                rows += _measure(ways, seconds)
                 advance(1)
     return rows
 
 
-def _open(files: Sequence[str | Path], providers: Sequence[str], threads: int) -> Iterator[_Opened]:
+def _open(files: Sequence[str | Path], providers: Sequence[str], threads: int) -> Iterator[_OpenFile]:
     tasks = {}
     for file in files:
         for provider in providers:
             session = open_artifact(file, [provider], threads)
             manifest = read_manifest(session, file)
             tasks[manifest.preprocess.kind] = file
-            own = {output.name for output in task_in(manifest).outputs}
+            own = {output.name for output in task_of_manifest(manifest).outputs}
             there = [output.name for output in session.get_outputs()]
             names = tuple(name for name in there if name in own) or (there[0],)
-            yield _Opened(Path(file).name, provider, session, manifest, names)
+            yield _OpenFile(Path(file).name, provider, session, manifest, names)
     if len(tasks) > 1:
         raise UsageError(
             f"{' and '.join(map(str, tasks.values()))} take different inputs: {', '.join(tasks)}.",
@@ -124,27 +124,27 @@ def _open(files: Sequence[str | Path], providers: Sequence[str], threads: int) -
         )
 
 
-def _ways(
-    opened: Sequence[_Opened],
+def _candidates(
+    opened: Sequence[_OpenFile],
     batch: int,
     threads: int,
     inputs: Sequence[Any] | None,
     length: int,
-    against: Against | None,
-) -> list[tuple[Row, Call | str]]:
+    against: Baselines | None,
+) -> list[tuple[BenchResult, Call | str]]:
     """Every way to answer a batch: its row without figures, and its call, or why there is none."""
-    ways: list[tuple[Row, Call | str]] = []
+    ways: list[tuple[BenchResult, Call | str]] = []
     for file in opened:
-        row = Row(file.name, file.manifest.precision, "onnxruntime", file.provider, threads, batch, "")
+        row = BenchResult(file.name, file.manifest.precision, "onnxruntime", file.provider, threads, batch, "")
         if inputs is None:
-            arrays = synthetic(file.session, batch, min(length, _longest(file.manifest.preprocess)))
+            arrays = synthetic_inputs(file.session, batch, min(length, _longest(file.manifest.preprocess)))
         else:
-            given = _filled(inputs, batch, same=file.manifest.raw_input)
+            given = _batch_of(inputs, batch, same=file.manifest.raw_input)
             preprocessor = preprocessor_of(file.manifest.preprocess, file.manifest.raw_input)
             arrays = preprocessor(given)
-            whole = _whole(file, preprocessor, given)
+            whole = _end_to_end(file, preprocessor, given)
         row = replace(row, shape="x".join(map(str, next(iter(arrays.values())).shape[1:])))
-        ways.append((row, _call(file, arrays)))
+        ways.append((row, _session_call(file, arrays)))
         if inputs is not None:
             ways.append((replace(row, engine="end to end"), whole))
         if against and file is opened[0]:
@@ -158,20 +158,20 @@ def _longest(spec: Preprocess) -> int:
     return spec.max_length if isinstance(spec, TextSpec) else sys.maxsize
 
 
-def _call(file: _Opened, arrays: Arrays) -> Call:
+def _session_call(file: _OpenFile, arrays: Arrays) -> Call:
     return lambda: run_session(file.session, arrays, file.outputs)
 
 
-def _whole(file: _Opened, preprocessor: Preprocessor, given: list[Any]) -> Call:
+def _end_to_end(file: _OpenFile, preprocessor: Preprocessor, given: list[Any]) -> Call:
     return lambda: run_session(file.session, preprocessor(given), file.outputs)
 
 
-def _filled(inputs: Sequence[Any], batch: int, same: bool) -> list[Any]:
+def _batch_of(inputs: Sequence[Any], batch: int, same: bool) -> list[Any]:
     """As many inputs as a batch takes, from the first on and again; the first alone where all must have one size."""
     return list(islice(cycle(inputs[:1] if same else inputs), batch))
 
 
-def synthetic(session: ort.InferenceSession, batch: int, length: int = LENGTH) -> Arrays:
+def synthetic_inputs(session: ort.InferenceSession, batch: int, length: int = LENGTH) -> Arrays:
     """Arrays of the shapes and types that the graph states, its free axes filled in; always the same ones.
 
     Raises UsageError for an input of another type.
@@ -181,7 +181,7 @@ def synthetic(session: ort.InferenceSession, batch: int, length: int = LENGTH) -
     for given in session.get_inputs():
         if given.type not in DTYPES:
             raise UsageError(f"There is no made-up data of type {given.type}.", hint="Give your own: --data INPUTS")
-        free = dict(zip((1, 2), PICTURE, strict=True)) if len(given.shape) == 4 else {}
+        free = dict(zip((1, 2), IMAGE_SIZE, strict=True)) if len(given.shape) == 4 else {}
         shape = [d if isinstance(d, int) else free.get(at, length) for at, d in enumerate(given.shape)]
         shape[0] = batch
         match DTYPES[given.type]:
@@ -194,7 +194,7 @@ def synthetic(session: ort.InferenceSession, batch: int, length: int = LENGTH) -
     return arrays
 
 
-def _measured(ways: Sequence[tuple[Row, Call | str]], seconds: float) -> list[Row]:
+def _measure(ways: Sequence[tuple[BenchResult, Call | str]], seconds: float) -> list[BenchResult]:
     """The rows with their figures.
 
     Each way has several turns, as other work on the machine comes and goes. The first calls of a turn do not count:
@@ -208,16 +208,16 @@ def _measured(ways: Sequence[tuple[Row, Call | str]], seconds: float) -> list[Ro
             notes[at] = call
             continue
         try:
-            turns[at] = _turns(call, seconds)
+            turns[at] = _round_count(call, seconds)
         except TlzooError:
             raise
         except Exception as cause:  # noqa: BLE001 - whatever a provider or a compiler raises, the others can run
             notes[at] = first_line(cause)
-    for turn in range(TURNS):
+    for turn in range(ROUNDS):
         for at, many in turns.items():
             call = ways[at][1]
             if turn < many and not isinstance(call, str):
-                times = side_by_side({"": call}, seconds=seconds / many, warmup=1 if many == 1 else 3)[""]
+                times = time_interleaved({"": call}, seconds=seconds / many, warmup=1 if many == 1 else 3)[""]
                 taken.setdefault(at, []).extend(times)
     return [
         _with_figures(row, taken[at]) if at in taken else replace(row, note=notes[at])
@@ -225,15 +225,15 @@ def _measured(ways: Sequence[tuple[Row, Call | str]], seconds: float) -> list[Ro
     ]
 
 
-def _turns(call: Call, seconds: float) -> int:
+def _round_count(call: Call, seconds: float) -> int:
     """How many turns a call is given: one where few fit into the time."""
     call()
     before = time.perf_counter()
     call()
-    return int(np.clip(seconds / (6 * max(time.perf_counter() - before, 1e-9)), 1, TURNS))
+    return int(np.clip(seconds / (6 * max(time.perf_counter() - before, 1e-9)), 1, ROUNDS))
 
 
-def _with_figures(row: Row, times: Sequence[float]) -> Row:
+def _with_figures(row: BenchResult, times: Sequence[float]) -> BenchResult:
     p50, p95, p99 = (float(value) for value in np.percentile(np.array(times) * 1e3, (50, 95, 99)))
     return replace(
         row, calls=len(times), p50_ms=p50, p95_ms=p95, p99_ms=p99, samples_per_s=row.batch * len(times) / sum(times)

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from tlzoo.tasks.base import Output, Task
 
 _FLOATS = frozenset({"tensor(float)", "tensor(float16)", "tensor(double)"})
-Taken = Mapping[str, tuple[str, tuple[int | None, ...]]]
+ExpectedInputs = Mapping[str, tuple[str, tuple[int | None, ...]]]
 
 
 def check_graph(session: ort.InferenceSession, manifest: Manifest, task: Task, file: str) -> None:
     """Raise ArtifactError where inputs differ from what preprocessing makes, or outputs from those of the task."""
-    prepared = prepared_inputs(manifest)
+    prepared = expected_inputs(manifest)
     if prepared is not None:
         _check_inputs(session.get_inputs(), prepared, file)
     given = {output.name: output for output in session.get_outputs()}
     for output in task.outputs:
         if output.name not in given:
-            raise _unfit(file, f"has no output {output.name!r}; it has {', '.join(given)}")
+            raise _mismatch(file, f"has no output {output.name!r}; it has {', '.join(given)}")
         _check_output(output, given[output.name], file)
 
 
@@ -43,10 +43,10 @@ def _check_output(output: Output, found: Any, file: str) -> None:
         )
     )
     if found.type not in kinds or not fits:
-        raise _unfit(file, f"gives {found.type} {found.shape} where {output.name} {list(output.axes)} belong")
+        raise _mismatch(file, f"gives {found.type} {found.shape} where {output.name} {list(output.axes)} belong")
 
 
-def check_rows(outputs: Sequence[np.ndarray], inputs: Mapping[str, np.ndarray]) -> None:
+def check_row_count(outputs: Sequence[np.ndarray], inputs: Mapping[str, np.ndarray]) -> None:
     """Raise ArtifactError where the graph gave another number of rows [N, ...] than it was given."""
     count = len(next(iter(inputs.values())))
     for rows in outputs:
@@ -54,7 +54,7 @@ def check_rows(outputs: Sequence[np.ndarray], inputs: Mapping[str, np.ndarray]) 
             raise ArtifactError(f"The model gave {list(rows.shape)} for {count} inputs.", hint="Export it again.")
 
 
-def prepared_inputs(manifest: Manifest) -> Taken | None:
+def expected_inputs(manifest: Manifest) -> ExpectedInputs | None:
     """The arrays that the preprocessing makes: type and shape by name; None where only a plugin knows."""
     match manifest.preprocess:
         case ImageSpec(size=size):
@@ -67,24 +67,24 @@ def prepared_inputs(manifest: Manifest) -> Taken | None:
     return None
 
 
-def _check_inputs(inputs: Sequence[Any], prepared: Taken, file: str) -> None:
+def _check_inputs(inputs: Sequence[Any], prepared: ExpectedInputs, file: str) -> None:
     if not inputs:
-        raise _unfit(file, "takes no input")
+        raise _mismatch(file, "takes no input")
     for given in inputs:
         if given.name not in prepared:
-            raise _unfit(file, f"takes an input {given.name!r}; its preprocessing makes {', '.join(prepared)}")
+            raise _mismatch(file, f"takes an input {given.name!r}; its preprocessing makes {', '.join(prepared)}")
         kind, shape = prepared[given.name]
-        if given.type != kind or not _same(given.shape, shape):
+        if given.type != kind or not _shapes_match(given.shape, shape):
             wanted = ["?" if size is None else size for size in shape]
-            raise _unfit(file, f"takes {given.name!r} as {given.type} {given.shape}, not as {kind} {wanted}")
+            raise _mismatch(file, f"takes {given.name!r} as {given.type} {given.shape}, not as {kind} {wanted}")
 
 
-def _same(taken: Sequence[int | str | None], made: Sequence[int | None]) -> bool:
+def _shapes_match(taken: Sequence[int | str | None], made: Sequence[int | None]) -> bool:
     """Whether the shapes are the same where both are known."""
     return len(taken) == len(made) and all(
         size == fixed for size, fixed in zip(taken, made, strict=True) if isinstance(size, int) and fixed is not None
     )
 
 
-def _unfit(file: str, what: str) -> ArtifactError:
+def _mismatch(file: str, what: str) -> ArtifactError:
     return ArtifactError(f"{file} {what}.", hint="Export it again: tlzoo export RUN --out FILE.onnx")

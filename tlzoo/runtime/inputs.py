@@ -11,7 +11,7 @@ from typing import Any
 
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.tables import TABLES, MissingColumn, stream_table
-from tlzoo.io.texts import read_text, walk
+from tlzoo.io.texts import read_text, walk_files
 
 _WILD = "*?["
 
@@ -38,12 +38,12 @@ class InputSpec:
         return self.several or (self.column or ("text" if self.modality == "text" else "path"),)
 
 
-def name_of(given: Any) -> str:
+def input_name(given: Any) -> str:
     """What an input is called: a text or path is itself, several have a bar between them."""
     return " | ".join(map(str, given)) if isinstance(given, tuple) else str(given)
 
 
-Named = tuple[str, Any]
+NamedInput = tuple[str, Any]
 """An input's name, and what the predictor gets: a path, a text, or the InputError of what could not be read."""
 
 
@@ -63,7 +63,7 @@ def check_inputs(given: Sequence[str], wanted: InputSpec) -> None:
             )
 
 
-def named_inputs(given: Sequence[str], wanted: InputSpec, lines: Iterable[str]) -> Iterator[Named]:
+def named_inputs(given: Sequence[str], wanted: InputSpec, lines: Iterable[str]) -> Iterator[NamedInput]:
     """Every input behind `given`, in order; '-' stands for `lines`.
 
     A folder is what lies in it and below, by name. A pattern is the files it matches, by name. A table is its rows; a
@@ -81,7 +81,7 @@ def named_inputs(given: Sequence[str], wanted: InputSpec, lines: Iterable[str]) 
             yield from _from_argument(item, wanted)
 
 
-def _from_argument(item: str, wanted: InputSpec) -> Iterator[Named]:
+def _from_argument(item: str, wanted: InputSpec) -> Iterator[NamedInput]:
     if wanted.modality != "text" or _names_texts(item, wanted):
         yield from _from_path(item, wanted)
     else:
@@ -94,21 +94,21 @@ def _names_texts(item: str, wanted: InputSpec) -> bool:
     if not item or not _exists(place):  # an empty path is the working directory
         return False
     if place.is_dir():
-        return next(walk(item, wanted.endings), None) is not None
+        return next(walk_files(item, wanted.endings), None) is not None
     return place.suffix.lower() in (*wanted.endings, *wanted.layouts, *TABLES)
 
 
-def _from_lines(lines: Iterable[str], wanted: InputSpec) -> Iterator[Named]:
+def _from_lines(lines: Iterable[str], wanted: InputSpec) -> Iterator[NamedInput]:
     for line in lines:
         text = line.rstrip("\r\n")
         if text or wanted.modality == "text":
             yield text, text
 
 
-def _from_path(item: str, wanted: InputSpec) -> Iterator[Named]:
+def _from_path(item: str, wanted: InputSpec) -> Iterator[NamedInput]:
     if os.path.isdir(item):
         empty = True
-        for path in walk(item, wanted.endings):
+        for path in walk_files(item, wanted.endings):
             empty = False
             yield _file(path, wanted)
         if empty:
@@ -116,14 +116,14 @@ def _from_path(item: str, wanted: InputSpec) -> Iterator[Named]:
                 f"Folder {item} holds no {wanted.modality} file.", hint=f"Files read: {', '.join(wanted.endings)}"
             )
     elif wanted.samples is not None and Path(item).suffix.lower() in wanted.layouts:
-        yield from ((name_of(given), given) for given in wanted.samples(Path(item)))
+        yield from ((input_name(given), given) for given in wanted.samples(Path(item)))
     elif Path(item).suffix.lower() in TABLES and not item.lower().endswith(wanted.endings):
         yield from _from_table(Path(item), wanted)
     else:
         yield _file(item, wanted)
 
 
-def _file(path: str, wanted: InputSpec) -> Named:
+def _file(path: str, wanted: InputSpec) -> NamedInput:
     if wanted.modality != "text":
         return path, path
     try:
@@ -150,17 +150,17 @@ def _matching(pattern: str, wanted: InputSpec) -> list[str]:
     return found
 
 
-def _from_table(path: Path, wanted: InputSpec) -> Iterator[Named]:
+def _from_table(path: Path, wanted: InputSpec) -> Iterator[NamedInput]:
     try:
         for place, cells in stream_table(path, wanted.chosen):
             yield _named(path, place, wanted, cells)
     except MissingColumn:
         if wanted.samples is None or wanted.column is not None:
             raise
-        yield from ((name_of(given), given) for given in wanted.samples(path))
+        yield from ((input_name(given), given) for given in wanted.samples(path))
 
 
-def _named(path: Path, place: str, wanted: InputSpec, cells: dict[str, Any] | InputError) -> Named:
+def _named(path: Path, place: str, wanted: InputSpec, cells: dict[str, Any] | InputError) -> NamedInput:
     """A row's input under its own name, what is wrong with the row under that of its place."""
     if isinstance(cells, InputError):
         return f"{path}, {place}", cells
@@ -168,7 +168,7 @@ def _named(path: Path, place: str, wanted: InputSpec, cells: dict[str, Any] | In
     if error := next((each for each in found if isinstance(each, InputError)), None):
         return f"{path}, {place}", error
     given = tuple(found) if wanted.several else found[0]
-    return name_of(given), given
+    return input_name(given), given
 
 
 def _cell(path: Path, place: str, wanted: InputSpec, column: str, cell: Any) -> Any:

@@ -11,20 +11,20 @@ from pathlib import Path
 import onnxruntime as ort
 
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
-from tlzoo.runtime.model_check import Asked
+from tlzoo.runtime.model_check import ModelCost
 
 VARIABLE = "TLZOO_MEMORY"
-_FOLDED = 2**30
+_FOLDING_BYTES = 2**30
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def session_entries(asked: Asked) -> dict[str, str]:
+def session_entries(asked: ModelCost) -> dict[str, str]:
     """ONNX Runtime's settings for a file that somebody gave: opening and running it takes bounded memory.
 
     Constants computed while it is opened take about 1 GiB at most, running it what `memory_limit` says.
     """
-    folded = max(_FOLDED // max(asked.nodes, 1), 2 * asked.largest)
+    folded = max(_FOLDING_BYTES // max(asked.nodes, 1), 2 * asked.largest)
     entries = {
         "optimization.constant_folding_max_output_size_in_bytes": str(folded),
         "session.load_model_format": "ONNX",
@@ -62,7 +62,7 @@ def _arena_is_limited() -> bool:
     return True
 
 
-def failed_run(cause: Exception) -> TlzooError:
+def run_error(cause: Exception) -> TlzooError:
     """The error for a run that ONNX Runtime gave up: out of memory, inputs it does not take, or a broken graph."""
     reason = " ".join(str(cause).split())
     if isinstance(cause, MemoryError) or re.search("bad_alloc|Available memory of|Failed to allocate memory", reason):

@@ -35,12 +35,12 @@ _NAMES = ((1,), (2, 1, 2, 1, 2))  # of a ValueInfoProto: name, and type.tensor_t
 Value = int | bytes | memoryview
 
 
-class Unsound(ValueError):
+class UnsafeModel(ValueError):
     """The model asks for what no model of tlzoo's asks for; the message says what."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class ModelCost:
     """Nodes of a model, and the bytes of its largest tensor."""
 
     nodes: int
@@ -48,7 +48,7 @@ class Asked:
 
 
 @dataclass
-class _Found:
+class _ModelScan:
     """What is known of the model so far."""
 
     functions: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
@@ -58,14 +58,14 @@ class _Found:
     largest: int = 0
 
 
-def check_model(model: bytes, manifest_key: str) -> Asked:
+def check_model(model: bytes, manifest_key: str) -> ModelCost:
     """Raise Unsound for a model that could make ONNX Runtime take memory or time without bound, or read other files.
 
     That is: bytes that are no protobuf, weights in other files or sparse, tensors that claim more elements than their
     data holds, constant shapes of more than 2^28 elements, loops but for one of at most 4,096 steps, unknown operator
     domains, more than 100,000 nodes (functions expanded) or 16 nested graphs, and a manifest of more than 64 MiB.
     """
-    found, graphs = _Found(), 0
+    found, graphs = _ModelScan(), 0
     for number, value in _fields(memoryview(model)):
         if number == 7:
             graphs += 1
@@ -77,9 +77,9 @@ def check_model(model: bytes, manifest_key: str) -> Asked:
         elif number in (2, 3, 4, 6):
             _text(value)
     if graphs != 1:
-        raise Unsound(f"it holds {graphs} graphs, not one")
+        raise UnsafeModel(f"it holds {graphs} graphs, not one")
     _check_expansion(found)
-    return Asked(found.nodes, found.largest)
+    return ModelCost(found.nodes, found.largest)
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
@@ -98,9 +98,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
         elif kind in (1, 5):
             size = 8 if kind == 1 else 4
         else:
-            raise Unsound("it is not in protobuf's format")
+            raise UnsafeModel("it is not in protobuf's format")
         if not number or size > end - at:
-            raise Unsound("it is cut short, or not in protobuf's format")
+            raise UnsafeModel("it is cut short, or not in protobuf's format")
         yield number, message[at : at + size]
         at += size
 
@@ -113,15 +113,15 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
             shift += 7
             at += 1
             if shift > 63:
-                raise Unsound("it is not in protobuf's format")
+                raise UnsafeModel("it is not in protobuf's format")
     except IndexError:
-        raise Unsound("it is cut short, or not in protobuf's format") from None
+        raise UnsafeModel("it is cut short, or not in protobuf's format") from None
     return result | byte << shift, at + 1
 
 
 def _message(value: Value) -> memoryview:
     if not isinstance(value, memoryview):
-        raise Unsound("it is not an ONNX model: a number stands where a message belongs")
+        raise UnsafeModel("it is not an ONNX model: a number stands where a message belongs")
     return value
 
 
@@ -129,7 +129,7 @@ def _text(value: Value) -> str:
     try:
         return bytes(_message(value)).decode()
     except UnicodeDecodeError:
-        raise Unsound("its names are not in UTF-8") from None
+        raise UnsafeModel("its names are not in UTF-8") from None
 
 
 def _numbers(value: Value) -> list[int]:
@@ -143,9 +143,9 @@ def _numbers(value: Value) -> list[int]:
     return numbers
 
 
-def _check_graph(graph: memoryview, found: _Found, depth: int) -> None:
+def _check_graph(graph: memoryview, found: _ModelScan, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise Unsound(f"its graphs are nested more than {MAX_DEPTH} deep")
+        raise UnsafeModel(f"its graphs are nested more than {MAX_DEPTH} deep")
     shapes: dict[str, int] = {}
     fixed: dict[str, int] = {}
     fed: set[str] = set()
@@ -156,19 +156,19 @@ def _check_graph(graph: memoryview, found: _Found, depth: int) -> None:
         elif number == 5:
             name, numbers = _check_tensor(_message(value))
             if name in fixed:
-                raise Unsound(f"it holds two tensors called {name!r}")
+                raise UnsafeModel(f"it holds two tensors called {name!r}")
             shapes[name] = _product(numbers)
             fixed[name] = numbers[0] if len(numbers) == 1 else 0
             found.largest = max(found.largest, len(_message(value)))
         elif number == 15:
-            raise Unsound("it has sparse weights")
+            raise UnsafeModel("it has sparse weights")
         elif number in (2, 10):
             _text(value)
         elif number in (11, 12):
             _check_names(_message(value))
             if number == 11:
                 fed.add(_name(_message(value)))
-    for name in fed | _made(nodes):
+    for name in fed | _node_outputs(nodes):
         fixed.pop(name, None)  # whoever runs the model, or a node, may give another value
     for node in nodes:
         _check_node(node, found, depth, shapes, fixed)
@@ -184,7 +184,7 @@ def _check_names(message: memoryview, path: tuple[int, ...] = ()) -> None:
             _check_names(_message(value), here)
 
 
-def _made(nodes: list[memoryview]) -> set[str]:
+def _node_outputs(nodes: list[memoryview]) -> set[str]:
     """The names of all that nodes give."""
     return {_text(value) for node in nodes for number, value in _fields(node) if number == 2}
 
@@ -194,18 +194,18 @@ def _name(message: memoryview) -> str:
     return next((_text(value) for number, value in _fields(message) if number == 1), "")
 
 
-def _check_loop(kind: str, inputs: list[str], found: _Found, depth: int, fixed: dict[str, int]) -> None:
+def _check_loop(kind: str, inputs: list[str], found: _ModelScan, depth: int, fixed: dict[str, int]) -> None:
     """One Loop is allowed, outside of every other graph, its number of steps written into the file."""
     steps = fixed.get(inputs[0], 0) if inputs else 0
     found.loops += 1
     if kind != "Loop" or depth > 1 or found.loops > 1 or not 0 < steps <= MAX_STEPS:
-        raise Unsound(
+        raise UnsafeModel(
             f"it holds the operator {kind}, whose time has no bound: allowed is one Loop whose number of steps is an "
             f"initializer of at most {MAX_STEPS}"
         )
 
 
-def _check_node(node: memoryview, found: _Found, depth: int, shapes: dict[str, int], fixed: dict[str, int]) -> None:
+def _check_node(node: memoryview, found: _ModelScan, depth: int, shapes: dict[str, int], fixed: dict[str, int]) -> None:
     inputs, outputs, kind, domain = [], [], "", ""
     attributes = []
     for number, value in _fields(node):
@@ -222,21 +222,21 @@ def _check_node(node: memoryview, found: _Found, depth: int, shapes: dict[str, i
     found.nodes += 1
     found.calls.append((domain, kind))
     if found.nodes > MAX_NODES:
-        raise Unsound(f"it has more than {MAX_NODES} nodes")
+        raise UnsafeModel(f"it has more than {MAX_NODES} nodes")
     if kind in _LOOPS and domain in ("", "ai.onnx"):
         _check_loop(kind, inputs, found, depth, fixed)
     if kind not in _HOLD_GRAPHS and any(n in (6, 11) for attribute in attributes for n, _ in _fields(attribute)):
-        raise Unsound(f"its operator {kind} holds a graph, which it may run without bound")
+        raise UnsafeModel(f"its operator {kind} holds a graph, which it may run without bound")
     constants = [elements for attribute in attributes for elements in _check_attribute(attribute, found, depth)]
     if kind == "Constant" and constants and outputs:
         shapes[outputs[0]] = constants[0]
     asked = _SHAPED_BY.get(kind)
     shape = shapes.get(inputs[asked], 0) if asked is not None and asked < len(inputs) else 0
     if shape > MAX_ELEMENTS:
-        raise Unsound(f"its operator {kind} asks for {shape} elements")
+        raise UnsafeModel(f"its operator {kind} asks for {shape} elements")
 
 
-def _check_attribute(attribute: memoryview, found: _Found, depth: int) -> list[int]:
+def _check_attribute(attribute: memoryview, found: _ModelScan, depth: int) -> list[int]:
     """Look into a node's attribute; what its tensors or integers say, read as shapes."""
     shapes: list[int] = []
     integers: list[int] = []
@@ -246,7 +246,7 @@ def _check_attribute(attribute: memoryview, found: _Found, depth: int) -> list[i
         elif number in (6, 11):
             _check_graph(_message(value), found, depth + 1)
         elif number in (22, 23):
-            raise Unsound("it has sparse weights")
+            raise UnsafeModel("it has sparse weights")
         elif number == 8:
             integers += _numbers(value)
     return shapes or [_product(integers)]
@@ -272,9 +272,9 @@ def _check_tensor(tensor: memoryview) -> tuple[str, list[int]]:
             typed += 1 if isinstance(value, int) or number == 6 else len(_message(value))
             int64 += _numbers(value) if number == _INT64 and typed < 64 else []
     if external:
-        raise Unsound(f"its tensor {name!r} lies in another file")
+        raise UnsafeModel(f"its tensor {name!r} lies in another file")
     if any(size < 0 for size in dims):
-        raise Unsound(f"its tensor {name!r} has a negative size")
+        raise UnsafeModel(f"its tensor {name!r} has a negative size")
     _check_data(name, kind, math.prod(dims), None if raw is None else len(raw), typed)
     if kind == _INT64 and raw is not None and len(raw) <= 128 and not len(raw) % 8:
         int64 = list(struct.unpack(f"<{len(raw) // 8}q", raw))
@@ -285,7 +285,7 @@ def _check_data(name: str, kind: int, elements: int, raw: int | None, typed: int
     """`typed` is in bytes, or in elements where they stand alone: an upper bound on the elements in either case."""
     there = raw * 8 // _BITS[kind] if raw is not None and kind in _BITS else raw or 4 * typed
     if elements > there and elements > 0:
-        raise Unsound(f"its tensor {name!r} claims {elements} elements, its data holds {there}")
+        raise UnsafeModel(f"its tensor {name!r} claims {elements} elements, its data holds {there}")
 
 
 def _product(sizes: list[int]) -> int:
@@ -298,13 +298,13 @@ def _check_property(entry: memoryview, manifest_key: str) -> None:
     if key != manifest_key or len(value) <= _MAX_STRUCTURE:
         return
     if len(value) > MAX_MANIFEST:
-        raise Unsound(f"its manifest has {len(value)} characters")
+        raise UnsafeModel(f"its manifest has {len(value)} characters")
     if len(_STRING.sub("", value)) > _MAX_STRUCTURE:
-        raise Unsound("its manifest holds more values than any model needs")
+        raise UnsafeModel("its manifest holds more values than any model needs")
 
 
-def _read_function(function: memoryview, found: _Found) -> None:
-    name, domain, inside = "", "", _Found()
+def _read_function(function: memoryview, found: _ModelScan) -> None:
+    name, domain, inside = "", "", _ModelScan()
     nodes = []
     for number, value in _fields(function):
         if number == 1:
@@ -318,20 +318,20 @@ def _read_function(function: memoryview, found: _Found) -> None:
     found.functions[domain, name] = inside.calls
 
 
-def _check_expansion(found: _Found) -> None:
+def _check_expansion(found: _ModelScan) -> None:
     """Functions are put in place of their calls: count the nodes that this makes."""
     sizes: dict[tuple[str, str], int] = {}
 
     def size(called: tuple[str, str], depth: int) -> int:
         if called not in found.functions:
             if called[0] not in _DOMAINS:
-                raise Unsound(f"its operator {called[0]}.{called[1]} is not one of ONNX")
+                raise UnsafeModel(f"its operator {called[0]}.{called[1]} is not one of ONNX")
             return 1
         if depth > MAX_DEPTH:
-            raise Unsound(f"its functions are nested more than {MAX_DEPTH} deep")
+            raise UnsafeModel(f"its functions are nested more than {MAX_DEPTH} deep")
         if called not in sizes:
             sizes[called] = sum(size(inner, depth + 1) for inner in found.functions[called])
         return sizes[called]
 
     if sum(size(called, 1) for called in found.calls) > MAX_NODES:
-        raise Unsound(f"it has more than {MAX_NODES} nodes once its functions are expanded")
+        raise UnsafeModel(f"it has more than {MAX_NODES} nodes once its functions are expanded")

@@ -11,7 +11,7 @@ import numpy as np
 from typing_extensions import TypeVar  # its defaults are the standard library's from Python 3.13 on
 
 from tlzoo.errors import InputError
-from tlzoo.runtime.stream import Stretch
+from tlzoo.runtime.stream import Chunk
 from tlzoo.tasks.base import DecodeOptions, Prediction, Task, check_predict_options
 from tlzoo.tasks.rows import Outputs, select
 
@@ -74,15 +74,15 @@ class PredictOptions:
         check_predict_options(task, top_k=self.top_k, threshold=self.threshold)
 
 
-def name_of(item: Any) -> str | None:
+def display_name(item: Any) -> str | None:
     """An input as its answer names it: a text or path as a string, several in one, None for anything else."""
     if isinstance(item, tuple):
-        return " | ".join(name_of(each) or "?" for each in item)
+        return " | ".join(display_name(each) or "?" for each in item)
     return str(item) if isinstance(item, str | os.PathLike) else None
 
 
-def answers(
-    task: Task, stretch: Stretch, temperature: float, options: PredictOptions
+def decode_chunk(
+    task: Task, stretch: Chunk, temperature: float, options: PredictOptions
 ) -> Iterator[Prediction | InputError]:
     """One answer per input of a stretch, or the error of one that cannot be read."""
     good = [at for at in range(len(stretch.items)) if at not in stretch.errors]
@@ -102,9 +102,9 @@ def answers(
             yield stretch.errors[at]
         else:
             answer, embedding = next(found)
-            yield replace(answer, input=name_of(item), embedding=embedding)
+            yield replace(answer, input=display_name(item), embedding=embedding)
 
 
-def failure(item: Any, error: InputError) -> Failure:
+def as_failure(item: Any, error: InputError) -> Failure:
     """The answer for an input that cannot be read."""
-    return Failure(name_of(item), str(error))
+    return Failure(display_name(item), str(error))

@@ -15,14 +15,14 @@ from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
-from tlzoo.runtime.graph_signature import check_graph, check_rows
-from tlzoo.runtime.limits import failed_run, session_entries
+from tlzoo.runtime.graph_signature import check_graph, check_row_count
+from tlzoo.runtime.limits import run_error, session_entries
 from tlzoo.runtime.model_check import MAX_BYTES, check_model
-from tlzoo.runtime.predictions import CorePrediction, Failure, PredictionT, PredictOptions, answers, failure
+from tlzoo.runtime.predictions import CorePrediction, Failure, PredictionT, PredictOptions, as_failure, decode_chunk
 from tlzoo.runtime.session import open_session
-from tlzoo.runtime.stream import NotFinite, Plan, Stretch, stretches
-from tlzoo.runtime.unread import task_in
-from tlzoo.runtime.whole import Windows
+from tlzoo.runtime.stream import BatchPlan, Chunk, NotFinite, predict_chunks
+from tlzoo.runtime.unknown_task import task_of_manifest
+from tlzoo.runtime.windowing import Windows
 from tlzoo.tasks.base import Output
 from tlzoo.tasks.rows import OutputCollector, Outputs
 
@@ -34,7 +34,7 @@ class Predictor(Generic[PredictionT]):
 
     def __init__(self, session: ort.InferenceSession, manifest: Manifest, preprocessor: Preprocessor) -> None:
         self.manifest = manifest
-        self.task = task_in(manifest)
+        self.task = task_of_manifest(manifest)
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self.preprocessor = preprocessor
         self._session = session
@@ -68,8 +68,8 @@ class Predictor(Generic[PredictionT]):
         try:
             found = [np.asarray(rows) for rows in self._session.run(list(names), given)]
         except Exception as cause:
-            raise failed_run(cause) from cause
-        check_rows(found, given)
+            raise run_error(cause) from cause
+        check_row_count(found, given)
         return dict(zip(names, found, strict=True))
 
     def predict(
@@ -172,7 +172,7 @@ class Predictor(Generic[PredictionT]):
         names = (*self._own, "embeddings") if options.embeddings else self._own
         return self._answered(self._wholes(map(self._input, inputs), batch, names), options, strict)
 
-    def _wholes(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterable[Stretch]:
+    def _wholes(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterable[Chunk]:
         """Stretches of whole inputs, also where the model takes them in windows."""
         if not self.task.overrides("windows"):
             return self._stretches(inputs, batch, names)
@@ -180,23 +180,23 @@ class Predictor(Generic[PredictionT]):
         return windows.join(self._stretches(windows.cut(inputs), batch, names))
 
     def _answered(
-        self, parts: Iterable[Stretch], options: PredictOptions, strict: bool
+        self, parts: Iterable[Chunk], options: PredictOptions, strict: bool
     ) -> Iterator[PredictionT | Failure]:
         for part in parts:
-            for item, answer in zip(part.items, answers(self.task, part, self._temperature, options), strict=True):
+            for item, answer in zip(part.items, decode_chunk(self.task, part, self._temperature, options), strict=True):
                 if not isinstance(answer, InputError):
                     yield cast(PredictionT, answer)
                 elif strict:
                     raise answer
                 else:
-                    yield failure(item, answer)
+                    yield as_failure(item, answer)
 
-    def _stretches(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterator[Stretch]:
+    def _stretches(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterator[Chunk]:
         if batch < 1:
             raise UsageError(f"The batch size is {batch}.", hint="Give 1 or more.")
         each = self.manifest.raw_input or self.manifest.preprocess.kind in ("image", "audio")
-        plan = Plan(self.task.modality, batch, each, self._declared, self.task.contextual)
-        return stretches(inputs, self.preprocessor, lambda arrays: self.run(arrays, names), plan)
+        plan = BatchPlan(self.task.modality, batch, each, self._declared, self.task.contextual)
+        return predict_chunks(inputs, self.preprocessor, lambda arrays: self.run(arrays, names), plan)
 
     def _check_output(self, name: str) -> None:
         if name not in self._outputs:
@@ -266,7 +266,7 @@ def load(
     if answers is not None and not issubclass(predictor.task.prediction, answers):
         raise UsageError(
             f"{path} answers with {predictor.task.prediction.__name__}, not {answers.__name__}.",
-            hint=f"Leave `answers` out, or give {predictor.task.prediction.__name__}.",
+            hint=f"Leave `decode_chunk` out, or give {predictor.task.prediction.__name__}.",
             parameter="answers",
         )
     return predictor
@@ -305,7 +305,7 @@ def read_manifest(session: ort.InferenceSession, path: str | Path) -> Manifest:
     return parse_manifest(session.get_modelmeta().custom_metadata_map, str(path))
 
 
-def _raise_first(stretch: Stretch, finite: bool) -> None:
+def _raise_first(stretch: Chunk, finite: bool) -> None:
     for _, error in sorted(stretch.errors.items()):
         if finite or not isinstance(error, NotFinite):
             raise error

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tlzoo.errors import UsageError
-from tlzoo.io.files import obstacle
+from tlzoo.io.files import why_unwritable
 
 FORMATS = (".jsonl", ".csv", ".tsv")
-_DECIDED = ("label", "labels")
+_DECISIONS = ("label", "labels")
 _FLUSH_EVERY = 64
-_SAME = 0.01  # batches of other sizes change the last digits, another model more
+_TOLERANCE = 0.01  # batches of other sizes change the last digits, another model more
 
 
 @dataclass(frozen=True)
-class Target:
+class PredictionFile:
     """Where answers go, and in which form: `encode` makes a record's text, `decode` its fields again."""
 
     path: Path
@@ -39,7 +39,7 @@ class Target:
         return self.path.with_name(f"{self.path.name}.part")
 
 
-def target(path: Path, columns: Sequence[str], *, resume: bool, embeddings: bool) -> Target:
+def prediction_file(path: Path, columns: Sequence[str], *, resume: bool, embeddings: bool) -> PredictionFile:
     """Where answers with these columns go.
 
     Raises UsageError for another ending, embeddings in a table, a folder that cannot be written to, or a file that is
@@ -52,7 +52,7 @@ def target(path: Path, columns: Sequence[str], *, resume: bool, embeddings: bool
         raise UsageError(f"Embeddings do not fit into {path}.", hint="Write JSON lines: --out answers.jsonl")
     if path.exists():
         raise UsageError(f"{path} exists already, finished.", hint="Choose another name, or delete it.")
-    if reason := obstacle(path):
+    if reason := why_unwritable(path):
         raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another place.")
     into = _json_target(path) if ending == ".jsonl" else _table_target(path, columns, "\t" if ending == ".tsv" else ",")
     if into.part.exists() and not resume:
@@ -60,7 +60,7 @@ def target(path: Path, columns: Sequence[str], *, resume: bool, embeddings: bool
     return into
 
 
-def answered(into: Target) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_records(into: PredictionFile) -> Iterator[tuple[int, dict[str, Any]]]:
     """The whole records of a half-done file, each with the byte at which it begins; a torn last one is left out."""
     if not into.part.exists():
         return
@@ -83,7 +83,7 @@ def answered(into: Target) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 @dataclass(frozen=True)
-class Resumed:
+class ResumePoint:
     """Where to go on: `count` inputs are answered for good; the answer after them, which begins at byte `at`, is made
     again to see that it comes out as `last`; `inputs` are those still to answer, that one first."""
 
@@ -93,14 +93,14 @@ class Resumed:
     inputs: Iterator[tuple[str, Any]]
 
 
-def go_on(into: Target, inputs: Iterator[tuple[str, Any]]) -> Resumed:
+def find_resume_point(into: PredictionFile, inputs: Iterator[tuple[str, Any]]) -> ResumePoint:
     """Skip the named inputs that a half-done file answers.
 
     Raises UsageError where the file answers other inputs than these, or in another order.
     """
     last: tuple[int, dict[str, Any], tuple[str, Any]] | None = None
     count = 0
-    for start, fields in answered(into):
+    for start, fields in read_records(into):
         given = next(inputs, None)
         if given is None or given[0] != fields.get("input"):
             there = f"not {given[0]!r}" if given else "and there are no more inputs"
@@ -110,11 +110,13 @@ def go_on(into: Target, inputs: Iterator[tuple[str, Any]]) -> Resumed:
             )
         last, count = (start, fields, given), count + 1
     if last is None:
-        return Resumed(0, 0, None, inputs)
-    return Resumed(count - 1, last[0], last[1], chain([last[2]], inputs))
+        return ResumePoint(0, 0, None, inputs)
+    return ResumePoint(count - 1, last[0], last[1], chain([last[2]], inputs))
 
 
-def write_answers(into: Target, resumed: Resumed, answers: Iterator[Any], done: Callable[[int], None]) -> int:
+def write_predictions(
+    into: PredictionFile, resumed: ResumePoint, answers: Iterator[Any], done: Callable[[int], None]
+) -> int:
     """Write every answer after those that are there, and rename the file when all are; how many of these failed.
 
     Raises UsageError where the answer made again is not the one that is there.
@@ -148,26 +150,26 @@ def _begin(file: BinaryIO, header: str) -> None:
         file.write(header.encode())
 
 
-def _check_same(into: Target, there: dict[str, Any], now: dict[str, Any]) -> None:
-    if not _alike(there, now):
+def _check_same(into: PredictionFile, there: dict[str, Any], now: dict[str, Any]) -> None:
+    if not _close(there, now):
         raise UsageError(
             f"{into.part} answers {there.get('input')!r} differently than this model does now.",
             hint="Use the model and the options it was begun with, or delete it.",
         )
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _close(one: Any, other: Any) -> bool:
     """Whether two records are equal but for the last digits of numbers; labels may differ where scores hardly do."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one if key not in _DECIDED)
+        return one.keys() == other.keys() and all(_close(one[key], other[key]) for key in one if key not in _DECISIONS)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_alike, one, other))
+        return len(one) == len(other) and all(map(_close, one, other))
     if isinstance(one, float | int) and isinstance(other, float | int):
-        return abs(one - other) <= _SAME * max(1.0, abs(one))
+        return abs(one - other) <= _TOLERANCE * max(1.0, abs(one))
     return bool(one == other)
 
 
-def _json_target(path: Path) -> Target:
+def _json_target(path: Path) -> PredictionFile:
     def encode(fields: dict[str, Any]) -> str:
         return json_line(fields)
 
@@ -177,7 +179,7 @@ def _json_target(path: Path) -> Target:
             raise ValueError("a line is no object")
         return fields
 
-    return Target(path, encode, decode, "")
+    return PredictionFile(path, encode, decode, "")
 
 
 def json_line(fields: dict[str, Any]) -> str:
@@ -190,7 +192,7 @@ def json_line(fields: dict[str, Any]) -> str:
     return line + "\n"
 
 
-def _table_target(path: Path, columns: Sequence[str], separator: str) -> Target:
+def _table_target(path: Path, columns: Sequence[str], separator: str) -> PredictionFile:
     columns = (*columns, "error")
 
     def encode(fields: dict[str, Any]) -> str:
@@ -206,9 +208,9 @@ def _table_target(path: Path, columns: Sequence[str], separator: str) -> Target:
     def decode(record: str) -> dict[str, Any]:
         [cells] = csv.reader(io.StringIO(record, newline=""), delimiter=separator, strict=True)
         values = dict(zip(columns, cells, strict=True))
-        return {name: cell if name == "input" else _read(cell) for name, cell in values.items()}
+        return {name: cell if name == "input" else _parse_cell(cell) for name, cell in values.items()}
 
-    return Target(path, encode, decode, encode(dict(zip(columns, columns, strict=True))))
+    return PredictionFile(path, encode, decode, encode(dict(zip(columns, columns, strict=True))))
 
 
 def _cell(value: Any) -> Any:
@@ -217,7 +219,7 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
-def _read(cell: str) -> Any:
+def _parse_cell(cell: str) -> Any:
     """A cell as its number, list or mapping where it is one."""
     try:
         return json.loads(cell)

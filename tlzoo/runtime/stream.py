@@ -42,7 +42,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedBatches:
     """Batches, and the inputs that cannot be read."""
 
     batches: list[Batch]
@@ -50,7 +50,7 @@ class Prepared:
 
 
 @dataclass
-class Stretch:
+class Chunk:
     """Consecutive inputs, from number `start` on, with their outputs and contexts; of an error, no matter what."""
 
     start: int
@@ -73,7 +73,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """How inputs are batched: `batch` of them at a time, texts by length, pictures of any size with their like.
 
     `outputs` are those of the task, `contextual` says whether it asks what preprocessing knows of an input.
@@ -87,7 +87,7 @@ class Plan:
     contextual: bool = False
 
 
-def stretches(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, plan: Plan) -> Iterator[Stretch]:
+def predict_chunks(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, plan: BatchPlan) -> Iterator[Chunk]:
     """The inputs in order, a stretch at a time; `inputs` is read as far ahead as the threads that prepare need.
 
     Pictures and recordings are decoded in as many threads as there are cores: decoders and ONNX Runtime both let go of
@@ -103,14 +103,14 @@ def stretches(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, plan: P
             yield stretch
 
 
-def _run_into(stretch: Stretch, batch: Batch, run: Run) -> None:
+def _run_into(stretch: Chunk, batch: Batch, run: Run) -> None:
     """Keep what the model gives; a batch that it cannot take is halved, until the inputs at fault are known."""
     positions = batch.positions
     try:
         outputs = run(batch.arrays)
     except InputError as error:
         if len(positions) == 1:
-            stretch.errors[positions[0]] = _numbered(error, stretch, positions[0])
+            stretch.errors[positions[0]] = _with_number(error, stretch, positions[0])
             return
         middle = len(positions) // 2
         for part in (slice(None, middle), slice(middle, None)):
@@ -120,18 +120,18 @@ def _run_into(stretch: Stretch, batch: Batch, run: Run) -> None:
     for row in np.flatnonzero(~finite(select(stretch.outputs, positions))):
         at = positions[int(row)]
         stretch.errors[at] = NotFinite(
-            f"{_called(stretch, at)} makes the model answer NaN or infinity.",
+            f"{_input_label(stretch, at)} makes the model answer NaN or infinity.",
             hint="Leave it out; where others do too, export the model again.",
         )
 
 
-def _tasks(inputs: Iterable[Any], plan: Plan) -> Iterator[tuple[Stretch, list[int], bool]]:
+def _tasks(inputs: Iterable[Any], plan: BatchPlan) -> Iterator[tuple[Chunk, list[int], bool]]:
     """Batches of positions within their stretch, and whether it is the stretch's last."""
     by_length = plan.modality == "text"
     rest, start, batches = iter(inputs), 0, 1
     while items := list(islice(rest, plan.batch * batches)):
         rows = OutputCollector(plan.outputs, len(items))
-        stretch, order = Stretch(start, items, rows, [None] * len(items)), list(range(len(items)))
+        stretch, order = Chunk(start, items, rows, [None] * len(items)), list(range(len(items)))
         if by_length:
             order.sort(key=lambda at: _size(items[at]))
             batches = min(2 * batches, WINDOW)
@@ -147,7 +147,7 @@ def _size(item: Any) -> int:
     return len(item) if isinstance(item, str) else 0
 
 
-def _prepare(stretch: Stretch, positions: list[int], preprocess: Preprocessor, plan: Plan) -> Prepared:
+def _prepare(stretch: Chunk, positions: list[int], preprocess: Preprocessor, plan: BatchPlan) -> PreparedBatches:
     """The inputs at these positions as batches; one that cannot be read does not keep the others from it."""
 
     def made_of(chosen: list[int]) -> Batch:
@@ -159,10 +159,10 @@ def _prepare(stretch: Stretch, positions: list[int], preprocess: Preprocessor, p
     if not plan.each or len(positions) == 1:
         try:
             _check(stretch, positions, plan)
-            return Prepared([made_of(positions)], {})
+            return PreparedBatches([made_of(positions)], {})
         except InputError as error:
             if len(positions) == 1:
-                return Prepared([], {positions[0]: _numbered(error, stretch, positions[0])})
+                return PreparedBatches([], {positions[0]: _with_number(error, stretch, positions[0])})
     made: dict[int, Batch] = {}
     errors: dict[int, InputError] = {}
     for at in positions:
@@ -170,11 +170,11 @@ def _prepare(stretch: Stretch, positions: list[int], preprocess: Preprocessor, p
             _check(stretch, [at], plan)
             made[at] = made_of([at])
         except InputError as error:
-            errors[at] = _numbered(error, stretch, at)
+            errors[at] = _with_number(error, stretch, at)
     if plan.each:
-        return Prepared(_by_shape(made), errors)
+        return PreparedBatches(_by_shape(made), errors)
     good = list(made)
-    return Prepared([made_of(good)] if good else [], errors)
+    return PreparedBatches([made_of(good)] if good else [], errors)
 
 
 def _by_shape(made: dict[int, Batch]) -> list[Batch]:
@@ -192,7 +192,7 @@ def _by_shape(made: dict[int, Batch]) -> list[Batch]:
     ]
 
 
-def _check(stretch: Stretch, positions: Sequence[int], plan: Plan) -> None:
+def _check(stretch: Chunk, positions: Sequence[int], plan: BatchPlan) -> None:
     """Raise for an input that is an error itself, or no text where one belongs."""
     for at in positions:
         item = stretch.items[at]
@@ -208,14 +208,14 @@ def _parts(item: Any) -> tuple[Any, ...]:
     return item if isinstance(item, tuple) else (item,)
 
 
-def _numbered(error: InputError, stretch: Stretch, at: int) -> InputError:
+def _with_number(error: InputError, stretch: Chunk, at: int) -> InputError:
     """The error with the input's number, where its message cannot name a path."""
     if isinstance(stretch.items[at], str | Path | InputError) or error.message.startswith("Input "):
         return error
     return InputError(f"Input {stretch.start + at}: {error.message}", hint=error.hint)
 
 
-def _called(stretch: Stretch, at: int) -> str:
+def _input_label(stretch: Chunk, at: int) -> str:
     """How a message names an input: its path, else its number."""
     item = stretch.items[at]
     return str(item) if isinstance(item, Path) else f"Input {stretch.start + at}"

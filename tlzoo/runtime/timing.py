@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 
-def side_by_side(
+def time_interleaved(
     runs: Mapping[str, Callable[[], object]], *, seconds: float = 2.0, warmup: int = 2
 ) -> dict[str, list[float]]:
     """Seconds of every call of every candidate, called in turn for `seconds` per candidate, but three times at least.

@@ -14,7 +14,7 @@ import numpy as np
 
 from tlzoo.errors import HookError
 from tlzoo.interfaces import FeatureKind
-from tlzoo.io.entry_points import owner
+from tlzoo.io.entry_points import describe_plugin
 from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, Output, Prediction, Target, Task
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.rows import Outputs
@@ -24,7 +24,7 @@ REPORT_HINT = "Report it to the plugin's author."
 
 def task_error(task: Task, what: str) -> HookError:
     """An error of the plugin that brings a task: `what` it does or cannot."""
-    whose = f" of {owner(task.plugin)}" if task.plugin else ""
+    whose = f" of {describe_plugin(task.plugin)}" if task.plugin else ""
     return HookError(f"The task {task.name}{whose} {what}", hint=REPORT_HINT)
 
 

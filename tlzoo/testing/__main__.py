@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from tlzoo.errors import TlzooError
-from tlzoo.io.extras import lacking
+from tlzoo.io.extras import missing_extra
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,12 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with contextlib.redirect_stdout(sys.stderr):  # whatever a plugin prints is no part of the document
             from tlzoo import plugins
-            from tlzoo.testing.running import judge
+            from tlzoo.testing.running import run_suites
 
             installed = plugins.find(given.plugin)
-            judge(tell, given.plugin, given.only)
+            run_suites(tell, given.plugin, given.only)
     except (TlzooError, ModuleNotFoundError) as error:
-        print(f"Error: {lacking(error) or error}", file=sys.stderr)
+        print(f"Error: {missing_extra(error) or error}", file=sys.stderr)
         return 2
     failed = sum(not result["passed"] for result in results)
     seconds = round(time.perf_counter() - began, 2)

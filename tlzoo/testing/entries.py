@@ -6,13 +6,13 @@ from tlzoo import registry
 from tlzoo.errors import RegistryError
 from tlzoo.registry import files
 from tlzoo.registry.schema import Checkpoint, HubSource
-from tlzoo.testing.subject import LEFT_OUT, Subject, note, once
+from tlzoo.testing.base import UNCOUNTED_SHARE, SuiteBase, cached, report_note
 
 
-class Entries(Subject):
+class Entries(SuiteBase):
     """What the registry says of the plugin's checkpoints."""
 
-    @once
+    @cached
     def entries(self) -> tuple[Checkpoint, ...]:
         """The suite's checkpoint where it is the plugin's, and those that its own registry files list."""
         own = [c for origin in self._own_files() for c in registry.load(origin.path)]
@@ -20,7 +20,7 @@ class Entries(Subject):
         chosen = [self.entry()] if self.entry().plugin == self.plugin else []
         return tuple({c.id: c for c in (*chosen, *listed)}.values())
 
-    def _own_files(self) -> list[files.Origin]:
+    def _own_files(self) -> list[files.RegistryOrigin]:
         return [o for o in files.origins() if o.kind == "plugin" and o.prefix == f"{self.plugin}/"]
 
     def test_its_entries_are_valid(self) -> None:
@@ -39,7 +39,7 @@ class Entries(Subject):
         )
         for entry in entries:
             total = sum(stage.parameters for stage in entry.stages)
-            assert not entry.stages or abs(total - entry.parameters) <= LEFT_OUT * entry.parameters, (
+            assert not entry.stages or abs(total - entry.parameters) <= UNCOUNTED_SHARE * entry.parameters, (
                 f"Entry {entry.id!r} has {entry.parameters:,} parameters, its stages {total:,}. Count them again: "
                 f"tlzoo models show {entry.id}"
             )
@@ -52,7 +52,7 @@ class Entries(Subject):
         """
         missing = [entry.id for entry in self.entries() if not entry.license]
         if missing:
-            note(f"No licence is known of {', '.join(missing)}. Set `license` where the publisher names one.")
+            report_note(f"No licence is known of {', '.join(missing)}. Set `license` where the publisher names one.")
         empty = [entry.id for entry in self.entries() if entry.license is not None and not entry.license.strip()]
         assert not empty, f"Entry {empty[0]!r} has an empty licence. Name it as an SPDX expression, or leave it out."
 
@@ -72,4 +72,6 @@ class Entries(Subject):
             if not all(hashes):
                 loose.append(entry.id)
         if loose:
-            note(f"Pinned only on first use, in tlzoo.lock: {', '.join(loose)}. Set `revision` and each `sha256`.")
+            report_note(
+                f"Pinned only on first use, in tlzoo.lock: {', '.join(loose)}. Set `revision` and each `sha256`."
+            )

@@ -18,9 +18,9 @@ from tlzoo.runs.prepare import data_record, head_options, make_dataset_splits
 from tlzoo.runs.run import save_run
 from tlzoo.runtime import load
 from tlzoo.tasks.agreement import differences, largest_magnitude
-from tlzoo.testing import torchless
-from tlzoo.testing.subject import Subject, after, once
-from tlzoo.testing.torchless import answer_of
+from tlzoo.testing import without_torch
+from tlzoo.testing.base import SuiteBase, cached, requires
+from tlzoo.testing.without_torch import comparable
 from tlzoo.training.strategies.base import TrainJob
 from tlzoo.training.strategies.table import strategy_function
 from tlzoo.workflows.run import Run
@@ -31,10 +31,10 @@ LOOPS = {"Loop", "Scan"}
 DOMAINS = {"", "ai.onnx", "com.microsoft"}
 
 
-class Exporting(Subject):
+class Exporting(SuiteBase):
     """One run on the samples and its file."""
 
-    @once
+    @cached
     def run_folder(self) -> Run:
         """A run of a linear head on the frozen backbone; of the plugin's own head, one epoch, where it has one."""
         checkpoint, task = self.rebuildable(), self.task()
@@ -60,14 +60,14 @@ class Exporting(Subject):
             )
         return Run.load(self.folder() / "run")
 
-    @once
+    @cached
     def exported(self) -> Path:
         """The run's proven file."""
         run = self.run_folder()
         with self.own_cache():
             return run.export(self.folder() / "model.onnx").file
 
-    @after(
+    @requires(
         "test_arrays_fit_the_example_inputs",
         "test_stages_hold_every_parameter_once",
         "test_a_sample_alone_gives_what_it_gives_in_a_batch",
@@ -96,7 +96,7 @@ class Exporting(Subject):
                     "their scale."
                 )
 
-    @after("test_the_export_equals_the_model")
+    @requires("test_the_export_equals_the_model")
     def test_the_file_is_portable(self) -> None:
         """The file is whole, its batch free; no loops, only operators of ONNX and com.microsoft.
 
@@ -118,15 +118,17 @@ class Exporting(Subject):
             first = value.type.tensor_type.shape.dim[0]
             assert first.dim_param, f"The batch of {value.name!r} is fixed to {first.dim_value}. Leave axis 0 dynamic."
 
-    @after("test_the_export_equals_the_model", "test_preprocessing_needs_no_torch")
+    @requires("test_the_export_equals_the_model", "test_preprocessing_needs_no_torch")
     def test_the_file_predicts_without_torch(self) -> None:
         """`tlzoo.load(file).predict(inputs)` gives the same labels in a process where torch cannot be imported.
 
         Mend: as for preprocessing; nothing that a prediction runs may import torch, transformers, timm or onnx.
         """
         inputs: Sequence[str] = list(self.inputs()[:FEW])
-        here = [answer_of(answer) for answer in load(self.exported()).predict(inputs)]
-        there = torchless.ask(torchless.predict, str(self.folder() / "cache"), path=str(self.exported()), inputs=inputs)
+        here = [comparable(answer) for answer in load(self.exported()).predict(inputs)]
+        there = without_torch.run_without_torch(
+            without_torch.predict, str(self.folder() / "cache"), path=str(self.exported()), inputs=inputs
+        )
         assert not there["imported"], f"Predicting imports {', '.join(there['imported'])}, which need not be there."
         assert "error" not in there, f"Predicting fails where torch cannot be imported: {there['error']}"
         assert there["answers"] == here, f"Without torch the file answers {there['answers']}, here {here}."

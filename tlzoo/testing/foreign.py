@@ -11,13 +11,13 @@ from tlzoo.errors import TlzooError
 from tlzoo.interfaces import Repository
 from tlzoo.models.model import make_preprocessor
 from tlzoo.specs import PluginSpec
-from tlzoo.testing.subject import Subject, after
+from tlzoo.testing.base import SuiteBase, requires
 
 STRANGER = "conformance-stranger"
 """A name that no plugin, architecture, policy or method has."""
 
 
-class Foreign(Subject):
+class Foreign(SuiteBase):
     """Hooks asked for what another plugin, or nobody, knows."""
 
     def _hook(self, name: str) -> Any:
@@ -80,7 +80,7 @@ class Foreign(Subject):
         what, id = "a repository of unknown kind", f"hf/{STRANGER}/model"
         self._gets_none("resolve_checkpoint", what, or_hint=True, id=id, repository=repository)
 
-    @after("test_outputs_are_as_declared")
+    @requires("test_outputs_are_as_declared")
     def test_an_unknown_freeze_policy_gets_none(self) -> None:
         """`freeze` answers a policy that it does not know with `None`: the core then knows it, or names all there are.
 
@@ -89,7 +89,7 @@ class Foreign(Subject):
         self._hook("freeze")
         self._gets_none("freeze", f"policy {STRANGER!r}", model=self.model(), policy=STRANGER)
 
-    @after("test_outputs_are_as_declared")
+    @requires("test_outputs_are_as_declared")
     def test_an_unknown_adaptation_gets_none(self) -> None:
         """`adapt_domain` answers a method that it does not know with `None`: the core then knows it, or names all.
 

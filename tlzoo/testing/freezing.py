@@ -11,12 +11,12 @@ from tlzoo.errors import UsageError
 from tlzoo.interfaces import Freeze
 from tlzoo.models.freezing import freeze, train_mode
 from tlzoo.models.model import TaskModel
-from tlzoo.testing.subject import Subject, after
+from tlzoo.testing.base import SuiteBase, requires
 
 STEP = 0.01
 
 
-class Freezing(Subject):
+class Freezing(SuiteBase):
     """The core's policies, and the plugin's own that the suite's `policies` names."""
 
     def _policies(self) -> list[str]:
@@ -35,7 +35,7 @@ class Freezing(Subject):
                 if policy != "norm":
                     raise AssertionError(f"Freeze policy {policy!r} is refused: {error}") from error
 
-    @after("test_stages_hold_every_parameter_once")
+    @requires("test_stages_hold_every_parameter_once")
     def test_freezing_twice_answers_the_same(self) -> None:
         """A policy asked twice of one model gives the same answer, in names that the model has.
 
@@ -52,7 +52,7 @@ class Freezing(Subject):
             again = freeze(model, policy)
             assert again == answer, f"Policy {policy!r} asked twice answers differently. `freeze` must be idempotent."
 
-    @after("test_stages_hold_every_parameter_once", "test_its_outputs_are_as_declared")
+    @requires("test_stages_hold_every_parameter_once", "test_its_outputs_are_as_declared")
     def test_a_step_changes_only_what_trains(self) -> None:
         """One step leaves frozen parameters and statistics bit-identical, under every policy; all stages get gradients.
 
@@ -93,7 +93,7 @@ class Freezing(Subject):
                 f"No gradient reaches stage {stage.name!r}, so it cannot train. Does `forward` detach?"
             )
 
-    @after("test_a_step_changes_only_what_trains")
+    @requires("test_a_step_changes_only_what_trains")
     def test_its_own_policies_train_the_backbone(self) -> None:
         """Each of the suite's own `policies` leaves some of the backbone trainable, and not all of it.
 

@@ -11,12 +11,12 @@ from packaging.utils import canonicalize_name
 
 from tlzoo import plugins
 from tlzoo.plugins import hookspecs
-from tlzoo.plugins.named import Kind, declared_names, registered
-from tlzoo.testing import torchless
-from tlzoo.testing.subject import Subject, note
+from tlzoo.plugins.extensions import ExtensionKind, declared_extensions, registered_extensions
+from tlzoo.testing import without_torch
+from tlzoo.testing.base import SuiteBase, report_note
 
 
-class Importing(Subject):
+class Importing(SuiteBase):
     """Importing the plugin, its entry point, its distribution."""
 
     def test_importing_it_imports_no_heavy_library(self) -> None:
@@ -26,7 +26,9 @@ class Importing(Subject):
         not installed, and a guarded `try: import torch` costs its seconds all the same.
         """
         plugin = self.installed()
-        answer = torchless.ask(torchless.import_module, str(self.folder() / "cache"), module=plugin.module)
+        answer = without_torch.run_without_torch(
+            without_torch.import_module, str(self.folder() / "cache"), module=plugin.module
+        )
         wanted = answer["imported"]
         assert not wanted, f"Importing {plugin.module} imports {', '.join(wanted)}. Import it inside the hooks instead."
         assert "error" not in answer, f"{plugin.module} cannot be imported without torch: {answer['error']}"
@@ -60,8 +62,8 @@ class Importing(Subject):
         """
         plugin = self.installed().name
         for kind, own in _core_names().items():
-            made = set(registered(kind, plugin))
-            known = {one.name for one in declared_names(kind) if one.value == plugin}
+            made = set(registered_extensions(kind, plugin))
+            known = {one.name for one in declared_extensions(kind) if one.value == plugin}
             assert made <= known, f"register_{kind} answers {min(made - known)!r}. Declare it in group tlzoo.{kind}."
             assert known <= made, f"Group tlzoo.{kind} declares {min(known - made)!r}, which register_{kind} lacks."
             taken = made & own
@@ -80,12 +82,12 @@ class Importing(Subject):
         )
         needed = [found for line in facts.get_all("Requires-Dist") or () if (found := _tlzoo(line))]
         if not needed:
-            note(f"{plugin} does not require tlzoo. Add it to the dependencies, such as tlzoo>=0.1,<0.2.")
+            report_note(f"{plugin} does not require tlzoo. Add it to the dependencies, such as tlzoo>=0.1,<0.2.")
         elif not any(part.operator in ("<", "<=", "==", "~=") for found in needed for part in found.specifier):
-            note(f"{plugin} requires {needed[0]} without an upper bound. Add one, such as tlzoo>=0.1,<0.2.")
+            report_note(f"{plugin} requires {needed[0]} without an upper bound. Add one, such as tlzoo>=0.1,<0.2.")
 
 
-def _core_names() -> dict[Kind, set[str]]:
+def _core_names() -> dict[ExtensionKind, set[str]]:
     from tlzoo.adaptation.methods import METHODS
     from tlzoo.exporting.export import FORMATS
     from tlzoo.tasks import CORE

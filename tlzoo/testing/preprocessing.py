@@ -9,22 +9,22 @@ import numpy as np
 from tlzoo.errors import InputError
 from tlzoo.models.model import make_preprocessor
 from tlzoo.preprocess import Preprocessor
-from tlzoo.testing import torchless
-from tlzoo.testing.subject import Subject, after, once
-from tlzoo.testing.torchless import digests
+from tlzoo.testing import without_torch
+from tlzoo.testing.base import SuiteBase, cached, requires
+from tlzoo.testing.without_torch import digests
 
 FEW = 4
 
 
-class Preprocessing(Subject):
+class Preprocessing(SuiteBase):
     """From raw inputs to arrays."""
 
-    @once
+    @cached
     def preprocessor(self) -> Preprocessor:
         """As training makes it."""
         return make_preprocessor(self.entry(), self.backbone().preprocess)
 
-    @after("test_outputs_are_as_declared")
+    @requires("test_outputs_are_as_declared")
     def test_arrays_fit_the_example_inputs(self) -> None:
         """Preprocessing gives arrays of the names, order, types and fixed sizes of the backbone's example inputs.
 
@@ -48,7 +48,7 @@ class Preprocessing(Subject):
                     "example; sizes that vary are declared in dynamic_axes."
                 )
 
-    @after("test_arrays_fit_the_example_inputs")
+    @requires("test_arrays_fit_the_example_inputs")
     def test_an_input_alone_is_prepared_as_in_a_batch(self) -> None:
         """An input gives the same array alone, in a batch (padding aside) and a second time.
 
@@ -67,7 +67,7 @@ class Preprocessing(Subject):
                     f"Input {row} alone gives another {name!r} than in its batch. Prepare each input by itself."
                 )
 
-    @after("test_arrays_fit_the_example_inputs")
+    @requires("test_arrays_fit_the_example_inputs")
     def test_a_broken_input_raises_input_error(self) -> None:
         """What is empty, torn, missing or of the wrong type raises `tlzoo.errors.InputError`, and nothing else.
 
@@ -91,7 +91,7 @@ class Preprocessing(Subject):
                 ) from error
             raise AssertionError(f"{shown} is accepted. Raise tlzoo.errors.InputError for what cannot be read.")
 
-    @after("test_arrays_fit_the_example_inputs", "test_importing_it_imports_no_heavy_library")
+    @requires("test_arrays_fit_the_example_inputs", "test_importing_it_imports_no_heavy_library")
     def test_preprocessing_needs_no_torch(self) -> None:
         """In a process without torch the same specification gives the same arrays.
 
@@ -101,7 +101,9 @@ class Preprocessing(Subject):
         inputs = list(self.inputs()[:FEW])
         here = digests(self.preprocessor()(inputs))
         spec = self.backbone().preprocess.model_dump(mode="json")
-        there = torchless.ask(torchless.prepare, str(self.folder() / "cache"), spec=spec, inputs=inputs)
+        there = without_torch.run_without_torch(
+            without_torch.prepare, str(self.folder() / "cache"), spec=spec, inputs=inputs
+        )
         wanted = ", ".join(there.pop("imported"))
         assert not wanted, f"Preprocessing imports {wanted}, which need not be there. Do without it."
         assert "error" not in there, f"Preprocessing fails where torch cannot be imported: {there['error']}"

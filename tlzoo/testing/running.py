@@ -19,10 +19,10 @@ except ModuleNotFoundError as cause:
         hint="Install it: pip install 'tlzoo[conformance]'",
     ) from cause
 
-from tlzoo.io.entry_points import declared
-from tlzoo.plugins.blame import told
+from tlzoo.io.entry_points import declared_entries
+from tlzoo.plugins.attribution import error_line
 from tlzoo.plugins.discovery import CONFORMANCE_GROUP
-from tlzoo.testing.subject import ConformanceNote
+from tlzoo.testing.base import ConformanceNote
 from tlzoo.testing.suite import PluginSuite
 
 _OPTIONS = (
@@ -128,7 +128,7 @@ class _Runner:
             self._messages.append(str(warning_message.message))
 
 
-def judge(tell: Callable[[dict[str, Any]], object], plugin: str, only: Collection[str] = ()) -> None:
+def run_suites(tell: Callable[[dict[str, Any]], object], plugin: str, only: Collection[str] = ()) -> None:
     """Run all suites of a plugin and `tell` each result, as a dict. Raises as `suite_of` and `run`."""
     _run(suites_of(plugin), only, lambda result: tell(asdict(result)))
 
@@ -145,7 +145,7 @@ def suites_of(plugin: str) -> dict[str, type[PluginSuite]]:
     """All its suites by name: `""` is that of `suite_of`, others are declared as `<plugin>.<name>`."""
     found = {
         named.name.removeprefix(plugin).lstrip("."): _suite(plugin, named.name, named.value)
-        for named in declared(CONFORMANCE_GROUP)
+        for named in declared_entries(CONFORMANCE_GROUP)
         if named.name == plugin or named.name.startswith(f"{plugin}.")
     }
     if "" not in found:
@@ -161,7 +161,7 @@ def _suite(plugin: str, name: str, value: str) -> type[PluginSuite]:
             raise TypeError("it is not a subclass of tlzoo.testing.PluginSuite")
     except Exception as cause:
         raise PluginError(
-            f"The conformance suite of {plugin!r}, {value}, cannot be used: {told(cause)}.",
+            f"The conformance suite of {plugin!r}, {value}, cannot be used: {error_line(cause)}.",
             hint="Correct the entry point of group tlzoo.conformance: module:Suite",
         ) from cause
     return suite

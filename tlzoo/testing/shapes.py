@@ -8,14 +8,14 @@ import torch
 
 from tlzoo.interfaces import Backbone
 from tlzoo.specs import TextSpec
-from tlzoo.testing.subject import LEFT_OUT, Subject, after, note
+from tlzoo.testing.base import UNCOUNTED_SHARE, SuiteBase, report_note, requires
 
 SHAPES = {"vector": "[N, D]", "sequence": "[N, T, D]", "map": "[N, C, H, W]"}
 RANK = {"vector": 2, "sequence": 3, "map": 4}
 WIDTH_AT = {"vector": 1, "sequence": 2, "map": 1}
 
 
-def answers(backbone: Backbone, inputs: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
+def outputs_of(backbone: Backbone, inputs: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
     """What the backbone gives for its example inputs, or for others; several outputs side by side, [N, ...]."""
     with torch.no_grad():
         given = backbone.example_inputs if inputs is None else inputs
@@ -24,14 +24,14 @@ def answers(backbone: Backbone, inputs: dict[str, torch.Tensor] | None = None) -
     return several[0] if len(several) == 1 else torch.cat([each.flatten(1) for each in several], dim=1)
 
 
-def apart(one: torch.Tensor, other: torch.Tensor) -> float:
+def relative_difference(one: torch.Tensor, other: torch.Tensor) -> float:
     """The largest difference, as a share of the largest value."""
     if one.shape != other.shape:
         return float("inf")
     return float((one - other).abs().max() / one.abs().max().clamp(min=1e-12))
 
 
-class Shapes(Subject):
+class Shapes(SuiteBase):
     """The backbone as a function."""
 
     def test_outputs_are_as_declared(self) -> None:
@@ -44,7 +44,7 @@ class Shapes(Subject):
             backbone = self.bare() if output == self.first_output() else self.built(output)
             assert backbone.output == output, f"Asked for {output!r}, the backbone says {backbone.output!r}."
             _check_examples(backbone)
-            made = answers(backbone)
+            made = outputs_of(backbone)
             batch = next(iter(backbone.example_inputs.values())).shape[0]
             shape = list(made.shape)
             right = made.ndim == RANK[output] and shape[0] == batch
@@ -62,7 +62,7 @@ class Shapes(Subject):
             f"Entry {entry.id!r} says feature_dim {entry.feature_dim}, its backbone {width}. Correct one of them."
         )
 
-    @after("test_outputs_are_as_declared")
+    @requires("test_outputs_are_as_declared")
     def test_its_parameters_are_counted(self) -> None:
         """The backbone has as many parameters as its entry says; a tenth may be left out.
 
@@ -70,13 +70,13 @@ class Shapes(Subject):
         """
         entry = self.entry()
         found = sum(parameter.numel() for parameter in self.bare().module.parameters())
-        assert abs(found - entry.parameters) <= LEFT_OUT * entry.parameters, (
+        assert abs(found - entry.parameters) <= UNCOUNTED_SHARE * entry.parameters, (
             f"Entry {entry.id!r} says {entry.parameters:,} parameters, its backbone has {found:,}. Correct the entry."
         )
         if found != entry.parameters:
-            note(f"Entry {entry.id!r} says {entry.parameters:,} parameters; its backbone has {found:,}.")
+            report_note(f"Entry {entry.id!r} says {entry.parameters:,} parameters; its backbone has {found:,}.")
 
-    @after("test_outputs_are_as_declared")
+    @requires("test_outputs_are_as_declared")
     def test_it_is_deterministic_in_eval_mode(self) -> None:
         """The module comes in eval mode and gives the same bits twice.
 
@@ -84,12 +84,12 @@ class Shapes(Subject):
         """
         training = [name or "itself" for name, module in self.bare().module.named_modules() if module.training]
         assert not training, f"Module {training[0]!r} is in training mode. Return the module after .eval()."
-        first, second = answers(self.bare()), answers(self.bare())
+        first, second = outputs_of(self.bare()), outputs_of(self.bare())
         assert torch.equal(first, second), (
             "Two passes over the same inputs differ. Draw nothing at random in eval mode."
         )
 
-    @after("test_outputs_are_as_declared", "test_it_is_deterministic_in_eval_mode")
+    @requires("test_outputs_are_as_declared", "test_it_is_deterministic_in_eval_mode")
     def test_declared_axes_vary(self) -> None:
         """The batch of every input is a dynamic axis, and the module takes other sizes of every axis in `dynamic_axes`.
 
@@ -108,7 +108,7 @@ class Shapes(Subject):
         for axis in sorted(names):
             for inputs, size in _resized(backbone, axis):
                 try:
-                    rows = len(answers(backbone, inputs))
+                    rows = len(outputs_of(backbone, inputs))
                 except Exception as error:
                     raise AssertionError(
                         f"Axis {axis!r} is declared dynamic, and the module fails at size {size}: "
@@ -117,23 +117,23 @@ class Shapes(Subject):
                 batch = len(next(iter(inputs.values())))
                 assert rows == batch, f"With axis {axis!r} at {size}, {batch} samples give {rows} rows."
 
-    @after("test_declared_axes_vary")
+    @requires("test_declared_axes_vary")
     def test_a_sample_alone_gives_what_it_gives_in_a_batch(self) -> None:
         """Each row of a batch gives what it gives alone: nothing is normalised, pooled or padded over the batch.
 
         Mend: look for a mean, a norm or a reshape over axis 0, and for batch statistics in eval mode.
         """
         backbone = self.bare()
-        together = answers(backbone)
+        together = outputs_of(backbone)
         for row in range(len(together)):
             inputs = {name: tensor[row : row + 1] for name, tensor in backbone.example_inputs.items()}
-            difference = apart(together[row : row + 1], answers(backbone, inputs))
+            difference = relative_difference(together[row : row + 1], outputs_of(backbone, inputs))
             assert difference <= self.tolerance, (
                 f"Sample {row} alone gives another output than in its batch (by {difference:.1e} of the scale). "
                 "Something in `forward` mixes the samples of a batch."
             )
 
-    @after("test_outputs_are_as_declared")
+    @requires("test_outputs_are_as_declared")
     def test_seeds_give_different_random_weights(self) -> None:
         """With `weights=None`, another seed of torch gives other weights.
 
@@ -145,7 +145,7 @@ class Shapes(Subject):
         same = all(torch.equal(tensor, second[name]) for name, tensor in first.items())
         assert not same, "Random weights are the same under two seeds. Does load_backbone set a seed?"
 
-    @after("test_outputs_are_as_declared", "test_it_is_deterministic_in_eval_mode")
+    @requires("test_outputs_are_as_declared", "test_it_is_deterministic_in_eval_mode")
     def test_its_config_rebuilds_it(self) -> None:
         """The entry with the backbone's `config` and `weights=None` gives the same network: runs are loaded so.
 
@@ -161,7 +161,7 @@ class Shapes(Subject):
             f"Built again from its config, the network differs in {different[0]!r}. Complete Backbone.config."
         )
         again.module.load_state_dict(before)
-        difference = apart(answers(backbone), answers(again, dict(backbone.example_inputs)))
+        difference = relative_difference(outputs_of(backbone), outputs_of(again, dict(backbone.example_inputs)))
         assert difference <= self.tolerance, (
             f"Built again and given its weights, the network gives other outputs (by {difference:.1e} of the scale). "
             "Something that decides them is neither in Backbone.config nor in the state dict."

@@ -11,13 +11,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tlzoo.interfaces import Backbone
-from tlzoo.testing.subject import Subject, after
+from tlzoo.testing.base import SuiteBase, requires
 
 
-class Stages(Subject):
+class Stages(SuiteBase):
     """What `until:<stage>`, `last:<n>` and rates by depth stand on."""
 
-    @after("test_outputs_are_as_declared")
+    @requires("test_outputs_are_as_declared")
     def test_stages_hold_every_parameter_once(self) -> None:
         """Every parameter is in exactly one stage, every stage has parameters, and names are used once.
 
@@ -39,7 +39,7 @@ class Stages(Subject):
                 "Correct its prefixes, or leave it out."
             )
 
-    @after("test_stages_hold_every_parameter_once", "test_it_is_deterministic_in_eval_mode")
+    @requires("test_stages_hold_every_parameter_once", "test_it_is_deterministic_in_eval_mode")
     def test_stages_go_from_input_to_output(self) -> None:
         """No stage takes what a later one computes, when it is used first; branches side by side may be in any order.
 
@@ -52,7 +52,7 @@ class Stages(Subject):
             for second in range(first + 1, len(backbone.stages)):
                 if first not in uses or second not in uses or uses[second][0] >= uses[first][0]:
                     continue
-                with _shaken(backbone, second):
+                with _perturbed(backbone, second):
                     moved = _first_uses(backbone)[first][1] != uses[first][1]
                 before, behind = backbone.stages[first].name, backbone.stages[second].name
                 assert not moved, (
@@ -108,7 +108,7 @@ def _first_uses(backbone: Backbone) -> Uses:
 
 
 @contextmanager
-def _shaken(backbone: Backbone, stage: int) -> Iterator[None]:
+def _perturbed(backbone: Backbone, stage: int) -> Iterator[None]:
     """Other values in this stage's parameters for a while."""
     inside = [p for name, p in backbone.module.named_parameters() if backbone.stages[stage].owns(name)]
     before = [parameter.detach().clone() for parameter in inside]

@@ -16,12 +16,12 @@ from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
 from tlzoo.tasks.base import DecodeOptions
 from tlzoo.tasks.rows import OutputCollector, Outputs, select
-from tlzoo.testing.subject import Subject, after
+from tlzoo.testing.base import SuiteBase, requires
 
 FEW = 6
 
 
-class Tasks(Subject):
+class Tasks(SuiteBase):
     """The task that the suite names, else the checkpoint's first."""
 
     def _answered(self, model: TaskModel) -> Outputs:
@@ -51,7 +51,7 @@ class Tasks(Subject):
         again = task_of(task.name, task.labels, settings, task.plugin)
         assert again == task, f"From its settings {settings} comes {again}, not {task}."
 
-    @after("test_its_task_says_what_it_is", "test_declared_axes_vary", "test_arrays_fit_the_example_inputs")
+    @requires("test_its_task_says_what_it_is", "test_declared_axes_vary", "test_arrays_fit_the_example_inputs")
     def test_its_outputs_are_as_declared(self) -> None:
         """A model gives the outputs that the task declares, in order, of their types and sizes; none is called as an
         input.
@@ -68,7 +68,7 @@ class Tasks(Subject):
         wrong = contract.outputs_problem(declared, module_outputs(model.eval(), arrays), len(positions))
         assert not wrong, wrong
 
-    @after("test_its_outputs_are_as_declared")
+    @requires("test_its_outputs_are_as_declared")
     def test_its_loss_reaches_the_head(self) -> None:
         """The loss of a batch is one finite number, and the head's parameters have gradients.
 
@@ -88,7 +88,7 @@ class Tasks(Subject):
         for name, parameter in model.head.named_parameters():
             assert parameter.grad is not None, f"No gradient reaches {name!r} of the head."
 
-    @after("test_its_outputs_are_as_declared")
+    @requires("test_its_outputs_are_as_declared")
     def test_its_answers_are_rows(self) -> None:
         """There is one prediction per sample, of the declared type, whose row has its columns and is JSON.
 
@@ -100,7 +100,7 @@ class Tasks(Subject):
         wrong = contract.predictions_problem(model.task, answers, len(contexts))
         assert not wrong, wrong
 
-    @after("test_its_outputs_are_as_declared")
+    @requires("test_its_outputs_are_as_declared")
     def test_its_proof_notices_another_model(self) -> None:
         """Outputs agree with themselves, and those of other samples or of an untrained copy do not pass for them.
 
@@ -120,7 +120,7 @@ class Tasks(Subject):
         ) and bool(np.all(strange.same))
         assert not passes, "The outputs of a model of other weights pass for this one's."
 
-    @after("test_its_outputs_are_as_declared")
+    @requires("test_its_outputs_are_as_declared")
     def test_its_metrics_are_finite(self) -> None:
         """Metrics are those of `directions`, all finite, and there is a finite score for each sample.
 

@@ -6,7 +6,7 @@ import torch
 
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import HookError
-from tlzoo.io.entry_points import owner
+from tlzoo.io.entry_points import describe_plugin
 from tlzoo.models.model import TaskModel
 from tlzoo.models.onnx_export import module_outputs
 from tlzoo.preprocess import row_lengths
@@ -33,7 +33,9 @@ def dry_run(model: TaskModel, data: TaskDataset) -> None:
     if wrong:
         if model.task.plugin:
             raise contract.task_error(model.task, f"cannot be used: {wrong}")
-        raise HookError(f"The head {model.head_name} of {owner(by)} cannot be used: {wrong}", hint=contract.REPORT_HINT)
+        raise HookError(
+            f"The head {model.head_name} of {describe_plugin(by)} cannot be used: {wrong}", hint=contract.REPORT_HINT
+        )
 
 
 def _problem(model: TaskModel, data: TaskDataset) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from tlzoo.io.files import whole_file
+from tlzoo.io.files import atomic_file
 
 HISTORY = "history.jsonl"
 EVENTS = "events.out.tfevents.*"
@@ -54,7 +54,7 @@ _NOT_METRICS = {"epoch", "steps", "loss", "seconds"}
 
 def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """One JSON object per line, whole."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from tlzoo.errors import RunError, TrainingError
-from tlzoo.io.files import whole_file
+from tlzoo.io.files import atomic_file
 
 FILE = "checkpoint.safetensors"
 VERSION = 1
@@ -25,7 +25,7 @@ def save_snapshot(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapp
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        with whole_file(folder / FILE) as temporary:
+        with atomic_file(folder / FILE) as temporary:
             save_file(state, temporary, metadata={"tlzoo": json.dumps({"version": VERSION, **facts})})
     except (OSError, SafetensorError) as cause:
         reason = getattr(cause, "strerror", None) or str(cause).strip().splitlines()[0]

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 _STALE_AFTER_S = 3600.0
-_LONGEST_TURN_S = 600.0
+_DOWNLOAD_LOCK_S = 600.0
 _PARTIAL = ".partial-"
 
 
 @dataclass(frozen=True)
-class Pinned:
+class PinnedFile:
     """A file as it must be: `name` inside its folder (with `/`), sha256 in hex, size in bytes."""
 
     name: str
@@ -42,7 +42,7 @@ class Pinned:
 
 
 @dataclass(frozen=True)
-class Request:
+class FetchRequest:
     """What is asked for: a checkpoint id or a key such as `demo/mnist`, and whether the network may be used."""
 
     key: str
@@ -53,44 +53,46 @@ root = cache_folder
 """The cache's folder, by the name that reads well behind this module's."""
 
 
-def place(key: str, source: str) -> Path:
+def source_folder(key: str, source: str) -> Path:
     """The folder for a source, given its canonical JSON."""
-    return parent(key) / hashlib.sha256(source.encode()).hexdigest()[:16]
+    return key_folder(key) / hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
-def parent(key: str) -> Path:
+def key_folder(key: str) -> Path:
     """The folder of everything cached for a checkpoint id."""
     return root() / "weights" / Path(*key.split("/"))
 
 
-def obtain(request: Request, folder: Path, files: Sequence[Pinned], download: Callable[[Path], None]) -> Weights:
+def fetch_or_cache(
+    request: FetchRequest, folder: Path, files: Sequence[PinnedFile], download: Callable[[Path], None]
+) -> Weights:
     """The files from the cache, or downloaded by `download(into)`, verified and then moved into the cache at once.
 
     Raises Offline or HashMismatch when the cache does not have them whole and the network is off, HashMismatch when
     what arrives is not what is pinned, SourceError when the cache cannot be written.
     """
-    hold(folder)
-    fault = find_fault(folder, files)
+    mark_in_use(folder)
+    fault = verify_files(folder, files)
     if fault is None:
-        return weights(folder, files)
+        return as_weights(folder, files)
     if request.offline:
         if folder.is_dir():
             raise HashMismatch(
                 f"{request.key}: {fault} in the cache {folder}, and the network is switched off.",
                 hint=f"Fetch it again: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo pull {request.key}",
             )
-        raise switched_off(request)
-    with turn(request.key):
-        hold(folder)
-        if find_fault(folder, files) is not None:  # else another process fetched it while this one waited
-            check_room(request.key, sum(file.size for file in files))
+        raise offline_error(request)
+    with download_lock(request.key):
+        mark_in_use(folder)
+        if verify_files(folder, files) is not None:  # else another process fetched it while this one waited
+            check_disk_space(request.key, sum(file.size for file in files))
             with partial_folder(request.key) as partial:
                 download(partial)
-                promote(request, partial, folder, files)
-    return weights(folder, files)
+                commit(request, partial, folder, files)
+    return as_weights(folder, files)
 
 
-def check_room(key: str, needed: int) -> None:
+def check_disk_space(key: str, needed: int) -> None:
     """Raises SourceError where the cache's disk has not so many bytes free: known before they are fetched."""
     above = next((folder for folder in (root(), *root().parents) if folder.is_dir()), None)
     free = needed if above is None else shutil.disk_usage(above).free
@@ -101,7 +103,7 @@ def check_room(key: str, needed: int) -> None:
         )
 
 
-def hold(folder: Path) -> None:
+def mark_in_use(folder: Path) -> None:
     """Mark a folder of the cache as in use by this process until it ends, so that `tlzoo cache gc` leaves it there."""
     if not folder.is_dir():
         return
@@ -125,7 +127,7 @@ def use_lock(folder: Path) -> ReadWriteLock:
     return ReadWriteLock(root() / "locks" / f"use--{folder.name}")
 
 
-def switched_off(request: Request) -> Offline:
+def offline_error(request: FetchRequest) -> Offline:
     """The error for a download that TLZOO_OFFLINE or HF_HUB_OFFLINE forbids."""
     return Offline(
         f"{request.key} is not in the cache {root()}, and the network is switched off.",
@@ -133,13 +135,13 @@ def switched_off(request: Request) -> Offline:
     )
 
 
-def weights(folder: Path, files: Sequence[Pinned]) -> Weights:
+def as_weights(folder: Path, files: Sequence[PinnedFile]) -> Weights:
     """The files as the plugins get them."""
-    hold(folder)
+    mark_in_use(folder)
     return Weights(folder, {file.name: folder / file.name for file in files})
 
 
-def find_fault(folder: Path, files: Sequence[Pinned]) -> str | None:
+def verify_files(folder: Path, files: Sequence[PinnedFile]) -> str | None:
     """What is wrong with the first bad file, or `None` when every file is whole."""
     for file in files:
         path = folder / file.name
@@ -161,17 +163,17 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def turn(key: str) -> Iterator[None]:
+def download_lock(key: str) -> Iterator[None]:
     """Let one process at a time download under this key. Only a courtesy: nothing breaks where locks do not work."""
-    with file_lock(root() / "locks" / key.replace("/", "--"), _LONGEST_TURN_S):
+    with file_lock(root() / "locks" / key.replace("/", "--"), _DOWNLOAD_LOCK_S):
         yield
 
 
 @contextmanager
 def partial_folder(key: str) -> Iterator[Path]:
     """A fresh folder beside the destination, gone afterwards; what killed processes left is cleaned on the way."""
-    clean_stale()
-    folder = parent(key) / f"{_PARTIAL}{os.getpid()}-{secrets.token_hex(4)}"
+    remove_stale_downloads()
+    folder = key_folder(key) / f"{_PARTIAL}{os.getpid()}-{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True)
         yield folder
@@ -184,7 +186,7 @@ def partial_folder(key: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def clean_stale() -> None:
+def remove_stale_downloads() -> None:
     """Remove partial downloads in which nothing was written for an hour."""
     oldest = time.time() - _STALE_AFTER_S
     for folder in root().glob(f"weights/**/{_PARTIAL}*"):
@@ -196,31 +198,31 @@ def clean_stale() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def promote(request: Request, partial: Path, folder: Path, files: Sequence[Pinned]) -> None:
+def commit(request: FetchRequest, partial: Path, folder: Path, files: Sequence[PinnedFile]) -> None:
     """Verify the files in `partial` and move them to `folder`, whole or not at all.
 
     Where another process was faster its folder stays; where the folder there is damaged its files are replaced one by
     one, so that a reader never finds one missing. Raises HashMismatch.
     """
-    fault = find_fault(partial, files)
+    fault = verify_files(partial, files)
     if fault is not None:
         raise HashMismatch(f"{request.key}: what arrived is not what is pinned: {fault}.", hint=_WRONG_BYTES)
     for file in files:
         sync(partial / file.name)
-    write_json(pins_beside(folder), {file.name: {"sha256": file.sha256, "size": file.size} for file in files})
+    write_json(pins_path(folder), {file.name: {"sha256": file.sha256, "size": file.size} for file in files})
     try:
         os.rename(partial, folder)
     except OSError:
         if not folder.is_dir():
             raise
-        if find_fault(folder, files) is not None:
+        if verify_files(folder, files) is not None:
             for file in files:
                 (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(partial / file.name, folder / file.name)
     sync(folder.parent)
 
 
-def pins_beside(folder: Path) -> Path:
+def pins_path(folder: Path) -> Path:
     """Where the pins of a folder's files are kept."""
     return folder.with_name(f"{folder.name}.files.json")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tlzoo.errors import HashMismatch, SourceError
 from tlzoo.io.files import file_lock
-from tlzoo.io.https import UNREACHABLE, Answer, open_https
+from tlzoo.io.https import UNREACHABLE, Response, open_https
 from tlzoo.progress import Advance, progress
 from tlzoo.weights import cache
 
@@ -27,31 +27,31 @@ ATTEMPTS = 4
 PAUSE_S = 0.5
 
 
-def receive(url: str, pinned: cache.Pinned, folder: Path, key: str) -> None:
+def download_file(url: str, pinned: cache.PinnedFile, folder: Path, key: str) -> None:
     """Put the whole file into `folder`, with the pinned sha256 and size.
 
     Raises Refused and UNREACHABLE as `open_https`, HashMismatch for other bytes than pinned, SourceError for a status
     that is an error.
     """
     with _partial(pinned, folder) as part:
-        resumed = _fill(url, pinned, part, key)
+        resumed = _download(url, pinned, part, key)
         if resumed and cache.sha256_of(part) != pinned.sha256:
-            _forget(part)
-            _fill(url, pinned, part, key)
+            _discard(part)
+            _download(url, pinned, part, key)
         if cache.sha256_of(part) != pinned.sha256:
-            _forget(part)
+            _discard(part)
             raise HashMismatch(
-                f"{key}: {url} sends {pinned.size} bytes whose sha256 is not {pinned.sha256[:16]}….", hint=_CHANGED
+                f"{key}: {url} sends {pinned.size} bytes whose sha256 is not {pinned.sha256[:16]}….", hint=_CHANGED_HINT
             )
         os.replace(part, folder / pinned.name)
-        _forget(part)
+        _discard(part)
 
 
-_CHANGED = "The file there has changed; tell the registry's author."
+_CHANGED_HINT = "The file there has changed; tell the registry's author."
 
 
 @contextmanager
-def _partial(pinned: cache.Pinned, folder: Path) -> Iterator[Path]:
+def _partial(pinned: cache.PinnedFile, folder: Path) -> Iterator[Path]:
     """Where to collect the bytes: the place that the next run finds again, unless another process writes there."""
     kept = cache.root() / "partial"
     kept.mkdir(parents=True, exist_ok=True)
@@ -59,17 +59,17 @@ def _partial(pinned: cache.Pinned, folder: Path) -> Iterator[Path]:
         yield kept / pinned.sha256 if alone else folder / f"{pinned.name}.part"
 
 
-def _fill(url: str, pinned: cache.Pinned, part: Path, key: str) -> bool:
+def _download(url: str, pinned: cache.PinnedFile, part: Path, key: str) -> bool:
     """Fill `part` to the pinned size, in several attempts where the connection breaks; say whether it was taken up."""
     if _size(part) > pinned.size:
-        _forget(part)
+        _discard(part)
     before = _size(part)
     with progress(f"Downloading {pinned.name}", pinned.size, "bytes", before) as advance:
         for attempt in range(1, ATTEMPTS + 1):
             done = _size(part)
             try:
                 if done < pinned.size:
-                    _ask(url, pinned, part, key, advance)
+                    _request(url, pinned, part, key, advance)
                 return before > 0 or attempt > 1
             except UNREACHABLE:
                 # a server that sent nothing new is not asked again
@@ -79,18 +79,18 @@ def _fill(url: str, pinned: cache.Pinned, part: Path, key: str) -> bool:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _ask(url: str, pinned: cache.Pinned, part: Path, key: str, advance: Advance) -> None:
+def _request(url: str, pinned: cache.PinnedFile, part: Path, key: str, advance: Advance) -> None:
     """Ask once for what is missing, or for all of it where the server cannot go on from there."""
     done = _size(part)
     with open_https(url, headers=_range(part, done)) as answer:
-        if done and _goes_on(answer, done, pinned.size):
+        if done and _is_remainder(answer, done, pinned.size):
             return _write(answer, url, pinned, part, key, advance, done)
         if answer.status == 200:
             return _write(answer, url, pinned, part, key, advance, 0)
         if not done:
             raise SourceError(f"{key}: {url} answered {answer.status}.", hint="Try again later.")
-    _forget(part)
-    return _ask(url, pinned, part, key, advance)
+    _discard(part)
+    return _request(url, pinned, part, key, advance)
 
 
 def _range(part: Path, done: int) -> dict[str, str]:
@@ -105,15 +105,17 @@ def _range(part: Path, done: int) -> dict[str, str]:
     return {"Range": f"bytes={done}-", **({"If-Range": version} if known else {})}
 
 
-def _goes_on(answer: Answer, done: int, size: int) -> bool:
+def _is_remainder(answer: Response, done: int, size: int) -> bool:
     """Whether the answer is the rest that was asked for."""
     begin = re.fullmatch(rf"bytes {done}-(\d+)/({size}|\*)", answer.headers.get("content-range", ""))
     return answer.status == 206 and begin is not None
 
 
-def _write(answer: Answer, url: str, pinned: cache.Pinned, part: Path, key: str, advance: Advance, done: int) -> None:
+def _write(
+    answer: Response, url: str, pinned: cache.PinnedFile, part: Path, key: str, advance: Advance, done: int
+) -> None:
     """Write the body behind the first `done` bytes of `part`, up to the pinned size."""
-    too_large = HashMismatch(f"{key}: {url} sends more than the pinned {pinned.size} bytes.", hint=_CHANGED)
+    too_large = HashMismatch(f"{key}: {url} sends more than the pinned {pinned.size} bytes.", hint=_CHANGED_HINT)
     if not done:
         if int(answer.headers.get("content-length", 0)) > pinned.size:
             raise too_large
@@ -125,21 +127,21 @@ def _write(answer: Answer, url: str, pinned: cache.Pinned, part: Path, key: str,
         for chunk in answer.chunks():
             done += len(chunk)
             if done > pinned.size:
-                _forget(part)
+                _discard(part)
                 raise too_large
             file.write(chunk)
             file.flush()
             advance(len(chunk))
     if done < pinned.size:
-        _forget(part)
-        raise HashMismatch(f"{key}: {url} sends {done} bytes, not the pinned {pinned.size}.", hint=_CHANGED)
+        _discard(part)
+        raise HashMismatch(f"{key}: {url} sends {done} bytes, not the pinned {pinned.size}.", hint=_CHANGED_HINT)
 
 
 def _version(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _forget(part: Path) -> None:
+def _discard(part: Path) -> None:
     for path in (part, _version(part)):
         path.unlink(missing_ok=True)
 

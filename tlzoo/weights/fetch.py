@@ -8,7 +8,7 @@ from tlzoo.errors import SourceError
 from tlzoo.interfaces import Weights
 from tlzoo.io.offline import network_is_off
 from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, PackageSource, PypiSource, Source, UrlSource
-from tlzoo.weights.cache import Request
+from tlzoo.weights.cache import FetchRequest
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+")
 
@@ -28,7 +28,7 @@ def fetch_source(source: Source, key: str, *, offline: bool | None = None) -> We
         raise SourceError(
             f"{key!r} is not a cache key.", hint="Use <plugin>/<name> of letters, digits, '.', '_' and '-'."
         )
-    request = Request(key, network_is_off() if offline is None else offline)
+    request = FetchRequest(key, network_is_off() if offline is None else offline)
     match source:
         case PypiSource():
             from tlzoo.weights import pypi

@@ -22,77 +22,77 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 
-def fetch(source: HubSource, request: cache.Request) -> Weights:
+def fetch(source: HubSource, request: cache.FetchRequest) -> Weights:
     """The repository's files from the cache or the hub, at the registry's, the lock's or else the newest commit.
 
     HF_ENDPOINT and HF_TOKEN are honoured. Raises Offline, HashMismatch (against the registry's pins or the lock's)
     and SourceError.
     """
-    known = _known(source, request)
+    known = _with_known_pins(source, request)
     if _is_pinned(known):
-        found = _obtain(known, request)
+        found = _fetch_pinned(known, request)
     else:
-        with cache.turn(request.key):
-            known = _known(source, request)  # another process may have been the first while this one waited
-            found, known = _first_use(source, known, request)
+        with cache.download_lock(request.key):
+            known = _with_known_pins(source, request)  # another process may have been the first while this one waited
+            found, known = _pin_on_first_use(source, known, request)
     if not _is_pinned(source):
-        lockfile.record(_locked_name(source), _pins(known))
+        lockfile.record_repository(_lock_key(source), _pins(known))
     return found
 
 
 def revision_of(source: HubSource, key: str) -> str | None:
     """The commit that the lock file or the cache knows for a source that was fetched under this key."""
-    return _known(source, cache.Request(key, offline=True)).revision
+    return _with_known_pins(source, cache.FetchRequest(key, offline=True)).revision
 
 
-def _known(source: HubSource, request: cache.Request) -> HubSource:
+def _with_known_pins(source: HubSource, request: cache.FetchRequest) -> HubSource:
     """The source with the pins that the lock file has, else those that the cache remembers."""
     lock = lockfile.read()
-    locked = _deliberate(lock.checkpoints.get(request.key), source) or lock.hub.get(_locked_name(source))
+    locked = _locked_pins(lock.checkpoints.get(request.key), source) or lock.hub.get(_lock_key(source))
     known = source if locked is None else _with_pins(source, locked, request)
-    remembered = None if _is_pinned(known) else _remembered(source, request)
+    remembered = None if _is_pinned(known) else _cached_pins(source, request)
     if remembered is not None and known.revision in (None, remembered.revision):
         known = _with_pins(known, remembered, request)
     return known
 
 
-def _deliberate(locked: lockfile.LockedCheckpoint | None, source: HubSource) -> lockfile.Locked | None:
+def _locked_pins(locked: lockfile.LockedCheckpoint | None, source: HubSource) -> lockfile.LockedRepository | None:
     """What `tlzoo lock` says of this checkpoint, where it is about this repository."""
     if locked is None or locked.revision is None or locked.origin != source.repo:
         return None
-    return lockfile.Locked(revision=locked.revision, files=locked.files)
+    return lockfile.LockedRepository(revision=locked.revision, files=locked.files)
 
 
-def _locked_name(source: HubSource) -> str:
+def _lock_key(source: HubSource) -> str:
     return source.repo if source.revision is None else f"{source.repo}@{source.revision}"
 
 
-def _obtain(source: HubSource, request: cache.Request) -> Weights:
+def _fetch_pinned(source: HubSource, request: cache.FetchRequest) -> Weights:
     def download(folder: Path) -> None:
         _download(source, folder, request)
 
-    return cache.obtain(request, _folder(source, request), _files(source), download)
+    return cache.fetch_or_cache(request, _folder(source, request), _files(source), download)
 
 
-def _first_use(source: HubSource, known: HubSource, request: cache.Request) -> tuple[Weights, HubSource]:
+def _pin_on_first_use(source: HubSource, known: HubSource, request: cache.FetchRequest) -> tuple[Weights, HubSource]:
     """Download, and return the source with the commit and hashes that this gave; the cache remembers them."""
     if _is_pinned(known):
         folder, files = _folder(known, request), _files(known)
-        if cache.find_fault(folder, files) is None:
-            return cache.weights(folder, files), known
+        if cache.verify_files(folder, files) is None:
+            return cache.as_weights(folder, files), known
     if request.offline:
-        raise cache.switched_off(request)
+        raise cache.offline_error(request)
     with cache.partial_folder(request.key) as partial:
         revision = _download(known, partial, request)
-        seen = {file.path: lockfile.measured(partial / file.path) for file in source.files}
-        pinned = _with_pins(known, lockfile.Locked(revision=revision, files=seen), request)
+        seen = {file.path: lockfile.hash_file(partial / file.path) for file in source.files}
+        pinned = _with_pins(known, lockfile.LockedRepository(revision=revision, files=seen), request)
         folder, files = _folder(pinned, request), _files(pinned)
-        cache.promote(request, partial, folder, files)
-    lockfile.write_atomically(_memory(source, request), _pins(pinned).model_dump_json())
-    return cache.weights(folder, files), pinned
+        cache.commit(request, partial, folder, files)
+    lockfile.write_atomically(_pins_path(source, request), _pins(pinned).model_dump_json())
+    return cache.as_weights(folder, files), pinned
 
 
-def _with_pins(source: HubSource, pins: lockfile.Locked, request: cache.Request) -> HubSource:
+def _with_pins(source: HubSource, pins: lockfile.LockedRepository, request: cache.FetchRequest) -> HubSource:
     """The source with these pins filled in; raises HashMismatch where it has others already."""
     files = []
     for file in source.files:
@@ -111,36 +111,36 @@ def _is_pinned(source: HubSource) -> bool:
     return source.revision is not None and all(file.sha256 and file.size for file in source.files)
 
 
-def _pins(source: HubSource) -> lockfile.Locked:
+def _pins(source: HubSource) -> lockfile.LockedRepository:
     files = {
         file.path: lockfile.LockedFile(sha256=file.sha256, size=file.size)
         for file in source.files
         if file.sha256 is not None and file.size is not None
     }
-    return lockfile.Locked(revision=source.revision or "", files=files)
+    return lockfile.LockedRepository(revision=source.revision or "", files=files)
 
 
-def _files(source: HubSource) -> list[cache.Pinned]:
-    return [cache.Pinned(path, pin.sha256, pin.size) for path, pin in _pins(source).files.items()]
+def _files(source: HubSource) -> list[cache.PinnedFile]:
+    return [cache.PinnedFile(path, pin.sha256, pin.size) for path, pin in _pins(source).files.items()]
 
 
-def _folder(source: HubSource, request: cache.Request) -> Path:
-    return cache.place(request.key, source.model_dump_json())
+def _folder(source: HubSource, request: cache.FetchRequest) -> Path:
+    return cache.source_folder(request.key, source.model_dump_json())
 
 
-def _memory(source: HubSource, request: cache.Request) -> Path:
+def _pins_path(source: HubSource, request: cache.FetchRequest) -> Path:
     """Where the cache keeps the pins of an unpinned source, for a folder that has no lock file yet."""
-    return cache.place(request.key, source.model_dump_json()).with_suffix(".pins.json")
+    return cache.source_folder(request.key, source.model_dump_json()).with_suffix(".pins.json")
 
 
-def _remembered(source: HubSource, request: cache.Request) -> lockfile.Locked | None:
+def _cached_pins(source: HubSource, request: cache.FetchRequest) -> lockfile.LockedRepository | None:
     try:
-        return lockfile.Locked.model_validate_json(_memory(source, request).read_bytes())
+        return lockfile.LockedRepository.model_validate_json(_pins_path(source, request).read_bytes())
     except (OSError, ValidationError):
         return None
 
 
-def _download(source: HubSource, folder: Path, request: cache.Request) -> str:
+def _download(source: HubSource, folder: Path, request: cache.FetchRequest) -> str:
     """Put the files into `folder` and return the commit they are of."""
     api = hub_api.api()
     try:
@@ -154,9 +154,9 @@ def _download(source: HubSource, folder: Path, request: cache.Request) -> str:
         for file in source.files:
             _check_listed(source, file, listing, request)
         total = sum(listing.sizes[file.path] for file in source.files)
-        cache.check_room(request.key, total)
+        cache.check_disk_space(request.key, total)
         with (
-            _kept(source.repo, listing.revision, folder) as beside,
+            _download_folder(source.repo, listing.revision, folder) as beside,
             progress(f"Downloading {source.repo}", total, "bytes") as advance,
         ):
             got = {
@@ -169,7 +169,7 @@ def _download(source: HubSource, folder: Path, request: cache.Request) -> str:
     except TlzooError:
         raise
     except Exception as cause:
-        raise _explained(cause, source, request) from cause
+        raise _fetch_error(cause, source, request) from cause
     for path, digest in listing.sha256.items():
         if (folder / path).is_file() and cache.sha256_of(folder / path) != digest:
             raise HashMismatch(
@@ -178,7 +178,7 @@ def _download(source: HubSource, folder: Path, request: cache.Request) -> str:
     return listing.revision
 
 
-def _check_listed(source: HubSource, file: HubFile, listing: hub_api.Listing, request: cache.Request) -> None:
+def _check_listed(source: HubSource, file: HubFile, listing: hub_api.Listing, request: cache.FetchRequest) -> None:
     """Raises HashMismatch, before the download, where the hub itself lists another file than the one that is pinned."""
     size, sha256 = listing.sizes[file.path], listing.sha256.get(file.path)
     if file.size not in (None, size) or (sha256 is not None and file.sha256 not in (None, sha256)):
@@ -190,7 +190,7 @@ def _check_listed(source: HubSource, file: HubFile, listing: hub_api.Listing, re
 
 
 @contextmanager
-def _kept(repo: str, revision: str, folder: Path) -> Iterator[Path]:
+def _download_folder(repo: str, revision: str, folder: Path) -> Iterator[Path]:
     """Where files arrive: a folder that the next run finds again, so that those that were whole need not come twice.
 
     Of one file, huggingface_hub takes up a broken connection, but not what an earlier run left.
@@ -233,7 +233,7 @@ def _download_file(api: HfApi, repo: str, revision: str, path: str, beside: Path
     )
 
 
-def _explained(cause: Exception, source: HubSource, request: cache.Request) -> TlzooError:
+def _fetch_error(cause: Exception, source: HubSource, request: cache.FetchRequest) -> TlzooError:
     status = hub_api.status_of(cause)
     if status in (401, 403):
         return SourceError(
@@ -245,4 +245,4 @@ def _explained(cause: Exception, source: HubSource, request: cache.Request) -> T
             f"{request.key}: the hub has no {source.repo} at {source.revision or 'its newest commit'}.",
             hint="The registry's entry or tlzoo.lock is out of date.",
         )
-    return hub_api.explained(cause, f"{source.repo}, the source of {request.key}")
+    return hub_api.hub_error(cause, f"{source.repo}, the source of {request.key}")

@@ -51,7 +51,7 @@ def status_of(cause: Exception) -> int | None:
     return getattr(getattr(cause, "response", None), "status_code", None)
 
 
-def explained(cause: Exception, what: str) -> TlzooError:
+def hub_error(cause: Exception, what: str) -> TlzooError:
     """What huggingface_hub raised while it was asked for `what`."""
     reason = " ".join(str(cause).split())[:300] or type(cause).__name__
     if (status := status_of(cause)) is not None:

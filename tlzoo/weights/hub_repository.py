@@ -23,11 +23,11 @@ from tlzoo.weights import hub_api, lockfile
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-LARGEST_DOCUMENT = 2**20
+MAX_DOCUMENT_BYTES = 2**20
 """Bytes: a configuration that is larger is not one."""
-_MOST_DOCUMENTS = 16
+_MAX_DOCUMENTS = 16
 _VOCABULARIES = frozenset({"tokenizer.json", "vocab.json", "added_tokens.json"})
-_OWN_NAMES = {
+_SPDX_NAMES = {
     "agpl-3.0": "AGPL-3.0-only",
     "gpl-2.0": "GPL-2.0-only",
     "gpl-3.0": "GPL-3.0-only",
@@ -39,7 +39,7 @@ _OWN_NAMES = {
 """Where the hub's name is not SPDX's current one."""
 
 
-class _Remembered(StrictModel):
+class _CachedDescription(StrictModel):
     """A description as the cache holds it."""
 
     version: int = Field(default=1, ge=1, le=1)
@@ -60,7 +60,7 @@ def describe(name: str, offline: bool) -> Repository:
     Offline, UnknownCheckpoint where the hub has no such repository or does not show it, and SourceError.
     """
     revision = _locked_revision(name)
-    known = _read(_memory(name, revision), name, revision) or _read(_memory(name, None), name, revision)
+    known = _read(_cache_path(name, revision), name, revision) or _read(_cache_path(name, None), name, revision)
     if known is None:
         if offline:
             raise Offline(
@@ -68,15 +68,15 @@ def describe(name: str, offline: bool) -> Repository:
                 hint=f"Fetch it first: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo pull hf/{name}",
             )
         say(f"No registry lists {name}: asking the hub.")
-        known = _asked(name, revision)
-        _write(_memory(name, revision), known)
+        known = _query_hub(name, revision)
+        _write(_cache_path(name, revision), known)
     return Repository(**known.model_dump(exclude={"version"}))
 
 
 def spdx(license: str | None) -> str | None:
     """The SPDX expression for a licence in the hub's spelling, such as `apache-2.0`; `None` where it is not certain."""
     name = (license or "").lower()
-    return _OWN_NAMES.get(name) or licenses.spdx(name)
+    return _SPDX_NAMES.get(name) or licenses.spdx(name)
 
 
 def _locked_revision(name: str) -> str | None:
@@ -85,21 +85,21 @@ def _locked_revision(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _memory(name: str, revision: str | None) -> Path:
+def _cache_path(name: str, revision: str | None) -> Path:
     stem = name.replace("/", "--") + (f"@{revision}" if revision else "")
     return cache_folder() / "resolved" / f"{stem}.json"
 
 
-def _read(path: Path, name: str, revision: str | None) -> _Remembered | None:
+def _read(path: Path, name: str, revision: str | None) -> _CachedDescription | None:
     """What is remembered; `None` where nothing is, or it is torn, or of another repository or commit."""
     try:
-        known = _Remembered.model_validate_json(path.read_bytes())
+        known = _CachedDescription.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
     return known if known.name == name and revision in (None, known.revision) else None
 
 
-def _write(path: Path, known: _Remembered) -> None:
+def _write(path: Path, known: _CachedDescription) -> None:
     try:
         write_json(path, known.model_dump(mode="json"))
     except OSError as cause:
@@ -109,7 +109,7 @@ def _write(path: Path, known: _Remembered) -> None:
         ) from cause
 
 
-def _asked(name: str, revision: str | None) -> _Remembered:
+def _query_hub(name: str, revision: str | None) -> _CachedDescription:
     api = hub_api.api()
     try:
         listing = hub_api.listing(api, name, revision)
@@ -122,10 +122,10 @@ def _asked(name: str, revision: str | None) -> _Remembered:
                 f"The hub shows no repository {name} (status {status}).",
                 hint="Check its name; where it is private or gated, accept its terms on the hub and set HF_TOKEN.",
             ) from cause
-        raise hub_api.explained(cause, name) from cause
+        raise hub_api.hub_error(cause, name) from cause
     card = getattr(listing.info.card_data, "__dict__", {})  # a card that is no mapping says nothing
     try:
-        return _Remembered(
+        return _CachedDescription(
             name=name,
             revision=listing.revision,
             sizes=dict(listing.sizes),
@@ -149,7 +149,7 @@ def _documents(api: HfApi, name: str, commit: str, sizes: Mapping[str, int]) -> 
     with tempfile.TemporaryDirectory() as folder:
         for path in _configurations(sizes):
             got = Path(api.hf_hub_download(name, path, revision=commit, local_dir=folder))
-            if got.stat().st_size <= LARGEST_DOCUMENT:
+            if got.stat().st_size <= MAX_DOCUMENT_BYTES:
                 try:
                     document = json.loads(got.read_bytes())
                 except (ValueError, RecursionError):
@@ -164,10 +164,10 @@ def _configurations(sizes: Mapping[str, int]) -> Iterable[str]:
     names = [
         name
         for name, size in sizes.items()
-        if name.endswith(".json") and "/" not in name and name not in _VOCABULARIES and 0 < size <= LARGEST_DOCUMENT
+        if name.endswith(".json") and "/" not in name and name not in _VOCABULARIES and 0 < size <= MAX_DOCUMENT_BYTES
     ]
     return sorted(names, key=lambda name: (not name.endswith("config.json"), name != "config.json", name))[
-        :_MOST_DOCUMENTS
+        :_MAX_DOCUMENTS
     ]
 
 

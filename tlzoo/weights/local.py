@@ -14,9 +14,9 @@ from tlzoo.registry.schema import FileSource
 from tlzoo.weights import cache
 
 
-def fetch(source: FileSource, request: cache.Request) -> Weights:
+def fetch(source: FileSource, request: cache.FetchRequest) -> Weights:
     """The files from the cache, or copied into it. Needs no network. Raises SourceError, HashMismatch."""
-    files = [cache.Pinned(Path(file.path).name, file.sha256, file.size) for file in source.files]
+    files = [cache.PinnedFile(Path(file.path).name, file.sha256, file.size) for file in source.files]
 
     def copy(folder: Path) -> None:
         for file, pinned in zip(source.files, files, strict=True):
@@ -37,5 +37,5 @@ def fetch(source: FileSource, request: cache.Request) -> Weights:
                     hint="Restore it, or write its entry anew: tlzoo registry new-entry.",
                 )
 
-    folder = cache.place(request.key, source.model_dump_json())
-    return cache.obtain(replace(request, offline=False), folder, files, copy)
+    folder = cache.source_folder(request.key, source.model_dump_json())
+    return cache.fetch_or_cache(replace(request, offline=False), folder, files, copy)

@@ -20,11 +20,11 @@ from tlzoo.registry.schema import (
     UrlSource,
 )
 from tlzoo.weights.fetch import fetch, fetch_source
-from tlzoo.weights.lockfile import LockedCheckpoint, LockedFile, measured
+from tlzoo.weights.lockfile import LockedCheckpoint, LockedFile, hash_file
 from tlzoo.weights.pins import pins
 
 
-def lock(checkpoint: Checkpoint, *, listed: bool) -> LockedCheckpoint:
+def lock_checkpoint(checkpoint: Checkpoint, *, listed: bool) -> LockedCheckpoint:
     """Everything that the checkpoint's weights are made of; fetched only where its entry does not pin it all.
 
     `listed` says whether a registry has the entry; where none has, the lock carries it. Raises as `fetch`.
@@ -33,12 +33,12 @@ def lock(checkpoint: Checkpoint, *, listed: bool) -> LockedCheckpoint:
     revision = checkpoint.source.revision if isinstance(checkpoint.source, HubSource) else None
     if len(found) < len(pins(checkpoint.source)) or (isinstance(checkpoint.source, HubSource) and revision is None):
         weights = fetch(checkpoint)
-        found = {name: measured(path) for name, path in weights.files.items()}
+        found = {name: hash_file(path) for name, path in weights.files.items()}
         revision = _fetched_revision(checkpoint)
     return LockedCheckpoint(
-        entry=digest(checkpoint),
+        entry=entry_digest(checkpoint),
         kind=checkpoint.source.kind,
-        origin=origin(checkpoint.source),
+        origin=source_name(checkpoint.source),
         revision=revision,
         files=dict(sorted(found.items())),
         resolved=None if listed else checkpoint,
@@ -50,7 +50,7 @@ def fetch_locked(checkpoint: Checkpoint, locked: LockedCheckpoint, file: Path) -
 
     Raises HashMismatch where the registry's entry and the lock differ, and as `fetch_source`.
     """
-    difference = differs(checkpoint, locked)
+    difference = find_difference(checkpoint, locked)
     if difference is not None:
         raise HashMismatch(
             f"{checkpoint.id}: its registry entry and {file} differ: {difference}.",
@@ -59,11 +59,11 @@ def fetch_locked(checkpoint: Checkpoint, locked: LockedCheckpoint, file: Path) -
     return fetch_source(_pinned(checkpoint.source, locked), checkpoint.id)
 
 
-def differs(checkpoint: Checkpoint, locked: LockedCheckpoint) -> str | None:
+def find_difference(checkpoint: Checkpoint, locked: LockedCheckpoint) -> str | None:
     """In what the entry is no longer the one that was locked, `None` where it is."""
     source = checkpoint.source
-    if (source.kind, origin(source)) != (locked.kind, locked.origin):
-        return f"the entry's source is {source.kind} {origin(source)}, the lock's {locked.kind} {locked.origin}"
+    if (source.kind, source_name(source)) != (locked.kind, locked.origin):
+        return f"the entry's source is {source.kind} {source_name(source)}, the lock's {locked.kind} {locked.origin}"
     if isinstance(source, HubSource) and source.revision not in (None, locked.revision):
         return f"the entry's revision is {source.revision}, the lock's {locked.revision}"
     for name, pin in pins(source).items():
@@ -75,12 +75,12 @@ def differs(checkpoint: Checkpoint, locked: LockedCheckpoint) -> str | None:
     surplus = sorted(locked.files.keys() - pins(source).keys())
     if surplus:
         return f"the lock has the file {surplus[0]}, the entry does not"
-    if digest(checkpoint) != locked.entry:
-        return f"the entry's sha256 is {digest(checkpoint)[:16]}…, the lock's {locked.entry[:16]}…"
+    if entry_digest(checkpoint) != locked.entry:
+        return f"the entry's sha256 is {entry_digest(checkpoint)[:16]}…, the lock's {locked.entry[:16]}…"
     return None
 
 
-def digest(checkpoint: Checkpoint) -> str:
+def entry_digest(checkpoint: Checkpoint) -> str:
     """The sha256 of an entry, the same on every machine and in any order: of local files only the names count."""
     if isinstance(checkpoint.source, FileSource):
         files = tuple(
@@ -91,7 +91,7 @@ def digest(checkpoint: Checkpoint) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
-def origin(source: Source) -> str:
+def source_name(source: Source) -> str:
     """Where the files come from, in a word."""
     match source:
         case PypiSource(archive=archive):

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import SourceError
-from tlzoo.io.files import file_lock, whole_file
+from tlzoo.io.files import atomic_file, file_lock
 from tlzoo.registry.schema import Checkpoint, Sha256
 from tlzoo.specs import StrictModel
 from tlzoo.weights import cache
@@ -31,7 +31,7 @@ class LockedFile(StrictModel):
     size: int = Field(gt=0)
 
 
-class Locked(StrictModel):
+class LockedRepository(StrictModel):
     """A repository's commit, and the files of it that were used."""
 
     revision: str = Field(pattern=r"^[0-9a-f]{40}$")
@@ -53,18 +53,18 @@ class LockedCheckpoint(StrictModel):
     resolved: Checkpoint | None = None
 
 
-class Lock(StrictModel):
+class LockFile(StrictModel):
     """The whole file; `hub` is by repository, or by `repository@revision` where the registry pins the revision.
 
     Version 1 has no `checkpoints`; it is written for as long as there are none.
     """
 
     version: Literal[1, 2] = 1
-    hub: dict[str, Locked] = Field(default_factory=dict)
+    hub: dict[str, LockedRepository] = Field(default_factory=dict)
     checkpoints: dict[str, LockedCheckpoint] = Field(default_factory=dict)
 
 
-def measured(file: Path) -> LockedFile:
+def hash_file(file: Path) -> LockedFile:
     """What a file is pinned as."""
     return LockedFile(sha256=cache.sha256_of(file), size=file.stat().st_size)
 
@@ -74,15 +74,15 @@ def path() -> Path:
     return Path(os.environ.get("TLZOO_LOCK") or "tlzoo.lock").expanduser().absolute()
 
 
-def read(file: Path | None = None) -> Lock:
+def read(file: Path | None = None) -> LockFile:
     """The lock file, empty where there is none; raises SourceError when it is damaged."""
     file = file or path()
     try:
         if not stat.S_ISREG(file.stat().st_mode):
             raise OSError(errno.EINVAL, "it is not a file")  # reading a pipe would wait
-        return Lock.model_validate_json(file.read_bytes())
+        return LockFile.model_validate_json(file.read_bytes())
     except FileNotFoundError:
-        return Lock()
+        return LockFile()
     except (OSError, ValidationError) as cause:
         raise SourceError(
             f"Lock file {file} cannot be read: {_reason(cause)}.",
@@ -97,13 +97,13 @@ def _reason(cause: OSError | ValidationError) -> str:
     return ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
 
 
-def record(name: str, locked: Locked) -> None:
+def record_repository(name: str, locked: LockedRepository) -> None:
     """Add a repository's pins to the lock file, atomically. Raises SourceError when it cannot be written."""
     with file_lock(cache.root() / "locks" / _WRITER, timeout=-1):
         lock = read()
         before = lock.hub.get(name)
         if before is not None and before.revision == locked.revision:
-            locked = Locked(revision=locked.revision, files={**before.files, **locked.files})
+            locked = LockedRepository(revision=locked.revision, files={**before.files, **locked.files})
         if before == locked:
             return
         _write(path(), lock.model_copy(update={"hub": {**lock.hub, name: locked}}))
@@ -123,7 +123,7 @@ def locked_entry(id: str) -> Checkpoint | None:
     return entry if entry is not None and entry.id == id and entry.source.kind not in ("file", "package") else None
 
 
-def _write(file: Path, lock: Lock) -> None:
+def _write(file: Path, lock: LockFile) -> None:
     document = lock.model_dump(mode="json", exclude_none=True)
     if not lock.checkpoints:
         del document["checkpoints"]
@@ -142,7 +142,7 @@ def _lines(value: Any, indent: str = "") -> str:
 def write_atomically(target: Path, text: str) -> None:
     """Write a text file whole or not at all. Raises SourceError."""
     try:
-        with whole_file(target) as partial:
+        with atomic_file(target) as partial:
             partial.write_text(text, encoding="utf-8")
     except OSError as cause:
         raise SourceError(

@@ -11,11 +11,11 @@ from tlzoo.registry.schema import PackageSource
 from tlzoo.weights import cache
 
 
-def fetch(source: PackageSource, request: cache.Request) -> Weights:
+def fetch(source: PackageSource, request: cache.FetchRequest) -> Weights:
     """The files where they lie. Needs no network. Raises SourceError where there is no such package, HashMismatch."""
     folder = _folder(source.package, request.key)
-    files = [cache.Pinned(file.path, file.sha256, file.size) for file in source.files]
-    fault = cache.find_fault(folder, files)
+    files = [cache.PinnedFile(file.path, file.sha256, file.size) for file in source.files]
+    fault = cache.verify_files(folder, files)
     if fault is not None:
         raise HashMismatch(
             f"{request.key}: the package {source.package!r} is not as its registry pins it: {fault}.",

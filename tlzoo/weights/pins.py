@@ -6,25 +6,25 @@ from pathlib import Path
 
 from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, PackageSource, PypiSource, Source, UrlSource
 from tlzoo.weights import lockfile
-from tlzoo.weights.cache import Pinned
+from tlzoo.weights.cache import PinnedFile
 from tlzoo.weights.url import file_name
 
 
-def pins(source: Source) -> dict[str, Pinned | None]:
+def pins(source: Source) -> dict[str, PinnedFile | None]:
     """Each file of the source by its name, as `Weights.files` has it; `None` where the entry does not pin it."""
     match source:
         case PypiSource(members=members) | PackageSource(files=members):
-            return {member.name: Pinned(member.name, member.sha256, member.size) for member in members}
+            return {member.name: PinnedFile(member.name, member.sha256, member.size) for member in members}
         case HubSource(files=hub_files):
             return {
-                file.path: Pinned(file.path, file.sha256, file.size) if file.sha256 and file.size else None
+                file.path: PinnedFile(file.path, file.sha256, file.size) if file.sha256 and file.size else None
                 for file in hub_files
             }
         case UrlSource(url=url, sha256=sha256, size=size):
             name = file_name(url)
-            return {name: Pinned(name, sha256, size)}
+            return {name: PinnedFile(name, sha256, size)}
         case FileSource(files=files):
-            return {Path(file.path).name: Pinned(Path(file.path).name, file.sha256, file.size) for file in files}
+            return {Path(file.path).name: PinnedFile(Path(file.path).name, file.sha256, file.size) for file in files}
 
 
 def pinned_sha256(checkpoint: Checkpoint, name: str) -> str | None:

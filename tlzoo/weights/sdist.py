@@ -20,12 +20,12 @@ from urllib.request import url2pathname
 import httpx2 as httpx
 from packaging.utils import canonicalize_name
 
-from tlzoo.io.https import TooSlow, paced
+from tlzoo.io.https import TooSlow, enforce_rate
 
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+html, text/html;q=0.9", "Accept-Encoding": "identity"}
 
 
-class Unreachable(Exception):
+class IndexUnreachable(Exception):
     """No index answered, or the download broke; the text says why."""
 
 
@@ -48,7 +48,7 @@ def download(project: str, path: Path, report: Callable[[int, int], None]) -> bo
             except (httpx.TransportError, TooSlow) as cause:
                 failure = cause
     if failure is not None:
-        raise Unreachable(" ".join(str(failure).split()) or type(failure).__name__)
+        raise IndexUnreachable(" ".join(str(failure).split()) or type(failure).__name__)
     return False
 
 
@@ -60,7 +60,7 @@ def _write(client: httpx.Client, link: str, page: str, path: Path, report: Calla
         response.raise_for_status()
         total = int(response.headers.get("content-length", 0))
         report(0, total)
-        for chunk in paced(response.iter_raw()):
+        for chunk in enforce_rate(response.iter_raw()):
             report(file.tell() + len(chunk), total)
             file.write(chunk)
 
@@ -111,7 +111,7 @@ def _default_index() -> str:
     ).stdout
     found = re.search(r"--index-url <url>[^\n]*\(default (\S+)\)", told)
     if found is None:
-        raise Unreachable("pip does not tell which index it asks")
+        raise IndexUnreachable("pip does not tell which index it asks")
     return found[1]
 
 

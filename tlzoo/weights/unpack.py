@@ -15,12 +15,12 @@ from tlzoo.errors import HashMismatch, SourceError
 from tlzoo.registry.schema import Member
 from tlzoo.weights import cache
 
-MOST_ENTRIES = 200_000
-LARGEST_HEADER = 1 << 20
+MAX_ENTRIES = 200_000
+MAX_HEADER_BYTES = 1 << 20
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, struct.error, gzip.BadGzipFile)
 
 
-class _Hostile(Exception):
+class _UnsafeArchive(Exception):
     """An archive that no packaging tool writes; the text says what is wrong with it."""
 
 
@@ -36,8 +36,8 @@ def extract(archive: Path, members: Sequence[Member], folder: Path, key: str) ->
         elif archive.name.endswith(".tar.gz"):
             _extract_sdist(archive, members, folder, key)
         else:
-            raise _Hostile("it is neither a wheel nor an sdist")
-    except _Hostile as cause:
+            raise _UnsafeArchive("it is neither a wheel nor an sdist")
+    except _UnsafeArchive as cause:
         raise SourceError(
             f"{key}: {archive.name} is refused: {cause}.", hint="Tell the registry's author; nothing of it was used."
         ) from cause
@@ -47,8 +47,8 @@ def extract(archive: Path, members: Sequence[Member], folder: Path, key: str) ->
 
 def _extract_wheel(archive: Path, members: Sequence[Member], folder: Path, key: str) -> None:
     with zipfile.ZipFile(archive) as bundle:
-        if len(bundle.infolist()) > MOST_ENTRIES:
-            raise _Hostile(f"it has more than {MOST_ENTRIES} entries")
+        if len(bundle.infolist()) > MAX_ENTRIES:
+            raise _UnsafeArchive(f"it has more than {MAX_ENTRIES} entries")
         for member in members:
             with bundle.open(_entry(bundle, member, key)) as stream:
                 _write(stream, member, folder, key)
@@ -58,19 +58,19 @@ def _entry(bundle: zipfile.ZipFile, member: Member, key: str) -> zipfile.ZipInfo
     """The one entry of this name, as it may be."""
     found = [info for info in bundle.infolist() if info.filename == member.path]
     if not found:
-        raise _absent(member, key)
+        raise _member_error(member, key)
     if len(found) > 1:
-        raise _absent(member, key, f"stands there {len(found)} times")
+        raise _member_error(member, key, f"stands there {len(found)} times")
     (info,) = found
     kind = info.external_attr >> 16 & 0o170000  # the Unix file type, 0 where the archive does not say
     if info.is_dir() or kind not in (0, 0o100000):
-        raise _absent(member, key, "is not a plain file")
+        raise _member_error(member, key, "is not a plain file")
     if info.orig_filename != member.path:
-        raise _absent(member, key, "is not its whole name")
+        raise _member_error(member, key, "is not its whole name")
     if info.flag_bits & 0x2061:
-        raise _absent(member, key, "is encrypted or a patch")
+        raise _member_error(member, key, "is encrypted or a patch")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _absent(member, key, f"is packed by method {info.compress_type}, which no wheel uses,")
+        raise _member_error(member, key, f"is packed by method {info.compress_type}, which no wheel uses,")
     _check_size(info.file_size, member, key)
     return info
 
@@ -80,32 +80,32 @@ def _extract_sdist(archive: Path, members: Sequence[Member], folder: Path, key: 
     seen: set[str] = set()
     packed = archive.stat().st_size
     limit = (16 << 20) + 50 * packed + sum(member.size for member in members)
-    with gzip.open(archive) as plain, tarfile.open(fileobj=_Bounded(plain, limit), mode="r:") as tarball:  # type: ignore[call-overload]
+    with gzip.open(archive) as plain, tarfile.open(fileobj=_BoundedStream(plain, limit), mode="r:") as tarball:  # type: ignore[call-overload]
         for count, info in enumerate(tarball):
-            if count >= MOST_ENTRIES:
-                raise _Hostile(f"it has more than {MOST_ENTRIES} entries")
+            if count >= MAX_ENTRIES:
+                raise _UnsafeArchive(f"it has more than {MAX_ENTRIES} entries")
             member = wanted.get(info.name)
             if member is None:
                 continue
             if member.path in seen:
-                raise _absent(member, key, "stands there twice")
+                raise _member_error(member, key, "stands there twice")
             seen.add(member.path)
             stream = tarball.extractfile(info) if _is_plain(info) else None
             if stream is None:
-                raise _absent(member, key, "is not a plain file")
+                raise _member_error(member, key, "is not a plain file")
             _check_size(info.size, member, key)
             with stream:
                 _write(stream, member, folder, key)
     for path, member in wanted.items():
         if path not in seen:
-            raise _absent(member, key)
+            raise _member_error(member, key)
 
 
 def _is_plain(info: tarfile.TarInfo) -> bool:
     return info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and info.sparse is None
 
 
-class _Bounded:
+class _BoundedStream:
     """A decompressed stream as `tarfile` uses it, which ends with an error where it is far longer than its file."""
 
     def __init__(self, stream: gzip.GzipFile, limit: int) -> None:
@@ -116,18 +116,18 @@ class _Bounded:
 
     def seek(self, place: int) -> int:
         if place > self._limit:
-            raise _Hostile(f"it unpacks to more than {self._limit} bytes")
+            raise _UnsafeArchive(f"it unpacks to more than {self._limit} bytes")
         return self._stream.seek(place)
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= max(LARGEST_HEADER, cache.CHUNK):
-            raise _Hostile("it has a header of more than a mebibyte")
+        if not 0 <= size <= max(MAX_HEADER_BYTES, cache.CHUNK):
+            raise _UnsafeArchive("it has a header of more than a mebibyte")
         if self._stream.tell() + size > self._limit:
-            raise _Hostile(f"it unpacks to more than {self._limit} bytes")
+            raise _UnsafeArchive(f"it unpacks to more than {self._limit} bytes")
         return self._stream.read(size)
 
 
-def _absent(member: Member, key: str, what: str = "is not there") -> HashMismatch:
+def _member_error(member: Member, key: str, what: str = "is not there") -> HashMismatch:
     return HashMismatch(
         f"{key}: {member.path} {what} in the archive.", hint="The archive is not the one that was pinned."
     )

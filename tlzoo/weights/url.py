@@ -10,21 +10,21 @@ from tlzoo.registry.schema import UrlSource
 from tlzoo.weights import cache
 
 
-def fetch(source: UrlSource, request: cache.Request) -> Weights:
+def fetch(source: UrlSource, request: cache.FetchRequest) -> Weights:
     """The file from the cache, or downloaded. Raises Offline, HashMismatch, SourceError.
 
     `io.https` says which addresses are refused, `weights.download` how a broken download goes on.
     """
-    pinned = cache.Pinned(file_name(source.url), source.sha256, source.size)
+    pinned = cache.PinnedFile(file_name(source.url), source.sha256, source.size)
 
     def download(folder: Path) -> None:
-        from tlzoo.io.https import explained
-        from tlzoo.weights.download import receive
+        from tlzoo.io.https import network_errors
+        from tlzoo.weights.download import download_file
 
-        with explained(f"{request.key}: {source.url}"):
-            receive(source.url, pinned, folder, request.key)
+        with network_errors(f"{request.key}: {source.url}"):
+            download_file(source.url, pinned, folder, request.key)
 
-    return cache.obtain(request, cache.place(request.key, source.model_dump_json()), [pinned], download)
+    return cache.fetch_or_cache(request, cache.source_folder(request.key, source.model_dump_json()), [pinned], download)
 
 
 def file_name(url: str) -> str:

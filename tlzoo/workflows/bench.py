@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlzoo.errors import UsageError
-from tlzoo.runtime.bench import LENGTH, Against, Row
+from tlzoo.runtime.bench import LENGTH, Baselines, BenchResult
 from tlzoo.runtime.bench import bench as measure
 from tlzoo.runtime.predictor import open_artifact, read_manifest
 
@@ -25,7 +25,7 @@ def bench(
     length: int = LENGTH,
     seconds: float = 2.0,
     run: str | Path | RunFolder | None = None,
-) -> list[Row]:
+) -> list[BenchResult]:
     """Measure exported files side by side: `seconds` of calls of each, in turns, for every batch and thread count.
 
     `inputs` are paths or texts, repeated to fill a batch, which are measured end to end too; without, arrays are made
@@ -48,7 +48,7 @@ def bench(
     )
 
 
-def _in_torch(file: str | Path, run: str | Path | RunFolder, providers: Sequence[str]) -> Against:
+def _in_torch(file: str | Path, run: str | Path | RunFolder, providers: Sequence[str]) -> Baselines:
     """Torch's ways to answer as the file does; raises UsageError for what cannot be compared."""
     manifest = read_manifest(open_artifact(file), file)
     if manifest.raw_input:

@@ -190,7 +190,7 @@ def _entry(kind: str, path: Path, checkpoint: str = "") -> CacheEntry:
 def _companion_files(entry: CacheEntry) -> Iterable[Path]:
     match entry.kind:
         case "weights":
-            return [cache.pins_beside(entry.path)]
+            return [cache.pins_path(entry.path)]
         case "converted":
             return [entry.path.with_name(f"{entry.path.name}.sha256")]
         case "partial" if re.fullmatch("[0-9a-f]{64}", entry.path.name):
@@ -201,13 +201,13 @@ def _companion_files(entry: CacheEntry) -> Iterable[Path]:
 def _check_weights(entry: CacheEntry) -> str | None:
     """What is wrong, `""` where nothing is, `None` where nobody pinned anything."""
     try:
-        document = json.loads(cache.pins_beside(entry.path).read_bytes())
-        pins = [cache.Pinned(name, pin["sha256"], pin["size"]) for name, pin in document.items()]
+        document = json.loads(cache.pins_path(entry.path).read_bytes())
+        pins = [cache.PinnedFile(name, pin["sha256"], pin["size"]) for name, pin in document.items()]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return f"{cache.pins_beside(entry.path).name} cannot be read"
-    return cache.find_fault(entry.path, pins) or ""
+        return f"{cache.pins_path(entry.path).name} cannot be read"
+    return cache.verify_files(entry.path, pins) or ""
 
 
 def _check_converted(entry: CacheEntry) -> str | None:

@@ -15,7 +15,7 @@ from tlzoo.errors import DataError, ParityError, UsageError
 from tlzoo.exporting.check import Measure, Proof, prove
 from tlzoo.progress import say
 from tlzoo.runtime import Predictor, load
-from tlzoo.runtime.unread import UnreadTask
+from tlzoo.runtime.unknown_task import UnknownTask
 from tlzoo.tasks.rows import Outputs, select
 
 
@@ -102,7 +102,7 @@ def _read_samples(data: str | Path, predictor: Predictor, columns: Columns) -> S
     if not str(data):
         raise UsageError("No data was given.", hint="Pass a folder or a table.")
     endings = endings_of(predictor.manifest.preprocess)
-    labelled = not isinstance(predictor.task, UnreadTask)  # the proof stands without labels
+    labelled = not isinstance(predictor.task, UnknownTask)  # the proof stands without labels
     collection = read(data, predictor.task, columns=columns, labelled=labelled, endings=endings)
     return collection.test or collection.train
 

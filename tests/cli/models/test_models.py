@@ -15,7 +15,7 @@ import pytest
 
 from tlzoo import plugins
 from tlzoo.cli import main
-from tlzoo.cli.models import human, parse_count
+from tlzoo.cli.models import format_count, parse_count
 from tlzoo.errors import UsageError
 
 COMMAND = [sys.executable, "-c", "import sys; from tlzoo.cli import main; sys.exit(main())"]
@@ -254,4 +254,4 @@ def test_what_is_no_count_is_refused(text: str) -> None:
     ("count", "text"), [(7, "7"), (1500, "1.5K"), (23_508_032, "23.5M"), (134_260_544, "134M"), (999_999_999, "1B")]
 )
 def test_a_count_is_shown_with_three_digits(count: int, text: str) -> None:
-    assert human(count) == text
+    assert format_count(count) == text

@@ -132,11 +132,11 @@ def test_the_list_says_what_is_lost_changed_and_stale(author: Any, tlzoo: Any, p
     with places["changed"].open("a") as file:  # type: ignore[union-attr]
         file.write(" ")
 
-    def age(registries: tuple[config.Registry, ...]) -> tuple[config.Registry, ...]:
+    def age(registries: tuple[config.Subscription, ...]) -> tuple[config.Subscription, ...]:
         old = registries[2].held.model_copy(update={"fetched": config.now() - timedelta(days=45)})  # type: ignore[union-attr]
         return (*registries[:2], registries[2].model_copy(update={"held": old}))
 
-    config.change(age)
+    config.update_config(age)
     with pytest.warns(RuntimeWarning, match="'lost'"):
         states = {each["name"]: each["state"] for each in tlzoo("list", "--json").json if each["kind"] == "remote"}
     assert states["lost"].startswith("not fetched: tlzoo registry update lost")

@@ -14,7 +14,7 @@ from onnx import parser
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
 from tlzoo.exporting.formats import triton
-from tlzoo.exporting.raw_input import add_geometry
+from tlzoo.exporting.raw_input import add_resize_and_crop
 from tlzoo.runtime.session import open_session
 
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[A-Za-z_][A-Za-z0-9_]*|-?\d+|[][{}:,])')
@@ -124,7 +124,7 @@ def test_outputs_whose_size_varies_have_open_dimensions_and_no_labels(tmp_path: 
 
 def test_a_model_that_fits_pictures_itself_takes_any_size(tmp_path: Path, picture_file: Any):
     manifest = picture_file.load().manifest
-    raw = add_geometry(onnx.load(picture_file.path), manifest.preprocess)
+    raw = add_resize_and_crop(onnx.load(picture_file.path), manifest.preprocess)
     described = manifest.model_copy(update={"raw_input": True})
     place, config = written(tmp_path, raw.SerializeToString(), described)
     assert [given["dims"] for given in config["input"]] == [[-1, -1, 3]]

@@ -268,6 +268,8 @@ TEXTS = {
     "lone surrogate": "great \ud800 film \udc00",
     "long": "great story " * 400,
     "longer than is looked at": "😀" * 2047 + " great film",
+    "blanks first": " \n" * 15_000 + "great film",
+    "a blob first": "a" * 5_000 + "😀 great film",
 }
 
 

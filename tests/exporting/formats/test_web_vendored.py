@@ -25,7 +25,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("empty_cache")
 def test_without_npm_the_error_says_what_to_install():
     with pytest.raises(ExportError, match="npm") as problem:
-        vendored.vendored(vendored.ONNXRUNTIME)
+        vendored.fetch_library(vendored.ONNXRUNTIME)
     assert "Install" in problem.value.hint
 
 
@@ -33,7 +33,7 @@ def test_without_npm_the_error_says_what_to_install():
 def test_offline_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TLZOO_OFFLINE", "1")
     with pytest.raises(Offline, match="onnxruntime-web"):
-        vendored.vendored(vendored.ONNXRUNTIME)
+        vendored.fetch_library(vendored.ONNXRUNTIME)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="stands in for npm with a shell script")
@@ -50,5 +50,5 @@ def test_what_npm_brings_is_used_only_when_it_is_what_is_pinned(empty_cache: Pat
     npm.write_text(f"#!/bin/sh\n{script}\n")
     npm.chmod(0o755)
     with pytest.raises(error):
-        vendored.vendored(vendored.TOKENIZERS)
+        vendored.fetch_library(vendored.TOKENIZERS)
     assert not list((empty_cache.parent / "cache").rglob("tokenizers.js"))

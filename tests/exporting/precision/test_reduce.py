@@ -14,9 +14,9 @@ from onnx import ModelProto
 
 from tlzoo import finetune
 from tlzoo.errors import ExportError, UsageError
-from tlzoo.exporting.precision import fastest, lower, static
+from tlzoo.exporting.precision import rank_by_speed, reduce_precision, static
 from tlzoo.exporting.precision.graph import constants
-from tlzoo.exporting.precision.ranges import Seen, minmax, observe, percentile
+from tlzoo.exporting.precision.ranges import ActivationStats, collect_stats, minmax, percentile
 from tlzoo.exporting.precision.reduce import _dynamic
 from tlzoo.exporting.precision.sensitivity import GOOD, Search
 from tlzoo.models.onnx_export import OPSET, export_graph
@@ -112,7 +112,7 @@ def test_int8_of_every_kind_of_network_gives_about_its_logits(
 ) -> None:
     given: Given = request.getfixturevalue(network)
     before = given[0].SerializeToString()
-    lowered = lower(given[0], "int8", "any", given[1])
+    lowered = reduce_precision(given[0], "int8", "any", given[1])
     assert operator in kinds(lowered.proto)
     assert error(given, lowered.proto) < 0.15
     assert lowered.proto.ByteSize() < len(before)
@@ -122,14 +122,14 @@ def test_int8_of_every_kind_of_network_gives_about_its_logits(
 @pytest.mark.parametrize("network", ["pictured", "patched", "written", "recorded"])
 def test_fp16_stores_half_and_gives_the_logits(network: str, request: pytest.FixtureRequest) -> None:
     given: Given = request.getfixturevalue(network)
-    lowered = lower(given[0], "fp16", "any", given[1])
+    lowered = reduce_precision(given[0], "fp16", "any", given[1])
     assert lowered.kept == ()
     assert error(given, lowered.proto) < 0.01
     assert stored(lowered.proto) < 0.6 * stored(given[0])
 
 
 def test_an_int8_network_takes_pictures_as_bytes_and_its_inputs_and_outputs_stay(pictured: Given) -> None:
-    proto, lowered = pictured[0], lower(pictured[0], "int8", "image", pictured[1]).proto
+    proto, lowered = pictured[0], reduce_precision(pictured[0], "int8", "image", pictured[1]).proto
     assert "Div" in kinds(proto)
     assert "Div" not in kinds(lowered)
     assert list(proto.graph.input) == list(lowered.graph.input)
@@ -138,11 +138,11 @@ def test_an_int8_network_takes_pictures_as_bytes_and_its_inputs_and_outputs_stay
 
 def test_onnx_runtime_does_not_quantise_what_was_left_in_float32(pictured: Given) -> None:
     proto, arrays = pictured
-    places = static.sites(proto.graph)
+    places = static.quantizable_nodes(proto.graph)
     names = sorted({name for place in places for name in (*place.inputs, place.output) if name})
-    ranges = {name: minmax(look) for name, look in observe(proto, names, arrays).items()}
+    ranges = {name: minmax(look) for name, look in collect_stats(proto, names, arrays).items()}
     kept = [place for place in places if place.node.op_type == "Conv"][2]
-    model = static.insert_pairs(proto, [p for p in places if p is not kept], ranges, {}).SerializeToString()
+    model = static.insert_qdq(proto, [p for p in places if p is not kept], ranges, {}).SerializeToString()
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     plain = run_session(ort.InferenceSession(model, options), arrays[0])[0]
@@ -198,7 +198,7 @@ def test_the_node_that_int8_ruins_is_the_one_that_stays_in_float32(random: np.ra
     proto = two_products(first, random.standard_normal((64, 5)).astype(np.float32))
     x = random.standard_normal((32, 64)).astype(np.float32)
     x[:, 0] *= 1e-4
-    lowered = lower(proto, "int8", "text", [{"x": x}])
+    lowered = reduce_precision(proto, "int8", "text", [{"x": x}])
     assert lowered.kept == ("one",)
     assert error((proto, [{"x": x}]), lowered.proto) < 0.06
 
@@ -208,7 +208,7 @@ def test_a_weight_too_great_for_float16_stays_in_float32(random: np.random.Gener
     first[3, 3] = 1e6
     proto = two_products(first, random.standard_normal((64, 64)).astype(np.float32))
     x = random.standard_normal((8, 64)).astype(np.float32)
-    lowered = lower(proto, "fp16", "text", [{"x": x}])
+    lowered = reduce_precision(proto, "fp16", "text", [{"x": x}])
     assert lowered.kept == ("first",)
     assert error((proto, [{"x": x}]), lowered.proto) < 0.01
     assert constants(lowered.proto.graph)["second/half"].dtype == np.float16
@@ -218,32 +218,34 @@ def test_a_weight_too_great_for_float16_stays_in_float32(random: np.random.Gener
 def test_a_model_without_weights_cannot_be_lowered(precision: str) -> None:
     proto = small([onnx.helper.make_node("Relu", ["x"], ["logits"])], {}, 4, 4)
     with pytest.raises(ExportError) as caught:
-        lower(proto, precision, "image", [{"x": np.ones((2, 4), np.float32)}])
+        reduce_precision(proto, precision, "image", [{"x": np.ones((2, 4), np.float32)}])
     assert "--precision fp32" in caught.value.hint
 
 
 def test_a_precision_that_there_is_not_is_refused(written: Given) -> None:
     with pytest.raises(UsageError):
-        lower(written[0], "int4", "text", written[1])
+        reduce_precision(written[0], "int4", "text", written[1])
 
 
 def test_int8_without_samples_is_refused(written: Given) -> None:
     with pytest.raises(ExportError, match="samples"):
-        lower(written[0], "int8", "text", [])
+        reduce_precision(written[0], "int8", "text", [])
 
 
 def test_the_fastest_comes_first(random: np.random.Generator) -> None:
     def square(width: int) -> ModelProto:
         return two_products(*(random.standard_normal(s).astype(np.float32) for s in ((64, width), (width, 4))))
 
-    seconds = fastest({"wide": square(8192), "narrow": square(64)}, {"x": np.ones((3, 64), np.float32)}, seconds=0.05)
+    seconds = rank_by_speed(
+        {"wide": square(8192), "narrow": square(64)}, {"x": np.ones((3, 64), np.float32)}, seconds=0.05
+    )
     assert list(seconds) == ["narrow", "wide"]
     assert all(value > 0 for value in seconds.values())
 
 
 def test_percentiles_leave_out_the_same_share_at_either_end() -> None:
     values = np.concatenate([np.linspace(-1, 1, 99_998), [-1000, 1000]]).astype(np.float32)
-    low, high = percentile(Seen(-1000, 1000, values, np.zeros(1)))
+    low, high = percentile(ActivationStats(-1000, 1000, values, np.zeros(1)))
     assert (low, high) == pytest.approx((-1, 1), abs=1e-3)
 
 
@@ -252,8 +254,8 @@ def test_what_rounding_moves_the_mean_by_is_taken_off_the_bias(random: np.random
     node = onnx.helper.make_node("Gemm", ["x", "weight", "bias"], ["logits"], name="one")
     proto = small([node], {"weight": weight, "bias": random.standard_normal(8).astype(np.float32)}, 64, 8)
     x = (random.standard_normal((256, 64)) + 20 * random.random(64)).astype(np.float32)
-    places = static.sites(proto.graph)
-    seen = observe(
+    places = static.quantizable_nodes(proto.graph)
+    seen = collect_stats(
         proto, sorted({name for place in places for name in (*place.inputs, place.output) if name}), [{"x": x}]
     )
     ranges, means = (
@@ -262,7 +264,7 @@ def test_what_rounding_moves_the_mean_by_is_taken_off_the_bias(random: np.random
     )
 
     def moved(given: dict[str, np.ndarray]) -> float:
-        models = proto, static.insert_pairs(proto, places, ranges, given)
+        models = proto, static.insert_qdq(proto, places, ranges, given)
         exact, found = (run_session(plain_session(m), {"x": x})[0] for m in models)
         return float(np.abs((found - exact).mean(axis=0)).mean())
 

@@ -14,7 +14,7 @@ import pytest
 
 from tlzoo.cli import main
 from tlzoo.plugins.authoring import child, trial
-from tlzoo.plugins.authoring.inspection import Check
+from tlzoo.plugins.authoring.inspection import PluginCheck
 
 Ship = Callable[..., Path]
 GOOD = "from tlzoo import hookimpl\n@hookimpl\ndef freeze(model, policy): ...\n"
@@ -32,7 +32,7 @@ def failing(document: dict[str, Any]) -> dict[str, str]:
     return {row["name"]: row["message"] for row in document["checks"] if not row["passed"]}
 
 
-def imported(name: str, limit: float = 120) -> dict[str, Check]:
+def imported(name: str, limit: float = 120) -> dict[str, PluginCheck]:
     """The checks of the stage `import`, by name."""
     return {done.name: done for done in trial.try_import(name, f"tlzoo-{name}", limit) if done.stage == "import"}
 
@@ -97,7 +97,7 @@ def test_a_call_in_another_process_tells_at_once_and_what_is_printed_is_no_answe
             tell({"told": 4})
     """
     ship("tides", code)
-    told = child.call("tlzoo_tides.plugin:slow", 120, {}, until=str(tmp_path / "until"))
+    told = child.run_in_child("tlzoo_tides.plugin:slow", 120, {}, until=str(tmp_path / "until"))
     assert next(told) == {"told": 3}
     (tmp_path / "until").touch()
     assert list(told) == [{"told": 4}, {"fault": "", "hint": "", "imported": []}]
@@ -105,7 +105,7 @@ def test_a_call_in_another_process_tells_at_once_and_what_is_printed_is_no_answe
 
 def test_a_call_that_is_given_up_is_ended(ship: Ship, tmp_path: Path):
     ship("tides", "import os, time\ndef slow(tell):\n    tell({'pid': os.getpid()})\n    time.sleep(60)\n")
-    told = child.call("tlzoo_tides.plugin:slow", 120, {})
+    told = child.run_in_child("tlzoo_tides.plugin:slow", 120, {})
     pid = next(told)["pid"]
     told.close()
     with pytest.raises(ProcessLookupError):

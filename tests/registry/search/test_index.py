@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tlzoo import registry
 from tlzoo.errors import RegistryError
 from tlzoo.registry import catalogue
-from tlzoo.registry.search.index import Index
-from tlzoo.registry.search.query import SORTS, Listed, Query
+from tlzoo.registry.search.index import SqliteTable
+from tlzoo.registry.search.query import SORTS, MemoryTable, Query
 
 SHA = "0" * 64
 LETTERS = st.text(alphabet="ab1-_.É ", max_size=5)
@@ -106,7 +106,7 @@ def test_the_index_answers_as_the_entries_themselves_do(
     index_folder: Path, entries: list[dict[str, Any]], queries: list[Query], data: st.DataObject
 ) -> None:
     path = write(index_folder / "r.json", *entries, indent=data.draw(st.sampled_from([None, 1])))
-    index, listed = Index(path, allow_files=False), Listed(registry.load(path))
+    index, listed = SqliteTable(path, allow_files=False), MemoryTable(registry.load(path))
     assert index.ids() == listed.ids() == [made["id"] for made in entries]
     assert [index.get(id) for id in index.ids()] == list(registry.load(path))
     assert "a/absent" not in index
@@ -129,7 +129,7 @@ def large(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def smallest_three() -> list[str]:
-    catalogue._read.cache_clear()
+    catalogue._read_table.cache_clear()
     return [checkpoint.id for checkpoint in registry.find(plugin="mine", sort="parameters", limit=3)]
 
 
@@ -192,7 +192,7 @@ def test_an_entry_that_was_changed_in_the_index_is_read_from_the_file_again(larg
     for path in indexes(cache):
         with sqlite3.connect(path) as database:
             database.execute("UPDATE entries SET entry = replace(entry, '\"parameters\": 1,', '\"parameters\": 9,')")
-    catalogue._read.cache_clear()
+    catalogue._read_table.cache_clear()
     assert registry.get("mine/m-000").parameters == 1
 
 
@@ -218,7 +218,7 @@ def test_eight_processes_that_meet_a_cold_cache_all_answer(large: Path, cache: P
 
 def wrong(path: Path) -> str:
     with pytest.raises(RegistryError) as caught:
-        Index(path, allow_files=False)
+        SqliteTable(path, allow_files=False)
     assert "\n" not in str(caught.value)
     assert str(path) in caught.value.message
     return caught.value.message
@@ -290,13 +290,13 @@ def test_a_file_that_ends_within_an_entry_says_after_which_and_on_which_line(tmp
 def test_entries_that_cross_the_chunks_of_reading_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tlzoo.registry.reading._CHUNK", 7)
     entries = [entry(f"mine/m{n}", tags=["é" * n]) for n in range(5)]
-    index = Index(write(tmp_path / "r.json", *entries), allow_files=False)
+    index = SqliteTable(write(tmp_path / "r.json", *entries), allow_files=False)
     assert [index.get(f"mine/m{n}").tags[0] for n in range(5)] == ["é" * n for n in range(5)]
 
 
 def test_the_index_knows_what_is_near_an_id(tmp_path: Path) -> None:
     entries = [entry(f"mine/bert-base-{n:03}") for n in range(400)]
-    index = Index(write(tmp_path / "r.json", *entries, entry("mine/gpt-large")), allow_files=False)
+    index = SqliteTable(write(tmp_path / "r.json", *entries, entry("mine/gpt-large")), allow_files=False)
     assert index.near("mine/gpt-lrge")[0] == "mine/gpt-large"
     assert "mine/bert-base-123" in index.near("mine/bert-bose-123")
     assert index.near("") == []

@@ -151,7 +151,7 @@ def test_what_has_not_changed_is_not_sent_again(publisher: Any, entry: Any) -> N
     held = config.read()[0].held
     assert held is not None
     old = held.model_copy(update={"fetched": config.now() - timedelta(days=45)})
-    config.change(lambda registries: (registries[0].model_copy(update={"held": old}),))
+    config.update_config(lambda registries: (registries[0].model_copy(update={"held": old}),))
     publisher.requests.clear()
     assert [each.state for each in subscribe.update(["acme"])] == ["unchanged"]
     ((_, headers),) = publisher.requests

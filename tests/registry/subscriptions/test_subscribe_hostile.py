@@ -80,7 +80,7 @@ def refused() -> TlzooError:
     assert outcome.error.hint
     assert "\n" not in str(outcome.error)
     assert registry.get("acme/net").architecture == "net"
-    assert len(list(config.copies().iterdir())) == 1
+    assert len(list(config.copies_folder().iterdir())) == 1
     return outcome.error
 
 
@@ -196,7 +196,7 @@ def test_a_body_that_says_it_is_too_large_is_not_begun(added: Any) -> None:
 
 
 def test_a_body_without_end_is_cut_at_the_limit(added: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "LARGEST_BYTES", 8 * 2**20)
+    monkeypatch.setattr(fetch, "MAX_BYTES", 8 * 2**20)
     sent = []
 
     def flood(handler: Any) -> None:
@@ -305,7 +305,7 @@ def test_a_server_that_stalls_is_given_up(added: Any, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("what", ["headers", "body"])
 def test_a_slow_drip_is_given_up(added: Any, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     monkeypatch.setattr(fetch, "TIMEOUT_S", 0.4)
-    monkeypatch.setattr(fetch, "LONGEST_S", 0.8)
+    monkeypatch.setattr(fetch, "MAX_BODY_S", 0.8)
     drops = 600
     sent = []
 
@@ -338,12 +338,12 @@ def test_an_etag_that_is_no_plain_text_is_not_kept(added: Any, entry: Any) -> No
 
 def test_a_registry_of_the_users_configuration_is_not_an_odd_address_either() -> None:
     with pytest.raises(ValidationError):
-        config.Registry(name="a", url="https://0x7f.1/r.json", unpinned=True)
+        config.Subscription(name="a", url="https://0x7f.1/r.json", unpinned=True)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "large.json").open("wb") as file:
-        file.truncate(fetch.LARGEST_BYTES + 1)
+        file.truncate(fetch.MAX_BYTES + 1)
     with pytest.raises(RegistryError, match="more than 80 are not read"):
         subscribe.add(str(tmp_path / "large.json"))
 

@@ -145,7 +145,7 @@ def hub_entry(**pins: Any) -> Checkpoint:
 def test_a_pickle_of_a_hub_needs_a_pin_that_somebody_wrote_down(tmp_path: Path) -> None:
     pinned, weights = stored(tmp_path, STATE)
     pin = lockfile.LockedFile(sha256=pinned.source.files[0].sha256, size=pinned.source.files[0].size)
-    lockfile.record("tiny/net", lockfile.Locked(revision="a" * 40, files={NAME: pin}))
+    lockfile.record_repository("tiny/net", lockfile.LockedRepository(revision="a" * 40, files={NAME: pin}))
     with pytest.raises(SourceError, match="no sha256 of it is pinned") as caught:  # what the first use saw is no pin
         read_state(hub_entry(), weights, NAME)
     assert "tlzoo lock vision/tiny" in caught.value.hint

@@ -15,10 +15,10 @@ from tlzoo.cli.shared.output import print_json, print_table, single
 from tlzoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from tlzoo.runtime.bench import Row
+    from tlzoo.runtime.bench import BenchResult
 
 COLUMNS = "file precision engine provider threads batch shape calls p50_ms p95_ms p99_ms samples_per_s note".split()
-PICTURES = (".png", ".svg")
+PLOT_FORMATS = (".png", ".svg")
 
 
 def bench(
@@ -48,7 +48,7 @@ def bench(
     batches, counts = _numbers(batch, "--batch"), _numbers(threads, "--threads") if threads else ()
     providers = tuple(name.strip() for name in provider.split(","))
     if out is not None:
-        _check_picture(out)
+        _check_plot(out)
     rows = measure(
         [file, *(also or [])],
         batches=batches,
@@ -57,15 +57,15 @@ def bench(
         inputs=_inputs(file, data) if data else None,
         length=length,
         seconds=seconds,
-        run=_compared(against, run),
+        run=_torch_run(against, run),
     )
     if out is not None:
-        _draw(rows, out)
+        _plot(rows, out)
     machine = _machine()
     if json:
         print_json({"inputs": "given" if data else "made up", **machine, "rows": [asdict(row) for row in rows]})
         return
-    print_table(COLUMNS, [_line(row) for row in rows])
+    print_table(COLUMNS, [_cells(row) for row in rows])
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     print("Inputs: your own." if data else "Inputs: made up; --data INPUTS measures your own, and end to end.")
     if out is not None:
@@ -84,10 +84,10 @@ def _inputs(file: Path, data: Sequence[str]) -> list[Any]:
     from tlzoo.data import endings_of, read
     from tlzoo.errors import DataError
     from tlzoo.runtime.predictor import open_artifact, read_manifest
-    from tlzoo.runtime.unread import task_in
+    from tlzoo.runtime.unknown_task import task_of_manifest
 
     manifest = read_manifest(open_artifact(file), file)
-    task, endings = task_in(manifest), endings_of(manifest.preprocess)
+    task, endings = task_of_manifest(manifest), endings_of(manifest.preprocess)
     found: list[Any] = []
     for item in data:
         if Path(item).is_dir() or (task.modality == "text" and Path(item).is_file()):
@@ -99,7 +99,7 @@ def _inputs(file: Path, data: Sequence[str]) -> list[Any]:
     return found
 
 
-def _compared(against: str, run: Path | None) -> Path | None:
+def _torch_run(against: str, run: Path | None) -> Path | None:
     """The run to measure in torch; raises UsageError where only one of the two options is given."""
     if against not in ("", "torch"):
         raise UsageError(f"There is no comparing with {against!r}.", hint="Possible: --against torch")
@@ -123,32 +123,32 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _line(row: Row) -> list[object]:
+def _cells(row: BenchResult) -> list[object]:
     cells = asdict(row)
     return [f"{cells[name]:.4g}" if isinstance(cells[name], float) else cells[name] for name in COLUMNS]
 
 
-def _check_picture(out: Path) -> None:
+def _check_plot(out: Path) -> None:
     """Raise UsageError before anything is measured where the picture could not be drawn."""
     from importlib.util import find_spec
 
-    from tlzoo.io.files import obstacle
+    from tlzoo.io.files import why_unwritable
 
-    if out.suffix.lower() not in PICTURES:
-        raise UsageError(f"{out} is no picture's name.", hint=f"End it in {' or '.join(PICTURES)}.")
+    if out.suffix.lower() not in PLOT_FORMATS:
+        raise UsageError(f"{out} is no picture's name.", hint=f"End it in {' or '.join(PLOT_FORMATS)}.")
     if find_spec("matplotlib") is None:
         raise UsageError("Drawing needs matplotlib.", hint="Install it: pip install 'tlzoo[bench]'")
-    if reason := "it is a folder" if out.is_dir() else obstacle(out):
+    if reason := "it is a folder" if out.is_dir() else why_unwritable(out):
         raise UsageError(f"{out} cannot be written: {reason}.", hint="Choose another --out.")
 
 
-def _draw(rows: Sequence[Row], out: Path) -> None:
+def _plot(rows: Sequence[BenchResult], out: Path) -> None:
     """Throughput, and latency from its median to the 99th percentile, by batch size; a line for each way."""
     from matplotlib.figure import Figure
 
-    from tlzoo.io.files import whole_file
+    from tlzoo.io.files import atomic_file
 
-    series: dict[str, list[Row]] = {}
+    series: dict[str, list[BenchResult]] = {}
     for row in rows:
         if row.p50_ms is not None:
             name = f"{row.file} {row.precision}, {row.engine}, {row.provider}, {row.threads} threads"
@@ -168,7 +168,7 @@ def _draw(rows: Sequence[Row], out: Path) -> None:
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", fontsize="small")
-    with whole_file(out) as temporary:
+    with atomic_file(out) as temporary:
         figure.savefig(temporary, format=out.suffix[1:].lower(), dpi=120)
 
 

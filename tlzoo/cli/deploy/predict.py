@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TABLE = 200
 """A terminal shows this many answers as an aligned table; more come line by line."""
 _NAMED_FAILURES = 10
-Answers = Iterator[Any]
+Predictions = Iterator[Any]
 
 
 def predict(
@@ -66,11 +66,11 @@ def predict(
     if (out is not None) + json + jsonl > 1:
         raise UsageError("--out, --json and --jsonl exclude each other.", hint="Choose one.")
     predictor = load(file, providers=[provider] if provider else None, threads=threads)
-    named = named_inputs(inputs, _wanted(inputs, predictor, column or ()), _lines())
-    tally = Tally()
+    named = named_inputs(inputs, _input_spec(inputs, predictor, column or ()), _lines())
+    tally = InputCounts()
 
-    def answer(rest: Iterable[tuple[str, Any]]) -> Answers:
-        found = _answers(
+    def answer(rest: Iterable[tuple[str, Any]]) -> Predictions:
+        found = _predictions(
             predictor, rest, batch=batch, strict=strict, top_k=top_k, threshold=threshold, embeddings=embeddings
         )
         return tally.counted(found)
@@ -82,14 +82,14 @@ def predict(
     tally.report()
 
 
-class Tally:
+class InputCounts:
     """How many inputs there were, and which could not be read."""
 
     def __init__(self) -> None:
         self.total = self.failed = 0
         self.errors: list[str] = []
 
-    def counted(self, answers: Answers) -> Answers:
+    def counted(self, answers: Predictions) -> Predictions:
         """The answers, counted as they pass."""
         for answer in answers:
             self.total += 1
@@ -126,7 +126,7 @@ def _names(task: Task, columns: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _wanted(inputs: list[str], predictor: Predictor, columns: Sequence[str]) -> InputSpec:
+def _input_spec(inputs: list[str], predictor: Predictor, columns: Sequence[str]) -> InputSpec:
     """What to look for behind the inputs; raises UsageError for a pattern without files."""
     from tlzoo.data import endings_of, read
     from tlzoo.data.reading import EXTENSIONS
@@ -155,7 +155,7 @@ def _lines() -> Iterator[str]:
     yield from sys.stdin
 
 
-def _answers(predictor: Predictor, named: Iterable[tuple[str, Any]], **options: Any) -> Answers:
+def _predictions(predictor: Predictor, named: Iterable[tuple[str, Any]], **options: Any) -> Predictions:
     """Answers under the names of their inputs."""
     names: deque[str] = deque()
 
@@ -173,24 +173,24 @@ def _to_file(
     out: Path,
     columns: Sequence[str],
     named: Iterator[tuple[str, Any]],
-    answer: Callable[[Iterable[tuple[str, Any]]], Answers],
+    answer: Callable[[Iterable[tuple[str, Any]]], Predictions],
     *,
     resume: bool,
     embeddings: bool,
 ) -> None:
     from tlzoo.progress import progress, say
-    from tlzoo.runtime.results import go_on, target, write_answers
+    from tlzoo.runtime.results import find_resume_point, prediction_file, write_predictions
 
-    into = target(out, columns, resume=resume, embeddings=embeddings)
-    resumed = go_on(into, named)
+    into = prediction_file(out, columns, resume=resume, embeddings=embeddings)
+    resumed = find_resume_point(into, named)
     if resumed.count:
         say(f"{into.part} answers {resumed.count} inputs already")
     with progress("Predicting", None, "inputs", resumed.count) as advance:
-        write_answers(into, resumed, answer(resumed.inputs), advance)
+        write_predictions(into, resumed, answer(resumed.inputs), advance)
     say(f"Answers in {out}")
 
 
-def _to_stdout(answers: Answers, form: str, tally: Tally) -> None:
+def _to_stdout(answers: Predictions, form: str, tally: InputCounts) -> None:
     if form == "json":
         documents = [answer.as_row() for answer in answers]
         if not documents or tally.failed < tally.total:
@@ -205,7 +205,7 @@ def _to_stdout(answers: Answers, form: str, tally: Tally) -> None:
     _print_lines(answers)
 
 
-def _print_lines(answers: Answers) -> None:
+def _print_lines(answers: Predictions) -> None:
     """Lines as they come; on a terminal, few answers are one aligned table."""
     lines = (answer.as_line() for answer in answers if answer.error is None)
     first = list(islice(lines, _TABLE if sys.stdout.isatty() else 1))

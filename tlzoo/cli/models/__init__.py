@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tlzoo.cli.models.formatting import format_count, parse_count
 from tlzoo.cli.models.showing import describe, show
-from tlzoo.cli.models.wording import human, parse_count
 from tlzoo.cli.shared.output import make_app, print_json, print_table
 from tlzoo.errors import UsageError
 from tlzoo.progress import say
@@ -56,7 +56,7 @@ def models(
         return
     start, size = _page(limit, page, offset)
     found = find(
-        task=None if task is None else _serving(task.lower()),
+        task=None if task is None else _tasks_serving(task.lower()),
         modality=modality,
         license=license,
         language=language,
@@ -75,20 +75,22 @@ def models(
         limit=size,
     )
     paged = (limit, page, offset) != (None, None, None)
-    _tell_hidden()
+    _report_shadowed()
     if json:
         listed = [describe(checkpoint) for checkpoint in found]
         print_json({"total": found.total, "offset": start, "limit": size, "checkpoints": listed} if paged else listed)
         return
     if not found:
         print(f"Nothing there: {found.total} in all." if found.total else _ANY, file=sys.stderr)
-    rows = ((c.id, ", ".join(c.tasks), human(c.parameters), c.license or "unknown", c.source.kind) for c in found)
+    rows = (
+        (c.id, ", ".join(c.tasks), format_count(c.parameters), c.license or "unknown", c.source.kind) for c in found
+    )
     print_table(("id", "task", "params", "license", "source"), rows)
     if found and len(found) < found.total:
         say(f"{start + 1} to {start + len(found)} of {found.total}.")
 
 
-def _serving(task: str) -> tuple[str, ...]:
+def _tasks_serving(task: str) -> tuple[str, ...]:
     from tlzoo.tasks import tasks_that_serve  # which takes numpy
 
     return tasks_that_serve(task)
@@ -104,7 +106,7 @@ def _page(limit: int | None, page: int | None, offset: int | None) -> tuple[int,
     return (page - 1) * size, size
 
 
-def _tell_hidden() -> None:
+def _report_shadowed() -> None:
     hidden = shadowed()
     if hidden:
         entries = "1 entry is" if len(hidden) == 1 else f"{len(hidden)} entries are"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.models.wording import human, preprocess_in_words, source_in_words, weights_bytes
+from tlzoo.cli.models.formatting import describe_preprocess, describe_source, format_count, weights_bytes
 from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.progress import printable
 from tlzoo.registry import get, origins_of
@@ -15,7 +15,7 @@ from tlzoo.registry.licenses import group
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.workflows.stages import with_stages
 
-_SAID_ELSEWHERE = (
+_SHOWN_SEPARATELY = (
     "stages",
     "citation",
     "source",
@@ -41,7 +41,7 @@ def show(
     print_table(("field", "value"), _rows(checkpoint, document))
     if checkpoint.stages:
         print()
-        print_table(("stage", "params"), [(stage.name, human(stage.parameters)) for stage in checkpoint.stages])
+        print_table(("stage", "params"), [(stage.name, format_count(stage.parameters)) for stage in checkpoint.stages])
     if document["citation"]:
         print(printable(f"\n{document['citation']}"))
 
@@ -68,21 +68,21 @@ def _rows(checkpoint: Checkpoint, document: dict[str, Any]) -> list[tuple[str, s
     origin = document["origin"] or f"no registry: looked up by the plugin {checkpoint.plugin}"
     hidden = f"; hides that of {', '.join(document['shadows'])}" if document["shadows"] else ""
     said = [
-        *((name, _in_words(value)) for name, value in document.items() if value and name not in _SAID_ELSEWHERE),
+        *((name, _as_text(value)) for name, value in document.items() if value and name not in _SHOWN_SEPARATELY),
         ("license", f"{checkpoint.license} ({kept})" if checkpoint.license else "unknown"),
-        ("preprocess", preprocess_in_words(checkpoint.preprocess)),
-        ("weights", source_in_words(checkpoint)),
+        ("preprocess", describe_preprocess(checkpoint.preprocess)),
+        ("weights", describe_source(checkpoint)),
         ("registry", f"{origin}{hidden}"),
     ]
     return [row for row in said if row[1]]
 
 
-def _in_words(value: object) -> str:
+def _as_text(value: object) -> str:
     match value:
         case dict():
             return ", ".join(
-                f"{name} {_in_words(item)}" for name, item in value.items() if item not in (None, "", [], {})
+                f"{name} {_as_text(item)}" for name, item in value.items() if item not in (None, "", [], {})
             )
         case list():
-            return ", ".join(_in_words(item) for item in value)
+            return ", ".join(_as_text(item) for item in value)
     return str(value)

@@ -18,7 +18,7 @@ from tlzoo.cli.shared.options import Json
 from tlzoo.cli.shared.output import print_json, print_line
 from tlzoo.errors import PluginError
 from tlzoo.plugins.authoring import trial
-from tlzoo.plugins.authoring.inspection import Check
+from tlzoo.plugins.authoring.inspection import PluginCheck
 from tlzoo.plugins.authoring.staging import stage
 from tlzoo.progress import printable, say
 
@@ -68,7 +68,7 @@ def _check_installed(what: str, timeout: float, quiet: bool) -> dict[str, Any]:
     """All three stages; the suite only where the plugin can be imported."""
     plugin = _installed(what)
 
-    def stages() -> Generator[Check]:
+    def stages() -> Generator[PluginCheck]:
         importable = True
         for done in trial.try_import(plugin.name, plugin.distribution, min(timeout, IMPORT_S)):
             importable &= done.passed or done.stage != "import"
@@ -79,7 +79,9 @@ def _check_installed(what: str, timeout: float, quiet: bool) -> dict[str, Any]:
     return _document(plugin.name, metadata.distribution(plugin.distribution), stages(), quiet)
 
 
-def _document(name: str, distribution: metadata.Distribution, checks: Generator[Check], quiet: bool) -> dict[str, Any]:
+def _document(
+    name: str, distribution: metadata.Distribution, checks: Generator[PluginCheck], quiet: bool
+) -> dict[str, Any]:
     """All that `--json` says of a plugin; each check is printed as it is done, unless `quiet`."""
     done = []
     if not quiet and not sys.stdout.isatty():
@@ -109,18 +111,20 @@ def _print(row: tuple[str, str, str, str]) -> None:
         sys.stdout.flush()
 
 
-def _installed(what: str) -> plugins.Installed:
+def _installed(what: str) -> plugins.InstalledPlugin:
     """The plugin of this name, or of the distribution of this name. Raises PluginError."""
-    known = plugins.declared()
+    known = plugins.declared_plugins()
     named = [plugin for plugin in known if plugin.name == what]
-    found = named or [plugin for plugin in known if plugins.normal(plugin.distribution) == plugins.normal(what)]
+    found = named or [
+        plugin for plugin in known if plugins.normalize_name(plugin.distribution) == plugins.normalize_name(what)
+    ]
     if len(found) == 1:
         return found[0]
     if found:
         claims = " and ".join(f"{plugin.name!r} of {plugin}" for plugin in found)
         hint = f"Uninstall one: tlzoo plugins uninstall {found[1].distribution}"
         raise PluginError(f"{what!r} is {claims}.", hint=hint)
-    broken = next((one for one in plugins.damaged() if what in (one.name, one.distribution)), None)
+    broken = next((one for one in plugins.damaged_plugins() if what in (one.name, one.distribution)), None)
     if broken:
         raise PluginError(
             f"The metadata of {broken.distribution} {broken.version} is damaged: {broken.fault}.",

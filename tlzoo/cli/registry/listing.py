@@ -13,7 +13,7 @@ from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import RegistryError
 from tlzoo.progress import say
 from tlzoo.registry.catalogue import ids_of
-from tlzoo.registry.files import Origin, origins
+from tlzoo.registry.files import RegistryOrigin, origins
 from tlzoo.registry.subscriptions import config
 from tlzoo.registry.subscriptions.signatures import fingerprint
 
@@ -22,7 +22,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Shadowed:
+class ShadowedId:
     """An entry that is not used, because the registry `by`, which is stronger, has one of the same id."""
 
     id: str
@@ -41,7 +41,7 @@ def show(json: Annotated[bool, typer.Option("--json", help="One JSON document.")
     ]
     print_table(("name", "kind", "entries", "state", "trusted by", "from"), table)
     for row in rows:
-        tell_shadowed(row["name"], [Shadowed(**entry) for entry in row["shadowed"]])
+        report_shadowed(row["name"], [ShadowedId(**entry) for entry in row["shadowed"]])
 
 
 def describe() -> list[dict[str, Any]]:
@@ -57,12 +57,12 @@ def describe() -> list[dict[str, Any]]:
     return rows + [_absent(registry) for registry in absent]
 
 
-def shadowed(ids: Mapping[str, Sequence[str]]) -> dict[str, list[Shadowed]]:
+def shadowed(ids: Mapping[str, Sequence[str]]) -> dict[str, list[ShadowedId]]:
     """By registry, its entries that a stronger one hides; `ids` by registry, the strongest first."""
     owner: dict[str, str] = {}
-    hidden: dict[str, list[Shadowed]] = {}
+    hidden: dict[str, list[ShadowedId]] = {}
     for name, listed in ids.items():
-        hidden[name] = [Shadowed(id, owner[id]) for id in listed if owner.setdefault(id, name) != name]
+        hidden[name] = [ShadowedId(id, owner[id]) for id in listed if owner.setdefault(id, name) != name]
     return hidden
 
 
@@ -79,16 +79,16 @@ def _ids() -> tuple[dict[str, list[str]], dict[str, str]]:
     return ids, faults
 
 
-def hides(name: str) -> tuple[list[Shadowed], list[Shadowed]]:
+def shadow_conflicts(name: str) -> tuple[list[ShadowedId], list[ShadowedId]]:
     """What the registry of this name hides in others, `by` being whose they are, and what others hide in it."""
     hidden = shadowed(_ids()[0])
     in_others = [
-        Shadowed(entry.id, other) for other, entries in hidden.items() for entry in entries if entry.by == name
+        ShadowedId(entry.id, other) for other, entries in hidden.items() for entry in entries if entry.by == name
     ]
     return in_others, hidden.get(name, [])
 
 
-def tell_shadowed(name: str, entries: list[Shadowed]) -> None:
+def report_shadowed(name: str, entries: list[ShadowedId]) -> None:
     """One line on stderr for entries of a registry that are not used."""
     if entries:
         named = ", ".join(f"{entry.id} ({entry.by})" for entry in entries[:_SHOWN])
@@ -97,11 +97,11 @@ def tell_shadowed(name: str, entries: list[Shadowed]) -> None:
 
 
 def _row(
-    origin: Origin,
-    registry: config.Registry | None,
+    origin: RegistryOrigin,
+    registry: config.Subscription | None,
     entries: int,
     fault: str | None,
-    hidden: Mapping[str, list[Shadowed]],
+    hidden: Mapping[str, list[ShadowedId]],
 ) -> dict[str, Any]:
     copy = registry.held if registry else None
     state = fault or ("ok" if registry is None or copy is None else _state(registry, copy))
@@ -119,7 +119,7 @@ def _row(
     }
 
 
-def _absent(registry: config.Registry) -> dict[str, Any]:
+def _absent(registry: config.Subscription) -> dict[str, Any]:
     """A remote registry whose copy is not here."""
     return {
         "name": registry.name,
@@ -135,8 +135,8 @@ def _absent(registry: config.Registry) -> dict[str, Any]:
     }
 
 
-def _state(registry: config.Registry, copy: config.Copy) -> str:
-    if not config.is_whole(registry):
+def _state(registry: config.Subscription, copy: config.FetchedCopy) -> str:
+    if not config.copy_is_intact(registry):
         return f"changed on this disk: tlzoo registry update {registry.name}"
     age = datetime.now(copy.fetched.tzinfo) - copy.fetched
     if registry.sha256 is None and age.days >= STALE_DAYS:
@@ -144,7 +144,7 @@ def _state(registry: config.Registry, copy: config.Copy) -> str:
     return "ok"
 
 
-def _signature(registry: config.Registry | None) -> dict[str, str] | None:
+def _signature(registry: config.Subscription | None) -> dict[str, str] | None:
     """What a remote registry is known by: the key's fingerprint, the content's hash, or the server alone."""
     if registry is None or registry.url is None:
         return None

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.registry.listing import Shadowed, hides, tell_shadowed
+from tlzoo.cli.registry.listing import ShadowedId, report_shadowed, shadow_conflicts
 from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import RegistryError
 from tlzoo.progress import say
@@ -15,7 +15,7 @@ from tlzoo.registry.files import origin_of
 from tlzoo.registry.subscriptions import config
 from tlzoo.registry.subscriptions import subscribe as registries
 from tlzoo.registry.subscriptions.signatures import fingerprint
-from tlzoo.registry.subscriptions.subscribe import Updated
+from tlzoo.registry.subscriptions.subscribe import UpdateResult
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
@@ -31,18 +31,18 @@ def add(
 ) -> None:
     """Add a registry behind all others, or with --first before the built-in one."""
     added = registries.add(location, sha256=sha256, key=key, unpinned=unpinned, name=name, first=first)
-    hidden, unused = hides(added.name)
+    hidden, unused = shadow_conflicts(added.name)
     entries = _count(added)
     if json:
-        report = {"shadows": _listed(hidden), "shadowed": _listed(unused)}
+        report = {"shadows": _as_json(hidden), "shadowed": _as_json(unused)}
         print_json({"name": added.name, "entries": entries, "url": added.url, "path": added.path, **report})
         return
-    say(f"Added {added.name} with {entries} {'entry' if entries == 1 else 'entries'}{_known_by(added)}.")
+    say(f"Added {added.name} with {entries} {'entry' if entries == 1 else 'entries'}{_trust_note(added)}.")
     if added.first and added.unpinned:
         say("From now on its server can replace any entry, built-in ones too, at each update. Better: --key")
     for entry in hidden:
         say(f"{entry.id} is now taken from {added.name}, no longer from {entry.by}.")
-    tell_shadowed(added.name, unused)
+    report_shadowed(added.name, unused)
 
 
 def remove(name: Annotated[str, typer.Argument(help="As `tlzoo registry list` names it.")]) -> None:
@@ -71,7 +71,7 @@ def update(
         raise typer.Exit(2)
 
 
-def _row(updated: Updated) -> dict[str, Any]:
+def _row(updated: UpdateResult) -> dict[str, Any]:
     registry = updated.registry
     return {
         "name": registry.name,
@@ -82,7 +82,7 @@ def _row(updated: Updated) -> dict[str, Any]:
     }
 
 
-def _count(registry: config.Registry) -> int | None:
+def _count(registry: config.Subscription) -> int | None:
     """How many entries are in use of it; `None` where its file is gone."""
     origin = origin_of(registry)
     try:
@@ -91,7 +91,7 @@ def _count(registry: config.Registry) -> int | None:
         return None
 
 
-def _known_by(registry: config.Registry) -> str:
+def _trust_note(registry: config.Subscription) -> str:
     if registry.key is not None:
         return f", signed by {fingerprint(registry.key)}"
     if registry.sha256 is not None:
@@ -99,5 +99,5 @@ def _known_by(registry: config.Registry) -> str:
     return "" if registry.url is None else ", trusting its server alone"
 
 
-def _listed(entries: list[Shadowed]) -> list[dict[str, str]]:
+def _as_json(entries: list[ShadowedId]) -> list[dict[str, str]]:
     return [{"id": entry.id, "by": entry.by} for entry in entries]

@@ -15,7 +15,7 @@ from tlzoo.registry import get
 from tlzoo.registry.catalogue import origins_of
 from tlzoo.runs.record import read_record
 from tlzoo.weights import lockfile
-from tlzoo.weights.locked import lock as lock_one
+from tlzoo.weights.locked import lock_checkpoint as lock_one
 
 
 def lock(

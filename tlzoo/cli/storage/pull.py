@@ -27,7 +27,7 @@ def pull(
 ) -> None:
     """Download and verify the weights of checkpoints; what the cache has is only verified."""
     pulled = []
-    for id, weights in (_locked(ids or []) if locked else _named(ids or [])).items():
+    for id, weights in (_fetch_locked_ids(ids or []) if locked else _fetch_ids(ids or [])).items():
         pulled.append(
             {
                 "id": id,
@@ -42,7 +42,7 @@ def pull(
         print_table(("id", "bytes", "folder"), [(row["id"], f"{row['bytes']:,}", row["folder"]) for row in pulled])
 
 
-def _named(ids: list[str]) -> dict[str, Weights]:
+def _fetch_ids(ids: list[str]) -> dict[str, Weights]:
     if not ids:
         raise UsageError(
             "No checkpoint is named.", hint="Name some: tlzoo pull ID, or those locked: tlzoo pull --locked"
@@ -51,7 +51,7 @@ def _named(ids: list[str]) -> dict[str, Weights]:
     return {checkpoint.id: fetch(checkpoint) for checkpoint in checkpoints}
 
 
-def _locked(ids: list[str]) -> dict[str, Weights]:
+def _fetch_locked_ids(ids: list[str]) -> dict[str, Weights]:
     file, there = lockfile.path(), lockfile.read().checkpoints
     wanted = list(dict.fromkeys(ids)) or list(there)
     absent = next((id for id in wanted if id not in there), None)

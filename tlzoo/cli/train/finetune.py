@@ -86,9 +86,10 @@ def finetune(
         strategy=strategy,
         freeze=freeze,
         head=head,
-        options=_assigned("--option", option) | _given(options),
+        options=_parse_assignments("--option", option) | _without_unset(options),
         columns=columns(text_column, path_column, label_column, column),
-        preprocess=_assigned("--preprocess", preprocess) | _given({"seconds": seconds, "max_length": max_length}),
+        preprocess=_parse_assignments("--preprocess", preprocess)
+        | _without_unset({"seconds": seconds, "max_length": max_length}),
         resume=resume,
     )
     if json:
@@ -97,11 +98,11 @@ def finetune(
         print("\n".join(_summary(run)))
 
 
-def _given(values: dict[str, Any]) -> dict[str, Any]:
+def _without_unset(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _assigned(flag: str, pairs: list[str] | None) -> dict[str, Any]:
+def _parse_assignments(flag: str, pairs: list[str] | None) -> dict[str, Any]:
     """NAME=VALUE by name; a value that is JSON, such as 3 or true, is what it says, any other a text."""
     found = {}
     for pair in pairs or []:
@@ -165,7 +166,7 @@ def _summary(run: Any) -> list[str]:
     return [
         f"Run {run.path}: {', '.join(figures)} on {run.data.n_test} held-out samples",
         _parameters(run.frozen),
-        *_choices(run.options),
+        *_selected(run.options),
         f"Time: {total:.1f} s ({spent})",
         f"Next: tlzoo export {run.path} --out model.onnx"
         + ("   (or train more of it: --strategy auto)" if run.options["strategy"] == "probe" else ""),
@@ -178,7 +179,7 @@ def _parameters(frozen: dict[str, Any]) -> str:
     return f"Frozen: {still if frozen['tensors'] else 'nothing'}; trained: {frozen['trained']:,} parameters{merged}"
 
 
-def _choices(options: Mapping[str, Any]) -> list[str]:
+def _selected(options: Mapping[str, Any]) -> list[str]:
     """What was found on the way: the strategy, the best epoch, the rate, the part computed once."""
     said = []
     if options.get("auto"):

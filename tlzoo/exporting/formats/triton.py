@@ -12,7 +12,7 @@ from onnx import TensorProto, ValueInfoProto
 
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
-from tlzoo.runtime.unread import task_in
+from tlzoo.runtime.unknown_task import task_of_manifest
 
 MAX_BATCH = 32
 PREFERRED_BATCHES = (8, 16, 32)
@@ -92,6 +92,6 @@ def _tensors(kind: str, tensors: list[ValueInfoProto], batched: bool, labelled: 
 
 def _labelled(manifest: Manifest) -> tuple[str, ...]:
     """The outputs of one number per label, with what is derived of them."""
-    task = task_in(manifest)
+    task = task_of_manifest(manifest)
     own = [output.name for output in task.outputs if output.labelled and len(output.axes) == 2]
     return (*own, *(derived.name for derived in task.derived if derived.source in own))

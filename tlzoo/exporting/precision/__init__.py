@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlzoo.exporting.precision.choice import fastest
-from tlzoo.exporting.precision.reduce import Lowered, lower
+from tlzoo.exporting.precision.reduce import ReducedModel, reduce_precision
+from tlzoo.exporting.precision.speed import rank_by_speed
 
-__all__ = ["Lowered", "fastest", "lower"]
+__all__ = ["ReducedModel", "rank_by_speed", "reduce_precision"]

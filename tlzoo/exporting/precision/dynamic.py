@@ -15,17 +15,19 @@ TABLE = 65_536
 
 
 @dataclass(frozen=True)
-class Site:
+class DynamicNode:
     """A product or a table of embeddings, by the name of its node."""
 
     name: str
     output: str
 
 
-def sites(graph: GraphProto) -> list[Site]:
+def quantizable_nodes(graph: GraphProto) -> list[DynamicNode]:
     """The nodes of a graph that can be quantised, in order."""
     known = constants(graph)
-    return [Site(n.name or n.output[0], n.output[0]) for n in graph.node if _product(n, known) or _table(n, known)]
+    return [
+        DynamicNode(n.name or n.output[0], n.output[0]) for n in graph.node if _product(n, known) or _table(n, known)
+    ]
 
 
 def _product(node: NodeProto, known: dict[str, np.ndarray]) -> bool:
@@ -41,7 +43,7 @@ def _table(node: NodeProto, known: dict[str, np.ndarray]) -> bool:
     return rows is not None and rows.ndim == 2 and rows.dtype == np.float32 and rows.size >= TABLE
 
 
-def quantize(proto: ModelProto, chosen: Sequence[Site]) -> ModelProto:
+def quantize(proto: ModelProto, chosen: Sequence[DynamicNode]) -> ModelProto:
     """A copy whose `chosen` nodes multiply whole numbers, weights symmetric with one scale per column.
 
     Tables of embeddings are int8 with one scale per row.

@@ -9,8 +9,8 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from tlzoo.errors import ExportError
-from tlzoo.exporting.precision.choice import fastest
-from tlzoo.exporting.precision.graph import constants, copy_of, outputs, set_nodes, taken
+from tlzoo.exporting.precision.graph import constants, copy_of, node_inputs, outputs, set_nodes
+from tlzoo.exporting.precision.speed import rank_by_speed
 from tlzoo.runtime.session import open_session, run_session
 
 SMALL = 256
@@ -32,16 +32,16 @@ def fp16(
     It computes in float32 unless computing in float16 is measured to be faster on `arrays` with this machine's
     provider, and gives about the same outputs `names`. Raises ExportError when it has no float32 weights.
     """
-    stored, kept = halved(proto)
+    stored, kept = half_weights(proto)
     computed = _computed(proto, kept)
     if computed is not None and _same(proto, computed, arrays, names):
-        seconds = fastest({"stored": stored, "computed": computed}, arrays, batch=TIMED, seconds=0.3)
+        seconds = rank_by_speed({"stored": stored, "computed": computed}, arrays, batch=TIMED, seconds=0.3)
         if seconds["computed"] * GAIN < seconds["stored"]:
             return computed, kept
     return stored, kept
 
 
-def halved(proto: ModelProto) -> tuple[ModelProto, tuple[str, ...]]:
+def half_weights(proto: ModelProto) -> tuple[ModelProto, tuple[str, ...]]:
     """A copy with float16 weights and a Cast after each, which ONNX Runtime computes once, when it loads the model."""
     copy = copy_of(proto)
     graph = copy.graph
@@ -79,7 +79,7 @@ def _computed(proto: ModelProto, kept: tuple[str, ...]) -> ModelProto | None:
     great = {
         name for name, values in constants(proto.graph).items() if values.dtype == np.float32 and not _fits(values)
     }
-    blocked = [node.name for node in proto.graph.node if great & set(taken(node))]
+    blocked = [node.name for node in proto.graph.node if great & set(node_inputs(node))]
     try:
         made: Any = convert_float_to_float16(copy_of(proto), keep_io_types=True, node_block_list=blocked)
         open_session(made.SerializeToString())

@@ -31,18 +31,18 @@ def consumers(graph: GraphProto) -> dict[str, list[NodeProto]]:
     """The nodes that take each tensor; one inside a branch or a loop counts as the node around it."""
     takers: dict[str, list[NodeProto]] = defaultdict(list)
     for node in graph.node:
-        for name in dict.fromkeys(taken(node)):
+        for name in dict.fromkeys(node_inputs(node)):
             takers[name].append(node)
     return takers
 
 
-def taken(node: NodeProto) -> Iterable[str]:
+def node_inputs(node: NodeProto) -> Iterable[str]:
     """Every tensor that a node takes, those named in its branches too."""
     yield from filter(None, node.input)
     for attribute in node.attribute:
         for inner in (attribute.g, *attribute.graphs):
             for child in inner.node:
-                yield from taken(child)
+                yield from node_inputs(child)
 
 
 def outputs(graph: GraphProto) -> set[str]:
@@ -65,7 +65,7 @@ def drop_constants(graph: GraphProto, names: set[str]) -> None:
 
 def drop_unused(graph: GraphProto) -> None:
     """Remove the initializers that no node takes and no output shows."""
-    used = {name for node in graph.node for name in taken(node)} | outputs(graph)
+    used = {name for node in graph.node for name in node_inputs(node)} | outputs(graph)
     drop_constants(graph, {tensor.name for tensor in graph.initializer if tensor.name not in used})
 
 

@@ -18,7 +18,7 @@ SAMPLED = 40_000
 
 
 @dataclass(frozen=True)
-class Seen:
+class ActivationStats:
     """What a tensor held: its least and greatest value, some of the others, and the mean of each channel (axis 1)."""
 
     low: float
@@ -34,9 +34,9 @@ def split(calibration: Iterable[Mapping[str, np.ndarray]], rows: int) -> Iterato
             yield {name: array[start : start + rows] for name, array in arrays.items()}
 
 
-def observe(
+def collect_stats(
     proto: ModelProto, names: Sequence[str], calibration: Iterable[Mapping[str, np.ndarray]]
-) -> dict[str, Seen]:
+) -> dict[str, ActivationStats]:
     """Run the samples and look at these tensors, all of them float32."""
     shown = copy_of(proto)
     there = outputs(shown.graph)
@@ -48,7 +48,7 @@ def observe(
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     session = ort.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
     taken = {given.name for given in session.get_inputs()}
-    parts: dict[str, list[Seen]] = {name: [] for name in names}
+    parts: dict[str, list[ActivationStats]] = {name: [] for name in names}
     for arrays in split(calibration, ROWS):
         shown_now = session.run(list(names), {name: array for name, array in arrays.items() if name in taken})
         for name, array in zip(names, shown_now, strict=True):
@@ -56,14 +56,14 @@ def observe(
     return {name: _together(looks) for name, looks in parts.items()}
 
 
-def _look(array: np.ndarray) -> Seen:
+def _look(array: np.ndarray) -> ActivationStats:
     flat = array.reshape(-1)
     mean = array.mean(axis=tuple(i for i in range(array.ndim) if i != 1), dtype=np.float64)
-    return Seen(float(flat.min()), float(flat.max()), flat[:: max(1, len(flat) // SAMPLED)].copy(), mean)
+    return ActivationStats(float(flat.min()), float(flat.max()), flat[:: max(1, len(flat) // SAMPLED)].copy(), mean)
 
 
-def _together(looks: Sequence[Seen]) -> Seen:
-    return Seen(
+def _together(looks: Sequence[ActivationStats]) -> ActivationStats:
+    return ActivationStats(
         min(look.low for look in looks),
         max(look.high for look in looks),
         np.concatenate([look.values for look in looks]),
@@ -71,18 +71,18 @@ def _together(looks: Sequence[Seen]) -> Seen:
     )
 
 
-def minmax(seen: Seen) -> tuple[float, float]:
+def minmax(seen: ActivationStats) -> tuple[float, float]:
     """All that was seen."""
     return seen.low, seen.high
 
 
-def percentile(seen: Seen) -> tuple[float, float]:
+def percentile(seen: ActivationStats) -> tuple[float, float]:
     """All but one value in ten thousand at either end."""
     low, high = np.quantile(seen.values, (1e-4, 1 - 1e-4))
     return float(low), float(high)
 
 
-def least_error(seen: Seen) -> tuple[float, float]:
+def least_error(seen: ActivationStats) -> tuple[float, float]:
     """The range whose 256 steps give the values back with the smallest squared error (Banner et al. 2019)."""
     best, chosen = np.inf, (seen.low, seen.high)
     for share in np.linspace(0.3, 1.0, 29):

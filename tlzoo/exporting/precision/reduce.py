@@ -12,7 +12,7 @@ from tlzoo.errors import ExportError, UsageError
 from tlzoo.exporting.precision import dynamic, static
 from tlzoo.exporting.precision.fp16 import fp16
 from tlzoo.exporting.precision.graph import constants
-from tlzoo.exporting.precision.ranges import METHODS, Seen, observe
+from tlzoo.exporting.precision.ranges import METHODS, ActivationStats, collect_stats
 from tlzoo.exporting.precision.sensitivity import Search, relative_error
 
 CALIBRATED_ON = 128
@@ -20,20 +20,20 @@ CALIBRATED_ON = 128
 
 
 @dataclass(frozen=True)
-class Lowered:
+class ReducedModel:
     """A model of lower precision, and the names of the nodes (fp16: of the weights) that stay in float32."""
 
     proto: ModelProto
     kept: tuple[str, ...]
 
 
-def lower(
+def reduce_precision(
     proto: ModelProto,
     precision: str,
     modality: str,
     calibration: Sequence[Mapping[str, np.ndarray]],
     names: Sequence[str] | None = None,
-) -> Lowered:
+) -> ReducedModel:
     """The model in `precision`, "fp16" or "int8"; `proto` itself is left as it is.
 
     `calibration` holds batches of preprocessed training samples, as the graph's inputs take them; of a `modality`, only
@@ -46,7 +46,7 @@ def lower(
         raise ExportError(f"There are no samples to calibrate {precision} on.", hint="Export with --precision fp32.")
     names = names or (proto.graph.output[0].name,)
     if precision == "fp16":
-        return Lowered(*fp16(proto, calibration[0], names))
+        return ReducedModel(*fp16(proto, calibration[0], names))
     plan = _static(proto, calibration) if convolutional(proto) else _dynamic(proto)
     if not plan:
         raise ExportError(
@@ -54,7 +54,7 @@ def lower(
             "constant float32 weights.",
             hint="Export with --precision fp32 or fp16.",
         )
-    return Lowered(*Search(relative_error(proto, calibration, names)).best(plan))
+    return ReducedModel(*Search(relative_error(proto, calibration, names)).best(plan))
 
 
 def convolutional(proto: ModelProto) -> bool:
@@ -72,22 +72,22 @@ Build = Callable[[frozenset[str]], ModelProto]
 
 def _static(proto: ModelProto, calibration: Sequence[Mapping[str, np.ndarray]]) -> dict[str, tuple[list[str], Build]]:
     """A plan for each way of reading ranges: the nodes, and what makes a model that leaves some in float32."""
-    places = static.sites(proto.graph)
+    places = static.quantizable_nodes(proto.graph)
     if not any(place.node.op_type in static.WEIGHTED for place in places):
         return {}
     tensors = sorted({name for place in places for name in (*place.inputs, place.output) if name})
-    seen = observe(proto, tensors, _first(calibration, CALIBRATED_ON))
+    seen = collect_stats(proto, tensors, _first(calibration, CALIBRATED_ON))
     means = {name: look.mean for name, look in seen.items()}
 
-    def plan(method: Callable[[Seen], tuple[float, float]]) -> Build:
+    def plan(method: Callable[[ActivationStats], tuple[float, float]]) -> Build:
         ranges = {name: method(look) for name, look in seen.items()}
-        return lambda kept: static.insert_pairs(proto, [p for p in places if p.name not in kept], ranges, means)
+        return lambda kept: static.insert_qdq(proto, [p for p in places if p.name not in kept], ranges, means)
 
     return {name: ([place.name for place in places], plan(method)) for name, method in METHODS.items()}
 
 
 def _dynamic(proto: ModelProto) -> dict[str, tuple[list[str], Build]]:
-    places = dynamic.sites(proto.graph)
+    places = dynamic.quantizable_nodes(proto.graph)
     if not places:
         return {}
     names = [place.name for place in places]

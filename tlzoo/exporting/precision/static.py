@@ -23,7 +23,7 @@ from tlzoo.exporting.precision.graph import (
     outputs,
     set_nodes,
 )
-from tlzoo.exporting.precision.pixels import Pixels, enter, find_pixels, fold
+from tlzoo.exporting.precision.input_conv import InputConv, find_input_conv, fold_normalization, quantized_input_nodes
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 ACTIVATIONS = ("Relu", "Clip")
@@ -32,7 +32,7 @@ INT32 = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Site:
+class StaticNode:
     """A node that can be computed in int8: the activations it takes, and the tensor that it, with the Relu or Clip
     after it, gives; None where that is an output of the graph and stays float32."""
 
@@ -42,7 +42,7 @@ class Site:
     output: str | None
 
 
-def sites(graph: GraphProto) -> list[Site]:
+def quantizable_nodes(graph: GraphProto) -> list[StaticNode]:
     """The nodes of a graph that int8 kernels exist for, in order: weights must be constant, sums of two activations."""
     known, takers, shown = constants(graph), consumers(graph), outputs(graph)
     found = []
@@ -54,7 +54,7 @@ def sites(graph: GraphProto) -> list[Site]:
         after = takers[output]
         if node.op_type in ("Conv", "Add") and len(after) == 1 and after[0].op_type in ACTIVATIONS:
             output = after[0].output[0] if output not in shown else output
-        found.append(Site(node.name or node.output[0], node, inputs, None if output in shown else output))
+        found.append(StaticNode(node.name or node.output[0], node, inputs, None if output in shown else output))
     return found
 
 
@@ -76,9 +76,9 @@ def _scaled(node: NodeProto) -> bool:
     return any(given.name in ("alpha", "beta") and given.f != 1.0 for given in node.attribute)
 
 
-def insert_pairs(
+def insert_qdq(
     proto: ModelProto,
-    chosen: Sequence[Site],
+    chosen: Sequence[StaticNode],
     ranges: Mapping[str, tuple[float, float]],
     means: Mapping[str, np.ndarray],
 ) -> ModelProto:
@@ -87,14 +87,14 @@ def insert_pairs(
     graph = copy.graph
     known = constants(graph)
     takes = {site.node.output[0]: site for site in chosen}
-    pixels = find_pixels(graph, known)
+    pixels = find_input_conv(graph, known)
     if pixels is not None and pixels.conv not in takes:
         pixels = None
     scales = _scales(chosen, ranges)
     first: list[NodeProto] = []
     if pixels is not None:
         scales[pixels.tensor] = pixels.scale, pixels.offset
-    _shield(graph, set(scales), set(takes), known, first)
+    _keep_float_bias(graph, set(scales), set(takes), known, first)
     bodies: list[NodeProto] = []
     for node in graph.node:
         if pixels is not None and node.output[0] in pixels.chain:
@@ -103,7 +103,7 @@ def insert_pairs(
             weight, bias = known[node.input[1]], known[node.input[2]] if len(node.input) > 2 and node.input[2] else None
             mean = means.get(node.input[0])
             if pixels is not None and node.output[0] == pixels.conv:
-                weight, bias = fold(pixels, weight, bias)
+                weight, bias = fold_normalization(pixels, weight, bias)
                 mean = (
                     None
                     if mean is None
@@ -125,7 +125,7 @@ def insert_pairs(
     return copy
 
 
-def _enter(graph: GraphProto, pixels: Pixels, conv: NodeProto) -> list[NodeProto]:
+def _enter(graph: GraphProto, pixels: InputConv, conv: NodeProto) -> list[NodeProto]:
     name = pixels.tensor
     given = [
         add_constant(graph, f"{name}/scale", np.float32(pixels.scale)),
@@ -133,10 +133,10 @@ def _enter(graph: GraphProto, pixels: Pixels, conv: NodeProto) -> list[NodeProto
     ]
     whole = f"{name}/quantized"
     made = helper.make_node("DequantizeLinear", [whole, *given], [f"{name}/dequantized"], name=f"{name}/Dequantize")
-    return [*enter(graph, pixels, conv, whole), made]
+    return [*quantized_input_nodes(graph, pixels, conv, whole), made]
 
 
-def _shield(
+def _keep_float_bias(
     graph: GraphProto, quantized: Set[str], chosen: Set[str], known: Mapping[str, np.ndarray], nodes: list[NodeProto]
 ) -> None:
     """Keep ONNX Runtime from quantising what was left in float32.
@@ -165,7 +165,7 @@ def _shield(
         node.input.append(f"{stem}/dequantized")
 
 
-def _scales(chosen: Sequence[Site], ranges: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, int]]:
+def _scales(chosen: Sequence[StaticNode], ranges: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, int]]:
     """Scale and zero point of every tensor to quantise; what only passes through keeps that of its input."""
     scales: dict[str, tuple[float, int]] = {}
     for site in chosen:

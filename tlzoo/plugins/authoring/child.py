@@ -23,16 +23,27 @@ from types import ModuleType
 from typing import IO, Any
 
 from tlzoo.errors import TlzooError
-from tlzoo.io.extras import lacking
-from tlzoo.plugins.blame import told
+from tlzoo.io.extras import missing_extra
+from tlzoo.plugins.attribution import error_line
 
-HEAVY = ("jax", "onnx", "onnxscript", "peft", "sklearn", "tensorflow", "timm", "torch", "torchvision", "transformers")
+HEAVY_LIBRARIES = (
+    "jax",
+    "onnx",
+    "onnxscript",
+    "peft",
+    "sklearn",
+    "tensorflow",
+    "timm",
+    "torch",
+    "torchvision",
+    "transformers",
+)
 """Libraries that plugins may import in their hooks only."""
 _START = f"from {__name__} import main; main()"
-Tell = Callable[[Mapping[str, Any]], None]
+Send = Callable[[Mapping[str, Any]], None]
 
 
-def call(
+def run_in_child(
     function: str, limit: float, environment: Mapping[str, str], *, block: Sequence[str] = (), **given: Any
 ) -> Generator[dict[str, Any]]:
     """Call `function(tell, **given)`, named as `module:name`, in a process that finds modules where this one does.
@@ -107,7 +118,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-class Blocker(MetaPathFinder, Loader):
+class ImportBlocker(MetaPathFinder, Loader):
     """Fails the import of libraries by name and notes the places that asked; looking for them is allowed."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -141,13 +152,13 @@ def main() -> None:
         answers.write(json.dumps(document) + "\n")
         answers.flush()
 
-    blocker, fault, hint = Blocker(order["block"]), "", ""
+    blocker, fault, hint = ImportBlocker(order["block"]), "", ""
     sys.meta_path.insert(0, blocker)
     module, _, name = order["function"].partition(":")
     try:
         getattr(importlib.import_module(module), name)(tell, **order["given"])
     except BaseException as cause:  # noqa: BLE001 - the parent reports it
-        error = lacking(cause) or cause
-        fault, hint = (error.message, error.hint) if isinstance(error, TlzooError) else (told(error), "")
+        error = missing_extra(cause) or cause
+        fault, hint = (error.message, error.hint) if isinstance(error, TlzooError) else (error_line(error), "")
     tell({"fault": fault, "hint": hint, "imported": list(blocker.places.values())})
     os._exit(0)  # what the plugin left running is not waited for

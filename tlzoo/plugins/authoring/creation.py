@@ -14,19 +14,19 @@ from string import Template
 from typing import Any
 
 from tlzoo.errors import UsageError
-from tlzoo.io.entry_points import declared as entries
-from tlzoo.io.entry_points import normal
-from tlzoo.io.files import obstacle, whole_folder
-from tlzoo.plugins.discovery import FIRST_PARTY, PREFIX_GROUP, contributors, declared
+from tlzoo.io.entry_points import declared_entries as entries
+from tlzoo.io.entry_points import normalize_name
+from tlzoo.io.files import atomic_folder, why_unwritable
+from tlzoo.plugins.discovery import FIRST_PARTY, PREFIX_GROUP, contributors, declared_plugins
 
 TEMPLATE = Path(__file__).with_name("template")
 RENAMED = {"gitignore": ".gitignore", "github": ".github"}
-TAKEN = ("tlzoo", "embeddings", "logits", "probabilities", "vector", "sequence", "map")
+RESERVED_WORDS = ("tlzoo", "embeddings", "logits", "probabilities", "vector", "sequence", "map")
 """Words that mean something else in ids or exported files."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class ModalityTemplate:
     """What differs between modalities beside code: data, preprocessing, the weights' shapes, and files beside them."""
 
     folder: str
@@ -49,21 +49,21 @@ def _biased(**weights: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     }
 
 
-KINDS = {
-    "image": Kind(
+MODALITIES = {
+    "image": ModalityTemplate(
         "image",
         "DATA is a folder with a folder of pictures for each class.",
         _PIXELS,
         _biased(stem_0=(8, 3, 3, 3), body_0=(16, 8, 3, 3), body_2=(24, 16, 3, 3)),
     ),
-    "text": Kind(
+    "text": ModalityTemplate(
         "text",
         "DATA is a CSV, TSV, JSONL or Parquet file with the columns `text` and `label`.",
         {"kind": "text", "max_length": 256, "pad_id": 256},
         {"stem.weight": (257, 8), **_biased(body_0=(16, 8, 3), body_1=(24, 16, 3))},
         ("weights.safetensors", "tokenizer.json"),
     ),
-    "audio": Kind(
+    "audio": ModalityTemplate(
         "audio",
         "DATA is a folder with a folder of recordings for each class.",
         {"kind": "audio", "sample_rate": 16000, "seconds": 1.0},
@@ -72,8 +72,8 @@ KINDS = {
 }
 
 
-def _own(name: str) -> Kind:
-    return Kind(
+def _custom_modality(name: str) -> ModalityTemplate:
+    return ModalityTemplate(
         "own",
         "DATA is a folder with a folder of `.csv` files for each class; each file holds the numbers of one sample.",
         {"kind": "plugin", "plugin": name, "options": {"length": 128}, "endings": [".csv"]},
@@ -103,15 +103,15 @@ def create(name: str, modality: str, out: Path | None = None, author: str = "") 
     path = Path(distribution) if out is None else out
     if path.exists() or path.is_symlink():
         raise UsageError(f"{path} exists.", hint="Choose another folder: --out")
-    if reason := obstacle(path):
+    if reason := why_unwritable(path):
         raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another folder: --out")
-    kind = KINDS.get(modality) or _own(name)
+    kind = MODALITIES.get(modality) or _custom_modality(name)
     words = _words(name, modality, kind, author) | {"distribution": distribution, "package": package}
-    with whole_folder(path) as folder:
+    with atomic_folder(path) as folder:
         for source in ("every", kind.folder):
             _write(TEMPLATE / source, folder, words)
         for script in ("make_tokenizer", "make_weights"):
-            _run(folder / "tools" / f"{script}.py")
+            _run_script(folder / "tools" / f"{script}.py")
     return Project(path.absolute(), distribution, _next(name, path))
 
 
@@ -134,9 +134,11 @@ def _check_words(name: str, modality: str) -> None:
             f"{name!r} cannot be a plugin's name.",
             hint="Use lower-case letters and digits, words joined by one '-' or '_', 40 characters at most.",
         )
-    if name in TAKEN or name in KINDS:
+    if name in RESERVED_WORDS or name in MODALITIES:
         raise UsageError(f"The name {name!r} means something else in tlzoo.", hint="Choose another.")
-    if modality not in KINDS and (not re.fullmatch(r"[a-z][a-z0-9]{1,30}", modality) or modality in TAKEN):
+    if modality not in MODALITIES and (
+        not re.fullmatch(r"[a-z][a-z0-9]{1,30}", modality) or modality in RESERVED_WORDS
+    ):
         raise UsageError(
             f"{modality!r} cannot be a modality.", hint="Use image, text, audio, or one word of lower-case letters."
         )
@@ -145,8 +147,8 @@ def _check_words(name: str, modality: str) -> None:
 def _check_free(name: str, distribution: str, package: str) -> None:
     if name in FIRST_PARTY:
         raise UsageError(f"The name {name!r} is taken by {FIRST_PARTY[name]}.", hint="Choose another.")
-    owners = [str(plugin) for plugin in declared() if plugin.name == name]
-    owners += [one for one in contributors() if normal(one) == normal(distribution)]
+    owners = [str(plugin) for plugin in declared_plugins() if plugin.name == name]
+    owners += [one for one in contributors() if normalize_name(one) == normalize_name(distribution)]
     owners += [one.distribution for one in entries(PREFIX_GROUP) if one.name == name]
     if not owners and importlib.util.find_spec(package) is not None:
         owners = [f"the package {package}"]
@@ -154,7 +156,7 @@ def _check_free(name: str, distribution: str, package: str) -> None:
         raise UsageError(f"The name {name!r} is taken by {owners[0]}, which is installed.", hint="Choose another.")
 
 
-def _words(name: str, modality: str, kind: Kind, author: str) -> dict[str, str]:
+def _words(name: str, modality: str, kind: ModalityTemplate, author: str) -> dict[str, str]:
     """What the template's placeholders stand for."""
     shapes = (
         f'    "{tensor}": ({", ".join(map(str, shape))}{"," * (len(shape) == 1)}),'
@@ -185,7 +187,7 @@ def _authors(author: str) -> str:
     return f"authors = [{{ {fields} }}]" if fields else "authors = []"
 
 
-class _Text(Template):
+class _ProjectTemplate(Template):
     """Placeholders are `§word`: what Python, TOML and workflows use themselves stays as it is."""
 
     delimiter = "§"
@@ -198,10 +200,10 @@ def _write(source: Path, folder: Path, words: Mapping[str, str]) -> None:
         parts = [names.get(part, part) for part in file.relative_to(source).with_suffix("").parts]
         target = folder.joinpath(*parts)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_Text(file.read_text("utf-8")).substitute(words), encoding="utf-8")
+        target.write_text(_ProjectTemplate(file.read_text("utf-8")).substitute(words), encoding="utf-8")
 
 
-def _run(script: Path) -> None:
+def _run_script(script: Path) -> None:
     """Run one of the template's scripts where the modality has it; it needs no torch."""
     if script.is_file():
         main = runpy.run_path(str(script))["main"]

@@ -11,16 +11,16 @@ from importlib import metadata
 from importlib.machinery import PathFinder
 
 from tlzoo.errors import TlzooError
-from tlzoo.io.entry_points import normal
+from tlzoo.io.entry_points import normalize_name
 from tlzoo.plugins.discovery import CONFORMANCE_GROUP, FIRST_PARTY, GROUP, REGISTRY_GROUP
-from tlzoo.plugins.versions import built_for_another, on_tlzoo
+from tlzoo.plugins.versions import tlzoo_requirements, unmet_requirement
 from tlzoo.version import __version__
 
 NAME = r"[a-z0-9][a-z0-9_-]*"
 
 
 @dataclass(frozen=True)
-class Check:
+class PluginCheck:
     """One thing looked at in a stage (static, import, conformance): `passed`, or a `message` that says what to mend."""
 
     stage: str
@@ -29,18 +29,18 @@ class Check:
     message: str = ""
 
 
-def examine(distribution: metadata.Distribution, name: str) -> list[Check]:
+def static_checks(distribution: metadata.Distribution, name: str) -> list[PluginCheck]:
     """Every static check of the plugin of this name, in order."""
     return [
-        Check("static", what, not message, message)
+        PluginCheck("static", what, not message, message)
         for what, look in _CHECKS.items()
-        for message in [_told(partial(look, distribution, name))]
+        for message in [_fault_message(partial(look, distribution, name))]
     ]
 
 
 def first_fault(distribution: metadata.Distribution, name: str) -> str | None:
     """What keeps it from working, the gravest; the requirement on tlzoo apart."""
-    told = (_told(partial(look, distribution, name)) for look in (_name, _entry_point, checkpoints))
+    told = (_fault_message(partial(look, distribution, name)) for look in (_name, _entry_point, checkpoints))
     return next(filter(None, told), None)
 
 
@@ -60,19 +60,19 @@ def names_for(distribution: metadata.Distribution, group: str, plugin: str) -> l
 def checkpoints(distribution: metadata.Distribution, name: str) -> list[str]:
     """The ids in its registry file; none where it brings no file. Raises LookupError, TlzooError."""
     from tlzoo.registry.catalogue import ids_of
-    from tlzoo.registry.files import Origin, contributed_file
+    from tlzoo.registry.files import RegistryOrigin, contributed_file
 
     value = _declared(distribution, REGISTRY_GROUP, name)
     if value is None:
         return []
-    ids = ids_of(Origin(f"plugin {name!r}", "plugin", contributed_file(value)))
+    ids = ids_of(RegistryOrigin(f"plugin {name!r}", "plugin", contributed_file(value)))
     foreign = next((id for id in ids if not id.startswith(f"{name}/")), None)
     if foreign is not None:
         raise LookupError(f"its registry's entry {foreign!r} does not start with {name + '/'!r}")
     return ids
 
 
-def _told(look: Callable[[], object]) -> str:
+def _fault_message(look: Callable[[], object]) -> str:
     """What a look at a plugin says, or why it could not be done, in one line; empty where all is well."""
     try:
         found = look()
@@ -104,7 +104,7 @@ def _metadata(distribution: metadata.Distribution, name: str) -> str:
 def _name(distribution: metadata.Distribution, name: str) -> str:
     if not re.fullmatch(NAME, name):
         return f"the name {name!r} cannot start an id: use lower-case letters, digits, '_' and '-'"
-    if name in FIRST_PARTY and normal(distribution.name) != FIRST_PARTY[name]:
+    if name in FIRST_PARTY and normalize_name(distribution.name) != FIRST_PARTY[name]:
         return f"the name {name!r} is taken by {FIRST_PARTY[name]}: choose another"
     return ""
 
@@ -117,9 +117,9 @@ def _license(distribution: metadata.Distribution, name: str) -> str:
 
 
 def _requirement(distribution: metadata.Distribution, name: str) -> str:
-    if not on_tlzoo(distribution.requires):
+    if not tlzoo_requirements(distribution.requires):
         return "it does not say for which tlzoo it is built; add tlzoo>=0.1,<0.2 to its dependencies"
-    wanted = built_for_another(distribution.requires)
+    wanted = unmet_requirement(distribution.requires)
     return f"it is built for {wanted}, and this is tlzoo {__version__}" if wanted else ""
 
 

@@ -21,7 +21,7 @@ def check_wheel(path: Path, into: Path | None = None) -> None:
     """Look at a wheel's members, then unpack them `into` a folder. Raises PluginError naming one that may not be."""
     try:
         with zipfile.ZipFile(path) as wheel:
-            _refuse_hostile(path, wheel.infolist())
+            _refuse_unsafe_members(path, wheel.infolist())
             if into is not None:
                 wheel.extractall(into)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as cause:
@@ -92,7 +92,7 @@ def _table(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _refuse_hostile(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+def _refuse_unsafe_members(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
     for member in members:
         parts = PurePosixPath(member.filename)
         if parts.is_absolute() or ".." in parts.parts or "\\" in member.orig_filename or "\0" in member.orig_filename:

@@ -11,44 +11,46 @@ from pathlib import Path
 
 from tlzoo import plugins
 from tlzoo.plugins.authoring import child
-from tlzoo.plugins.authoring.inspection import Check, examine
+from tlzoo.plugins.authoring.inspection import PluginCheck, static_checks
 
 
-def try_import(name: str, distribution: str, limit: float, folders: Sequence[Path] = ()) -> Generator[Check]:
+def try_import(name: str, distribution: str, limit: float, folders: Sequence[Path] = ()) -> Generator[PluginCheck]:
     """The static checks, then whether it can be imported and its hooks registered where torch is not installed.
 
     `folders` are searched before this environment: those of a plugin that is not installed.
     """
     path = os.pathsep.join(filter(None, [*map(str, folders), *sys.path]))
     environment, hooks = {"TLZOO_PLUGINS": name, "PYTHONPATH": path}, ""
-    tried = child.call(f"{__name__}:load", limit, environment, block=child.HEAVY, name=name, distribution=distribution)
+    tried = child.run_in_child(
+        f"{__name__}:load", limit, environment, block=child.HEAVY_LIBRARIES, name=name, distribution=distribution
+    )
     for told in tried:
         if "stage" in told:
-            yield Check(**told)
+            yield PluginCheck(**told)
         elif "hooks" in told:
             hooks = f"hooks: {', '.join(told['hooks']) or 'none'}"
         else:
-            yield Check("import", "import", not told["fault"], told["fault"] or hooks)
+            yield PluginCheck("import", "import", not told["fault"], told["fault"] or hooks)
             if told["imported"] is not None:
                 found = next(iter(told["imported"]), "")
                 message = f"importing it imports {found}; move that into the hook that needs it" if found else ""
-                yield Check("import", "without torch", not found, message)
+                yield PluginCheck("import", "without torch", not found, message)
 
 
-def load(tell: child.Tell, name: str, distribution: str) -> None:
+def load(tell: child.Send, name: str, distribution: str) -> None:
     """What `try_import` does in the other process."""
-    for check in examine(metadata.distribution(distribution), name):
+    for check in static_checks(metadata.distribution(distribution), name):
         tell(asdict(check))
     tell({"hooks": plugins.load(name).hooks})
 
 
-def try_suite(name: str, limit: float) -> Generator[Check]:
+def try_suite(name: str, limit: float) -> Generator[PluginCheck]:
     """The results of the plugin's conformance suites, each as it comes."""
     count = 0
-    for told in child.call("tlzoo.testing.running:judge", limit, {"TLZOO_PLUGINS": name}, plugin=name):
+    for told in child.run_in_child("tlzoo.testing.running:run_suites", limit, {"TLZOO_PLUGINS": name}, plugin=name):
         if "name" in told:
             count += 1
-            yield Check("conformance", told["name"], told["passed"], " ".join(told["message"].split()))
+            yield PluginCheck("conformance", told["name"], told["passed"], " ".join(told["message"].split()))
         elif told["fault"] or not count:
             message = f"{told['fault']} {told['hint']}".strip() or "the suite has no checks"
-            yield Check("conformance", "suite", False, message)
+            yield PluginCheck("conformance", "suite", False, message)

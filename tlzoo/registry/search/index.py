@@ -19,12 +19,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tlzoo.io.files import cache_folder, whole_file
+from tlzoo.io.files import atomic_file, cache_folder
 from tlzoo.progress import say
 from tlzoo.registry.licenses import meets
-from tlzoo.registry.reading import read_checkpoints, stamp_of
+from tlzoo.registry.reading import file_stamp, read_checkpoints
 from tlzoo.registry.schema import SCHEMA_VERSION, Checkpoint
-from tlzoo.registry.search.query import SORTS, WORDS, Hit, Page, Query, searched
+from tlzoo.registry.search.query import SORTS, WORDS, Hit, Page, Query, search_text
 
 INDEX_VERSION = 3
 _SINGLE = ("modality", "plugin", "source")
@@ -46,7 +46,7 @@ _SUM = slice(60, 64)
 """Where SQLite's header keeps a number for the application: here the CRC-32 of all other bytes of the file."""
 
 
-class Index:
+class SqliteTable:
     """Asked as `Listed` is. The index is made where there is none of the file as it is now, or a damaged one.
 
     Raises RegistryError where the registry file is wrong. Without a cache to write to the index is kept in memory.
@@ -54,7 +54,7 @@ class Index:
 
     def __init__(self, path: Path, allow_files: bool) -> None:
         self._lock = threading.Lock()
-        self._database = _opened(path, allow_files) or _made(path, allow_files)
+        self._database = _open_index(path, allow_files) or _build_index(path, allow_files)
         self._database.execute("PRAGMA cache_size=-32768")
 
     def __contains__(self, id: object) -> bool:
@@ -121,12 +121,12 @@ class Index:
             return []
 
 
-def _opened(path: Path, allow_files: bool) -> sqlite3.Connection | None:
+def _open_index(path: Path, allow_files: bool) -> sqlite3.Connection | None:
     """The index of a registry file; `None` where it is not there, not whole, or that of the file as it was."""
-    place = _place(path, allow_files)
+    place = _index_path(path, allow_files)
     try:
         with place.open("rb") as file:
-            if file.read(_HEADER)[_SUM] != _sum_of(place):
+            if file.read(_HEADER)[_SUM] != _checksum(place):
                 return None
         database = sqlite3.connect(f"{place.as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     except (OSError, sqlite3.Error):
@@ -138,15 +138,15 @@ def _opened(path: Path, allow_files: bool) -> sqlite3.Connection | None:
     return None
 
 
-def _made(path: Path, allow_files: bool) -> sqlite3.Connection:
+def _build_index(path: Path, allow_files: bool) -> sqlite3.Connection:
     """A new index: in the cache, else in memory; also where the file changes meanwhile, for it may be read torn."""
     say(f"Indexing the registry {path}, once ...")
     stamp = _stamp(path)
     with suppress(OSError, sqlite3.Error):
-        with whole_file(_place(path, allow_files)) as temporary:
+        with atomic_file(_index_path(path, allow_files)) as temporary:
             _fill(sqlite3.connect(temporary), path, allow_files, stamp).close()
-            _write_sum(temporary)
-        if database := _opened(path, allow_files):
+            _write_checksum(temporary)
+        if database := _open_index(path, allow_files):
             return database
     return _fill(sqlite3.connect(":memory:", check_same_thread=False), path, allow_files, stamp)
 
@@ -158,7 +158,7 @@ def _fill(database: sqlite3.Connection, path: Path, allow_files: bool, stamp: st
             words = {field: {word.lower() for word in words(checkpoint)} for field, words in WORDS.items()}
             singles = [word for field in _SINGLE for word in words[field]]
             numbers = [sort(checkpoint) for sort in SORTS.values()]
-            facts = [row, *numbers, *singles, searched(checkpoint)]
+            facts = [row, *numbers, *singles, search_text(checkpoint)]
             database.execute(f"INSERT INTO facts VALUES ({', '.join('?' * len(facts))})", facts)
             several = [(field, word, row) for field in _SEVERAL for word in words[field]]
             database.executemany("INSERT INTO words VALUES (?, ?, ?)", several)
@@ -171,7 +171,7 @@ def _fill(database: sqlite3.Connection, path: Path, allow_files: bool, stamp: st
     return database
 
 
-def _place(path: Path, allow_files: bool) -> Path:
+def _index_path(path: Path, allow_files: bool) -> Path:
     """Where a registry file's index is kept: one file for each registry file and each version of tlzoo."""
     made_by = (metadata.version("tlzoo"), INDEX_VERSION, SCHEMA_VERSION)
     name = hashlib.sha256(repr((str(path), allow_files, made_by)).encode()).hexdigest()[:32]
@@ -179,10 +179,10 @@ def _place(path: Path, allow_files: bool) -> Path:
 
 
 def _stamp(path: Path) -> str:
-    return json.dumps([str(path), *stamp_of(path)])
+    return json.dumps([str(path), *file_stamp(path)])
 
 
-def _sum_of(place: Path) -> bytes:
+def _checksum(place: Path) -> bytes:
     with place.open("rb") as file:
         header = bytearray(file.read(_HEADER))
         header[_SUM] = bytes(4)
@@ -192,8 +192,8 @@ def _sum_of(place: Path) -> bytes:
     return crc.to_bytes(4, "big")
 
 
-def _write_sum(place: Path) -> None:
-    found = _sum_of(place)
+def _write_checksum(place: Path) -> None:
+    found = _checksum(place)
     with place.open("r+b") as file:
         file.seek(_SUM.start)
         file.write(found)

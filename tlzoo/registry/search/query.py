@@ -43,7 +43,7 @@ SORTS: dict[str, Callable[[Checkpoint], str | int | None]] = {
 }
 
 
-def searched(checkpoint: Checkpoint) -> str:
+def search_text(checkpoint: Checkpoint) -> str:
     """What free text sees, in lower case."""
     return " ".join((checkpoint.id, checkpoint.architecture, *checkpoint.tags, *checkpoint.pretrained_on)).lower()
 
@@ -84,7 +84,7 @@ class Query:
             all(not {w.lower() for w in WORDS[name](checkpoint)}.isdisjoint(few) for name, few in self.words.items())
             and all(_within(SORTS[name](checkpoint), *ends) for name, ends in self.ranges.items())
             and (self.license is None or meets(checkpoint.license, self.license))
-            and all(word in searched(checkpoint) for word in self.text)
+            and all(word in search_text(checkpoint) for word in self.text)
         )
 
 
@@ -92,7 +92,7 @@ def _within(number: str | int | None, low: int | None, high: int | None) -> bool
     return isinstance(number, int) and (low is None or number >= low) and (high is None or number <= high)
 
 
-class Listed:
+class MemoryTable:
     """The entries of an ordinary registry file, in memory; those of a large one are an `Index`, asked the same way."""
 
     def __init__(self, checkpoints: Iterable[Checkpoint]) -> None:

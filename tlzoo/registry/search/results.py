@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, overload
 
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.registry.search.query import Listed
+from tlzoo.registry.search.query import MemoryTable
 
 if TYPE_CHECKING:
-    from tlzoo.registry.search.index import Index
+    from tlzoo.registry.search.index import SqliteTable
 
-Table: TypeAlias = "Listed | Index"
+Table: TypeAlias = "MemoryTable | SqliteTable"
 
 
 @dataclass(frozen=True, eq=False)
-class Found(Sequence[Checkpoint]):
+class SearchResults(Sequence[Checkpoint]):
     """A page of the checkpoints that meet a search, in its order; `total` counts those on all pages.
 
     A slice of it is a narrower page. An entry of a large registry is parsed when it is looked at, not before.
@@ -34,7 +34,7 @@ class Found(Sequence[Checkpoint]):
     def __getitem__(self, index: slice) -> Sequence[Checkpoint]: ...
     def __getitem__(self, index: int | slice) -> Checkpoint | Sequence[Checkpoint]:
         if isinstance(index, slice):
-            return Found(self.hits[index], self.total)
+            return SearchResults(self.hits[index], self.total)
         table, id = self.hits[index]
         return table.get(id)
 

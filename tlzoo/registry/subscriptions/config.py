@@ -24,7 +24,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from tlzoo.errors import RegistryError
-from tlzoo.io.files import config_folder, file_lock, whole_file
+from tlzoo.io.files import atomic_file, config_folder, file_lock
 from tlzoo.registry.schema import HttpsUrl, Sha256
 from tlzoo.specs import StrictModel
 
@@ -34,7 +34,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 _LOCK_S = 60.0
 
 
-class Copy(StrictModel):
+class FetchedCopy(StrictModel):
     """What is held: its hash, when it was last current, its `sequence`, and what the server wants to be asked next."""
 
     sha256: Sha256
@@ -44,7 +44,7 @@ class Copy(StrictModel):
     last_modified: str | None = None
 
 
-class Registry(StrictModel):
+class Subscription(StrictModel):
     """One that the user has added: a file of theirs (`path`) or a remote one (`url`) with what is pinned of it.
 
     `first` puts it before the built-in registry. `key` is an Ed25519 public key in base64; `unpinned` says that the
@@ -58,10 +58,10 @@ class Registry(StrictModel):
     sha256: Sha256 | None = None
     key: str | None = Field(default=None, pattern=r"^[A-Za-z0-9+/]{43}=$")
     unpinned: bool = False
-    held: Copy | None = None
+    held: FetchedCopy | None = None
 
     @model_validator(mode="after")
-    def _one_place_and_one_trust(self) -> Registry:
+    def _one_place_and_one_trust(self) -> Subscription:
         if self.name in RESERVED:
             raise ValueError(f"the name {self.name!r} is taken")
         if (self.path is None) == (self.url is None):
@@ -71,14 +71,14 @@ class Registry(StrictModel):
         return self
 
 
-class Registries(StrictModel):
+class Subscriptions(StrictModel):
     """The whole file, the strongest first among those with `first` and among those without."""
 
     version: Literal[1] = 1
-    registries: tuple[Registry, ...] = ()
+    registries: tuple[Subscription, ...] = ()
 
     @model_validator(mode="after")
-    def _no_name_twice(self) -> Registries:
+    def _no_name_twice(self) -> Subscriptions:
         names = [registry.name for registry in self.registries]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -91,19 +91,19 @@ def config_file() -> Path:
     return config_folder() / "registries.json"
 
 
-def copies() -> Path:
+def copies_folder() -> Path:
     """The folder of the copies."""
     return config_folder() / "registries"
 
 
-def read() -> tuple[Registry, ...]:
+def read() -> tuple[Subscription, ...]:
     """What the user has added, none where there is no file. Raises RegistryError where that file is damaged."""
     path = config_file()
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a file")  # reading a pipe would wait
-        return _read_once(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+        return _read_cached(path, (status.st_mtime_ns, status.st_size, status.st_ino))
     except (FileNotFoundError, NotADirectoryError):
         return ()
     except OSError as cause:
@@ -113,9 +113,9 @@ def read() -> tuple[Registry, ...]:
 
 
 @lru_cache(maxsize=4)
-def _read_once(path: Path, stamp: tuple[int, int, int]) -> tuple[Registry, ...]:
+def _read_cached(path: Path, stamp: tuple[int, int, int]) -> tuple[Subscription, ...]:
     try:
-        return Registries.model_validate_json(path.read_bytes()).registries
+        return Subscriptions.model_validate_json(path.read_bytes()).registries
     except ValidationError as cause:
         error = cause.errors(include_url=False)[0]
         where = ".".join(map(str, error["loc"])) or "the file"
@@ -125,13 +125,13 @@ def _read_once(path: Path, stamp: tuple[int, int, int]) -> tuple[Registry, ...]:
         ) from cause
 
 
-def change(edit: Callable[[tuple[Registry, ...]], tuple[Registry, ...]]) -> tuple[Registry, ...]:
+def update_config(edit: Callable[[tuple[Subscription, ...]], tuple[Subscription, ...]]) -> tuple[Subscription, ...]:
     """Rewrite the file by `edit`, one process at a time, whole; copies that nothing names any more are removed.
 
     Raises RegistryError where it cannot be written.
     """
     path = config_file()
-    with _explained(path):
+    with _write_errors(path):
         config_folder().mkdir(parents=True, exist_ok=True)
         lock = path.with_name(".registries.lock")
         with file_lock(lock, _LOCK_S) as alone:
@@ -141,28 +141,28 @@ def change(edit: Callable[[tuple[Registry, ...]], tuple[Registry, ...]]) -> tupl
                     hint="Wait for the other tlzoo registry command to end, then try again.",
                 )
             before = read()
-            after = Registries(registries=edit(before)).registries
-            text = Registries(registries=after).model_dump_json(indent=1, exclude_none=True)
-            with whole_file(path) as temporary:
+            after = Subscriptions(registries=edit(before)).registries
+            text = Subscriptions(registries=after).model_dump_json(indent=1, exclude_none=True)
+            with atomic_file(path) as temporary:
                 temporary.write_text(text + "\n", encoding="utf-8")
             _remove_unnamed({*map(copy_path, before), *map(copy_path, after)})
     return after
 
 
-def store(name: str, content: bytes) -> str:
+def store_copy(name: str, content: bytes) -> str:
     """Write a copy, whole, and return its sha256; it is in use once `registries.json` names it.
 
     Raises RegistryError where it cannot be written.
     """
     digest = hashlib.sha256(content).hexdigest()
-    path = copies() / _copy_name(name, digest)
-    with _explained(path), whole_file(path) as temporary:
+    path = copies_folder() / _copy_name(name, digest)
+    with _write_errors(path), atomic_file(path) as temporary:
         temporary.write_bytes(content)
     return digest
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     """Turn what the system says against writing into a RegistryError."""
     try:
         yield
@@ -173,12 +173,12 @@ def _explained(path: Path) -> Iterator[None]:
         ) from cause
 
 
-def copy_path(registry: Registry) -> Path | None:
+def copy_path(registry: Subscription) -> Path | None:
     """Where the copy of a remote registry lies; `None` where it has none, or is a file of the user's."""
-    return None if registry.held is None else copies() / _copy_name(registry.name, registry.held.sha256)
+    return None if registry.held is None else copies_folder() / _copy_name(registry.name, registry.held.sha256)
 
 
-def is_whole(registry: Registry) -> bool:
+def copy_is_intact(registry: Subscription) -> bool:
     """Whether the copy is there with the bytes that were verified when it came."""
     path = copy_path(registry)
     if path is None or registry.held is None or not path.is_file():
@@ -202,6 +202,6 @@ def _remove_unnamed(named: set[Path | None]) -> None:
     One that was written within the hour may be another process's, which has yet to name it.
     """
     oldest = time.time() - 3600
-    for path in copies().glob("*"):
+    for path in copies_folder().glob("*"):
         if path not in named and path.stat().st_mtime < oldest:
             path.unlink(missing_ok=True)

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from tlzoo.errors import Offline, SourceError
-from tlzoo.io.https import Answer, Pace, TooSlow, explained, open_https
+from tlzoo.io.https import MinimumRate, Response, TooSlow, network_errors, open_https
 from tlzoo.io.offline import network_is_off
-from tlzoo.registry.reading import LARGEST_BYTES
-from tlzoo.registry.subscriptions.signatures import LARGEST_BYTES as LARGEST_SIGNATURE
+from tlzoo.registry.reading import MAX_BYTES
+from tlzoo.registry.subscriptions.signatures import MAX_BYTES as LARGEST_SIGNATURE
 from tlzoo.registry.subscriptions.signatures import SUFFIX
 
 TIMEOUT_S = 30.0
 """For connecting, for the headers, and for each wait within the body."""
-LONGEST_S = 600.0
+MAX_BODY_S = 600.0
 """For one whole body, however steadily it drips."""
 
 _MAX_HEADER = 512
 
 
 @dataclass(frozen=True)
-class Edition:
+class FetchResponse:
     """A body, and what the server wants to be asked next time; `content` is `None` for 304, not changed."""
 
     content: bytes | None
@@ -31,7 +31,7 @@ class Edition:
     last_modified: str | None = None
 
 
-def fetch(url: str, *, etag: str | None = None, last_modified: str | None = None) -> Edition:
+def fetch(url: str, *, etag: str | None = None, last_modified: str | None = None) -> FetchResponse:
     """The registry at an https address, unless it is still the one that these validators name.
 
     Raises Offline (the network is off, the server cannot be reached, stalls or breaks off) and SourceError (refused,
@@ -42,7 +42,7 @@ def fetch(url: str, *, etag: str | None = None, last_modified: str | None = None
         asked["If-None-Match"] = etag
     if last_modified is not None:
         asked["If-Modified-Since"] = last_modified
-    return _get(url, asked, LARGEST_BYTES)
+    return _get(url, asked, MAX_BYTES)
 
 
 def fetch_signature(url: str) -> bytes | None:
@@ -50,33 +50,33 @@ def fetch_signature(url: str) -> bytes | None:
     parts = urlsplit(url)
     try:
         return _get(urlunsplit(parts._replace(path=parts.path + SUFFIX)), {}, LARGEST_SIGNATURE).content
-    except _Absent:
+    except _NotFound:
         return None
 
 
-class _Absent(SourceError):
+class _NotFound(SourceError):
     """The server has nothing of this name."""
 
 
-def _get(url: str, headers: Mapping[str, str], largest: int) -> Edition:
+def _get(url: str, headers: Mapping[str, str], largest: int) -> FetchResponse:
     if network_is_off():
         raise Offline(
             f"{url} is not asked for: the network is switched off.",
             hint="Allow it for once: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo registry add|update ...",
         )
-    until = time.monotonic() + LONGEST_S
-    with explained(url), open_https(url, headers=headers, timeout=TIMEOUT_S) as response:
+    until = time.monotonic() + MAX_BODY_S
+    with network_errors(url), open_https(url, headers=headers, timeout=TIMEOUT_S) as response:
         if response.status == 304 and {"If-None-Match", "If-Modified-Since"} & set(headers):
-            return Edition(None)
+            return FetchResponse(None)
         _check_head(url, response, largest)
         body = _body(url, response, largest, until)
-    return Edition(body, _header(response, "etag"), _header(response, "last-modified"))
+    return FetchResponse(body, _header(response, "etag"), _header(response, "last-modified"))
 
 
-def _check_head(url: str, response: Answer, largest: int) -> None:
+def _check_head(url: str, response: Response, largest: int) -> None:
     """Raise SourceError for an answer whose body is not wanted."""
     if response.status in (404, 410):
-        raise _Absent(f"{url} answered {response.status}: nothing is there.", hint="Check the address.")
+        raise _NotFound(f"{url} answered {response.status}: nothing is there.", hint="Check the address.")
     if response.status != 200:
         raise SourceError(f"{url} answered {response.status}.", hint="Try again later, or ask who runs that server.")
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
@@ -89,14 +89,14 @@ def _check_head(url: str, response: Answer, largest: int) -> None:
         raise _too_large(url, largest)
 
 
-def _body(url: str, response: Answer, largest: int, until: float) -> bytes:
+def _body(url: str, response: Response, largest: int, until: float) -> bytes:
     body = bytearray()
-    for chunk in response.chunks(Pace(bytes=1, seconds=TIMEOUT_S)):
+    for chunk in response.chunks(MinimumRate(bytes=1, seconds=TIMEOUT_S)):
         body += chunk
         if len(body) > largest:
             raise _too_large(url, largest)
         if time.monotonic() > until:
-            raise TooSlow(f"it took more than {LONGEST_S:.0f} seconds for {len(body)} bytes")
+            raise TooSlow(f"it took more than {MAX_BODY_S:.0f} seconds for {len(body)} bytes")
     return bytes(body)
 
 
@@ -104,6 +104,6 @@ def _too_large(url: str, largest: int) -> SourceError:
     return SourceError(f"{url} sends more than {largest:,} bytes.", hint="That is no registry file; check the address.")
 
 
-def _header(response: Answer, name: str) -> str | None:
+def _header(response: Response, name: str) -> str | None:
     value = response.headers.get(name)
     return value if value is not None and value.isascii() and value.isprintable() and len(value) < _MAX_HEADER else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SUFFIX = ".sig"
-LARGEST_BYTES = 1024
+MAX_BYTES = 1024
 """A file that is longer is no signature and no key."""
 
 _KEY_BYTES, _SIGNATURE_BYTES = 32, 64
@@ -130,11 +130,11 @@ def _from_base64(content: bytes, length: int) -> bytes | None:
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as cause:
         reason = cause.strerror if isinstance(cause, OSError) else cause
         raise UsageError(f"{path} is not a key, and no key file: {reason}.", hint="Check the key or path.") from cause
-    if len(content) > LARGEST_BYTES:
+    if len(content) > MAX_BYTES:
         raise UsageError(f"{path} is too long for an Ed25519 key.", hint="Check the path.")
     return content
 

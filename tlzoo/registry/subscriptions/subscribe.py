@@ -16,17 +16,17 @@ from tlzoo.errors import HashMismatch, RegistryError, TlzooError, UsageError
 from tlzoo.registry.reading import CheckedFile, check_file, check_published
 from tlzoo.registry.schema import HttpsUrl
 from tlzoo.registry.subscriptions import config
-from tlzoo.registry.subscriptions.config import Copy, Registry
+from tlzoo.registry.subscriptions.config import FetchedCopy, Subscription
 from tlzoo.registry.subscriptions.signatures import SUFFIX, fingerprint, is_signed, read_public_key
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 @dataclass(frozen=True)
-class Updated:
+class UpdateResult:
     """What `update` came to for one registry; `error` says why its old copy, if it has one, stays in use."""
 
-    registry: Registry
+    registry: Subscription
     state: Literal["updated", "unchanged", "pinned", "file", "failed"]
     error: TlzooError | None = None
 
@@ -39,7 +39,7 @@ def add(
     unpinned: bool = False,
     name: str | None = None,
     first: bool = False,
-) -> Registry:
+) -> Subscription:
     """Add the registry at an https address or in a file of the user's, fetched and verified.
 
     An address needs one of `sha256` (hex: these bytes and no others), `key` (an Ed25519 public key, base64 or a file:
@@ -50,7 +50,7 @@ def add(
     pins = {"sha256": sha256, "key": key, "unpinned": unpinned or None}
     given = [f"--{pin}" for pin, value in pins.items() if value is not None]
     if _SCHEME.match(location) and not Path(location).exists():
-        _need_one_pin(location, given)
+        _require_one_pin(location, given)
         url = _checked_url(location)
         chosen = _registry(
             name=name or _name_from(urlsplit(url).hostname or ""),
@@ -60,59 +60,59 @@ def add(
             key=None if key is None else read_public_key(key),
             unpinned=unpinned,
         )
-        _refuse_taken(config.read(), chosen.name)
-        chosen = _fetched(chosen)
+        _refuse_duplicate_name(config.read(), chosen.name)
+        chosen = _fetch(chosen)
     else:
         if given:
             raise UsageError(f"{location} is a file: {given[0]} is for addresses.", hint=f"Leave {given[0]} out.")
         path = Path(location).expanduser().absolute()
-        _raise_first(check_file(path), str(path))
+        _raise_first_fault(check_file(path), str(path))
         chosen = _registry(name=name or _name_from(path.stem), path=str(path), first=first)
 
-    def put(registries: tuple[Registry, ...]) -> tuple[Registry, ...]:
-        _refuse_taken(registries, chosen.name)
+    def put(registries: tuple[Subscription, ...]) -> tuple[Subscription, ...]:
+        _refuse_duplicate_name(registries, chosen.name)
         return (chosen, *registries) if first else (*registries, chosen)
 
-    config.change(put)
+    config.update_config(put)
     return chosen
 
 
-def remove(name: str) -> Registry:
+def remove(name: str) -> Subscription:
     """Remove a registry that was added, and its copy. Raises RegistryError where there is none of this name."""
-    gone = _named(config.read(), name)
-    config.change(lambda registries: tuple(registry for registry in registries if registry.name != name))
+    gone = _find(config.read(), name)
+    config.update_config(lambda registries: tuple(registry for registry in registries if registry.name != name))
     path = config.copy_path(gone)
     if path is not None:
         path.unlink(missing_ok=True)
     return gone
 
 
-def update(names: Sequence[str] = ()) -> list[Updated]:
+def update(names: Sequence[str] = ()) -> list[UpdateResult]:
     """Fetch these registries again, all without `names`; each that fails keeps its copy, and the others go on.
 
     Raises RegistryError for a name that was not added.
     """
     registries = config.read()
-    chosen = [_named(registries, name) for name in dict.fromkeys(names)] if names else registries
+    chosen = [_find(registries, name) for name in dict.fromkeys(names)] if names else registries
     return [_update(registry) for registry in chosen]
 
 
-def _update(registry: Registry) -> Updated:
+def _update(registry: Subscription) -> UpdateResult:
     if registry.url is None:
-        return Updated(registry, "file")
+        return UpdateResult(registry, "file")
     try:
-        whole = config.is_whole(registry)
+        whole = config.copy_is_intact(registry)
         if registry.sha256 is not None and whole:
-            return Updated(registry, "pinned")
-        fetched = _fetched(registry)
+            return UpdateResult(registry, "pinned")
+        fetched = _fetch(registry)
         same = registry.held and fetched.held and registry.held.sha256 == fetched.held.sha256
-        config.change(lambda registries: tuple(_newer(known, fetched) for known in registries))
+        config.update_config(lambda registries: tuple(_latest(known, fetched) for known in registries))
     except TlzooError as error:
-        return Updated(registry, "failed", error)
-    return Updated(fetched, "unchanged" if whole and same else "updated")
+        return UpdateResult(registry, "failed", error)
+    return UpdateResult(fetched, "unchanged" if whole and same else "updated")
 
 
-def _newer(known: Registry, fetched: Registry) -> Registry:
+def _latest(known: Subscription, fetched: Subscription) -> Subscription:
     """The registry that is to be written: what is known now, unless what was fetched belongs in its place."""
     same = known.model_copy(update={"held": None}) == fetched.model_copy(update={"held": None})
     if not same or fetched.held is None:
@@ -122,19 +122,19 @@ def _newer(known: Registry, fetched: Registry) -> Registry:
     return fetched
 
 
-def _fetched(registry: Registry) -> Registry:
+def _fetch(registry: Subscription) -> Subscription:
     """The registry with a verified new copy stored, or with its copy where the server says that it is current."""
     from tlzoo.registry.subscriptions import fetch  # its HTTP library takes longer to import than all else here
 
     url, held = str(registry.url), registry.held
-    asked = held if held is not None and config.is_whole(registry) else None
+    asked = held if held is not None and config.copy_is_intact(registry) else None
     answer = fetch.fetch(url, etag=asked.etag if asked else None, last_modified=asked.last_modified if asked else None)
     if answer.content is None:
         current = asked.model_copy(update={"fetched": config.now()}) if asked else None
         return registry.model_copy(update={"held": current})
-    checked = _verified(registry, answer.content)
-    copy = Copy(
-        sha256=config.store(registry.name, answer.content),
+    checked = _verify(registry, answer.content)
+    copy = FetchedCopy(
+        sha256=config.store_copy(registry.name, answer.content),
         fetched=config.now(),
         sequence=checked.sequence,
         etag=answer.etag,
@@ -143,7 +143,7 @@ def _fetched(registry: Registry) -> Registry:
     return registry.model_copy(update={"held": copy})
 
 
-def _verified(registry: Registry, content: bytes) -> CheckedFile:
+def _verify(registry: Subscription, content: bytes) -> CheckedFile:
     """What these bytes hold, once the pin, every entry and the sequence are right."""
     url = str(registry.url)
     if registry.sha256 is not None:
@@ -156,7 +156,7 @@ def _verified(registry: Registry, content: bytes) -> CheckedFile:
     if registry.key is not None:
         _check_signature(registry, content)
     checked = check_published(content)
-    _raise_first(checked, url)
+    _raise_first_fault(checked, url)
     before = registry.held.sequence if registry.held is not None else None
     if before is not None and (checked.sequence is None or checked.sequence < before):
         raise RegistryError(
@@ -166,7 +166,7 @@ def _verified(registry: Registry, content: bytes) -> CheckedFile:
     return checked
 
 
-def _check_signature(registry: Registry, content: bytes) -> None:
+def _check_signature(registry: Subscription, content: bytes) -> None:
     from tlzoo.registry.subscriptions.fetch import fetch_signature
 
     url, key = str(registry.url), str(registry.key)
@@ -184,7 +184,7 @@ def _check_signature(registry: Registry, content: bytes) -> None:
         )
 
 
-def _raise_first(checked: CheckedFile, what: str) -> None:
+def _raise_first_fault(checked: CheckedFile, what: str) -> None:
     if checked.faults:
         more = f" (and {len(checked.faults) - 1} more)" if len(checked.faults) > 1 else ""
         raise RegistryError(
@@ -193,7 +193,7 @@ def _raise_first(checked: CheckedFile, what: str) -> None:
         )
 
 
-def _need_one_pin(location: str, given: list[str]) -> None:
+def _require_one_pin(location: str, given: list[str]) -> None:
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude one another.", hint="Give one of them.")
     if not given:
@@ -214,9 +214,9 @@ def _checked_url(location: str) -> str:
         ) from cause
 
 
-def _registry(**fields: object) -> Registry:
+def _registry(**fields: object) -> Subscription:
     try:
-        return Registry.model_validate(fields)
+        return Subscription.model_validate(fields)
     except ValidationError as cause:
         error = cause.errors(include_url=False)[0]
         field, reason = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
@@ -228,7 +228,7 @@ def _name_from(text: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("._-")[:64] or "registry"
 
 
-def _refuse_taken(registries: Sequence[Registry], name: str) -> None:
+def _refuse_duplicate_name(registries: Sequence[Subscription], name: str) -> None:
     if any(registry.name == name for registry in registries):
         raise UsageError(
             f"A registry {name!r} is there already.",
@@ -236,7 +236,7 @@ def _refuse_taken(registries: Sequence[Registry], name: str) -> None:
         )
 
 
-def _named(registries: Sequence[Registry], name: str) -> Registry:
+def _find(registries: Sequence[Subscription], name: str) -> Subscription:
     for registry in registries:
         if registry.name == name:
             return registry

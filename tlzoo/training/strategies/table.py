@@ -9,7 +9,7 @@ from typing import Any
 from tlzoo.errors import UsageError
 from tlzoo.models.freezing import parse_lora_size
 from tlzoo.options import CORE_STRATEGIES, LoRA, StrategyOptions, combine, non_default
-from tlzoo.plugins.named import Named, find_named, known_names, tell_taken
+from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension, warn_name_conflict
 from tlzoo.tasks.rows import count
 from tlzoo.training.strategies.auto import run_auto
 from tlzoo.training.strategies.base import TrainJob, TrainResult
@@ -80,23 +80,23 @@ def _lora_options(policy: str) -> dict[str, float]:
 def strategy_function(strategy: str) -> Callable[[TrainJob[Any]], TrainResult]:
     """What trains by this strategy, the core's or that of a plugin; raises UsageError for one that nobody knows."""
     if strategy in STRATEGIES:
-        tell_taken("strategies", strategy)
+        warn_name_conflict("strategies", strategy)
         return STRATEGIES[strategy]
     return partial(_train_with_plugin, _plugin_strategy(strategy))
 
 
-def _plugin_strategy(name: str) -> Named:
-    found = find_named("strategies", name)
+def _plugin_strategy(name: str) -> PluginExtension:
+    found = find_extension("strategies", name)
     if found is None:
         raise UsageError(
             f"Unknown strategy {name!r}.",
-            hint=f"Strategies: {known_names('strategies', STRATEGIES)}",
+            hint=f"Strategies: {extension_names('strategies', STRATEGIES)}",
             parameter="strategy",
         )
     return found
 
 
-def _train_with_plugin(strategy: Named, job: TrainJob[Any]) -> TrainResult:
+def _train_with_plugin(strategy: PluginExtension, job: TrainJob[Any]) -> TrainResult:
     """Train by a plugin's strategy; raises HookError where it gives not a TrainResult, or outputs of other samples."""
     result = strategy.run("train", job)
     if not isinstance(result, TrainResult):

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from tlzoo.errors import HashMismatch, SourceError
 from tlzoo.interfaces import Weights
-from tlzoo.io.files import whole_file
+from tlzoo.io.files import atomic_file
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.weights import cache
 from tlzoo.weights.pins import pinned_sha256
@@ -34,7 +34,7 @@ _UNREADABLE = (RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError,
 
 
 @dataclass(frozen=True)
-class _Content:
+class _StateContent:
     """What a file holds: each tensor by its keys in the file's order, and the keys of what is no tensor."""
 
     tensors: dict[Keys, torch.Tensor]
@@ -56,11 +56,11 @@ def read_state(checkpoint: Checkpoint, weights: Weights, name: str, *, inside: s
         )
     if path.suffix == ".safetensors":
         try:
-            content = _Content({(key,): value for key, value in load_file(path).items()}, [])
+            content = _StateContent({(key,): value for key, value in load_file(path).items()}, [])
         except (SafetensorError, OSError) as cause:
             raise _unreadable(checkpoint, path) from cause
     else:
-        content = _unpickled_once(checkpoint, path, name)
+        content = _load_pickle_once(checkpoint, path, name)
     chosen = () if inside is None else (inside,)
     state = {keys[-1]: value for keys, value in content.tensors.items() if keys[:-1] == chosen}
     if not state or any(keys[:-1] == chosen for keys in content.others) or len(state) < _below(content, chosen):
@@ -68,11 +68,11 @@ def read_state(checkpoint: Checkpoint, weights: Weights, name: str, *, inside: s
     return state
 
 
-def _below(content: _Content, chosen: Keys) -> int:
+def _below(content: _StateContent, chosen: Keys) -> int:
     return sum(keys[: len(chosen)] == chosen for keys in content.tensors)
 
 
-def _unpickled_once(checkpoint: Checkpoint, path: Path, name: str) -> _Content:
+def _load_pickle_once(checkpoint: Checkpoint, path: Path, name: str) -> _StateContent:
     sha256 = pinned_sha256(checkpoint, name)
     if sha256 is None:
         raise SourceError(
@@ -105,10 +105,10 @@ def _unreadable(checkpoint: Checkpoint, path: Path) -> SourceError:
     )
 
 
-def _content(loaded: Any) -> _Content:
+def _content(loaded: Any) -> _StateContent:
     if not isinstance(loaded, Mapping):
         raise TypeError("the file holds no mapping")
-    content = _Content({}, [])
+    content = _StateContent({}, [])
     for keys, value in _leaves(loaded, ()):
         if isinstance(value, torch.Tensor):
             content.tensors[keys] = value.detach()
@@ -126,22 +126,22 @@ def _leaves(node: Mapping[Any, Any], above: Keys) -> Iterator[tuple[Keys, Any]]:
             yield (*above, str(key)), value
 
 
-def _write_converted(path: Path, content: _Content, size: int) -> None:
+def _write_converted(path: Path, content: _StateContent, size: int) -> None:
     """Write the file, then its hash beside it: a reader that finds no right hash takes the file for absent."""
     names = {keys: "/".join(keys) for keys in content.tensors}
     if len(set(names.values())) < len(names):
         raise ValueError("two tensors have one name")
-    ties, stored = _untied(content.tensors, names)
+    ties, stored = _split_tied(content.tensors, names)
     # in one key: of several, safetensors would choose the order anew each time
     about = {"order": list(content.tensors), "ties": ties, "others": content.others, "size": size}
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         save_file(stored, temporary, {"tlzoo": json.dumps(about)})
         digest = cache.sha256_of(temporary)
-    with whole_file(_beside(path)) as temporary:
+    with atomic_file(_digest_path(path)) as temporary:
         temporary.write_text(f"{digest}\n", encoding="ascii")
 
 
-def _untied(tensors: Mapping[Keys, torch.Tensor], names: Mapping[Keys, str]) -> tuple[dict[str, str], State]:
+def _split_tied(tensors: Mapping[Keys, torch.Tensor], names: Mapping[Keys, str]) -> tuple[dict[str, str], State]:
     """Which names stand for another's tensor, and the other tensors, each with memory of its own."""
     first: dict[tuple[object, ...], str] = {}
     storages: set[int] = set()
@@ -160,14 +160,14 @@ def _untied(tensors: Mapping[Keys, torch.Tensor], names: Mapping[Keys, str]) -> 
     return ties, stored
 
 
-def _beside(path: Path) -> Path:
+def _digest_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def _read_converted(path: Path, size: int) -> _Content | None:
+def _read_converted(path: Path, size: int) -> _StateContent | None:
     """What was written there of a pickle of `size` bytes; `None` where there is nothing whole."""
     try:
-        if cache.sha256_of(path) != _beside(path).read_text("ascii").strip():
+        if cache.sha256_of(path) != _digest_path(path).read_text("ascii").strip():
             return None
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["tlzoo"])
@@ -184,4 +184,4 @@ def _read_converted(path: Path, size: int) -> _Content | None:
         return None
     with suppress(OSError):
         path.touch()  # its last use
-    return _Content(tensors, others)
+    return _StateContent(tensors, others)

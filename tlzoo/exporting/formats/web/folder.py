@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
-from tlzoo.exporting.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, vendored
-from tlzoo.runtime.unread import task_in
+from tlzoo.exporting.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, fetch_library
+from tlzoo.runtime.unknown_task import task_of_manifest
 from tlzoo.specs import Preprocess, TextSpec
 
 PAGE = ("facts.js", "index.html", "inputs.js", "model.js", "numbers.js", "page.css", "page.js")
@@ -27,7 +27,7 @@ def libraries(preprocess: Preprocess) -> dict[str, Path]:
     """The libraries that a page with this preprocessing needs, by name, from the cache or by the user's npm.
 
     Raises ExportError where a plugin's own preprocessing or a missing tokenizer cannot go along, or npm fails; Offline
-    and HashMismatch as `vendored`.
+    and HashMismatch as `fetch_library`.
     """
     kind = preprocess.kind
     if kind not in PREPROCESSING:
@@ -39,7 +39,7 @@ def libraries(preprocess: Preprocess) -> dict[str, Path]:
     if isinstance(preprocess, TextSpec) and not preprocess.tokenizer:
         raise ExportError("The manifest has no tokenizer to take along.", hint="Export the run again.")
     packages = (ONNXRUNTIME, TOKENIZERS) if kind == "text" else (ONNXRUNTIME,)
-    return {name: path for package in packages for name, path in vendored(package).items()}
+    return {name: path for package in packages for name, path in fetch_library(package).items()}
 
 
 def write(folder: Path, model: bytes, manifest: Manifest) -> None:
@@ -47,7 +47,7 @@ def write(folder: Path, model: bytes, manifest: Manifest) -> None:
 
     Any server of static files will do for it; nothing in it asks another host. Raises as `libraries` does.
     """
-    task = task_in(manifest)
+    task = task_of_manifest(manifest)
     if len(task.inputs) > 1:
         raise ExportError(f"The page takes one input; {task.name} has several.", hint="Export with --format onnx.")
     needed = libraries(manifest.preprocess)

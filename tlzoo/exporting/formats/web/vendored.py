@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tlzoo.errors import ExportError, HashMismatch, Offline
 from tlzoo.io.offline import network_is_off
-from tlzoo.weights.cache import Pinned, Request, find_fault, obtain, place
+from tlzoo.weights.cache import FetchRequest, PinnedFile, fetch_or_cache, source_folder, verify_files
 
 _TIMEOUT_S = 600
 
@@ -29,7 +29,7 @@ class Package:
     name: str
     version: str
     integrity: str
-    files: Mapping[str, Pinned]
+    files: Mapping[str, PinnedFile]
 
 
 ONNXRUNTIME = Package(
@@ -37,13 +37,13 @@ ONNXRUNTIME = Package(
     "1.30.0",
     "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
     {
-        "dist/ort.wasm.min.mjs": Pinned(
+        "dist/ort.wasm.min.mjs": PinnedFile(
             "onnxruntime.js", "219e6a1fc8a9938268d18efca3c91d310bd2f4a59bbd13744df5b2b7fc6cee3b", 50_126
         ),
-        "dist/ort-wasm-simd-threaded.mjs": Pinned(
+        "dist/ort-wasm-simd-threaded.mjs": PinnedFile(
             "onnxruntime-wasm.js", "e13f7f94fc51b4ca72b12faeb1ee95f4ace6dfbc8939bc718aabdc0a27c4299b", 24_381
         ),
-        "dist/ort-wasm-simd-threaded.wasm": Pinned(
+        "dist/ort-wasm-simd-threaded.wasm": PinnedFile(
             "onnxruntime.wasm", "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2", 14_239_897
         ),
     },
@@ -53,17 +53,17 @@ TOKENIZERS = Package(
     "0.2.0",
     "sha512-LidMHe1FpcSYH4vcSjXooda34pC0M8m1gmDOv7SQi6Iv+ib1zX7J3sHBCC9/3FPCkn2k1b55FneVqMRxrr99pg==",
     {
-        "dist/tokenizers.min.mjs": Pinned(
+        "dist/tokenizers.min.mjs": PinnedFile(
             "tokenizers.js", "258e46332101335ce8d95aed7745b19ac3b46d37f3e159a89cf894c2ea9b1d3a", 36_601
         ),
-        "LICENSE": Pinned(
+        "LICENSE": PinnedFile(
             "tokenizers-LICENSE.txt", "c71d239df91726fc519c6eb72d318ec65820627232b2f796219e87dcf35d0ab4", 11_357
         ),
     },
 )
 
 
-def vendored(package: Package) -> Mapping[str, Path]:
+def fetch_library(package: Package) -> Mapping[str, Path]:
     """The package's verified files, by name, from the cache; fetched by npm when they are not there.
 
     Raises Offline when they are not there and TLZOO_OFFLINE forbids the network, ExportError where npm is missing or
@@ -71,13 +71,13 @@ def vendored(package: Package) -> Mapping[str, Path]:
     """
     files = tuple(package.files.values())
     key = f"npm/{package.name.removeprefix('@').replace('/', '-')}"
-    folder = place(key, f"{package.version} {package.integrity}")
-    if network_is_off() and find_fault(folder, files) is not None:
+    folder = source_folder(key, f"{package.version} {package.integrity}")
+    if network_is_off() and verify_files(folder, files) is not None:
         raise Offline(
             f"{package.name} {package.version} is not whole in the cache, and the network is switched off.",
             hint="Export once with TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0.",
         )
-    return obtain(Request(key, offline=False), folder, files, lambda into: _fetch(package, into)).files
+    return fetch_or_cache(FetchRequest(key, offline=False), folder, files, lambda into: _fetch(package, into)).files
 
 
 def _fetch(package: Package, into: Path) -> None:

@@ -14,7 +14,7 @@ ARITHMETIC = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.d
 
 
 @dataclass(frozen=True)
-class Pixels:
+class InputConv:
     """A convolution that takes `gain` [C] x (byte - `zero` [C]), the bytes uint8 [N, H, W, C] at the graph's input."""
 
     image: str
@@ -44,7 +44,7 @@ class Pixels:
         return bool(np.abs(self.zero - self.offset).max() < 1e-3)
 
 
-def find_pixels(graph: GraphProto, known: Mapping[str, np.ndarray]) -> Pixels | None:
+def find_input_conv(graph: GraphProto, known: Mapping[str, np.ndarray]) -> InputConv | None:
     """The first convolution of pictures, when nothing but their normalisation stands before it."""
     takers = consumers(graph)
     for given in graph.input:
@@ -65,7 +65,7 @@ def _follow(
     ends: np.ndarray,
     takers: Mapping[str, list[NodeProto]],
     known: Mapping[str, np.ndarray],
-) -> Pixels | None:
+) -> InputConv | None:
     chain: list[str] = []
     while node.op_type != "Conv":
         after = _through(node, chain[-1] if chain else image, ends, known)
@@ -79,7 +79,7 @@ def _follow(
     if not usable or node.input[0] != chain[-1] or node.input[1] not in known or attribute(node, "group", 1) != 1:
         return None
     gain = (white - black) / 255
-    return Pixels(image, tuple(chain), gain, -black / gain, node.output[0])
+    return InputConv(image, tuple(chain), gain, -black / gain, node.output[0])
 
 
 def _through(node: NodeProto, name: str, ends: np.ndarray, known: Mapping[str, np.ndarray]) -> np.ndarray | None:
@@ -98,14 +98,14 @@ def _through(node: NodeProto, name: str, ends: np.ndarray, known: Mapping[str, n
     return None
 
 
-def fold(pixels: Pixels, weight: np.ndarray, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def fold_normalization(pixels: InputConv, weight: np.ndarray, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """The convolution's weight and bias for an input of `scale` x (byte - `offset`)."""
     scaled = weight * (pixels.gain / pixels.scale)[None, :, None, None]
     moved = (weight * (pixels.gain * (pixels.offset - pixels.zero))[None, :, None, None]).sum(axis=(1, 2, 3))
     return scaled.astype(np.float32), ((0.0 if bias is None else bias) + moved).astype(np.float32)
 
 
-def enter(graph: GraphProto, pixels: Pixels, conv: NodeProto, name: str) -> list[NodeProto]:
+def quantized_input_nodes(graph: GraphProto, pixels: InputConv, conv: NodeProto, name: str) -> list[NodeProto]:
     """The nodes that make `name`, uint8 [N, C, H, W], of the picture; they border it where zeros would be wrong."""
     stem = f"{pixels.image}/bytes"
     turned = helper.make_node(

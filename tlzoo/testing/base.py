@@ -31,9 +31,9 @@ from tlzoo.testing import samples
 from tlzoo.weights.fetch import fetch
 
 T = TypeVar("T")
-S = TypeVar("S", bound="Subject")
+S = TypeVar("S", bound="SuiteBase")
 
-LEFT_OUT = 0.1
+UNCOUNTED_SHARE = 0.1
 """The share of an entry's parameters that a backbone may leave out: positions after a shorter window."""
 
 
@@ -41,16 +41,16 @@ class ConformanceNote(UserWarning):
     """Something to know of a plugin that passes."""
 
 
-class NotJudged(SkipTest):
+class SkippedCheck(SkipTest):
     """A check that stands on another one, which fails."""
 
 
-def note(text: str) -> None:
+def report_note(text: str) -> None:
     """Say what is allowed and could be better."""
     warnings.warn(text, ConformanceNote, stacklevel=3)
 
 
-def once(make: Callable[[S], T]) -> Callable[[S], T]:
+def cached(make: Callable[[S], T]) -> Callable[[S], T]:
     """Made by the first check that asks, kept for all checks of the class; an error is kept too."""
 
     @functools.wraps(make)
@@ -69,7 +69,7 @@ def once(make: Callable[[S], T]) -> Callable[[S], T]:
     return kept
 
 
-def after(*names: str) -> Callable[[Callable[[S], None]], Callable[[S], None]]:
+def requires(*names: str) -> Callable[[Callable[[S], None]], Callable[[S], None]]:
     """Skip a check where one of these names fails, so that one fault fails one check; each is run once."""
 
     def gate(check: Callable[[S], None]) -> Callable[[S], None]:
@@ -77,13 +77,13 @@ def after(*names: str) -> Callable[[Callable[[S], None]], Callable[[S], None]]:
         def gated(self: S) -> None:
             for name in names:
                 try:
-                    once(getattr(type(self), name))(self)
+                    cached(getattr(type(self), name))(self)
                 except SkipTest as reason:
-                    if not isinstance(reason, NotJudged):
+                    if not isinstance(reason, SkippedCheck):
                         continue  # there was nothing to judge
-                    raise NotJudged(f"Not judged before {name} passes.") from None
+                    raise SkippedCheck(f"Not judged before {name} passes.") from None
                 except Exception:  # noqa: BLE001 - the check itself reports it
-                    raise NotJudged(f"Not judged before {name} passes.") from None
+                    raise SkippedCheck(f"Not judged before {name} passes.") from None
             check(self)
 
         return gated
@@ -91,7 +91,7 @@ def after(*names: str) -> Callable[[Callable[[S], None]], Callable[[S], None]]:
     return gate
 
 
-class Subject:
+class SuiteBase:
     """The attributes that a suite sets, and what its checks share."""
 
     plugin: str = ""
@@ -132,7 +132,7 @@ class Subject:
         """The text of a tokenizer.json for a model of random weights, within the vocabulary of its example inputs."""
         return samples.word_tokenizer(spec, int(self.bare().example_inputs["input_ids"].max()) + 1)
 
-    @once
+    @cached
     def folder(self) -> Path:
         """A temporary folder, removed at the end."""
         return Path(tempfile.mkdtemp(prefix="tlzoo-conformance-"))
@@ -141,7 +141,7 @@ class Subject:
         """Compiled graphs and features are kept in the suite's own folder meanwhile, not in the user's cache."""
         return patch.dict(os.environ, TLZOO_CACHE=str(self.folder() / "cache"))
 
-    def installed(self) -> plugins.Installed:
+    def installed(self) -> plugins.InstalledPlugin:
         """The plugin as this environment has it."""
         assert self.plugin, "The suite names no plugin. Set the class attribute: plugin = '<name>'"
         try:
@@ -149,7 +149,7 @@ class Subject:
         except PluginError as error:
             raise AssertionError(str(error)) from None
 
-    @once
+    @cached
     def entry(self) -> Checkpoint:
         """The checkpoint that stands for the plugin."""
         if isinstance(self.checkpoint, Checkpoint):
@@ -164,7 +164,7 @@ class Subject:
         )
         return smallest
 
-    @once
+    @cached
     def files(self) -> Weights | None:
         """The checkpoint's verified files where the suite asks for them."""
         return fetch(self.entry()) if self.weights == "fetch" else None
@@ -178,7 +178,7 @@ class Subject:
             "load_backbone", checkpoint.plugin, Backbone, checkpoint=checkpoint, weights=weights, output=output
         )
 
-    @once
+    @cached
     def bare(self) -> Backbone:
         """The backbone as its plugin gives it, `vector` where it has that."""
         return self.built(self.first_output())
@@ -196,29 +196,29 @@ class Subject:
             spec = spec.model_copy(update={"tokenizer": self.tokenizer(spec)})
         return replace(backbone, preprocess=spec)
 
-    @once
+    @cached
     def backbone(self) -> Backbone:
         """One backbone for all checks that leave it as it is."""
         return self.complete(self.bare())
 
-    @once
+    @cached
     def data(self) -> Path:
         """The labelled samples on disk."""
         folder = self.folder() / "samples"
         folder.mkdir()
         return self.samples(folder)
 
-    @once
+    @cached
     def blank(self) -> Task:
         """The task that the suite is about, without labels."""
         return task_for(self.entry(), self.task_name or None)
 
-    @once
+    @cached
     def task(self) -> Task:
         """The same, fitted to the samples."""
         return self.blank().fit(self.targets(), "label")
 
-    @once
+    @cached
     def collection(self) -> Samples:
         """The samples, as training reads them."""
         endings = endings_of(self.entry().preprocess)
@@ -230,7 +230,7 @@ class Subject:
         assert found is not None
         return found
 
-    @once
+    @cached
     def inputs(self) -> tuple[Any, ...]:
         """Raw inputs, as the plugin's preprocessor takes them."""
         return tuple(self.collection().inputs)

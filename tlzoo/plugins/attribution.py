@@ -8,35 +8,35 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tlzoo.errors import HookError, TlzooError
-from tlzoo.io.entry_points import owner
-from tlzoo.plugins.discovery import FIRST_PARTY, installed
+from tlzoo.io.entry_points import describe_plugin
+from tlzoo.plugins.discovery import FIRST_PARTY, enabled_plugins
 
 _TERMINATED = 143
 """The exit code with which the command line unwinds on SIGTERM: that stop is the user's, not the plugin's."""
-DEBUG = "See the whole trace with --debug, and report it to the plugin's author."
-ASKED: set[str] = set()
+DEBUG_HINT = "See the whole trace with --debug, and report it to the plugin's author."
+CALLED_PLUGINS: set[str] = set()
 """The plugins whose hooks a command has asked."""
 
 
 @contextmanager
-def blamed(what: str, plugin: str) -> Iterator[None]:
+def attribute_errors(what: str, plugin: str) -> Iterator[None]:
     """Raise what comes out of the block and is no TlzooError as HookError: `what` of that plugin failed."""
     try:
         yield
     except TlzooError:
         raise
     except BaseException as cause:
-        if is_the_users(cause):
+        if is_user_interrupt(cause):
             raise
-        raise HookError(f"{what} of {owner(plugin)} failed: {told(cause)}", hint=DEBUG) from cause
+        raise HookError(f"{what} of {describe_plugin(plugin)} failed: {error_line(cause)}", hint=DEBUG_HINT) from cause
 
 
-def is_the_users(cause: BaseException) -> bool:
+def is_user_interrupt(cause: BaseException) -> bool:
     """Whether the user stops the program, by Ctrl-C or SIGTERM."""
     return isinstance(cause, KeyboardInterrupt) or (isinstance(cause, SystemExit) and cause.code == _TERMINATED)
 
 
-def told(cause: BaseException) -> str:
+def error_line(cause: BaseException) -> str:
     """An exception in one line, whatever its text does."""
     try:
         text = " ".join(str(cause).split())
@@ -45,19 +45,21 @@ def told(cause: BaseException) -> str:
     return f"{type(cause).__name__}: {text}".rstrip(": ")
 
 
-def plugins_fault(error: BaseException) -> HookError | None:
+def plugin_error(error: BaseException) -> HookError | None:
     """An error as that of a plugin: whose code is in its trace, else of those asked that anyone but tlzoo publishes.
 
     A task's methods, a head's module, a loss and a format are called from many places, and what they answer goes
     further still; this finds them from any. `None` where no such plugin took part.
     """
-    owners = {one.module.partition(":")[0].partition(".")[0]: one for one in installed()}
+    owners = {one.module.partition(":")[0].partition(".")[0]: one for one in enabled_plugins()}
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if (plugin := owners.get(package)) is not None:
             file = frame.f_code.co_filename
             where = f"{Path(file).name}, line {line}, in {frame.f_code.co_qualname}"
-            return HookError(f"Plugin {plugin.name!r} ({plugin}) failed in {where}: {told(error)}", hint=DEBUG)
-    if guests := [owner(name) for name in sorted(ASKED) if name not in FIRST_PARTY]:
-        return HookError(f"What {' or '.join(guests)} gave cannot be used: {told(error)}", hint=DEBUG)
+            return HookError(
+                f"Plugin {plugin.name!r} ({plugin}) failed in {where}: {error_line(error)}", hint=DEBUG_HINT
+            )
+    if guests := [describe_plugin(name) for name in sorted(CALLED_PLUGINS) if name not in FIRST_PARTY]:
+        return HookError(f"What {' or '.join(guests)} gave cannot be used: {error_line(error)}", hint=DEBUG_HINT)
     return None

@@ -12,18 +12,18 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from tlzoo.errors import HookError, PluginError, UsageError
-from tlzoo.io.entry_points import Declared, allowed, declared, owner
-from tlzoo.plugins.blame import blamed
+from tlzoo.io.entry_points import DeclaredEntry, declared_entries, describe_plugin, is_enabled
+from tlzoo.plugins.attribution import attribute_errors
 
-Kind = Literal["tasks", "adaptation", "strategies", "formats"]
-KINDS: tuple[Kind, ...] = ("tasks", "adaptation", "strategies", "formats")
+ExtensionKind = Literal["tasks", "adaptation", "strategies", "formats"]
+EXTENSION_KINDS: tuple[ExtensionKind, ...] = ("tasks", "adaptation", "strategies", "formats")
 SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "strategy", "formats": "format"}
 
 
-class Named(NamedTuple):
+class PluginExtension(NamedTuple):
     """What a name of this kind stands for, and the plugin that brings it."""
 
-    kind: Kind
+    kind: ExtensionKind
     plugin: str
     value: Any
 
@@ -34,20 +34,20 @@ class Named(NamedTuple):
 
     def run(self, function: str, *given: Any, **named: Any) -> Any:
         """What its function of this name answers; raises HookError naming the plugin where that fails."""
-        with blamed(self.title, self.plugin):
+        with attribute_errors(self.title, self.plugin):
             return getattr(self.value, function)(*given, **named)
 
     def wrong(self, what: str) -> HookError:
         """An error that says what its answer is instead of what it should be."""
-        return HookError(f"{self.title} of {owner(self.plugin)} {what}.", hint="Ask its author.")
+        return HookError(f"{self.title} of {describe_plugin(self.plugin)} {what}.", hint="Ask its author.")
 
 
-def declared_names(kind: Kind) -> list[Declared]:
+def declared_extensions(kind: ExtensionKind) -> list[DeclaredEntry]:
     """The names that installed plugins declare, sorted; a declaration's `value` is the plugin. Nothing is imported."""
-    return [one for one in declared(f"tlzoo.{kind}") if allowed(one.value)]
+    return [one for one in declared_entries(f"tlzoo.{kind}") if is_enabled(one.value)]
 
 
-def find_named(kind: Kind, name: str) -> Named | None:
+def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
     """What `plugin/name`, or a declared name, stands for; `None` for a name that nobody declares.
 
     Raises PluginError for a name that two distributions declare, or whose plugin is missing or broken, and UsageError
@@ -55,7 +55,7 @@ def find_named(kind: Kind, name: str) -> Named | None:
     """
     plugin, slash, short = name.rpartition("/")
     if not slash:
-        owners = [one for one in declared_names(kind) if one.name == name]
+        owners = [one for one in declared_extensions(kind) if one.name == name]
         if not owners:
             return None
         if len(owners) > 1:
@@ -65,14 +65,14 @@ def find_named(kind: Kind, name: str) -> Named | None:
                 hint=f"Say which: {owners[0].value}/{name} or {owners[1].value}/{name}",
             )
         plugin = owners[0].value
-    known = registered(kind, plugin)
+    known = registered_extensions(kind, plugin)
     if short not in known:
         there = ", ".join(f"{plugin}/{each}" for each in known) or "none"
         raise UsageError(f"Plugin {plugin!r} has no {SINGULAR[kind]} {short!r}.", hint=f"It has: {there}.")
-    return Named(kind, plugin, known[short])
+    return PluginExtension(kind, plugin, known[short])
 
 
-def registered(kind: Kind, plugin: str) -> dict[str, Any]:
+def registered_extensions(kind: ExtensionKind, plugin: str) -> dict[str, Any]:
     """What a plugin's hook `register_<kind>` answers, by name; raises HookError where it is not what it should be."""
     from tlzoo.plugins.manager import call, load
 
@@ -80,7 +80,7 @@ def registered(kind: Kind, plugin: str) -> dict[str, Any]:
     if hook not in load(plugin).hooks:
         return {}
     answer: Any = call(hook, plugin, object, default=tuple)
-    wanted = _answers()[kind]
+    wanted = _expected_types()[kind]
     whose = f"Hook {hook!r} of plugin {plugin!r} ({load(plugin).installed})"
     if not isinstance(answer, Iterable):
         raise HookError(f"{whose} returned {type(answer).__name__}, no list.", hint="Ask its author.")
@@ -94,9 +94,9 @@ def registered(kind: Kind, plugin: str) -> dict[str, Any]:
     return found
 
 
-def tell_taken(kind: Kind, name: str) -> None:
+def warn_name_conflict(kind: ExtensionKind, name: str) -> None:
     """Warn where a plugin declares a name that is the core's, which is used."""
-    for one in declared_names(kind):
+    for one in declared_extensions(kind):
         if one.name == name:
             warnings.warn(
                 f"{one.distribution} {one.version} declares the {SINGULAR[kind]} {name!r}, which is the core's name. "
@@ -106,12 +106,12 @@ def tell_taken(kind: Kind, name: str) -> None:
             )
 
 
-def known_names(kind: Kind, own: Iterable[str]) -> str:
+def extension_names(kind: ExtensionKind, own: Iterable[str]) -> str:
     """The core's `own` names and those that plugins declare, for a hint."""
-    return ", ".join([*own, *(f"{one.value}/{one.name}" for one in declared_names(kind))])
+    return ", ".join([*own, *(f"{one.value}/{one.name}" for one in declared_extensions(kind))])
 
 
-def _answers() -> dict[Kind, type[Any]]:
+def _expected_types() -> dict[ExtensionKind, type[Any]]:
     from tlzoo.interfaces import AdaptationMethod, ExportFormat, RegisteredTask, Strategy
 
     return {

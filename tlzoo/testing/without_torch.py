@@ -17,28 +17,28 @@ LIMIT = 300.0
 """Seconds after which a process is ended."""
 
 
-def ask(function: Callable[..., None], cache: str, **given: Any) -> dict[str, Any]:
+def run_without_torch(function: Callable[..., None], cache: str, **given: Any) -> dict[str, Any]:
     """Call one of the functions below in a process where nothing heavy can be imported.
 
     What it tells, with `imported`, the heavy libraries that it tried to import, and `error` where it failed.
     """
     name, environment = f"{function.__module__}:{function.__name__}", {"TLZOO_CACHE": cache, "TLZOO_OFFLINE": "1"}
     answer: dict[str, Any] = {}
-    for told in child.call(name, LIMIT, environment, block=child.HEAVY, **given):
+    for told in child.run_in_child(name, LIMIT, environment, block=child.HEAVY_LIBRARIES, **given):
         if "fault" in told:
             told = {"imported": told["imported"] or []} | ({"error": told["fault"]} if told["fault"] else {})
         answer |= told
     return answer
 
 
-def import_module(tell: child.Tell, module: str) -> None:
+def import_module(tell: child.Send, module: str) -> None:
     """Import the plugin `module` (`package.module` or `package.module:object`); the seconds that took."""
     began = time.perf_counter()
     importlib.import_module(module.partition(":")[0])
     tell({"seconds": time.perf_counter() - began})
 
 
-def prepare(tell: child.Tell, spec: dict[str, Any], inputs: Sequence[Any]) -> None:
+def prepare(tell: child.Send, spec: dict[str, Any], inputs: Sequence[Any]) -> None:
     """What the runtime makes of raw inputs: of each array its dtype, shape and sha256."""
     from pydantic import TypeAdapter
 
@@ -55,11 +55,11 @@ def prepare(tell: child.Tell, spec: dict[str, Any], inputs: Sequence[Any]) -> No
     tell(digests(made(_tuples(inputs))))
 
 
-def predict(tell: child.Tell, path: str, inputs: Sequence[Any]) -> None:
+def predict(tell: child.Send, path: str, inputs: Sequence[Any]) -> None:
     """The labels, or values, that an exported file gives."""
     from tlzoo.runtime import load
 
-    tell({"answers": [answer_of(answer) for answer in load(path).predict(_tuples(inputs))]})
+    tell({"answers": [comparable(answer) for answer in load(path).predict(_tuples(inputs))]})
 
 
 def _tuples(inputs: Sequence[Any]) -> list[Any]:
@@ -67,7 +67,7 @@ def _tuples(inputs: Sequence[Any]) -> list[Any]:
     return [tuple(each) if isinstance(each, list) else each for each in inputs]
 
 
-def answer_of(answer: Any) -> Any:
+def comparable(answer: Any) -> Any:
     """What a prediction says: its fields, numbers to four digits, and to the fourth place."""
     return _rounded(answer.as_row())
 

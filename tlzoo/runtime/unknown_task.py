@@ -35,7 +35,7 @@ def _shown(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class UnreadTask(Task):
+class UnknownTask(Task):
     """A task known by its outputs alone."""
 
     signature: Signature | None = None
@@ -74,7 +74,7 @@ class UnreadTask(Task):
         ]
 
 
-def task_in(manifest: Manifest) -> Task:
+def task_of_manifest(manifest: Manifest) -> Task:
     """The task of a file; where its plugin is missing or another version, one that answers with arrays, which is said.
 
     Raises ArtifactError where the manifest names no task that can be.
@@ -90,4 +90,4 @@ def task_in(manifest: Manifest) -> Task:
             raise
         owner = manifest.distribution or f"the plugin {manifest.plugin!r}"
         say(f"The task {manifest.task} is read by {owner}, so answers are the model's outputs as arrays. {error}")
-        return UnreadTask(manifest.task, manifest.labels, manifest.signature)
+        return UnknownTask(manifest.task, manifest.labels, manifest.signature)

@@ -14,8 +14,8 @@ import pytest
 import tlzoo
 from tlzoo.artifact import reference
 from tlzoo.errors import ArtifactError, PluginError, UsageError
-from tlzoo.exporting.graph import embed, manifest_of
-from tlzoo.runtime.unread import ArraysPrediction
+from tlzoo.exporting.graph import embed, embedded_manifest
+from tlzoo.runtime.unknown_task import ArraysPrediction
 from tlzoo.tasks import OperatingPoint
 
 
@@ -26,7 +26,7 @@ def changed(tmp_path: Path, picture_file: Any) -> Callable[..., Path]:
     def write(path: Path = picture_file.path, **fields: Any) -> Path:
         proto = onnx.load(path)
         [outputs] = [prop.value for prop in proto.metadata_props if prop.key == reference.KEY]
-        embed(proto, manifest_of(proto).model_copy(update=fields), outputs)
+        embed(proto, embedded_manifest(proto).model_copy(update=fields), outputs)
         onnx.save(proto, tmp_path / "changed.onnx")
         return tmp_path / "changed.onnx"
 

@@ -11,8 +11,15 @@ import pytest
 
 from tlzoo.errors import HookError, PluginError, UsageError
 from tlzoo.interfaces import AdaptationMethod, ExportFormat, RegisteredTask, Strategy
-from tlzoo.plugins.named import KINDS, Kind, declared_names, find_named, known_names, registered
-from tlzoo.plugins.tasks import blank_task, distribution_of, task_of, task_type
+from tlzoo.plugins.extensions import (
+    EXTENSION_KINDS,
+    ExtensionKind,
+    declared_extensions,
+    extension_names,
+    find_extension,
+    registered_extensions,
+)
+from tlzoo.plugins.tasks import distribution_of, task_of, task_type, unfitted_task
 from tlzoo.tasks import Task
 
 Ship = Callable[..., Path]
@@ -63,50 +70,50 @@ def test_a_declaration_names_plugin_and_distribution_and_nothing_is_imported(
     for plugin in ("tide", "moon"):
         declared = entries(plugin, "[tlzoo.tasks]", f"of-{plugin} = {plugin}", f"also-{plugin} = {plugin}")
         ship(plugin, "raise RuntimeError('imported')", entries=declared)
-    mine = [one for one in declared_names("tasks") if one.value in ("tide", "moon")]
+    mine = [one for one in declared_extensions("tasks") if one.value in ("tide", "moon")]
     assert mine == [
         ("tlzoo-moon", "1.2", "also-moon", "moon"),
         ("tlzoo-moon", "1.2", "of-moon", "moon"),
         ("tlzoo-tide", "1.2", "also-tide", "tide"),
         ("tlzoo-tide", "1.2", "of-tide", "tide"),
     ]
-    assert declared_names("formats") == []
-    assert known_names("tasks", ["own"]).startswith("own, ")
-    assert "moon/of-moon" in known_names("tasks", ["own"])
+    assert declared_extensions("formats") == []
+    assert extension_names("tasks", ["own"]).startswith("own, ")
+    assert "moon/of-moon" in extension_names("tasks", ["own"])
     monkeypatch.setenv("TLZOO_PLUGINS", "tide")
-    assert {one.value for one in declared_names("tasks")} == {"tide"}
+    assert {one.value for one in declared_extensions("tasks")} == {"tide"}
     assert not [name for name in sys.modules if name.startswith(("tlzoo_tide", "tlzoo_moon"))]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_declared_name_stands_for_what_the_plugin_answers(ship: Ship, kind: Kind):
+@pytest.mark.parametrize("kind", EXTENSION_KINDS)
+def test_a_declared_name_stands_for_what_the_plugin_answers(ship: Ship, kind: ExtensionKind):
     ship("tide", hook(kind, f"[{MADE[kind]}]"), entries=entries("tide", f"[tlzoo.{kind}]", "new = tide"))
     for name in ("new", "tide/new"):
-        found = find_named(kind, name)
+        found = find_extension(kind, name)
         assert found is not None
         assert (found.plugin, found.value.name) == ("tide", "new")
         assert isinstance(found.value, WANTED[kind])
-    assert find_named(kind, "newer") is None
+    assert find_extension(kind, "newer") is None
 
 
 def test_a_name_with_its_plugin_needs_no_declaration(ship: Ship):
     ship("tide", hook("strategies", f"[{MADE['strategies']}]"))
-    found = find_named("strategies", "tide/new")
+    found = find_extension("strategies", "tide/new")
     assert found is not None
     assert found.plugin == "tide"
-    assert find_named("strategies", "new") is None
+    assert find_extension("strategies", "new") is None
 
 
 def test_a_name_that_two_distributions_declare_names_both_and_how_to_choose(ship: Ship):
     for plugin in ("tide", "moon"):
         ship(plugin, hook("tasks", f"[{MADE['tasks']}]"), entries=entries(plugin, "[tlzoo.tasks]", f"new = {plugin}"))
     with pytest.raises(PluginError) as caught:
-        find_named("tasks", "new")
+        find_extension("tasks", "new")
     for part in ("task 'new'", "tlzoo-moon 1.2", "tlzoo-tide 1.2"):
         assert part in caught.value.message
     for part in ("moon/new", "tide/new"):
         assert part in caught.value.hint
-        found = find_named("tasks", part)
+        found = find_extension("tasks", part)
         assert found is not None
         assert found.plugin == part.partition("/")[0]
 
@@ -114,35 +121,35 @@ def test_a_name_that_two_distributions_declare_names_both_and_how_to_choose(ship
 SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "strategy", "formats": "format"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_a_plugin_does_not_have_is_told_with_what_it_has(ship: Ship, kind: Kind):
+@pytest.mark.parametrize("kind", EXTENSION_KINDS)
+def test_what_a_plugin_does_not_have_is_told_with_what_it_has(ship: Ship, kind: ExtensionKind):
     ship("tide", hook(kind, f"[{MADE[kind]}]"))
     ship("moon")
     ship("star", hook(kind, "None"))
     with pytest.raises(UsageError, match=f"Plugin 'tide' has no {SINGULAR[kind]} 'old'") as caught:
-        find_named(kind, "tide/old")
+        find_extension(kind, "tide/old")
     assert "tide/new" in caught.value.hint
     for plugin in ("moon", "star"):  # without the hook, and with one that has nothing
         with pytest.raises(UsageError, match=f"Plugin '{plugin}' has no {SINGULAR[kind]} 'new'") as caught:
-            find_named(kind, f"{plugin}/new")
+            find_extension(kind, f"{plugin}/new")
         assert "none" in caught.value.hint
 
 
 def test_a_declared_name_that_the_plugin_does_not_answer_with_is_an_error(ship: Ship):
     ship("tide", hook("tasks", f"[{MADE['tasks']}]"), entries=entries("tide", "[tlzoo.tasks]", "old = tide"))
     with pytest.raises(UsageError, match="Plugin 'tide' has no task 'old'"):
-        find_named("tasks", "old")
+        find_extension("tasks", "old")
 
 
 def test_a_plugin_that_is_not_here_says_what_to_install(ship: Ship):
     ship("tide", entries=entries("tide", "[tlzoo.tasks]", "new = ghost"))
     for name in ("new", "ghost/new"):
         with pytest.raises(PluginError, match="'ghost'") as caught:
-            find_named("tasks", name)
+            find_extension("tasks", name)
         assert "tlzoo plugins install tlzoo-ghost" in caught.value.hint
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXTENSION_KINDS)
 @pytest.mark.parametrize(
     ("answer", "said"),
     [("7", "returned int, no list"), ("[7]", "returned a int, no {}"), ("'new'", "returned a str, no {}"),
@@ -150,11 +157,11 @@ def test_a_plugin_that_is_not_here_says_what_to_install(ship: Ship):
     ids=["number", "numbers", "text", "twice", "fails"],
 )  # fmt: skip
 def test_a_hook_that_answers_with_something_else_is_named_with_its_distribution(
-    ship: Ship, kind: Kind, answer: str, said: str
+    ship: Ship, kind: ExtensionKind, answer: str, said: str
 ):
     ship("tide", hook(kind, answer.replace("{made}", MADE[kind])))
     with pytest.raises(HookError) as caught:
-        registered(kind, "tide")
+        registered_extensions(kind, "tide")
     for part in (f"register_{kind}", "'tide'", "tlzoo-tide 1.2", said.format(WANTED[kind].__name__)):
         assert part in caught.value.message
 
@@ -220,16 +227,16 @@ def test_a_checkpoint_is_trained_for_a_plugins_task_of_its_modality(sights: Call
     sights()
     served = ("image-classification",)
     for wanted in ("sights", "sight/sights", "image-sights"):
-        found = blank_task(served, wanted)
+        found = unfitted_task(served, wanted)
         assert found is not None
         assert (found.name, found.plugin) == ("image-sights", "sight")
     with pytest.raises(UsageError, match="'sights' is for image, not for text"):
-        blank_task(("text-classification",), "sights")
-    assert blank_task(("text-classification", "image-classification"), "sights") == found
-    own = blank_task(("image-sights", "image-classification"), None)
+        unfitted_task(("text-classification",), "sights")
+    assert unfitted_task(("text-classification", "image-classification"), "sights") == found
+    own = unfitted_task(("image-sights", "image-classification"), None)
     assert own is not None
     assert own.name == "image-sights"
-    core = blank_task(("image-strange", "image-classification"), None)
+    core = unfitted_task(("image-strange", "image-classification"), None)
     assert core is not None
     assert core.name == "image-classification"
 
