@@ -80,8 +80,8 @@ def test_the_core_alone_says_what_training_needs(core_alone: Path, name: str):
 
 
 def test_an_import_that_fails_in_the_core_alone_is_told_as_what_training_needs(core_alone: Path):
-    code = "import torch" + "\nexcept ImportError as cause: raise lacking(cause)"
-    done = run(core_alone, "python", "-c", f"from tlzoo.io.extras import lacking\ntry: {code}")
+    code = "import torch" + "\nexcept ImportError as cause: raise missing_extra(cause)"
+    done = run(core_alone, "python", "-c", f"from tlzoo.io.extras import missing_extra\ntry: {code}")
     assert "PluginError: Training needs torch" in done.stderr
 
 

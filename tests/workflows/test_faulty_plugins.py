@@ -98,7 +98,7 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)),))",
          "returns 2 outputs; the task declares 1"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)), "
-                  "Output('size', ('batch',), 'int64')))", "is float32; declared is int64"),
+                  "Output('size', ('batch',), 'int64')))", "is float32; the task declares int64"),
         ("tasks", "Two.outputs = property(lambda self: ['sign'])", "not a tuple of Output"),
         ("tasks", "Two.outputs = property(lambda self: ())", "The task has no outputs"),
         ("tasks", "Two.fit = lambda self, targets, column: None", "`fit` returns None, not a Two named 'image-two'"),
@@ -131,7 +131,7 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "Two.metrics = lambda self, *given: {'accuracy': 1.0, 'error': float('nan')}",
          "The metric error is nan"),
         ("tasks", "Two.samplewise = lambda self, *given: np.zeros((2, 2))", "scores of shape (2, 2) for 4 samples"),
-        ("tasks", "Two.decode = lambda self, *given: []", "4 samples have 0 answers"),
+        ("tasks", "Two.decode = lambda self, *given: []", "returns 0 predictions for 4 samples"),
         ("tasks", "Two.decode = lambda self, outputs, contexts, options: [{}] * len(contexts)",
          "A prediction is dict, not TwoPrediction"),
         ("tasks", "Two.decode = lambda self, outputs, contexts, options: "

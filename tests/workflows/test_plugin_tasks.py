@@ -206,7 +206,7 @@ def test_policies_heads_methods_strategies_and_formats_serve_any_checkpoint(
     [
         (("--freeze", "duo/nothing"), "no freeze policy 'nothing'"),
         (("--head", "duo/nothing"), "no head 'nothing'"),
-        (("--head", "cosine"), "no head 'cosine'"),
+        (("--head", "cosine"), "Unknown head 'cosine'"),
         (("--strategy", "duo/nothing"), "no strategy 'nothing'"),
         (("--task", "duo/nothing"), "no task 'nothing'"),
         (("--task", "nobody/nothing"), "No plugin 'nobody'"),
