@@ -89,7 +89,7 @@ def test_it_is_as_good_as_any_on_the_command_line(
 def test_options_of_answers_that_nobody_can_read_are_refused(zoo: Any, unread: Path):
     predictor = tlzoo.load(unread)
     for name, value in (("top_k", 2), ("threshold", 0.5)):
-        with pytest.raises(UsageError, match=f"{name} is not for image-sights"):
+        with pytest.raises(UsageError, match=f"image-sights does not support `{name}`"):
             predictor.predict([], **{name: value})
 
 

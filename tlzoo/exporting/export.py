@@ -13,11 +13,11 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto
 
-from tlzoo.allocator import keep_big_blocks
+from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.manifest import Calibration, Manifest, Parity, Reference, SpeedMeasurement, Thresholds
 from tlzoo.artifact.reference import digest, pack
 from tlzoo.artifact.reference import select_samples as choose_samples
-from tlzoo.data import contents
+from tlzoo.data import content_digests
 from tlzoo.errors import ExportError, UsageError
 from tlzoo.exporting.context import ExportContext, make_context
 from tlzoo.exporting.graph import embed, embedded_manifest, signature_of
@@ -77,7 +77,7 @@ def export(
     """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
     began, out = time.monotonic(), Path(path)
     _refuse(run, out, precision, raw_input, format)
-    keep_big_blocks()
+    raise_malloc_thresholds()
     subject = make_context(run, data)
     with tempfile.TemporaryDirectory() as folder:
         own = thresholds if precision == "fp32" and not raw_input else None
@@ -180,7 +180,7 @@ def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
 def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
     """The model with its manifest and the reference outputs inside."""
     subject = base.subject
-    kept = choose_samples(contents(subject.heldout.inputs, subject.heldout.modality), subject.reference)
+    kept = choose_samples(content_digests(subject.heldout.inputs, subject.heldout.modality), subject.reference)
     outputs = pack(kept)
     manifest = base.describe(
         chosen.precision,

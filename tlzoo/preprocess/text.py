@@ -111,7 +111,7 @@ class TextPreprocessor:
 
     def _all(self, texts: Sequence[Any]) -> list[Any]:
         if isinstance(texts, str):
-            raise InputError("One text was given where a list of texts belongs.", hint="Put it in a list: [text]")
+            raise InputError("Expected a list of texts, not one text.", hint="Put it in a list: [text]")
         return [
             tuple(self._clean(position, each) for each in text)
             if isinstance(text, tuple)
@@ -122,7 +122,8 @@ class TextPreprocessor:
     def _clean(self, position: int, text: object) -> str:
         if not isinstance(text, str):
             raise InputError(
-                f"Input {position} is not a text but {type(text).__name__}.", hint="Give strings; decode bytes first."
+                f"Input {position} is of type {type(text).__name__}, not a text.",
+                hint="Give strings; decode bytes first.",
             )
         return _LONE_SURROGATE.sub("\ufffd", text)
 
@@ -182,7 +183,7 @@ def _read_tokenizer(spec: TextSpec) -> Tokenizer:
     except Exception as cause:
         raise ArtifactError(
             f"The embedded tokenizer cannot be read: {_first_line(cause)}.",
-            hint="It must be the text of a whole tokenizer.json.",
+            hint="It must be the text of a complete tokenizer.json.",
         ) from cause
     special = tokenizer.num_special_tokens_to_add(False)
     if spec.max_length <= special:

@@ -24,7 +24,7 @@ from tlzoo.runtime.stream import BatchPlan, Chunk, NotFinite, predict_chunks
 from tlzoo.runtime.unknown_task import task_of_manifest
 from tlzoo.runtime.windowing import Windows
 from tlzoo.tasks.base import Output
-from tlzoo.tasks.rows import Collector, Outputs
+from tlzoo.tasks.rows import OutputCollector, Outputs
 
 SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
@@ -126,7 +126,7 @@ class Predictor(Generic[PredictionT]):
         for name in chosen:
             self._check_output(name)
         given = list(inputs)
-        rows = Collector(self._declared, len(given))
+        rows = OutputCollector(self._declared, len(given))
         for stretch in self._stretches(given, batch, chosen):
             _raise_first(stretch, finite)
             rows.extend(stretch.start, stretch.outputs)

@@ -12,7 +12,7 @@ from tlzoo.artifact.manifest import Manifest, Signature
 from tlzoo.errors import ArtifactError, HookError, PluginError, UsageError
 from tlzoo.plugins.tasks import task_of
 from tlzoo.progress import say
-from tlzoo.tasks.base import DEFAULTS, DecodeOptions, Input, Output, Prediction, Target, Task
+from tlzoo.tasks.base import DEFAULT_OPTIONS, DecodeOptions, Input, Output, Prediction, Target, Task
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
 
@@ -65,7 +65,7 @@ class UnknownTask(Task):
         )
 
     def decode(
-        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULTS
+        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULT_OPTIONS
     ) -> list[ArraysPrediction]:
         """Each sample's outputs as they are."""
         count = len(next(iter(outputs.values())))
