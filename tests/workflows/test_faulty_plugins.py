@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import tlzoo
-from tlzoo.errors import HookError, UsageError
+from tlzoo.errors import HookError, PluginError
 from tlzoo.plugins.extensions import find_extension
 from tlzoo.runtime.unknown_task import UnknownTask
 
@@ -70,21 +70,6 @@ def test_an_error_inside_names_plugin_file_and_line(faulty: Any, train: Any, mod
     assert "--debug" in done.err
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "Two.inputs = property(lambda self: ('path',))",
-        "Two.labels_in = lambda self, target: 3",
-        "Two.windows = lambda self, input, preprocessor: 'abc'",
-    ],
-)
-def test_what_breaks_later_in_tlzoo_names_the_plugin_that_was_asked(faulty: Any, train: Any, code: str):
-    faulty("tasks", code)
-    done = train()
-    assert done.code == 2, done.err
-    assert "lugin 'duo' (tlzoo-duo 1.0)" in done.err
-
-
 def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
     faulty("tasks", raising("collate"))
     assert "Traceback" in train("--debug").err
@@ -136,6 +121,33 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
          "A prediction is dict, not TwoPrediction"),
         ("tasks", "Two.decode = lambda self, outputs, contexts, options: "
                   "[TwoPrediction('plus', size) for size in outputs['size']]", "A row is not JSON"),
+        ("tasks", "Two.samples = lambda self, rows: None", "`samples` returns NoneType, not a sequence of Row"),
+        ("tasks", "Two.samples = lambda self, rows: []", "`samples` returns no rows"),
+        ("tasks", "Two.samples = lambda self, rows: [1, 2, 3]", "`samples` returns a int, not a Row"),
+        ("tasks", "Two.layouts = lambda self, path: 3", "`layouts` returns int, not rows"),
+        ("tasks", "Two.layouts = lambda self, path: [3]", "`layouts` returns a int, not a Row"),
+        ("tasks", "Two.labels_in = lambda self, target: 3", "`labels_in` returns int, not a sequence of strings"),
+        ("tasks", "Two.labels_in = lambda self, target: [3]", "`labels_in` returns 3, which is not a string"),
+        ("tasks", "Two.inputs = property(lambda self: ('path',))", "`inputs` is ('path',), not a tuple of Input"),
+        ("tasks", "Two.windows = lambda self, input, preprocessor: 'abc'", "`windows` returns str"),
+        ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 0)), Output('size', ('batch',))))",
+         "`fit` leaves the output 'sign' with the axes ['batch', 0]"),
+        ("tasks", "_collate = Two.collate\nTwo.collate = lambda self, targets, contexts: "
+                  "{**_collate(self, targets, contexts), 'size': np.full(len(targets), np.nan, np.float32)}",
+         "The loss of the first 38 samples is nan"),
+        *(("heads", f"class Wrong(TwoLayers):\n    def forward(self, features):\n        {body}\n\n\n"
+                    "def build_head(backbone, task, options):\n    return Head(Wrong(12), lambda *given: 0)", said)
+          for body, said in (
+              ("return None", "The head returns NoneType, not a tensor"),
+              ("return {'sign': 3}", "The head returns dict, not a tensor"),
+              ("return tuple(one * float('nan') for one in super().forward(features))", "'sign' has NaN or infinity"),
+              ("return tuple(one.double() for one in super().forward(features))", "is float64"),
+          )),
+        ("heads", "def build_head(backbone, task, options):\n    head = TwoLayers(12).double()\n"
+                  "    return Head(head, lambda *given: 0)", "failed in heads.py, line 23, in TwoLayers.forward"),
+        ("heads", "def build_head(backbone, task, options):\n"
+                  "    return Head(TwoLayers(12), lambda outputs, batch: outputs['size'].mean() * float('nan'))",
+         "The loss of the first 38 samples is nan"),
         ("heads", "def build_head(backbone, task, options):\n"
                   "    return Head(TwoLayers(12), lambda outputs, batch: outputs['size'])",
          "The loss is of shape [4]"),
@@ -148,7 +160,7 @@ def test_what_is_not_as_it_must_be_is_said_before_training(faulty: Any, train: A
     faulty(module, code)
     done = train()
     assert done.code == 2, done.err
-    assert "plugin 'duo' (tlzoo-duo 1.0)" in done.err
+    assert "lugin 'duo' (tlzoo-duo 1.0)" in done.err
     assert said in done.err
     assert "Epoch 1" not in done.err
 
@@ -191,20 +203,70 @@ def test_a_metric_that_is_no_number_on_other_samples_is_refused_too(faulty: Any,
         ("raise RuntimeError('lost my mind')", "failed: RuntimeError: lost my mind"),
         ("raise SystemExit(3)", "failed: SystemExit: 3"),
         ("return None", "returned NoneType, not a TrainResult"),
+        *((f"from dataclasses import replace\n        from tlzoo.plugin import run_finetune\n"
+           f"        result = run_finetune(job)\n        return replace(result, {change})", said)
+          for change, said in (
+              ("outputs={}", "returned the outputs []; the task declares ['sign', 'size']"),
+              ("outputs={name: rows[:1] for name, rows in result.outputs.items()}", "returned outputs for 1 samples"),
+              ("outputs={name: rows * float('nan') for name, rows in result.outputs.items()}", "NaN or infinity"),
+              ("outputs={name: rows + 7 for name, rows in result.outputs.items()}", "differ from those of its model"),
+              ("history=None", "whose `history` is NoneType, not list"),
+          )),
     ],
-)
-def test_a_strategy_that_fails_or_answers_wrongly_is_named(faulty: Any, train: Any, body: str, said: str):
+)  # fmt: skip
+def test_a_strategy_that_fails_or_answers_wrongly_is_named(
+    faulty: Any, train: Any, tmp_path: Path, body: str, said: str
+):
     faulty("plugin", f"@hookimpl\ndef register_strategies():\n    def train(job):\n        {body}\n\n"
                      "    return [Strategy('head-only', train)]")  # fmt: skip
     done = train("--strategy", "duo/head-only")
     assert done.code == 2, done.err
     assert "The strategy 'head-only' of plugin 'duo' (tlzoo-duo 1.0) " in done.err
     assert said in done.err
+    shutil.rmtree(tmp_path / "run.unfinished", ignore_errors=True)  # of those that trained, to be resumed
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("policy='nonsense'", "has the unknown freeze policy 'nonsense'"),
+        ("policy=3", "has the unknown freeze policy 3"),
+        ("options=dict", "has the options <class 'dict'>, not a subclass of StrategyOptions"),
+    ],
+)
+def test_a_strategy_declared_wrongly_is_named(faulty: Any, train: Any, given: str, said: str):
+    faulty("plugin", f"@hookimpl\ndef register_strategies():\n    return [Strategy('odd', lambda job: None, {given})]")
+    done = train("--strategy", "duo/odd")
+    assert done.code == 2, done.err
+    assert f"The strategy 'odd' of plugin 'duo' (tlzoo-duo 1.0) {said}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("Freeze(['head.sign.weight'])", "`trainable` is a list, not a frozenset of names"),
+        ("Freeze(frozenset({'backbone.none'}))", "`trainable` has 'backbone.none', which the model does not have"),
+        ("Freeze(frozenset({'head.sign.weight'}), frozenset({'none'}))", "`eval_modules` has 'none'"),
+        ("Freeze(frozenset({'head.sign.weight'}), frozenset(), frozenset({3}))", "`eval_containers` has '3'"),
+    ],
+)
+def test_a_freeze_policy_that_answers_wrongly_is_named(faulty: Any, train: Any, answer: str, said: str):
+    faulty("plugin", f"from tlzoo.plugin import Freeze\n\n\n@hookimpl\ndef freeze(model, policy):\n    return {answer}")
+    done = train("--freeze", "duo/odd")
+    assert done.code == 2, done.err
+    assert f"Freeze policy 'duo/odd' of plugin 'duo' (tlzoo-duo 1.0) cannot be used: {said}" in done.err
 
 
 @pytest.mark.parametrize(
     ("body", "said"),
-    [("raise KeyError('mean')", "failed: KeyError: 'mean'"), ("return 3", "returned int, not a model")],
+    [
+        ("raise KeyError('mean')", "failed: KeyError: 'mean'"),
+        ("return 3", "returned int, not a model"),
+        (
+            "next(model.head.parameters()).data.fill_(float('nan'))\n    return model",
+            "returned a model whose head.weight has NaN or infinity",
+        ),
+    ],
 )
 def test_an_adaptation_method_that_fails_or_answers_wrongly_is_named(
     faulty: Any, picture_run: Any, pictures: Path, tmp_path: Path, body: str, said: str
@@ -217,11 +279,17 @@ def test_an_adaptation_method_that_fails_or_answers_wrongly_is_named(
     assert not (tmp_path / "adapted").exists()
 
 
-def test_a_format_that_fails_is_named(faulty: Any, command: Any, picture_run: Any, tmp_path: Path):
-    faulty("plugin", "@hookimpl\ndef register_formats():\n    return [ExportFormat('named', lambda *given: 1 / 0)]")
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [("1 / 0", "failed: ZeroDivisionError"), ("None", "wrote 0 files model.onnx with the bytes that were proven")],
+)
+def test_a_format_that_fails_or_writes_no_model_is_named(
+    faulty: Any, command: Any, picture_run: Any, tmp_path: Path, body: str, said: str
+):
+    faulty("plugin", f"@hookimpl\ndef register_formats():\n    return [ExportFormat('named', lambda *given: {body})]")
     done = command("export", picture_run.path, "--out", tmp_path / "it", "--format", "duo/named", "--quiet")
     assert done.code == 2
-    assert "The format 'named' of plugin 'duo' (tlzoo-duo 1.0) failed: ZeroDivisionError" in done.err
+    assert f"The format 'named' of plugin 'duo' (tlzoo-duo 1.0) {said}" in done.err
     assert not (tmp_path / "it").exists()
 
 
@@ -282,5 +350,5 @@ def test_a_name_of_the_core_that_a_plugin_declares_as_well_is_told(
         tlzoo.finetune(
             "duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune", freeze="all", options=OPTIONS
         )
-    with pytest.raises(UsageError, match="has no strategy 'finetune'"):
+    with pytest.raises(PluginError, match="declares the strategy 'finetune', but"):
         find_extension("strategies", "duo/finetune")

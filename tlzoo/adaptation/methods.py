@@ -65,6 +65,14 @@ def _not_handled(**given: Any) -> None:
     return None
 
 
+def _not_finite(model: TaskModel) -> str:
+    """The first parameter or buffer that holds NaN or infinity; empty where none does."""
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            return name
+    return ""
+
+
 def _method_names() -> str:
     return extension_names("adaptation", METHODS)
 
@@ -73,6 +81,8 @@ def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> Tas
     answer = method.run("adapt", **given)
     if not isinstance(answer, TaskModel):
         raise method.wrong(f"returned {type(answer).__name__}, not a model")
+    if name := _not_finite(answer):
+        raise method.wrong(f"returned a model whose {name} has NaN or infinity")
     return answer
 
 

@@ -14,7 +14,7 @@ from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
-from tlzoo.tasks.contract import metrics_problem, task_error
+from tlzoo.tasks.contract import metrics_problem, split_windows, task_error
 from tlzoo.tasks.rows import Outputs
 from tlzoo.tasks.windows import Window, merge_windows
 
@@ -161,7 +161,7 @@ def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> Ta
     """Samples as the model takes them; raises DataError for a label the task does not know."""
     if not task.overrides("windows"):
         return _with_known_labels(TaskDataset(samples.inputs, samples.targets, preprocessor, task))
-    windows = [task.windows(given, preprocessor) or [Window(given, 0)] for given in samples.inputs]
+    windows = [split_windows(task, given, preprocessor) for given in samples.inputs]
     if all(len(each) == 1 for each in windows):
         return _with_known_labels(TaskDataset(samples.inputs, samples.targets, preprocessor, task))
     inputs = [window.input for each in windows for window in each]

@@ -17,7 +17,7 @@ from tlzoo.io.texts import is_hidden, read_text, walk_files
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
-from tlzoo.tasks.contract import task_error
+from tlzoo.tasks.contract import labels_problem, rows_problem, task_error
 from tlzoo.tasks.row import Row
 
 EXTENSIONS = {
@@ -218,11 +218,17 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
             f"File {path} is neither a table nor a file of {spec.task.holds}.",
             hint=f"Supported: {', '.join((*TABLES, *spec.task.endings))}; rename the file if it is one of these.",
         )
+    if layout is not None and not isinstance(layout, Iterable):
+        raise task_error(spec.task, f"cannot be used: `layouts` returns {type(layout).__name__}, not rows.")
     rows = spec.task.samples(_table_rows(path, spec.names)) if layout is None else list(layout)
+    if spec.task.plugin and (wrong := rows_problem(rows, "samples" if layout is None else "layouts")):
+        raise task_error(spec.task, f"cannot be used: {wrong}")
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Check that the file is complete.")
     inputs = [_input(row, spec) for row in rows]
     targets = tuple(_target(row, spec.task) for row in rows) if spec.labelled else None
+    if spec.task.plugin and (wrong := labels_problem(spec.task, targets or ())):
+        raise task_error(spec.task, f"cannot be used: {wrong}")
     return Samples(tuple(inputs), targets, spec.modality)
 
 

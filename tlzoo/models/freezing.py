@@ -9,8 +9,9 @@ from typing import Any
 from torch import nn
 
 from tlzoo import plugins
-from tlzoo.errors import UsageError
+from tlzoo.errors import HookError, UsageError
 from tlzoo.interfaces import Freeze, Stage
+from tlzoo.io.entry_points import describe_plugin
 from tlzoo.models import lora
 from tlzoo.models.model import TaskModel
 from tlzoo.options import MAX_RANK
@@ -35,23 +36,56 @@ def freeze(model: TaskModel, policy: str) -> Freeze:
     unknown, does not fit this backbone or leaves nothing to train.
     """
     answer = _plugin_or_core(model, policy)
-    names = {name for name, _ in model.named_parameters()}
-    if strange := sorted(answer.trainable - names):
-        raise UsageError(f"Freeze policy {policy!r} names a parameter that the model does not have: {strange[0]}.")
+    if wrong := _freeze_problem(model, answer):
+        plugin = policy.partition("/")[0] if _names_plugin(policy) else model.checkpoint.plugin
+        raise HookError(
+            f"Freeze policy {policy!r} of {describe_plugin(plugin)} cannot be used: {wrong}",
+            hint="Report it to the plugin's author, or choose another freeze policy.",
+        )
     _check_not_empty(model, policy, answer)
     set_trainable(model, answer)
     return answer
 
 
+def _freeze_problem(model: TaskModel, answer: Freeze) -> str:
+    """The first thing wrong with what a hook returned: names that are not a set, or not in the model."""
+    modules = {name for name, _ in model.named_modules()}
+    known = {
+        "trainable": {name for name, _ in model.named_parameters()},
+        "eval_modules": modules,
+        "eval_containers": modules,
+    }
+    for field, names in known.items():
+        given = getattr(answer, field)
+        if not isinstance(given, frozenset | set):
+            return f"`{field}` is a {type(given).__name__}, not a frozenset of names."
+        if strange := sorted(map(str, given - names)):
+            return f"`{field}` has {strange[0]!r}, which the model does not have."
+    return ""
+
+
+def _names_plugin(policy: str) -> bool:
+    plugin, slash, _ = policy.partition("/")
+    return bool(slash) and ":" not in plugin  # a stage may have a slash in its name
+
+
 def _plugin_or_core(model: TaskModel, policy: str) -> Freeze:
-    plugin, slash, name = policy.partition("/")
-    if not slash or ":" in plugin:  # a stage may have a slash in its name
+    plugin, _, name = policy.partition("/")
+    if not _names_plugin(policy):
         return plugins.call("freeze", model.checkpoint.plugin, Freeze, default=core_freeze, model=model, policy=policy)
 
     def unknown(**given: Any) -> Freeze:
         raise UsageError(f"Plugin {plugin!r} has no freeze policy {name!r}.", hint=f"Core policies: {POLICIES}.")
 
     return plugins.call("freeze", plugin, Freeze, default=unknown, model=model, policy=name)
+
+
+def is_policy(policy: str) -> bool:
+    """Whether this has the form of a policy of the core or of a plugin's, `plugin/name`."""
+    kind, colon, argument = policy.partition(":")
+    if colon:
+        return kind in ("until", "last", "lora") and bool(argument)
+    return policy in ("all", "none", "norm") or _names_plugin(policy)
 
 
 def set_trainable(model: TaskModel, frozen: Freeze) -> None:

@@ -51,6 +51,17 @@ def plugin_error(error: BaseException) -> HookError | None:
     A task's methods, a head's module, a loss and a format are called from many places, and what they answer goes
     further still; this finds them from any. `None` where no such plugin took part.
     """
+    if (found := raised_by_plugin(error)) is not None:
+        return found
+    if guests := [describe_plugin(name) for name in sorted(CALLED_PLUGINS) if name not in FIRST_PARTY]:
+        return HookError(
+            f"Something that {' or '.join(guests)} returned cannot be used: {error_line(error)}", hint=DEBUG_HINT
+        )
+    return None
+
+
+def raised_by_plugin(error: BaseException) -> HookError | None:
+    """An error that a plugin's code raised or passed on, with the file and line; `None` for any other."""
     owners = {one.module.partition(":")[0].partition(".")[0]: one for one in enabled_plugins()}
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
@@ -60,6 +71,4 @@ def plugin_error(error: BaseException) -> HookError | None:
             return HookError(
                 f"Plugin {plugin.name!r} ({plugin}) failed in {where}: {error_line(error)}", hint=DEBUG_HINT
             )
-    if guests := [describe_plugin(name) for name in sorted(CALLED_PLUGINS) if name not in FIRST_PARTY]:
-        return HookError(f"What {' or '.join(guests)} gave cannot be used: {error_line(error)}", hint=DEBUG_HINT)
     return None

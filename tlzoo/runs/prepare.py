@@ -84,8 +84,8 @@ def fit_task(task: Task, parts: SampleSplits, columns: Columns) -> Task:
 
 
 def check_task_class(task: Task) -> None:
-    """Raise HookError for a plugin's task whose class is not as a task's must be."""
-    if task.plugin and (wrong := contract.class_problem(type(task))):
+    """Raise HookError for a plugin's task whose class or inputs are not as a task's must be."""
+    if task.plugin and (wrong := contract.class_problem(type(task)) or contract.inputs_problem(task)):
         raise contract.task_error(task, f"cannot be used: {wrong}")
 
 

@@ -13,6 +13,7 @@ from typing_extensions import TypeVar  # its defaults are the standard library's
 from tlzoo.errors import InputError
 from tlzoo.runtime.stream import Chunk
 from tlzoo.tasks.base import DecodeOptions, Prediction, Task, check_predict_options
+from tlzoo.tasks.contract import predictions_problem, task_error
 from tlzoo.tasks.rows import Outputs, select
 
 
@@ -96,6 +97,8 @@ def decode_chunk(
             contexts,
             DecodeOptions(temperature, options.top_k, options.threshold),
         )
+        if task.plugin and (wrong := predictions_problem(task, made, len(good))):
+            raise task_error(task, f"returns unusable predictions: {wrong}")
     found = iter(zip(made, embeddings if embeddings is not None else [None] * len(good), strict=True))
     for at, item in enumerate(stretch.items):
         if at in stretch.errors:

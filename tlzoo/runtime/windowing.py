@@ -12,6 +12,7 @@ from tlzoo.errors import InputError
 from tlzoo.preprocess import Preprocessor
 from tlzoo.runtime.stream import Chunk
 from tlzoo.tasks.base import Task
+from tlzoo.tasks.contract import split_windows
 from tlzoo.tasks.rows import OutputCollector
 from tlzoo.tasks.windows import Window, merge_windows
 
@@ -28,7 +29,7 @@ class Windows:
         for item in inputs:
             windows = [Window(item, 0)]
             if not isinstance(item, InputError):
-                windows = list(self._task.windows(item, self._preprocessor) or windows)
+                windows = split_windows(self._task, item, self._preprocessor)
             self._waiting.append((item, windows))
             yield from (window.input for window in windows)
 

@@ -17,7 +17,9 @@ from tlzoo.interfaces import FeatureKind
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, Output, Prediction, Target, Task
 from tlzoo.tasks.metrics import Direction
+from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
+from tlzoo.tasks.windows import Window
 
 REPORT_HINT = "Report it to the plugin's author."
 
@@ -67,8 +69,8 @@ def declaration_problem(task: Task) -> str:
     """Of a task: inputs, and outputs each of a name of its own and the batch first."""
     if fault := class_problem(type(task)):
         return fault
-    if not isinstance(task.inputs, tuple) or not task.inputs or not all(isinstance(one, Input) for one in task.inputs):
-        return f"`inputs` is {task.inputs!r}, not a tuple of Input."
+    if fault := inputs_problem(task):
+        return fault
     if not isinstance(task.outputs, tuple) or not all(isinstance(one, Output) for one in task.outputs):
         return f"`outputs` is {task.outputs!r}, not a tuple of Output."
     names = [output.name for output in task.outputs]
@@ -79,9 +81,48 @@ def declaration_problem(task: Task) -> str:
     for output in task.outputs:
         if output.axes[:1] != ("batch",):
             return f"The first axis of {output.name!r} is {output.axes[:1]}, not batch."
+        if any(isinstance(size, int) and size < 1 for size in output.axes):
+            return f"`fit` leaves the output {output.name!r} with the axes {list(output.axes)}: a size is below 1."
     for derived in task.derived:
         if derived.source not in names or derived.operator not in get_args(DerivedOperator):
             return f"{derived} has an unknown source or operator; the outputs are {', '.join(names)}."
+    return ""
+
+
+def inputs_problem(task: Task) -> str:
+    """Of a task before it is fitted: a tuple of inputs."""
+    if not isinstance(task.inputs, tuple) or not task.inputs or not all(isinstance(one, Input) for one in task.inputs):
+        return f"`inputs` is {task.inputs!r}, not a tuple of Input."
+    return ""
+
+
+def rows_problem(rows: Any, method: str) -> str:
+    """Of what `samples` or `layouts` returns for a file that is not empty: a sequence of rows."""
+    if not isinstance(rows, Sequence):
+        return f"`{method}` returns {type(rows).__name__}, not a sequence of Row."
+    if wrong := [row for row in rows if not isinstance(row, Row)]:
+        return f"`{method}` returns a {type(wrong[0]).__name__}, not a Row."
+    return "" if rows or method == "layouts" else f"`{method}` returns no rows."
+
+
+def split_windows(task: Task, given: Any, preprocessor: Any) -> list[Window]:
+    """The windows of an input, itself where it has none; raises HookError where `windows` returns anything else."""
+    windows = task.windows(given, preprocessor)
+    if windows is None:
+        return [Window(given, 0)]
+    if not isinstance(windows, Sequence) or not all(isinstance(one, Window) for one in windows):
+        raise task_error(task, f"cannot be used: `windows` returns {type(windows).__name__}, not a sequence of Window.")
+    return list(windows) or [Window(given, 0)]
+
+
+def labels_problem(task: Task, targets: Sequence[Target]) -> str:
+    """Of `labels_in`: a sequence of strings for each target."""
+    for target in targets:
+        labels = task.labels_in(target)
+        if isinstance(labels, str) or not isinstance(labels, Sequence):
+            return f"`labels_in` returns {type(labels).__name__}, not a sequence of strings."
+        if wrong := [label for label in labels if not isinstance(label, str)]:
+            return f"`labels_in` returns {wrong[0]!r}, which is not a string."
     return ""
 
 

@@ -27,6 +27,8 @@ SEPARATOR = ";"
 class MultiLabelPrediction(Prediction):
     """The labels whose probability reaches the threshold (0.5), and every label's own probability.
 
+    A line of text has a score for each of its labels, `-` where `top_k` leaves it out.
+
     With `top_k`, `scores` holds that many labels, the likeliest first; `labels` are as without.
     """
 
@@ -35,7 +37,7 @@ class MultiLabelPrediction(Prediction):
 
     def as_line(self) -> dict[str, str]:
         """Input, labels and their scores."""
-        shown = ";".join(f"{self.scores[label]:.4f}" for label in self.labels if label in self.scores)
+        shown = ";".join(f"{self.scores[label]:.4f}" if label in self.scores else "-" for label in self.labels)
         return {"input": str(self.input), "labels": ";".join(self.labels), "scores": shown}
 
 
@@ -91,6 +93,11 @@ class MultiLabel(Task):
         if not any(self.labels_in(target) for target in targets):
             raise DataError(
                 f"{place} has no label in any row.", hint="Fill its label column, such as a;b for two labels."
+            )
+        if len({frozenset(self.labels_in(target)) for target in targets}) < 2:
+            raise DataError(
+                f"Every sample of {place} has the same labels, {targets[0]}: there is nothing to learn.",
+                hint="Give samples with different labels, or without any.",
             )
 
     def fit(self, targets: Sequence[str], column: str) -> MultiLabel:

@@ -59,7 +59,7 @@ class Regression(Task):
         if not finite:
             raise DataError(
                 f"File {row.file} has {text[:50]} as {row.column('label')!r} in {row.place}, "
-                "which is not a finite number.",
+                f"which is not a number between -{_LARGEST:.1e} and {_LARGEST:.1e}.",
                 hint="Correct the cell or delete the row.",
             )
         return text

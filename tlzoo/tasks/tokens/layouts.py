@@ -50,7 +50,8 @@ def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
                 yield first, found
             found, first = [], number + 1
         elif len(cells) < 2 or not all(cells[:1] + cells[-1:]):
-            raise DataError(f"File {path} has no word and tag in line {number}.", hint=_CONLL_HINT)
+            what = "an empty column" if len(cells) > 1 else "no tag"
+            raise DataError(f"File {path} has {what} in line {number}, {line.strip()[:40]!r}.", hint=_CONLL_HINT)
         else:
             found.append(cells)
 

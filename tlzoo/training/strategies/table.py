@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any
 
 from tlzoo.errors import UsageError
-from tlzoo.models.freezing import parse_lora_size
+from tlzoo.models.freezing import is_policy, parse_lora_size
 from tlzoo.options import CORE_STRATEGIES, LoRA, StrategyOptions, combine, non_default
 from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension, warn_name_conflict
-from tlzoo.tasks.rows import count
 from tlzoo.training.strategies.auto import run_auto
 from tlzoo.training.strategies.base import TrainJob, TrainResult
 from tlzoo.training.strategies.finetune import run_finetune
 from tlzoo.training.strategies.lp_ft import run_lp_ft
 from tlzoo.training.strategies.probe import run_probe
+from tlzoo.training.strategies.result_check import result_problem
 
 STRATEGIES: Mapping[str, Callable[[TrainJob[Any]], TrainResult]] = {
     "probe": run_probe,
@@ -93,6 +93,11 @@ def _plugin_strategy(name: str) -> PluginExtension:
             hint=f"Strategies: {extension_names('strategies', STRATEGIES)}",
             parameter="strategy",
         )
+    options, policy = found.value.options, found.value.policy
+    if not (isinstance(options, type) and issubclass(options, StrategyOptions)):
+        raise found.wrong(f"has the options {options!r}, not a subclass of StrategyOptions")
+    if not (isinstance(policy, str) and is_policy(policy)):
+        raise found.wrong(f"has the unknown freeze policy {policy!r}")
     return found
 
 
@@ -101,10 +106,8 @@ def _train_with_plugin(strategy: PluginExtension, job: TrainJob[Any]) -> TrainRe
     result = strategy.run("train", job)
     if not isinstance(result, TrainResult):
         raise strategy.wrong(f"returned {type(result).__name__}, not a TrainResult")
-    if count(result.outputs) != len(job.sets.test):
-        raise strategy.wrong(
-            f"returned outputs for {count(result.outputs)} samples; the test data has {len(job.sets.test)}"
-        )
+    if wrong := result_problem(result, job.sets.test):
+        raise strategy.wrong(wrong)
     return result
 
 

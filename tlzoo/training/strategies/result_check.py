@@ -1,0 +1,53 @@
+"""What a plugin's strategy returns, checked against the model that it trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from tlzoo.data.dataset import TaskDataset
+from tlzoo.models.model import TaskModel
+from tlzoo.models.onnx_export import module_outputs
+from tlzoo.preprocess import row_lengths
+from tlzoo.tasks.rows import OutputCollector, finite, select
+from tlzoo.training.strategies.base import TrainResult
+
+FEW = 8
+TOLERANCE = 0.02
+"""Of an output's scale: what is left of a sample that was run in bfloat16, or beside others."""
+
+
+def result_problem(result: TrainResult, test: TaskDataset) -> str:
+    """The first thing wrong with it, as the end of a sentence; empty where all is right."""
+    kinds: dict[str, type[Any]] = {
+        "model": TaskModel, "outputs": Mapping, "history": list, "frozen": dict, "details": dict
+    }  # fmt: skip
+    for name in (field.name for field in fields(TrainResult)):
+        if not isinstance(value := getattr(result, name), kinds[name]):
+            return f"returned a TrainResult whose `{name}` is {type(value).__name__}, not {kinds[name].__name__}"
+    names = [output.name for output in result.model.task.outputs]
+    if set(result.outputs) != set(names):
+        return f"returned the outputs {sorted(result.outputs)}; the task declares {names}"
+    for name in names:
+        if (given := len(result.outputs[name])) != len(test):
+            return f"returned outputs for {given} samples; the test data has {len(test)}"
+    if not finite(result.outputs).all():
+        return "returned outputs with NaN or infinity"
+    return _difference(result, test)
+
+
+def _difference(result: TrainResult, test: TaskDataset) -> str:
+    """Whether the outputs are those of the model, tried on the first samples."""
+    task, positions = result.model.task, range(min(FEW, len(test)))
+    arrays = test.arrays(positions)
+    own = OutputCollector(task.outputs, len(positions))
+    named = zip(task.outputs, module_outputs(result.model.eval(), arrays), strict=True)
+    own.put(positions, {output.name: array for output, array in named}, row_lengths(arrays))
+    agreement = task.agree(select(result.outputs, positions), own.outputs(), TOLERANCE)
+    for name, difference in agreement.difference.items():
+        if not np.max(difference) <= TOLERANCE * agreement.scale[name]:
+            return f"returned {name!r} that differ from those of its model by {np.max(difference):.3g}"
+    return ""
