@@ -202,7 +202,7 @@ def test_any_rescaling_is_said_on_the_scale_from_0_to_1():
     ("document", "processor", "cause"),
     [
         ({"model_type": "siglip2"}, {}, "patches"),
-        ({"model_type": "vit", **VIT}, {"do_flip_channel_order": True}, "blue"),
+        ({"model_type": "vit", **VIT}, {"do_flip_channel_order": True}, "BGR"),
         ({"model_type": "vit", **VIT}, {"size": {"longest_edge": 9}}, "longest_edge"),
         ({"model_type": "vit", **VIT, "image_size": 32}, {}, "32"),
         ({"model_type": "vit", **VIT, "quantization_config": {}}, {}, "quantised"),

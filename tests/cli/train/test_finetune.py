@@ -307,7 +307,7 @@ def test_a_real_process_writes_one_json_document_to_stdout_however_much_is_said(
     ("arguments", "names"),
     [
         (("--strategy", "magic"), ("'magic'", "probe", "finetune")),
-        (("--freeze", "last:1"), ("--freeze last:1 contradicts --strategy probe", "Add --strategy finetune")),
+        (("--freeze", "last:1"), ("--freeze last:1 contradicts --strategy probe", "Use --strategy finetune")),
         (("--strategy", "finetune", "--freeze", "some"), ("'some'", "until:<stage>")),
         (("--task", "text-classification"), ("text-classification", "image-classification")),
         (("--max-length", "9"), ("max_length", "interpolation")),
