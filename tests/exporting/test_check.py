@@ -200,7 +200,7 @@ def test_of_two_outputs_the_figures_are_those_of_the_one_that_differs(
     with pytest.raises(ParityError) as error:
         prove(bad, TEXTS, reference)
     difference, tolerance, agreement = figures
-    assert f"by {difference} at most ({tolerance} is allowed)" in error.value.message
+    assert f"by up to {difference} ({tolerance} allowed)" in error.value.message
     assert f"answers agree on {agreement} of 4 held-out samples" in error.value.message
     assert error.value.message.endswith(f"it differs most on {text!r}.")
     other = "tags" if name == "state" else "state"

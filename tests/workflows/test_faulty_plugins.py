@@ -118,7 +118,7 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "Two.columns = 'label'", "`columns` is 'label', no tuple of strings"),
         ("tasks", "Two.modalities = 'image'", "no frozenset"),
         ("tasks", "Two.directions = ['accuracy']", "no mapping of metrics"),
-        ("tasks", "Two.plugin = ''", "says that its plugin is ''"),
+        ("tasks", "Two.plugin = ''", "belongs to plugin ''"),
         ("tasks", "Two.head = ''", "which is not named"),
         ("tasks", "Two.read = lambda self, row: None", "reads None in line 2"),
         ("tasks", "Two.supports = 'augment'", "no frozenset of: "),
@@ -265,7 +265,7 @@ def reload_duo(duo: Any) -> Callable[[], None]:
     from tlzoo import plugins
 
     def forget() -> None:
-        plugins.load.cache_clear()
+        plugins.import_plugin.cache_clear()
         for name in [name for name in sys.modules if name.startswith("tlzoo_duo")]:
             del sys.modules[name]
 
