@@ -107,7 +107,7 @@ def test_an_entry_that_hides_another_is_reported_in_the_list_and_when_it_is_show
     assert sum(line.startswith("vision/resnet50\t") for line in listed.out.splitlines()) == 1
     shown = command("models", "show", "vision/resnet50", "--json").json
     assert (shown["origin"], shown["shadows"]) == (str(own), ["built-in"])
-    assert f"{own}; hides that of built-in" in command("models", "show", "vision/resnet50").out
+    assert f"{own}; shadows the entry of built-in" in command("models", "show", "vision/resnet50").out
 
 
 def test_json_is_one_document_with_every_field(capsys: pytest.CaptureFixture[str]) -> None:
