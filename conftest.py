@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from shared_fixtures.cheaper import one_thread, remember_exports, remember_operators
+from shared_fixtures.cheaper import one_thread, remember_exports, remember_operators, remember_traces
 from shared_fixtures.needs import check_needs
 from shared_fixtures.once import Once
 
@@ -53,9 +53,10 @@ def own_configuration(once: Once) -> None:
 
 @pytest.fixture(autouse=True)
 def cheaper(once: Once) -> None:
-    """No export to ONNX is done twice; sessions have one thread."""
+    """No model is traced or exported to ONNX twice; sessions have one thread."""
     one_thread()
     remember_operators()
+    remember_traces()
     remember_exports(once.folder / "exports")
 
 

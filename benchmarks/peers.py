@@ -78,13 +78,13 @@ def environment() -> Path:
 def job(modality: str, part: str, stages: int, samples: tuple[int, int], work: Path) -> dict[str, Any]:
     """All that a side needs: tlzoo's own split as lists, and the weights in a form that the peers read."""
     from tlzoo import registry
-    from tlzoo.data import read_parts
+    from tlzoo.data import read_splits
     from tlzoo.runs.prepare import prepare_backbone
     from tlzoo.tasks import make_task
 
     data, test = prepare(modality, work / "data", *samples)
     task = make_task(TASK[modality])
-    parts = read_parts(data, test, task, {}, 0)
+    parts = read_splits(data, test, task, {}, 0)
     backbone, checkpoint = prepare_backbone(registry.get(CHECKPOINT[modality]), task)
     prefixes = [prefix for stage in backbone.stages[-stages:] for prefix in stage.prefixes]
     return {

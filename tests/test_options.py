@@ -10,22 +10,22 @@ import pytest
 import tlzoo
 from tlzoo.errors import UsageError
 from tlzoo.options import (
-    CORE,
-    MAY_DIFFER,
+    CORE_STRATEGIES,
+    MAY_DIFFER_ON_RESUME,
     Auto,
     Finetune,
     LoRA,
     Probe,
     Range,
+    changed_options,
     combine,
     core_options,
-    differences,
     flat,
     options_of,
-    recorded,
-    takers,
+    run_options,
+    strategies_taking,
 )
-from tlzoo.training.strategies.table import OPTIONS, STRATEGY, settle
+from tlzoo.training.strategies.table import OPTIONS, STRATEGIES, resolve_strategy
 
 AT_THE_ENDS = {
     "epochs": (1, 10**9),
@@ -83,7 +83,7 @@ CHOICES = ("class_weights", "precision", "cache_precision", "augment")
 
 def made(name: str, value: Any, **others: Any) -> Any:
     """Options of the first strategy that takes this one."""
-    strategy = takers(name)[-1]
+    strategy = strategies_taking(name)[-1]
     return combine(OPTIONS[strategy], strategy, {name: value, **others})
 
 
@@ -98,7 +98,7 @@ def test_a_number_beyond_its_range_is_refused_by_name(name: str, value: Any):
     with pytest.raises(UsageError, match=f"^`{name}` cannot be") as error:
         made(name, value, **({"augment": "light"} if name == "views" else {}))
     assert error.value.parameter == name
-    assert core_options()[name].possible in error.value.hint
+    assert core_options()[name].allowed in error.value.hint
 
 
 def test_every_number_has_its_range_tried():
@@ -132,7 +132,7 @@ def test_a_rate_may_be_left_to_be_found():
 
 
 def test_every_option_has_a_meaning_and_a_strategy_that_takes_it():
-    assert all(option.meaning and takers(name) for name, option in core_options().items())
+    assert all(option.help and strategies_taking(name) for name, option in core_options().items())
 
 
 def test_views_without_augmentation_are_refused():
@@ -148,7 +148,7 @@ def test_how_to_cache_is_refused_where_nothing_is_cached(name: str):
     assert error.value.parameter == f"cache_{name}"
 
 
-@pytest.mark.parametrize("cls", CORE)
+@pytest.mark.parametrize("cls", CORE_STRATEGIES)
 def test_options_are_refused_by_name_where_the_strategy_does_not_take_them(cls: type[Any]):
     own = options_of(cls)
     for name, option in core_options().items():
@@ -156,7 +156,7 @@ def test_options_are_refused_by_name_where_the_strategy_does_not_take_them(cls: 
             with pytest.raises(UsageError, match=f"`{name}` has no effect with `strategy='{cls.strategy}'`") as error:
                 combine(cls, cls.strategy, {name: option.default})
             assert error.value.parameter == name
-            assert takers(name)[0] in error.value.hint
+            assert strategies_taking(name)[0] in error.value.hint
 
 
 def test_a_dataclass_refuses_what_its_strategy_does_not_take_and_names_what_is_near():
@@ -164,19 +164,19 @@ def test_a_dataclass_refuses_what_its_strategy_does_not_take_and_names_what_is_n
         tlzoo.Probe(epochs=3)
     with pytest.raises(UsageError, match="`rank` has no effect with `strategy='finetune'`"):
         tlzoo.Finetune(rank=3)
-    with pytest.raises(UsageError, match="no option `epoch`") as error:
+    with pytest.raises(UsageError, match="Unknown option `epoch`") as error:
         tlzoo.LoRA(epoch=3)
     assert "`epochs`" in error.value.hint
     with pytest.raises(UsageError, match="has no field `views`") as error:
         tlzoo.Finetune(views=3)
     assert "Augment" in error.value.hint
-    with pytest.raises(UsageError, match="no option `polcy`") as error:
+    with pytest.raises(UsageError, match="Unknown option `polcy`") as error:
         tlzoo.Augment(polcy="light")
     assert "`policy`" in error.value.hint
 
 
 def test_every_strategy_of_the_core_has_options_of_its_name():
-    assert list(OPTIONS) == list(STRATEGY)
+    assert list(OPTIONS) == list(STRATEGIES)
 
 
 def test_short_and_long_spellings_mean_the_same():
@@ -184,19 +184,25 @@ def test_short_and_long_spellings_mean_the_same():
         epochs=3, augment=tlzoo.Augment("light", views=4), cache=tlzoo.Cache(precision="fp16", gb=3.0), l2=0.1
     )
     short = {"epochs": 3, "augment": "light", "views": 4, "cache_precision": "fp16", "cache_gb": 3.0, "l2": 0.1}
-    assert settle("lp-ft", None, short)[2] == long
-    assert settle(long, None)[2] == long
-    assert settle("lp-ft", None, {"augment": long.augment, "cache": long.cache}, {"epochs": 3, "l2": 0.1})[2] == long
-    assert tlzoo.LPFT(augment="light", cache=False) == settle("lp-ft", None, {"augment": "light", "cache": False})[2]
-    assert settle(tlzoo.LPFT(epochs=3), None, {"seed": 2})[2] == tlzoo.LPFT(epochs=3, seed=2)
+    assert resolve_strategy("lp-ft", None, short)[2] == long
+    assert resolve_strategy(long, None)[2] == long
+    assert (
+        resolve_strategy("lp-ft", None, {"augment": long.augment, "cache": long.cache}, {"epochs": 3, "l2": 0.1})[2]
+        == long
+    )
+    assert (
+        tlzoo.LPFT(augment="light", cache=False)
+        == resolve_strategy("lp-ft", None, {"augment": "light", "cache": False})[2]
+    )
+    assert resolve_strategy(tlzoo.LPFT(epochs=3), None, {"seed": 2})[2] == tlzoo.LPFT(epochs=3, seed=2)
 
 
 def test_what_is_given_twice_must_agree():
-    assert settle(Finetune(epochs=3), None, {"epochs": 3})[2] == Finetune(epochs=3)
+    assert resolve_strategy(Finetune(epochs=3), None, {"epochs": 3})[2] == Finetune(epochs=3)
     with pytest.raises(UsageError, match="`epochs` is given as 3 and as 4"):
-        settle(Finetune(epochs=3), None, {"epochs": 4})
+        resolve_strategy(Finetune(epochs=3), None, {"epochs": 4})
     with pytest.raises(UsageError, match="`epochs` is given as 5 and as 4"):
-        settle("finetune", None, {"epochs": 5}, {"epochs": 4})
+        resolve_strategy("finetune", None, {"epochs": 5}, {"epochs": 4})
 
 
 @pytest.mark.parametrize(
@@ -214,7 +220,7 @@ def test_what_is_given_twice_must_agree():
 def test_the_rank_of_adapters_is_an_option_or_stands_in_the_freeze_policy(
     strategy: Any, freeze: str | None, given: dict[str, Any], policy: str
 ):
-    name, found, options = settle(strategy, freeze, given)
+    name, found, options = resolve_strategy(strategy, freeze, given)
     assert (name, found) == ("lora", policy)
     assert isinstance(options, LoRA)
     assert options.policy == policy
@@ -226,14 +232,14 @@ def test_the_rank_of_adapters_is_an_option_or_stands_in_the_freeze_policy(
 )
 def test_a_rank_that_contradicts_the_freeze_policy_is_refused(strategy: Any, given: dict[str, Any]):
     with pytest.raises(UsageError, match=r"`freeze='lora:16:32'` contradicts `(rank|alpha)=") as error:
-        settle(strategy, "lora:16:32", given)
+        resolve_strategy(strategy, "lora:16:32", given)
     assert error.value.parameter == "freeze"
 
 
 @pytest.mark.parametrize("strategy", [3, None, LoRA, {"epochs": 3}])
 def test_what_is_no_strategy_is_refused(strategy: Any):
     with pytest.raises(UsageError, match="`strategy` cannot be"):
-        settle(strategy, None)
+        resolve_strategy(strategy, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,22 +261,22 @@ def test_a_subclass_has_fields_of_its_own_that_are_checked_alike():
 
 def test_only_options_that_change_a_weight_make_another_run():
     given = {"epochs": 7, "lr": 1e-2, "augment": "light", "ema": 0.5, "cache_gb": 1.0, "checkpoint_every": 1.0}
-    changed = differences(flat(Finetune()), combine(Finetune, "finetune", given))
+    changed = changed_options(flat(Finetune()), combine(Finetune, "finetune", given))
     assert sorted(changed, key=list(given).index) == ["epochs", "lr", "augment", "ema"]
-    assert set(core_options()) >= MAY_DIFFER
-    assert differences(flat(Finetune()), Finetune()) == []
+    assert set(core_options()) >= MAY_DIFFER_ON_RESUME
+    assert changed_options(flat(Finetune()), Finetune()) == []
 
 
 def test_what_is_recorded_has_the_same_names_for_every_strategy():
-    names = set(recorded(Finetune()))
-    assert all(set(recorded(cls())) >= names for cls in CORE)
-    assert recorded(Probe())["epochs"] is None
-    assert recorded(Auto(augment="light"))["augment"] == "light"
-    assert not any(isinstance(value, tlzoo.Augment | tlzoo.Cache) for value in recorded(Auto()).values())
+    names = set(run_options(Finetune()))
+    assert all(set(run_options(cls())) >= names for cls in CORE_STRATEGIES)
+    assert run_options(Probe())["epochs"] is None
+    assert run_options(Auto(augment="light"))["augment"] == "light"
+    assert not any(isinstance(value, tlzoo.Augment | tlzoo.Cache) for value in run_options(Auto()).values())
 
 
 def test_options_are_frozen():
-    for cls in CORE:
+    for cls in CORE_STRATEGIES:
         for field in fields(cls):
             with pytest.raises(AttributeError):
                 setattr(cls(), field.name, None)

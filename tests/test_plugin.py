@@ -45,7 +45,7 @@ def test_a_hook_can_be_marked_where_there_is_neither_torch_nor_pydantic():
 
 
 def test_what_hooks_are_given_is_what_the_interfaces_say(zoo: Any, picture_run: Any):
-    model, data = picture_run.model(), picture_run.dataset(picture_run.parts().test)
+    model, data = picture_run.model(), picture_run.dataset(picture_run.splits().test)
     assert isinstance(model, interfaces.Model)
     assert isinstance(data, interfaces.Dataset)
     assert not isinstance(data, interfaces.Model)

@@ -83,7 +83,7 @@ def test_quiet_silences_lines_and_bars(capfd: pytest.CaptureFixture[str], monkey
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "0:00"), (73, "1:13"), (3599.6, "1:00:00"), (90061, "25:01:01")])
 def test_a_span_is_read_as_a_clock(seconds: float, words: str):
-    assert module._span(seconds) == words
+    assert module._duration(seconds) == words
 
 
 def on_a_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> str:

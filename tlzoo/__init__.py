@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tlzoo.errors import TlzooError
     from tlzoo.interfaces import Backbone, Freeze, Graph, Head, Repository, Stage, Weights
     from tlzoo.models.heads import default_head
-    from tlzoo.models.meta_device import outline
+    from tlzoo.models.meta_device import meta_device
     from tlzoo.options import LPFT, Augment, Auto, Cache, Finetune, LoRA, Probe
     from tlzoo.plugins.hookspecs import hookimpl
     from tlzoo.runtime import load
@@ -58,7 +58,7 @@ _HOME: dict[str, str | None] = {
     "finetune": "tlzoo.workflows.finetune",
     "hookimpl": "tlzoo.plugins.hookspecs",
     "load": "tlzoo.runtime",
-    "outline": "tlzoo.models.meta_device",
+    "meta_device": "tlzoo.models.meta_device",
     "read_state": "tlzoo.weights.formats.statedict",
     "registry": None,
     "verify": "tlzoo.workflows.verify",
@@ -94,7 +94,7 @@ __all__ = [
     "finetune",
     "hookimpl",
     "load",
-    "outline",
+    "meta_device",
     "read_state",
     "registry",
     "verify",

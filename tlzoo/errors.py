@@ -4,15 +4,15 @@ TlzooError
 ├── RegistryError          a registry file or entry is wrong
 │   └── UnknownCheckpoint  no entry has this id
 ├── SourceError            weights could not be fetched
-│   ├── HashMismatch       what arrived is not what the entry pins
-│   └── Offline            the network is needed and not there
+│   ├── HashMismatch       a file does not match its pinned hash
+│   └── Offline            the network is needed and unavailable
 ├── PluginError            a plugin is missing, broken or in conflict
 │   └── HookError          a plugin's hook raised or returned the wrong thing
 ├── DataError              a data set cannot be read or used
 │   └── InputError         one picture, text or recording cannot be read
-├── UsageError             an option's value is not possible
-├── TrainingError          training cannot go on
-├── RunError               a run folder is missing, torn or of another version
+├── UsageError             an option is invalid
+├── TrainingError          training cannot continue
+├── RunError               a run folder is missing, damaged or of another version
 ├── ExportError            the model could not be exported
 │   └── ParityError        the exported file does not equal the trained model
 └── ArtifactError          an ONNX file is not one that tlzoo can run
@@ -51,11 +51,11 @@ class SourceError(TlzooError):
 
 
 class HashMismatch(SourceError):
-    """What arrived is not what the entry pins."""
+    """A fetched file does not match its pinned hash."""
 
 
 class Offline(SourceError):
-    """The network is needed and not there, or switched off."""
+    """The network is needed and unavailable, or switched off."""
 
 
 class PluginError(TlzooError):
@@ -75,15 +75,15 @@ class InputError(DataError):
 
 
 class UsageError(TlzooError):
-    """An option's value is not possible."""
+    """An option is invalid."""
 
 
 class TrainingError(TlzooError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class RunError(TlzooError):
-    """A run folder is missing, torn or of another version."""
+    """A run folder is missing, damaged or of another version."""
 
 
 class ExportError(TlzooError):

@@ -33,10 +33,10 @@ class Weights:
 
 @dataclass(frozen=True)
 class Repository:
-    """A hub repository as its small files and its card describe it; weights are not fetched.
+    """A hub repository as its small files and its card describe it, without its weights.
 
     `name` is `org/name`, `revision` its commit (40 hex digits). `sizes` maps every file of it to its size in bytes,
-    `sha256` those to their hash that the hub says it of. `documents` holds its parsed JSON files, such as
+    `sha256` those to their hash that the hub lists. `documents` holds its parsed JSON files, such as
     `config.json`. `license` is an SPDX expression or `None`, `languages` are ISO 639-1 codes, `tags` the hub's.
     """
 
@@ -56,7 +56,7 @@ class Repository:
         """
         if "quantization_config" in self.documents.get("config.json", {}):
             raise RegistryError(
-                f"The weights of {self.name} are quantised.", hint="Name the repository it was made of."
+                f"The weights of {self.name} are quantised.", hint="Use the repository it was quantised from."
             )
         if "model.safetensors" in self.sizes:
             return ("model.safetensors",)
@@ -68,7 +68,7 @@ class Repository:
             return ("pytorch_model.bin",)
         raise RegistryError(
             f"{self.name} holds no weights that tlzoo reads: {', '.join(sorted(self.sizes)[:8]) or 'it is empty'}.",
-            hint="It reads model.safetensors, its shards, or a pytorch_model.bin whose sha256 the hub says.",
+            hint="tlzoo reads model.safetensors, its shards, or a pytorch_model.bin whose sha256 the hub lists.",
         )
 
     def source(self, names: Iterable[str]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Repository:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """What its card says that it was trained on, as the hub names data sets."""
+        """The data sets that its card lists, by their names on the hub."""
         return tuple(tag.partition(":")[2] for tag in self.tags if tag.startswith("dataset:"))
 
     @property
@@ -146,8 +146,8 @@ class Head:
 class Freeze:
     """Names within the model: `trainable` parameters, and `eval_modules` that stay in eval mode while it trains.
 
-    `eval_modules` stay so with all that is in them; of `eval_containers` only the module itself does, which is for
-    those that hold frozen and trainable layers and would add noise of their own before the frozen ones.
+    `eval_modules` stay in eval mode with all their children; `eval_containers` do so without their children: they hold
+    frozen and trainable layers, and their own noise, such as dropout, would reach the frozen ones.
     """
 
     trainable: frozenset[str]
@@ -157,9 +157,9 @@ class Freeze:
 
 @dataclass(frozen=True)
 class TextContext:
-    """What preprocessing knows of a text: `offsets` int32 [T, 2], where each token begins and ends in it.
+    """A tokenized text: `offsets` int32 [T, 2] are the start and end of each token in it.
 
-    Tokens that are no part of the text, such as those around it, begin and end at the same place.
+    Special tokens start and end at the same offset.
     """
 
     text: str
@@ -233,7 +233,7 @@ class Model(Protocol):
         """The task's outputs for the backbone's inputs in their order: a tensor, or a tuple of several."""
 
     def headless(self) -> Model:
-        """The same backbone with nothing behind it; its outputs are features."""
+        """The same backbone without a head; its outputs are features."""
 
     def with_head(self, head: Head) -> Model:
         """The same backbone with another head."""

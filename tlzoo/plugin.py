@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from tlzoo.io.files import cache_folder, write_json
     from tlzoo.models.heads import default_head
-    from tlzoo.models.meta_device import outline
+    from tlzoo.models.meta_device import meta_device
     from tlzoo.options import Finetune, GradientDescent, Probe, StrategyOptions
     from tlzoo.plugins.hookspecs import hookimpl
     from tlzoo.preprocess import make_preprocessor
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tlzoo.tasks.base import Agreement, DecodeOptions, Input, OperatingPoint, Output, Prediction, Task
     from tlzoo.tasks.heads import Objective
     from tlzoo.tasks.row import Row
-    from tlzoo.tasks.windows import Part, Window
+    from tlzoo.tasks.windows import Window, WindowOutputs
     from tlzoo.training.strategies.base import TrainJob, TrainResult
     from tlzoo.training.strategies.finetune import run_finetune
     from tlzoo.training.strategies.probe import run_probe
@@ -83,7 +83,6 @@ __all__ = [
     "OperatingPoint",
     "Output",
     "PackageSource",
-    "Part",
     "PluginSpec",
     "Prediction",
     "Preprocess",
@@ -104,6 +103,7 @@ __all__ = [
     "UrlSource",
     "Weights",
     "Window",
+    "WindowOutputs",
     "agreement",
     "cache_folder",
     "default_head",
@@ -111,7 +111,7 @@ __all__ = [
     "fetch_source",
     "hookimpl",
     "make_preprocessor",
-    "outline",
+    "meta_device",
     "read_state",
     "run_finetune",
     "run_probe",
@@ -142,7 +142,7 @@ _NAMES = {
         "write_json",
     ),
     "tlzoo.models.heads": ("default_head",),
-    "tlzoo.models.meta_device": ("outline",),
+    "tlzoo.models.meta_device": ("meta_device",),
     "tlzoo.options": (
         "Finetune",
         "GradientDescent",
@@ -183,7 +183,7 @@ _NAMES = {
     "tlzoo.tasks.heads": ("Objective",),
     "tlzoo.tasks.row": ("Row",),
     "tlzoo.tasks.windows": (
-        "Part",
+        "WindowOutputs",
         "Window",
     ),
     "tlzoo.training.strategies.base": (

@@ -11,13 +11,12 @@ from typing import Protocol
 
 _LINE_EVERY_S = 10.0
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that a terminal obeys instead of showing them, and halves of one that no output can encode; a line's end
-and a tab are none of them."""
+"""Terminal control characters and lone surrogates; line ends and tabs are allowed."""
 _quiet = False
 
 
 class Advance(Protocol):
-    """Says how many units were done just now, and in a few words how it goes."""
+    """Reports the number of units just done, and a short note."""
 
     def __call__(self, done: int, note: str = "", /) -> None:
         """Called after each piece of work."""
@@ -30,21 +29,21 @@ def set_quiet(quiet: bool) -> None:
 
 
 def printable(text: str) -> str:
-    """The text with what would command the terminal replaced: it may come from a registry or a plugin."""
+    """The text with terminal control characters replaced: it may come from a registry or a plugin."""
     return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def say(line: str) -> None:
-    """One plain line for the person who waits."""
+    """Print one line to stderr, unless progress is off."""
     if not _quiet:
         print(printable(line), file=sys.stderr, flush=True)
 
 
 @contextmanager
 def progress(what: str, total: int | None, unit: str = "samples", done: int = 0) -> Iterator[Advance]:
-    """Show how far `what` has come; call what this yields with the number of units just done.
+    """Show the progress of `what`; call the yielded function with the number of units just done.
 
-    `done` units were there before: they fill the bar, and say nothing of the speed.
+    `done` units were done before: they fill the bar but do not count for the speed.
     """
     if _quiet:
         yield lambda done, note="": None
@@ -75,7 +74,7 @@ def _bar(what: str, total: int | None, unit: str, before: int) -> Iterator[Advan
         def advance(done: int, note: str = "") -> None:
             nonlocal now
             now += done
-            bar.update(task, advance=done, note=_pace(now - before, now, total, time.monotonic() - began, note))
+            bar.update(task, advance=done, note=_rate_text(now - before, now, total, time.monotonic() - began, note))
 
         yield advance
 
@@ -91,20 +90,20 @@ def _lines(what: str, total: int | None, unit: str, before: int) -> Iterator[Adv
         now = time.monotonic()
         if now - last >= _LINE_EVERY_S:
             last = now
-            pace = _pace(done - before, done, total, now - began, note)
+            pace = _rate_text(done - before, done, total, now - began, note)
             print(f"{what}: {done}{of} {unit}, {pace}", file=sys.stderr, flush=True)
 
     yield advance
 
 
-def _pace(new: int, done: int, total: int | None, seconds: float, note: str) -> str:
+def _rate_text(new: int, done: int, total: int | None, seconds: float, note: str) -> str:
     """Speed, time left and the note, in this order: `41/s, 1:13 left, loss 0.4`."""
     speed = new / max(1e-9, seconds)
-    left = f"{_span((total - done) / speed)} left" if total and speed else ""
+    left = f"{_duration((total - done) / speed)} left" if total and speed else ""
     return ", ".join(filter(None, (f"{speed:.0f}/s" if speed >= 10 else f"{speed:.1f}/s", left, note)))
 
 
-def _span(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """73 seconds as 1:13."""
     whole = max(0, round(seconds))
     hours = f"{whole // 3600}:{whole // 60 % 60:02}" if whole >= 3600 else str(whole // 60)

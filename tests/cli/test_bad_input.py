@@ -171,7 +171,7 @@ def file_without_manifest(place: Path, pictures: Path) -> Arguments:
 
 
 def file_that_is_no_model(place: Path, pictures: Path) -> Arguments:
-    (place / "text.onnx").write_text("no model")
+    (place / "text.onnx").write_text("not a model")
     return ("inspect", "text.onnx")
 
 
@@ -466,7 +466,7 @@ def test_debug_shows_the_trace_too(command: Command, place: Path, pictures: Path
 def test_a_bug_is_called_one_and_exits_with_1(
     command: Command, place: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(workflow, "read_parts", lambda *given: 1 / 0)
+    monkeypatch.setattr(workflow, "read_splits", lambda *given: 1 / 0)
     done = command(*finetune(pictures))
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert done.err.startswith("Bug: ZeroDivisionError")

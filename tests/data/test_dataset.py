@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from tlzoo.data.dataset import Dataset, make_dataset
+from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError
 from tlzoo.tasks.base import Output, Task
-from tlzoo.tasks.windows import Part, Window
+from tlzoo.tasks.windows import Window, WindowOutputs
 
 WIDTH, STEP = 4, 3
 
@@ -41,7 +41,7 @@ class Letters(Task):
         """The places in the window."""
         return target[window.start : window.start + len(window.input)]
 
-    def merge(self, parts: Sequence[Part]) -> tuple[dict[str, np.ndarray], Any]:
+    def merge(self, parts: Sequence[WindowOutputs]) -> tuple[dict[str, np.ndarray], Any]:
         """Each letter from the last window that holds it; lengths are where the last ends."""
         vowels = np.zeros(parts[-1].window.start + len(parts[-1].window.input), np.float32)
         for part in parts:
@@ -52,7 +52,7 @@ class Letters(Task):
     def check_known(self, targets: Sequence[str]) -> None:
         """0 and 1 alone."""
         if strange := {sign for target in targets for sign in target} - {"0", "1"}:
-            raise DataError(f"Labels that training never saw: {', '.join(sorted(strange))}.")
+            raise DataError(f"Labels not in the training data: {', '.join(sorted(strange))}.")
 
     def collate(self, targets: Sequence[str], contexts: Sequence[Any]) -> dict[str, np.ndarray]:
         """`vowels` [N, longest], -100 where a text is over."""
@@ -96,7 +96,7 @@ SAMPLES = Samples(TEXTS, tuple(map(vowels, TEXTS)), "text")
 WINDOWS = ["aard", "dvar", "rks", "bee", "cow", "ante", "elop", "pes"]
 
 
-def by_the_model(data: Dataset) -> dict[str, Any]:
+def by_the_model(data: TaskDataset) -> dict[str, Any]:
     """What a model gives that is right of every input, ragged outputs without padding."""
     rows = [np.array([int(sign) for sign in vowels(text)], np.float32) for text in data.inputs]
     return {"vowels": rows, "length": np.array([[len(row)] for row in rows], np.float32)}
@@ -123,7 +123,7 @@ def test_long_inputs_come_in_windows_with_the_targets_that_lie_in_them():
 
 def test_outputs_of_windows_become_those_of_whole_samples_and_are_measured_as_such():
     data = make_dataset(SAMPLES, TASK, Spelling())
-    outputs, contexts = data.merged(by_the_model(data))
+    outputs, contexts = data.merge_outputs(by_the_model(data))
     assert contexts == list(TEXTS)
     assert [row.astype(int).tolist() for row in outputs["vowels"]] == [
         [int(sign) for sign in vowels(text)] for text in TEXTS
@@ -138,7 +138,7 @@ def test_outputs_of_windows_become_those_of_whole_samples_and_are_measured_as_su
 def test_without_windows_outputs_are_those_of_the_samples():
     data = make_dataset(SAMPLES.subset([1, 2]), TASK, Spelling())
     outputs = by_the_model(data)
-    merged, contexts = data.merged(outputs)
+    merged, contexts = data.merge_outputs(outputs)
     assert merged is outputs
     assert contexts == ["bee", "cow"]
 
@@ -192,9 +192,9 @@ def test_a_copy_of_other_inputs_knows_nothing_of_the_first_ones_contexts_and_len
 
 
 def test_labels_that_the_task_does_not_know_are_refused_and_unlabelled_data_are_not_asked():
-    with pytest.raises(DataError, match=r"never saw: x\. The first is sample 2, 'cow'"):
+    with pytest.raises(DataError, match=r"not in the training data: x\. The first is sample 2, 'cow'"):
         make_dataset(Samples(("bee", "cow"), ("011", "0x0"), "text"), TASK, Spelling())
-    with pytest.raises(DataError, match=r"never saw: x\. The first is sample 1, 'aard'"):
+    with pytest.raises(DataError, match=r"not in the training data: x\. The first is sample 1, 'aard'"):
         make_dataset(Samples(("aardvarks",), ("11010x000",), "text"), TASK, Spelling())
     data = make_dataset(Samples(TEXTS, None, "text"), TASK, Spelling())
     assert (data.targets, data.samples, len(data)) == (None, 4, 8)
@@ -202,12 +202,12 @@ def test_labels_that_the_task_does_not_know_are_refused_and_unlabelled_data_are_
 
 def test_some_samples_are_taken_with_all_of_their_windows():
     data = make_dataset(SAMPLES, TASK, Spelling())
-    some = data.some([3, 1])
+    some = data.subset([3, 1])
     assert list(some.inputs) == ["ante", "elop", "pes", "bee"]
     assert (some.samples, list(some.sample_targets)) == (2, [vowels("antelopes"), vowels("bee")])
     assert some.metrics(by_the_model(some)) == {"accuracy": 1.0}
     assert list(data.first(2).inputs) == WINDOWS[:4]
     assert [data.sample_of(at) for at in range(8)] == [0, 0, 0, 1, 2, 3, 3, 3]
     short = make_dataset(SAMPLES.subset([1, 2]), TASK, Spelling())
-    assert list(short.some([1]).inputs) == ["cow"]
+    assert list(short.subset([1]).inputs) == ["cow"]
     assert (short.sample_of(1), list(short.first(9).inputs)) == (1, ["bee", "cow"])

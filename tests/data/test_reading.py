@@ -103,8 +103,8 @@ def test_paths_in_a_table_start_at_the_table(tmp_path, monkeypatch):
     [
         ("1.png,a\ngone.png,b\n", "'gone.png' in line 3"),
         ("1.png,a\n.,b\n", r"'\.' in line 3"),
-        ("1.png,a\nnotes.txt,b\n", "'notes.txt' in line 3, no image"),
-        ("1.png,a\nempty.png,b\n", "empty.png has zero bytes"),
+        ("1.png,a\nnotes.txt,b\n", "'notes.txt' in line 3, which is not a supported image"),
+        ("1.png,a\nempty.png,b\n", "empty.png is empty"),
     ],
 )
 def test_a_row_whose_file_cannot_be_used_is_named(tmp_path, rows, named):
@@ -118,7 +118,7 @@ def test_a_row_whose_file_cannot_be_used_is_named(tmp_path, rows, named):
 @pytest.mark.parametrize(
     ("files", "named"),
     [
-        ((), "empty"),
+        ((), "no sub-folders"),
         (("1.jpg", "2.jpg"), "no sub-folders"),
         (("a/1.jpg", "a/2.jpg"), "only one class, 'a'"),
         (("a/1.jpg", "b/2.wav"), "b has no image files"),
@@ -142,7 +142,7 @@ def test_an_empty_class_folder_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "named"),
-    [(b"", "zero bytes"), (b" \n", "no text"), (b"h\xe9", "UTF-8"), (b"a\n\0", "NUL byte in line 2")],
+    [(b"", "is empty"), (b" \n", "no text"), (b"h\xe9", "UTF-8"), (b"a\n\0", "NUL byte in line 2")],
 )
 def test_a_text_file_that_holds_no_text_is_named(tmp_path, content, named):
     plant(tmp_path, "a/1.txt")
@@ -154,7 +154,7 @@ def test_a_text_file_that_holds_no_text_is_named(tmp_path, content, named):
 def test_a_zero_byte_picture_is_named(tmp_path):
     plant(tmp_path, "a/1.jpg")
     plant(tmp_path, "b/2.jpg", content=b"")
-    with pytest.raises(DataError, match=r"2\.jpg has zero bytes"):
+    with pytest.raises(DataError, match=r"2\.jpg is empty"):
         read(tmp_path, IMAGE)
 
 
@@ -182,7 +182,7 @@ def test_a_plugins_modality_is_read_from_files_of_its_endings(tmp_path):
         "smell",
     )
     (tmp_path / "list.csv").write_text("path,label\na/1.sniff,a\na/2.wav,b\n")
-    with pytest.raises(DataError, match=r"'a/2\.wav' in line 3, no smell file"):
+    with pytest.raises(DataError, match=r"'a/2\.wav' in line 3, which is not a supported smell file"):
         read(tmp_path / "list.csv", make_task("smell-classification"), endings=(".sniff",))
 
 
@@ -235,13 +235,13 @@ def test_several_inputs_that_are_files_are_each_looked_for(tmp_path):
     task = Entailment("image-entailment")
     assert read(tmp_path / "t.csv", task).train.inputs == ((str(tmp_path / "1.png"), str(tmp_path / "2.png")),)
     (tmp_path / "t.csv").write_text("premise,then,label\n1.png,3.png,yes\n")
-    with pytest.raises(DataError, match=r"'3\.png' in line 2, which is no file"):
+    with pytest.raises(DataError, match=r"'3\.png' in line 2, which is not a file"):
         read(tmp_path / "t.csv", task)
 
 
 def test_folders_of_classes_are_refused_by_a_task_that_reads_none_with_its_columns(tmp_path):
     plant(tmp_path, "a/1.txt", "b/2.txt")
-    with pytest.raises(DataError, match="cannot hold pairs of texts") as error:
+    with pytest.raises(DataError, match="cannot be read as pairs of texts") as error:
         read(tmp_path, PAIRS)
     assert error.value.hint == "Give a table with the columns premise and conclusion and label and sure."
 
@@ -303,6 +303,6 @@ def test_a_column_in_a_role_that_the_task_does_not_read_is_refused(
     tmp_path: Path, task: str, columns: dict[str, object], role: str
 ):
     (tmp_path / "a.csv").write_text("text,label\na,b\n")
-    with pytest.raises(UsageError, match=f"{task} reads no column in the role {role!r}") as error:
+    with pytest.raises(UsageError, match=f"{task} has no column role {role!r}") as error:
         read(tmp_path / "a.csv", make_task(task), columns=columns)
-    assert "Its columns: " in error.value.hint
+    assert "Its roles: " in error.value.hint

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlzoo.data import Samples, fingerprint, read_parts, split
+from tlzoo.data import Samples, fingerprint, read_splits, split
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.tasks import Task, make_task
 
@@ -109,10 +109,10 @@ def test_groups_are_kept_in_proportion_whatever_they_are():
 def test_a_fifth_is_held_out_and_a_fifth_of_the_rest_for_validation(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(50)))
-    parts = read_parts(table, None, TASK, {}, 3)
+    parts = read_splits(table, None, TASK, {}, 3)
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [32, 8, 10]
     assert len({*parts.train.inputs, *parts.validation.inputs, *parts.test.inputs}) == 50
-    assert parts == read_parts(table, None, TASK, {}, 3) != read_parts(table, None, TASK, {}, 4)
+    assert parts == read_splits(table, None, TASK, {}, 3) != read_splits(table, None, TASK, {}, 4)
 
 
 def test_a_test_set_of_its_own_is_held_out_its_test_part_where_it_has_one(tmp_path):
@@ -124,18 +124,18 @@ def test_a_test_set_of_its_own_is_held_out_its_test_part_where_it_has_one(tmp_pa
     (folder / "train.csv").write_text("text,label\nunread,never seen\n")
     (folder / "test.csv").write_text("text,label\nheld,b\n")
     for test, held in ((tmp_path / "own.csv", "other"), (folder, "held")):
-        parts = read_parts(tmp_path / "t.csv", test, TASK, {}, 0)
+        parts = read_splits(tmp_path / "t.csv", test, TASK, {}, 0)
         assert (len(parts.train), len(parts.validation), parts.test.inputs) == (8, 2, (held,))
 
 
 def test_labels_that_only_the_test_set_has_are_named_and_a_class_alone_is_refused(tmp_path):
     (tmp_path / "t.csv").write_text("text,label\n" + "one,a\ntwo,b\n" * 5)
     (tmp_path / "own.csv").write_text("text,label\n" + "".join(f"text,new{i}\n" for i in range(7)))
-    with pytest.raises(DataError, match=r"training never saw: 'new0', 'new1', 'new2', 'new3', 'new4', \.\.\."):
-        read_parts(tmp_path / "t.csv", tmp_path / "own.csv", TASK, {}, 0)
+    with pytest.raises(DataError, match=r"not in the training data: 'new0', 'new1', 'new2', 'new3', 'new4', \.\.\."):
+        read_splits(tmp_path / "t.csv", tmp_path / "own.csv", TASK, {}, 0)
     (tmp_path / "one.csv").write_text("text,label\n" + "one,a\n" * 5)
     with pytest.raises(DataError, match="only one class, 'a'"):
-        read_parts(tmp_path / "one.csv", None, TASK, {}, 0)
+        read_splits(tmp_path / "one.csv", None, TASK, {}, 0)
 
 
 def test_the_fingerprint_depends_on_content_and_not_on_place(tmp_path):

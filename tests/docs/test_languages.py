@@ -16,7 +16,7 @@ from PIL import Image
 
 import tlzoo
 from tlzoo.exporting.formats.web import vendored
-from tlzoo.preprocess.image import picture
+from tlzoo.preprocess.image import load_image
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "languages.md"
 DRIVER = """
@@ -83,7 +83,7 @@ def test_javascript_gives_the_runtime_s_answer(place: Path, answer: Any):
         shutil.copy(fetched[file.name], place / Path(path).name)
     (place / "tlzoo.mjs").write_text(program("js", "tlzoo.mjs"))
     (place / "driver.mjs").write_text(DRIVER)
-    upright = picture(place / "a.jpg", "a.jpg")
+    upright = load_image(place / "a.jpg", "a.jpg")
     (place / "a.rgb").write_bytes(upright.tobytes())
     size = map(str, upright.size)
     done = subprocess.run(

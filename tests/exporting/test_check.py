@@ -24,7 +24,7 @@ Tamper = Callable[[np.ndarray], np.ndarray]
 @pytest.fixture
 def proven(zoo: Any, picture_run: Any) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Held-out pictures and what torch says of them."""
-    samples = picture_run.parts().test
+    samples = picture_run.splits().test
     found = outputs(picture_run.model(), picture_run.dataset(samples))
     assert list(found) == ["logits"]
     return samples.inputs, {"logits": np.asarray(found["logits"])}

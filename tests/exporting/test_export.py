@@ -128,7 +128,7 @@ def test_what_an_adapted_run_remembers_of_places_stays_out_of_the_file_too(
 def test_batches_of_any_size_give_the_same(exported: tuple[str, Any], size: int, request: pytest.FixtureRequest):
     name, file = exported
     run = request.getfixturevalue(name.replace("file", "run"))
-    inputs = run.parts().test.inputs
+    inputs = run.splits().test.inputs
     predictor = file.load()
     expected = np.concatenate([predictor.logits([given]) for given in inputs])
     np.testing.assert_allclose(predictor.logits(inputs, batch=size), expected, atol=file.parity.tolerance)

@@ -15,7 +15,7 @@ from PIL import Image
 import tlzoo
 from tlzoo.artifact.manifest import Thresholds
 from tlzoo.errors import ExportError, ParityError, UsageError
-from tlzoo.tasks.squash import softmax
+from tlzoo.tasks.probabilities import softmax
 
 LENIENT = Thresholds(difference=2, agreement=0.5, drop=10)
 IMPOSSIBLE = Thresholds(difference=1e-9, agreement=1, drop=0)
@@ -66,7 +66,7 @@ def test_raw_input_answers_pictures_of_any_size_as_the_file_with_geometry_outsid
     assert file.load().manifest.raw_input
     [given] = file.load().manifest.signature.inputs
     assert (given.name, given.axes, given.dtype) == ("image", ("batch", "height", "width", 3), "uint8")
-    pictures = [*picture_run.parts().test.inputs, np.asarray(Image.new("RGB", (31, 200), (220, 40, 30)))]
+    pictures = [*picture_run.splits().test.inputs, np.asarray(Image.new("RGB", (31, 200), (220, 40, 30)))]
     raw, plain = file.load().predict(pictures), picture_file.load().predict(pictures)
     assert [answer.label for answer in raw] == [answer.label for answer in plain]
     session = onnxruntime.InferenceSession(file.path)

@@ -15,8 +15,8 @@ from PIL import Image
 from tlzoo.errors import ExportError, InputError
 from tlzoo.exporting.raw_input import add_resize_and_crop
 from tlzoo.preprocess import make_preprocessor
-from tlzoo.preprocess.image import fit
-from tlzoo.preprocess.raw import RawPictures
+from tlzoo.preprocess.image import resize_and_crop
+from tlzoo.preprocess.raw import RawImages
 from tlzoo.registry.schema import ImageSpec
 from tlzoo.runtime.session import open_session
 
@@ -64,7 +64,7 @@ def test_a_picture_of_any_size_is_fitted_as_by_pillow(
     raw = session(add_resize_and_crop(identity(*given.size), given))
     differences = []
     for pictures in (*photographs(), *(noise(*size) for size in SIZES)):
-        expected = np.asarray(fit(Image.fromarray(pictures[0]), given)).astype(int)
+        expected = np.asarray(resize_and_crop(Image.fromarray(pictures[0]), given)).astype(int)
         actual = raw.run(None, {"image": pictures})[0][0]
         assert expected.shape == actual.shape
         differences.append(np.abs(expected - actual))
@@ -77,7 +77,7 @@ def test_nearest_picks_the_very_pixels_that_pillow_picks(spec: tuple[tuple[int, 
     given = spec_of(*spec, "nearest")
     raw = session(add_resize_and_crop(identity(*given.size), given))
     for pictures in (*photographs(), *(noise(*size) for size in SIZES)):
-        expected = np.asarray(fit(Image.fromarray(pictures[0]), given))
+        expected = np.asarray(resize_and_crop(Image.fromarray(pictures[0]), given))
         np.testing.assert_array_equal(expected, raw.run(None, {"image": pictures})[0][0])
 
 
@@ -107,7 +107,7 @@ def test_a_trained_model_gives_the_same_logits_for_raw_and_for_fitted_pictures(p
     assert before == proto.SerializeToString()
     pictures = noise(100, 80, count=3)
     expected = predictor.logits(list(pictures))
-    arrays = RawPictures(spec)(list(pictures))
+    arrays = RawImages(spec)(list(pictures))
     actual = session(raw).run(["logits"], arrays)[0]
     np.testing.assert_allclose(expected, actual, atol=0.02 * np.abs(expected).max())
     assert [o.SerializeToString() for o in proto.graph.output] == [o.SerializeToString() for o in raw.graph.output]
@@ -155,7 +155,7 @@ def test_raw_pictures_are_decoded_upright_and_rgb_of_their_own_size():
     exif[0x0112] = 6
     file = io.BytesIO()
     turned.save(file, "PNG", exif=exif)
-    pixels = RawPictures(spec_of((8, 8)))([file.getvalue(), noise(30, 20)[0]])["image"]
+    pixels = RawImages(spec_of((8, 8)))([file.getvalue(), noise(30, 20)[0]])["image"]
     assert (np.uint8, (2, 30, 20, 3)) == (pixels.dtype, pixels.shape)
     np.testing.assert_array_equal(np.asarray(turned.transpose(Image.Transpose.ROTATE_270)), pixels[0])
     np.testing.assert_array_equal(noise(30, 20)[0], pixels[1])
@@ -163,9 +163,9 @@ def test_raw_pictures_are_decoded_upright_and_rgb_of_their_own_size():
 
 def test_raw_pictures_of_two_sizes_are_refused_by_name():
     with pytest.raises(InputError, match="picture 2 of the batch has 30 x 20 pixels, picture 1"):
-        RawPictures(spec_of((8, 8)))([noise(20, 20)[0], noise(20, 30)[0]])
+        RawImages(spec_of((8, 8)))([noise(20, 20)[0], noise(20, 30)[0]])
 
 
 def test_a_raw_picture_that_the_graph_would_blow_up_is_refused():
     with pytest.raises(InputError, match="once resized"):
-        RawPictures(spec_of((224, 224)))([noise(2, 4000)[0]])
+        RawImages(spec_of((224, 224)))([noise(2, 4000)[0]])

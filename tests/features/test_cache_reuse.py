@@ -16,7 +16,7 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.freezing import freeze
 from tlzoo.options import Cache, Finetune
 from tlzoo.training.loop import train
-from tlzoo.training.step_model import connect
+from tlzoo.training.step_model import build_step_model
 
 Prepared = Callable[..., tuple[Any, Any]]
 VIT = "vision/test-vit"
@@ -33,13 +33,13 @@ def cold(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many samples each pass of a frozen part saw."""
     seen: list[int] = []
-    real = frozen_passes.passing
+    real = frozen_passes.iter_features
 
     def counted(given: Any, corpus: Any, *rest: Any) -> Any:
         seen.append(len(corpus))
         return real(given, corpus, *rest)
 
-    monkeypatch.setattr(frozen_passes, "passing", counted)
+    monkeypatch.setattr(frozen_passes, "iter_features", counted)
     return seen
 
 
@@ -49,7 +49,7 @@ def test_another_seed_head_rate_or_split_computes_nothing_and_other_weights_or_d
     model, sets = prepared(VIT)
 
     def reused(model: Any = model, sets: Any = sets, policy: str = "last:1", **options: Any) -> bool:
-        network = connect(model, freeze(model, policy), sets, Finetune(**options), Clock())
+        network = build_step_model(model, freeze(model, policy), sets, Finetune(**options), Clock())
         return bool(network.facts["prefix"]["reused"])
 
     assert not reused()

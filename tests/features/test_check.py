@@ -14,35 +14,35 @@ from torch.nn.functional import cross_entropy
 
 from tlzoo import Backbone, Stage, registry
 from tlzoo.errors import TrainingError
-from tlzoo.features.check import prove_frozen, snapshot
+from tlzoo.features.check import check_frozen, hash_frozen
 from tlzoo.interfaces import Freeze, Head
 from tlzoo.models.freezing import freeze, train_mode
-from tlzoo.models.model import Model, build, load_backbone
+from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.tasks import make_task
 from tlzoo.weights.fetch import fetch
 
 
-def resnet() -> Model:
+def resnet() -> TaskModel:
     checkpoint = registry.get("vision/test-resnet")
     torch.manual_seed(0)
     task = make_task("image-classification", ("a", "b"))
-    return build(checkpoint, task, load_backbone(checkpoint, fetch(checkpoint)))
+    return build_model(checkpoint, task, load_backbone(checkpoint, fetch(checkpoint)))
 
 
 def test_a_real_training_is_proven(zoo: Any):
     model = resnet()
     frozen = freeze(model, "last:1")
-    before = snapshot(model, frozen)
+    before = hash_frozen(model, frozen)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     for _ in range(2):
         train_mode(model, frozen)
         model(*model.parts.example_inputs.values()).square().sum().backward()
         optimizer.step()
-    proof = prove_frozen(before, model)
+    proof = check_frozen(before, model)
     still = [p for name, p in model.named_parameters() if name not in frozen.trainable]
     assert (len(before), sum(p.numel() for p in still), True) == (proof.tensors, proof.parameters, proof.identical)
     assert any(name.endswith("running_mean") for name in before)
-    assert proof == prove_frozen(before, resnet())
+    assert proof == check_frozen(before, resnet())
 
 
 @pytest.mark.parametrize(
@@ -51,22 +51,22 @@ def test_a_real_training_is_proven(zoo: Any):
 )
 def test_the_smallest_change_is_found_and_named(zoo: Any, name: str):
     model = resnet()
-    before = snapshot(model, freeze(model, "all"))
+    before = hash_frozen(model, freeze(model, "all"))
     tensor = model.state_dict()[name].view(-1)
     with torch.no_grad():
         tensor[-1:] = (
             torch.nextafter(tensor[-1:], torch.tensor([9.0])) if tensor.is_floating_point() else tensor[-1:] + 1
         )
-    with pytest.raises(TrainingError, match=f"'{name}' moved") as error:
-        prove_frozen(before, model)
+    with pytest.raises(TrainingError, match=f"'{name}' changed") as error:
+        check_frozen(before, model)
     assert "'vision'" in error.value.hint
 
 
 def test_what_trains_is_not_in_the_snapshot(zoo: Any):
     model = resnet()
-    assert snapshot(model, freeze(model, "none")) == {}
+    assert hash_frozen(model, freeze(model, "none")) == {}
     frozen = freeze(model, "until:layer1")
-    assert not frozen.trainable & set(snapshot(model, frozen))
+    assert not frozen.trainable & set(hash_frozen(model, frozen))
 
 
 def judged(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -88,7 +88,7 @@ class Tied(nn.Module):
         return self.second(self.first(x))
 
 
-def tied_model() -> Model:
+def tied_model() -> TaskModel:
     checkpoint = registry.get("vision/test-resnet")
     backbone = Backbone(
         Tied(),
@@ -100,39 +100,39 @@ def tied_model() -> Model:
         checkpoint.preprocess,
     )
     task = make_task("image-classification", ("a", "b"))
-    return Model(checkpoint, task, backbone, Head(nn.Linear(4, 2), judged))
+    return TaskModel(checkpoint, task, backbone, Head(nn.Linear(4, 2), judged))
 
 
 def test_a_shared_weight_has_all_its_names_and_counts_once(zoo: Any):
     model = tied_model()
-    before = snapshot(model, freeze(model, "all"))
+    before = hash_frozen(model, freeze(model, "all"))
     assert {"backbone.first.weight", "backbone.second.weight", "backbone.table"} == set(before)
-    proof = prove_frozen(before, model)
+    proof = check_frozen(before, model)
     assert (proof.tensors, proof.parameters) == (3, 16)
     model.backbone.second.weight = nn.Parameter(model.backbone.first.weight + 1)
-    with pytest.raises(TrainingError, match=r"'backbone\.second\.weight' moved"):
-        prove_frozen(before, model)
+    with pytest.raises(TrainingError, match=r"'backbone\.second\.weight' changed"):
+        check_frozen(before, model)
 
 
 def test_a_weight_that_trains_under_one_of_its_names_is_not_frozen_under_the_other(zoo: Any):
     model = tied_model()
-    assert snapshot(model, Freeze(frozenset({"backbone.first.weight"}))).keys() == {"head.weight", "head.bias"}
+    assert hash_frozen(model, Freeze(frozenset({"backbone.first.weight"}))).keys() == {"head.weight", "head.bias"}
 
 
 def test_a_tensor_that_is_gone_is_named(zoo: Any):
     model = tied_model()
-    before = snapshot(model, freeze(model, "all"))
+    before = hash_frozen(model, freeze(model, "all"))
     del model.backbone.table
-    with pytest.raises(TrainingError, match=r"'backbone\.table' vanished"):
-        prove_frozen(before, model)
+    with pytest.raises(TrainingError, match=r"'backbone\.table' disappeared"):
+        check_frozen(before, model)
 
 
 def test_the_layout_in_memory_does_not_matter_but_dtype_and_shape_do(zoo: Any):
     model = resnet()
-    before = snapshot(model, freeze(model, "all"))
-    prove_frozen(before, model.to(memory_format=torch.channels_last))
-    with pytest.raises(TrainingError, match="moved"):
-        prove_frozen(before, model.double())
+    before = hash_frozen(model, freeze(model, "all"))
+    check_frozen(before, model.to(memory_format=torch.channels_last))
+    with pytest.raises(TrainingError, match="changed"):
+        check_frozen(before, model.double())
 
 
 def test_a_tensor_under_two_names_is_hashed_once_and_without_a_copy(zoo: Any, monkeypatch: pytest.MonkeyPatch):
@@ -153,5 +153,5 @@ def test_a_tensor_under_two_names_is_hashed_once_and_without_a_copy(zoo: Any, mo
             return self.hash.hexdigest()
 
     monkeypatch.setattr(hashlib, "sha256", Counted)
-    snapshot(model, freeze(model, "all"))
+    hash_frozen(model, freeze(model, "all"))
     assert [where for size, where in read if size == 2**20] == [table.data_ptr()]

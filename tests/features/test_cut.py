@@ -17,12 +17,12 @@ from tlzoo.features import cut
 from tlzoo.features.cut import Cut, find_cut
 from tlzoo.interfaces import Backbone, Head
 from tlzoo.models.freezing import freeze, train_mode
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.tasks import Output
 from tlzoo.tasks.classification.task import Classification
 
 Tensors = tuple[torch.Tensor, ...]
-Prepared = Callable[..., tuple[Model, Any]]
+Prepared = Callable[..., tuple[TaskModel, Any]]
 
 
 def judged(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -37,7 +37,7 @@ def wrapped(
     axes: Mapping[int, str] | None = None,
     dim: int = 8,
     head: nn.Module | None = None,
-) -> Model:
+) -> TaskModel:
     """A model of `module`, what is named `frozen...` in it frozen and in eval mode, its batch norms moved a little."""
     names = [f"input{at}" for at in range(len(examples))]
     parts = Backbone(
@@ -49,7 +49,7 @@ def wrapped(
         output="vector",
         preprocess=None,  # type: ignore[arg-type]
     )
-    model = Model(None, None, parts, Head(head or nn.Linear(dim, 3), judged))  # type: ignore[arg-type]
+    model = TaskModel(None, None, parts, Head(head or nn.Linear(dim, 3), judged))  # type: ignore[arg-type]
     model.train()
     with torch.no_grad():
         model(*examples)
@@ -66,7 +66,7 @@ def several(made: torch.Tensor | Tensors) -> Tensors:
     return made if isinstance(made, tuple) else (made,)
 
 
-def assert_equal_to_the_model(found: Cut | None, model: Model, inputs: Tensors) -> None:
+def assert_equal_to_the_model(found: Cut | None, model: TaskModel, inputs: Tensors) -> None:
     """The halves draw, move and compute what the whole does, and gradients end where they do."""
     assert found is not None
     assert 0 < found.share <= 1
@@ -105,7 +105,7 @@ def assert_equal_to_the_model(found: Cut | None, model: Model, inputs: Tensors) 
 def test_both_halves_are_the_model_at_other_sizes_than_those_of_the_trace(
     zoo: Any, prepared: Prepared, monkeypatch: pytest.MonkeyPatch, checkpoint: str, policy: str
 ):
-    monkeypatch.setattr(cut, "LEAST_SHARE", 0.0)
+    monkeypatch.setattr(cut, "MIN_SHARE", 0.0)
     model, sets = prepared(checkpoint)
     train_mode(model, freeze(model, policy))
     arrays = sets.train.arrays([3, 0, 30, 1, 2] if checkpoint.startswith("nlp") else [3, 0, 1, 2, 4])
@@ -225,7 +225,7 @@ class Recurrent(nn.Module):
 
 
 def test_a_recurrent_network_draws_its_dropout_alike(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cut, "LEAST_SHARE", 0.0)
+    monkeypatch.setattr(cut, "MIN_SHARE", 0.0)
     inputs = torch.rand(6, 7, 6)
     model = wrapped(Recurrent(), inputs[:2], frozen="frozen")
     assert_equal_to_the_model(find_cut(model), model, (inputs,))

@@ -16,20 +16,20 @@ from torch import nn
 
 from tlzoo.errors import ExportError, TrainingError
 from tlzoo.features.cut import find_cut
-from tlzoo.features.extract import features
+from tlzoo.features.extract import extract
 from tlzoo.features.prefix import cut_prefix
 from tlzoo.interfaces import Head
-from tlzoo.models.model import Model
-from tlzoo.models.onnx_export import features_of
+from tlzoo.models.model import TaskModel
+from tlzoo.models.onnx_export import eager_features
 
 
-def by_torch(model: Model, data: Any) -> np.ndarray:
-    return np.concatenate([features_of(model, data.arrays([i])) for i in range(len(data))])
+def by_torch(model: TaskModel, data: Any) -> np.ndarray:
+    return np.concatenate([eager_features(model, data.arrays([i])) for i in range(len(data))])
 
 
-def by_runtime(model: Model, *datasets: Any) -> list[np.ndarray]:
+def by_runtime(model: TaskModel, *datasets: Any) -> list[np.ndarray]:
     """The one vector of each sample of each data set."""
-    found = features(model, *datasets)
+    found = extract(model, *datasets)
     assert all(each.lengths is None for each in found)
     return [each.rows for each in found]
 
@@ -51,7 +51,7 @@ def test_features_through_onnx_runtime_equal_torchs_sample_by_sample(
     zoo: Any, kind: str, request: pytest.FixtureRequest
 ):
     run = request.getfixturevalue(f"{kind}_run")
-    data, model = run.dataset(run.parts().test), run.model()
+    data, model = run.dataset(run.splits().test), run.model()
     [computed] = by_runtime(model, data)
     expected = by_torch(model, data)
     assert (len(data), model.parts.feature_dim) == computed.shape
@@ -59,7 +59,7 @@ def test_features_through_onnx_runtime_equal_torchs_sample_by_sample(
 
 
 def test_a_second_call_exports_nothing(cold: Path, picture_run: Any):
-    model, data = picture_run.model(), picture_run.dataset(picture_run.parts().test)
+    model, data = picture_run.model(), picture_run.dataset(picture_run.splits().test)
     [first] = by_runtime(model, data)
     before = graph_of(cold).stat()
     [second] = by_runtime(picture_run.model(), data)
@@ -69,7 +69,7 @@ def test_a_second_call_exports_nothing(cold: Path, picture_run: Any):
 
 
 def test_a_damaged_kept_graph_is_replaced(cold: Path, picture_run: Any):
-    model, data = picture_run.model(), picture_run.dataset(picture_run.parts().test)
+    model, data = picture_run.model(), picture_run.dataset(picture_run.splits().test)
     [good] = by_runtime(model, data)
     whole = graph_of(cold).read_bytes()
     proto = onnx.load_from_string(whole)
@@ -85,7 +85,7 @@ def test_a_damaged_kept_graph_is_replaced(cold: Path, picture_run: Any):
 
 
 def test_a_buffer_that_is_not_saved_is_part_of_the_key(cold: Path, picture_run: Any):
-    model, data = picture_run.model(), picture_run.dataset(picture_run.parts().test)
+    model, data = picture_run.model(), picture_run.dataset(picture_run.splits().test)
     [before] = by_runtime(model, data)
     with torch.no_grad():
         model.backbone.mean.add_(0.3)
@@ -95,7 +95,7 @@ def test_a_buffer_that_is_not_saved_is_part_of_the_key(cold: Path, picture_run: 
 
 
 def test_a_module_that_changed_around_the_same_weights_is_noticed(cold: Path, picture_run: Any):
-    model, data = picture_run.model(), picture_run.dataset(picture_run.parts().test)
+    model, data = picture_run.model(), picture_run.dataset(picture_run.splits().test)
     [before] = by_runtime(model, data)
     kept = graph_of(cold).name
     was = model.backbone.forward
@@ -120,24 +120,24 @@ class Nowhere(nn.Module):
         return image.float().mean(dim=(1, 2)) + float("nan")
 
 
-def with_module(model: Model, module: nn.Module) -> Model:
+def with_module(model: TaskModel, module: nn.Module) -> TaskModel:
     parts = replace(model.parts, module=module, feature_dim=3)
-    return Model(model.checkpoint, model.task, parts, Head(nn.Identity(), model.loss))
+    return TaskModel(model.checkpoint, model.task, parts, Head(nn.Identity(), model.loss))
 
 
 def test_a_sample_without_finite_features_is_named(cold: Path, picture_run: Any, tmp_path: Path):
-    samples = picture_run.parts().test
+    samples = picture_run.splits().test
     black = tmp_path / "black.png"
     Image.new("RGB", (64, 64)).save(black)
     data = replace(picture_run.dataset(samples), inputs=(*samples.inputs[:3], str(black)))
     with pytest.raises(TrainingError, match=r"black\.png"):
-        features(with_module(picture_run.model(), Brightness()), data)
+        extract(with_module(picture_run.model(), Brightness()), data)
 
 
 def test_a_graph_of_nan_is_no_graph(cold: Path, picture_run: Any):
-    data = picture_run.dataset(picture_run.parts().test)
+    data = picture_run.dataset(picture_run.splits().test)
     with pytest.raises(ExportError, match="differs from torch"):
-        features(with_module(picture_run.model(), Nowhere()), data)
+        extract(with_module(picture_run.model(), Nowhere()), data)
     assert list((cold / "graphs").iterdir()) == []
 
 
@@ -161,6 +161,6 @@ def test_what_the_exporter_calls_its_own_values_is_no_matter(cold: Path, picture
     cut = find_cut(model.eval())
     assert cut is not None
     prefix = cut_prefix(model, cut, torch.device("cpu"))
-    arrays = picture_run.dataset(picture_run.parts().test).arrays([0, 1])
+    arrays = picture_run.dataset(picture_run.splits().test).arrays([0, 1])
     [found], [expected] = prefix.open()(arrays), prefix.eager(arrays)
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())

@@ -11,14 +11,14 @@ import pytest
 from torch import nn
 
 from tlzoo import registry
-from tlzoo.data.dataset import Dataset, make_dataset
+from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.data.samples import Samples
 from tlzoo.errors import TrainingError
-from tlzoo.features import extract
-from tlzoo.features.extract import Features, features
+from tlzoo.features import extract as extraction
+from tlzoo.features.extract import Features, extract
 from tlzoo.interfaces import FeatureKind, Head
-from tlzoo.models.model import Model, make_preprocessor
-from tlzoo.models.onnx_export import features_of
+from tlzoo.models.model import TaskModel, make_preprocessor
+from tlzoo.models.onnx_export import eager_features
 from tlzoo.options import Cache, Probe
 from tlzoo.runs.prepare import prepare_backbone
 from tlzoo.tasks import Output, Task
@@ -45,7 +45,7 @@ class Words(Task):
 
 
 @pytest.fixture
-def words(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Model, Dataset]:
+def words(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[TaskModel, TaskDataset]:
     """A model of tokens on a cold cache, and texts of different lengths."""
     monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cache"))
     task = Words("text-words")
@@ -53,16 +53,16 @@ def words(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Mo
     head = Head(nn.Linear(backbone.feature_dim, 2), lambda outputs, batch: outputs["logits"].sum())
     preprocessor = make_preprocessor(checkpoint, backbone.preprocess)
     data = make_dataset(Samples(TEXTS, None, "text"), task, preprocessor)
-    return Model(checkpoint, task, backbone, head), data
+    return TaskModel(checkpoint, task, backbone, head), data
 
 
-def alone(model: Model, text: str, data: Dataset) -> np.ndarray:
+def alone(model: TaskModel, text: str, data: TaskDataset) -> np.ndarray:
     """The features of one text in a batch of its own, where nothing is padded."""
-    [found] = features_of(model, data.preprocessor([text]))
+    [found] = eager_features(model, data.preprocessor([text]))
     return found
 
 
-def assert_those_of_torch(model: Model, data: Dataset, found: Features, within: float = 1e-4) -> None:
+def assert_those_of_torch(model: TaskModel, data: TaskDataset, found: Features, within: float = 1e-4) -> None:
     """Every text has its own tokens' features and no other rows."""
     assert found.lengths is not None
     assert [len(text.split()) + 2 for text in data.inputs] == found.lengths.tolist()
@@ -73,16 +73,16 @@ def assert_those_of_torch(model: Model, data: Dataset, found: Features, within: 
 
 @pytest.mark.parametrize("cache", [True, False])
 def test_every_text_has_as_many_rows_as_tokens_whatever_shares_its_batch(
-    words: tuple[Model, Dataset], monkeypatch: pytest.MonkeyPatch, cache: bool
+    words: tuple[TaskModel, TaskDataset], monkeypatch: pytest.MonkeyPatch, cache: bool
 ):
     model, data = words
     for batch in (2, 32):
-        monkeypatch.setattr(extract, "BATCH", batch)
-        [found] = features(model, data, options=Probe(cache=Cache(cache)))
+        monkeypatch.setattr(extraction, "BATCH", batch)
+        [found] = extract(model, data, options=Probe(cache=Cache(cache)))
         assert_those_of_torch(model, data, found)
 
 
-def test_what_is_kept_serves_any_split_and_half_precision_is_near(words: tuple[Model, Dataset]):
+def test_what_is_kept_serves_any_split_and_half_precision_is_near(words: tuple[TaskModel, TaskDataset]):
     model, data = words
     one, other = (
         make_dataset(Samples(texts, None, "text"), model.task, data.preprocessor)
@@ -90,32 +90,32 @@ def test_what_is_kept_serves_any_split_and_half_precision_is_near(words: tuple[M
     )
     for options, within in ((Probe(), 1e-4), (Probe(cache=Cache(precision="fp16")), 2e-3)):
         for _ in range(2):
-            found = features(model, one, other, options=options)
+            found = extract(model, one, other, options=options)
             for part, each in zip((one, other), found, strict=True):
                 assert_those_of_torch(model, part, each, within)
 
 
-def test_a_text_that_comes_twice_has_its_rows_twice(words: tuple[Model, Dataset]):
+def test_a_text_that_comes_twice_has_its_rows_twice(words: tuple[TaskModel, TaskDataset]):
     model, data = words
     twice = make_dataset(Samples((TEXTS[2], TEXTS[0], TEXTS[2]), None, "text"), model.task, data.preprocessor)
-    [found] = features(model, twice)
+    [found] = extract(model, twice)
     assert_those_of_torch(model, twice, found)
 
 
 def test_the_rows_of_some_samples_are_theirs_alone():
     found = Features(np.arange(12, dtype=np.float32).reshape(6, 2), np.array([2, 0, 3, 1]))
-    some = found.within(range(1, 3))
+    some = found.subset(range(1, 3))
     assert some.lengths is not None
     assert (some.rows[:, 0].tolist(), some.lengths.tolist()) == ([4, 6, 8], [0, 3])
-    whole = found.within(range(4))
+    whole = found.subset(range(4))
     np.testing.assert_array_equal(whole.rows, found.rows)
-    plain = Features(np.arange(8).reshape(4, 2)).within(range(2, 4))
+    plain = Features(np.arange(8).reshape(4, 2)).subset(range(2, 4))
     assert (plain.rows.tolist(), plain.lengths) == ([[4, 5], [6, 7]], None)
 
 
 def test_padding_that_is_no_number_is_no_matter_and_a_token_that_is_none_is_named():
     array = np.zeros((2, 4, 3), np.float32)
     array[1, 2:] = np.nan
-    extract._refuse_not_finite([array], ["first", "second"], np.array([4, 2]))
+    extraction._check_finite([array], ["first", "second"], np.array([4, 2]))
     with pytest.raises(TrainingError, match="'second'"):
-        extract._refuse_not_finite([array], ["first", "second"], np.array([4, 3]))
+        extraction._check_finite([array], ["first", "second"], np.array([4, 3]))

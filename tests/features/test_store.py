@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlzoo.errors import TrainingError
-from tlzoo.features.store import Activations, Layout, TooLarge, Writer, cached
+from tlzoo.features.store import Activations, ActivationsTooLarge, ActivationWriter, Layout, load_or_compute
 
 MAPS = Layout("maps", "float32", (3, 4))
 WORDS = Layout("words", "float32", (None, 5))
@@ -36,10 +36,10 @@ def numbers(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((count, 3, 4), dtype=np.float32)
 
 
-def put_all(array: np.ndarray, step: int = 4) -> Callable[[Writer], None]:
+def put_all(array: np.ndarray, step: int = 4) -> Callable[[ActivationWriter], None]:
     """Puts the array in batches whose positions are shuffled."""
 
-    def compute(writer: Writer) -> None:
+    def compute(writer: ActivationWriter) -> None:
         order = np.random.default_rng(1).permutation(len(array))
         for start in range(0, len(order), step):
             chosen = order[start : start + step]
@@ -48,12 +48,12 @@ def put_all(array: np.ndarray, step: int = 4) -> Callable[[Writer], None]:
     return compute
 
 
-def never(writer: Writer) -> None:
+def never(writer: ActivationWriter) -> None:
     raise AssertionError("computed again")
 
 
 def keep(key: str, count: int = 10, limit_gb: float = 1.0, compute: Any = None) -> Activations:
-    return cached(key, [MAPS], count, compute or put_all(numbers(count)), limit_gb=limit_gb)
+    return load_or_compute(key, [MAPS], count, compute or put_all(numbers(count)), limit_gb=limit_gb)
 
 
 def whole(kept: Activations, name: str) -> np.ndarray:
@@ -82,12 +82,12 @@ def test_the_second_open_computes_nothing_and_gives_the_same_bytes(store: Path):
 def test_an_entry_of_other_layouts_is_computed_again(store: Path, other: list[Layout]):
     keep("a")
 
-    def compute(writer: Writer) -> None:
+    def compute(writer: ActivationWriter) -> None:
         shapes = {each.name: [2 if side is None else side for side in each.shape] for each in other}
         writer.put(range(10), {name: np.zeros((10, *shape), np.float32) for name, shape in shapes.items()})
 
-    assert not cached("a", other, 10, compute, limit_gb=1).reused
-    assert cached("a", other, 10, never, limit_gb=1).reused
+    assert not load_or_compute("a", other, 10, compute, limit_gb=1).reused
+    assert load_or_compute("a", other, 10, never, limit_gb=1).reused
 
 
 @settings(max_examples=30, deadline=None)
@@ -111,7 +111,7 @@ def test_ragged_samples_come_back_as_put_in_any_order_padded_with_zeros(lengths:
             batch["heads"][j, :, : lengths[i]] = heads[i]
         return batch
 
-    def compute(writer: Writer) -> None:
+    def compute(writer: ActivationWriter) -> None:
         for start in range(0, len(order), step):
             chosen = order[start : start + step].tolist()
             writer.put(chosen, batch_of(chosen, junk=7), np.array([lengths[i] for i in chosen]))
@@ -119,7 +119,7 @@ def test_ragged_samples_come_back_as_put_in_any_order_padded_with_zeros(lengths:
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setenv("TLZOO_CACHE", folder)
         for work in (compute, never):
-            kept = cached("texts", [WORDS, MASK, HEADS], len(lengths), work, limit_gb=1)
+            kept = load_or_compute("texts", [WORDS, MASK, HEADS], len(lengths), work, limit_gb=1)
             asked = random.integers(0, len(lengths), 5).tolist() if lengths else []
             expected = batch_of(asked, junk=0)
             actual = kept.batch(asked)
@@ -134,18 +134,18 @@ def test_ragged_samples_come_back_as_put_in_any_order_padded_with_zeros(lengths:
 def test_nan_with_its_payload_and_infinity_pass_unharmed(store: Path):
     strange = np.array([0x7FC00001, 0xFFC12345, 0x7F800000, 0x80000000], np.uint32).view(np.float32)
     layout = Layout("x", "float32", (4,))
-    kept = cached("a", [layout], 1, lambda writer: writer.put([0], {"x": strange[None]}), limit_gb=1)
+    kept = load_or_compute("a", [layout], 1, lambda writer: writer.put([0], {"x": strange[None]}), limit_gb=1)
     assert strange.tobytes() == kept.batch([0])["x"].tobytes()
 
 
 def test_float16_rounds_what_it_can_hold_and_refuses_what_it_cannot(store: Path):
     half = Layout("x", "float16", (3,))
     held = np.array([[1 / 3, np.nan, np.inf]], np.float32)
-    kept = cached("a", [half], 1, lambda writer: writer.put([0], {"x": held}), limit_gb=1)
+    kept = load_or_compute("a", [half], 1, lambda writer: writer.put([0], {"x": held}), limit_gb=1)
     np.testing.assert_array_equal(held.astype(np.float16), kept.batch([0])["x"])
     beyond = np.array([[1, 70000, np.nan]], np.float32)
     with pytest.raises(TrainingError, match="65504") as raised:
-        cached("b", [half], 1, lambda writer: writer.put([0], {"x": beyond}), limit_gb=1)
+        load_or_compute("b", [half], 1, lambda writer: writer.put([0], {"x": beyond}), limit_gb=1)
     assert "fp32" in raised.value.hint
     assert names(store) == ["a"]
 
@@ -169,7 +169,7 @@ def test_every_position_must_be_written_once_in_its_shape(
 
 
 def test_a_position_put_before_is_refused_in_a_later_batch(store: Path):
-    def compute(writer: Writer) -> None:
+    def compute(writer: ActivationWriter) -> None:
         writer.put([0, 1], {"maps": numbers(2)})
         with pytest.raises(ValueError, match="twice"):
             writer.put([2, 1], {"maps": numbers(2)})
@@ -182,16 +182,18 @@ def test_a_position_put_before_is_refused_in_a_later_batch(store: Path):
 def test_lengths_must_be_one_per_sample_within_the_padded_axis(store: Path, lengths: list[int]):
     words = np.zeros((2, 4, 5), np.float32)
     with pytest.raises(ValueError, match="from 0 to 4"):
-        cached("a", [WORDS], 2, lambda writer: writer.put([0, 1], {"words": words}, np.array(lengths)), limit_gb=1)
+        load_or_compute(
+            "a", [WORDS], 2, lambda writer: writer.put([0, 1], {"words": words}, np.array(lengths)), limit_gb=1
+        )
 
 
 def test_numbers_of_another_kind_are_not_forced_into_a_layout(store: Path):
     with pytest.raises(TypeError):
-        cached("a", [Layout("x", "uint8", ())], 1, lambda w: w.put([0], {"x": np.array([1.5])}), limit_gb=1)
+        load_or_compute("a", [Layout("x", "uint8", ())], 1, lambda w: w.put([0], {"x": np.array([1.5])}), limit_gb=1)
 
 
 def test_what_failed_in_compute_passes_through_and_leaves_nothing(store: Path):
-    def compute(writer: Writer) -> None:
+    def compute(writer: ActivationWriter) -> None:
         writer.put([0], {"maps": numbers(1)})
         raise FileNotFoundError("a sample")
 
@@ -249,7 +251,7 @@ def test_something_foreign_in_the_entrys_place_is_replaced(store: Path):
 
 
 def test_a_large_entry_that_lost_a_stretch_is_computed_again(store: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tlzoo.features.store._VERIFIED_WHOLE", 1000)
+    monkeypatch.setattr("tlzoo.features.store._CHECKED_WHOLE", 1000)
     keep("a", 5000)
     with (store / "a" / "0.bin").open("r+b") as file:
         file.seek(48 * 2000)
@@ -260,7 +262,7 @@ def test_a_large_entry_that_lost_a_stretch_is_computed_again(store: Path, monkey
 
 def test_an_entry_above_the_limit_is_refused_before_it_is_computed(store: Path):
     keep("a")
-    with pytest.raises(TooLarge, match=r"0\.48 GB"):
+    with pytest.raises(ActivationsTooLarge, match=r"0\.48 GB"):
         keep("b", 10_000_000, limit_gb=0.4, compute=never)
     assert names(store) == ["a"]
 
@@ -268,13 +270,13 @@ def test_an_entry_above_the_limit_is_refused_before_it_is_computed(store: Path):
 def test_a_growing_entry_is_stopped_at_the_limit_with_an_estimate_of_the_whole(store: Path):
     taken = []
 
-    def compute(writer: Writer) -> None:
+    def compute(writer: ActivationWriter) -> None:
         for i in range(100):
             writer.put([i], {"words": np.ones((1, 1000, 5), np.float32)})
             taken.append(i)
 
-    with pytest.raises(TooLarge, match=r"about 0\.02 GB"):  # 1000 samples of 20 kB
-        cached("b", [WORDS], 1000, compute, limit_gb=0.0003)
+    with pytest.raises(ActivationsTooLarge, match=r"about 0\.02 GB"):  # 1000 samples of 20 kB
+        load_or_compute("b", [WORDS], 1000, compute, limit_gb=0.0003)
     assert list(range(15)) == taken
     assert names(store) == []
 
@@ -283,11 +285,11 @@ def test_a_growing_entry_is_stopped_at_the_limit_with_an_estimate_of_the_whole(s
 def test_reading_everything_keeps_few_pages_resident(store: Path):
     wide = Layout("wide", "float32", (50_000,))
 
-    def compute(writer: Writer) -> None:
+    def compute(writer: ActivationWriter) -> None:
         for i in range(0, 1000, 50):
             writer.put(range(i, i + 50), {"wide": np.full((50, 50_000), i, np.float32)})
 
-    kept = cached("a", [wide], 1000, compute, limit_gb=1)
+    kept = load_or_compute("a", [wide], 1000, compute, limit_gb=1)
     before = resident_files()
     most = 0
     for i in range(0, 1000, 20):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tlzoo.errors import TrainingError
-from tlzoo.features.store import Activations, Layout, Writer, cached, prune
+from tlzoo.features.store import Activations, ActivationWriter, Layout, evict, load_or_compute
 from tlzoo.features.store_folders import GB
 
 WORDS = Layout("words", "float32", (None, 5))
@@ -28,16 +28,18 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "activations"
 
 
-def put_all(writer: Writer) -> None:
+def put_all(writer: ActivationWriter) -> None:
     writer.put(range(writer.count), {"maps": np.ones((writer.count, 3, 4), np.float32)})
 
 
-def never(writer: Writer) -> None:
+def never(writer: ActivationWriter) -> None:
     raise AssertionError("computed again")
 
 
-def keep(key: str, count: int = 10, limit_gb: float = 1.0, compute: Callable[[Writer], None] = put_all) -> Activations:
-    return cached(key, [Layout("maps", "float32", (3, 4))], count, compute, limit_gb=limit_gb)
+def keep(
+    key: str, count: int = 10, limit_gb: float = 1.0, compute: Callable[[ActivationWriter], None] = put_all
+) -> Activations:
+    return load_or_compute(key, [Layout("maps", "float32", (3, 4))], count, compute, limit_gb=limit_gb)
 
 
 def names(folder: Path) -> list[str]:
@@ -48,7 +50,7 @@ SCRIPT = """
 import os, sys, time
 from pathlib import Path
 import numpy as np
-from tlzoo.features.store import Layout, cached
+from tlzoo.features.store import Layout, load_or_compute
 
 def compute(writer):
     with open(sys.argv[1], "a") as log:
@@ -57,7 +59,7 @@ def compute(writer):
         writer.put([i], {"maps": np.full((1, 3, 4), i, np.float32)})
         time.sleep(float(sys.argv[2]))
 
-kept = cached("a", [Layout("maps", "float32", (3, 4))], 10, compute, limit_gb=1)
+kept = load_or_compute("a", [Layout("maps", "float32", (3, 4))], 10, compute, limit_gb=1)
 sys.stdout.write(f"{kept.reused} {kept.rows('maps', np.arange(10))[0][:, 0, 0].tolist()}\\n")
 sys.stdout.flush()
 if len(sys.argv) > 3:
@@ -126,7 +128,7 @@ def test_an_entry_in_use_elsewhere_keeps_working_after_its_eviction(store: Path,
     with start(tmp_path / "log", 0, "stay") as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert prune(0) > 480
+        assert evict(0) > 480
         assert names(store) == []
         assert f"{[float(i) for i in range(10)]}\n" == process.communicate()[0]
 
@@ -134,7 +136,7 @@ def test_an_entry_in_use_elsewhere_keeps_working_after_its_eviction(store: Path,
 LIMITED = """
 import resource, signal, sys
 import numpy as np
-from tlzoo.features.store import Layout, cached
+from tlzoo.features.store import Layout, load_or_compute
 from tlzoo.errors import TrainingError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -145,7 +147,7 @@ def compute(writer):
         writer.put([i], {"words": np.ones((1, 500, 5), np.float32)})
 
 try:
-    cached("b", [Layout("words", "float32", (None, 5))], 100, compute, limit_gb=1)
+    load_or_compute("b", [Layout("words", "float32", (None, 5))], 100, compute, limit_gb=1)
 except TrainingError as error:
     print(error)
 """
@@ -176,12 +178,12 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 def test_a_full_disk_is_an_error_with_the_way_out_and_earlier_entries_stay(small_disk: Path):
     keep("a")
 
-    def compute(writer: Writer) -> None:
+    def compute(writer: ActivationWriter) -> None:
         for i in range(100):
             writer.put([i], {"words": np.ones((1, 1000, 5), np.float32)})
 
     with pytest.raises(TrainingError, match="No space left") as raised:
-        cached("b", [WORDS], 100, compute, limit_gb=1)
+        load_or_compute("b", [WORDS], 100, compute, limit_gb=1)
     assert str(small_disk) in raised.value.message
     assert names(small_disk) == ["a"]
     assert keep("a", compute=never).reused
@@ -232,11 +234,11 @@ def test_prune_bounds_entries_and_graphs_and_says_how_much_it_freed(store: Path)
     for age, name in enumerate(["new", "old"]):
         (graphs / f"{name}.onnx").write_bytes(bytes(1000))
         os.utime(graphs / f"{name}.onnx", (1e9 - age, 1e9 - age))
-    assert prune(1) == 0
-    assert prune(1, graphs_gb=1500 / GB) == 1000
+    assert evict(1) == 0
+    assert evict(1, graphs_gb=1500 / GB) == 1000
     assert names(graphs) == ["new.onnx"]
     size = sum(path.stat().st_size for path in (store / "a").iterdir())
-    assert size == prune(0)
+    assert size == evict(0)
     assert names(store) == []
 
 
@@ -246,5 +248,5 @@ def test_what_other_machines_and_evictions_left_is_cleaned_when_it_is_old(store:
         (store / name / "used").touch()
     for path in (store / ".a.0badcafe.2.part" / "used", store / ".a.0badcafe.2.part"):
         os.utime(path, (1e9, 1e9))
-    prune(1)
+    evict(1)
     assert names(store) == [".a.0badcafe.1.part"]

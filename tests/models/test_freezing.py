@@ -11,31 +11,31 @@ from torch import nn
 from tlzoo.errors import UsageError
 from tlzoo.interfaces import Freeze
 from tlzoo.models.freezing import freeze, is_normalisation, train_mode, unfreeze_plan
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.options import Finetune
 from tlzoo.training.loop import train
-from tlzoo.training.step_model import Sets
+from tlzoo.training.step_model import DatasetSplits
 
 STEP = Finetune(epochs=1, batch=8, lr=1e-2, max_steps=2)
 
 
-def sets(run: Any) -> Sets:
-    parts = run.parts()
-    return Sets(run.dataset(parts.train), run.dataset(parts.validation), run.dataset(parts.test))
+def sets(run: Any) -> DatasetSplits:
+    parts = run.splits()
+    return DatasetSplits(run.dataset(parts.train), run.dataset(parts.validation), run.dataset(parts.test))
 
 
-def stage_names(model: Model, *stages: str) -> set[str]:
+def stage_names(model: TaskModel, *stages: str) -> set[str]:
     chosen = [stage for stage in model.parts.stages if stage.name in stages]
     assert len(chosen) == len(stages)
     names = {name for name, _ in model.backbone.named_parameters()}
     return {f"backbone.{name}" for name in names if any(stage.owns(name) for stage in chosen)}
 
 
-def head_names(model: Model) -> set[str]:
+def head_names(model: TaskModel) -> set[str]:
     return {f"head.{name}" for name, _ in model.head.named_parameters()}
 
 
-def expected(model: Model, policy: str) -> set[str]:
+def expected(model: TaskModel, policy: str) -> set[str]:
     """The parameters that a policy promises to train, in words other than the code's."""
     everything = {name for name, _ in model.named_parameters()}
     norms = {
@@ -100,7 +100,7 @@ def test_dropout_works_in_stages_that_train_and_rests_in_those_that_do_not(zoo: 
 
 
 def test_an_unknown_stage_is_answered_with_those_there_are(zoo: Any, picture_run: Any):
-    with pytest.raises(UsageError, match="No stage 'layer9'") as error:
+    with pytest.raises(UsageError, match="no stage 'layer9'") as error:
         freeze(picture_run.model(), "until:layer9")
     assert "stem, layer1, layer2, layer3, layer4" in error.value.hint
 
@@ -118,7 +118,7 @@ def test_more_stages_than_there_are_is_answered_with_those_there_are(zoo: Any, p
     assert "stem, layer1, layer2, layer3, layer4" in error.value.hint
 
 
-def headless(run: Any) -> Model:
+def headless(run: Any) -> TaskModel:
     return run.model().headless()
 
 

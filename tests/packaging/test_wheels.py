@@ -72,7 +72,7 @@ def test_the_core_alone_brings_neither_torch_nor_a_plugin(core_alone: Path):
     assert ran(core_alone, "python", "-c", code).strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["Run", "adapt", "finetune", "default_head", "outline", "read_state"])
+@pytest.mark.parametrize("name", ["Run", "adapt", "finetune", "default_head", "meta_device", "read_state"])
 def test_the_core_alone_says_what_training_needs(core_alone: Path, name: str):
     done = run(core_alone, "python", "-c", f"import tlzoo; tlzoo.{name}")
     assert done.returncode != 0
@@ -80,8 +80,8 @@ def test_the_core_alone_says_what_training_needs(core_alone: Path, name: str):
 
 
 def test_an_import_that_fails_in_the_core_alone_is_told_as_what_training_needs(core_alone: Path):
-    code = "import torch" + "\nexcept ImportError as cause: raise lacking(cause)"
-    done = run(core_alone, "python", "-c", f"from tlzoo.io.extras import lacking\ntry: {code}")
+    code = "import torch" + "\nexcept ImportError as cause: raise missing_extra(cause)"
+    done = run(core_alone, "python", "-c", f"from tlzoo.io.extras import missing_extra\ntry: {code}")
     assert "PluginError: Training needs torch" in done.stderr
 
 

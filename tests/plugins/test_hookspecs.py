@@ -30,7 +30,7 @@ def names(duo: Any, make_pictures: Callable[..., Path], picture_file: Any, tmp_p
     from safetensors.torch import save_file
 
     from tlzoo import Finetune, registry
-    from tlzoo.data import Samples, read_parts
+    from tlzoo.data import Samples, read_splits
     from tlzoo.data.dataset import make_dataset
     from tlzoo.interfaces import Weights
     from tlzoo.io.timings import Clock
@@ -40,7 +40,7 @@ def names(duo: Any, make_pictures: Callable[..., Path], picture_file: Any, tmp_p
     from tlzoo.training.strategies.base import TrainJob
 
     checkpoint = registry.get("duo/means")
-    parts = read_parts(make_pictures(tmp_path / "pictures"), None, make_task("image-classification"), {}, 0)
+    parts = read_splits(make_pictures(tmp_path / "pictures"), None, make_task("image-classification"), {}, 0)
     task = make_task("image-classification").fit(parts.train.targets or (), "label")
     options = Finetune(batch=8, epochs=3, seed=0)
     model, sets, about = prepare(checkpoint, task, parts, options)

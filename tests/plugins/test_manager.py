@@ -325,11 +325,11 @@ def test_a_preprocessor_that_cannot_be_called_names_its_plugin(install: Install)
 
 
 def test_an_adaptation_that_is_no_model_names_its_plugin(install: Install):
-    from tlzoo.models.model import Model
+    from tlzoo.models.model import TaskModel
 
     install("wrong", "from tlzoo import hookimpl\n@hookimpl\ndef adapt_domain(model): return ['wrong']")
-    with pytest.raises(HookError, match=r"adapt_domain.*tlzoo-wrong 1\.2.*list, not Model"):
-        plugins.call("adapt_domain", "wrong", Model, **dict.fromkeys(SPECIFIED["adapt_domain"]))
+    with pytest.raises(HookError, match=r"adapt_domain.*tlzoo-wrong 1\.2.*list, not TaskModel"):
+        plugins.call("adapt_domain", "wrong", TaskModel, **dict.fromkeys(SPECIFIED["adapt_domain"]))
 
 
 @pytest.mark.parametrize(

@@ -130,8 +130,8 @@ def bad_inputs(folder: Path) -> dict[str, tuple[object, str]]:
     files = {
         "missing.wav": "exist",
         "empty.wav": "empty",
-        "text.wav": "not audio",
-        "cut.wav": "cut short",
+        "text.wav": "as audio",
+        "cut.wav": "truncated",
         "cut.flac": "",
         "header.wav": "",
         "silent.wav": "no samples",

@@ -22,7 +22,7 @@ from PIL import Image
 
 from tlzoo.errors import InputError
 from tlzoo.preprocess import make_preprocessor
-from tlzoo.preprocess.image import picture
+from tlzoo.preprocess.image import load_image
 from tlzoo.registry.schema import AudioSpec, ImageSpec
 
 PREPARE = {
@@ -118,21 +118,21 @@ def test_16_bits_per_colour_are_read_as_8(kind: str):
         out = io.BytesIO()
         tifffile.imwrite(out, wide.astype(np.uint16), photometric="rgb")
         data = out.getvalue()
-    np.testing.assert_array_equal(PIXELS, np.asarray(picture(data, "")))
+    np.testing.assert_array_equal(PIXELS, np.asarray(load_image(data, "")))
 
 
 def test_of_many_pages_and_of_any_animation_the_first_counts():
     first, second = Image.new("RGB", (9, 9), "red"), Image.new("RGB", (9, 9), "blue")
     for kind, options in (("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
         data = encoded(first, kind, save_all=True, append_images=[second], **options)
-        assert np.asarray(picture(data, "")).reshape(-1, 3).tolist() == [[255, 0, 0]] * 81
+        assert np.asarray(load_image(data, "")).reshape(-1, 3).tolist() == [[255, 0, 0]] * 81
 
 
 def test_a_file_is_what_its_bytes_are_and_not_what_its_name_says(tmp_path: Path):
     (tmp_path / "a.gif").write_bytes(encoded(Image.fromarray(PIXELS), "PNG"))
-    np.testing.assert_array_equal(PIXELS, np.asarray(picture(tmp_path / "a.gif", "")))
+    np.testing.assert_array_equal(PIXELS, np.asarray(load_image(tmp_path / "a.gif", "")))
     (tmp_path / "picture.wav").write_bytes(encoded(Image.fromarray(PIXELS), "PNG"))
-    refused("audio", tmp_path / "picture.wav", "not audio")
+    refused("audio", tmp_path / "picture.wav", "as audio")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_header_that_claims_four_gigabytes_gives_what_is_there():
     data[40:44] = struct.pack("<I", 0xFFFFFFF0)
     np.testing.assert_allclose(TONE, PREPARE["audio"]([bytes(data)])["audio"][0], atol=1e-4)
     data[40:44] = struct.pack("<I", 0x70000000)
-    refused("audio", bytes(data), "cut short")
+    refused("audio", bytes(data), "truncated")
 
 
 def test_a_wav_of_chunks_without_end_is_refused():
@@ -179,7 +179,7 @@ def test_a_rate_that_nothing_is_recorded_at_is_refused(rate: float):
     st.sampled_from(["PNG", "BMP", "TIFF", "PPM"]),
 )
 def test_any_picture_encoded_without_loss_decodes_to_itself(pixels: np.ndarray, kind: str):
-    np.testing.assert_array_equal(pixels, np.asarray(picture(encoded(Image.fromarray(pixels), kind), "")))
+    np.testing.assert_array_equal(pixels, np.asarray(load_image(encoded(Image.fromarray(pixels), kind), "")))
 
 
 @settings(max_examples=60, deadline=None)
@@ -258,4 +258,4 @@ def test_an_hour_of_six_channels_takes_no_more_than_what_is_read_of_it(tmp_path:
 def test_a_flac_whose_header_claims_more_than_is_there_is_refused():
     data = bytearray(sound(TONE, kind="FLAC"))
     data[22:26] = struct.pack(">I", 2 * len(TONE))
-    refused("audio", bytes(data), "cut short|not audio that can be read")
+    refused("audio", bytes(data), "truncated|cannot be read as audio")

@@ -14,7 +14,7 @@ import pytest
 
 from tlzoo.errors import InputError
 from tlzoo.preprocess import make_preprocessor
-from tlzoo.preprocess.image import picture
+from tlzoo.preprocess.image import load_image
 from tlzoo.registry.schema import ImageSpec
 
 pydicom = pytest.importorskip("pydicom")
@@ -46,7 +46,7 @@ def scan(pixels: np.ndarray = STORED, **fields: object) -> bytes:
 
 
 def grey(data: bytes) -> np.ndarray:
-    rgb = np.asarray(picture(data, "a scan"))
+    rgb = np.asarray(load_image(data, "a scan"))
     np.testing.assert_array_equal(rgb[..., 0], rgb[..., 2])
     return rgb[..., 0]
 
@@ -116,13 +116,13 @@ def test_of_several_frames_the_first_counts():
     "name", ["ExplVR_BigEnd", "SC_rgb_rle_16bit", "SC_ybr_full_422_uncompressed", "SC_rgb_jpeg_dcmtk"]
 )
 def test_colours_are_rgb_whatever_they_were_stored_as(name: str):
-    pixels = np.asarray(picture(BUNDLED / f"{name}.dcm", ""))
+    pixels = np.asarray(load_image(BUNDLED / f"{name}.dcm", ""))
     assert np.abs(pixels[5, 40].astype(int) - (255, 0, 0)).max() < 8 or pixels.std() > 40
 
 
 def test_one_scan_in_five_encodings_is_one_picture():
     names = ["MR_small", "MR_small_RLE", "MR_small_bigendian", "MR_small_implicit", "MR_small_padded"]
-    first, *others = [np.asarray(picture(BUNDLED / f"{name}.dcm", "")) for name in names]
+    first, *others = [np.asarray(load_image(BUNDLED / f"{name}.dcm", "")) for name in names]
     for other in others:
         np.testing.assert_array_equal(first, other)
 
@@ -134,12 +134,12 @@ def test_one_scan_in_five_encodings_is_one_picture():
         ("MR_truncated", "less than expected"),
         ("rtplan", "without a picture"),
         ("badVR", "1A"),
-        ("no_meta", "not a DICOM"),
+        ("no_meta", "as a DICOM"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_cause(name: str, word: str):
     with pytest.raises(InputError, match=f"{name}.*{word}") as caught:
-        picture(BUNDLED / f"{name}.dcm", "")
+        load_image(BUNDLED / f"{name}.dcm", "")
     assert caught.value.hint
     assert "\n" not in str(caught.value)
 
@@ -148,13 +148,13 @@ def test_every_file_that_pydicom_brings_gives_a_picture_or_an_input_error():
     read = 0
     for file in sorted(BUNDLED.glob("*.dcm")):
         with contextlib.suppress(InputError):
-            read += picture(file, "").mode == "RGB"
+            read += load_image(file, "").mode == "RGB"
     assert read > 40
 
 
 def test_too_many_pixels_are_refused_from_the_header():
     with pytest.raises(InputError, match="million pixels"):
-        picture(scan(Rows=60_000, Columns=60_000), "a scan")
+        load_image(scan(Rows=60_000, Columns=60_000), "a scan")
 
 
 def test_a_deflated_bomb_is_refused_before_it_is_inflated():
@@ -163,7 +163,7 @@ def test_a_deflated_bomb_is_refused_before_it_is_inflated():
     squeeze = zlib.compressobj(9, wbits=-15)
     body = b"".join(squeeze.compress(bytes(2**24)) for _ in range(20)) + squeeze.flush()
     with pytest.raises(InputError, match="too large"):
-        picture(bytes(data[:start]) + body, "a scan")
+        load_image(bytes(data[:start]) + body, "a scan")
 
 
 def test_a_run_length_bomb_is_refused():
@@ -176,7 +176,7 @@ def test_a_run_length_bomb_is_refused():
     out = io.BytesIO()
     dataset.save_as(out)
     with pytest.raises(InputError, match="more data"):
-        picture(out.getvalue(), "a scan")
+        load_image(out.getvalue(), "a scan")
 
 
 def test_scans_stand_in_a_batch_with_pictures():
@@ -188,8 +188,8 @@ def test_scans_stand_in_a_batch_with_pictures():
 def test_without_pydicom_the_error_says_how_to_install_it():
     code = (
         "import sys; sys.modules['pydicom'] = None\nfrom tlzoo.errors import InputError\n"
-        "from tlzoo.preprocess.image import picture\n"
-        "try: picture(bytes(128) + b'DICM', 'a scan')\nexcept InputError as error: print(error.hint)"
+        "from tlzoo.preprocess.image import load_image\n"
+        "try: load_image(bytes(128) + b'DICM', 'a scan')\nexcept InputError as error: print(error.hint)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'tlzoo[dicom]'" in done.stdout

@@ -65,7 +65,7 @@ def test_not_resizing_what_is_cut_off_changes_no_bit(shape, interpolation):
     left, top = round((width - 56) / 2), round((height - 56) / 2)
     whole = picture.resize((width, height), Image.Resampling[interpolation.upper()])
     expected = np.asarray(whole.crop((left, top, left + 56, top + 56)))
-    np.testing.assert_array_equal(expected, np.asarray(module.fit(picture, spec)))
+    np.testing.assert_array_equal(expected, np.asarray(module.resize_and_crop(picture, spec)))
 
 
 def test_every_exif_orientation_comes_out_upright():
@@ -192,12 +192,12 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
     png = encoded(Image.fromarray(noise(200, 200)), "PNG")
     return {
         "empty.jpg": (b"", "zero bytes"),
-        "words.jpg": (b"these are words", "not a picture"),
-        "page.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not a picture"),
+        "words.jpg": (b"these are words", "as a picture"),
+        "page.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not supported"),
         "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated"),
         "cut.png": (png[: len(png) // 2], "truncated"),
-        "header.png": (png[:20], "not a picture|truncated"),
-        "flat.png": (huge_png(0, 5), "no pixels|not a picture"),
+        "header.png": (png[:20], "as a picture|truncated"),
+        "flat.png": (huge_png(0, 5), "no pixels|as a picture"),
     }
 
 

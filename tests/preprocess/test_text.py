@@ -90,8 +90,7 @@ def test_a_lone_surrogate_counts_as_the_replacement_character():
     assert batch[0].tolist() == batch[1].tolist()
 
 
-@pytest.mark.parametrize("text", ["a" * 10_000_000, " " * 10_000_000, "red " * 2_500_000, "\u0301" * 10_000_000])
-def test_of_ten_megabytes_the_tokenizer_sees_the_first_characters_only(text: str, monkeypatch: pytest.MonkeyPatch):
+def test_of_ten_megabytes_of_words_the_tokenizer_sees_the_first_characters_only(monkeypatch: pytest.MonkeyPatch):
     convert, seen = preprocessor(max_length=128), []
     whole = convert._tokenizer
 
@@ -101,8 +100,23 @@ def test_of_ten_megabytes_the_tokenizer_sees_the_first_characters_only(text: str
             return whole.encode_batch_fast(texts)
 
     monkeypatch.setattr(convert, "_tokenizer", Watched())
-    assert convert([text])["input_ids"].shape[1] <= 128
+    assert convert(["red " * 2_500_000])["input_ids"].shape == (1, 128)
     assert seen == [64 * 128]
+
+
+@pytest.mark.parametrize(
+    "filler", [" " * 30_000, "a" * 3_000 + " ", "\u0301" * 5_000 + "\n", "red " + "b" * 2_500 + " "]
+)
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_gives_few_tokens_hides_nothing_behind_it(filler: str, times: int):
+    text = filler * times + "green blue"
+    plain = Tokenizer.from_str(tokenizer_json())
+    plain.enable_truncation(32)
+    convert = preprocessor(max_length=32)
+    arrays, [context] = convert.with_contexts([text])
+    assert plain.encode(text).ids == arrays["input_ids"][0].tolist() == convert([text])["input_ids"][0].tolist()
+    assert context.text == text
+    assert [text[begin:end] for begin, end in context.offsets[-3:-1].tolist()] == ["green", "blue"]
 
 
 def test_cutting_the_characters_first_changes_nothing_for_text_of_words():

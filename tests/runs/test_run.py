@@ -28,7 +28,7 @@ def test_a_run_comes_back_as_it_was(zoo: Any, picture_run: Any):
     again = Run.load(picture_run.path)
     assert again == picture_run
     first, second = picture_run.model(), again.model()
-    data = again.dataset(again.parts().test)
+    data = again.dataset(again.splits().test)
     np.testing.assert_array_equal(outputs(first, data)["logits"], outputs(second, data)["logits"])
     assert not second.training
 
@@ -50,7 +50,7 @@ def test_a_run_tells_what_it_was_made_from(zoo: Any, picture_run: Any, pictures:
 
 def test_the_metrics_of_a_probe_are_those_that_torch_measures(zoo: Any, picture_run: Any, pictures: Path):
     assert tlzoo.evaluate(picture_run.path, pictures).n == 36
-    model, data = picture_run.model(), picture_run.dataset(picture_run.parts().test)
+    model, data = picture_run.model(), picture_run.dataset(picture_run.splits().test)
     measured = measure(model, data)
     assert measured == pytest.approx(picture_run.metrics, abs=1e-4)
 
@@ -62,7 +62,7 @@ def test_an_existing_out_is_refused_before_any_work_and_left_alone(zoo: Any, pic
         out.mkdir()
     else:
         out.write_text("precious")
-    with pytest.raises(RunError, match="exists already"):
+    with pytest.raises(RunError, match="already exists"):
         tlzoo.finetune("vision/test-resnet", pictures, out=out)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert kind == "folder" or out.read_text() == "precious"
@@ -143,7 +143,7 @@ def test_weights_that_are_not_those_that_were_saved_are_noticed_by_their_outputs
     state = load_file(copy / "model.safetensors")
     state[tensor] = state[tensor] + np.float32(0.05)
     save_file(state, copy / "model.safetensors")
-    with pytest.raises(RunError, match="other outputs"):
+    with pytest.raises(RunError, match="does not return the outputs"):
         Run.load(copy).model()
 
 
@@ -160,18 +160,18 @@ def test_heldout_data_that_changed_or_moved_are_refused_and_other_data_can_be_na
     content = own_data.read_text()
     own_data.write_text(content.replace("awful", "gentle"))
     with pytest.raises(DataError, match="has changed"):
-        run.parts()
+        run.splits()
     own_data.unlink()
     with pytest.raises(DataError, match="no longer at") as error:
-        run.parts()
+        run.splits()
     assert "`data`" in error.value.hint
     assert len(run.heldout(texts)) == 80
     own_data.write_text(content)
-    assert len(run.parts().test) == run.data.n_test
+    assert len(run.splits().test) == run.data.n_test
 
 
 def test_the_same_seed_splits_the_same_and_no_sample_is_in_two_parts(zoo: Any, picture_run: Any):
-    first, second = picture_run.parts(), picture_run.parts()
+    first, second = picture_run.splits(), picture_run.splits()
     assert first == second
     everything = [*first.train.inputs, *first.validation.inputs, *first.test.inputs]
     assert len(everything) == len(set(everything)) == 36
@@ -242,7 +242,7 @@ def test_a_plugins_subclass_of_a_linear_layer_comes_back_as_what_it_is(
     model = Run.load(tmp_path / "run").model()
     assert model.has_linear_head == (head == "linear")
     assert type(model.head).__name__ == ("Linear" if head == "linear" else "Bounded")
-    largest = float(np.abs(outputs(model, run.dataset(run.parts().test))["logits"]).max())
+    largest = float(np.abs(outputs(model, run.dataset(run.splits().test))["logits"]).max())
     assert largest <= 1 or head == "linear"
 
 

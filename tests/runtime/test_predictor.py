@@ -13,7 +13,7 @@ from PIL import Image
 
 import tlzoo
 from tlzoo.errors import InputError, UsageError
-from tlzoo.tasks.squash import softmax
+from tlzoo.tasks.probabilities import softmax
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def scores(predictions: list[Any]) -> np.ndarray:
 
 
 def test_held_out_samples_get_the_labels_of_their_folders(zoo: Any, sees: Any, picture_run: Any):
-    samples = picture_run.parts().test
+    samples = picture_run.splits().test
     assert tuple(prediction.label for prediction in sees.predict(samples.inputs)) == samples.targets
 
 

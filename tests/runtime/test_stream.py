@@ -12,11 +12,11 @@ import pytest
 
 import tlzoo
 from tlzoo.errors import InputError, UsageError
-from tlzoo.preprocess.prefetch import made_ahead
+from tlzoo.preprocess.prefetch import prefetch_map
 from tlzoo.runtime import Failure, predictions
 from tlzoo.runtime.stream import Chunk
-from tlzoo.tasks.rows import Collector
-from tlzoo.tasks.squash import softmax
+from tlzoo.tasks.probabilities import softmax
+from tlzoo.tasks.rows import OutputCollector
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_a_label_below_the_threshold_is_none(sees: Any, pictures: Path):
 def test_a_temperature_changes_probabilities_but_no_label(sees: Any, pictures: Path):
     paths = sorted((pictures / "red").iterdir())
     logits = sees.logits(paths)
-    rows = Collector(sees.task.outputs, len(paths))
+    rows = OutputCollector(sees.task.outputs, len(paths))
     rows.put(range(len(paths)), {"logits": logits})
     stretch = Chunk(0, paths, rows, [None] * len(paths))
     plain, cooled = (
@@ -181,7 +181,7 @@ def test_tasks_are_made_in_order_and_read_only_as_far_ahead_as_asked():
             read.append(number)
             yield number
 
-    made = made_ahead(tasks(), lambda number: number * number, threads=3, depth=4)
+    made = prefetch_map(tasks(), lambda number: number * number, threads=3, depth=4)
     assert [next(made) for _ in range(10)] == [number * number for number in range(10)]
     assert len(read) <= 15
     assert list(made) == [number * number for number in range(10, 50)]

@@ -89,7 +89,7 @@ def test_it_is_as_good_as_any_on_the_command_line(
 def test_options_of_answers_that_nobody_can_read_are_refused(zoo: Any, unread: Path):
     predictor = tlzoo.load(unread)
     for name, value in (("top_k", 2), ("threshold", 0.5)):
-        with pytest.raises(UsageError, match=f"{name} is not for image-sights"):
+        with pytest.raises(UsageError, match=f"image-sights does not support `{name}`"):
             predictor.predict([], **{name: value})
 
 
@@ -97,9 +97,9 @@ def test_its_proof_is_repeated_without_its_labels(zoo: Any, unread: Path, pictur
     found = tlzoo.verify(unread, pictures)
     assert (found.missing, found.metrics) == (0, None)
     assert found.parity.samples == picture_file.parity.samples
-    with pytest.raises(UsageError, match="only be read by its plugin") as error:
+    with pytest.raises(UsageError, match="without its plugin") as error:
         tlzoo.evaluate(unread, pictures)
-    assert "tlzoo inspect" in error.value.hint
+    assert "tlzoo plugins install tlzoo-sight" in error.value.hint
 
 
 def test_a_file_that_does_not_describe_its_outputs_asks_for_the_plugin(zoo: Any, changed: Callable[..., Path]):

@@ -43,7 +43,7 @@ def test_predicting_and_evaluating_import_no_torch(
 ):
     file = request.getfixturevalue(f"{kind}_file")
     run = request.getfixturevalue(f"{kind}_run")
-    samples = run.parts().test
+    samples = run.splits().test
     data = {"picture": pictures, "text": texts, "recording": recordings}[kind]
     predictions = blocked("predict", file.path, *samples.inputs[:4], "--json")
     assert [row["label"] for row in predictions] == [

@@ -4,6 +4,9 @@ torch.onnx.export parses the sources of its 500 operators anew each time, two th
 once per process. And when the core exports a network that it exported before in this test run, with the same weights,
 settings, example inputs and names, it gets the same file. A network with code of a test's own is always exported.
 
+Where a model is cut, `torch.export` traces it, most of what a tiny model's training takes: a network of the same
+structure, modes and settings as one that this process has traced gets a copy of that graph with its own weights.
+
 A session has a thread per core unless it is told otherwise, and these wait by spinning: 2.4 times the processor time
 on two cores for the same small batches. Here it is one, as for torch.
 """
@@ -85,21 +88,77 @@ def remember_exports(folder: Path) -> None:
     torch.onnx.export = export
 
 
-def _key(module: Any, args: Any, given: dict[str, Any]) -> str | None:
-    """What tells one export from another; none where code of a test has a part in it."""
+def remember_traces() -> None:
+    """Let models of one structure be traced once in this process."""
+    module = sys.modules.get("tlzoo.features.cut")
+    if module is None or hasattr(module, "untraced"):
+        return
+    real = module.untraced = module.trace
+    known: dict[str, Any] = {}
+
+    @functools.wraps(real)
+    def trace(model: Any) -> Any:
+        parts = model.parts
+        args = tuple(parts.example_inputs.values())
+        key = _key(model, args, {"axes": parts.dynamic_axes}, weights=False)
+        if key is None:
+            return real(model)
+        if key in known and (found := _with_weights_of(known[key], model)) is not None:
+            return found
+        traced = real(model)
+        known[key] = copy.copy(traced)
+        known[key].graph = _copied(traced.graph)
+        return traced
+
+    module.trace = trace
+
+
+def _copied(graph: Any) -> Any:
+    """A graph whose nodes can be rewritten, with the same names and notes."""
+    from torch import fx
+
+    other = fx.Graph()
+    made: dict[Any, Any] = {}
+    output = other.graph_copy(graph, made, return_output_node=True)
+    result = other.output(output[0] if isinstance(output, tuple) else output)
+    result.meta = dict(next(reversed(graph.nodes)).meta)
+    return other
+
+
+def _with_weights_of(traced: Any, model: Any) -> Any:
+    """The traced graph over another model of its structure; none where it holds a tensor that is not the model's."""
+    from torch import fx
+
+    own = dict(model.named_parameters()) | dict(model.named_buffers())
+    root: dict[str, Any] = {}
+    for node in traced.graph.nodes:
+        if node.op == "get_attr":
+            if node.target not in own:
+                return None
+            root[node.target] = own[node.target]
+        elif node.op == "call_module":
+            root[node.target] = traced.get_submodule(node.target)
+    return fx.GraphModule(root, _copied(traced.graph))
+
+
+def _key(module: Any, args: Any, given: dict[str, Any], *, weights: bool = True) -> str | None:
+    """What tells one export or trace from another; none where code of a test has a part in it."""
     import torch
 
     digest = hashlib.sha256(repr((given, torch.is_grad_enabled(), module)).encode())
     for name, part in module.named_modules():
         if "forward" in vars(part) or part._forward_hooks or part._forward_pre_hooks:
             return None
-        if not all(_installed(kind) for kind in type(part).__mro__[:-1]):
+        if isinstance(part, torch.fx.GraphModule):
+            digest.update(part.code.encode())  # all that it does
+        elif not all(_installed(kind) for kind in type(part).__mro__[:-1]):
             return None
         digest.update(repr((name, type(part), part.training, sorted(_settings(part)))).encode())
     tensors = [*module.named_parameters(), *module.named_buffers(), *enumerate(args)]
     for named, tensor in tensors:
         digest.update(repr((named, tensor.dtype, tensor.shape, tensor.requires_grad)).encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        if weights:
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

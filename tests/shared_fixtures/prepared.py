@@ -17,9 +17,9 @@ def prepared(shared_zoo: Any, pictures: Path, texts: Path, recordings: Path) -> 
     import torch
 
     from tlzoo import registry
-    from tlzoo.models.model import build
-    from tlzoo.runs.prepare import fitted, make_sets, prepare_backbone, task_for
-    from tlzoo.runs.run import read_parts
+    from tlzoo.data import read_splits
+    from tlzoo.models.model import build_model
+    from tlzoo.runs.prepare import fit_task, make_dataset_splits, prepare_backbone, task_for
 
     data = {"vision": pictures, "nlp": texts, "speech": recordings}
 
@@ -27,10 +27,10 @@ def prepared(shared_zoo: Any, pictures: Path, texts: Path, recordings: Path) -> 
         with shared_zoo.open():
             chosen = registry.get(checkpoint)
             blank = task_for(chosen, None)
-            parts = read_parts(data[checkpoint.partition("/")[0]], None, blank, {}, 0)
+            parts = read_splits(data[checkpoint.partition("/")[0]], None, blank, {}, 0)
             backbone, chosen = prepare_backbone(chosen, blank)
             torch.manual_seed(0)
-            model = build(chosen, fitted(blank, parts, {}), backbone, options=head)
-            return model, make_sets(parts, model)
+            model = build_model(chosen, fit_task(blank, parts, {}), backbone, options=head)
+            return model, make_dataset_splits(parts, model)
 
     return prepare

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tlzoo.tasks import Output, Prediction, Task
-from tlzoo.tasks.base import Derived
+from tlzoo.tasks.base import DerivedOutput
 from tlzoo.tasks.metrics import Direction
 
 PADDING = 99
@@ -48,7 +48,7 @@ class Tagging(Task):
     family: ClassVar[str] = "tagging"
     headline: ClassVar[str] = "found"
     directions: ClassVar[Mapping[str, Direction]] = {"found": "max"}
-    derived: ClassVar[tuple[Derived, ...]] = (Derived("probabilities", "tags", "Softmax"),)
+    derived: ClassVar[tuple[DerivedOutput, ...]] = (DerivedOutput("probabilities", "tags", "Softmax"),)
     prediction: ClassVar[type[Prediction]] = TagsPrediction
 
     @property

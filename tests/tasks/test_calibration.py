@@ -7,7 +7,7 @@ import pytest
 
 from tlzoo.tasks import make_task
 from tlzoo.tasks.base import DecodeOptions
-from tlzoo.tasks.squash import softmax
+from tlzoo.tasks.probabilities import softmax
 
 SINGLE = make_task("text-classification", ("a", "b", "c"))
 SEVERAL = make_task("text-multilabel", ("a", "b", "c"))

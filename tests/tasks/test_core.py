@@ -10,7 +10,7 @@ import pytest
 
 from tlzoo.errors import DataError, UsageError
 from tlzoo.tasks import CORE, Task, make_task
-from tlzoo.training.intervals import interval
+from tlzoo.training.intervals import bootstrap_interval
 
 LABELS = ("a", "b", "c")
 SINGLE, SEVERAL = make_task("text-classification", LABELS), make_task("text-multilabel", LABELS)
@@ -46,12 +46,12 @@ def test_a_draw_of_samples_is_measured_as_if_they_were_all(case: Any):
 
 def test_the_interval_holds_the_metric_and_its_name(case: Any):
     task, outputs, targets = case
-    found = interval(task, outputs, targets, [None] * COUNT, 0)
+    found = bootstrap_interval(task, outputs, targets, [None] * COUNT, 0)
     value = task.metrics(outputs, targets)[task.headline]
     assert (found["metric"], found["level"]) == (task.headline, 0.95)
     assert found["low"] < value < found["high"]
-    assert found == interval(task, outputs, targets, [None] * COUNT, 0)
-    assert found != interval(task, outputs, targets, [None] * COUNT, 1)
+    assert found == bootstrap_interval(task, outputs, targets, [None] * COUNT, 0)
+    assert found != bootstrap_interval(task, outputs, targets, [None] * COUNT, 1)
 
 
 def test_every_metric_is_measured_and_the_headline_is_among_them(case: Any):
@@ -116,7 +116,7 @@ def test_what_splits_keep_and_what_labels_a_target_has():
     [
         ("classification", ["a", "a"], "t.csv has only one class, 'a'"),
         ("multilabel", ["", ""], "t.csv has no label in any row"),
-        ("regression", ["1", "1.0"], "t.csv has only one target, 1"),
+        ("regression", ["1", "1.0"], "t.csv has only one target value, 1"),
     ],
 )
 def test_training_targets_from_which_nothing_can_be_learnt_are_refused(family: str, targets: list[str], said: str):

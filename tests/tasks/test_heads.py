@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from tlzoo.errors import DataError, PluginError, TrainingError, UsageError
 from tlzoo.interfaces import Backbone, FeatureKind, Stage
-from tlzoo.models.heads import default_head, head_from, objective_of
+from tlzoo.models.heads import default_head, linear_head, probe_objective
 from tlzoo.registry.schema import ImageSpec
 from tlzoo.tasks import Task, make_task
 from tlzoo.tasks.classification.task import Classification
@@ -92,12 +92,12 @@ def test_a_head_of_given_weights_gives_what_they_give_whatever_its_options(task:
     [width] = [output.axes[-1] for output in task.outputs]
     weight, bias, features = torch.randn(width, 4), torch.randn(width), torch.randn(5, 4)
     options = {"mean": 3.0, "std": 10.0} if task is NUMBER else {"label_smoothing": 0.1}
-    for made in (head_from(backbone(), weight, bias, task), head_from(backbone(), weight, bias, task, options)):
+    for made in (linear_head(backbone(), weight, bias, task), linear_head(backbone(), weight, bias, task, options)):
         torch.testing.assert_close(made.module(features), features @ weight.T + bias, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_and_scale_come_back_from_a_state_dict_into_a_plain_head():
-    trained = head_from(backbone(), torch.randn(1, 4), torch.randn(1), NUMBER, {"mean": 3.0, "std": 10.0})
+    trained = linear_head(backbone(), torch.randn(1, 4), torch.randn(1), NUMBER, {"mean": 3.0, "std": 10.0})
     plain = head(NUMBER)
     plain.module.load_state_dict(trained.module.state_dict(), strict=True)
     features, targets = torch.randn(5, 4), torch.randn(5)
@@ -135,7 +135,7 @@ def test_options_that_cannot_be_are_refused(task: Task, options: dict[str, Any])
 
 
 def test_a_backbone_that_gives_no_vector_needs_a_head_of_its_own():
-    with pytest.raises(TrainingError, match=r"image-classification .*a vector, not a sequence"):
+    with pytest.raises(TrainingError, match=r"image-classification needs a vector .*a sequence"):
         default_head(backbone("sequence"), SINGLE, {})
 
 
@@ -155,13 +155,13 @@ class Unprobed(Classification):
 
 
 def test_a_task_whose_head_cannot_be_imported_names_itself_and_its_plugin():
-    with pytest.raises(PluginError, match=r"image-classification, tlzoo_gone\.head, of plugin 'gone'"):
+    with pytest.raises(PluginError, match=r"'tlzoo_gone\.head' of image-classification \(plugin 'gone'\)"):
         default_head(backbone(), Headless("image-classification", ("a", "b")), {})
 
 
 def test_a_task_without_a_probe_has_no_objective_and_says_how_it_trains():
-    with pytest.raises(UsageError, match="no probe") as error:
-        objective_of(Unprobed("image-classification", ("a", "b")), {})
+    with pytest.raises(UsageError, match="not support a probe") as error:
+        probe_objective(Unprobed("image-classification", ("a", "b")), {})
     assert "`strategy='finetune'`" in error.value.hint
 
 
@@ -169,7 +169,7 @@ def test_the_objective_of_a_probe_is_the_heads_own_loss_and_gradient():
     given = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     for task, targets in ((SINGLE, torch.tensor([0, 2])), (SEVERAL, given)):
         options = {"class_weights": [1.0, 2.0, 5.0]}
-        objective, logits = objective_of(task, options), LOGITS.clone().requires_grad_()
+        objective, logits = probe_objective(task, options), LOGITS.clone().requires_grad_()
         assert (objective.target, objective.output, objective.outputs) == ("labels", "logits", 3)
         assert objective.loss is not None
         expected = loss_of(head(task, **options), logits, targets)

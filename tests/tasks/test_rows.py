@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tlzoo.tasks.base import Output
-from tlzoo.tasks.rows import Collector, count, finite, flat, take
+from tlzoo.tasks.rows import OutputCollector, count, finite, flat, select
 
 WHOLE = Output("logits", ("batch", 3))
 TAGS = Output("tags", ("batch", "tokens", 2), labelled=True)
@@ -33,7 +33,7 @@ def test_batches_in_any_order_come_back_in_the_order_of_the_samples_without_padd
     tags = np.arange(70, dtype=np.float32).reshape(7, 5, 2)
     spans = np.arange(175, dtype=np.float32).reshape(7, 5, 5)
     numbers = np.arange(35).reshape(7, 5)
-    rows = Collector([WHOLE, TAGS, SPANS, NUMBERS], 7)
+    rows = OutputCollector([WHOLE, TAGS, SPANS, NUMBERS], 7)
     for start in range(0, 7, batch):
         at = order[start : start + batch]
         longest = int(lengths[at].max())
@@ -57,26 +57,26 @@ def test_batches_in_any_order_come_back_in_the_order_of_the_samples_without_padd
 
 
 def test_what_is_kept_of_a_batch_is_a_copy():
-    rows, batch = Collector([WHOLE, TAGS], 1), {"logits": np.ones((1, 3), np.float32), "tags": np.ones((1, 2, 2))}
+    rows, batch = OutputCollector([WHOLE, TAGS], 1), {"logits": np.ones((1, 3), np.float32), "tags": np.ones((1, 2, 2))}
     rows.put([0], batch)
     batch["logits"][:], batch["tags"][:] = 0, 0
     assert rows.outputs()["logits"].min() == rows.outputs()["tags"][0].min() == 1
 
 
 def test_without_lengths_ragged_outputs_are_kept_as_long_as_they_come():
-    rows = Collector([TAGS], 2)
+    rows = OutputCollector([TAGS], 2)
     rows.put([1], {"tags": np.zeros((1, 4, 2))})
     rows.put([0], {"tags": np.zeros((1, 2, 2))})
     assert [row.shape for row in rows.outputs()["tags"]] == [(2, 2), (4, 2)]
 
 
 def test_no_samples_have_empty_outputs_of_the_declared_width():
-    found = Collector([WHOLE, TAGS], 0).outputs()
+    found = OutputCollector([WHOLE, TAGS], 0).outputs()
     assert {name: np.shape(rows) for name, rows in found.items()} == {"logits": (0, 3), "tags": (0, 2)}
 
 
 def test_outputs_of_consecutive_samples_extend_what_was_kept():
-    rows = Collector([WHOLE, TAGS], 3)
+    rows = OutputCollector([WHOLE, TAGS], 3)
     rows.extend(1, {"logits": np.ones((2, 3), np.float32), "tags": [np.ones((4, 2)), np.ones((1, 2))]})
     rows.extend(0, {"logits": np.zeros((1, 3), np.float32), "tags": [np.zeros((2, 2))]})
     found = rows.outputs()
@@ -86,10 +86,10 @@ def test_outputs_of_consecutive_samples_extend_what_was_kept():
 
 def test_taking_keeps_the_order_asked_for_and_samples_asked_for_twice():
     outputs = {"logits": np.arange(6).reshape(3, 2), "tags": [np.zeros(1), np.zeros(2), np.zeros(3)]}
-    found = take(outputs, np.array([2, 0, 2]))
+    found = select(outputs, np.array([2, 0, 2]))
     assert found["logits"][:, 0].tolist() == [4, 0, 4]
     assert [len(row) for row in found["tags"]] == [3, 1, 3]
-    assert {name: len(rows) for name, rows in take(outputs, []).items()} == {"logits": 0, "tags": 0}
+    assert {name: len(rows) for name, rows in select(outputs, []).items()} == {"logits": 0, "tags": 0}
 
 
 @pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])

@@ -23,8 +23,8 @@ from tlzoo.training import loop
 from tlzoo.training.evaluation import measure, outputs
 from tlzoo.training.loop import train
 from tlzoo.training.loop_state import changing_tensors
-from tlzoo.training.step_model import Feed, connect
-from tlzoo.training.steps import count_steps, shuffled, try_rates, usable
+from tlzoo.training.step_model import BatchSource, build_step_model
+from tlzoo.training.steps import count_steps, lr_range_test, shuffled_order, usable_samples
 
 Go = Callable[..., Any]
 Prepared = Callable[..., tuple[Any, Any]]
@@ -128,15 +128,15 @@ def test_one_sample_left_over_is_no_step_of_its_own(zoo: Any, prepared: Prepared
     model, sets = prepared(RESNET)
     found = trained(model, sets, "none", epochs=1, batch=23)
     assert [row["steps"] for row in found.rows] == [1]
-    assert usable(1, Finetune(batch=8)) == 1
-    assert usable(17, Finetune(batch=8)) == 16
+    assert usable_samples(1, Finetune(batch=8)) == 1
+    assert usable_samples(17, Finetune(batch=8)) == 16
     assert count_steps(17, Finetune(batch=8, accumulate=2, epochs=3)) == 3
 
 
 def test_texts_are_trained_on_once_per_epoch_and_share_batches_by_length(zoo: Any, prepared: Prepared):
     _, sets = prepared(BERT)
-    feed, random = Feed(sets.train, lambda positions, view: {}), np.random.default_rng(0)
-    first, second = shuffled(feed, random, 4), shuffled(feed, random, 4)
+    feed, random = BatchSource(sets.train, lambda positions, view: {}), np.random.default_rng(0)
+    first, second = shuffled_order(feed, random, 4), shuffled_order(feed, random, 4)
     assert list(range(len(feed))) == sorted(first)
     assert first != second
     lengths = np.array([len(sets.train.inputs[at]) for at in first])
@@ -204,8 +204,10 @@ def test_augmentation_is_drawn_in_every_epoch_and_views_are_cached_and_take_turn
     frozen = freeze(model, "last:1")
 
     def inputs(epochs: int, **options: Any) -> tuple[list[np.ndarray], Any]:
-        network = connect(model, frozen, sets, combine(Finetune, "finetune", {"augment": "light", **options}), Clock())
-        read = network.feeds["train"].arrays
+        network = build_step_model(
+            model, frozen, sets, combine(Finetune, "finetune", {"augment": "light", **options}), Clock()
+        )
+        read = network.sources["train"].arrays
         return [next(iter(read([3, 5], epoch).values())) for epoch in range(epochs)], network.facts["prefix"]
 
     drawn, prefix = inputs(3)
@@ -224,9 +226,9 @@ def test_augmentation_is_drawn_in_every_epoch_and_views_are_cached_and_take_turn
 def test_finding_a_rate_leaves_the_model_as_it_was(zoo: Any, prepared: Prepared):
     model, sets = prepared(RESNET)
     frozen, options = freeze(model, "last:1"), Finetune(lr="auto", batch=8)
-    network = connect(model, frozen, sets, options, Clock())
+    network = build_step_model(model, frozen, sets, options, Clock())
     before = weights(model)
-    rate = try_rates(model, frozen, network, options)
+    rate = lr_range_test(model, frozen, network, options)
     assert 1e-7 <= rate <= 1e-2
     assert all(torch.equal(tensor, before[name]) for name, tensor in weights(model).items())
     assert all(tensor.grad is None for tensor in changing_tensors(model, frozen).values())
@@ -256,7 +258,7 @@ def test_a_batch_that_does_not_fit_says_what_to_type(
     def full(*given: Any) -> Any:
         raise cause
 
-    monkeypatch.setattr(loop, "loss_of", full)
+    monkeypatch.setattr(loop, "batch_loss", full)
     with pytest.raises(TrainingError, match="batch of 8") as error:
         trained(model, sets, "all")
     assert "`batch=4` `accumulate=2`" in error.value.hint

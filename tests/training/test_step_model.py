@@ -16,28 +16,28 @@ from torch import nn
 from tlzoo.features import cut
 from tlzoo.interfaces import Freeze
 from tlzoo.models.freezing import freeze
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.options import Finetune
 from tlzoo.training.loop import train
-from tlzoo.training.optim import adamw
-from tlzoo.training.step_model import Feed, Sets
-from tlzoo.training.steps import shuffled
+from tlzoo.training.optim import build_adamw
+from tlzoo.training.step_model import BatchSource, DatasetSplits
+from tlzoo.training.steps import shuffled_order
 
-Prepared = Callable[..., tuple[Model, Sets]]
+Prepared = Callable[..., tuple[TaskModel, DatasetSplits]]
 Weights = dict[str, torch.Tensor]
 
 RESNET, VIT, BERT, WAV2VEC2 = "vision/test-resnet", "vision/test-vit", "nlp/test-bert", "speech/test-wav2vec2"
 
 
-def weights(model: Model) -> Weights:
+def weights(model: TaskModel) -> Weights:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def by_plain_torch(model: Model, frozen: Freeze, sets: Sets, options: Finetune) -> list[Weights]:
+def by_plain_torch(model: TaskModel, frozen: Freeze, sets: DatasetSplits, options: Finetune) -> list[Weights]:
     """The weights after each epoch of the loop that anybody would write, which knows of no cut."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name in frozen.trainable
-    optimizer = adamw(model, frozen.trainable, options, float(options.lr))
+    optimizer = build_adamw(model, frozen.trainable, options, float(options.lr))
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     each = math.ceil(len(sets.train) / options.batch)
     warm, steps, step = max(1, round(options.warmup * each * options.epochs)), each * options.epochs, 0
@@ -48,8 +48,8 @@ def by_plain_torch(model: Model, frozen: Freeze, sets: Sets, options: Finetune) 
             model.get_submodule(name).eval()
         for name in frozen.eval_containers:
             model.get_submodule(name).training = False
-        feed = Feed(sets.train, lambda positions, view: {})
-        order = shuffled(feed, np.random.default_rng([options.seed, epoch]), options.batch)
+        feed = BatchSource(sets.train, lambda positions, view: {})
+        order = shuffled_order(feed, np.random.default_rng([options.seed, epoch]), options.batch)
         for at in range(0, len(order), options.batch):
             positions = order[at : at + options.batch]
             seed = np.random.SeedSequence([options.seed, step]).generate_state(1, np.uint64)[0] >> 1
@@ -74,11 +74,11 @@ def difference(one: Weights, other: Weights) -> float:
     return max(float((tensor.double() - other[name].double()).abs().max()) for name, tensor in one.items())
 
 
-def policy_of(model: Model, kind: str) -> str:
+def policy_of(model: TaskModel, kind: str) -> str:
     return f"until:{model.parts.stages[0].name}" if kind == "until" else kind
 
 
-def without_kinks(model: Model) -> None:
+def without_kinks(model: TaskModel) -> None:
     """SiLU in the place of ReLU: where one's input is zero but for rounding, rounding decides on its gradient."""
     for module in list(model.modules()):
         for name, child in module.named_children():
@@ -91,7 +91,7 @@ def without_kinks(model: Model) -> None:
 def test_weights_equal_those_of_the_whole_model_and_of_a_plain_loop(
     zoo: Any, prepared: Prepared, monkeypatch: pytest.MonkeyPatch, checkpoint: str, kind: str
 ):
-    monkeypatch.setattr(cut, "LEAST_SHARE", 0.0)  # so small a model's first stage is below it
+    monkeypatch.setattr(cut, "MIN_SHARE", 0.0)  # so small a model's first stage is below it
     model, sets = prepared(checkpoint)
     without_kinks(model)
     frozen = freeze(model, policy_of(model, kind))

@@ -96,46 +96,46 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 3)), Output('size', ('batch',))))",
          "'sign' has shape [4, 2]; the task declares ['batch', 3]"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)),))",
-         "gives 2 outputs; the task declares 1"),
+         "returns 2 outputs; the task declares 1"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)), "
-                  "Output('size', ('batch',), 'int64')))", "is float32; declared is int64"),
-        ("tasks", "Two.outputs = property(lambda self: ['sign'])", "no tuple of Output"),
+                  "Output('size', ('batch',), 'int64')))", "is float32; the task declares int64"),
+        ("tasks", "Two.outputs = property(lambda self: ['sign'])", "not a tuple of Output"),
         ("tasks", "Two.outputs = property(lambda self: ())", "The task has no outputs"),
-        ("tasks", "Two.fit = lambda self, targets, column: None", "`fit` gives None, no Two of the name 'image-two'"),
-        ("tasks", "Two.fit = lambda self, targets, column: Two('image-other', ('minus', 'plus'))", "of the name"),
-        ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, (1, 2))", "no tuple of strings"),
+        ("tasks", "Two.fit = lambda self, targets, column: None", "`fit` returns None, not a Two named 'image-two'"),
+        ("tasks", "Two.fit = lambda self, targets, column: Two('image-other', ('minus', 'plus'))", "named"),
+        ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, (1, 2))", "not a tuple of strings"),
         ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, ('a', 'a'))", "a label twice"),
         ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, ('a', 'b'), np.float32(1))",
-         "no JSON that makes it again"),
-        ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, ('a', 'b'), (1, 2))", "as JSON comes"),
+         "do not survive JSON"),
+        ("tasks", "Two.fit = lambda self, targets, column: Two(self.name, ('a', 'b'), (1, 2))", "as JSON"),
         ("tasks", "Two.collate = lambda self, targets, contexts: "
                   "{'sign': np.array(targets, object), 'size': np.zeros(len(targets))}", "of the type object"),
-        ("tasks", "from tlzoo.tasks.base import Derived\nTwo.derived = (Derived('p', 'none', 'Softmax'),)",
-         "is made of none of the outputs"),
+        ("tasks", "from tlzoo.tasks.base import DerivedOutput\nTwo.derived = (DerivedOutput('p', 'none', 'Softmax'),)",
+         "has an unknown source or operator"),
         ("tasks", "Two.form = 'twice'", "neither once nor loop"),
         ("tasks", "Two.needs = 'vectors'", "`needs` has 'vectors'"),
-        ("tasks", "Two.prediction = None", "no subclass of Prediction"),
-        ("tasks", "Two.columns = 'label'", "`columns` is 'label', no tuple of strings"),
-        ("tasks", "Two.modalities = 'image'", "no frozenset"),
-        ("tasks", "Two.directions = ['accuracy']", "no mapping of metrics"),
+        ("tasks", "Two.prediction = None", "not a subclass of Prediction"),
+        ("tasks", "Two.columns = 'label'", "`columns` is 'label', not a tuple of strings"),
+        ("tasks", "Two.modalities = 'image'", "not a frozenset"),
+        ("tasks", "Two.directions = ['accuracy']", "not a mapping of metrics"),
         ("tasks", "Two.plugin = ''", "belongs to plugin ''"),
-        ("tasks", "Two.head = ''", "which is not named"),
-        ("tasks", "Two.read = lambda self, row: None", "reads None in line 2"),
-        ("tasks", "Two.supports = 'augment'", "no frozenset of: "),
-        ("tasks", "Two.supports = frozenset({'foo'})", "no frozenset of: "),
+        ("tasks", "Two.head = ''", "cannot be imported"),
+        ("tasks", "Two.read = lambda self, row: None", "returned None from `read` for line 2"),
+        ("tasks", "Two.supports = 'augment'", "not a frozenset of: "),
+        ("tasks", "Two.supports = frozenset({'foo'})", "not a frozenset of: "),
         ("tasks", "Two.headline = 'none'", "headline 'none' is not among"),
         ("tasks", "Two.collate = lambda self, targets, contexts: {'sign': np.zeros(3, np.int64), "
                   "'size': np.zeros(len(targets), np.float32)}", "'sign' of shape [3] for 4 samples"),
-        ("tasks", "Two.collate = lambda self, targets, contexts: [1]", "gives list, no mapping"),
+        ("tasks", "Two.collate = lambda self, targets, contexts: [1]", "returns list, not a mapping"),
         ("tasks", "Two.metrics = lambda self, *given: {'accuracy': 1.0}", "`directions` names accuracy, error"),
         ("tasks", "Two.metrics = lambda self, *given: {'accuracy': 1.0, 'error': float('nan')}",
          "The metric error is nan"),
         ("tasks", "Two.samplewise = lambda self, *given: np.zeros((2, 2))", "scores of shape (2, 2) for 4 samples"),
-        ("tasks", "Two.decode = lambda self, *given: []", "4 samples have 0 answers"),
+        ("tasks", "Two.decode = lambda self, *given: []", "returns 0 predictions for 4 samples"),
         ("tasks", "Two.decode = lambda self, outputs, contexts, options: [{}] * len(contexts)",
-         "An answer is dict, not TwoPrediction"),
+         "A prediction is dict, not TwoPrediction"),
         ("tasks", "Two.decode = lambda self, outputs, contexts, options: "
-                  "[TwoPrediction('plus', size) for size in outputs['size']]", "A row is no JSON"),
+                  "[TwoPrediction('plus', size) for size in outputs['size']]", "A row is not JSON"),
         ("heads", "def build_head(backbone, task, options):\n"
                   "    return Head(TwoLayers(12), lambda outputs, batch: outputs['size'])",
          "The loss is of shape [4]"),
@@ -156,7 +156,7 @@ def test_what_is_not_as_it_must_be_is_said_before_training(faulty: Any, train: A
 def test_figures_of_the_interval_that_are_no_numbers_are_refused(faulty: Any, train: Any, tmp_path: Path):
     faulty("tasks", "Two.resample = lambda self, outputs, targets, contexts, draws: [float('nan') for _ in draws]")
     done = train()
-    assert (done.code, "`resample` gives 200 figures for 200 draws, 200 of them not finite" in done.err) == (2, True)
+    assert (done.code, "`resample` returns 200 values for 200 draws, 200 of them not finite" in done.err) == (2, True)
     shutil.rmtree(tmp_path / "run.unfinished")  # what is trained is kept: it can be gone on with
 
 
@@ -181,7 +181,7 @@ def test_a_metric_that_is_no_number_on_other_samples_is_refused_too(faulty: Any,
     done = train()
     assert (
         done.code,
-        "image-two of plugin 'duo' (tlzoo-duo 1.0) cannot measure: The metric error is inf" in done.err,
+        "image-two of plugin 'duo' (tlzoo-duo 1.0) returns unusable metrics: The metric error is inf" in done.err,
     ) == (2, True)
 
 
@@ -190,7 +190,7 @@ def test_a_metric_that_is_no_number_on_other_samples_is_refused_too(faulty: Any,
     [
         ("raise RuntimeError('lost my mind')", "failed: RuntimeError: lost my mind"),
         ("raise SystemExit(3)", "failed: SystemExit: 3"),
-        ("return None", "returned NoneType, no TrainResult"),
+        ("return None", "returned NoneType, not a TrainResult"),
     ],
 )
 def test_a_strategy_that_fails_or_answers_wrongly_is_named(faulty: Any, train: Any, body: str, said: str):
@@ -203,7 +203,8 @@ def test_a_strategy_that_fails_or_answers_wrongly_is_named(faulty: Any, train: A
 
 
 @pytest.mark.parametrize(
-    ("body", "said"), [("raise KeyError('mean')", "failed: KeyError: 'mean'"), ("return 3", "gave int, no model")]
+    ("body", "said"),
+    [("raise KeyError('mean')", "failed: KeyError: 'mean'"), ("return 3", "returned int, not a model")],
 )
 def test_an_adaptation_method_that_fails_or_answers_wrongly_is_named(
     faulty: Any, picture_run: Any, pictures: Path, tmp_path: Path, body: str, said: str

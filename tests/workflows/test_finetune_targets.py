@@ -118,7 +118,7 @@ def test_a_regression_run_is_loaded_as_it_was_saved(zoo: Any, levels: Path, tmp_
     loaded = Run.load(tmp_path / "run")
     assert (loaded.head, loaded.task.labels, loaded.metrics) == ("linear", ("lux",), run.metrics)
     assert set(run.model().state_dict()) >= {"head.weight", "head.bias", "head.mean", "head.std"}
-    assert run.parts().test == run.heldout()
+    assert run.splits().test == run.heldout()
 
 
 def test_adapting_a_regression_answers_numbers_as_well(zoo: Any, levels: Path, tmp_path: Path):
@@ -157,5 +157,5 @@ def test_a_target_that_is_no_number_is_named_with_its_row(command: Command, zoo:
 
 def test_targets_that_are_all_the_same_are_refused(zoo: Any, tmp_path: Path):
     table = write_table(tmp_path / "t.csv", ("text", "label"), [(f"film {n}", 7) for n in range(10)])
-    with pytest.raises(DataError, match="only one target, 7"):
+    with pytest.raises(DataError, match="only one target value, 7"):
         tlzoo.finetune("nlp/test-bert", table, out=tmp_path / "run", task="regression")

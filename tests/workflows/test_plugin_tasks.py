@@ -90,7 +90,7 @@ def test_the_operating_point_is_chosen_on_validation_samples_and_used_unless_a_t
     run, exported = trained("duo/means", numbers, tmp_path, "two")
     predictor = exported.load()
     point = predictor.manifest.operating_point
-    validation = run.dataset(run.parts().validation)
+    validation = run.dataset(run.splits().validation)
     outputs = predictor.outputs(validation.inputs)
     assert point == run.task.operating_point(outputs, validation.sample_targets, [None] * len(validation))
     assert point.samples == run.data.n_validation
@@ -100,7 +100,7 @@ def test_the_operating_point_is_chosen_on_validation_samples_and_used_unless_a_t
 
 
 def test_a_task_without_a_probe_says_which_strategy_to_take(duo: Any, numbers: Path, tmp_path: Path):
-    with pytest.raises(UsageError, match="has no probe") as error:
+    with pytest.raises(UsageError, match="does not support a probe") as error:
         tlzoo.finetune("duo/means", numbers, out=tmp_path / "run", task="two")
     assert "`strategy='finetune'`" in error.value.hint
 
@@ -132,7 +132,7 @@ def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(duo: Any, tmp_path:
         by_order[0].size, abs=1e-5
     )
     wrong = command("predict", exported.path, renamed, "--column", "query=asked")
-    assert (wrong.code, "no column in the role 'query'" in wrong.err) == (2, True)
+    assert (wrong.code, "no column role 'query'" in wrong.err) == (2, True)
     refused = command("predict", exported.path, "great film")
     assert (refused.code, "question and reply" in refused.err) == (2, True)
 
@@ -206,7 +206,7 @@ def test_policies_heads_methods_strategies_and_formats_serve_any_checkpoint(
     [
         (("--freeze", "duo/nothing"), "no freeze policy 'nothing'"),
         (("--head", "duo/nothing"), "no head 'nothing'"),
-        (("--head", "cosine"), "no head 'cosine'"),
+        (("--head", "cosine"), "Unknown head 'cosine'"),
         (("--strategy", "duo/nothing"), "no strategy 'nothing'"),
         (("--task", "duo/nothing"), "no task 'nothing'"),
         (("--task", "nobody/nothing"), "No plugin 'nobody'"),

@@ -22,7 +22,7 @@ import torch
 import tlzoo
 from tlzoo.errors import RunError, TrainingError
 from tlzoo.training import loop, resume
-from tlzoo.workflows.finetune import unfinished
+from tlzoo.workflows.finetune import unfinished_dir
 
 Go = Callable[..., Any]
 RESNET, VIT, BERT, WAV2VEC2 = "vision/test-resnet", "vision/test-vit", "nlp/test-bert", "speech/test-wav2vec2"
@@ -34,7 +34,7 @@ class Killed(BaseException):
 
 @contextmanager
 def killed_after(step: int, *, saved: bool = True) -> Iterator[None]:
-    """The run ends abruptly at this step, before or after its checkpoint is written."""
+    """The run ends abruptly at this step, before or after its snapshot is written."""
     real = loop._after_step
 
     def end(under: Any) -> None:
@@ -52,7 +52,7 @@ def killed_after(step: int, *, saved: bool = True) -> Iterator[None]:
 
 @pytest.fixture
 def go(zoo: Any, pictures: Path, texts: Path, recordings: Path) -> Go:
-    """Fine-tunes a checkpoint into `out`, a checkpoint after every step."""
+    """Fine-tunes a checkpoint into `out`, with a snapshot after every step."""
     data = {"vision": pictures, "nlp": texts, "speech": recordings}
 
     def finetune(checkpoint: str, out: Path, *, resume: bool = False, **given: Any) -> Any:
@@ -92,12 +92,12 @@ def test_a_run_killed_at_several_steps_ends_in_the_same_bits(go: Go, tmp_path: P
     for number, step in enumerate(steps):
         with pytest.raises(Killed), killed_after(step, saved=number % 2 == 0):
             go(checkpoint, tmp_path / "parts", resume=number > 0, **options)
-        assert (unfinished(tmp_path / "parts") / "checkpoint.safetensors").exists()
+        assert (unfinished_dir(tmp_path / "parts") / "checkpoint.safetensors").exists()
         assert not (tmp_path / "parts").exists()
     run = go(checkpoint, tmp_path / "parts", resume=True, **options)
     assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
     assert history(tmp_path / "whole") == history(tmp_path / "parts")
-    assert not unfinished(tmp_path / "parts").exists()
+    assert not unfinished_dir(tmp_path / "parts").exists()
     assert run.metrics == tlzoo.Run.load(tmp_path / "whole").metrics
 
 
@@ -108,7 +108,7 @@ def test_a_run_killed_after_its_last_epoch_trains_no_further(
     options = {"freeze": "last:1", **ending}
     go(RESNET, tmp_path / "whole", **options)
     with monkeypatch.context() as patch:
-        patch.setattr(loop.State, "restore_best", killing)
+        patch.setattr(loop.TrainingState, "restore_best", killing)
         with pytest.raises(Killed):
             go(RESNET, tmp_path / "parts", **options)
     go(RESNET, tmp_path / "parts", resume=True, **options)
@@ -127,7 +127,7 @@ def test_a_process_killed_at_any_moment_is_no_loss(go: Go, zoo: Any, pictures: P
     flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "tlzoo", "finetune", RESNET, str(pictures), "--out", str(out), "--batch", "8"]
     command += ["--strategy", "finetune", "--checkpoint-every", "0", "--quiet", *flags]
-    written = unfinished(out) / "checkpoint.safetensors"
+    written = unfinished_dir(out) / "checkpoint.safetensors"
 
     def stopped(number: int, *more: str) -> int:
         before = written.stat().st_mtime_ns if written.exists() else None
@@ -149,7 +149,7 @@ def test_a_process_killed_at_any_moment_is_no_loss(go: Go, zoo: Any, pictures: P
 
 
 def steps_and_epochs(out: Path) -> tuple[int, int]:
-    found = resume.load_checkpoint(unfinished(out))
+    found = resume.load_snapshot(unfinished_dir(out))
     assert found is not None
     return found[1]["counts"]["step"], found[1]["counts"]["epoch"]
 
@@ -165,7 +165,7 @@ def halfway(go: Go, tmp_path: Path) -> Path:
 def test_a_run_under_way_is_neither_overwritten_nor_resumed_as_another(
     go: Go, halfway: Path, make_pictures: Callable[..., Path]
 ):
-    kept = (unfinished(halfway) / "checkpoint.safetensors").read_bytes()
+    kept = (unfinished_dir(halfway) / "checkpoint.safetensors").read_bytes()
     with pytest.raises(RunError, match="unfinished") as refused:
         go(RESNET, halfway, freeze="last:1")
     assert "`resume=True`" in refused.value.hint
@@ -182,11 +182,11 @@ def test_a_run_under_way_is_neither_overwritten_nor_resumed_as_another(
             go(RESNET, halfway, resume=True, **{"freeze": "last:1", **other})
     with pytest.raises(RunError, match="another checkpoint"):
         go(VIT, halfway, resume=True, freeze="last:1")
-    assert kept == (unfinished(halfway) / "checkpoint.safetensors").read_bytes()
+    assert kept == (unfinished_dir(halfway) / "checkpoint.safetensors").read_bytes()
 
 
 def test_another_rate_may_take_over(go: Go, halfway: Path, tmp_path: Path):
-    shutil.copytree(unfinished(halfway), unfinished(tmp_path / "same"))
+    shutil.copytree(unfinished_dir(halfway), unfinished_dir(tmp_path / "same"))
     go(RESNET, tmp_path / "same", freeze="last:1", resume=True)
     run = go(RESNET, halfway, freeze="last:1", resume=True, lr=1e-4)
     assert run.options["lr"] == 1e-4
@@ -200,17 +200,15 @@ def test_options_without_effect_on_the_weights_may_differ(go: Go, halfway: Path,
     assert weights(tmp_path / "whole") == weights(halfway)
 
 
-def test_a_damaged_checkpoint_is_refused_by_name(go: Go, halfway: Path):
-    file = unfinished(halfway) / "checkpoint.safetensors"
+def test_a_damaged_snapshot_is_refused_by_name(go: Go, halfway: Path):
+    file = unfinished_dir(halfway) / "checkpoint.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(RunError, match=r"checkpoint\.safetensors"):
         go(RESNET, halfway, freeze="last:1", resume=True)
 
 
-def test_a_full_disk_keeps_the_checkpoint_before(
-    go: Go, halfway: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    folder = unfinished(halfway)
+def test_a_full_disk_keeps_the_snapshot_before(go: Go, halfway: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = unfinished_dir(halfway)
     kept = (folder / "checkpoint.safetensors").read_bytes()
 
     def full(tensors: Any, path: Path, metadata: Any) -> None:
@@ -219,39 +217,39 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 
     with monkeypatch.context() as patch:
         patch.setattr(resume, "save_file", full)
-        with pytest.raises(TrainingError, match="No space left on device; the checkpoint before it is intact") as error:
+        with pytest.raises(TrainingError, match="No space left on device; the previous snapshot is intact") as error:
             go(RESNET, halfway, freeze="last:1", resume=True)
-        with pytest.raises(TrainingError, match="there is none before it"):
+        with pytest.raises(TrainingError, match="there is no previous snapshot"):
             go(RESNET, tmp_path / "new", freeze="last:1")
     assert "`resume=True`" in error.value.hint
     assert kept == (folder / "checkpoint.safetensors").read_bytes()
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
-    assert not unfinished(tmp_path / "new").exists()
+    assert not unfinished_dir(tmp_path / "new").exists()
     go(RESNET, halfway, freeze="last:1", resume=True)
 
 
 @contextmanager
 def nan_from(step: int) -> Iterator[None]:
     """From this step on (from 1) the loss is no number."""
-    real = loop.loss_of
+    real = loop.batch_loss
     calls = iter(range(1, 10**6))
 
     def loss(*given: Any) -> torch.Tensor:
         return real(*given) * (float("nan") if next(calls) >= step else 1.0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "loss_of", loss)
+        patch.setattr(loop, "batch_loss", loss)
         yield
 
 
-def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(go: Go, tmp_path: Path):
+def test_a_loss_that_is_not_finite_keeps_the_last_good_snapshot(go: Go, tmp_path: Path):
     out = tmp_path / "run"
     with pytest.raises(TrainingError, match="became nan at step 5") as error, nan_from(5):
         go(RESNET, out, freeze="last:1", checkpoint_every=1e6)
-    assert str(unfinished(out)) in error.value.message
+    assert str(unfinished_dir(out)) in error.value.message
     assert "`resume=True`" in error.value.hint
     assert "`lr`" in error.value.hint
-    found = resume.load_checkpoint(unfinished(out))
+    found = resume.load_snapshot(unfinished_dir(out))
     assert found is not None
     assert found[1]["counts"]["step"] == 3
     assert all(tensor.isfinite().all() for tensor in found[0].values())
@@ -284,7 +282,7 @@ def test_being_asked_to_stop_finishes_the_step_and_says_how_to_go_on(
         done = command(*arguments)
     assert code == done.code
     assert "--resume" in done.err
-    found = resume.load_checkpoint(unfinished(tmp_path / "run"))
+    found = resume.load_snapshot(unfinished_dir(tmp_path / "run"))
     assert found is not None
     assert found[1]["counts"]["step"] == 5
     assert command(*arguments, "--resume", "--quiet").code == 0

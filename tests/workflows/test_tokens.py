@@ -96,7 +96,7 @@ def test_long_texts_are_trained_on_in_windows_and_what_that_cuts_is_said(
     data.write_text("\n".join(map(json.dumps, rows)) + "\n")
     run = tlzoo.finetune("nlp/test-bert", data, out=tmp_path / "run", task="tokens", preprocess={"max_length": 12})
     said = capsys.readouterr().err
-    assert "longer than the model takes: they are read in" in said
+    assert "longer than the model's input: they are split into" in said
     assert "1 of" in said
     assert "entities are cut off where a text or a window ends" in said
     exported = run.export(tmp_path / "long.onnx")
@@ -152,5 +152,5 @@ def test_options_that_tags_cannot_take_are_refused_before_any_work(zoo: Any, tag
             tlzoo.finetune(
                 "nlp/test-bert", tagged, out=tmp_path / "run", task="tokens", strategy="finetune", options=options
             )
-    with pytest.raises(UsageError, match="does not serve"):
+    with pytest.raises(UsageError, match="does not support"):
         tlzoo.finetune("vision/test-vit", tagged, out=tmp_path / "run", task="tokens")

@@ -29,13 +29,13 @@ def test_every_modality_is_proven_again_on_the_data_it_came_from(zoo: Any, reque
     assert found.parity.samples == file.parity.samples
     assert found.parity.batches == (1, 2, 3, 7, 32)
     assert found.parity.max_abs_diff <= file.parity.tolerance
-    assert found.then == file.metrics["exported"]
+    assert found.exported_metrics == file.metrics["exported"]
 
 
 def test_samples_are_known_by_what_they_hold_not_by_their_names(
     zoo: Any, picture_file: Any, picture_run: Any, tmp_path: Path
 ):
-    test = picture_run.parts().test
+    test = picture_run.splits().test
     for number, (path, label) in enumerate(zip(test.inputs, test.targets, strict=True)):
         (tmp_path / "moved" / label).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, tmp_path / "moved" / label / f"other{number}.png")
@@ -47,7 +47,7 @@ def test_samples_are_known_by_what_they_hold_not_by_their_names(
 def test_part_of_the_data_proves_a_part_and_says_what_is_missing(
     zoo: Any, text_file: Any, text_run: Any, tmp_path: Path
 ):
-    test = text_run.parts().test
+    test = text_run.splits().test
     rows = [f"{text},{label}" for text, label in zip(test.inputs, test.targets, strict=True)][:5]
     (tmp_path / "few.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     found = tlzoo.verify(text_file.path, tmp_path / "few.csv")

@@ -10,16 +10,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from tlzoo.features.chunks import standardisation
+from tlzoo.features.chunks import mean_and_scale
 from tlzoo.tasks.heads import Objective
 from tlzoo.training.strategies.probe_fit import FittedProbe, fit_probe
 
 
-def align(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def coral_align(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Source features [N, D] recoloured with the target's [M, D] covariance; both standardised before."""
     eye = np.eye(source.shape[1])
-    whiten = _power(np.cov(source, rowvar=False) + eye, -0.5)
-    colour = _power(np.cov(target, rowvar=False) + eye, 0.5)
+    whiten = _matrix_power(np.cov(source, rowvar=False) + eye, -0.5)
+    colour = _matrix_power(np.cov(target, rowvar=False) + eye, 0.5)
     aligned: np.ndarray = source @ whiten @ colour
     return aligned
 
@@ -34,11 +34,11 @@ def coral_probe(
 
     Each domain is standardised by its own mean and scale, and the target's are folded back into the head.
     """
-    source_mean, source_scale = standardisation(np.concatenate([train[0], validation[0]]))
-    target_mean, target_scale = standardisation(target)
+    source_mean, source_scale = mean_and_scale(np.concatenate([train[0], validation[0]]))
+    target_mean, target_scale = mean_and_scale(target)
     near = (target - target_mean) / target_scale
     both = (np.concatenate([train[0], validation[0]]) - source_mean) / source_scale
-    aligned = align(both, near)
+    aligned = coral_align(both, near)
     cut = len(train[0])
     probe = fit_probe((aligned[:cut], train[1]), (aligned[cut:], validation[1]), objective)
     weight = probe.weight.double() / torch.from_numpy(target_scale)
@@ -46,7 +46,7 @@ def coral_probe(
     return FittedProbe(weight.float(), bias.float(), probe.l2, probe.validation)
 
 
-def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
+def _matrix_power(matrix: np.ndarray, exponent: float) -> np.ndarray:
     """A power of a symmetric positive definite matrix."""
     values, vectors = np.linalg.eigh(matrix)
     result: np.ndarray = (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T

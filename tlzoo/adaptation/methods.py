@@ -8,11 +8,11 @@ from typing import Any
 
 from tlzoo import plugins
 from tlzoo.adaptation.coral import coral_probe
-from tlzoo.data.dataset import Dataset
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError, UsageError
-from tlzoo.features.extract import features
-from tlzoo.models.heads import head_from, objective_of
-from tlzoo.models.model import Model
+from tlzoo.features.extract import extract
+from tlzoo.models.heads import linear_head, probe_objective
+from tlzoo.models.model import TaskModel
 from tlzoo.plugins.extensions import (
     PluginExtension,
     extension_names,
@@ -20,61 +20,65 @@ from tlzoo.plugins.extensions import (
     registered_extensions,
     warn_name_conflict,
 )
-from tlzoo.training.strategies.probe_fit import labelled
+from tlzoo.training.strategies.probe_fit import labelled_features
 
 METHODS = ("auto", "coral")
 
 
 def adapt_model(
-    model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]
-) -> tuple[Model, str]:
-    """Adapt a model by the method of this name; with it comes the name of the method that did it.
+    model: TaskModel, source: TaskDataset | None, target: TaskDataset, method: str, options: Mapping[str, Any]
+) -> tuple[TaskModel, str]:
+    """Adapt a model by the method of this name; also returns the name of the method used.
 
     `plugin/name` is a method of any plugin, registered or known to its hook `adapt_domain`; another name is asked of
-    the checkpoint's plugin, then of the core, then of the plugins that declare it. Raises UsageError for a method that
-    nobody knows, HookError where a plugin's fails, and what the method raises.
+    the checkpoint's plugin, then of the core, then of the plugins that declare it. Raises UsageError for an unknown
+    method, HookError where a plugin's fails, and what the method raises.
     """
     given: dict[str, Any] = {"model": model, "source": source, "target": target, "options": options}
     plugin, slash, short = method.rpartition("/")
     if slash:
         if short in (own := registered_extensions("adaptation", plugin)):
-            return _adapted(PluginExtension("adaptation", plugin, own[short]), given), method
-        if (found := _asked(plugin, short, given)) is None:
-            raise UsageError(f"Plugin {plugin!r} has no adaptation method {short!r}.", hint=f"Methods: {_methods()}")
+            return _adapt_with_method(PluginExtension("adaptation", plugin, own[short]), given), method
+        if (found := _adapt_with_plugin(plugin, short, given)) is None:
+            raise UsageError(
+                f"Plugin {plugin!r} has no adaptation method {short!r}.", hint=f"Methods: {_method_names()}"
+            )
         return found, method
     own_plugin = model.checkpoint.plugin
-    if (answer := _asked(own_plugin, method, given)) is not None:
+    if (answer := _adapt_with_plugin(own_plugin, method, given)) is not None:
         return answer, f"{own_plugin}/{method}"
     if method in METHODS:
         warn_name_conflict("adaptation", method)
         return core_adapt(method=method, **given), "coral"
     if (named := find_extension("adaptation", method)) is None:
-        raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {_methods()}")
-    return _adapted(named, given), f"{named.plugin}/{method}"
+        raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {_method_names()}")
+    return _adapt_with_method(named, given), f"{named.plugin}/{method}"
 
 
-def _asked(plugin: str, method: str, given: Mapping[str, Any]) -> Model | None:
-    """What a plugin's hook makes of a method, `None` where it does not know it."""
-    found = plugins.call("adapt_domain", plugin, (Model, NoneType), default=_none, method=method, **given)
-    return found if isinstance(found, Model) else None
+def _adapt_with_plugin(plugin: str, method: str, given: Mapping[str, Any]) -> TaskModel | None:
+    """The result of a plugin's hook, or `None` where it does not know the method."""
+    found = plugins.call("adapt_domain", plugin, (TaskModel, NoneType), default=_not_handled, method=method, **given)
+    return found if isinstance(found, TaskModel) else None
 
 
-def _none(**given: Any) -> None:
+def _not_handled(**given: Any) -> None:
     return None
 
 
-def _methods() -> str:
+def _method_names() -> str:
     return extension_names("adaptation", METHODS)
 
 
-def _adapted(method: PluginExtension, given: Mapping[str, Any]) -> Model:
+def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> TaskModel:
     answer = method.run("adapt", **given)
-    if not isinstance(answer, Model):
-        raise method.wrong(f"gave {type(answer).__name__}, no model")
+    if not isinstance(answer, TaskModel):
+        raise method.wrong(f"returned {type(answer).__name__}, not a model")
     return answer
 
 
-def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: str, options: Mapping[str, Any]) -> Model:
+def core_adapt(
+    model: TaskModel, source: TaskDataset | None, target: TaskDataset, method: str, options: Mapping[str, Any]
+) -> TaskModel:
     """CORAL with a linear head refitted on aligned source features; the backbone stays as it is.
 
     `options["n_train"]` says how many of the source samples train; the rest chooses the regularisation. Raises
@@ -85,10 +89,12 @@ def core_adapt(model: Model, source: Dataset | None, target: Dataset, method: st
     if source is None or source.targets is None:
         raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
     if len(target) < 2:
-        raise DataError("One target sample has no covariance.", hint="Give more target data, better hundreds.")
-    objective = objective_of(model.task, {})
-    source_x, target_x = features(model, source, target)
+        raise DataError(f"CORAL needs 2 target samples or more, not {len(target)}.", hint="Add target data.")
+    objective = probe_objective(model.task, {})
+    source_x, target_x = extract(model, source, target)
     cut = int(options["n_train"])
-    train, held = (labelled(source_x, source, objective, part) for part in (range(cut), range(cut, len(source))))
+    train, held = (
+        labelled_features(source_x, source, objective, part) for part in (range(cut), range(cut, len(source)))
+    )
     probe = coral_probe(train, held, target_x.rows, objective)
-    return model.with_head(head_from(model.parts, probe.weight, probe.bias, model.task))
+    return model.with_head(linear_head(model.parts, probe.weight, probe.bias, model.task))

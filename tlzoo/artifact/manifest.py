@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import ArtifactError
-from tlzoo.specs import Preprocess, Record
+from tlzoo.specs import Preprocess, StrictModel
 from tlzoo.tasks.base import OperatingPoint
 
 KEY = "tlzoo.manifest"
@@ -20,7 +20,7 @@ VERSION = 3
 Precision = Literal["fp32", "fp16", "int8"]
 
 
-class Thresholds(Record):
+class Thresholds(StrictModel):
     """The limits of a proof; adjustable, never off.
 
     `difference` is the largest allowed of an output, as a share of the outputs' scale; `agreement` the smallest share
@@ -33,7 +33,7 @@ class Thresholds(Record):
     drop: float = Field(ge=0, le=10)
 
 
-class OutputParity(Record):
+class OutputParity(StrictModel):
     """One output's proof, as in Parity."""
 
     max_abs_diff: float
@@ -41,7 +41,7 @@ class OutputParity(Record):
     tolerance: float
 
 
-class Parity(Record):
+class Parity(StrictModel):
     """The proof: exported file against torch on held-out samples.
 
     `max_abs_diff` is the largest difference of an output, `tolerance` the largest allowed, `scale` what the task judges
@@ -74,7 +74,7 @@ class Parity(Record):
         return f"{self.samples} windows of {self.whole} held-out samples"
 
 
-class Calibration(Record):
+class Calibration(StrictModel):
     """Temperature by which logits are divided before they become probabilities, fitted on `samples` validation samples;
     expected calibration error, 0..1, on held-out data before and after."""
 
@@ -84,14 +84,14 @@ class Calibration(Record):
     ece_after: float
 
 
-class Reference(Record):
+class Reference(StrictModel):
     """The trained model's outputs for `samples` held-out samples, in the metadata key `tlzoo.reference`."""
 
     samples: int
     sha256: str
 
 
-class SpeedMeasurement(Record):
+class SpeedMeasurement(StrictModel):
     """Size and speed of a reduced precision against fp32, measured where it was exported."""
 
     bytes: int
@@ -101,7 +101,7 @@ class SpeedMeasurement(Record):
     provider: str
 
 
-class SourceCheckpoint(Record):
+class SourceCheckpoint(StrictModel):
     """The pretrained checkpoint behind the model; `sha256` maps its files to their hashes where they are pinned."""
 
     id: str
@@ -111,7 +111,7 @@ class SourceCheckpoint(Record):
     sha256: Mapping[str, str] = {}
 
 
-class Tensor(Record):
+class Tensor(StrictModel):
     """An input or output of the graph: `axes` are names of those that vary (the first is `batch`) and sizes."""
 
     name: str
@@ -119,7 +119,7 @@ class Tensor(Record):
     dtype: str
 
 
-class Signature(Record):
+class Signature(StrictModel):
     """The graph as it is called, and the task in it.
 
     `task_inputs` are the names of a sample's raw inputs, several where the task has several; `task_outputs` are the
@@ -134,7 +134,7 @@ class Signature(Record):
     form: Literal["once", "loop"] = "once"
 
 
-class Manifest(Record):
+class Manifest(StrictModel):
     """Everything needed to use the file, and its provenance.
 
     `settings` are what the task keeps beside its labels; `plugin` and `distribution` say which plugin provides a

@@ -15,7 +15,7 @@ import numpy as np
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ArtifactError
 from tlzoo.tasks.base import Output
-from tlzoo.tasks.rows import Outputs, Rows, take
+from tlzoo.tasks.rows import Outputs, Rows, select
 
 KEY = "tlzoo.reference"
 MAX_SAMPLES = 1000
@@ -37,7 +37,7 @@ def select_samples(contents: Sequence[bytes], outputs: Outputs) -> ReferenceOutp
     each = DIGEST_BYTES + -(-total // len(contents))
     room = max(1, min(MAX_SAMPLES, MAX_BYTES // each))
     chosen = np.unique(np.linspace(0, len(contents) - 1, min(room, len(contents))).round().astype(int))
-    return ReferenceOutputs(tuple(contents[i][:DIGEST_BYTES] for i in chosen), take(outputs, chosen))
+    return ReferenceOutputs(tuple(contents[i][:DIGEST_BYTES] for i in chosen), select(outputs, chosen))
 
 
 def pack(kept: ReferenceOutputs) -> str:

@@ -25,7 +25,7 @@ _REVISION = 1  # raise it with any change of what the same parameters draw, so t
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _Augmentation:
     """How one modality is augmented: `change(row, parameters, rng)` gives a new row of the array of this name."""
 
     array: str
@@ -33,10 +33,10 @@ class _Kind:
     policies: Mapping[str, Any]
 
 
-_KINDS = {
-    "audio": _Kind("audio", audio.change_recording, audio.POLICIES),
-    "image": _Kind("image", image.change_picture, image.POLICIES),
-    "text": _Kind("attention_mask", text.drop_tokens, text.POLICIES),
+_AUGMENTATIONS = {
+    "audio": _Augmentation("audio", audio.augment_audio, audio.POLICIES),
+    "image": _Augmentation("image", image.augment_image, image.POLICIES),
+    "text": _Augmentation("attention_mask", text.drop_tokens, text.POLICIES),
 }
 
 
@@ -54,12 +54,12 @@ def make_augment(modality: str, policy: str, seed: int) -> AugmentBatch | None:
         return None
     if seed < 0:
         raise UsageError(f"`seed` cannot be {seed}.", hint="Give 0 or more.", parameter="seed")
-    kind = _KINDS[modality]
+    kind = _AUGMENTATIONS[modality]
 
     def augment(arrays: dict[str, np.ndarray], indices: Sequence[int], view: int) -> dict[str, np.ndarray]:
         if kind.array not in arrays:
             raise UsageError(
-                f"Augmentation of {modality} changes the array '{kind.array}'; this model takes {', '.join(arrays)}.",
+                f"Augmentation of {modality} needs the input {kind.array!r}; this model takes {', '.join(arrays)}.",
                 hint="Leave `augment` out.",
                 parameter="augment",
             )
@@ -85,9 +85,9 @@ def _parameters(modality: str, policy: str) -> Any:
         )
     if policy == "none":
         return None
-    if modality not in _KINDS:
+    if modality not in _AUGMENTATIONS:
         raise UsageError(f"There is no augmentation for {modality}.", hint="Leave `augment` out.", parameter="augment")
-    policies = _KINDS[modality].policies
+    policies = _AUGMENTATIONS[modality].policies
     if policy not in policies:
         raise UsageError(
             f"`augment={policy!r}` is for pictures, not for {modality}.",

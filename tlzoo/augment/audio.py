@@ -23,7 +23,7 @@ class AudioPolicy:
 POLICIES = {"light": AudioPolicy(), "strong": AudioPolicy(band=0.15, span=0.15)}
 
 
-def change_recording(samples: np.ndarray, policy: AudioPolicy, rng: np.random.Generator) -> np.ndarray:
+def augment_audio(samples: np.ndarray, policy: AudioPolicy, rng: np.random.Generator) -> np.ndarray:
     """Another view of the recording float32 [T], of the same shape; silence, and padding at its ends, stay silent.
 
     Nothing grows beyond ±1, or beyond the recording's own peak where that is more.
@@ -37,11 +37,11 @@ def change_recording(samples: np.ndarray, policy: AudioPolicy, rng: np.random.Ge
     recording *= min(10 ** (rng.uniform(*policy.gain) / 20), limit / np.abs(recording).max())
     recording += _noise(recording, policy.snr, rng)
     if policy.band:
-        recording = _without_band(recording, policy.band, rng)
+        recording = _mask_band(recording, policy.band, rng)
     if policy.span:
-        _silence_span(recording, policy.span, rng)
+        _mask_time(recording, policy.span, rng)
     recording = np.clip(recording, -limit, limit)
-    return _place(recording, _shifted(start, len(recording), len(samples), policy.shift, rng), len(samples))
+    return _place(recording, _shifted_start(start, len(recording), len(samples), policy.shift, rng), len(samples))
 
 
 def _noise(recording: np.ndarray, snr: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
@@ -52,28 +52,28 @@ def _noise(recording: np.ndarray, snr: tuple[float, float], rng: np.random.Gener
     return noise
 
 
-def _without_band(recording: np.ndarray, widest: float, rng: np.random.Generator) -> np.ndarray:
+def _mask_band(recording: np.ndarray, widest: float, rng: np.random.Generator) -> np.ndarray:
     """One band of frequencies removed: SpecAugment's frequency mask (Park et al. 2019)."""
     spectrum = np.fft.rfft(recording)
-    first, last = _stretch(len(spectrum), widest, rng)
+    first, last = _random_span(len(spectrum), widest, rng)
     spectrum[first:last] = 0
     return np.fft.irfft(spectrum, len(recording))
 
 
-def _silence_span(recording: np.ndarray, longest: float, rng: np.random.Generator) -> None:
+def _mask_time(recording: np.ndarray, longest: float, rng: np.random.Generator) -> None:
     """One span of time set to zero, in place: SpecAugment's time mask (Park et al. 2019)."""
-    first, last = _stretch(len(recording), longest, rng)
+    first, last = _random_span(len(recording), longest, rng)
     recording[first:last] = 0
 
 
-def _stretch(length: int, largest: float, rng: np.random.Generator) -> tuple[int, int]:
+def _random_span(length: int, largest: float, rng: np.random.Generator) -> tuple[int, int]:
     """The ends of a random stretch of at most this share of the length."""
     width = int(rng.uniform(0, largest) * length)
     first = int(rng.integers(length - width, endpoint=True))
     return first, first + width
 
 
-def _shifted(start: int, length: int, total: int, largest: float, rng: np.random.Generator) -> int:
+def _shifted_start(start: int, length: int, total: int, largest: float, rng: np.random.Generator) -> int:
     """Where the recording starts now: moved by at most this share of the total, losing at most this share of itself."""
     loss, reach = int(largest * length), int(largest * total)
     earliest = max(-loss, start - reach)

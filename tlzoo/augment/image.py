@@ -44,7 +44,7 @@ POLICIES = {
 }
 
 
-def change_picture(pixels: np.ndarray, policy: ImagePolicy, rng: np.random.Generator) -> np.ndarray:
+def augment_image(pixels: np.ndarray, policy: ImagePolicy, rng: np.random.Generator) -> np.ndarray:
     """Another view of the picture uint8 [H, W, 3], of the same shape."""
     picture = _crop(Image.fromarray(pixels), policy, rng)
     if rng.random() < policy.flip:
@@ -105,7 +105,7 @@ def _warp(picture: Image.Image, xy: float = 0.0, x: float = 0.0, yx: float = 0.0
     return picture.transform(picture.size, Image.Transform.AFFINE, matrix, _BILINEAR, fillcolor=_GREY)
 
 
-_FARTHEST = 150 / 331  # the paper's largest shift, as a share of the picture
+_MAX_TRANSLATION = 150 / 331  # the paper's largest shift, as a share of the picture
 
 # each takes a strength of -1..1; where the operation has no direction, its amount counts
 OPERATIONS: dict[str, Callable[[Image.Image, float], Image.Image]] = {
@@ -121,6 +121,6 @@ OPERATIONS: dict[str, Callable[[Image.Image, float], Image.Image]] = {
     "sharpness": lambda picture, strength: ImageEnhance.Sharpness(picture).enhance(1 + 0.9 * strength),
     "shear-x": lambda picture, strength: _warp(picture, xy=0.3 * strength),
     "shear-y": lambda picture, strength: _warp(picture, yx=0.3 * strength),
-    "translate-x": lambda picture, strength: _warp(picture, x=_FARTHEST * strength),
-    "translate-y": lambda picture, strength: _warp(picture, y=_FARTHEST * strength),
+    "translate-x": lambda picture, strength: _warp(picture, x=_MAX_TRANSLATION * strength),
+    "translate-y": lambda picture, strength: _warp(picture, y=_MAX_TRANSLATION * strength),
 }

@@ -45,16 +45,16 @@ def draw_mix(
     unknown kind, an alpha that is not positive and finite, and CutMix without `hw`.
     """
     if kind not in ("mixup", "cutmix"):
-        raise UsageError(f"No mixing is called '{kind}'.", hint="Possible: mixup, cutmix.")
+        raise UsageError(f"Unknown mixing method {kind!r}.", hint="Use mixup or cutmix.")
     if not 0 < alpha < math.inf:
-        raise UsageError(f"The {kind} alpha {alpha:g} is not possible.", hint="Give a positive number, such as 0.2.")
+        raise UsageError(f"The alpha of {kind} must be a positive number, not {alpha:g}.", hint="Try 0.2.")
     # an exact 0 or 1 for what is lost in float16 anyway, so that -inf in a cached mask never meets a weight of zero
     lam = round(float(rng.beta(alpha, alpha)), 6)
     permutation = rng.permutation(n).astype(np.int64)
     if kind == "mixup":
         return Mix(lam, permutation)
     if hw is None:
-        raise UsageError("CutMix cuts pictures; what is trained here is none.", hint="Use mixup.")
+        raise UsageError("CutMix needs pictures as inputs.", hint="Use mixup.")
     box = _draw_box(rng, lam, *hw)
     top, bottom, left, right = box
     return Mix(1 - (bottom - top) * (right - left) / (hw[0] * hw[1]), permutation, box)
@@ -66,15 +66,15 @@ def apply_mix(tensors: tuple[torch.Tensor, ...], mix: Mix) -> tuple[torch.Tensor
     Mixup takes floats, and uint8 (rounded back); CutMix takes pictures [N, H, W, C] of any dtype. Raises UsageError
     for anything else: the mean of two token ids is another token.
     """
-    return tuple(_mixed(tensor, mix) for tensor in tensors)
+    return tuple(_mix_one(tensor, mix) for tensor in tensors)
 
 
-def _mixed(tensor: torch.Tensor, mix: Mix) -> torch.Tensor:
+def _mix_one(tensor: torch.Tensor, mix: Mix) -> torch.Tensor:
     import torch
 
     partner = tensor[torch.from_numpy(mix.permutation).to(tensor.device)]
     if mix.box is not None:
-        return _pasted(tensor, partner, mix.box)
+        return _paste_box(tensor, partner, mix.box)
     if not tensor.is_floating_point() and tensor.dtype != torch.uint8:
         raise UsageError(
             f"Mixup cannot mix {str(tensor.dtype).removeprefix('torch.')}: the mean of two token ids is another token.",
@@ -88,12 +88,12 @@ def _mixed(tensor: torch.Tensor, mix: Mix) -> torch.Tensor:
     return (mix.lam * tensor.float() + (1 - mix.lam) * partner.float()).round().to(tensor.dtype)
 
 
-def _pasted(tensor: torch.Tensor, partner: torch.Tensor, box: Box) -> torch.Tensor:
+def _paste_box(tensor: torch.Tensor, partner: torch.Tensor, box: Box) -> torch.Tensor:
     top, bottom, left, right = box
     if tensor.ndim != 4 or bottom > tensor.shape[1] or right > tensor.shape[2]:
         raise UsageError(
-            f"CutMix cuts pictures [N, H, W, C]; this is {list(tensor.shape)}.",
-            hint="Use mixup: it also mixes what is cached behind a frozen prefix.",
+            f"CutMix needs pictures [N, H, W, C], not an array {list(tensor.shape)}.",
+            hint="Use mixup: it also mixes cached activations.",
         )
     pasted = tensor.clone()
     pasted[:, top:bottom, left:right] = partner[:, top:bottom, left:right]

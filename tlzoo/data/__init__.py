@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from tlzoo.data.reading import Columns, endings_of, read
-from tlzoo.data.samples import Collection, Samples, contents, fingerprint
-from tlzoo.data.splits import Parts, read_parts, split
+from tlzoo.data.samples import Samples, TrainTestSamples, content_digests, fingerprint
+from tlzoo.data.splits import SampleSplits, read_splits, split
 
 __all__ = [
-    "Collection",
     "Columns",
-    "Parts",
+    "SampleSplits",
     "Samples",
-    "contents",
+    "TrainTestSamples",
+    "content_digests",
     "endings_of",
     "fingerprint",
     "read",
-    "read_parts",
+    "read_splits",
     "split",
 ]

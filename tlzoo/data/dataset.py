@@ -14,15 +14,15 @@ from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
-from tlzoo.tasks.contract import fault, measured
+from tlzoo.tasks.contract import metrics_problem, task_error
 from tlzoo.tasks.rows import Outputs
 from tlzoo.tasks.windows import Window, merge_windows
 
-FEW = 32
+BLOCK = 32
 
 
 @dataclass(frozen=True)
-class Dataset:
+class TaskDataset:
     """`inputs` are paths or texts, `targets` what the task read of each, or `None` where there are no labels.
 
     Where the task takes long inputs in windows, each of these is an input with the target that lies in it; `windows`
@@ -75,10 +75,10 @@ class Dataset:
         return [self._lengths[i] for i in positions] if self._lengths else None
 
     def _prepare(self, positions: Sequence[int]) -> None:
-        """Learn lengths and contexts, a few inputs at a time: their arrays are not kept."""
+        """Compute lengths and contexts in blocks; the arrays are discarded."""
         each = list(dict.fromkeys(positions))
-        for at in range(0, len(each), FEW):
-            few = each[at : at + FEW]
+        for at in range(0, len(each), BLOCK):
+            few = each[at : at + BLOCK]
             lengths = row_lengths(self.arrays(few))
             if lengths is not None:
                 self._lengths.update(zip(few, lengths.tolist(), strict=True))
@@ -88,7 +88,7 @@ class Dataset:
         assert self.targets is not None
         return self.task.collate([self.targets[i] for i in positions], self.contexts(positions))
 
-    def merged(self, outputs: Outputs) -> tuple[Outputs, list[Any]]:
+    def merge_outputs(self, outputs: Outputs) -> tuple[Outputs, list[Any]]:
         """The outputs and contexts of whole samples from those of their windows."""
         contexts = self.contexts(range(len(self)))
         if self.windows is None:
@@ -103,13 +103,13 @@ class Dataset:
         return found
 
     def notes(self) -> list[str]:
-        """What is lost or cut between the samples and what the model sees of them: lines for people."""
+        """Notes for the user about samples that are cut or partly lost."""
         found = []
         if self.windows is not None:
             long = sum(len(each) > 1 for each in self.windows)
             found.append(
-                f"{long} of {self.samples} samples are longer than the model takes: they are read in "
-                f"{sum(len(each) for each in self.windows if len(each) > 1)} windows that overlap."
+                f"{long} of {self.samples} samples are longer than the model's input: they are split into "
+                f"{sum(len(each) for each in self.windows if len(each) > 1)} overlapping windows."
             )
         if self.targets is not None and self.task.overrides("notes"):
             found += self.task.notes(self.sample_targets, list(self._parts(self.targets)))
@@ -123,10 +123,10 @@ class Dataset:
 
     def metrics(self, outputs: Outputs) -> dict[str, float]:
         """The task's metrics of a model's outputs for all inputs; raises HookError where a plugin's are no numbers."""
-        merged, contexts = self.merged(outputs)
+        merged, contexts = self.merge_outputs(outputs)
         found = self.task.metrics(merged, self.sample_targets, contexts)
-        if self.task.plugin and (wrong := measured(self.task, found)):
-            raise fault(self.task, f"cannot measure: {wrong}")
+        if self.task.plugin and (wrong := metrics_problem(self.task, found)):
+            raise task_error(self.task, f"returns unusable metrics: {wrong}")
         return {name: float(value) for name, value in found.items()}
 
     def sample_of(self, position: int) -> int:
@@ -137,11 +137,11 @@ class Dataset:
     def _starts(windows: Sequence[Sequence[Window]]) -> list[int]:
         return list(accumulate((len(each) for each in windows), initial=0))
 
-    def first(self, count: int) -> Dataset:
+    def first(self, count: int) -> TaskDataset:
         """The first samples, with all of their windows."""
-        return self.some(range(min(count, self.samples)))
+        return self.subset(range(min(count, self.samples)))
 
-    def some(self, samples: Sequence[int]) -> Dataset:
+    def subset(self, samples: Sequence[int]) -> TaskDataset:
         """These samples, with all of their windows."""
         if self.windows is None:
             targets = None if self.targets is None else [self.targets[at] for at in samples]
@@ -157,32 +157,32 @@ class Dataset:
         )
 
 
-def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> Dataset:
+def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> TaskDataset:
     """Samples as the model takes them; raises DataError for a label the task does not know."""
     if not task.overrides("windows"):
-        return _checked(Dataset(samples.inputs, samples.targets, preprocessor, task))
+        return _with_known_labels(TaskDataset(samples.inputs, samples.targets, preprocessor, task))
     windows = [task.windows(given, preprocessor) or [Window(given, 0)] for given in samples.inputs]
     if all(len(each) == 1 for each in windows):
-        return _checked(Dataset(samples.inputs, samples.targets, preprocessor, task))
+        return _with_known_labels(TaskDataset(samples.inputs, samples.targets, preprocessor, task))
     inputs = [window.input for each in windows for window in each]
     targets = None
     if samples.targets is not None:
         pairs = zip(samples.targets, windows, strict=True)
         targets = [task.cut(target, window) for target, each in pairs for window in each]
-    return _checked(Dataset(inputs, targets, preprocessor, task, windows, samples.targets))
+    return _with_known_labels(TaskDataset(inputs, targets, preprocessor, task, windows, samples.targets))
 
 
-def _checked(data: Dataset) -> Dataset:
+def _with_known_labels(data: TaskDataset) -> TaskDataset:
     if data.targets is None or not len(data):
         return data
     try:
         data.task.check_known(data.sample_targets)
     except DataError as error:
-        raise DataError(f"{error.message} {_first_unknown(data)}".rstrip(), hint=error.hint) from error
+        raise DataError(f"{error.message} {_first_unknown_label(data)}".rstrip(), hint=error.hint) from error
     return data
 
 
-def _first_unknown(data: Dataset) -> str:
+def _first_unknown_label(data: TaskDataset) -> str:
     """Which sample is the first with a label that the task does not know, for people."""
     for at, target in enumerate(data.sample_targets):
         try:

@@ -10,14 +10,14 @@ from typing import Any
 
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
-from tlzoo.data.samples import Collection, Input, Samples
+from tlzoo.data.samples import Input, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.tables import TABLES, stream_table
 from tlzoo.io.texts import is_hidden, read_text, walk_files
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
-from tlzoo.tasks.contract import fault
+from tlzoo.tasks.contract import task_error
 from tlzoo.tasks.row import Row
 
 EXTENSIONS = {
@@ -32,7 +32,7 @@ _THIRD_SPLIT = ("dev", "val", "valid", "validation")
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _ReadSpec:
     task: Task
     names: Mapping[str, str]
     labelled: bool
@@ -46,7 +46,7 @@ class _Wanted:
     @property
     def kinds(self) -> str:
         """The files that are read, as an error's hint."""
-        return f"Files of these kinds are read: {', '.join(self.endings)}"
+        return f"Supported file types: {', '.join(self.endings)}"
 
 
 class Columns(TypedDict, total=False):
@@ -58,7 +58,7 @@ class Columns(TypedDict, total=False):
     others: dict[str, str]
 
 
-def names_of(columns: Columns) -> dict[str, str]:
+def column_names(columns: Columns) -> dict[str, str]:
     """What a table calls each role."""
     named: dict[str, str] = {
         role.removesuffix("_column"): str(name) for role, name in columns.items() if role != "others"
@@ -66,12 +66,12 @@ def names_of(columns: Columns) -> dict[str, str]:
     return {**named, **columns.get("others", {})}
 
 
-def refuse_roles(task: Task, names: Iterable[str]) -> None:
+def check_roles(task: Task, names: Iterable[str]) -> None:
     """Raise UsageError for the name of a column that the task would not look at."""
     if strange := [role for role in names if role not in task.all_roles]:
         raise UsageError(
-            f"{task.name} reads no column in the role {strange[0]!r}.",
-            hint=f"Its columns: {', '.join(task.all_roles)}; name one by --column ROLE=NAME.",
+            f"{task.name} has no column role {strange[0]!r}.",
+            hint=f"Its roles: {', '.join(task.all_roles)}; name a column with --column ROLE=NAME.",
         )
 
 
@@ -83,7 +83,7 @@ def read(
     labelled: bool = True,
     training: bool = False,
     endings: tuple[str, ...] = (),
-) -> Collection:
+) -> TrainTestSamples:
     """Read samples of a task: a folder per label where it reads those, a table, a file of the task's own layouts, or
     `train` and `test` of these forms in a folder.
 
@@ -96,15 +96,15 @@ def read(
     endings = endings or EXTENSIONS.get(task.modality, ())
     if not endings:
         raise UsageError(
-            f"Nothing says which files hold {task.modality!r}.",
-            hint=f"Known are {', '.join(sorted(EXTENSIONS))}; a plugin names `endings` in its preprocessing.",
+            f"No file types are known for the modality {task.modality!r}.",
+            hint=f"Known modalities: {', '.join(sorted(EXTENSIONS))}; a plugin sets `endings` in its preprocessing.",
         )
     place = Path(os.path.abspath(path))
-    wanted = _Wanted(task, names_of(columns or {}), labelled, endings)
-    refuse_roles(task, wanted.names)
+    spec = _ReadSpec(task, column_names(columns or {}), labelled, endings)
+    check_roles(task, spec.names)
     if not place.exists():
         raise DataError(f"{place} does not exist.", hint="Give a folder with one sub-folder per class, or a table.")
-    collection = _from_folder(place, wanted) if place.is_dir() else Collection(_from_file(place, wanted), None)
+    collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
     if labelled and training:
         task.check(collection.train.targets or (), place)
         _check_test(place, collection, task)
@@ -116,13 +116,13 @@ def endings_of(spec: Preprocess) -> tuple[str, ...]:
     return spec.endings if isinstance(spec, PluginSpec) else ()
 
 
-def _check_test(place: Path, collection: Collection, task: Task) -> None:
+def _check_test(place: Path, collection: TrainTestSamples, task: Task) -> None:
     if collection.test is None:
         return
     if names := unseen_labels(collection.train, collection.test, task):
         raise DataError(
-            f"{place} has labels in its test data that training never sees: {names}.",
-            hint="Add samples of them to the training data or take them out of the test data.",
+            f"{place} has labels in its test data that are not in its training data: {names}.",
+            hint="Add training samples with these labels, or remove them from the test data.",
         )
 
 
@@ -135,105 +135,105 @@ def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
     return ", ".join(repr(label) for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
 
 
-def _from_folder(folder: Path, wanted: _Wanted) -> Collection:
-    tables = {stem: _named_table(folder, stem, wanted) for stem in ("train", "test")}
+def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
+    tables = {stem: _named_table(folder, stem, spec) for stem in ("train", "test")}
     if tables["train"]:
-        test = _from_file(tables["test"], wanted) if tables["test"] else None
-        return Collection(_from_file(tables["train"], wanted), test)
-    halves = _halves(folder, wanted)
+        test = _from_file(tables["test"], spec) if tables["test"] else None
+        return TrainTestSamples(_from_file(tables["train"], spec), test)
+    halves = _train_and_test_folders(folder, spec)
     if not halves:
-        return Collection(_from_classes(folder, wanted), None)
+        return TrainTestSamples(_from_class_folders(folder, spec), None)
     train, test_folder = halves
-    test = _from_classes(test_folder, wanted) if test_folder else None
-    return Collection(_from_classes(train, wanted), test)
+    test = _from_class_folders(test_folder, spec) if test_folder else None
+    return TrainTestSamples(_from_class_folders(train, spec), test)
 
 
-def _named_table(folder: Path, stem: str, wanted: _Wanted) -> Path | None:
-    endings = (*TABLES, *wanted.task.endings)
+def _named_table(folder: Path, stem: str, spec: _ReadSpec) -> Path | None:
+    endings = (*TABLES, *spec.task.endings)
     found = [folder / (stem + suffix) for suffix in endings if (folder / (stem + suffix)).is_file()]
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
-        raise DataError(f"Folder {folder} has both {names}.", hint="Keep one of them, or give that file itself.")
+        raise DataError(f"Folder {folder} has both {names}.", hint="Keep one of them, or pass the file itself.")
     return found[0] if found else None
 
 
-def _halves(folder: Path, wanted: _Wanted) -> tuple[Path, Path | None] | None:
+def _train_and_test_folders(folder: Path, spec: _ReadSpec) -> tuple[Path, Path | None] | None:
     """The folders `train/` and `test/`; `None` where sub-folders are classes, even one named `train`."""
     names = {child.name for child in _folders(folder)}
     train, test = folder / "train", folder / "test"
-    if "train" not in names or (wanted.labelled and not _folders(train)):
+    if "train" not in names or (spec.labelled and not _folders(train)):
         return None
     others = sorted(names - {"train", "test"})
     if others and not (set(others) <= set(_THIRD_SPLIT) and "test" in names):
         raise DataError(
             f"Folder {folder} has {others[0]}/ beside train/.",
-            hint="Training reads train/ and test/ only: rename it to test, or move it away.",
+            hint="Training reads train/ and test/ only: rename the folder to test, or move it elsewhere.",
         )
     for other in others:
-        say(f"{folder / other} is not read: training holds out its own validation data.")
+        say(f"Ignoring {folder / other}: the validation data is split off the training data.")
     return train, test if "test" in names else None
 
 
-def _from_classes(folder: Path, wanted: _Wanted) -> Samples:
-    if not wanted.labelled:
-        return _contents(_files(folder, wanted.endings), None, folder, wanted)
-    if not wanted.task.folders:
-        needed = [*(each.name for each in wanted.task.inputs), *wanted.task.columns]
+def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
+    if not spec.labelled:
+        return _samples_of_files(_files(folder, spec.endings), None, folder, spec)
+    if not spec.task.folders:
+        needed = [*(each.name for each in spec.task.inputs), *spec.task.columns]
         raise DataError(
-            f"Folder {folder} cannot hold {wanted.task.holds}: its folders are one class each.",
+            f"Folder {folder} cannot be read as {spec.task.holds}: a folder holds the samples of one class.",
             hint=f"Give a table with the columns {' and '.join(needed)}.",
         )
     classes = _folders(folder)
     if not classes:
         raise DataError(
-            f"Folder {folder} is empty of classes: it has no sub-folders.",
+            f"Folder {folder} has no sub-folders, so no classes.",
             hint="Give a folder with one sub-folder of files per class, or a table with a label column.",
         )
     files: list[Path] = []
     targets: list[Target] = []
     for child in classes:
-        found = _files(child, wanted.endings)
+        found = _files(child, spec.endings)
         if not found:
-            raise DataError(f"Class folder {child} has no {wanted.modality} files.", hint=wanted.kinds)
+            raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.kinds)
         files += found
         row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",))
-        targets += [wanted.task.read(row)] * len(found)
-    return _contents(files, tuple(targets), folder, wanted)
+        targets += [spec.task.read(row)] * len(found)
+    return _samples_of_files(files, tuple(targets), folder, spec)
 
 
-def _contents(files: list[Path], targets: tuple[Target, ...] | None, folder: Path, wanted: _Wanted) -> Samples:
+def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, folder: Path, spec: _ReadSpec) -> Samples:
     if not files:
-        raise DataError(f"Folder {folder} has no {wanted.modality} files.", hint=wanted.kinds)
+        raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.kinds)
     for file in files:
         _check_not_empty(file)
-    inputs = tuple(_text_of(file) for file in files) if wanted.modality == "text" else tuple(map(str, files))
-    return Samples(inputs, targets, wanted.modality)
+    inputs = tuple(_read_text_file(file) for file in files) if spec.modality == "text" else tuple(map(str, files))
+    return Samples(inputs, targets, spec.modality)
 
 
-def _from_file(path: Path, wanted: _Wanted) -> Samples:
+def _from_file(path: Path, spec: _ReadSpec) -> Samples:
     """The samples of a task's own layout, or of a table."""
-    layout = wanted.task.layouts(path)
-    if layout is None and wanted.task.endings and path.suffix.lower() not in TABLES:
+    layout = spec.task.layouts(path)
+    if layout is None and spec.task.endings and path.suffix.lower() not in TABLES:
         raise DataError(
-            f"File {path} is neither a table nor a file of {wanted.task.holds}.",
-            hint=f"Give one of: {', '.join((*TABLES, *wanted.task.endings))}; rename it where it is one.",
+            f"File {path} is neither a table nor a file of {spec.task.holds}.",
+            hint=f"Supported: {', '.join((*TABLES, *spec.task.endings))}; rename the file if it is one of these.",
         )
-    rows = wanted.task.samples(_rows(path, wanted.names)) if layout is None else list(layout)
+    rows = spec.task.samples(_table_rows(path, spec.names)) if layout is None else list(layout)
     if not rows:
-        raise DataError(f"File {path} has no samples.", hint="Is it whole?")
-    inputs = [_input(row, wanted) for row in rows]
-    targets = tuple(_target(row, wanted.task) for row in rows) if wanted.labelled else None
-    return Samples(tuple(inputs), targets, wanted.modality)
+        raise DataError(f"File {path} has no samples.", hint="Check that the file is complete.")
+    inputs = [_input(row, spec) for row in rows]
+    targets = tuple(_target(row, spec.task) for row in rows) if spec.labelled else None
+    return Samples(tuple(inputs), targets, spec.modality)
 
 
 def _target(row: Row, task: Task) -> Target:
     target = task.read(row)
     if target is None:
-        raise fault(task, f"reads None in {row.place} of {row.file}.")
+        raise task_error(task, f"returned None from `read` for {row.place} of {row.file}.")
     return target
 
 
-def _rows(path: Path, names: Mapping[str, str]) -> list[Row]:
+def _table_rows(path: Path, names: Mapping[str, str]) -> list[Row]:
     """All rows of a table; raises DataError for the first that is broken. JSON lines have the columns of all rows."""
     found: list[tuple[str, dict[str, Any]]] = []
     columns: dict[str, None] = {}
@@ -248,37 +248,40 @@ def _rows(path: Path, names: Mapping[str, str]) -> list[Row]:
     return [Row(path, place, cells, there, names) for place, cells in found]
 
 
-def _input(row: Row, wanted: _Wanted) -> Input:
-    if wanted.modality == "text":
-        cells = tuple(row.text(each.column or each.name) for each in wanted.task.inputs)
+def _input(row: Row, spec: _ReadSpec) -> Input:
+    if spec.modality == "text":
+        cells = tuple(row.text(each.column or each.name) for each in spec.task.inputs)
     else:
-        cells = tuple(_file_in(row, each.column or each.name, wanted) for each in wanted.task.inputs)
+        cells = tuple(_file_cell(row, each.column or each.name, spec) for each in spec.task.inputs)
     return cells[0] if len(cells) == 1 else cells
 
 
-def _file_in(row: Row, role: str, wanted: _Wanted) -> str:
+def _file_cell(row: Row, role: str, spec: _ReadSpec) -> str:
     cell = row.text(role)
     file = Path(os.path.abspath(row.file.parent / cell.strip()))
     if "\0" in cell or not file.is_file():
         raise DataError(
-            f"File {row.file} names {cell!r} in {row.place}, which is no file.",
+            f"File {row.file} names {cell!r} in {row.place}, which is not a file.",
             hint=f"Paths are relative to {row.file.parent}",
         )
-    if not file.name.lower().endswith(wanted.endings):
-        raise DataError(f"File {row.file} names {cell!r} in {row.place}, no {wanted.modality} file.", hint=wanted.kinds)
+    if not file.name.lower().endswith(spec.endings):
+        raise DataError(
+            f"File {row.file} names {cell!r} in {row.place}, which is not a supported {spec.modality} file.",
+            hint=spec.kinds,
+        )
     _check_not_empty(file)
     return str(file)
 
 
 def _check_not_empty(file: Path) -> None:
     if file.stat().st_size == 0:
-        raise DataError(f"File {file} has zero bytes.", hint="Restore it or delete it.")
+        raise DataError(f"File {file} is empty (zero bytes).", hint="Restore it or delete it.")
 
 
-def _text_of(file: Path) -> str:
+def _read_text_file(file: Path) -> str:
     text = read_text(file)
     if not text.strip():
-        raise DataError(f"File {file} has no text.", hint="Fill it or delete it.")
+        raise DataError(f"File {file} has no text.", hint="Add text to it or delete it.")
     return text
 
 

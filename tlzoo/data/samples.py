@@ -39,7 +39,7 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Collection:
+class TrainTestSamples:
     """What one data set holds: samples to train on and, where it brings them, samples to test on."""
 
     train: Samples
@@ -53,17 +53,17 @@ def fingerprint(samples: Samples) -> str:
     Raises InputError naming a file that cannot be read.
     """
     digest = hashlib.sha256(f"{samples.modality} {len(samples)} {samples.targets is not None}\n".encode())
-    for position, content in enumerate(contents(samples.inputs, samples.modality)):
-        target = "" if samples.targets is None else _written(samples.targets[position])
+    for position, content in enumerate(content_digests(samples.inputs, samples.modality)):
+        target = "" if samples.targets is None else _as_text(samples.targets[position])
         digest.update(hashlib.sha256(target.encode("utf-8", "surrogatepass")).digest() + content)
     return digest.hexdigest()
 
 
-def _written(target: Target) -> str:
+def _as_text(target: Target) -> str:
     return target if isinstance(target, str) else json.dumps(target, sort_keys=True, ensure_ascii=False)
 
 
-def contents(inputs: Sequence[Input], modality: str) -> list[bytes]:
+def content_digests(inputs: Sequence[Input], modality: str) -> list[bytes]:
     """SHA-256 of each text, or of each file's bytes; of several inputs, of their digests.
 
     Raises InputError naming a file that cannot be read.
@@ -84,7 +84,9 @@ def _file_digest(path: str) -> bytes:
         facts = os.stat(path)
         return _digest_of(path, facts.st_size, facts.st_mtime_ns)
     except OSError as cause:
-        raise InputError(f"File {path} cannot be read: {cause.strerror}.", hint="Restore it or drop it.") from cause
+        raise InputError(
+            f"File {path} cannot be read: {cause.strerror}.", hint="Restore it or remove it from the data."
+        ) from cause
 
 
 @lru_cache(maxsize=2**18)

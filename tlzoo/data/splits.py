@@ -19,7 +19,7 @@ VALIDATION_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Parts:
+class SampleSplits:
     """Training, validation and held-out samples of one data set."""
 
     train: Samples
@@ -27,9 +27,9 @@ class Parts:
     test: Samples
 
 
-def read_parts(
+def read_splits(
     path: str | Path, test: str | Path | None, task: Task, columns: Columns, seed: int, endings: tuple[str, ...] = ()
-) -> Parts:
+) -> SampleSplits:
     """Read data labelled for `task`; without a test set a fifth is for testing, and a fifth of the rest for validation.
 
     Raises DataError for data that does not suit the task, such as labels that only the test set has.
@@ -43,11 +43,11 @@ def read_parts(
         train, held = split(train, TEST_SHARE, seed, task)
     if names := unseen_labels(train, held, task):
         raise DataError(
-            f"The test data has labels that training never saw: {names}.",
-            hint="Add training samples of them, or remove them from the test data.",
+            f"The test data has labels that are not in the training data: {names}.",
+            hint="Add training samples with these labels, or remove them from the test data.",
         )
     rest, validation = split(train, VALIDATION_SHARE, seed, task)
-    return Parts(rest, validation, held)
+    return SampleSplits(rest, validation, held)
 
 
 def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Samples, Samples]:
@@ -58,19 +58,19 @@ def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Sample
     UsageError unless 0 < share < 1, and DataError where that cannot be, naming a label that has fewer than 2 samples.
     """
     if not 0 < share < 1:
-        raise UsageError(f"A share of {share} cannot be split off.", hint="Give a number between 0 and 1, such as 0.2.")
+        raise UsageError(f"The held-out share must be between 0 and 1, not {share}.", hint="Try 0.2.")
     generator = np.random.default_rng(seed)
     groups = [None if samples.targets is None else task.group(target) for target in samples.targets or samples.inputs]
     labels = [task.labels_in(target) for target in samples.targets or ()]
     if any(labels) and None in groups:
-        part = _spare(labels, share, generator)
+        part = _multilabel_split(labels, share, generator)
     else:
-        part = _of_every_group(groups, share, generator)
+        part = _stratified(groups, share, generator)
     chosen = set(part)
     return samples.subset(i for i in range(len(samples)) if i not in chosen), samples.subset(sorted(part))
 
 
-def _of_every_group(groups: Sequence[Hashable | None], share: float, generator: np.random.Generator) -> list[int]:
+def _stratified(groups: Sequence[Hashable | None], share: float, generator: np.random.Generator) -> list[int]:
     """Positions of `share` of each group's samples."""
     positions: dict[Hashable | None, list[int]] = defaultdict(list)
     for position, group in enumerate(groups):
@@ -80,15 +80,13 @@ def _of_every_group(groups: Sequence[Hashable | None], share: float, generator: 
         members = positions[group]
         if len(members) < 2:
             of = "The data has" if group is None else f"Label {group!r} has"
-            raise DataError(
-                f"{of} only 1 sample, too few to hold any out.", hint="Add samples, or bring a test set of your own."
-            )
+            raise DataError(f"{of} only 1 sample, too few to split.", hint="Add samples, or give a separate test set.")
         taken = min(len(members) - 1, max(1, int(len(members) * share + 0.5)))
         part += generator.permutation(members).tolist()[:taken]
     return part
 
 
-def _spare(labels: Sequence[Sequence[str]], share: float, generator: np.random.Generator) -> list[int]:
+def _multilabel_split(labels: Sequence[Sequence[str]], share: float, generator: np.random.Generator) -> list[int]:
     """Random positions, about `share` of all, none of which is the last left with one of its labels."""
     left = Counter(label for row in labels for label in row)
     wanted = min(len(labels) - 1, max(1, int(len(labels) * share + 0.5)))
@@ -99,7 +97,7 @@ def _spare(labels: Sequence[Sequence[str]], share: float, generator: np.random.G
             left.subtract(labels[position])
     if not part:
         raise DataError(
-            "No sample can be held out: each has a label that no other has.",
-            hint="Add samples, or bring a test set of your own.",
+            "No sample can be held out: every sample has a label that occurs only once.",
+            hint="Add samples, or give a separate test set.",
         )
     return part

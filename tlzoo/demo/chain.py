@@ -12,10 +12,10 @@ from typing import Any
 from tlzoo.demo import commands, digits, tweets
 from tlzoo.demo.folders import is_complete, write_card
 from tlzoo.models.freezing import freeze
-from tlzoo.models.model import Model, build, load_backbone
+from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.options import Finetune
 from tlzoo.progress import say
-from tlzoo.runs.prepare import make_sets
+from tlzoo.runs.prepare import make_dataset_splits
 from tlzoo.training.evaluation import measure
 from tlzoo.training.loop import finish, train
 from tlzoo.training.steps import seconds_per_step
@@ -113,8 +113,8 @@ def from_scratch(run: Run, budget: float) -> dict[str, float]:
     options = Finetune(lr=SCRATCH_LR, seed=run.data.seed)
     torch.manual_seed(options.seed)
     backbone = replace(load_backbone(run.checkpoint, None), preprocess=run.preprocess)
-    model: Model = build(run.checkpoint, run.task, backbone)
-    sets = make_sets(run.parts(), model)
+    model: TaskModel = build_model(run.checkpoint, run.task, backbone)
+    sets = make_dataset_splits(run.splits(), model)
     frozen = freeze(model, "none")
     steps = max(1, int(budget / seconds_per_step(model, frozen, sets, options)))
     epochs = math.ceil(steps * options.batch / len(sets.train))

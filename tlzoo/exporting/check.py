@@ -19,7 +19,7 @@ from tlzoo.progress import progress
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.agreement import differences
 from tlzoo.tasks.base import Agreement, Task
-from tlzoo.tasks.rows import Collector, Outputs, finite, take
+from tlzoo.tasks.rows import OutputCollector, Outputs, finite, select
 
 BATCHES = (1, 2, 3, 7)
 WHOLE = 32
@@ -109,7 +109,7 @@ def prove(
             first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same.astype(float)
         )
         few = range(min(PER_BATCH_SIZE, len(inputs)))
-        right = take(reference, few)
+        right = select(reference, few)
         for size in BATCHES:
             again = task.agree(_answers(predictor, [inputs[i] for i in few], size), right, limits.difference)
             found.add(_scaled(again, first.scale))
@@ -189,7 +189,7 @@ def _differences(predictor: Predictor, case: LengthCase, names: Collection[str])
             continue
         both = []
         for rows in (found, case.reference):
-            kept = Collector([output], len(rows[output.name]))
+            kept = OutputCollector([output], len(rows[output.name]))
             places = range(len(rows[output.name]))
             kept.put(places, {output.name: rows[output.name]}, None if lengths is None else lengths.tolist())
             both.append(kept.outputs()[output.name])

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from tlzoo.artifact.manifest import Calibration
-from tlzoo.data import Parts, fingerprint
-from tlzoo.data.dataset import Dataset
+from tlzoo.data import SampleSplits, fingerprint
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.exporting.check import LengthCase
 from tlzoo.exporting.lengths import length_cases
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.base import OperatingPoint
@@ -34,18 +34,18 @@ class ExportContext:
     """
 
     run: RunFolder
-    model: Model
-    heldout: Dataset
+    model: TaskModel
+    heldout: TaskDataset
     reference: Outputs
     proven_on: str
-    parts: Parts | None
+    parts: SampleSplits | None
     parts_error: DataError | None = None
 
     def headline(self, outputs: Outputs) -> float:
         """The task's headline metric of a model's outputs for the held-out samples."""
         return self.heldout.metrics(outputs)[self.run.task.headline]
 
-    def validation(self) -> Dataset | None:
+    def validation(self) -> TaskDataset | None:
         """The validation samples as the model takes them; `None` where they are gone."""
         return None if self.parts is None else self.run.dataset(self.parts.validation)
 
@@ -72,7 +72,7 @@ def make_context(run: RunFolder, data: str | Path | None) -> ExportContext:
     model = run.model()
     parts, parts_error = None, None
     try:
-        parts = run.parts()
+        parts = run.splits()
     except DataError as error:
         if data is None:
             raise
@@ -97,10 +97,10 @@ def calibrate(context: ExportContext, predictor: Predictor) -> Calibration | Non
         validation = context.validation()
         if validation is None or run.options.get("strategy") == "probe":
             return None
-        found, contexts = validation.merged(predictor.outputs(validation.inputs))
+        found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
         temperature = task.temperature(found, validation.sample_targets, contexts)
         samples = validation.samples
-    merged, contexts = context.heldout.merged(context.reference)
+    merged, contexts = context.heldout.merge_outputs(context.reference)
     labelled = (merged, context.heldout.sample_targets, contexts)
     return Calibration(
         temperature=temperature,
@@ -115,5 +115,5 @@ def operating_point(context: ExportContext, predictor: Predictor) -> OperatingPo
     task = context.run.task
     if not task.overrides("operating_point") or (validation := context.validation()) is None:
         return None
-    found, contexts = validation.merged(predictor.outputs(validation.inputs))
+    found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
     return task.operating_point(found, validation.sample_targets, contexts)

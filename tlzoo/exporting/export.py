@@ -13,11 +13,11 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto
 
-from tlzoo.allocator import keep_big_blocks
+from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.manifest import Calibration, Manifest, Parity, Reference, SpeedMeasurement, Thresholds
 from tlzoo.artifact.reference import digest, pack
 from tlzoo.artifact.reference import select_samples as choose_samples
-from tlzoo.data import contents
+from tlzoo.data import content_digests
 from tlzoo.errors import ExportError, UsageError
 from tlzoo.exporting.context import ExportContext, make_context
 from tlzoo.exporting.graph import embed, embedded_manifest, signature_of
@@ -31,7 +31,7 @@ from tlzoo.exporting.variants import (
 )
 from tlzoo.io.files import atomic_file, atomic_folder, why_unwritable
 from tlzoo.models.onnx_export import OPSET
-from tlzoo.plugins.extensions import extension_names, find_extension, warn_name_conflict
+from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension, warn_name_conflict
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
 from tlzoo.specs import ImageSpec
@@ -77,7 +77,7 @@ def export(
     """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
     started, out = time.monotonic(), Path(path)
     _refuse(run, out, precision, raw_input, format)
-    keep_big_blocks()
+    raise_malloc_thresholds()
     context = make_context(run, data)
     with tempfile.TemporaryDirectory() as folder:
         own = thresholds if precision == "fp32" and not raw_input else None
@@ -153,28 +153,29 @@ def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: 
         libraries(run.preprocess)
 
 
-def _writer(format: str) -> Callable[[Path, bytes, Manifest], None]:
-    """The writer of this format, built in or of a plugin; raises UsageError for an unknown format."""
+def _writer(format: str) -> tuple[Callable[[Path, bytes, Manifest], None], PluginExtension | None]:
+    """The function that writes a layout, and the plugin's format behind it; raises UsageError for an unknown name."""
     if format in FORMATS:
         warn_name_conflict("formats", format)
-        write: Callable[[Path, bytes, Manifest], None] = importlib.import_module(FORMATS[format]).write
-        return write
+        return importlib.import_module(FORMATS[format]).write, None
     found = find_extension("formats", format)
     if found is None:
         known = extension_names("formats", ("onnx", *FORMATS))
         raise UsageError(f"Unknown format {format!r}.", hint=f"Choose one of: {known}")
-    return partial(found.run, "write")
+    return partial(found.run, "write"), found
 
 
 def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
     """Fill the folder; where the model lies in it. Raises ExportError unless that is the model that was proven."""
     model = proto.SerializeToString()
-    _writer(format)(folder, model, embedded_manifest(proto))
+    write, extension = _writer(format)
+    write(folder, model, embedded_manifest(proto))
     found = [file for file in folder.rglob("model.onnx") if file.read_bytes() == model]
     if len(found) != 1:
+        title = f"The format {format!r}" if extension is None else extension.description
         raise ExportError(
-            f"The format {format!r} wrote {len(found)} files named model.onnx with the model's bytes, not one.",
-            hint="Report it to the plugin's author, or export one file: `format='onnx'`.",
+            f"{title} wrote {len(found)} files named model.onnx with the model's bytes, not one.",
+            hint="Report it to the plugin's author, and export one file: `format='onnx'`.",
             parameter="format",
         )
     return found[0]
@@ -183,8 +184,8 @@ def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
 def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
     """The model with its manifest and the reference outputs inside."""
     context = base.context
-    fp32_file = choose_samples(contents(context.heldout.inputs, context.heldout.modality), context.reference)
-    outputs = pack(fp32_file)
+    kept = choose_samples(content_digests(context.heldout.inputs, context.heldout.modality), context.reference)
+    outputs = pack(kept)
     manifest = base.describe(
         chosen.precision,
         kept_fp32=chosen.kept,
@@ -193,7 +194,7 @@ def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
         data={"proven_on": context.proven_on},
         metrics=_metrics(context, chosen),
         parity=chosen.proof.parity,
-        reference=Reference(samples=len(fp32_file.contents), sha256=digest(outputs)),
+        reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
         measured=chosen.measured,
     )
     proto = ModelProto()

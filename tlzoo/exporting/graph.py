@@ -15,13 +15,13 @@ from tlzoo.artifact.manifest import KEY, Manifest, Signature, Tensor, parse_mani
 from tlzoo.errors import ExportError
 from tlzoo.exporting.nodes import with_inner
 from tlzoo.interfaces import Graph
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.models.onnx_export import export_graph
-from tlzoo.tasks.base import Derived, Task
+from tlzoo.tasks.base import DerivedOutput, Task
 from tlzoo.version import __version__
 
 
-def write_graph(model: Model, path: Path, opset: int) -> tuple[Graph, ModelProto]:
+def write_graph(model: TaskModel, path: Path, opset: int) -> tuple[Graph, ModelProto]:
     """Ask the plugin, then the core, for the ONNX file; check it is one whole model that is as its graph says."""
     checkpoint, names = model.checkpoint, tuple(output.name for output in model.task.outputs)
     graph = plugins.call(
@@ -49,7 +49,7 @@ def write_graph(model: Model, path: Path, opset: int) -> tuple[Graph, ModelProto
     return graph, proto
 
 
-def add_derived(proto: ModelProto, derived: Derived, temperature: float) -> None:
+def add_derived(proto: ModelProto, derived: DerivedOutput, temperature: float) -> None:
     """Add an output that is made of another divided by the temperature, such as `probabilities` of `logits`."""
     [source] = [output for output in proto.graph.output if output.name == derived.source]
     stem = f"tlzoo.{derived.name}"

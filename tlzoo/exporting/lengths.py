@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tlzoo.data.dataset import Dataset
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.exporting.check import LengthCase
-from tlzoo.models.model import Model
-from tlzoo.models.onnx_export import eager
+from tlzoo.models.model import TaskModel
+from tlzoo.models.onnx_export import eager_outputs
 from tlzoo.specs import Preprocess, TextSpec
 
 SAMPLES = 5
@@ -16,7 +16,7 @@ SHARES = (0.1, 0.35, 0.7)
 """Of a recording, what is left before silence."""
 
 
-def length_cases(model: Model, data: Dataset, spec: Preprocess) -> list[LengthCase]:
+def length_cases(model: TaskModel, data: TaskDataset, spec: Preprocess) -> list[LengthCase]:
     """A few held-out samples at other lengths, with torch's outputs; none for pictures and plugins' own kinds."""
     if spec.kind not in ("text", "audio"):
         return []
@@ -28,8 +28,8 @@ def length_cases(model: Model, data: Dataset, spec: Preprocess) -> list[LengthCa
     return [_tried(model, round(share * samples), _heard(arrays, round(share * samples))) for share in SHARES]
 
 
-def _tried(model: Model, length: int, arrays: dict[str, np.ndarray]) -> LengthCase:
-    return LengthCase(length, arrays, eager(model, arrays))
+def _tried(model: TaskModel, length: int, arrays: dict[str, np.ndarray]) -> LengthCase:
+    return LengthCase(length, arrays, eager_outputs(model, arrays))
 
 
 def _tokens(arrays: dict[str, np.ndarray], length: int, pad_id: int) -> dict[str, np.ndarray]:

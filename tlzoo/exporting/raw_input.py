@@ -84,7 +84,7 @@ def add_resize_and_crop(proto: ModelProto, spec: ImageSpec) -> ModelProto:
     """A copy of the model that takes `image` uint8 [batch, height, width, 3] of any size and fits it to `spec` itself.
 
     The given model takes `image` uint8 [batch, H, W, 3], already fitted. Sizes and corners are computed with the very
-    arithmetic of `tlzoo.preprocess.image.fit`, so that the same pixels are kept; a picture that needs no resizing comes
+    arithmetic of `tlzoo.preprocess.image.resize_and_crop`, so the same pixels are kept; a picture of that size comes
     out bit for bit. Others, ONNX Runtime 1.31 on a CPU against Pillow 13, photographs, digits and noise of 1 x 1 to
     2560 x 1708 pixels, shrunk and enlarged: nearest is equal; bilinear and bicubic differ by 2 of 255 levels at most,
     on average by 0.009 and 0.0007. Nothing else of the graph changes.

@@ -27,7 +27,7 @@ from tlzoo.exporting.graph import add_derived, signature_of, write_graph
 from tlzoo.exporting.manifests import make_manifest
 from tlzoo.exporting.raw_input import add_resize_and_crop
 from tlzoo.interfaces import Graph
-from tlzoo.models.onnx_export import features_of
+from tlzoo.models.onnx_export import eager_features
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.progress import say
 from tlzoo.runtime import Predictor
@@ -36,8 +36,8 @@ from tlzoo.runtime.session import open_session
 from tlzoo.specs import ImageSpec
 from tlzoo.tasks.agreement import differences
 from tlzoo.tasks.base import OperatingPoint
+from tlzoo.tasks.probabilities import PROBABILITY_FUNCTIONS
 from tlzoo.tasks.rows import Rows
-from tlzoo.tasks.squash import SQUASH
 
 AS_FAST = 1.03
 """Of models within three percent of the fastest the smallest is taken: noise is as large."""
@@ -201,11 +201,11 @@ def _check_other_outputs(base: BaseGraph, predictor: Predictor, limits: Threshol
     expected: dict[str, tuple[Rows, float]] = {}
     for derived in predictor.task.derived:
         source = predictor.outputs(few, (derived.source,))[derived.source]
-        squash = SQUASH[derived.operator]
+        squash = PROBABILITY_FUNCTIONS[derived.operator]
         rows: Rows = [squash(row / temperature) for row in source]
         expected[derived.name] = rows, ROUNDING
     if "embeddings" in outputs:
-        features = features_of(context.model, context.heldout.arrays(range(len(few))))
+        features = eager_features(context.model, context.heldout.arrays(range(len(few))))
         expected["embeddings"] = features, limits.difference * float(np.abs(features).max())
     for name, (right, allowed) in expected.items():
         difference = float(differences(predictor.outputs(few, (name,))[name], right).max())

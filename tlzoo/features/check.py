@@ -1,4 +1,4 @@
-"""Proof that what was frozen did not move: fingerprints before training, compared after it."""
+"""Check that frozen tensors did not change: hashes before training, compared after it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import torch
 
 from tlzoo.errors import TrainingError
 from tlzoo.interfaces import Freeze
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 
 _THREADS = 4  # hashing releases the interpreter's lock
 
 
 @dataclass(frozen=True)
-class FrozenProof:
-    """What was proven bit-identical: so many tensors, buffers among them, and so many scalars of parameters.
+class FrozenCheck:
+    """What was found bit-identical: the number of tensors (with buffers), and of scalars in parameters.
 
     `digest` is one SHA-256 over all of them; a tensor under two names counts as two tensors, its scalars once.
     """
@@ -30,7 +30,7 @@ class FrozenProof:
     identical: bool = True
 
 
-def snapshot(model: Model, frozen: Freeze) -> dict[str, str]:
+def hash_frozen(model: TaskModel, frozen: Freeze) -> dict[str, str]:
     """SHA-256 of dtype, shape and values of every frozen parameter, and of every buffer inside a frozen module.
 
     Names are those of `model.named_parameters()`, of a shared tensor all of its names.
@@ -42,25 +42,25 @@ def snapshot(model: Model, frozen: Freeze) -> dict[str, str]:
     return _digests(still | {name: buffer for name, buffer in buffers.items() if _inside(name, frozen.eval_modules)})
 
 
-def prove_frozen(before: Mapping[str, str], model: Model) -> FrozenProof:
-    """The proof that everything in the snapshot is bit-identical in `model`; call before adapters are merged.
+def check_frozen(before: Mapping[str, str], model: TaskModel) -> FrozenCheck:
+    """Check that every tensor in `before` is bit-identical in `model`; call before adapters are merged.
 
-    Raises TrainingError naming the first tensor that changed or is gone.
+    Raises TrainingError naming the first tensor that changed or disappeared.
     """
     tensors = _tensors(model)
     after = _digests({name: tensors[name] for name in before if name in tensors})
     for name, digest in before.items():
         if after.get(name) != digest:
             raise TrainingError(
-                f"Frozen {name!r} {'moved' if name in after else 'vanished'} during training.",
+                f"The frozen tensor {name!r} {'changed' if name in after else 'disappeared'} during training.",
                 hint=f"Report it to the author of the plugin {model.checkpoint.plugin!r}.",
             )
     whole = hashlib.sha256("".join(f"{name} {before[name]}\n" for name in sorted(before)).encode())
     scalars = {id(p): p.numel() for name, p in model.named_parameters(remove_duplicate=False) if name in before}
-    return FrozenProof(len(before), sum(scalars.values()), whole.hexdigest())
+    return FrozenCheck(len(before), sum(scalars.values()), whole.hexdigest())
 
 
-def _tensors(model: Model) -> dict[str, torch.Tensor]:
+def _tensors(model: TaskModel) -> dict[str, torch.Tensor]:
     return {
         **dict(model.named_parameters(remove_duplicate=False)),
         **dict(model.named_buffers(remove_duplicate=False)),

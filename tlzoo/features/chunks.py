@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 CHUNK = 1024
-KEPT_BYTES = 64 * 2**20
+IN_MEMORY_BYTES = 64 * 2**20
 
-Rows = Callable[[], Iterator[tuple[int, torch.Tensor]]]
+RowChunks = Callable[[], Iterator[tuple[int, torch.Tensor]]]
 """Each call is one pass: where a chunk begins, and its rows [n, D], which the next chunk may overwrite."""
 
 
-def standardisation(*pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_scale(*pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and scale [D] in float64 of all rows; a feature that varies by no more than rounding keeps scale 1."""
     count = sum(len(piece) for piece in pieces)
     mean = sum((rows.sum(0, dtype=np.float64) for _, rows in _chunks(pieces)), np.zeros(pieces[0].shape[1])) / count
@@ -27,7 +27,9 @@ def standardisation(*pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.where(scale > rounding, scale, 1.0)
 
 
-def standardised(pieces: Sequence[np.ndarray], mean: np.ndarray, scale: np.ndarray, dtype: torch.dtype) -> Rows:
+def standardised_chunks(
+    pieces: Sequence[np.ndarray], mean: np.ndarray, scale: np.ndarray, dtype: torch.dtype
+) -> RowChunks:
     """Passes over the rows of all pieces, less `mean` and divided by `scale`, in `dtype`.
 
     Where that takes no more than `KEPT_BYTES` it is computed once; beyond, at every pass, in a buffer of one chunk.
@@ -40,7 +42,7 @@ def standardised(pieces: Sequence[np.ndarray], mean: np.ndarray, scale: np.ndarr
         np.subtract(rows, centre, out=out, casting="same_kind")
         np.multiply(out, factor, out=out)
 
-    if count * width * np.dtype(kind).itemsize <= KEPT_BYTES:
+    if count * width * np.dtype(kind).itemsize <= IN_MEMORY_BYTES:
         whole = np.empty((count, width), dtype=kind)
         for begin, rows in _chunks(pieces):
             fill(rows, whole[begin : begin + len(rows)])

@@ -19,13 +19,13 @@ import torch
 from torch import fx, nn
 
 from tlzoo.features.store import Layout
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 
 aten = torch.ops.aten
-LEAST_SHARE = 0.2
+MIN_SHARE = 0.2
 """A prefix with less than this share of the model's multiplications is not worth a cache."""
 
-_TRAINS: Mapping[Any, tuple[int, float, int | None]] = {
+_TRAINING_ARGUMENTS: Mapping[Any, tuple[int, float, int | None]] = {
     # operator: position of the argument that training sets, its value in evaluation, position of its noise's share
     aten.dropout.default: (2, False, 1),
     aten.feature_dropout.default: (2, False, 1),
@@ -61,7 +61,7 @@ class Cut:
     share: float
 
 
-def find_cut(model: Model) -> Cut | None:
+def find_cut(model: TaskModel) -> Cut | None:
     """The cut of a model whose frozen parameters need no gradient and whose modules are in the mode they train in.
 
     `None` where there is none worth having: too little is frozen before the first trainable layer, the graph cannot
@@ -71,24 +71,27 @@ def find_cut(model: Model) -> Cut | None:
         traced = trace(model)
     except Exception:  # noqa: BLE001 - torch.export fails in many ways, and training without a prefix always works
         return None
-    graph = _without_changes_in_place(traced)
+    graph = _functionalise(traced)
     nodes = list(graph.nodes)
     live = _live(nodes, traced)
-    if any(_is_random(node) and node.target not in _TRAINS and node.target != _STOCHASTIC_DEPTH for node in live):
+    if any(
+        _is_random(node) and node.target not in _TRAINING_ARGUMENTS and node.target != _STOCHASTIC_DEPTH
+        for node in live
+    ):
         return None  # its twin for evaluation cannot be told from this graph
-    values = _depending_on_data(nodes)
+    values = _data_dependent(nodes)
     axes = _axes(model, nodes)
-    chosen = _least_bytes(nodes, live, values, axes, traced)
-    prefix_nodes = _needed(chosen)
+    chosen = _minimum_cut(nodes, live, values, axes, traced)
+    prefix_nodes = _dependencies(chosen)
     work = {node: _multiplications(node, traced) for node in nodes}
     share = sum(work[node] for node in prefix_nodes) / max(1, sum(work.values()))
-    if not chosen or share < LEAST_SHARE:
+    if not chosen or share < MIN_SHARE:
         return None
     prefix = _subgraph(traced, nodes, prefix_nodes, (), tuple(chosen))
-    return _assemble(traced, nodes, chosen, prefix, axes, share)
+    return _build_cut(traced, nodes, chosen, prefix, axes, share)
 
 
-def move(module: fx.GraphModule, device: torch.device) -> None:
+def move_graph(module: fx.GraphModule, device: torch.device) -> None:
     """To another device, the places where the graph itself makes tensors included."""
     for node in module.graph.nodes:
         if "device" in node.kwargs:
@@ -98,7 +101,7 @@ def move(module: fx.GraphModule, device: torch.device) -> None:
     module.to(device)
 
 
-def trace(model: Model) -> fx.GraphModule:
+def trace(model: TaskModel) -> fx.GraphModule:
     """The model's graph of ATen operators in its present modes, batch and other named axes free; its own parameters."""
     parts = model.parts
     free = torch.export.Dim.DYNAMIC
@@ -113,14 +116,14 @@ def trace(model: Model) -> fx.GraphModule:
     return traced
 
 
-def _without_changes_in_place(traced: fx.GraphModule) -> fx.Graph:
+def _functionalise(traced: fx.GraphModule) -> fx.Graph:
     """Operators such as `relu_` become `relu`, and checks disappear, so that every value is what its node made."""
     graph = traced.graph
     order = {node: at for at, node in enumerate(graph.nodes)}
     for node in list(graph.nodes):
         if node.op == "call_module" or node.target == aten._assert_tensor_metadata.default:
             graph.erase_node(node)
-        elif _changes_in_place(node) and node.args[0].op != "get_attr":
+        elif _is_in_place(node) and node.args[0].op != "get_attr":
             given = node.args[0]
             packet = getattr(aten, node.target._schema.name.removeprefix("aten::").removesuffix("_"))
             node.target = getattr(packet, node.target._overloadname, node.target)  # bernoulli_ has no twin
@@ -128,7 +131,7 @@ def _without_changes_in_place(traced: fx.GraphModule) -> fx.Graph:
     return graph
 
 
-def _changes_in_place(node: fx.Node) -> bool:
+def _is_in_place(node: fx.Node) -> bool:
     schema = getattr(node.target, "_schema", None)
     return node.op == "call_function" and schema is not None and schema.name.endswith("_") and schema.is_mutable
 
@@ -137,8 +140,8 @@ def _is_random(node: fx.Node) -> bool:
     """Whether the node draws random numbers or moves statistics."""
     if node.op != "call_function":
         return False
-    if node.target in _TRAINS:
-        at, still, noise = _TRAINS[node.target]
+    if node.target in _TRAINING_ARGUMENTS:
+        at, still, noise = _TRAINING_ARGUMENTS[node.target]
         given = node.args[at] if len(node.args) > at else node.kwargs.get("dropout_p", still)
         return bool(given != still) and (noise is None or bool(node.args[noise] != 0))
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
@@ -151,7 +154,7 @@ def _live(nodes: list[fx.Node], traced: fx.GraphModule) -> set[fx.Node]:
         if (
             (node.op == "get_attr" and node.target in trainable)
             or _is_random(node)
-            or _changes_in_place(node)
+            or _is_in_place(node)
             or any(given in live for given in node.all_input_nodes)
             or node.op == "output"
         ):
@@ -159,7 +162,7 @@ def _live(nodes: list[fx.Node], traced: fx.GraphModule) -> set[fx.Node]:
     return live
 
 
-def _depending_on_data(nodes: list[fx.Node]) -> set[fx.Node]:
+def _data_dependent(nodes: list[fx.Node]) -> set[fx.Node]:
     """Nodes that depend on what the inputs hold, not only on how large they are."""
     found: set[fx.Node] = set()
     for node in nodes:
@@ -170,7 +173,7 @@ def _depending_on_data(nodes: list[fx.Node]) -> set[fx.Node]:
     return found
 
 
-def _axes(model: Model, nodes: list[fx.Node]) -> dict[str, str]:
+def _axes(model: TaskModel, nodes: list[fx.Node]) -> dict[str, str]:
     """What the traced sizes stand for: {symbol: name of the axis}, the batch's being `batch`."""
     inputs = [node for node in nodes if node.op == "placeholder"]
     named: dict[str, str] = {}
@@ -192,7 +195,7 @@ def _layout(node: fx.Node, axes: Mapping[str, str]) -> Layout | None:
     return Layout(node.name, str(value.dtype).removeprefix("torch."), shape)
 
 
-def _least_bytes(
+def _minimum_cut(
     nodes: list[fx.Node],
     live: set[fx.Node],
     values: set[fx.Node],
@@ -231,10 +234,10 @@ def _is_heavy(node: fx.Node, parameters: set[str]) -> bool:
 def _bytes(node: fx.Node) -> int:
     """Bytes of one sample, taking every free size as that of the example."""
     value = node.meta["val"]
-    return int(max(1, math.prod(_hint(size) for size in value.shape[1:]) * value.dtype.itemsize))
+    return int(max(1, math.prod(_example_size(size) for size in value.shape[1:]) * value.dtype.itemsize))
 
 
-def _hint(size: Any) -> int:
+def _example_size(size: Any) -> int:
     return size if isinstance(size, int) else int(size.node.hint)
 
 
@@ -245,7 +248,7 @@ def _multiplications(node: fx.Node, traced: fx.GraphModule) -> int:
     if node.op != "call_function" or not isinstance(value, torch.Tensor) or node.target == aten.embedding.default:
         return 0
     weights = [_attribute(traced, str(given.target)) for given in node.all_input_nodes if given.op == "get_attr"]
-    size = math.prod(_hint(size) for size in value.shape)
+    size = math.prod(_example_size(size) for size in value.shape)
     return sum(size * weight[0].numel() for weight in weights if weight.ndim >= 2)
 
 
@@ -255,7 +258,7 @@ def _attribute(module: nn.Module, path: str) -> torch.Tensor:
     return found
 
 
-def _needed(wanted: Iterable[fx.Node], given: Iterable[fx.Node] = ()) -> set[fx.Node]:
+def _dependencies(wanted: Iterable[fx.Node], given: Iterable[fx.Node] = ()) -> set[fx.Node]:
     """Everything that computing these takes, where `given` are there already."""
     known = set(given)
     found: set[fx.Node] = set()
@@ -268,7 +271,7 @@ def _needed(wanted: Iterable[fx.Node], given: Iterable[fx.Node] = ()) -> set[fx.
     return found
 
 
-def _assemble(
+def _build_cut(
     traced: fx.GraphModule,
     nodes: list[fx.Node],
     chosen: list[fx.Node],
@@ -277,16 +280,16 @@ def _assemble(
     share: float,
 ) -> Cut | None:
     output = nodes[-1]
-    moving = [node for node in nodes if _changes_in_place(node)]
+    moving = [node for node in nodes if _is_in_place(node)]
     sizes = _sizes_at_cut(nodes, chosen)
     wanted = [output, *moving]
-    needed = _needed(wanted, [*chosen, *sizes])
+    needed = _dependencies(wanted, [*chosen, *sizes])
     if any(node.op == "placeholder" for node in needed):
         return None  # a size that no value of the cut has
     layouts = tuple(layout for node in chosen if (layout := _layout(node, axes)))
     train = _subgraph(traced, nodes, needed, chosen, None, sizes)
     evaluate = _subgraph(
-        traced, nodes, _needed([output], [*chosen, *sizes]), chosen, None, sizes, rewrite=_for_evaluation
+        traced, nodes, _dependencies([output], [*chosen, *sizes]), chosen, None, sizes, rewrite=_set_eval_mode
     )
     return Cut(prefix, train, evaluate, layouts, share)
 
@@ -330,13 +333,13 @@ def _subgraph(
     return fx.GraphModule(traced, graph)
 
 
-def _for_evaluation(node: fx.Node) -> None:
+def _set_eval_mode(node: fx.Node) -> None:
     """Set the argument that says whether the operator trains, or put the mean in the place of a draw."""
     if node.target == _STOCHASTIC_DEPTH:
         node.target = aten.full_like.default
         node.args = (node.args[0], node.args[1] if len(node.args) > 1 else 0.5)  # what the trace leaves out
-    if node.op == "call_function" and node.target in _TRAINS:
-        at, still, _ = _TRAINS[node.target]
+    if node.op == "call_function" and node.target in _TRAINING_ARGUMENTS:
+        at, still, _ = _TRAINING_ARGUMENTS[node.target]
         if len(node.args) > at:
             node.update_arg(at, still)
         elif "dropout_p" in node.kwargs:

@@ -1,4 +1,4 @@
-"""One pass of what is frozen over the samples: decoded ahead, computed once, kept on disk, checked on reuse."""
+"""Feature extraction: batches are prefetched, computed once, cached on disk and checked on reuse."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Protocol
 import numpy as np
 
 from tlzoo.augment import make_augment, signature
-from tlzoo.data.dataset import Dataset
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import TrainingError
 from tlzoo.features.prefix import Prefix, backbone_prefix
-from tlzoo.features.store import Activations, Layout, TooLarge, Writer, cached
-from tlzoo.features.store_folders import home
-from tlzoo.features.unique import Corpus, make_corpus
+from tlzoo.features.store import Activations, ActivationsTooLarge, ActivationWriter, Layout, load_or_compute
+from tlzoo.features.store_folders import store_root
+from tlzoo.features.unique import UniqueSamples, deduplicate
 from tlzoo.io.files import remove
 from tlzoo.io.timings import Clock
-from tlzoo.models.devices import pick
-from tlzoo.models.model import Model
+from tlzoo.models.devices import select_device
+from tlzoo.models.model import TaskModel
 from tlzoo.options import Augment, Cache, StrategyOptions
 from tlzoo.preprocess import row_lengths
-from tlzoo.preprocess.prefetch import ahead
+from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import progress, say
 
 BATCH = 32
-REUSED = 2e-3
-"""How far kept values may be from the model's, of their scale; halves are within 5e-4."""
+REUSE_TOLERANCE = 2e-3
+"""Largest relative difference of cached values from the model's; float16 stays within 5e-4."""
 VIEW_SEED = 0
 """Cached views draw from a seed of their own, so that runs of any seed share them."""
 
@@ -39,7 +39,7 @@ class Features:
     rows: np.ndarray
     lengths: np.ndarray | None = None
 
-    def within(self, positions: range) -> Features:
+    def subset(self, positions: range) -> Features:
         """Those of consecutive samples."""
         if self.lengths is None:
             return Features(self.rows[positions.start : positions.stop])
@@ -48,149 +48,150 @@ class Features:
         return Features(rows, self.lengths[positions.start : positions.stop])
 
 
-class Started(Protocol):
-    """A pass that may be under way already."""
+class PendingFeatures(Protocol):
+    """Feature extraction that may already be running."""
 
     def join(self, prefix: Prefix) -> None:
-        """Wait for it, or end it."""
+        """Wait for it, or cancel it."""
 
 
-def features(
-    model: Model,
-    *datasets: Dataset,
+def extract(
+    model: TaskModel,
+    *datasets: TaskDataset,
     options: StrategyOptions | None = None,
     clock: Clock | None = None,
-    started: Started | None = None,
+    pending: PendingFeatures | None = None,
 ) -> list[Features]:
-    """What the backbone gives for each data set, computed once per sample and kept between runs.
+    """The backbone's features for each data set, computed once per sample and cached between runs.
 
     Raises TrainingError naming a sample whose features are not finite, and where the cache cannot be written.
     """
     options, clock = options or StrategyOptions(), clock or Clock()
-    prefix, corpus = backbone_prefix(model, pick(options.device)), make_corpus(*datasets)
+    prefix, unique = backbone_prefix(model, select_device(options.device)), deduplicate(*datasets)
     [layout] = prefix.layouts
-    if started is not None:
+    if pending is not None:
         with clock.spent("prefix"):
-            started.join(prefix)
+            pending.join(prefix)
     if options.cache.enabled:
         try:
-            kept = values(prefix, corpus, options.cache, clock)
+            kept = extract_cached(prefix, unique, options.cache, clock)
             with clock.spent("cache"):
-                found = [Features(*kept.rows(layout.name, rows)) for rows in corpus.rows]
+                found = [Features(*kept.rows(layout.name, rows)) for rows in unique.rows]
                 kept.release()
             return found
-        except TooLarge as reason:
-            say(f"{reason.message} They stay in memory.")
-    held: list[np.ndarray] = [np.empty(0)] * len(corpus)
-    for positions, [array], lengths in passing(prefix, corpus, clock):
+        except ActivationsTooLarge as reason:
+            say(f"{reason.message} Keeping them in memory instead.")
+    held: list[np.ndarray] = [np.empty(0)] * len(unique)
+    for positions, [array], lengths in iter_features(prefix, unique, clock):
         for at, position in enumerate(positions):
             held[position] = array[at] if layout.axis is None else array[at][: None if lengths is None else lengths[at]]
-    return [_joined([held[row] for row in rows], layout) for rows in corpus.rows]
+    return [_concatenate([held[row] for row in rows], layout) for rows in unique.rows]
 
 
-def _joined(held: Sequence[np.ndarray], layout: Layout) -> Features:
+def _concatenate(held: Sequence[np.ndarray], layout: Layout) -> Features:
     if layout.axis is None:
         return Features(np.stack(held).astype(np.float32, copy=False))
     lengths = np.array([len(each) for each in held], dtype=np.int64)
     return Features(np.concatenate(held).astype(np.float32, copy=False), lengths)
 
 
-def values(
+def extract_cached(
     prefix: Prefix,
-    corpus: Corpus,
+    unique: UniqueSamples,
     cache: Cache,
     clock: Clock,
     augment: Augment | None = None,
     before_batch: Callable[[], None] = lambda: None,
 ) -> Activations:
-    """What the prefix makes of the corpus, from the cache or now; with `augment`, of its views of each sample.
+    """The prefix's activations for unique samples, cached or computed now; with `augment`, for each view of a sample.
 
-    View v of sample i is row `i * views + v`. Raises TooLarge where the cache may not take them, TrainingError where
-    the disk does not or an array is not finite.
+    View v of sample i is row `i * views + v`. Raises ActivationsTooLarge above the cache limit, TrainingError where
+    the disk is full or an array is not finite.
     """
     views = augment or Augment()
     each = max(1, views.views)
-    layouts = [_in_precision(layout, cache.precision) for layout in prefix.layouts]
+    layouts = [_stored_layout(layout, cache.precision) for layout in prefix.layouts]
 
-    def compute(writer: Writer) -> None:
+    def compute(writer: ActivationWriter) -> None:
         for view in range(each):
-            for positions, arrays, lengths in passing(prefix, corpus, clock, views.policy, view):
+            for positions, arrays, lengths in iter_features(prefix, unique, clock, views.policy, view):
                 before_batch()
                 named = {layout.name: array for layout, array in zip(layouts, arrays, strict=True)}
                 with clock.spent("cache"):
                     writer.put([at * each + view for at in positions], named, lengths)
 
-    key = store_key(prefix, corpus, cache.precision, views)
+    key = store_key(prefix, unique, cache.precision, views)
     with clock.spent("cache"):
-        found = cached(key, layouts, len(corpus) * each, compute, limit_gb=cache.gb)
-        if found.reused and not _still_true(found, prefix, corpus, views.policy, each):
-            remove(home() / key)
-            found = cached(key, layouts, len(corpus) * each, compute, limit_gb=cache.gb)
+        found = load_or_compute(key, layouts, len(unique) * each, compute, limit_gb=cache.gb)
+        if found.reused and not _matches_model(found, prefix, unique, views.policy, each):
+            remove(store_root() / key)
+            found = load_or_compute(key, layouts, len(unique) * each, compute, limit_gb=cache.gb)
     return found
 
 
-def _still_true(kept: Activations, prefix: Prefix, corpus: Corpus, augment: str, each: int) -> bool:
-    """Whether the model gives for three of the samples what is kept of them: a change that no key shows is noticed."""
+def _matches_model(kept: Activations, prefix: Prefix, unique: UniqueSamples, augment: str, each: int) -> bool:
+    """Whether the model reproduces the cached values of three samples: detects changes that no key shows."""
     if prefix.eager is None:
         return True
-    change = make_augment(corpus.data.modality, augment, VIEW_SEED)
-    for at in {0, len(corpus) // 2, len(corpus) - 1}:
-        arrays = corpus.data.arrays([at])
+    change = make_augment(unique.data.modality, augment, VIEW_SEED)
+    for at in {0, len(unique) // 2, len(unique) - 1}:
+        arrays = unique.data.arrays([at])
         now = prefix.eager(arrays if change is None else change(arrays, [at], 0))
         for one, other in zip(now, kept.batch([at * each]).values(), strict=True):
             one, other = one.astype(np.float64), other.astype(np.float64)
-            if one.shape != other.shape or not np.abs(one - other).max() <= REUSED * max(1e-12, np.abs(one).max()):
+            if one.shape != other.shape or not np.abs(one - other).max() <= REUSE_TOLERANCE * max(
+                1e-12, np.abs(one).max()
+            ):
                 return False
     return True
 
 
-def store_key(prefix: Prefix, corpus: Corpus, precision: str, augment: Augment) -> str:
-    """What the values of this prefix for this corpus are called in the store."""
-    drawn = f"{augment.views} {signature(corpus.data.modality, augment.policy)} {VIEW_SEED}"
-    text = f"{prefix.key} {corpus.digest} {precision} {drawn}"
+def store_key(prefix: Prefix, unique: UniqueSamples, precision: str, augment: Augment) -> str:
+    """The store's key for the activations of this prefix on these samples."""
+    drawn = f"{augment.views} {signature(unique.data.modality, augment.policy)} {VIEW_SEED}"
+    text = f"{prefix.key} {unique.digest} {precision} {drawn}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def passing(
-    prefix: Prefix, corpus: Corpus, clock: Clock, augment: str = "none", view: int = 0
+def iter_features(
+    prefix: Prefix, unique: UniqueSamples, clock: Clock, augment: str = "none", view: int = 0
 ) -> Iterator[tuple[list[int], Sequence[np.ndarray], np.ndarray | None]]:
-    """One pass: positions in the corpus, the prefix's arrays for them, and how long each text is.
+    """Batches of one pass: positions, the prefix's arrays for them, and the length of each text.
 
-    The next batch is decoded while the last is computed. Raises TrainingError naming a sample whose arrays are not
-    finite.
+    The next batch is decoded meanwhile. Raises TrainingError naming a sample whose arrays are not finite.
     """
-    change = make_augment(corpus.data.modality, augment, VIEW_SEED)
+    change = make_augment(unique.data.modality, augment, VIEW_SEED)
 
     def prepare(positions: list[int]) -> dict[str, np.ndarray]:
-        arrays = corpus.data.arrays(positions)
+        arrays = unique.data.arrays(positions)
         return arrays if change is None else change(arrays, positions, view)
 
     with clock.spent("prepare"):
         run = prefix.open()
-    batches = ahead(prepare, by_length(corpus.data), BATCH)
-    with progress("Frozen part", len(corpus)) as advance:
+    batches = prefetch(prepare, order_by_length(unique.data), BATCH)
+    with progress("Extracting features", len(unique)) as advance:
         for positions, given in clock.waiting(batches, "decode"):
             with clock.spent("prefix"):
                 arrays = run(given)
             lengths = row_lengths(given)
-            _refuse_not_finite(arrays, [corpus.data.inputs[at] for at in positions], lengths)
+            _check_finite(arrays, [unique.data.inputs[at] for at in positions], lengths)
             yield positions, arrays, lengths
             advance(len(positions))
 
 
-def exactly(prefix: Prefix, data: Dataset, positions: Sequence[int]) -> dict[str, np.ndarray]:
-    """What the prefix makes of these samples now, in one batch, as full as it comes."""
+def extract_batch(prefix: Prefix, data: TaskDataset, positions: Sequence[int]) -> dict[str, np.ndarray]:
+    """The prefix's arrays for these samples, computed now in one batch at full precision."""
     return {
         layout.name: array
         for layout, array in zip(prefix.layouts, prefix.open()(data.arrays(list(positions))), strict=True)
     }
 
 
-def _in_precision(layout: Layout, precision: str) -> Layout:
+def _stored_layout(layout: Layout, precision: str) -> Layout:
     return replace(layout, dtype="float16") if (layout.dtype, precision) == ("float32", "fp16") else layout
 
 
-def _refuse_not_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], lengths: np.ndarray | None) -> None:
+def _check_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], lengths: np.ndarray | None) -> None:
     for array in arrays:
         if not np.issubdtype(array.dtype, np.floating) or np.isfinite(array).all():
             continue
@@ -198,18 +199,18 @@ def _refuse_not_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], l
             held = values[: lengths[row]] if lengths is not None and values.ndim else values
             if not np.isfinite(held).all():
                 raise TrainingError(
-                    f"The backbone gives NaN or infinite features for {str(given)[:200]!r}.",
-                    hint="Take it out of the data, or choose another checkpoint.",
+                    f"The backbone returns NaN or infinite features for {str(given)[:200]!r}.",
+                    hint="Remove this sample, or choose another checkpoint.",
                 )
 
 
-def by_length(data: Dataset) -> Sequence[int]:
-    """Positions so that texts of like length share a batch; other inputs keep their order."""
+def order_by_length(data: TaskDataset) -> Sequence[int]:
+    """Positions such that texts of similar length share a batch; other inputs keep their order."""
     if data.modality != "text":
         return range(len(data))
-    return [int(i) for i in np.argsort([size_of(text) for text in data.inputs], kind="stable")]
+    return [int(i) for i in np.argsort([text_length(text) for text in data.inputs], kind="stable")]
 
 
-def size_of(text: object) -> int:
+def text_length(text: object) -> int:
     """How long a text is, or several of one sample together."""
     return sum(map(len, text)) if isinstance(text, tuple) else len(str(text))

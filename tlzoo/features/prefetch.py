@@ -1,8 +1,8 @@
-"""A head start: where the backbone's graph is known from before, the pass over the data begins at once.
+"""Early feature extraction: where the backbone's ONNX graph is cached, extraction starts at once.
 
-Importing a backbone's library and building the network takes seconds in which nothing else happens. What the graph of a
-checkpoint was called is noted beside it; with that note a thread computes features while the network is being built.
-They are used only if the network then turns out to be the noted one, and the graph equal to it.
+Importing a backbone's library and building the network takes seconds in which nothing else happens. A note in the
+cache says which graph belongs to a checkpoint; with it a thread extracts features while the network is being built.
+They are used only if the network that was built has that graph.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pydantic import TypeAdapter
 from tlzoo import plugins
 from tlzoo.data import Samples
 from tlzoo.data.dataset import make_dataset
-from tlzoo.features.extract import values
-from tlzoo.features.prefix import Prefix, Runner, kept_prefix, runner
-from tlzoo.features.unique import make_corpus
+from tlzoo.features.extract import extract_cached
+from tlzoo.features.prefix import Prefix, Runner, cached_prefix, session_runner
+from tlzoo.features.unique import deduplicate
 from tlzoo.io.files import write_json
 from tlzoo.io.timings import Clock
-from tlzoo.models.devices import pick
+from tlzoo.models.devices import select_device
 from tlzoo.models.model import make_preprocessor
 from tlzoo.options import StrategyOptions
 from tlzoo.registry.schema import Checkpoint
@@ -39,19 +39,19 @@ from tlzoo.weights import cache as kept
 _SPEC: TypeAdapter[Preprocess] = TypeAdapter(Preprocess)
 
 
-class _NotWanted(Exception):
-    """Nobody waits for the features any more."""
+class _Cancelled(Exception):
+    """The features are no longer needed."""
 
 
-class HeadStart:
-    """The pass of a checkpoint's backbone over samples, in a thread of its own where a note makes it possible."""
+class FeaturePrefetch:
+    """Extracts a checkpoint's features in a thread while the network is built, where its graph is cached."""
 
     def __init__(
         self, checkpoint: Checkpoint, task: Task, samples: Sequence[Samples], options: StrategyOptions
     ) -> None:
-        self._place, self._task, self._samples, self._options = _place(checkpoint, task), task, samples, options
+        self._place, self._task, self._samples, self._options = _note_path(checkpoint, task), task, samples, options
         self._wanted, self._awaited, self._prefix = True, False, None
-        if options.cache.enabled and pick(options.device).type == "cpu" and (noted := _read(self._place)):
+        if options.cache.enabled and select_device(options.device).type == "cpu" and (noted := _read_note(self._place)):
             noted_prefix, spec = noted
             self._prefix = replace(noted_prefix, open=self._open)
             self._preprocessor = make_preprocessor(checkpoint, spec)
@@ -59,44 +59,49 @@ class HeadStart:
             self._thread.start()
 
     def join(self, prefix: Prefix) -> None:
-        """Wait for it where it computes what `prefix` does; else end it and note what `prefix` is."""
+        """Wait for it if it runs `prefix`; else cancel it and save a note of `prefix`."""
         if self._prefix is not None and self._prefix.key == prefix.key:
             self._awaited = True
             self._thread.join()
         else:
-            self.end()
-            self._note(prefix)
+            self.cancel()
+            self._write_note(prefix)
 
-    def end(self) -> None:
-        """Stop after the batch at hand."""
+    def cancel(self) -> None:
+        """Stop after the current batch."""
         self._wanted = False
         if self._prefix is not None:
             self._thread.join()
 
     def _open(self) -> Runner:
-        """Runs on one core, and on all once it is waited for: ONNX Runtime's threads would starve the import.
+        """Runs on one core, and on all cores once awaited: ONNX Runtime's threads would slow down the import.
 
-        How many there are changes no bit of what comes out.
+        The number of threads does not change the results.
         """
         assert self._prefix is not None
         assert self._prefix.graph is not None
         model = self._prefix.graph.read_bytes()
-        alone, together = runner(open_session(model, threads=1)), cache(lambda: runner(open_session(model)))
+        alone, together = (
+            session_runner(open_session(model, threads=1)),
+            cache(lambda: session_runner(open_session(model))),
+        )
         return lambda arrays: together()(arrays) if self._awaited else alone(arrays)
 
     def _compute(self) -> None:
         assert self._prefix is not None
         try:
             sets = [make_dataset(replace(part, targets=None), self._task, self._preprocessor) for part in self._samples]
-            values(self._prefix, make_corpus(*sets), self._options.cache, Clock(), before_batch=self._go_on)
-        except Exception:  # noqa: BLE001 - whatever is wrong is said when the pass is made in its own place
+            extract_cached(
+                self._prefix, deduplicate(*sets), self._options.cache, Clock(), before_batch=self._check_cancelled
+            )
+        except Exception:  # noqa: BLE001 - errors are raised by the regular extraction
             return
 
-    def _go_on(self) -> None:
+    def _check_cancelled(self) -> None:
         if not self._wanted:
-            raise _NotWanted
+            raise _Cancelled
 
-    def _note(self, prefix: Prefix) -> None:
+    def _write_note(self, prefix: Prefix) -> None:
         if prefix.graph is None:
             return
         [layout] = prefix.layouts
@@ -105,18 +110,18 @@ class HeadStart:
             write_json(self._place, {"graph": prefix.graph.stem, "shape": layout.shape, "preprocess": spec})
 
 
-def _read(place: Path) -> tuple[Prefix, Preprocess] | None:
-    """The prefix that a note tells of; `None` where there is no note, or no graph any more."""
+def _read_note(place: Path) -> tuple[Prefix, Preprocess] | None:
+    """The prefix of a note; `None` where the note or its graph is missing."""
     try:
         noted = json.loads(place.read_text(encoding="utf-8"))
         spec = _SPEC.validate_python(noted["preprocess"])
-        prefix = kept_prefix(noted["graph"], tuple(noted["shape"]), spec)
+        prefix = cached_prefix(noted["graph"], tuple(noted["shape"]), spec)
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return None if prefix is None else (prefix, spec)
 
 
-def _place(checkpoint: Checkpoint, task: Task) -> Path:
+def _note_path(checkpoint: Checkpoint, task: Task) -> Path:
     versions = [metadata.version(name) for name in ("tlzoo", "torch", "onnxscript")]
     text = f"{checkpoint.model_dump_json()} {task.needs} {plugins.find(checkpoint.plugin)} {versions}"
     return kept.root() / "graphs" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"

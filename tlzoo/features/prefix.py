@@ -1,4 +1,4 @@
-"""What is frozen, as something to run: exported to ONNX once and compiled by ONNX Runtime, or by torch on CUDA."""
+"""The frozen prefix of a network, run by ONNX Runtime (exported once) or by torch on CUDA."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from torch import fx, nn
 
 from tlzoo import plugins
 from tlzoo.errors import ExportError, TrainingError
-from tlzoo.features.cut import Cut, move
+from tlzoo.features.cut import Cut, move_graph
 from tlzoo.features.store import Layout
 from tlzoo.interfaces import Graph
 from tlzoo.io.files import atomic_file, why_unwritable
-from tlzoo.models.model import Model, as_tuple
-from tlzoo.models.onnx_export import OPSET, export_graph, outputs_of, to_onnx
+from tlzoo.models.model import TaskModel, as_tuple
+from tlzoo.models.onnx_export import OPSET, export_graph, module_outputs, to_onnx
 from tlzoo.progress import say
 from tlzoo.runtime.session import open_session
 from tlzoo.specs import Preprocess
@@ -37,7 +37,7 @@ Runner = Callable[[dict[str, np.ndarray]], Sequence[np.ndarray]]
 
 @dataclass(frozen=True)
 class Prefix:
-    """Something frozen: `open()` gives what computes the arrays of `layouts`.
+    """A frozen prefix: `open()` returns a runner that computes the arrays of `layouts`.
 
     `key` names it by content, `spec` is what makes its inputs; `graph` is the file that ONNX Runtime runs, where that
     is what runs. `eager` computes the same with the model itself, where there is one.
@@ -51,7 +51,7 @@ class Prefix:
     eager: Runner | None = None
 
 
-def backbone_prefix(model: Model, device: torch.device) -> Prefix:
+def backbone_prefix(model: TaskModel, device: torch.device) -> Prefix:
     """All of the backbone, without its head; on the CPU as its plugin exports it."""
     headless = model.headless().eval()
 
@@ -62,19 +62,21 @@ def backbone_prefix(model: Model, device: torch.device) -> Prefix:
     return _prefix(model, headless, (feature_layout(model),), write, device)
 
 
-def feature_layout(model: Model) -> Layout:
+def feature_layout(model: TaskModel) -> Layout:
     """How what the backbone gives for one sample is stored."""
     parts = model.parts
     if parts.output == "vector":
         return Layout("features", "float32", (parts.feature_dim,))
-    [made] = outputs_of(model.headless().eval(), {name: given.numpy() for name, given in parts.example_inputs.items()})
+    [made] = module_outputs(
+        model.headless().eval(), {name: given.numpy() for name, given in parts.example_inputs.items()}
+    )
     shape: list[int | None] = list(made.shape[1:])
     if parts.output == "sequence" and any(len(axes) > 1 for axes in parts.dynamic_axes.values()):
         shape[0] = None
     return Layout("features", "float32", tuple(shape))
 
 
-def cut_prefix(model: Model, cut: Cut, device: torch.device) -> Prefix:
+def cut_prefix(model: TaskModel, cut: Cut, device: torch.device) -> Prefix:
     """The part of the model before a cut."""
     names = tuple(f"cut.{layout.name}" for layout in cut.layouts)  # the bare name may be another value's in the file
     return _prefix(
@@ -88,7 +90,7 @@ def cut_prefix(model: Model, cut: Cut, device: torch.device) -> Prefix:
 
 
 def _prefix(
-    model: Model,
+    model: TaskModel,
     module: nn.Module,
     layouts: tuple[Layout, ...],
     write: Callable[[Path], Graph],
@@ -98,40 +100,40 @@ def _prefix(
     key = _content_key(model, module, f"{layouts} {code}")
     spec = model.parts.preprocess
     if device.type != "cpu":
-        return Prefix(_name(key, spec, device.type), spec, layouts, lambda: _by_torch(module, device))
+        return Prefix(_store_name(key, spec, device.type), spec, layouts, lambda: _torch_runner(module, device))
     kept = graph_path(key)
     return Prefix(
-        _name(key, spec, "onnxruntime"),
+        _store_name(key, spec, "onnxruntime"),
         spec,
         layouts,
-        lambda: _by_onnx_runtime(model, module, kept, write),
+        lambda: _onnx_runner(model, module, kept, write),
         kept,
-        lambda arrays: outputs_of(module, arrays),
+        lambda arrays: module_outputs(module, arrays),
     )
 
 
-def kept_prefix(graph: str, shape: tuple[int | None, ...], spec: Preprocess) -> Prefix | None:
-    """The prefix of a backbone from its graph's name alone, where that is kept: nothing of it has been checked."""
+def cached_prefix(graph: str, shape: tuple[int | None, ...], spec: Preprocess) -> Prefix | None:
+    """The prefix of a backbone by the name of its cached graph; it has not been checked."""
     kept = graph_path(graph)
     if not re.fullmatch("[0-9a-f]{32}", graph) or not kept.exists():
         return None
     layout = Layout("features", "float32", shape)
-    name = _name(graph, spec, "onnxruntime")
-    return Prefix(name, spec, (layout,), lambda: runner(open_session(kept.read_bytes())), kept)
+    name = _store_name(graph, spec, "onnxruntime")
+    return Prefix(name, spec, (layout,), lambda: session_runner(open_session(kept.read_bytes())), kept)
 
 
 def graph_path(key: str) -> Path:
-    """Where the graph of this name is kept."""
+    """The path of a cached graph."""
     return cache.root() / "graphs" / f"{key}.onnx"
 
 
-def _name(key: str, spec: Preprocess, by: str) -> str:
+def _store_name(key: str, spec: Preprocess, by: str) -> str:
     return f"{key} {spec.model_dump_json()} {by}"
 
 
-def _by_torch(module: nn.Module, device: torch.device) -> Runner:
+def _torch_runner(module: nn.Module, device: torch.device) -> Runner:
     if isinstance(module, fx.GraphModule):
-        move(module, device)
+        move_graph(module, device)
     module.to(device)
 
     def run(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -142,33 +144,33 @@ def _by_torch(module: nn.Module, device: torch.device) -> Runner:
     return run
 
 
-def _by_onnx_runtime(model: Model, module: nn.Module, kept: Path, write: Callable[[Path], Graph]) -> Runner:
+def _onnx_runner(model: TaskModel, module: nn.Module, kept: Path, write: Callable[[Path], Graph]) -> Runner:
     """A session on the module's graph, exported once per content and kept in the cache.
 
     Whether fresh or kept, the graph is compared with eager torch at other sizes than it was exported at, so that
     neither a wrong export nor a stale file can be used. Raises ExportError when a fresh one differs.
     """
-    if kept.exists() and (session := _sound(kept, model, module)):
+    if kept.exists() and (session := _open_if_valid(kept, model, module)):
         with suppress(OSError):
             os.utime(kept)
-        return runner(session)
-    say(f"Exporting the frozen part of {model.checkpoint.id}, once")
-    with _place_for(kept) as temporary:
+        return session_runner(session)
+    say(f"Exporting the frozen layers of {model.checkpoint.id} to ONNX; later runs reuse the file")
+    with _writable_path(kept) as temporary:
         write(temporary)
         session = open_session(temporary.read_bytes())
         if not (difference := _difference(session, model, module)) <= TOLERANCE:  # NaN is no agreement either
             raise ExportError(
-                f"The exported backbone of {model.checkpoint.id} differs from torch by {difference:.1e} of its scale.",
-                hint="Report it to the plugin's author: its module does something that ONNX does not.",
+                f"The exported backbone of {model.checkpoint.id} differs from torch by {difference:.1e} (relative).",
+                hint="Report it to the plugin's author: the module does not export to ONNX correctly.",
             )
-    return runner(session)
+    return session_runner(session)
 
 
 @contextmanager
-def _place_for(kept: Path) -> Iterator[Path]:
-    """A file that becomes `kept`; in a folder that cannot be written, one that goes again.
+def _writable_path(kept: Path) -> Iterator[Path]:
+    """A path that becomes `kept`; if its folder is read-only, a temporary file.
 
-    Raises TrainingError naming the folder where the disk does not take it.
+    Raises TrainingError naming the folder if it cannot be written.
     """
     try:
         if why_unwritable(kept) is None:
@@ -179,13 +181,13 @@ def _place_for(kept: Path) -> Iterator[Path]:
                 yield Path(folder) / kept.name
     except OSError as cause:
         raise TrainingError(
-            f"The frozen part's graph cannot be written in {kept.parent}: {cause.strerror or cause}.",
-            hint="Make room there, or choose another folder with TLZOO_CACHE.",
+            f"The ONNX graph of the frozen layers cannot be written to {kept.parent}: {cause.strerror or cause}.",
+            hint="Free disk space there, or set TLZOO_CACHE to another folder.",
         ) from cause
 
 
-def runner(session: ort.InferenceSession) -> Runner:
-    """What runs a session on the arrays that it wants, and gives all its outputs."""
+def session_runner(session: ort.InferenceSession) -> Runner:
+    """A runner that passes a session the arrays it needs and returns all outputs."""
     wanted = {given.name for given in session.get_inputs()}
 
     def run(arrays: dict[str, np.ndarray]) -> Sequence[np.ndarray]:
@@ -197,8 +199,8 @@ def runner(session: ort.InferenceSession) -> Runner:
     return run
 
 
-def _sound(kept: Path, model: Model, module: nn.Module) -> ort.InferenceSession | None:
-    """A session on a kept graph; `None` where it is torn or computes something else than the module now does."""
+def _open_if_valid(kept: Path, model: TaskModel, module: nn.Module) -> ort.InferenceSession | None:
+    """A session on a cached graph; `None` where it is damaged or differs from the module."""
     try:
         session = open_session(kept.read_bytes())
         return session if _difference(session, model, module) <= TOLERANCE else None
@@ -206,7 +208,7 @@ def _sound(kept: Path, model: Model, module: nn.Module) -> ort.InferenceSession 
         return None
 
 
-def _content_key(model: Model, module: nn.Module, code: str) -> str:
+def _content_key(model: TaskModel, module: nn.Module, code: str) -> str:
     digest = hashlib.sha256()
     tensors = {**dict(module.named_buffers()), **module.state_dict()}
     for name, tensor in sorted(tensors.items()):
@@ -218,13 +220,13 @@ def _content_key(model: Model, module: nn.Module, code: str) -> str:
     return digest.hexdigest()[:32]
 
 
-def _difference(session: ort.InferenceSession, model: Model, module: nn.Module) -> float:
+def _difference(session: ort.InferenceSession, model: TaskModel, module: nn.Module) -> float:
     """Largest difference from eager torch at other sizes than those of the examples, relative to the outputs' scale."""
     axes = model.parts.dynamic_axes
     arrays = {name: _resized(tensor.numpy(), axes.get(name, {})) for name, tensor in model.parts.example_inputs.items()}
     if {given.name for given in session.get_inputs()} - set(arrays):
         return float("inf")
-    found, expected = runner(session)(arrays), outputs_of(module, arrays)
+    found, expected = session_runner(session)(arrays), module_outputs(module, arrays)
     return max(
         float(np.abs(one.astype(np.float64) - other).max() / max(1e-12, np.abs(other).max()))
         for one, other in zip(found, expected, strict=True)

@@ -1,4 +1,4 @@
-"""The activation store: what the frozen part computes is kept on disk, memory-mapped, shared, bounded.
+"""The activation store: activations of the frozen prefix on disk, memory-mapped, shared between runs, bounded.
 
 <cache>/activations/<key>/meta.json                  what is in it, and the checksums of the three small files below
                           <n>.bin                    the n-th layout: [count, *shape], or the rows of texts as they came
@@ -6,9 +6,9 @@
                           checksums.bin              uint32 [layouts, count]: the CRC-32 of every sample
                           used                       its time is the last use
 
-An entry appears by one rename after everything in it is on the disk. When it is opened, all sizes are verified and, up
+An entry appears by one rename after everything in it is on the disk. When it is opened, all sizes are checked and, up
 to 256 MB, every sample's checksum; of a larger entry a thousand samples spread over it, at most 64 MB, because reading
-all of it would cost more than it saves. What does not verify is removed and computed again.
+all of it would cost more than it saves. A damaged entry is removed and computed again.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from tlzoo.errors import TrainingError
 from tlzoo.features.store_folders import (
     GB,
     check_room,
-    home,
-    in_gb,
+    commit,
+    evict,
+    format_gb,
     in_progress,
     on_disk,
-    place,
-    prune,
-    sweep,
-    workplace,
+    remove_abandoned,
+    staging_dir,
+    store_root,
 )
 from tlzoo.io.files import remove, write_json
 from tlzoo.weights import cache
 
-__all__ = ["Activations", "Layout", "TooLarge", "Writer", "cached", "prune"]
+__all__ = ["ActivationWriter", "Activations", "ActivationsTooLarge", "Layout", "evict", "load_or_compute"]
 
 VERSION = 1
-_VERIFIED_WHOLE = 256_000_000
-_VERIFIED_PART = 64_000_000
+_CHECKED_WHOLE = 256_000_000
+_CHECKED_PART = 64_000_000
 _RELEASE_EVERY = 64_000_000
 _SMALL = ("starts.bin", "lengths.bin", "checksums.bin")
 
@@ -76,29 +76,29 @@ class Layout:
         return prod(side for side in self.shape if side is not None) * np.dtype(self.dtype).itemsize
 
 
-class TooLarge(TrainingError):
-    """The activations are larger than the store may be; train without them."""
+class ActivationsTooLarge(TrainingError):
+    """The activations exceed the store's limit; train without caching."""
 
 
-def cached(
-    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[Writer], None], *, limit_gb: float
+def load_or_compute(
+    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[ActivationWriter], None], *, limit_gb: float
 ) -> Activations:
     """The activations under `key`, a name of letters, digits, `_` and `-`: those on disk, or what `compute` writes now.
 
-    One process computes while the others wait for it. Afterwards the least recently used other entries leave until
-    the store is under `limit_gb` (of 10^9 bytes). Raises TooLarge when this entry alone is above it, TrainingError
-    when the disk does not take it, RuntimeError when `compute` leaves a sample out.
+    One process computes while the others wait for it. Afterwards other entries are evicted, least recently used
+    first, until the store is under `limit_gb` (of 10^9 bytes). Raises ActivationsTooLarge when this entry alone is
+    above it, TrainingError when it cannot be written, RuntimeError when `compute` leaves a sample out.
     """
     if not re.fullmatch(r"[\w-]+", key):
-        raise ValueError(f"{key!r} is no key")
-    sweep()
-    found = _found_or_computed(key, layouts, count, compute, limit_gb)
-    prune(limit_gb, keep=key)
+        raise ValueError(f"{key!r} is not a valid key")
+    remove_abandoned()
+    found = _load_or_compute(key, layouts, count, compute, limit_gb)
+    evict(limit_gb, keep=key)
     return found
 
 
-class Writer:
-    """Takes the samples of one entry, in any order, each once."""
+class ActivationWriter:
+    """Writes the samples of one entry, in any order, each once."""
 
     def __init__(self, folder: Path, layouts: Sequence[Layout], count: int, limit: int) -> None:
         self.count = count
@@ -108,7 +108,7 @@ class Writer:
         self._checksums = np.zeros((len(layouts), count), dtype=np.uint32)
         self._rows = 0
         self._files: list[IO[bytes]] = []
-        self._watch()
+        self._check_limit()
         with on_disk(self._estimate()):
             for number in range(len(layouts)):
                 self._files.append((folder / f"{number}.bin").open("wb", buffering=0))
@@ -120,14 +120,14 @@ class Writer:
 
         `lengths`, int64 [n], says how much of the ragged axis each sample keeps, all of it if `None`. Raises
         ValueError or TypeError for arrays that do not fit the layouts, ValueError for a position written before,
-        TooLarge as soon as the entry outgrows the limit, TrainingError for a full disk and beyond float16's range.
+        ActivationsTooLarge once the entry outgrows the limit, TrainingError for a full disk or beyond float16's range.
         """
         chosen = np.asarray(positions, dtype=np.int64)
         self._check_new(chosen)
-        taken = {layout.name: _checked(layout, arrays[layout.name], len(chosen)) for layout in self._layouts}
+        taken = {layout.name: _cast(layout, arrays[layout.name], len(chosen)) for layout in self._layouts}
         mask = self._mask(taken, chosen, lengths)
         self._written[chosen] = True
-        self._watch()
+        self._check_limit()
         with on_disk(self._estimate()):
             for number, layout in enumerate(self._layouts):
                 array = taken[layout.name]
@@ -182,16 +182,16 @@ class Writer:
     def _estimate(self) -> int:
         return self._nbytes(self._rows * self.count / max(1, int(self._written.sum())))
 
-    def _watch(self) -> None:
+    def _check_limit(self) -> None:
         if self._nbytes(self._rows) > self._limit:
-            needed, allowed = in_gb(self._estimate()), in_gb(self._limit)
-            raise TooLarge(
-                f"The activations need about {needed}, and the cache may take {allowed}.",
-                hint="Allow more with `cache_gb`, halve them with `cache_precision='fp16'`, or use `cache=False`.",
+            needed, allowed = format_gb(self._estimate()), format_gb(self._limit)
+            raise ActivationsTooLarge(
+                f"The activations need about {needed}; the cache limit is {allowed}.",
+                hint="Raise `cache_gb`, halve the size with `cache_precision='fp16'`, or use `cache=False`.",
                 parameter="cache_gb",
             )
 
-    def _finish(self) -> None:
+    def _sync(self) -> None:
         """Everything on the disk, `meta.json` last."""
         if missing := np.flatnonzero(~self._written).tolist():
             raise RuntimeError(f"{len(missing)} of {self.count} samples were not computed, the first is {missing[0]}")
@@ -218,7 +218,7 @@ class Activations:
     """The samples of one entry, memory-mapped; it keeps working when the entry is evicted meanwhile."""
 
     def __init__(self, folder: Path, layouts: Sequence[Layout], count: int, *, reused: bool) -> None:
-        """Raises OSError or ValueError for an entry that is torn."""
+        """Raises OSError or ValueError for a damaged entry."""
         self.count, self.reused = count, reused
         starts, lengths, checksums = (np.fromfile(folder / name, dtype=_small_dtype(name)) for name in _SMALL)
         self._starts, self._lengths = starts.reshape(count), lengths.reshape(count)
@@ -277,12 +277,12 @@ class Activations:
             sample[:length] = stored[start : start + length]
         return padded
 
-    def _is_sound(self) -> bool:
+    def _checksums_match(self) -> bool:
         """Whether the samples have the bytes that were written: all of them, or of a large entry some."""
         each = max(1, self.nbytes // max(1, self.count))
-        some = min(self.count, 1000, max(2, _VERIFIED_PART // each))
+        some = min(self.count, 1000, max(2, _CHECKED_PART // each))
         chosen = (
-            range(self.count) if self.nbytes <= _VERIFIED_WHOLE else np.linspace(0, self.count - 1, some).astype(int)
+            range(self.count) if self.nbytes <= _CHECKED_WHOLE else np.linspace(0, self.count - 1, some).astype(int)
         )
         for layout, checksums in zip(self._layouts, self._checksums, strict=True):
             stored = self._arrays[layout.name]
@@ -295,9 +295,9 @@ class Activations:
         return True
 
 
-def _open(key: str, layouts: Sequence[Layout], count: int, *, reused: bool) -> Activations | None:
+def _open_entry(key: str, layouts: Sequence[Layout], count: int, *, reused: bool) -> Activations | None:
     """The entry if it is there and whole, its time of use set to now."""
-    folder = home() / key
+    folder = store_root() / key
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         small = {name: zlib.crc32((folder / name).read_bytes()) for name in _SMALL}
@@ -306,48 +306,50 @@ def _open(key: str, layouts: Sequence[Layout], count: int, *, reused: bool) -> A
         found = Activations(folder, layouts, count, reused=reused)
     except (OSError, ValueError):
         return None
-    if reused and not found._is_sound():
+    if reused and not found._checksums_match():
         return None
     with suppress(OSError):  # a read-only cache can be read all the same
         os.utime(folder / "used", ns=(time.time_ns(), time.time_ns()))
     return found
 
 
-def _found_or_computed(
-    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[Writer], None], limit_gb: float
+def _load_or_compute(
+    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[ActivationWriter], None], limit_gb: float
 ) -> Activations:
     while True:
-        if found := _open(key, layouts, count, reused=True):
+        if found := _open_entry(key, layouts, count, reused=True):
             return found
         with cache.download_lock(f"activations/{key}"):
-            if found := _open(key, layouts, count, reused=True):
+            if found := _open_entry(key, layouts, count, reused=True):
                 return found
             if not in_progress(key):
-                remove(home() / key)  # torn, or of other layouts
-                return _computed(key, layouts, count, compute, limit_gb)
-        time.sleep(0.2)  # the turn ends after ten minutes; the other's computation may take hours
+                remove(store_root() / key)  # torn, or of other layouts
+                return _compute_entry(key, layouts, count, compute, limit_gb)
+        time.sleep(0.2)  # the file lock ends after ten minutes; the other process may compute for hours
 
 
-def _computed(
-    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[Writer], None], limit_gb: float
+def _compute_entry(
+    key: str, layouts: Sequence[Layout], count: int, compute: Callable[[ActivationWriter], None], limit_gb: float
 ) -> Activations:
-    with workplace(key) as part, closing(Writer(part, layouts, count, int(limit_gb * GB))) as writer:
+    with staging_dir(key) as part, closing(ActivationWriter(part, layouts, count, int(limit_gb * GB))) as writer:
         check_room(writer._estimate())
         compute(writer)
-        writer._finish()
-        if not _open(key, layouts, count, reused=True):  # where locks do not work another process may have been faster
+        writer._sync()
+        if not _open_entry(
+            key, layouts, count, reused=True
+        ):  # where locks do not work another process may have been faster
             with on_disk(writer._estimate()):
-                place(part, home() / key)
-    if found := _open(key, layouts, count, reused=False):
+                commit(part, store_root() / key)
+    if found := _open_entry(key, layouts, count, reused=False):
         return found
     raise TrainingError(
-        f"The activations {home() / key} were gone as soon as they were written.",
-        hint="Another process with the same cache has a smaller `cache_gb`: give both the same, or take `cache=False`.",
+        f"The activations {store_root() / key} were removed by another process right after they were written.",
+        hint="Give all processes that share it the same `cache_gb`, or use `cache=False`.",
         parameter="cache_gb",
     )
 
 
-def _checked(layout: Layout, array: np.ndarray, n: int) -> np.ndarray:
+def _cast(layout: Layout, array: np.ndarray, n: int) -> np.ndarray:
     """[n, *shape] in the layout's dtype. Raises ValueError for another shape, TypeError for another kind."""
     expected = (n, *layout.shape)
     if len(expected) != array.ndim or any(s not in (None, t) for s, t in zip(expected, array.shape, strict=True)):
@@ -357,8 +359,8 @@ def _checked(layout: Layout, array: np.ndarray, n: int) -> np.ndarray:
     narrowed = cast.dtype == np.float16 and array.dtype != np.float16
     if narrowed and np.isinf(cast).sum() != np.isinf(array).sum():
         raise TrainingError(
-            f"The activations {layout.name} reach {np.nanmax(np.abs(array)):.3g}, and float16 ends at 65504.",
-            hint="Keep them in full: `cache_precision='fp32'`.",
+            f"The activations {layout.name} reach {np.nanmax(np.abs(array)):.3g}, over float16's maximum of 65504.",
+            hint="Use `cache_precision='fp32'`.",
             parameter="cache_precision",
         )
     return cast

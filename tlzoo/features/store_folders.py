@@ -1,4 +1,4 @@
-"""The activation store's folders: they appear whole, are locked while they are written, and leave when unused.
+"""The activation store's folders: committed by one rename, locked while they are written, evicted when unused.
 
 <cache>/activations/<key>/                           an entry, whole; the time of its file `used` is its last use
                     .<key>.<host>.<random>.part/     a computation in progress, or what a kill left of it
@@ -27,32 +27,32 @@ _STALE_AFTER_S = 3600.0
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 
 
-def prune(limit_gb: float, *, graphs_gb: float = GRAPHS_GB, keep: str = "") -> int:
+def evict(limit_gb: float, *, graphs_gb: float = GRAPHS_GB, keep: str = "") -> int:
     """Remove the least recently used entries, except `keep`, and graphs until both are under their limits.
 
     Returns the bytes freed. An entry that another process has open stays readable there.
     """
-    sweep()
+    remove_abandoned()
     graphs = (cache.root() / "graphs").glob("*.onnx")
     entries = [path for path in _listed() if not path.name.startswith(".")]
-    return _shed(entries, int(limit_gb * GB), keep) + _shed(graphs, int(graphs_gb * GB), "")
+    return _evict_oldest(entries, int(limit_gb * GB), keep) + _evict_oldest(graphs, int(graphs_gb * GB), "")
 
 
-def home() -> Path:
+def store_root() -> Path:
     """The folder of all entries."""
     return cache.root() / "activations"
 
 
 def _listed() -> list[Path]:
     with suppress(OSError):
-        return list(home().iterdir())
+        return list(store_root().iterdir())
     return []
 
 
 @contextmanager
-def workplace(key: str) -> Iterator[Path]:
-    """A fresh folder, gone afterwards. A file lock shows other processes that its owner lives."""
-    part = home() / f".{key}.{_HOST}.{secrets.token_hex(4)}.part"
+def staging_dir(key: str) -> Iterator[Path]:
+    """A temporary folder under a file lock, which shows other processes that its owner is alive."""
+    part = store_root() / f".{key}.{_HOST}.{secrets.token_hex(4)}.part"
     try:
         with file_lock(_lock(part)):  # held before others see the folder
             with on_disk(0):
@@ -60,18 +60,18 @@ def workplace(key: str) -> Iterator[Path]:
                 (part / "used").touch()
             yield part
     finally:
-        _discard(part)
+        _remove_staging(part)
 
 
-def place(part: Path, entry: Path) -> None:
-    """Rename the finished entry to its place, over whatever is there."""
+def commit(part: Path, entry: Path) -> None:
+    """Rename the finished entry to its final path, replacing what is there."""
     remove(entry)
     part.rename(entry)
     sync(entry.parent)
 
 
-def _is_held(part: Path) -> bool | None:
-    """Whether a living process works in this folder; `None` where locks do not tell."""
+def _is_locked(part: Path) -> bool | None:
+    """Whether a living process uses this folder; `None` where file locks do not work."""
     with file_lock(_lock(part)) as alone:
         return None if alone is None else not alone
 
@@ -80,7 +80,7 @@ def _lock(part: Path) -> Path:
     return cache.root() / "locks" / f"activations--{part.name}"
 
 
-def _discard(part: Path) -> None:
+def _remove_staging(part: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     with suppress(OSError):
         _lock(part).unlink()
@@ -89,18 +89,18 @@ def _discard(part: Path) -> None:
 def in_progress(key: str) -> bool:
     """Whether a living process, as far as locks tell, computes this entry now."""
     parts = (path for path in _listed() if path.name.startswith(f".{key}.") and path.suffix == ".part")
-    return any(_is_held(part) for part in parts)
+    return any(_is_locked(part) for part in parts)
 
 
-def sweep() -> None:
+def remove_abandoned() -> None:
     """Remove what killed processes left: at once if they ran on this machine, else when it is an hour old."""
     for path in _listed():
         if path.suffix == ".gone" or (path.suffix == ".part" and _is_abandoned(path)):
-            _discard(path)
+            _remove_staging(path)
 
 
 def _is_abandoned(path: Path) -> bool:
-    held = _is_held(path)
+    held = _is_locked(path)
     if held is not None and (held or f".{_HOST}." in path.name):
         return not held
     try:
@@ -110,7 +110,7 @@ def _is_abandoned(path: Path) -> bool:
     return last < time.time() - _STALE_AFTER_S
 
 
-def _shed(paths: Iterable[Path], limit: int, keep: str) -> int:
+def _evict_oldest(paths: Iterable[Path], limit: int, keep: str) -> int:
     """Remove the least recently used of these files or folders until their sizes add up to `limit`; bytes freed."""
     found = []
     for path in paths:
@@ -137,36 +137,36 @@ def _size(path: Path) -> int:
 
 
 def check_room(needed: int) -> None:
-    """Raises TrainingError before an hour's work that the disk cannot take."""
+    """Raises TrainingError where the disk has too little free space."""
     with on_disk(needed):
-        free = shutil.disk_usage(home()).free
+        free = shutil.disk_usage(store_root()).free
     if needed > free:
         raise TrainingError(
-            f"The activations need {in_gb(needed)} in {home()}, where {in_gb(free)} are free.",
-            hint=_WAYS,
+            f"The activations need {format_gb(needed)} in {store_root()}, which has {format_gb(free)} free.",
+            hint=_DISK_HINT,
             parameter="cache_precision",
         )
 
 
 @contextmanager
 def on_disk(needed: int) -> Iterator[None]:
-    """Turn what the operating system says of the disk into an error that names the folder and the way out."""
+    """Turn an OSError into a TrainingError that names the folder and what to do."""
     try:
         yield
     except OSError as cause:
-        size = f"{in_gb(needed)} of activations" if needed else "activations"
+        size = f"{format_gb(needed)} of activations" if needed else "activations"
         reason = cause.strerror or cause
         raise TrainingError(
-            f"Cannot keep {size} in {home()}: {reason}.", hint=_WAYS, parameter="cache_precision"
+            f"Cannot write {size} to {store_root()}: {reason}.", hint=_DISK_HINT, parameter="cache_precision"
         ) from cause
 
 
-_WAYS = (
-    "Make room there, choose another folder with TLZOO_CACHE, halve them with `cache_precision='fp16'`, "
+_DISK_HINT = (
+    "Free disk space there, set TLZOO_CACHE to another folder, halve the size with `cache_precision='fp16'`, "
     "or train with `cache=False`."
 )
 
 
-def in_gb(size: int) -> str:
-    """Bytes as a person reads them."""
+def format_gb(size: int) -> str:
+    """Bytes as text, such as 1.50 GB."""
     return f"{max(size / GB, 0.01):.2f} GB"

@@ -1,6 +1,6 @@
-"""The different samples of several data sets, each once, in an order that nothing but their contents decides.
+"""The unique samples of several data sets, in an order that depends on their contents alone.
 
-What is computed for them serves any split of them, whatever the seed, the labels or the names of the files.
+Their activations serve any split, whatever the seed, the labels or the names of the files.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tlzoo.data import contents
-from tlzoo.data.dataset import Dataset
+from tlzoo.data import content_digests
+from tlzoo.data.dataset import TaskDataset
 
 
 @dataclass(frozen=True)
-class Corpus:
+class UniqueSamples:
     """`data` holds each sample once; `rows` says for every data set given where its samples are, int64 [N]."""
 
-    data: Dataset
+    data: TaskDataset
     digest: str
     rows: tuple[np.ndarray, ...]
 
@@ -26,9 +26,9 @@ class Corpus:
         return len(self.data)
 
 
-def make_corpus(*datasets: Dataset) -> Corpus:
-    """The corpus of data sets with one preprocessor; raises InputError for a file that cannot be read."""
-    digests = [contents(data.inputs, data.modality) for data in datasets]
+def deduplicate(*datasets: TaskDataset) -> UniqueSamples:
+    """The unique samples of data sets with one preprocessor; raises InputError for a file that cannot be read."""
+    digests = [content_digests(data.inputs, data.modality) for data in datasets]
     inputs = {
         digest: at
         for data, named in zip(datasets, digests, strict=True)
@@ -38,6 +38,6 @@ def make_corpus(*datasets: Dataset) -> Corpus:
     row = {digest: number for number, digest in enumerate(order)}
     whole = hashlib.sha256(b"".join(order)).hexdigest()
     rows = tuple(np.array([row[digest] for digest in named], dtype=np.int64) for named in digests)
-    return Corpus(
+    return UniqueSamples(
         replace(datasets[0], inputs=tuple(inputs[digest] for digest in order), targets=None, windows=None), whole, rows
     )

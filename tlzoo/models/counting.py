@@ -20,7 +20,9 @@ def pickled_elements(path: Path) -> dict[str, int]:
     except Exception as cause:  # whatever torch's unpickler, zip and storage readers raise
         reason = str(cause).split("\n")[0][:200]
         raise SourceError(
-            f"{path} cannot be read as weights alone: {reason}", hint="Save it as safetensors, or give --parameters."
+            f"{path} cannot be read by torch's weights_only reader: {reason}",
+            hint="Save it as safetensors, or give `parameters`.",
+            parameter="parameters",
         ) from cause
     elements = _elements(content)
     for value in content.values() if isinstance(content, dict) and not elements else ():

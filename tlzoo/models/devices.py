@@ -1,4 +1,4 @@
-"""Where and how precisely torch computes."""
+"""Devices, mixed precision, and out-of-memory errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tlzoo.errors import TrainingError, UsageError
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def pick(name: str) -> torch.device:
+def select_device(name: str) -> torch.device:
     """The device of this name; `auto` is the first CUDA device, else the CPU. Raises UsageError for one not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -21,12 +21,14 @@ def pick(name: str) -> torch.device:
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda") or (device.type == "cuda" and not torch.cuda.is_available()):
-        raise UsageError(f"There is no device {name!r} here.", hint="Give `device='cpu'`, or auto.", parameter="device")
+        raise UsageError(
+            f"Device {name!r} is not available.", hint="Use `device='cpu'` or `device='auto'`.", parameter="device"
+        )
     return device
 
 
-def lowered(precision: str, device: torch.device) -> torch.dtype | None:
-    """The dtype of mixed precision, or `None` for float32: what `auto` means on this device.
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """The dtype of autocast on this device, or `None` for float32.
 
     Raises UsageError for float16 on a CPU, whose gradients would vanish unscaled.
     """
@@ -34,14 +36,14 @@ def lowered(precision: str, device: torch.device) -> torch.dtype | None:
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else None
     if precision == "fp16" and device.type == "cpu":
         raise UsageError(
-            "A CPU does not train in fp16.", hint="Give `precision='bf16'`, or fp32.", parameter="precision"
+            "fp16 cannot be used for training on a CPU.", hint="Use `precision='bf16'` or fp32.", parameter="precision"
         )
     return _DTYPES.get(precision)
 
 
 @contextmanager
-def fitting(batch: int) -> Iterator[None]:
-    """Raise TrainingError where a batch does not fit into memory."""
+def catch_out_of_memory(batch: int) -> Iterator[None]:
+    """Turn an out-of-memory error into a TrainingError."""
     try:
         yield
     except (MemoryError, RuntimeError) as cause:
@@ -50,6 +52,6 @@ def fitting(batch: int) -> Iterator[None]:
             raise
         raise TrainingError(
             f"A batch of {batch} samples does not fit into memory.",
-            hint=f"Halve it and keep the step: `batch={max(2, batch // 2)}` `accumulate=2`.",
+            hint=f"Use half the batch and two batches per step: `batch={max(2, batch // 2)}` `accumulate=2`.",
             parameter="batch",
         ) from cause

@@ -1,4 +1,4 @@
-"""What trains and what stays: the core's freeze policies, and keeping the promise while training."""
+"""Freeze policies of the core, and train mode for partly frozen models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tlzoo import plugins
 from tlzoo.errors import UsageError
 from tlzoo.interfaces import Freeze, Stage
 from tlzoo.models import lora
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.options import MAX_RANK
 
 NORMALISATION = (
@@ -28,39 +28,39 @@ NORMALISATION_BY_NAME = re.compile(r"Norm(Act)?(\dd\w*)?$")
 POLICIES = "all, none, until:<stage>, last:<n>, norm, lora:<rank>"
 
 
-def freeze(model: Model, policy: str) -> Freeze:
+def freeze(model: TaskModel, policy: str) -> Freeze:
     """Ask the model's plugin, then the core, what trains under this policy, and mark the parameters accordingly.
 
     `plugin/policy` asks that plugin alone, whatever checkpoint the model is of. Raises UsageError for a policy that is
     unknown, does not fit this backbone or leaves nothing to train.
     """
-    answer = _asked(model, policy)
+    answer = _plugin_or_core(model, policy)
     names = {name for name, _ in model.named_parameters()}
     if strange := sorted(answer.trainable - names):
-        raise UsageError(f"Freeze policy {policy!r} names parameters that the model lacks: {strange[0]}.")
-    _refuse_empty(model, policy, answer)
-    mark(model, answer)
+        raise UsageError(f"Freeze policy {policy!r} names a parameter that the model does not have: {strange[0]}.")
+    _check_not_empty(model, policy, answer)
+    set_trainable(model, answer)
     return answer
 
 
-def _asked(model: Model, policy: str) -> Freeze:
+def _plugin_or_core(model: TaskModel, policy: str) -> Freeze:
     plugin, slash, name = policy.partition("/")
     if not slash or ":" in plugin:  # a stage may have a slash in its name
         return plugins.call("freeze", model.checkpoint.plugin, Freeze, default=core_freeze, model=model, policy=policy)
 
     def unknown(**given: Any) -> Freeze:
-        raise UsageError(f"Plugin {plugin!r} has no freeze policy {name!r}.", hint=f"The core's: {POLICIES}.")
+        raise UsageError(f"Plugin {plugin!r} has no freeze policy {name!r}.", hint=f"Core policies: {POLICIES}.")
 
     return plugins.call("freeze", plugin, Freeze, default=unknown, model=model, policy=name)
 
 
-def mark(model: Model, frozen: Freeze) -> None:
-    """Let gradients flow to what trains and to nothing else."""
+def set_trainable(model: TaskModel, frozen: Freeze) -> None:
+    """Set `requires_grad` to True for what trains and to False elsewhere."""
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in frozen.trainable)
 
 
-def train_mode(model: Model, frozen: Freeze) -> None:
+def train_mode(model: TaskModel, frozen: Freeze) -> None:
     """Put the model in train mode but for the modules that stay frozen: their BatchNorm statistics must not move."""
     model.train()
     for name in frozen.eval_modules:
@@ -69,7 +69,7 @@ def train_mode(model: Model, frozen: Freeze) -> None:
         model.get_submodule(name).training = False
 
 
-def core_freeze(model: Model, policy: str) -> Freeze:
+def core_freeze(model: TaskModel, policy: str) -> Freeze:
     """Policies `all`, `none`, `until:<stage>` (up to and including it), `last:<n>` (n stages train), `norm`, `lora`.
 
     `lora:<rank>` gives the backbone adapters, of alpha 2 * rank or as in `lora:<rank>:<alpha>`; they train. The head
@@ -78,18 +78,18 @@ def core_freeze(model: Model, policy: str) -> Freeze:
     """
     kind, _, argument = policy.partition(":")
     if kind == "lora":
-        return _adapters_train(model, argument)
-    if (present := lora.adapters(model)) is not None:
+        return _train_adapters(model, argument)
+    if (present := lora.adapter_size(model)) is not None:
         raise UsageError(
-            f"The backbone has adapters of rank {present[0]}; freeze policy {policy!r} needs it without.",
+            f"Freeze policy {policy!r} does not work on a backbone with LoRA adapters (rank {present[0]}).",
             hint="Merge them first: tlzoo.models.lora.merge(model)",
         )
     if policy == "norm":
-        return _norms_train(model)
-    return _stages_train(model, training_stages(model, policy))
+        return _train_norms(model)
+    return _train_stages(model, training_stages(model, policy))
 
 
-def training_stages(model: Model, policy: str) -> list[Stage]:
+def training_stages(model: TaskModel, policy: str) -> list[Stage]:
     """The stages that train under `all`, `none`, `until:<stage>` or `last:<n>`, from input to output."""
     stages = list(model.parts.stages)
     kind, _, argument = policy.partition(":")
@@ -98,48 +98,48 @@ def training_stages(model: Model, policy: str) -> list[Stage]:
     if policy == "none":
         return stages
     if kind == "until" and argument:
-        return stages[_position(stages, argument) + 1 :]
+        return stages[_stage_index(stages, argument) + 1 :]
     if kind == "last" and argument.isdecimal():
         if int(argument) > len(stages):
             raise UsageError(
-                f"Freeze policy {policy!r} asks for more than this backbone's {len(stages)} stages.",
+                f"Freeze policy {policy!r} needs {argument} stages; this backbone has {len(stages)}.",
                 hint=f"Stages: {', '.join(stage.name for stage in stages)}",
             )
         return stages[len(stages) - int(argument) :]
     raise UsageError(f"Unknown freeze policy {policy!r}.", hint=f"Policies: {POLICIES}.")
 
 
-def unfreeze_plan(model: Model, policy: str, every: int, epochs: int) -> list[Freeze]:
+def unfreeze_plan(model: TaskModel, policy: str, every: int, epochs: int) -> list[Freeze]:
     """Gradual unfreezing (Howard & Ruder 2018, arXiv 1801.06146): what trains in each epoch.
 
     It starts with the head and adds one stage, from the output side, every `every` epochs, as far as `policy` allows.
     Raises UsageError for a policy other than `none`, `until:<stage>` and `last:<n>`, and for counts below 1.
     """
-    refuse_unstaged(policy)
+    check_stage_policy(policy)
     if every < 1 or epochs < 1:
         raise UsageError(
-            f"A stage every {every} epochs of {epochs}: neither can be below 1.",
+            f"`unfreeze_every` and `epochs` must be at least 1, not {every} and {epochs}.",
             hint="Try `unfreeze_every=1`.",
             parameter="unfreeze_every",
         )
     stages = training_stages(model, policy)
     counts = [min(epoch // every, len(stages)) for epoch in range(epochs)]
-    plans = {count: _stages_train(model, stages[len(stages) - count :]) for count in sorted(set(counts))}
-    _refuse_empty(model, policy, plans[0])
+    plans = {count: _train_stages(model, stages[len(stages) - count :]) for count in sorted(set(counts))}
+    _check_not_empty(model, policy, plans[0])
     return [plans[count] for count in counts]
 
 
-def refuse_unstaged(policy: str) -> None:
+def check_stage_policy(policy: str) -> None:
     """Raise UsageError for a policy that gradual unfreezing cannot reach."""
     if policy.partition(":")[0] not in ("none", "until", "last"):
         raise UsageError(
-            f"Freeze policy {policy!r} cannot be reached stage by stage.",
-            hint="Gradual unfreezing (`unfreeze_every`) goes with `freeze='none'`, until:<stage> and last:<n>.",
+            f"Freeze policy {policy!r} does not work with gradual unfreezing.",
+            hint="Use `unfreeze_every` with `freeze='none'`, until:<stage> or last:<n>.",
             parameter="unfreeze_every",
         )
 
 
-def _refuse_empty(model: Model, policy: str, answer: Freeze) -> None:
+def _check_not_empty(model: TaskModel, policy: str, answer: Freeze) -> None:
     if not answer.trainable:
         with_parameters = any(True for _ in model.head.parameters())
         way_out = (
@@ -150,34 +150,34 @@ def _refuse_empty(model: Model, policy: str, answer: Freeze) -> None:
         )
 
 
-def _position(stages: list[Stage], name: str) -> int:
+def _stage_index(stages: list[Stage], name: str) -> int:
     names = [stage.name for stage in stages]
     if name not in names:
-        raise UsageError(f"No stage {name!r} in this backbone.", hint=f"Stages: {', '.join(names)}")
+        raise UsageError(f"This backbone has no stage {name!r}.", hint=f"Stages: {', '.join(names)}")
     return names.index(name)
 
 
-def _head_names(model: Model) -> Iterator[str]:
+def _head_names(model: TaskModel) -> Iterator[str]:
     return (f"head.{name}" for name, _ in model.head.named_parameters())
 
 
-def _stages_train(model: Model, training: list[Stage]) -> Freeze:
+def _train_stages(model: TaskModel, training: list[Stage]) -> Freeze:
     backbone = [name for name, _ in model.backbone.named_parameters() if any(s.owns(name) for s in training)]
     trainable = frozenset([f"backbone.{name}" for name in backbone]) | frozenset(_head_names(model))
-    return _still_apart_from(model, trainable)
+    return _freeze_rest(model, trainable)
 
 
-def _norms_train(model: Model) -> Freeze:
+def _train_norms(model: TaskModel) -> Freeze:
     norms = {name for name, module in model.backbone.named_modules() if is_normalisation(module)}
     backbone = [name for name, _ in model.backbone.named_parameters() if name.rpartition(".")[0] in norms]
     if not backbone:
         raise UsageError(
-            f"The backbone of {model.checkpoint.id} has no normalisation layers: this policy leaves only the head.",
+            f"The backbone of {model.checkpoint.id} has no normalisation layers, so only the head would train.",
             hint="Try `freeze='all'` (trains the head).",
             parameter="freeze",
         )
     trainable = frozenset([f"backbone.{name}" for name in backbone]) | frozenset(_head_names(model))
-    return _still_apart_from(model, trainable)
+    return _freeze_rest(model, trainable)
 
 
 def is_normalisation(module: nn.Module) -> bool:
@@ -185,19 +185,19 @@ def is_normalisation(module: nn.Module) -> bool:
     return isinstance(module, NORMALISATION) or bool(NORMALISATION_BY_NAME.search(type(module).__name__))
 
 
-def _adapters_train(model: Model, argument: str) -> Freeze:
-    lora.inject(model, *adapter_size(argument))
+def _train_adapters(model: TaskModel, argument: str) -> Freeze:
+    lora.inject(model, *parse_lora_size(argument))
     trainable = lora.adapter_names(model) | frozenset(_head_names(model))
-    return _still_apart_from(model, trainable)
+    return _freeze_rest(model, trainable)
 
 
-def adapter_size(argument: str) -> tuple[int, float | None]:
+def parse_lora_size(argument: str) -> tuple[int, float | None]:
     """Rank and alpha that `<rank>` or `<rank>:<alpha>` names; raises UsageError where it does not."""
     rank, colon, alpha = argument.partition(":")
     if not (rank.isdecimal() and 1 <= int(rank) <= MAX_RANK) or (colon and not _is_positive(alpha)):
         raise UsageError(
-            f"Freeze policy {'lora:' + argument!r} is not lora:<rank> or lora:<rank>:<alpha>.",
-            hint=f"Try `freeze='lora:8'`; a rank is 1 to {MAX_RANK}, an alpha above 0.",
+            f"Freeze policy {'lora:' + argument!r} does not have the form lora:<rank> or lora:<rank>:<alpha>.",
+            hint=f"Try `freeze='lora:8'`; the rank is 1 to {MAX_RANK}, the alpha above 0.",
             parameter="freeze",
         )
     return int(rank), float(alpha) if alpha else None
@@ -207,15 +207,15 @@ def _is_positive(number: str) -> bool:
     return bool(re.fullmatch(r"[0-9]+(\.[0-9]+)?", number)) and float(number) > 0
 
 
-def _still_apart_from(model: Model, trainable: frozenset[str]) -> Freeze:
+def _freeze_rest(model: TaskModel, trainable: frozenset[str]) -> Freeze:
     containers = _containers(model, trainable)
-    return Freeze(trainable, _modules_without(model, trainable, containers), containers)
+    return Freeze(trainable, _eval_modules(model, trainable, containers), containers)
 
 
-def _containers(model: Model, trainable: frozenset[str]) -> frozenset[str]:
+def _containers(model: TaskModel, trainable: frozenset[str]) -> frozenset[str]:
     """Modules of the backbone around both trainable parameters and a stage that is frozen as a whole.
 
-    Noise of their own, such as the dropout before an encoder's first layer, would fall on frozen layers.
+    Their own noise, such as the dropout before an encoder's first layer, would reach frozen layers.
     """
     names = [name for name, _ in model.backbone.named_parameters()]
     trains = {name for name in names if f"backbone.{name}" in trainable}
@@ -229,7 +229,7 @@ def _containers(model: Model, trainable: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _modules_without(model: Model, trainable: frozenset[str], containers: frozenset[str]) -> frozenset[str]:
+def _eval_modules(model: TaskModel, trainable: frozenset[str], containers: frozenset[str]) -> frozenset[str]:
     """Modules of the backbone that stay in eval mode: those with parameters none of which trains, and all inside.
 
     A module without parameters follows the one around it (dropout), or where it has buffers its stage: a BatchNorm

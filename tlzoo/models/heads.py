@@ -22,19 +22,21 @@ def default_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> 
     `options` are what the task's `build_head` takes, such as `label_smoothing` and `class_weights`. Raises
     TrainingError for a backbone whose output is not what the task needs, UsageError for an option that cannot be.
     """
-    head: Head = _module(task).build_head(backbone, task, options)
+    head: Head = _head_module(task).build_head(backbone, task, options)
     return head
 
 
-def objective_of(task: Task, options: Mapping[str, Any]) -> Objective:
+def probe_objective(task: Task, options: Mapping[str, Any]) -> Objective:
     """What a probe of this task minimises; raises UsageError where it has no probe."""
     if "probe" not in task.supports:
-        raise UsageError(f"{task.name} has no probe.", hint="Add `strategy='finetune'`.", parameter="strategy")
-    found: Objective = _module(task).objective(task, options)
+        raise UsageError(
+            f"{task.name} does not support a probe.", hint="Use `strategy='finetune'`.", parameter="strategy"
+        )
+    found: Objective = _head_module(task).objective(task, options)
     return found
 
 
-def head_from(
+def linear_head(
     backbone: Backbone, weight: torch.Tensor, bias: torch.Tensor, task: Task, options: Mapping[str, Any] | None = None
 ) -> Head:
     """The task's linear head that gives features @ weight [C, D] + bias [C].
@@ -52,12 +54,12 @@ def head_from(
     return head
 
 
-def _module(task: Task) -> ModuleType:
+def _head_module(task: Task) -> ModuleType:
     try:
         return importlib.import_module(task.head)
     except (ImportError, ValueError, AttributeError, TypeError) as cause:  # the last three where it is no name
         whose = describe_plugin(task.plugin) if task.plugin else "the core"
         raise PluginError(
-            f"The head of {task.name}, {task.head or 'which is not named'}, of {whose} cannot be imported: {cause}.",
-            hint="Ask its author to set `head` of the task to a module with build_head.",
+            f"The head module {task.head!r} of {task.name} ({whose}) cannot be imported: {cause}.",
+            hint="Ask its author to set `head` of the task to a module that defines `build_head`.",
         ) from cause

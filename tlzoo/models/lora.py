@@ -18,13 +18,13 @@ from torch.nn.utils.parametrize import is_parametrized
 from tlzoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from tlzoo.models.model import Model
+    from tlzoo.models.model import TaskModel
 
 ADAPTER = "default"
 """peft's name for the one adapter that a model has."""
 
 
-def inject(model: Model, rank: int, alpha: float | None = None) -> None:
+def inject(model: TaskModel, rank: int, alpha: float | None = None) -> None:
     """Give the backbone's layers adapters of this rank, drawn from torch's seeded generator; once given, do nothing.
 
     Adapted are the linear layers and ungrouped two-dimensional convolutions that a forward pass calls and whose smaller
@@ -32,15 +32,15 @@ def inject(model: Model, rank: int, alpha: float | None = None) -> None:
     where it is not given. Raises UsageError where the model has other adapters and where no layer can take one.
     """
     alpha = 2.0 * rank if alpha is None else alpha
-    if (present := adapters(model)) is not None:
+    if (present := adapter_size(model)) is not None:
         if present != (rank, alpha):
             raise UsageError(
-                f"This model has adapters of rank {present[0]} and alpha {present[1]:g}; they cannot become "
+                f"This model has LoRA adapters of rank {present[0]} and alpha {present[1]:g}, which cannot become "
                 f"rank {rank} and alpha {alpha:g}.",
-                hint=f"Use lora:{present[0]}:{present[1]:g}, or start from the checkpoint again.",
+                hint=f"Use lora:{present[0]}:{present[1]:g}, or start again from the checkpoint.",
             )
         return
-    places = _places(model, rank)
+    places = _target_layers(model, rank)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft corrects its setting for GPT-2's layers, and says so each time
         from peft import LoraConfig, inject_adapter_in_model
@@ -52,21 +52,21 @@ def inject(model: Model, rank: int, alpha: float | None = None) -> None:
     del model.backbone.peft_config
 
 
-def adapters(model: Model) -> tuple[int, float] | None:
+def adapter_size(model: TaskModel) -> tuple[int, float] | None:
     """Rank and alpha of the model's adapters; `None` where it has none."""
     for _, layer in _adapted(model):
         return int(layer.r[ADAPTER]), float(layer.lora_alpha[ADAPTER])
     return None
 
 
-def adapter_names(model: Model) -> frozenset[str]:
+def adapter_names(model: TaskModel) -> frozenset[str]:
     """The names of the adapters' parameters, as in `model.named_parameters()`."""
     return frozenset(
         f"backbone.{path}.{part}.{ADAPTER}.weight" for path, _ in _adapted(model) for part in ("lora_A", "lora_B")
     )
 
 
-def merge(model: Model) -> None:
+def merge(model: TaskModel) -> None:
     """Add the adapters to the weights in place and put the plain layers back, under the names they had before."""
     for path, layer in list(_adapted(model)):
         layer.merge()
@@ -74,19 +74,19 @@ def merge(model: Model) -> None:
         setattr(model.backbone.get_submodule(parent), name, layer.get_base_layer())
 
 
-def _adapted(model: Model) -> Iterator[tuple[str, Any]]:
+def _adapted(model: TaskModel) -> Iterator[tuple[str, Any]]:
     """The adapted layers by their names in the backbone; found without peft, whose import takes seconds."""
     for path, module in model.backbone.named_modules():
         if isinstance(getattr(module, "lora_A", None), nn.ModuleDict):
             yield path, module
 
 
-def _places(model: Model, rank: int) -> list[str]:
+def _target_layers(model: TaskModel, rank: int) -> list[str]:
     """The names in the backbone of the layers that can take adapters of this rank; raises UsageError for none."""
-    called = _called(model, _layers(model.backbone))
+    called = _called_layers(model, _layers(model.backbone))
     if not called:
         raise UsageError(
-            f"The backbone of {model.checkpoint.id} has no layer that could take adapters.",
+            f"The backbone of {model.checkpoint.id} has no layer that supports LoRA adapters.",
             hint="Try `freeze='last:1'`, or `freeze='all'` (trains the head).",
             parameter="freeze",
         )
@@ -94,8 +94,8 @@ def _places(model: Model, rank: int) -> list[str]:
     if not wide:
         widest = max(_width(layer) for layer in called.values())
         raise UsageError(
-            f"Rank {rank} is more than any layer of {model.checkpoint.id} has dimensions.",
-            hint=f"Try `freeze='lora:{min(8, widest)}'`; at most lora:{widest}.",
+            f"Rank {rank} is larger than every layer of {model.checkpoint.id}.",
+            hint=f"Try `freeze='lora:{min(8, widest)}'`; the largest is lora:{widest}.",
             parameter="freeze",
         )
     return wide
@@ -115,22 +115,22 @@ def _layers(backbone: nn.Module) -> dict[str, nn.Module]:
         path: module
         for path, module in backbone.named_modules()
         if path
-        and _has_a_plain_weight(module)
+        and _is_supported(module)
         and weights[id(module.weight)] == paths[id(module)] == 1
         and id(module) not in inside_attention
     }
 
 
-def _has_a_plain_weight(module: nn.Module) -> bool:
+def _is_supported(module: nn.Module) -> bool:
     if is_parametrized(module) or "weight" not in module._parameters:
         return False
     if type(module) is nn.Conv2d:
         # peft's adapter has neither dilation nor another padding than zeros
         return module.groups == 1 and module.padding_mode == "zeros" and set(module.dilation) == {1}
-    return type(module) is nn.Linear or _is_gpt2s_linear(module)
+    return type(module) is nn.Linear or _is_conv1d(module)
 
 
-def _is_gpt2s_linear(module: nn.Module) -> bool:
+def _is_conv1d(module: nn.Module) -> bool:
     kind = type(module)
     return kind.__name__ == "Conv1D" and kind.__module__ == "transformers.pytorch_utils"
 
@@ -141,7 +141,7 @@ def _width(layer: nn.Module) -> int:
     return min(weight.shape[0], weight[0].numel())
 
 
-def _called(model: Model, layers: dict[str, nn.Module]) -> dict[str, nn.Module]:
+def _called_layers(model: TaskModel, layers: dict[str, nn.Module]) -> dict[str, nn.Module]:
     """Those of the layers that a forward pass calls: WavLM's attention reads weights past their layers."""
     seen: set[int] = set()
     hooks = [layer.register_forward_hook(lambda module, *_: seen.add(id(module))) for layer in layers.values()]

@@ -1,4 +1,4 @@
-"""Networks without memory for their weights: to count parameters of what somebody else's configuration asks for."""
+"""Build networks on torch's meta device, without memory for weights: to count the parameters of a configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_MODULES = 20_000
 
 
 @contextmanager
-def outline() -> Iterator[None]:
+def meta_device() -> Iterator[None]:
     """Build networks in the block on torch's meta device, which allocates no weights.
 
     Raises ValueError where one has more than 20,000 modules.

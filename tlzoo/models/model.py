@@ -22,7 +22,7 @@ from tlzoo.tasks import Task
 from tlzoo.tasks.heads import LINEAR
 
 
-class Model(nn.Module):
+class TaskModel(nn.Module):
     """`forward(*inputs)` takes the backbone's inputs in their order and returns the task's outputs.
 
     That is a tensor, or a tuple of several in the order of `task.outputs`; `named` gives them by name. `parts` is the
@@ -43,10 +43,10 @@ class Model(nn.Module):
         self.head = head.module
 
     def forward(self, *inputs: torch.Tensor) -> Any:
-        return self.head(self.given(self.backbone(*inputs)))
+        return self.head(self.head_input(self.backbone(*inputs)))
 
-    def given(self, made: Any) -> Any:
-        """What the head is given of what the backbone made: that, or of several outputs a mapping from their names."""
+    def head_input(self, made: Any) -> Any:
+        """The head's input from the backbone's output: a tensor, or a mapping by name where there are several."""
         kinds = self.parts.output
         return dict(zip(kinds, made, strict=True)) if isinstance(kinds, tuple) else made
 
@@ -54,7 +54,7 @@ class Model(nn.Module):
         """What `forward` returned, by the names of the task's outputs, floats as float32."""
         return {
             name: value.float() if value.is_floating_point() else value
-            for name, value in named(self.task, made).items()
+            for name, value in named_outputs(self.task, made).items()
         }
 
     @property
@@ -62,22 +62,22 @@ class Model(nn.Module):
         """Whether the head is exactly a layer that the core builds again from its weights."""
         return type(self.head) in LINEAR
 
-    def headless(self) -> Model:
-        """The same backbone with nothing behind it; its outputs are features."""
-        return Model(self.checkpoint, self.task, self.parts, Head(nn.Identity(), self.loss))
+    def headless(self) -> TaskModel:
+        """The same backbone without a head; its outputs are features."""
+        return TaskModel(self.checkpoint, self.task, self.parts, Head(nn.Identity(), self.loss))
 
-    def with_head(self, head: Head) -> Model:
+    def with_head(self, head: Head) -> TaskModel:
         """The same backbone with another head, one that the core builds."""
-        return Model(self.checkpoint, self.task, self.parts, head)
+        return TaskModel(self.checkpoint, self.task, self.parts, head)
 
 
-def named(task: Task, made: Any) -> dict[str, Any]:
+def named_outputs(task: Task, made: Any) -> dict[str, Any]:
     """A model's outputs by name: `made` is one, or a tuple in the order of the task's."""
     return dict(zip((output.name for output in task.outputs), as_tuple(made), strict=True))
 
 
 def as_tuple(made: Any) -> tuple[Any, ...]:
-    """What a module gave, be it one tensor or several."""
+    """A module's output as a tuple, be it one tensor or several."""
     return tuple(made) if isinstance(made, tuple | list) else (made,)
 
 
@@ -91,7 +91,7 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs
     )
     if backbone.output != output:
         raise UsageError(
-            f"{checkpoint.id} gives {backbone.output!r}, and the task needs {output!r}.",
+            f"The backbone of {checkpoint.id} returns {backbone.output!r}, but the task needs {output!r}.",
             hint="Choose another checkpoint or task.",
         )
     return backbone
@@ -107,14 +107,14 @@ def make_preprocessor(checkpoint: Checkpoint, spec: Preprocess) -> Preprocessor:
     return answer
 
 
-def build(
+def build_model(
     checkpoint: Checkpoint,
     task: Task,
     backbone: Backbone,
     *,
     head: str = "",
     options: Mapping[str, Any] | None = None,
-) -> Model:
+) -> TaskModel:
     """A model with a fresh head: that of the checkpoint's plugin, else the task's own.
 
     `head` chooses: `linear` is the task's own, which is what a probe leaves, `plugin` the checkpoint's plugin's, and
@@ -123,27 +123,27 @@ def build(
     """
     given = dict(options or {})
     if head == "linear":
-        return Model(checkpoint, task, backbone, default_head(backbone, task, given))
+        return TaskModel(checkpoint, task, backbone, default_head(backbone, task, given))
     plugin, slash, name = head.partition("/")
     asked: dict[str, Any] = {"backbone": backbone, "task": task, "options": {**given, "head": name} if slash else given}
     if slash:
-        made = plugins.call("build_head", plugin, (Head, NoneType), default=_none, **asked)
+        made = plugins.call("build_head", plugin, (Head, NoneType), default=_no_head, **asked)
         if not isinstance(made, Head):
             raise UsageError(
                 f"Plugin {plugin!r} has no head {name!r} for {task.name}.", hint="Leave `head` out.", parameter="head"
             )
-        return Model(checkpoint, task, backbone, made, head)
-    own = _own_head(checkpoint, **asked)
+        return TaskModel(checkpoint, task, backbone, made, head)
+    own = _plugin_head(checkpoint, **asked)
     if own is None:
-        return Model(checkpoint, task, backbone, default_head(backbone, task, given))
-    return Model(checkpoint, task, backbone, own, "plugin")
+        return TaskModel(checkpoint, task, backbone, default_head(backbone, task, given))
+    return TaskModel(checkpoint, task, backbone, own, "plugin")
 
 
-def _none(**given: Any) -> None:
+def _no_head(**given: Any) -> None:
     return None
 
 
-def _own_head(checkpoint: Checkpoint, **asked: Any) -> Head | None:
+def _plugin_head(checkpoint: Checkpoint, **asked: Any) -> Head | None:
     """The head of the checkpoint's plugin, where it has one for this backbone and task."""
-    found = plugins.call("build_head", checkpoint.plugin, (Head, NoneType), default=_none, **asked)
+    found = plugins.call("build_head", checkpoint.plugin, (Head, NoneType), default=_no_head, **asked)
     return found if isinstance(found, Head) else None

@@ -13,16 +13,16 @@ from torch import nn
 
 from tlzoo.errors import ExportError
 from tlzoo.interfaces import Graph
-from tlzoo.models.model import Model, as_tuple, named
+from tlzoo.models.model import TaskModel, as_tuple, named_outputs
 
 OPSET = 20
-_OURS = "tlzoo.output."
+_OUTPUT_PREFIX = "tlzoo.output."
 
 
 class WithFeatures(nn.Module):
-    """A model that gives its head's input behind its outputs."""
+    """A model that returns its head's input after its outputs."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: TaskModel) -> None:
         super().__init__()
         self.backbone = model.backbone
         self.head = model.head
@@ -32,7 +32,7 @@ class WithFeatures(nn.Module):
         return (*as_tuple(self.head(features)), features)
 
 
-def export_graph(model: Model, path: Path, opset: int) -> Graph:
+def export_graph(model: TaskModel, path: Path, opset: int) -> Graph:
     """The core's export: `torch.onnx.export` with dynamo, one file, named dynamic axes.
 
     Outputs are those of the task and, where the head takes one vector per sample, that as `embeddings`; of a model
@@ -51,7 +51,7 @@ def export_graph(model: Model, path: Path, opset: int) -> Graph:
         model.train(was_training)
 
 
-def to_onnx(model: Model, module: nn.Module, path: Path, opset: int, outputs: tuple[str, ...]) -> Graph:
+def to_onnx(model: TaskModel, module: nn.Module, path: Path, opset: int, outputs: tuple[str, ...]) -> Graph:
     """Write `module`, which takes the model's inputs and returns these outputs, to one ONNX file.
 
     Raises ExportError with torch's own first line when that cannot be done.
@@ -59,7 +59,7 @@ def to_onnx(model: Model, module: nn.Module, path: Path, opset: int, outputs: tu
     parts = model.parts
     names = tuple(parts.example_inputs)
     dims = {axis: torch.export.Dim(axis) for axes in parts.dynamic_axes.values() for axis in axes.values()}
-    starred = isinstance(module, Model | WithFeatures)  # `*inputs` is one argument
+    starred = isinstance(module, TaskModel | WithFeatures)  # `*inputs` is one argument
     shapes = tuple({at: dims[axis] for at, axis in parts.dynamic_axes.get(name, {}).items()} for name in names)
     try:
         with warnings.catch_warnings(), torch.no_grad():
@@ -71,7 +71,7 @@ def to_onnx(model: Model, module: nn.Module, path: Path, opset: int, outputs: tu
                 dynamo=True,
                 dynamic_shapes=(shapes,) if starred else shapes,
                 input_names=list(names),
-                output_names=[f"{_OURS}{name}" for name in outputs],
+                output_names=[f"{_OUTPUT_PREFIX}{name}" for name in outputs],
                 opset_version=opset,
                 verbose=False,
             )
@@ -88,7 +88,7 @@ def to_onnx(model: Model, module: nn.Module, path: Path, opset: int, outputs: tu
 
 def _named(proto: onnx.ModelProto, outputs: tuple[str, ...]) -> onnx.ModelProto:
     """The model with these names for its outputs, which values inside it may have as well: those get others."""
-    names = {f"{_OURS}{name}": name for name in outputs}
+    names = {f"{_OUTPUT_PREFIX}{name}": name for name in outputs}
     names |= {name: f"{name}.inner" for name in outputs}
     _rename(proto.graph, names)
     return proto
@@ -111,18 +111,18 @@ def _silence_exporter() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def eager(model: Model, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same by torch: the task's outputs for these inputs by name, in eval mode."""
-    return named(model.task, outputs_of(model.eval(), arrays))
+def eager_outputs(model: TaskModel, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The task's outputs by torch for these inputs, by name, in eval mode."""
+    return named_outputs(model.task, module_outputs(model.eval(), arrays))
 
 
-def features_of(model: Model, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """What the head is given for these inputs, in eval mode."""
-    return outputs_of(model.headless().eval(), arrays)[0]
+def eager_features(model: TaskModel, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """The head's inputs for these inputs, in eval mode."""
+    return module_outputs(model.headless().eval(), arrays)[0]
 
 
-def outputs_of(module: nn.Module, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """What a module gives for these inputs, in the mode it is in."""
+def module_outputs(module: nn.Module, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """A module's outputs for these inputs, in its current mode."""
     with torch.inference_mode():
         made = module(*(torch.from_numpy(array) for array in arrays.values()))
     return [tensor.numpy() for tensor in as_tuple(made)]

@@ -1,4 +1,4 @@
-"""The stages of a backbone with their sizes, as the registry and `tlzoo models show` tell them."""
+"""The stages of a backbone with their sizes, as in the registry and `tlzoo models show`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tlzoo.interfaces import Backbone, Weights
 from tlzoo.models.model import load_backbone
 from tlzoo.registry.schema import Checkpoint, StageRecord
 
-_DRAWS = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_}
+_RANDOM_INIT = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.erfinv_}
 
 
-class _NothingDrawn(TorchFunctionMode):
-    """Leaves memory as it is where random numbers would be drawn: only sizes are asked for."""
+class _SkipRandomInit(TorchFunctionMode):
+    """Skips random initialisation: only the sizes of parameters are needed."""
 
     def __torch_function__(
         self,
@@ -25,10 +25,10 @@ class _NothingDrawn(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        return args[0] if func in _DRAWS else func(*args, **(kwargs or {}))
+        return args[0] if func in _RANDOM_INIT else func(*args, **(kwargs or {}))
 
 
-def stages_of(backbone: Backbone) -> tuple[StageRecord, ...]:
+def count_stages(backbone: Backbone) -> tuple[StageRecord, ...]:
     """Each stage from input to output with its number of parameters; one that is shared counts once, where it is first.
 
     They sum to the number of parameters of `backbone.module`.
@@ -39,12 +39,12 @@ def stages_of(backbone: Backbone) -> tuple[StageRecord, ...]:
     return tuple(StageRecord(name=name, parameters=count) for name, count in counts.items())
 
 
-def built_stages(checkpoint: Checkpoint, weights: Weights | None = None) -> tuple[StageRecord, ...]:
+def checkpoint_stages(checkpoint: Checkpoint, weights: Weights | None = None) -> tuple[StageRecord, ...]:
     """The stages of a checkpoint's backbone as its plugin builds it, with its weights or from the entry alone.
 
     Raises PluginError where the plugin is not installed or broken, RegistryError where the entry cannot be built.
     """
     if weights is not None:
-        return stages_of(load_backbone(checkpoint, weights))
-    with _NothingDrawn():
-        return stages_of(load_backbone(checkpoint, None))
+        return count_stages(load_backbone(checkpoint, weights))
+    with _SkipRandomInit():
+        return count_stages(load_backbone(checkpoint, None))

@@ -1,9 +1,9 @@
 """How to train: a dataclass for each strategy; its fields are the keywords, the flags and what `run.json` holds."""
 
-from tlzoo.options.checked import Option, Range, flat, given_in, options_of
-from tlzoo.options.naming import MAY_DIFFER, combine, differences, recorded
+from tlzoo.options.checked import Option, Range, flat, non_default, options_of
+from tlzoo.options.naming import MAY_DIFFER_ON_RESUME, changed_options, combine, run_options
 from tlzoo.options.strategies import (
-    CORE,
+    CORE_STRATEGIES,
     LPFT,
     MAX_RANK,
     POLICIES,
@@ -16,14 +16,14 @@ from tlzoo.options.strategies import (
     Probe,
     StrategyOptions,
     core_options,
-    takers,
+    strategies_taking,
 )
 
 __all__ = [
-    "CORE",
+    "CORE_STRATEGIES",
     "LPFT",
     "MAX_RANK",
-    "MAY_DIFFER",
+    "MAY_DIFFER_ON_RESUME",
     "POLICIES",
     "Augment",
     "Auto",
@@ -35,12 +35,12 @@ __all__ = [
     "Probe",
     "Range",
     "StrategyOptions",
+    "changed_options",
     "combine",
     "core_options",
-    "differences",
     "flat",
-    "given_in",
+    "non_default",
     "options_of",
-    "recorded",
-    "takers",
+    "run_options",
+    "strategies_taking",
 ]

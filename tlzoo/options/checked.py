@@ -20,30 +20,30 @@ from typing import (
 
 from tlzoo.errors import UsageError
 
-MANY = 10**9
-"""A bound that stands for none."""
+UNBOUNDED = 10**9
+"""Stands for no upper bound."""
 
 
 class Range(NamedTuple):
-    """From where to where a number may be, the ends included; in an `Annotated`, pydantic checks it."""
+    """The inclusive range of a number; in an `Annotated`, pydantic checks it."""
 
     ge: float
-    le: float = MANY
+    le: float = UNBOUNDED
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
         return {**handler(source), "ge": self.ge, "le": self.le}
 
 
-_MODELS: dict[type, Any] = {}
+_PYDANTIC_MODELS: dict[type, Any] = {}
 _OPTIONS: dict[type, Mapping[str, Option]] = {}
 
 
-def names_of(cls: type[Any]) -> tuple[str, ...]:
+def field_names(cls: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(cls))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Checked:
+class CheckedOptions:
     """Fields are checked when an instance is made; raises UsageError, whose `parameter` is the field's flat name."""
 
     flat_names: ClassVar[Mapping[str, str]] = {}
@@ -51,17 +51,17 @@ class Checked:
 
     def __new__(cls, *values: Any, **given: Any) -> Self:
         for name in given:
-            if name not in names_of(cls):
+            if name not in field_names(cls):
                 raise cls.unknown(name)
         return super().__new__(cls)
 
     @classmethod
     def unknown(cls, name: str) -> UsageError:
-        """Why there is no field of this name."""
-        return no_option(name, names_of(cls))
+        """The error for an unknown field."""
+        return unknown_option(name, field_names(cls))
 
     def __repr__(self) -> str:
-        changed = [name for name in names_of(type(self)) if getattr(self, name) != getattr(type(self), name, None)]
+        changed = [name for name in field_names(type(self)) if getattr(self, name) != getattr(type(self), name, None)]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in changed)})"
 
     def __eq__(self, other: object) -> bool:
@@ -72,44 +72,46 @@ class Checked:
 
     def __post_init__(self) -> None:
         cls = type(self)
-        if all(getattr(self, name) is getattr(cls, name, Checked) for name in names_of(cls)):
+        if all(getattr(self, name) is getattr(cls, name, CheckedOptions) for name in field_names(cls)):
             return  # defaults need no check, and no import of pydantic
         from pydantic import ValidationError
 
         try:
             checked = _model(cls).model_validate(
-                {name: _in_full(cls, name, getattr(self, name)) for name in names_of(cls)}
+                {name: _expand(cls, name, getattr(self, name)) for name in field_names(cls)}
             )
         except ValidationError as cause:
             first = cause.errors()[0]
             field = str(first["loc"][0])
             name = self.flat_names.get(field, field)
-            wanted = options_of(cls)[name].wanted if name in options_of(cls) else ""
+            expected = options_of(cls)[name].expected if name in options_of(cls) else ""
             raise UsageError(
                 f"`{name}` cannot be {getattr(self, field)!r}.",
-                hint=f"Give {wanted}." if wanted else f"{first['msg']}.",
+                hint=f"Give {expected}." if expected else f"{first['msg']}.",
                 parameter=name,
             ) from cause
-        for name in names_of(cls):
+        for name in field_names(cls):
             object.__setattr__(self, name, getattr(checked, name))
 
 
 def _model(cls: type[Any]) -> Any:
     """A pydantic model that checks the fields of a class. Made when the first is checked: `--help` does without."""
-    if cls in _MODELS:
-        return _MODELS[cls]
+    if cls in _PYDANTIC_MODELS:
+        return _PYDANTIC_MODELS[cls]
     from pydantic import ConfigDict, create_model
 
     hints = get_type_hints(cls, include_extras=True)
-    given: dict[str, Any] = {name: (hints[name], ...) for name in names_of(cls)}
-    _MODELS[cls] = create_model(cls.__name__, __config__=ConfigDict(strict=True, arbitrary_types_allowed=True), **given)
-    return _MODELS[cls]
+    given: dict[str, Any] = {name: (hints[name], ...) for name in field_names(cls)}
+    _PYDANTIC_MODELS[cls] = create_model(
+        cls.__name__, __config__=ConfigDict(strict=True, arbitrary_types_allowed=True), **given
+    )
+    return _PYDANTIC_MODELS[cls]
 
 
-def _in_full(cls: type[Any], name: str, value: Any) -> Any:
+def _expand(cls: type[Any], name: str, value: Any) -> Any:
     """A field's value; an Augment or a Cache where a policy or a switch stands for it."""
     default = getattr(cls, name, None)
-    return type(default)(value) if isinstance(default, Checked) and isinstance(value, str | bool) else value
+    return type(default)(value) if isinstance(default, CheckedOptions) and isinstance(value, str | bool) else value
 
 
 @dataclass(frozen=True)
@@ -120,31 +122,33 @@ class Option:
     kind: type
     default: Any
     choices: tuple[str, ...]
-    least: float | None
-    most: float | None
-    meaning: str
+    minimum: float | None
+    maximum: float | None
+    help: str
 
     @property
-    def possible(self) -> str:
-        """What it may be, in words; nothing for free text and switches."""
-        if self.least is None or self.most is None:
+    def allowed(self) -> str:
+        """The allowed values as text; empty for free text and switches."""
+        if self.minimum is None or self.maximum is None:
             return ", ".join(self.choices)
-        span = f"{self.least:.9g} or more" if self.most >= MANY else f"{self.least:.9g} to {self.most:.9g}"
+        span = (
+            f"{self.minimum:.9g} or more" if self.maximum >= UNBOUNDED else f"{self.minimum:.9g} to {self.maximum:.9g}"
+        )
         return ", ".join([span, *self.choices])
 
     @property
-    def shown_default(self) -> str:
-        """Its default as it is typed; nothing where the meaning says what happens without."""
+    def default_text(self) -> str:
+        """Its default as text; empty where the help describes it."""
         if self.default is None or self.kind is bool:
             return {True: "on", False: "off"}.get(self.default, "")
         return f"{self.default:g}" if self.kind is float else str(self.default)
 
     @property
-    def wanted(self) -> str:
-        """What to give, for a hint."""
-        if self.least is None:
-            return f"one of: {self.possible}" if self.choices else "True or False" * (self.kind is bool)
-        return f"a whole number, {self.possible}" if self.kind is int else self.possible
+    def expected(self) -> str:
+        """The expected value, for a hint."""
+        if self.minimum is None:
+            return f"one of: {self.allowed}" if self.choices else "True or False" * (self.kind is bool)
+        return f"a whole number, {self.allowed}" if self.kind is int else self.allowed
 
 
 def options_of(cls: type[Any]) -> Mapping[str, Option]:
@@ -153,7 +157,7 @@ def options_of(cls: type[Any]) -> Mapping[str, Option]:
         return _OPTIONS[cls]
     hints, found = get_type_hints(cls, include_extras=True), dict[str, Option]()
     for field in fields(cls):
-        if isinstance(field.default, Checked):
+        if isinstance(field.default, CheckedOptions):
             found |= options_of(type(field.default))
         else:
             name = cls.flat_names.get(field.name, field.name)
@@ -171,9 +175,9 @@ def _option(name: str, hint: Any, default: Any) -> Option:
         kind=next((part for part in parts if part in (bool, int, float)), str),
         default=default,
         choices=choices,
-        least=span and span.ge,
-        most=span and span.le,
-        meaning=next((part for part in parts if isinstance(part, str)), ""),
+        minimum=span and span.ge,
+        maximum=span and span.le,
+        help=next((part for part in parts if isinstance(part, str)), ""),
     )
 
 
@@ -193,41 +197,41 @@ def flat_names_of(cls: type[Any]) -> list[str]:
     """The flat names of the options that a class has."""
     found: list[str] = []
     for field in fields(cls):
-        whole = isinstance(field.default, Checked)
+        whole = isinstance(field.default, CheckedOptions)
         found += flat_names_of(type(field.default)) if whole else [cls.flat_names.get(field.name, field.name)]
     return found
 
 
-def flat(options: Checked) -> dict[str, Any]:
+def flat(options: CheckedOptions) -> dict[str, Any]:
     """The options by their flat names, as `run.json` holds them."""
     found: dict[str, Any] = {}
-    for name in names_of(type(options)):
+    for name in field_names(type(options)):
         value = getattr(options, name)
-        found |= flat(value) if isinstance(value, Checked) else {options.flat_names.get(name, name): value}
+        found |= flat(value) if isinstance(value, CheckedOptions) else {options.flat_names.get(name, name): value}
     return found
 
 
-def given_in(options: Checked) -> dict[str, Any]:
+def non_default(options: CheckedOptions) -> dict[str, Any]:
     """The options that are not at their defaults, by their flat names."""
     defaults = options_of(type(options))
     return {name: value for name, value in flat(options).items() if value != defaults[name].default}
 
 
-def made(cls: type[Any], given: Mapping[str, Any]) -> Any:
-    """An instance of what is given by flat names; names of others are passed over."""
+def from_flat(cls: type[Any], given: Mapping[str, Any]) -> Any:
+    """An instance from values by flat names; other names are ignored."""
     values = {}
     for field in fields(cls):
-        if isinstance(field.default, Checked):
-            values[field.name] = made(type(field.default), given)
+        if isinstance(field.default, CheckedOptions):
+            values[field.name] = from_flat(type(field.default), given)
         elif (name := cls.flat_names.get(field.name, field.name)) in given:
             values[field.name] = given[name]
     return cls(**values)
 
 
-def no_option(name: str, known: Sequence[str]) -> UsageError:
-    """That there is no option of this name, with those that are near."""
+def unknown_option(name: str, known: Sequence[str]) -> UsageError:
+    """The error for an unknown option, with similar names."""
     import difflib  # `--help` does without
 
     near = [f"`{each}`" for each in difflib.get_close_matches(name, known, 3)]
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
-    return UsageError(f"There is no option `{name}`.", hint=hint, parameter=name)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Options: {', '.join(known)}."
+    return UsageError(f"Unknown option `{name}`.", hint=hint, parameter=name)

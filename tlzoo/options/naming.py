@@ -6,21 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tlzoo.errors import UsageError
-from tlzoo.options.checked import Checked, flat, given_in, made, options_of
+from tlzoo.options.checked import CheckedOptions, flat, from_flat, non_default, options_of
 from tlzoo.options.strategies import Finetune, StrategyOptions
 
-MAY_DIFFER = {"cache_gb", "checkpoint_every", "device"}
+MAY_DIFFER_ON_RESUME = {"cache_gb", "checkpoint_every", "device"}
 """Options that may differ when a run is resumed: they change no weight."""
 
 
-def recorded(options: StrategyOptions) -> dict[str, Any]:
-    """What `run.json` says: the same names for every strategy, null for those that this one does not take."""
+def run_options(options: StrategyOptions) -> dict[str, Any]:
+    """The options for `run.json`: the same names for every strategy, null for those that this one does not take."""
     return {**dict.fromkeys(options_of(Finetune)), **flat(options)}
 
 
-def differences(before: Mapping[str, Any], now: StrategyOptions) -> list[str]:
-    """Names of the options that change a weight and are not as they were."""
-    return [name for name, value in flat(now).items() if name not in MAY_DIFFER and before.get(name) != value]
+def changed_options(before: Mapping[str, Any], now: StrategyOptions) -> list[str]:
+    """Names of changed options that affect the weights."""
+    return [name for name, value in flat(now).items() if name not in MAY_DIFFER_ON_RESUME and before.get(name) != value]
 
 
 def combine(
@@ -33,7 +33,7 @@ def combine(
     """
     given: dict[str, Any] = {}
     for source in sources:
-        for name, value in _spread(source).items():
+        for name, value in _flatten(source).items():
             if name not in options_of(cls):
                 raise cls.unknown(name, strategy, others)
             if name in given and given[name] != value:
@@ -41,12 +41,12 @@ def combine(
                     f"`{name}` is given as {given[name]!r} and as {value!r}.", hint="Give it once.", parameter=name
                 )
             given[name] = value
-    options: StrategyOptions = made(cls, given)
+    options: StrategyOptions = from_flat(cls, given)
     return options
 
 
-def _spread(source: Mapping[str, Any]) -> dict[str, Any]:
+def _flatten(source: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in source.items():
-        found |= given_in(value) if isinstance(value, Checked) else {name: value}
+        found |= non_default(value) if isinstance(value, CheckedOptions) else {name: value}
     return found

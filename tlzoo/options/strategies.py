@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, get_args
 
 from tlzoo.errors import UsageError
-from tlzoo.options.checked import Checked, Option, Range, flat_names_of, no_option, options_of
+from tlzoo.options.checked import CheckedOptions, Option, Range, flat_names_of, options_of, unknown_option
 
 MAX_RANK = 256
 """The largest rank of an adapter."""
@@ -23,15 +23,17 @@ POLICIES: tuple[str, ...] = get_args(_Policy)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Augment(Checked):
+class Augment(CheckedOptions):
     """How the training samples are varied. `views` needs a policy, and a part that stays frozen."""
 
     flat_names: ClassVar[Mapping[str, str]] = {"policy": "augment"}
 
     policy: Annotated[
-        _Policy, "Vary pictures, texts and recordings; the -noflip policies are for digits and text in pictures"
+        _Policy, "Augment pictures, texts and recordings; use a -noflip policy for pictures of digits or text"
     ] = "none"
-    views: Annotated[int, Range(0, 1000), "Cache so many augmented views of each sample instead of varying it anew"] = 0
+    views: Annotated[
+        int, Range(0, 1000), "Cache this many augmented views per sample instead of augmenting every epoch"
+    ] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,16 +44,14 @@ class Augment(Checked):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Cache(Checked):
+class Cache(CheckedOptions):
     """Where and how what the frozen part computes is kept; `Cache(False)` keeps nothing."""
 
     flat_names: ClassVar[Mapping[str, str]] = {"enabled": "cache", "precision": "cache_precision", "gb": "cache_gb"}
 
-    enabled: Annotated[bool, "Keep what the frozen part computes, for later epochs and runs"] = True
-    precision: Annotated[Literal["fp32", "fp16"], "What is kept is in this precision; fp16 takes half the space"] = (
-        "fp32"
-    )
-    gb: Annotated[float, Range(0.0, 1e6), "Size of the cache in GB (10^9 bytes)"] = 20.0
+    enabled: Annotated[bool, "Cache the activations of frozen layers for later epochs and runs"] = True
+    precision: Annotated[Literal["fp32", "fp16"], "Precision of cached activations; fp16 halves their size"] = "fp32"
+    gb: Annotated[float, Range(0.0, 1e6), "Size limit of the cache in GB (10^9 bytes)"] = 20.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,7 +66,7 @@ class Cache(Checked):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class StrategyOptions(Checked):
+class StrategyOptions(CheckedOptions):
     """What every strategy takes. A plugin's strategy may bring a subclass with fields of its own.
 
     `strategy` is the name by which users choose the strategy; a subclass sets its own.
@@ -86,14 +86,14 @@ class StrategyOptions(Checked):
         if name in core_options():
             return UsageError(
                 f"`{name}` has no effect with `strategy={(strategy or cls.strategy)!r}`.",
-                hint=f"Leave it out, or choose a strategy that takes it: {', '.join(takers(name))}.",
+                hint=f"Leave it out, or choose a strategy that takes it: {', '.join(strategies_taking(name))}.",
                 parameter=name,
             )
-        return no_option(name, list(dict.fromkeys([*flat_names_of(cls), *core_options(), *others])))
+        return unknown_option(name, list(dict.fromkeys([*flat_names_of(cls), *core_options(), *others])))
 
-    seed: Annotated[int, Range(0, 2**63 - 1), "Seed of the split and of training"] = 0
+    seed: Annotated[int, Range(0, 2**63 - 1), "Random seed of the data split and of training"] = 0
     class_weights: Annotated[
-        Literal["none", "balanced"], "Weigh labels equally (none), or rare ones more (balanced)"
+        Literal["none", "balanced"], "Weight all labels equally (none) or rare labels more (balanced)"
     ] = "none"
     device: Annotated[str, "auto, cpu or cuda"] = "auto"
     cache: Cache = Cache()
@@ -107,7 +107,7 @@ class Probe(StrategyOptions):
 
     l2: Annotated[
         Annotated[float, Range(1e-9, 1e6)] | None,
-        "Strength of the probe's regularisation; without it the validation part chooses",
+        "L2 regularisation of the probe; by default chosen on the validation data",
     ] = None
 
 
@@ -116,26 +116,30 @@ class GradientDescent(StrategyOptions):
     """What every strategy takes that trains by gradient descent."""
 
     epochs: Annotated[_Count, "Passes over the data"] = 5
-    batch: Annotated[int, Range(2), "Samples at a time; BatchNorm needs at least two"] = 32
-    lr: Annotated[_Rate | Literal["auto"], "Peak rate of the backbone, or auto to have it found"] = 1e-4
-    weight_decay: Annotated[float, Range(0.0, 10.0), "AdamW's, of matrices"] = 0.01
-    max_steps: Annotated[_Count | None, "Stop after so many steps, the schedule included"] = None
-    head_factor: Annotated[float, Range(0.0, 1e6), "Rate of the head over the backbone's"] = 10.0
-    warmup: Annotated[float, Range(0.0, 0.9), "Share of the steps in which the rate rises"] = 0.1
-    clip: Annotated[_Rate, "Largest norm of a gradient, 0 for any"] = 1.0
-    accumulate: Annotated[_Count, "Batches per step"] = 1
-    label_smoothing: Annotated[float, Range(0.0, 0.9), "Share of a label's probability that goes to the others"] = 0.0
+    batch: Annotated[int, Range(2), "Batch size; BatchNorm needs at least 2"] = 32
+    lr: Annotated[_Rate | Literal["auto"], "Peak learning rate of the backbone, or auto to find one"] = 1e-4
+    weight_decay: Annotated[float, Range(0.0, 10.0), "Weight decay of AdamW, for matrices only"] = 0.01
+    max_steps: Annotated[_Count | None, "Stop after this many steps; the schedule ends there too"] = None
+    head_factor: Annotated[float, Range(0.0, 1e6), "Learning rate of the head, as a multiple of the backbone's"] = 10.0
+    warmup: Annotated[float, Range(0.0, 0.9), "Share of the steps used to warm up the learning rate"] = 0.1
+    clip: Annotated[_Rate, "Largest gradient norm; 0 turns clipping off"] = 1.0
+    accumulate: Annotated[_Count, "Batches per optimizer step"] = 1
+    label_smoothing: Annotated[
+        float, Range(0.0, 0.9), "Share of a label's probability that is spread over the other labels"
+    ] = 0.0
     augment: Augment = Augment()
     mixup: Annotated[float, Range(0.0, 10.0), "Alpha of mixup, such as 0.2, for pictures and recordings"] = 0.0
     cutmix: Annotated[float, Range(0.0, 10.0), "Alpha of CutMix, for pictures"] = 0.0
     l2_sp: Annotated[
         float,
         Range(0.0, 1e3),
-        "Strength of the pull to the pretrained weights (L2-SP), instead of the backbone's weight decay",
+        "Strength of L2-SP, which penalises distance from the pretrained weights, instead of weight decay",
     ] = 0.0
-    ema: Annotated[float, Range(0.0, 0.999999), "Decay of averaged weights, such as 0.999; 0 for none"] = 0.0
-    patience: Annotated[_Whole, "Stop after so many epochs without a better one; 0 never does"] = 0
-    monitor: Annotated[str | None, "Metric that chooses the best epoch; by default the task's"] = None
+    ema: Annotated[
+        float, Range(0.0, 0.999999), "Decay of the moving average of the weights, such as 0.999; 0 turns it off"
+    ] = 0.0
+    patience: Annotated[_Whole, "Stop after this many epochs without improvement; 0 turns early stopping off"] = 0
+    monitor: Annotated[str | None, "Validation metric that selects the best epoch; by default the task's"] = None
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"], "Precision of the arithmetic; auto is bf16 where a GPU has it"
     ] = "auto"
@@ -148,9 +152,11 @@ class Finetune(GradientDescent):
 
     strategy: ClassVar[str] = "finetune"
 
-    layer_decay: Annotated[float, Range(1e-3, 1.0), "Rate of each stage over that of the next"] = 1.0
+    layer_decay: Annotated[
+        float, Range(1e-3, 1.0), "Learning rate of each stage, as a multiple of the next stage's"
+    ] = 1.0
     unfreeze_every: Annotated[
-        _Whole, "Start with the head and add a stage every so many epochs; 0 trains all from the start"
+        _Whole, "Unfreeze one more stage every this many epochs, starting with the head; 0 trains all from the start"
     ] = 0
 
 
@@ -170,7 +176,7 @@ class LoRA(GradientDescent):
     rank: Annotated[int, Range(1, MAX_RANK), "Rank of the adapters"] = 8
     alpha: Annotated[
         Annotated[float, Range(0.01, 1e5)] | None,
-        "Adapters count alpha / rank; by default alpha is twice the rank",
+        "Adapters are scaled by alpha / rank; by default alpha is twice the rank",
     ] = None
 
     @property
@@ -185,16 +191,16 @@ class Auto(LPFT):
     strategy: ClassVar[str] = "auto"
 
 
-CORE: tuple[type[StrategyOptions], ...] = (Probe, Finetune, LPFT, LoRA, Auto)
+CORE_STRATEGIES: tuple[type[StrategyOptions], ...] = (Probe, Finetune, LPFT, LoRA, Auto)
 
 
 def core_options() -> dict[str, Option]:
     """Every option of the core's strategies by its flat name."""
     classes: tuple[type[StrategyOptions], ...] = (Finetune, Probe, LoRA)  # the others have no fields of their own
     known = {name: option for cls in classes for name, option in options_of(cls).items()}
-    return dict(sorted(known.items(), key=lambda item: -len(takers(item[0]))))
+    return dict(sorted(known.items(), key=lambda item: -len(strategies_taking(item[0]))))
 
 
-def takers(name: str) -> tuple[str, ...]:
+def strategies_taking(name: str) -> tuple[str, ...]:
     """The core's strategies that take the option of this flat name."""
-    return tuple(cls.strategy for cls in CORE if name in flat_names_of(cls))
+    return tuple(cls.strategy for cls in CORE_STRATEGIES if name in flat_names_of(cls))

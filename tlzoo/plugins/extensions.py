@@ -17,6 +17,7 @@ from tlzoo.plugins.attribution import attribute_errors
 
 ExtensionKind = Literal["tasks", "adaptation", "strategies", "formats"]
 EXTENSION_KINDS: tuple[ExtensionKind, ...] = ("tasks", "adaptation", "strategies", "formats")
+REPORT = "Report it to the plugin's author."
 SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "strategy", "formats": "format"}
 
 
@@ -32,6 +33,11 @@ class PluginExtension(NamedTuple):
         """Its kind and name, as messages begin with."""
         return f"The {SINGULAR[self.kind]} {self.value.name!r}"
 
+    @property
+    def description(self) -> str:
+        """Its kind and name, and the plugin with its distribution."""
+        return f"{self.title} of {describe_plugin(self.plugin)}"
+
     def run(self, function: str, *given: Any, **named: Any) -> Any:
         """Call its function of this name; raises HookError naming the plugin where that fails."""
         with attribute_errors(self.title, self.plugin):
@@ -39,7 +45,7 @@ class PluginExtension(NamedTuple):
 
     def wrong(self, what: str) -> HookError:
         """An error about a wrong return value."""
-        return HookError(f"{self.title} of {describe_plugin(self.plugin)} {what}.", hint="Report it to its author.")
+        return HookError(f"{self.description} {what}.", hint=REPORT)
 
 
 def declared_extensions(kind: ExtensionKind) -> list[DeclaredEntry]:
@@ -67,8 +73,17 @@ def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
         plugin = owners[0].value
     known = registered_extensions(kind, plugin)
     if short not in known:
-        there = ", ".join(f"{plugin}/{each}" for each in known) or "none"
-        raise UsageError(f"Plugin {plugin!r} has no {SINGULAR[kind]} {short!r}.", hint=f"It has: {there}.")
+        if any((one.name, one.value) == (short, plugin) for one in declared_extensions(kind)):
+            raise PluginError(
+                f"P{describe_plugin(plugin)[1:]} declares the {SINGULAR[kind]} {short!r}, but its hook "
+                f"register_{kind} does not register it.",
+                hint=REPORT,
+            )
+        available = ", ".join(f"{plugin}/{each}" for each in known)
+        raise UsageError(
+            f"P{describe_plugin(plugin)[1:]} has no {SINGULAR[kind]} {short!r}.",
+            hint=f"It has: {available}." if known else f"It registers no {SINGULAR[kind]}: see tlzoo plugins.",
+        )
     return PluginExtension(kind, plugin, known[short])
 
 
@@ -83,15 +98,13 @@ def registered_extensions(kind: ExtensionKind, plugin: str) -> dict[str, Any]:
     expected = _expected_types()[kind]
     whose = f"Hook {hook!r} of plugin {plugin!r} ({import_plugin(plugin).installed})"
     if not isinstance(answer, Iterable):
-        raise HookError(f"{whose} returned {type(answer).__name__}, not a list.", hint="Report it to its author.")
+        raise HookError(f"{whose} returned {type(answer).__name__}, not a list.", hint=REPORT)
     found: dict[str, Any] = {}
     for one in answer:
         if not isinstance(one, expected):
-            raise HookError(
-                f"{whose} returned {type(one).__name__}, not {expected.__name__}.", hint="Report it to its author."
-            )
+            raise HookError(f"{whose} returned {type(one).__name__}, not {expected.__name__}.", hint=REPORT)
         if one.name in found:
-            raise HookError(f"{whose} returned the duplicate name {one.name!r}.", hint="Report it to its author.")
+            raise HookError(f"{whose} returned the duplicate name {one.name!r}.", hint=REPORT)
         found[one.name] = one
     return found
 

@@ -25,6 +25,7 @@ from tlzoo.plugins.versions import unmet_requirement
 from tlzoo.version import __version__
 
 T = TypeVar("T")
+_REPORT = "Report it to the plugin's author."
 _SLOW_IMPORT_S = 10.0
 
 
@@ -136,15 +137,12 @@ def call(
     if answer is None and default is not None:
         return default(**given)
     if answer is None:
-        raise HookError(
-            f"Plugin {plugin!r} ({loaded.installed}) returns nothing from the hook {hook!r}.",
-            hint="Report it to its author, or choose another checkpoint.",
-        )
+        raise HookError(f"Plugin {plugin!r} ({loaded.installed}) returns nothing from the hook {hook!r}.", hint=_REPORT)
     expected = returns if isinstance(returns, tuple) else (returns,)
     if not isinstance(answer, expected):
         types = " or ".join(kind.__name__ for kind in expected)
         raise HookError(
             f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) returned {type(answer).__name__}, not {types}.",
-            hint="Report it to its author, or choose another checkpoint.",
+            hint=_REPORT,
         )
     return cast(T, answer)

@@ -21,9 +21,9 @@ def preprocessor_of(spec: Preprocess, raw_input: bool = False) -> Preprocessor:
     if isinstance(spec, PluginSpec):
         return plugin_preprocessor(spec)
     if raw_input and isinstance(spec, ImageSpec):
-        from tlzoo.preprocess.raw import RawPictures
+        from tlzoo.preprocess.raw import RawImages
 
-        return RawPictures(spec)
+        return RawImages(spec)
     return make_preprocessor(spec)
 
 

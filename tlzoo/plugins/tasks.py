@@ -9,7 +9,7 @@ from tlzoo.errors import PluginError, TlzooError, UsageError
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.plugins.attribution import error_line
 from tlzoo.plugins.extensions import declared_extensions, extension_names, find_extension, warn_name_conflict
-from tlzoo.tasks import CORE, Task, fits, is_name, make_task, split_name, trainable
+from tlzoo.tasks import CORE, Task, is_core_task, make_task, split_name, supports_modality, trainable_tasks
 
 
 def task_type(family: str) -> type[Task]:
@@ -67,8 +67,8 @@ def unfitted_task(served: Iterable[str], requested: str | None) -> Task | None:
     served = [name for name in served if "-" in name]
     kinds = list(dict.fromkeys(split_name(name)[0] for name in served))
     if requested is None:
-        requested = next((name for name in served if is_name(name) or _declared(split_name(name)[1])), "")
-    known = trainable(served)
+        requested = next((name for name in served if is_core_task(name) or _declared(split_name(name)[1])), "")
+    known = trainable_tasks(served)
     unfit = ""
     for kind in kinds:
         family = requested.removeprefix(f"{kind}-")
@@ -78,7 +78,7 @@ def unfitted_task(served: Iterable[str], requested: str | None) -> Task | None:
             return make_task(name) if name in known else None
         if "/" in family or _declared(family):
             found = task_type(family)
-            if fits(found, kind):
+            if supports_modality(found, kind):
                 return found(f"{kind}-{found.family}")
             unfit = f"The task {family!r} is for {', '.join(sorted(found.modalities or ()))}, not for {kind}."
     if unfit:

@@ -25,7 +25,7 @@ _UNKNOWN_WAV_SIZE = 0x7FFFF000  # what pipes write, who cannot know the length w
 _EXPECTED = "Give a path, bytes, an array at the model's rate, or (array, sample rate)."
 
 
-class Source:
+class SeekableSource:
     """A file as libsndfile wants one: it seeks before the start of broken ones, which Python prints a traceback for."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -103,9 +103,9 @@ def _read_stream(file: BinaryIO, size: int, name: str, seconds: float) -> tuple[
 
     if not size:
         raise InputError(f"{name} is empty (zero bytes).", hint="Remove it, or copy it again.")
-    _refuse_cut_wav(file, size, name)
+    _check_wav_length(file, size, name)
     try:
-        with soundfile.SoundFile(Source(file)) as sound:
+        with soundfile.SoundFile(SeekableSource(file)) as sound:
             _check_rate(sound.samplerate, name)
             wanted = min(sound.frames, _frames(seconds, sound.samplerate))
             samples = _read_blocks(lambda count: sound.read(count, dtype="float32", always_2d=True), wanted)
@@ -113,11 +113,9 @@ def _read_stream(file: BinaryIO, size: int, name: str, seconds: float) -> tuple[
             rate = float(sound.samplerate)
     except soundfile.SoundFileError as cause:
         reason = str(cause).rpartition(": ")[2].rstrip(".")
-        raise InputError(
-            f"{name} is not audio that can be read: {reason}.", hint="Use WAV, FLAC, OGG or MP3."
-        ) from cause
+        raise InputError(f"{name} cannot be read as audio: {reason}.", hint="Use WAV, FLAC, OGG or MP3.") from cause
     if cut_short:
-        raise InputError(f"{name} is cut short: {len(samples)} of {wanted} frames.", hint="Copy it again.")
+        raise InputError(f"{name} is truncated: {len(samples)} of {wanted} frames.", hint="Copy it again.")
     return samples, rate
 
 
@@ -137,7 +135,7 @@ def _read_blocks(read: Read, wanted: int) -> np.ndarray:
     return np.concatenate(blocks)
 
 
-def _refuse_cut_wav(file: BinaryIO, size: int, name: str) -> None:
+def _check_wav_length(file: BinaryIO, size: int, name: str) -> None:
     """Raise InputError for a WAV whose data chunk claims more bytes than are there; libsndfile reads it silently."""
     try:
         head = file.read(12)
@@ -151,11 +149,11 @@ def _refuse_cut_wav(file: BinaryIO, size: int, name: str) -> None:
             there = size - file.tell()
             if kind == b"data":
                 if there < claimed < _UNKNOWN_WAV_SIZE:
-                    message = f"{name} is cut short: its header claims {claimed} bytes of sound, {there} are there."
+                    message = f"{name} is truncated: its header says {claimed} bytes of audio, the file has {there}."
                     raise InputError(message, hint="Copy it again.")
                 return
             file.seek(claimed + claimed % 2, io.SEEK_CUR)
-        raise InputError(f"{name} has more than {_MAX_CHUNKS} chunks before its sound.", hint="Save it again.")
+        raise InputError(f"{name} has more than {_MAX_CHUNKS} chunks before its audio data.", hint="Save it again.")
     finally:
         file.seek(0)
 
@@ -177,7 +175,7 @@ def _from_array(array: np.ndarray, rate: float, name: str, seconds: float) -> tu
             half = (np.iinfo(array.dtype).max + 1) / 2
             samples = (array - half) / half
         case _:
-            raise InputError(f"{name} is an array of {array.dtype}, not of samples.", hint=_EXPECTED)
+            raise InputError(f"{name} is an array of {array.dtype}, not of numbers.", hint=_EXPECTED)
     if samples.ndim == 2:
         samples = samples.mean(axis=1, dtype=np.float64) if samples.size else samples.reshape(-1)
     with np.errstate(over="ignore"):
@@ -186,7 +184,7 @@ def _from_array(array: np.ndarray, rate: float, name: str, seconds: float) -> tu
 
 def _check_rate(rate: float, name: str) -> None:
     if not _MIN_RATE <= rate <= _MAX_RATE:
-        raise InputError(f"{name} has a sample rate of {rate:g} Hz.", hint=f"Possible: {_MIN_RATE} to {_MAX_RATE} Hz.")
+        raise InputError(f"{name} has a sample rate of {rate:g} Hz.", hint=f"Supported: {_MIN_RATE} to {_MAX_RATE} Hz.")
 
 
 def _resample(samples: np.ndarray, rate: float, to: float) -> np.ndarray:

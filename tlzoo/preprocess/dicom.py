@@ -30,7 +30,7 @@ def is_dicom(data: bytes, path: Any = None) -> bool:
     )
 
 
-def dicom_picture(data: bytes, name: str) -> Image.Image:
+def read_dicom(data: bytes, name: str) -> Image.Image:
     """The first frame, RGB: grey values rescaled, windowed by the file's first window or VOI LUT, MONOCHROME1 inverted.
 
     Without a window, up to 8 unsigned bits are taken as they are, and of more the frame's own range is spread over
@@ -42,30 +42,30 @@ def dicom_picture(data: bytes, name: str) -> Image.Image:
         from pydicom.pixels.utils import pixel_array
     except ImportError as cause:
         raise InputError(
-            f"{name} is a DICOM file, which takes pydicom to read.", hint="Install it: pip install 'tlzoo[dicom]'"
+            f"{name} is a DICOM file; reading it needs pydicom.", hint="Install it: pip install 'tlzoo[dicom]'"
         ) from cause
     _check_inflated(data, name)
     try:
         dataset = dcmread(io.BytesIO(data))
         _check_picture(dataset, name)
         pixels = pixel_array(dataset, index=0)
-        return Image.fromarray(_shown(dataset, pixels)).convert("RGB")
+        return Image.fromarray(_to_display(dataset, pixels)).convert("RGB")
     except InputError:
         raise
     except Exception as cause:
-        raise _broken(name, cause) from cause
+        raise _unreadable(name, cause) from cause
 
 
-def _broken(name: str, cause: Exception) -> InputError:
+def _unreadable(name: str, cause: Exception) -> InputError:
     said = " ".join(str(cause).split()).partition(". ")[0].rstrip(".")
     if "plugin" in said or "missing dependencies" in said or isinstance(cause, NotImplementedError):
         return InputError(
-            f"{name} is compressed in a way that no decoder here reads: {said[:150]}.",
+            f"{name} uses a compression that no installed decoder supports: {said[:150]}.",
             hint="Install decoders: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg",
         )
     return InputError(
-        f"{name} is not a DICOM picture that can be read: {said[:150] or type(cause).__name__}.",
-        hint="Restore it or take it out.",
+        f"{name} cannot be read as a DICOM picture: {said[:150] or type(cause).__name__}.",
+        hint="Restore it or remove it from the data.",
     )
 
 
@@ -82,20 +82,20 @@ def _check_inflated(data: bytes, name: str) -> None:
             size += len(stream.decompress(rest, 2**20))
             rest = stream.unconsumed_tail
     except zlib.error as cause:
-        raise _broken(name, cause) from cause
+        raise _unreadable(name, cause) from cause
     if data[132:140] != b"\x02\0\0\0UL\x04\0" or size > _MAX_INFLATED:
         raise InputError(f"{name} is deflated and too large.", hint="Save it without deflation.")
 
 
 def _check_picture(dataset: Dataset, name: str) -> None:
     if "PixelData" not in dataset:
-        raise InputError(f"{name} is a DICOM file without a picture.", hint="Take it out.")
+        raise InputError(f"{name} is a DICOM file without a picture.", hint="Remove it from the data.")
     samples, bits = int(dataset.get("SamplesPerPixel") or 1), int(dataset.BitsAllocated)
     if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
-        raise InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Scale or cut it first.")
+        raise InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Resize or crop it first.")
     _check_runs(dataset, name)
     if samples not in (1, 3) or bits > 32:
-        raise InputError(f"{name} has {samples} samples of {bits} bits per pixel.", hint="Readable: 1 or 3, up to 32.")
+        raise InputError(f"{name} has {samples} samples of {bits} bits per pixel.", hint="Supported: 1 or 3, up to 32.")
 
 
 def _check_runs(dataset: Dataset, name: str) -> None:
@@ -108,20 +108,20 @@ def _check_runs(dataset: Dataset, name: str) -> None:
     pixels = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
     frame = get_frame(dataset.PixelData, 0, number_of_frames=int(dataset.get("NumberOfFrames") or 1))
     if len(frame) > 2 * pixels * int(dataset.BitsAllocated) // 8 + 4096:
-        raise InputError(f"{name} holds more data than its picture can have.", hint="Restore it or take it out.")
+        raise InputError(f"{name} has more data than its picture needs.", hint="Restore it or remove it from the data.")
 
 
-def _shown(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
+def _to_display(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
     """Grey [H, W] or RGB [H, W, 3], uint8, of one frame's stored values."""
     from pydicom.pixels.processing import apply_color_lut
 
     kind = str(dataset.PhotometricInterpretation)
     if kind == "PALETTE COLOR":
         coloured = apply_color_lut(pixels, dataset)
-        return _eight(coloured, coloured.dtype.itemsize * 8)
+        return _to_uint8(coloured, coloured.dtype.itemsize * 8)
     if pixels.ndim == 3:
-        return _eight(pixels, int(dataset.BitsStored))
-    _settle(dataset)
+        return _to_uint8(pixels, int(dataset.BitsStored))
+    _normalise_header(dataset)
     low, high = _range(dataset, pixels)
     shown = np.empty(pixels.shape, np.uint8)
     for rows in _strips(pixels):
@@ -130,7 +130,7 @@ def _shown(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
     return 255 - shown if kind == "MONOCHROME1" else shown
 
 
-def _eight(pixels: np.ndarray, bits: int) -> np.ndarray:
+def _to_uint8(pixels: np.ndarray, bits: int) -> np.ndarray:
     """Unsigned values of that many bits, on 8."""
     if bits == 8:
         return pixels.astype(np.uint8, copy=False)
@@ -172,7 +172,7 @@ def _windowed(dataset: Dataset, stored: np.ndarray, low: float, high: float) -> 
     return (values.astype(np.float64, copy=False) - low) / ((high - low) or 1)
 
 
-def _settle(dataset: Dataset) -> None:
+def _normalise_header(dataset: Dataset) -> None:
     """Put scale and window where pydicom looks for them, the first of several; a window that is none is taken out."""
     slope, intercept = (_value(dataset, f"Rescale{end}", "PixelValueTransformation") for end in ("Slope", "Intercept"))
     dataset.RescaleSlope, dataset.RescaleIntercept = 1 if slope is None else slope, intercept or 0

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from tlzoo.errors import InputError
-from tlzoo.preprocess.dicom import dicom_picture, is_dicom
+from tlzoo.preprocess.dicom import is_dicom, read_dicom
 from tlzoo.preprocess.regular import read_regular
 from tlzoo.specs import ImageSpec
 
@@ -29,15 +29,15 @@ _MAX_SCANNED = 3_000_000_000
 _STRIP_PIXELS = 2**22
 _HEAVY = 16 * 2**20
 # The formats of tlzoo.data.reading, and not EPS or PDF, for which Pillow starts other programs.
-_WANTED = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_CORE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 Image.preinit()
 for _plugin in ("Avif", "Tiff", "WebP"):  # Image.init() would import all of Pillow's forty-odd, for 0.4 s
     importlib.import_module(f"PIL.{_plugin}ImagePlugin")
 # Memory in blocks this large goes back to the system, in whatever thread it was freed.
 importlib.import_module("PIL._imaging").set_block_size(2**26)
-_FORMATS = tuple(kind for kind in _WANTED if kind in Image.OPEN)
-_READABLE = f"Readable kinds: {', '.join(_FORMATS)}, and DICOM with the extra tlzoo[dicom]"
-_FOREIGN = (
+_FORMATS = tuple(kind for kind in _CORE_FORMATS if kind in Image.OPEN)
+_READABLE = f"Supported formats: {', '.join(_FORMATS)}, and DICOM with the extra tlzoo[dicom]"
+_UNSUPPORTED = (
     ("HEIC", 4, (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1")),
     ("SVG", 0, (b"<svg", b"<?xml", b"\xef\xbb\xbf<svg", b"\xef\xbb\xbf<?xml")),
     ("PDF", 0, (b"%PDF",)),
@@ -59,9 +59,9 @@ _BROKEN_EXIF = (
     AttributeError, EOFError, LookupError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError,
     ZeroDivisionError, struct.error,
 )  # fmt: skip
-_room = threading.Condition()
-_in_work: list[int] = []
-Made = TypeVar("Made")
+_memory = threading.Condition()
+_in_progress: list[int] = []
+Result = TypeVar("Result")
 
 
 class ImagePreprocessor:
@@ -84,7 +84,7 @@ class ImagePreprocessor:
         for shared in inputs:
             if isinstance(shared, Image.Image):
                 _check_pixels(shared.size, "a Pillow image")
-                _loaded(shared, "a Pillow image")
+                _decode(shared, "a Pillow image")
         threads = min(_cores(), len(inputs))
         if threads <= 1:
             for position in range(len(inputs)):
@@ -96,15 +96,15 @@ class ImagePreprocessor:
 
     def _picture(self, source: Any, name: str) -> np.ndarray:
         name = name_of(source, name)
-        return _with_picture(source, name, lambda image: np.asarray(fit(image, self.spec, name)))
+        return _with_image(source, name, lambda image: np.asarray(resize_and_crop(image, self.spec, name)))
 
 
-def picture(source: Any, name: str) -> Image.Image:
+def load_image(source: Any, name: str) -> Image.Image:
     """One decoded picture, upright, RGB, of its own size; raises InputError as ImagePreprocessor does."""
-    return _with_picture(source, name_of(source, name), lambda image: image)
+    return _with_image(source, name_of(source, name), lambda image: image)
 
 
-def _with_picture(source: Any, name: str, use: Callable[[Image.Image], Made]) -> Made:
+def _with_image(source: Any, name: str, use: Callable[[Image.Image], Result]) -> Result:
     """What `use` makes of the decoded picture, while no more of them are in memory than there is room for."""
     heavy = _bytes_on_disk(source) > _HEAVY  # takes all the room, before it is read
     with _room_for(MAX_PIXELS if heavy else 0):
@@ -116,12 +116,12 @@ def _with_picture(source: Any, name: str, use: Callable[[Image.Image], Made]) ->
             data = bytes(source) if isinstance(source, bytes | bytearray | memoryview) else _bytes_of(source, name)
             if is_dicom(data, source):
                 with _room_for(0 if heavy else MAX_PIXELS):  # fewer are allowed, but each takes more on the way
-                    return use(dicom_picture(data, name))
-            image = _opened(data, name)
+                    return use(read_dicom(data, name))
+            image = _open_header(data, name)
             del data
         _check_pixels(image.size, name)
         with _room_for(0 if heavy else math.prod(image.size)):
-            image = _upright(_loaded(image, name))
+            image = _upright(_decode(image, name))
             image = _rgb(image, name)
             return use(image)
 
@@ -141,18 +141,18 @@ def _bytes_on_disk(source: Any) -> int:
 @contextmanager
 def _room_for(pixels: int) -> Iterator[None]:
     """Wait until the pictures that all threads decode have no more pixels together than one may have alone."""
-    with _room:
-        _room.wait_for(lambda: not _in_work or sum(_in_work) + pixels <= MAX_PIXELS)
-        _in_work.append(pixels)
+    with _memory:
+        _memory.wait_for(lambda: not _in_progress or sum(_in_progress) + pixels <= MAX_PIXELS)
+        _in_progress.append(pixels)
     try:
         yield
     finally:
-        with _room:
-            _in_work.remove(pixels)
-            _room.notify_all()
+        with _memory:
+            _in_progress.remove(pixels)
+            _memory.notify_all()
 
 
-def fit(image: Image.Image, spec: ImageSpec, name: str = "the picture") -> Image.Image:
+def resize_and_crop(image: Image.Image, spec: ImageSpec, name: str = "the picture") -> Image.Image:
     """Resize the shorter side to floor(size / crop), keeping proportions, and cut `spec.size` from the centre."""
     height, width = spec.size
     resized = resized_size(image.size, spec, name)
@@ -190,28 +190,30 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _opened(data: bytes, name: str) -> Image.Image:
+def _open_header(data: bytes, name: str) -> Image.Image:
     """The header only: pixels are decoded once their number is known."""
     if not data:
-        raise InputError(f"{name} has zero bytes.", hint="Restore it or take it out.")
-    for kind, at, marks in _FOREIGN:
+        raise InputError(f"{name} is empty (zero bytes).", hint="Restore it or remove it from the data.")
+    for kind, at, marks in _UNSUPPORTED:
         if data.startswith(marks, at):
-            raise InputError(f"{name} is {kind}, not a picture of a kind that is read.", hint=_READABLE)
+            raise InputError(f"{name} is {kind}, which is not supported.", hint=_READABLE)
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as cause:
         raise _too_large(name) from cause
     except Exception as cause:
-        raise InputError(f"{name} is not a picture that can be read.", hint=_READABLE) from cause
+        raise InputError(f"{name} cannot be read as a picture.", hint=_READABLE) from cause
     if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") * math.prod(image.size) > _MAX_SCANNED:
-        raise InputError(f"{name} is a JPEG of too many scans.", hint="Save it again, not progressive.")
+        raise InputError(f"{name} is a JPEG with too many scans.", hint="Save it as a non-progressive JPEG.")
     return image
 
 
 def _bytes_of(source: Any, name: str) -> bytes:
     if not isinstance(source, str | os.PathLike):
         kind = type(source).__name__
-        raise InputError(f"{name} is a {kind}.", hint="Give a path, bytes, a Pillow image or a uint8 array.")
+        raise InputError(
+            f"{name} is of type {kind}, not a picture.", hint="Give a path, bytes, a Pillow image or a uint8 array."
+        )
     try:
         return read_regular(source, MAX_BYTES)
     except (OSError, ValueError) as cause:
@@ -219,11 +221,13 @@ def _bytes_of(source: Any, name: str) -> bytes:
         raise InputError(f"{name} cannot be read: {reason}.", hint="Check the path.") from cause
 
 
-def _loaded(image: Image.Image, name: str) -> Image.Image:
+def _decode(image: Image.Image, name: str) -> Image.Image:
     try:
         image.load()
     except Exception as cause:
-        raise InputError(f"{name} is truncated or broken: {cause}.", hint="Restore it or take it out.") from cause
+        raise InputError(
+            f"{name} is truncated or broken: {cause}.", hint="Restore it or remove it from the data."
+        ) from cause
     return image
 
 
@@ -231,11 +235,11 @@ def _check_pixels(size: tuple[int, int], name: str) -> None:
     if size[0] * size[1] > MAX_PIXELS:
         raise _too_large(name)
     if not all(size):
-        raise InputError(f"{name} has no pixels.", hint="Take it out.")
+        raise InputError(f"{name} has no pixels.", hint="Remove it from the data.")
 
 
 def _too_large(name: str) -> InputError:
-    return InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Scale or cut it first.")
+    return InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Resize or crop it first.")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -273,7 +277,7 @@ def _converted(image: Image.Image, name: str) -> Image.Image:
         return image.convert("RGB")
     except ValueError as cause:
         raise InputError(
-            f"{name} has colours of mode {image.mode!r}, which have no one meaning in RGB.",
+            f"{name} has the colour mode {image.mode!r}, which cannot be converted to RGB.",
             hint="Save it as an 8-bit or 16-bit picture.",
         ) from cause
 
@@ -283,9 +287,9 @@ def _from_array(pixels: np.ndarray, name: str) -> Image.Image:
         pixels = pixels[:, :, 0]
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
         raise InputError(
-            f"{name} is an array {pixels.dtype} {list(pixels.shape)}.",
+            f"{name} is an unsupported array, {pixels.dtype} {list(pixels.shape)}.",
             hint="Give uint8 [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA).",
         )
     if not pixels.size:
-        raise InputError(f"{name} has no pixels.", hint="Take it out.")
+        raise InputError(f"{name} has no pixels.", hint="Remove it from the data.")
     return Image.fromarray(np.ascontiguousarray(pixels))

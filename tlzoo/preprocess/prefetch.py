@@ -1,4 +1,4 @@
-"""Batches that are prepared in other threads while earlier ones are used."""
+"""Prefetching: batches are prepared in other threads while earlier ones are used."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     import numpy as np
 
 Arrays = dict[str, "np.ndarray"]
-Task = TypeVar("Task")
-Made = TypeVar("Made")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-def ahead(
+def prefetch(
     prepare: Callable[[list[int]], Arrays], order: Sequence[int], size: int
 ) -> Iterator[tuple[list[int], Arrays]]:
     """Positions from `order`, `size` at a time, each with what `prepare` makes of them."""
     chunks = (list(order[start : start + size]) for start in range(0, len(order), size))
-    yield from made_ahead(chunks, lambda chunk: (chunk, prepare(chunk)))
+    yield from prefetch_map(chunks, lambda chunk: (chunk, prepare(chunk)))
 
 
-def made_ahead(
-    tasks: Iterable[Task], make: Callable[[Task], Made], threads: int = 1, depth: int | None = None
-) -> Iterator[Made]:
-    """What `make` makes of each task, in order; at most `depth` tasks (as many as threads) are read ahead of use.
+def prefetch_map(
+    tasks: Iterable[Item], make: Callable[[Item], Result], threads: int = 1, depth: int | None = None
+) -> Iterator[Result]:
+    """`make` of each item, in order; at most `depth` items (by default the number of threads) are read ahead.
 
-    A lone task is made in this thread, without starting another.
+    A single item is processed in this thread, without starting another.
     """
     waiting = iter(tasks)
     first = list(_next(waiting))
@@ -39,7 +39,7 @@ def made_ahead(
     depth = max(1, threads if depth is None else depth)
     pool = ThreadPoolExecutor(threads)
     try:
-        pending: deque[Future[Made]] = deque(pool.submit(make, task) for task in (first + second)[: depth + 1])
+        pending: deque[Future[Result]] = deque(pool.submit(make, task) for task in (first + second)[: depth + 1])
         while pending:
             done = pending.popleft().result()
             while len(pending) < depth and (more := list(_next(waiting))):
@@ -49,8 +49,8 @@ def made_ahead(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _next(tasks: Iterator[Task]) -> Iterator[Task]:
-    """The next task, or nothing."""
+def _next(tasks: Iterator[Item]) -> Iterator[Item]:
+    """The next item, or nothing."""
     for task in tasks:
         yield task
         return

@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from tlzoo.errors import InputError
-from tlzoo.preprocess.image import name_of, picture, resized_size
+from tlzoo.preprocess.image import load_image, name_of, resized_size
 from tlzoo.specs import ImageSpec
 
 
-class RawPictures:
+class RawImages:
     """Pictures of one size to `image` uint8 [N, H, W, 3] (RGB), H and W as they come."""
 
     def __init__(self, spec: ImageSpec) -> None:
@@ -39,12 +39,12 @@ class RawPictures:
             if pixels.shape != pictures[0].shape:
                 raise InputError(
                     f"{name} has {_size(pixels)} pixels, {names[0]} has {_size(pictures[0])}.",
-                    hint="Pictures of one batch must have one size: give them in batches of their own.",
+                    hint="Pictures of one batch must have the same size: pass other sizes in separate batches.",
                 )
         return {"image": np.stack(pictures) if pictures else np.zeros((0, *self.spec.size, 3), np.uint8)}
 
     def _pixels(self, source: Any, name: str) -> np.ndarray:
-        image = picture(source, name)
+        image = load_image(source, name)
         resized_size(image.size, self.spec, name)
         return np.asarray(image)
 

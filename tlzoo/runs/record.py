@@ -13,13 +13,13 @@ from tlzoo.data.reading import Columns
 from tlzoo.errors import RunError
 from tlzoo.io.files import write_json
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.specs import Record
+from tlzoo.specs import StrictModel
 
 RUN_VERSION: Literal[2] = 2
-RECORD = "run.json"
+RUN_FILE = "run.json"
 
 
-class DataRecord(Record):
+class DataRecord(StrictModel):
     """Where the data came from, enough to read and split it again; fingerprints are sha256 of labels and contents.
 
     `test` is the test set that was named; without one a part of `path` was held out. `n_train`, `n_validation` and
@@ -49,7 +49,7 @@ class Interval(TypedDict):
 
 
 class FrozenRecord(TypedDict, total=False):
-    """What was proven bit-identical after training: tensors, scalars of `parameters`, one SHA-256 over all of them.
+    """What stayed bit-identical in training: numbers of tensors and of scalars in parameters, one SHA-256 over all.
 
     `trained` counts the scalars that trained; `merged` says that adapters were added to the weights at the end.
     """
@@ -76,11 +76,11 @@ AdaptedRecord = TypedDict(
 AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, the target data, the metrics before."""
 
 
-class RunRecord(Record):
-    """What was trained, on what, how, with which result.
+class RunRecord(StrictModel):
+    """What was trained, on which data, how, and with which metrics.
 
-    `labels` stand in the order of the logits; `settings` are what else the task keeps, and `plugin` is the one that
-    brings the task where that is not the core. `options` are those of the command and what training decided itself;
+    `labels` are in the order of the logits; `settings` are the task's other fields, and `plugin` provides the task
+    where the core does not. `options` are those of the command and what training decided itself;
     `metrics` are measured on the held-out samples; `seconds` says by what they were spent, `total` among them. `head`
     is `linear` for the task's own, `plugin` for the checkpoint's plugin's, `name/head` for another plugin's. A field
     that is not known is null.
@@ -113,31 +113,34 @@ class RunRecord(Record):
 
 def read_record(folder: Path) -> RunRecord:
     """Read a run folder's record; raises RunError when it is none, is torn, or was written by another version."""
-    file = folder / RECORD
+    file = folder / RUN_FILE
     if not file.is_file():
-        raise RunError(f"{folder} is not a run: it has no {RECORD}.", hint="Make one: tlzoo finetune ID DATA --out RUN")
+        raise RunError(
+            f"{folder} is not a run folder: it has no {RUN_FILE}.", hint="Make one: tlzoo finetune ID DATA --out RUN"
+        )
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(document, dict):
             raise ValueError("it holds no JSON object")
         if document.get("version") != RUN_VERSION:
             raise RunError(
-                f"{folder} is a run of version {document.get('version')}; this tlzoo reads {RUN_VERSION}.",
+                f"{folder} has run version {document.get('version')}; this tlzoo reads {RUN_VERSION}.",
                 hint="Use the tlzoo that wrote it, or train again.",
             )
         return RunRecord.model_validate(document)
     except (ValueError, RecursionError, OSError) as cause:
         raise RunError(
-            f"{folder}: its {RECORD} cannot be read: {reason(cause)}.", hint="Train again, or restore the folder."
+            f"{folder / RUN_FILE} cannot be read: {short_reason(cause)}.",
+            hint="Train again, or restore the folder.",
         ) from cause
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write a run folder's record, whole."""
-    write_json(folder / RECORD, record.document())
+    write_json(folder / RUN_FILE, record.document())
 
 
-def reason(cause: Exception) -> str:
+def short_reason(cause: Exception) -> str:
     """What an error says, on one line."""
     if isinstance(cause, ValidationError):
         first = cause.errors()[0]

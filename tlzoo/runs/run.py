@@ -13,16 +13,16 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 
 from tlzoo import plugins
-from tlzoo.data import Parts, Samples, endings_of, fingerprint, read, read_parts
-from tlzoo.data.dataset import Dataset, make_dataset
+from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read, read_splits
+from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError
 from tlzoo.io.files import atomic_folder, why_unwritable, write_json
-from tlzoo.models.model import Model, build, load_backbone, make_preprocessor
+from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
 from tlzoo.plugins.tasks import task_of
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.runs.record import DataRecord, RunRecord, read_record, reason, write_record
+from tlzoo.runs.record import DataRecord, RunRecord, read_record, short_reason, write_record
 from tlzoo.runs.tensors import (
-    DAMAGED,
+    LOAD_ERRORS,
     WEIGHTS,
     check_reference,
     load_weights,
@@ -56,7 +56,7 @@ class RunFolder:
             raise RunError(f"{folder} cannot be used: {cause.message}", hint=cause.hint) from cause
         except (ValueError, OSError) as cause:
             raise RunError(
-                f"{folder}: its run.json or {PREPROCESS} cannot be read: {reason(cause)}.",
+                f"run.json or {PREPROCESS} in {folder} cannot be read: {short_reason(cause)}.",
                 hint="Train again, or restore the folder.",
             ) from cause
 
@@ -102,7 +102,7 @@ class RunFolder:
 
     @property
     def frozen(self) -> Mapping[str, Any] | None:
-        """What was proven bit-identical after training, and how many parameters trained."""
+        """What was checked to be bit-identical after training, and how many parameters trained."""
         return self.record.frozen
 
     @property
@@ -110,7 +110,7 @@ class RunFolder:
         """How it was adapted to another domain; `None` where it was not."""
         return self.record.adapted
 
-    def model(self) -> Model:
+    def model(self) -> TaskModel:
         """The trained model in eval mode, checked against the outputs it had when it was saved.
 
         Raises RunError when its weights are missing or torn, or when the plugin now builds something else.
@@ -118,33 +118,35 @@ class RunFolder:
         try:
             backbone = load_backbone(self.checkpoint, None, self.task.needs)
             backbone = replace(backbone, preprocess=self.preprocess)
-            model = build(self.checkpoint, self.task, backbone, head=self.head)
+            model = build_model(self.checkpoint, self.task, backbone, head=self.head)
             load_weights(self.path, model)
-        except DAMAGED as cause:
-            raise RunError(f"{self.path}/{WEIGHTS} cannot be loaded: {reason(cause)}.", hint="Train again.") from cause
+        except LOAD_ERRORS as cause:
+            raise RunError(
+                f"{self.path}/{WEIGHTS} cannot be loaded: {short_reason(cause)}.", hint="Train again."
+            ) from cause
         model.eval()
         check_reference(self.path, model)
         return model
 
-    def dataset(self, samples: Samples) -> Dataset:
+    def dataset(self, samples: Samples) -> TaskDataset:
         """Samples as this run's model takes them."""
         return make_dataset(samples, self.task, make_preprocessor(self.checkpoint, self.preprocess))
 
-    def parts(self) -> Parts:
+    def splits(self) -> SampleSplits:
         """The samples it was trained and tested on, read again; raises DataError when they moved or changed."""
         for place in filter(None, (self.data.path, self.data.test)):
             if not os.path.exists(place):
                 raise DataError(
                     f"The data of {self.path} is no longer at {place}.",
-                    hint="Restore it; for export, other labelled data can be named with `data`.",
+                    hint="Restore it, or export with other labelled data: `data`.",
                     parameter="data",
                 )
         where, columns, seed = (self.data.path, self.data.test), self.data.columns, self.data.seed
-        parts = read_parts(*where, self.task, columns, seed, endings_of(self.preprocess))
+        parts = read_splits(*where, self.task, columns, seed, endings_of(self.preprocess))
         if fingerprint(parts.test) != self.data.heldout_fingerprint:
             raise DataError(
-                f"The held-out data of {self.path} is not what it was: {self.data.test or self.data.path} has changed.",
-                hint="Restore it; for export, other labelled data can be named with `data`.",
+                f"The held-out data of {self.path} has changed since training: {self.data.test or self.data.path}.",
+                hint="Restore it, or export with other labelled data: `data`.",
                 parameter="data",
             )
         return parts
@@ -152,15 +154,15 @@ class RunFolder:
     def heldout(self, data: str | Path | None = None) -> Samples:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         if data is None:
-            return self.parts().test
+            return self.splits().test
         collection = read(data, self.task, columns=self.data.columns, endings=endings_of(self.preprocess))
         return collection.test or collection.train
 
 
 def save_run(
     path: Path,
-    model: Model,
-    reference: Dataset,
+    model: TaskModel,
+    reference: TaskDataset,
     history: Sequence[Mapping[str, float]],
     *,
     keep: Sequence[Path] = (),
@@ -170,7 +172,7 @@ def save_run(
 
     Raises RunError when `path` exists.
     """
-    refuse_existing(path)
+    check_output_path(path)
     record = RunRecord(
         task=model.task.name,
         labels=tuple(model.task.labels),
@@ -191,10 +193,10 @@ def save_run(
         save_reference(folder, model, reference)
 
 
-def refuse_existing(path: Path) -> None:
+def check_output_path(path: Path) -> None:
     """Raise RunError when something is already there, as a run is never overwritten, or nothing can be written."""
     if os.path.lexists(path):
-        raise RunError(f"{path} exists already.", hint="Choose another `out`, or remove it.", parameter="out")
+        raise RunError(f"{path} already exists.", hint="Choose another `out`, or remove it.", parameter="out")
     if reason := why_unwritable(path):
         raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
 

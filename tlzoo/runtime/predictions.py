@@ -12,8 +12,8 @@ from typing_extensions import TypeVar  # its defaults are the standard library's
 
 from tlzoo.errors import InputError
 from tlzoo.runtime.stream import Chunk
-from tlzoo.tasks.base import DecodeOptions, Prediction, Task, refuse_options
-from tlzoo.tasks.rows import Outputs, take
+from tlzoo.tasks.base import DecodeOptions, Prediction, Task, check_predict_options
+from tlzoo.tasks.rows import Outputs, select
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class PredictOptions:
 
     def check(self, task: Task) -> None:
         """Raise UsageError for what this task's answers cannot hold."""
-        refuse_options(task, top_k=self.top_k, threshold=self.threshold)
+        check_predict_options(task, top_k=self.top_k, threshold=self.threshold)
 
 
 def display_name(item: Any) -> str | None:
@@ -86,7 +86,7 @@ def decode_chunk(
 ) -> Iterator[Prediction | InputError]:
     """One answer per input of a stretch, or the error of one that cannot be read."""
     good = [at for at in range(len(chunk.items)) if at not in chunk.errors]
-    outputs: Outputs = chunk.outputs if len(good) == len(chunk.items) else take(chunk.outputs, good)
+    outputs: Outputs = chunk.outputs if len(good) == len(chunk.items) else select(chunk.outputs, good)
     embeddings = outputs.get("embeddings") if options.embeddings else None
     contexts = [chunk.contexts[at] for at in good]
     decoded: Sequence[Prediction] = []

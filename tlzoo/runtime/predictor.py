@@ -24,7 +24,7 @@ from tlzoo.runtime.stream import BatchPlan, Chunk, NotFinite, predict_chunks
 from tlzoo.runtime.unknown_task import task_of_manifest
 from tlzoo.runtime.windowing import Windows
 from tlzoo.tasks.base import Output
-from tlzoo.tasks.rows import Collector, Outputs
+from tlzoo.tasks.rows import OutputCollector, Outputs
 
 SINGLE = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray)
 
@@ -126,7 +126,7 @@ class Predictor(Generic[PredictionT]):
         for name in chosen:
             self._check_output(name)
         given = list(inputs)
-        rows = Collector(self._output_specs, len(given))
+        rows = OutputCollector(self._output_specs, len(given))
         for chunk in self._chunks(given, batch, chosen):
             _raise_first(chunk, finite)
             rows.extend(chunk.start, chunk.outputs)
@@ -201,7 +201,8 @@ class Predictor(Generic[PredictionT]):
     def _check_output(self, name: str) -> None:
         if name not in self._outputs:
             raise UsageError(
-                f"The file has no output {name!r}; it has: {', '.join(self._outputs)}.", hint="Export it again."
+                f"The file has no output {name!r}; it has: {', '.join(self._outputs)}.",
+                hint=f"Choose one of them; the task {self.task.name} has no other.",
             )
 
     def _as_list(self, inputs: Any) -> list[Any]:

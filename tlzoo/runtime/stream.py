@@ -13,9 +13,9 @@ import numpy as np
 
 from tlzoo.errors import InputError
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
-from tlzoo.preprocess.prefetch import Arrays, made_ahead
+from tlzoo.preprocess.prefetch import Arrays, prefetch_map
 from tlzoo.tasks.base import Output
-from tlzoo.tasks.rows import Collector, Rows, finite, take
+from tlzoo.tasks.rows import OutputCollector, Rows, finite, select
 
 WINDOW = 32
 """Texts are sorted by length within this many batches; the first windows are shorter, so that answers come soon."""
@@ -55,7 +55,7 @@ class Chunk:
 
     start: int
     items: list[Any]
-    rows: Collector
+    rows: OutputCollector
     contexts: list[Any]
     errors: dict[int, InputError] = field(default_factory=dict)
 
@@ -94,7 +94,7 @@ def predict_chunks(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, pl
     Python's lock.
     """
     threads = _cores() if plan.each else 1
-    tasks = made_ahead(_tasks(inputs, plan), lambda task: (task, _prepare(*task[:2], preprocess, plan)), threads)
+    tasks = prefetch_map(_tasks(inputs, plan), lambda task: (task, _prepare(*task[:2], preprocess, plan)), threads)
     for (chunk, _, last), prepared in tasks:
         for batch in prepared.batches:
             _run_into(chunk, batch, run)
@@ -117,7 +117,7 @@ def _run_into(chunk: Chunk, batch: Batch, run: Run) -> None:
             _run_into(chunk, batch.half(part), run)
         return
     chunk.put(batch, outputs)
-    for row in np.flatnonzero(~finite(take(chunk.outputs, positions))):
+    for row in np.flatnonzero(~finite(select(chunk.outputs, positions))):
         at = positions[int(row)]
         chunk.errors[at] = NotFinite(
             f"{_input_label(chunk, at)}: the model returns NaN or infinity.",
@@ -130,7 +130,7 @@ def _tasks(inputs: Iterable[Any], plan: BatchPlan) -> Iterator[tuple[Chunk, list
     by_length = plan.modality == "text"
     rest, start, batches = iter(inputs), 0, 1
     while items := list(islice(rest, plan.batch * batches)):
-        rows = Collector(plan.outputs, len(items))
+        rows = OutputCollector(plan.outputs, len(items))
         chunk, order = Chunk(start, items, rows, [None] * len(items)), list(range(len(items)))
         if by_length:
             order.sort(key=lambda at: _size(items[at]))

@@ -12,7 +12,7 @@ from tlzoo.artifact.manifest import Manifest, Signature
 from tlzoo.errors import ArtifactError, HookError, PluginError, UsageError
 from tlzoo.plugins.tasks import task_of
 from tlzoo.progress import say
-from tlzoo.tasks.base import DEFAULTS, DecodeOptions, Input, Output, Prediction, Target, Task
+from tlzoo.tasks.base import DEFAULT_OPTIONS, DecodeOptions, Input, Output, Prediction, Target, Task
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
 
@@ -36,9 +36,10 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class UnknownTask(Task):
-    """A task known by its outputs alone."""
+    """A task known by its outputs alone; `reason` says why its plugin cannot be used."""
 
     signature: Signature | None = None
+    reason: str = ""
 
     answers: ClassVar[str] = "outputs"
     prediction: ClassVar[type[Prediction]] = ArraysPrediction
@@ -59,12 +60,12 @@ class UnknownTask(Task):
     def read(self, row: Row) -> Target:
         """Targets are what only the plugin knows."""
         raise UsageError(
-            f"Labels of the task {self.name} can only be read by its plugin.",
-            hint="Install the plugin that the file names: tlzoo inspect FILE",
+            f"The labels of {self.name} cannot be read without its plugin.",
+            hint=self.reason or "Install the plugin that the file names: tlzoo inspect FILE",
         )
 
     def decode(
-        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULTS
+        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULT_OPTIONS
     ) -> list[ArraysPrediction]:
         """Each sample's outputs as they are."""
         count = len(next(iter(outputs.values())))
@@ -90,4 +91,4 @@ def task_of_manifest(manifest: Manifest) -> Task:
             raise
         owner = manifest.distribution or f"the plugin {manifest.plugin!r}"
         say(f"The task {manifest.task} needs {owner}; predictions are the model's outputs as arrays. {error}")
-        return UnknownTask(manifest.task, manifest.labels, manifest.signature)
+        return UnknownTask(manifest.task, manifest.labels, manifest.signature, str(error))

@@ -12,7 +12,7 @@ from tlzoo.errors import InputError
 from tlzoo.preprocess import Preprocessor
 from tlzoo.runtime.stream import Chunk
 from tlzoo.tasks.base import Task
-from tlzoo.tasks.rows import Collector
+from tlzoo.tasks.rows import OutputCollector
 from tlzoo.tasks.windows import Window, merge_windows
 
 
@@ -54,7 +54,7 @@ class Windows:
 
     def _whole(self, start: int, ready: list[tuple[Any, list[Window], Any]]) -> Chunk:
         merged_chunk = Chunk(
-            start, [item for item, _, _ in ready], Collector(self._task.outputs, len(ready)), [None] * len(ready)
+            start, [item for item, _, _ in ready], OutputCollector(self._task.outputs, len(ready)), [None] * len(ready)
         )
         for at, (_, windows, rows) in enumerate(ready):
             errors = [error for _, _, error in rows if error is not None]

@@ -21,13 +21,13 @@ __all__ = [
     "Output",
     "Prediction",
     "Task",
-    "fits",
-    "is_name",
+    "is_core_task",
     "make_task",
     "modality",
-    "serving",
     "split_name",
-    "trainable",
+    "supports_modality",
+    "tasks_that_serve",
+    "trainable_tasks",
 ]
 
 CORE: dict[str, type[Task]] = {each.family: each for each in (Classification, MultiLabel, Regression, Tokens)}
@@ -39,11 +39,11 @@ def split_name(name: str) -> tuple[str, str]:
     """Modality and family of a task's name, such as `image-regression`; raises UsageError for no task's name."""
     found = _NAME.fullmatch(name)
     if found is None:
-        raise _unknown(name)
+        raise _unknown_task(name)
     return found[1], found[2]
 
 
-def is_name(name: str) -> bool:
+def is_core_task(name: str) -> bool:
     """Whether this is the name of one of the core's tasks."""
     found = _NAME.fullmatch(name)
     return found is not None and found[2] in CORE
@@ -51,12 +51,12 @@ def is_name(name: str) -> bool:
 
 def make_task(name: str, labels: Iterable[str] = (), settings: Mapping[str, Any] | None = None) -> Task:
     """The core's task of this name; raises UsageError for a name that is none of its."""
-    if not is_name(name):
-        raise _unknown(name)
+    if not is_core_task(name):
+        raise _unknown_task(name)
     return CORE[split_name(name)[1]](name, tuple(labels), **(settings or {}))
 
 
-def _unknown(name: str) -> UsageError:
+def _unknown_task(name: str) -> UsageError:
     known = ", ".join(f"<modality>-{family}" for family in CORE)
     return UsageError(f"Unknown task {name!r}.", hint=f"Tasks: {known}, of image, text, audio or a plugin's own")
 
@@ -66,28 +66,28 @@ def modality(name: str) -> str:
     return split_name(name)[0]
 
 
-def trainable(served: Iterable[str]) -> list[str]:
+def trainable_tasks(served: Iterable[str]) -> list[str]:
     """The core's tasks that a checkpoint serving `served` can be trained for, its own first.
 
     Whatever classifies can be trained for the other tasks of its modality: only the head differs.
     """
-    own = [name for name in served if is_name(name)]
+    own = [name for name in served if is_core_task(name)]
     kinds = [modality(name) for name in own if name.endswith("-classification")]
-    others = [f"{kind}-{family}" for kind in kinds for family, task in CORE.items() if fits(task, kind)]
+    others = [f"{kind}-{family}" for kind in kinds for family, task in CORE.items() if supports_modality(task, kind)]
     return list(dict.fromkeys([*own, *others]))
 
 
-def serving(name: str) -> tuple[str, ...]:
+def tasks_that_serve(name: str) -> tuple[str, ...]:
     """The names that a checkpoint may have among its tasks to be trainable for this one: its own, and what classifies.
 
     Of anything but one of the core's tasks that is the name itself.
     """
-    if not is_name(name):
+    if not is_core_task(name):
         return (name,)
     kind, family = split_name(name)
-    return (name, f"{kind}-classification") if fits(CORE[family], kind) else (name,)
+    return (name, f"{kind}-classification") if supports_modality(CORE[family], kind) else (name,)
 
 
-def fits(task: type[Task], kind: str) -> bool:
+def supports_modality(task: type[Task], kind: str) -> bool:
     """Whether a task is for inputs of this modality."""
     return task.modalities is None or kind in task.modalities

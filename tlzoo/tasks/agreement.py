@@ -8,7 +8,7 @@ import numpy as np
 
 from tlzoo.tasks.rows import Outputs, OutputSpec, Rows
 
-SMALLEST = 1e-12
+EPSILON = 1e-12
 TIE = 1e-4
 """An answer may change, in any precision, only where outputs are nearer to each other than this share of their scale.
 """
@@ -27,9 +27,9 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
     return float("inf") if np.isnan(largest) else largest
 
 
-def largest(rows: Rows) -> float:
+def largest_magnitude(rows: Rows) -> float:
     """The largest value's size, no less than 1e-12."""
-    return max(SMALLEST, *(float(np.abs(row.astype(np.float64)).max(initial=0.0)) for row in rows), SMALLEST)
+    return max(EPSILON, *(float(np.abs(row.astype(np.float64)).max(initial=0.0)) for row in rows), EPSILON)
 
 
 def agreement(
@@ -47,7 +47,7 @@ def agreement(
         mine, right = exported[output.name], reference[output.name]
         apart = differences(mine, right)
         if np.issubdtype(np.dtype(output.dtype), np.floating):
-            scales[output.name], found[output.name] = largest(right), apart
+            scales[output.name], found[output.name] = largest_magnitude(right), apart
             same &= apart <= tolerance * scales[output.name]
         else:
             scales[output.name], found[output.name] = 1.0, np.zeros(len(apart))
@@ -55,7 +55,7 @@ def agreement(
     return scales, found, same
 
 
-def one_output(
+def single_output(
     name: str, exported: Outputs, reference: Outputs, scale: float
 ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
     """Scale and differences of a task with one output."""

@@ -16,12 +16,12 @@ import numpy as np
 from tlzoo.errors import UsageError
 from tlzoo.tasks.agreement import agreement
 from tlzoo.tasks.metrics import Direction
-from tlzoo.tasks.rows import Outputs, take
+from tlzoo.tasks.rows import Outputs, select
 
 if TYPE_CHECKING:
     from tlzoo.interfaces import Needs
     from tlzoo.tasks.row import Row
-    from tlzoo.tasks.windows import Part, Window
+    from tlzoo.tasks.windows import Window, WindowOutputs
 
 Target = Any
 """What a sample is labelled with: a string, a number, or lists and mappings of them."""
@@ -58,7 +58,7 @@ DerivedOperator = Literal["Softmax", "Sigmoid"]
 
 
 @dataclass(frozen=True)
-class Derived:
+class DerivedOutput:
     """An output that the graph makes of another, divided by the temperature: `operator` is ONNX's, on the last axis."""
 
     name: str
@@ -106,7 +106,7 @@ class DecodeOptions:
     threshold: float | None = None
 
 
-DEFAULTS = DecodeOptions()
+DEFAULT_OPTIONS = DecodeOptions()
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Task:
     monitor: ClassVar[str] = ""
     directions: ClassVar[Mapping[str, Direction]] = {}
     prediction: ClassVar[type[Prediction]] = Prediction
-    derived: ClassVar[tuple[Derived, ...]] = ()
+    derived: ClassVar[tuple[DerivedOutput, ...]] = ()
     resamples: ClassVar[int] = 200
     head: ClassVar[str] = ""
     """The module with `build_head(backbone, task, options)`, imported only when training; see `tlzoo.tasks.heads`."""
@@ -262,7 +262,7 @@ class Task:
         """What of a target lies in a window."""
         return target
 
-    def merge(self, parts: Sequence[Part]) -> tuple[dict[str, np.ndarray], Any]:
+    def merge(self, parts: Sequence[WindowOutputs]) -> tuple[dict[str, np.ndarray], Any]:
         """The outputs of a whole input, and its context, from those of its windows."""
         raise NotImplementedError
 
@@ -302,7 +302,9 @@ class Task:
     ) -> list[float]:
         """The headline of each draw: positions of samples, drawn with replacement."""
         return [
-            self.metrics(take(outputs, drawn), [targets[i] for i in drawn], [contexts[i] for i in drawn])[self.headline]
+            self.metrics(select(outputs, drawn), [targets[i] for i in drawn], [contexts[i] for i in drawn])[
+                self.headline
+            ]
             for drawn in draws
         ]
 
@@ -344,13 +346,15 @@ class Task:
         return None
 
 
-def refuse_options(task: Task, **given: Any) -> None:
+def check_predict_options(task: Task, **given: Any) -> None:
     """Raise UsageError for options of a prediction that a task's answers cannot hold, or values that cannot be."""
     for name, value in given.items():
         if value is not None and name not in task.supports:
-            raise UsageError(f"{name} is not for {task.name}.", hint=f"Leave out {name}.")
+            raise UsageError(f"{task.name} does not support `{name}`.", hint=f"Leave `{name}` out.", parameter=name)
     top_k, threshold = given.get("top_k"), given.get("threshold")
     if top_k is not None and top_k < 1:
-        raise UsageError(f"top_k is {top_k}.", hint="Ask for 1 label or more.")
+        raise UsageError(f"`top_k` must be at least 1, not {top_k}.", hint="Try 5.", parameter="top_k")
     if threshold is not None and not 0 <= threshold <= 1:
-        raise UsageError(f"The threshold {threshold} is no probability.", hint="Give 0 to 1.")
+        raise UsageError(
+            f"`threshold` must be between 0 and 1, not {threshold}.", hint="Try 0.5.", parameter="threshold"
+        )

@@ -1,6 +1,6 @@
-"""What everyone relies on in a task: said once, for the conformance suite and for what a plugin's task does in a run.
+"""The contract of a task, checked in the conformance suite and when a plugin's task is used in a run.
 
-Each function answers with the first thing that is wrong, as a sentence; empty where all is right.
+Each function returns the first problem as a sentence, or an empty string.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, Output, Pred
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.rows import Outputs
 
-AUTHOR = "Report it to the plugin's author."
+REPORT_HINT = "Report it to the plugin's author."
 
 
-def fault(task: Task, what: str) -> HookError:
+def task_error(task: Task, what: str) -> HookError:
     """An error of the plugin that brings a task: `what` it does or cannot."""
     whose = f" of {describe_plugin(task.plugin)}" if task.plugin else ""
-    return HookError(f"The task {task.name}{whose} {what}", hint=AUTHOR)
+    return HookError(f"The task {task.name}{whose} {what}", hint=REPORT_HINT)
 
 
 SUPPORTS = frozenset(
@@ -33,28 +33,28 @@ SUPPORTS = frozenset(
 )
 
 
-def class_fault(task: type[Task]) -> str:
+def class_problem(task: type[Task]) -> str:
     """Of the class: what it supports, needs and measures, and what its answers are."""
     if not isinstance(task.supports, frozenset) or task.supports - SUPPORTS:
-        return f"`supports` is {task.supports!r}, no frozenset of: {', '.join(sorted(SUPPORTS))}."
+        return f"`supports` is {task.supports!r}, not a frozenset of: {', '.join(sorted(SUPPORTS))}."
     kinds = task.needs if isinstance(task.needs, tuple) else (task.needs,)
     if unknown := [kind for kind in kinds if kind not in get_args(FeatureKind)]:
         return f"`needs` has {unknown[0]!r}; backbones give {', '.join(get_args(FeatureKind))}."
     if task.form not in ("once", "loop"):
         return f"`form` is {task.form!r}, neither once nor loop."
     if task.modalities is not None and not isinstance(task.modalities, frozenset):
-        return f"`modalities` is {task.modalities!r}, no frozenset."
+        return f"`modalities` is {task.modalities!r}, not a frozenset."
     for name in ("columns", "roles", "endings"):
         if not isinstance(value := getattr(task, name), tuple) or not all(isinstance(one, str) for one in value):
-            return f"`{name}` is {value!r}, no tuple of strings."
+            return f"`{name}` is {value!r}, not a tuple of strings."
     if not (isinstance(task.prediction, type) and issubclass(task.prediction, Prediction)):
-        return f"`prediction` is {task.prediction!r}, no subclass of Prediction."
-    return _metrics_fault(task)
+        return f"`prediction` is {task.prediction!r}, not a subclass of Prediction."
+    return _directions_problem(task)
 
 
-def _metrics_fault(task: type[Task]) -> str:
+def _directions_problem(task: type[Task]) -> str:
     if not isinstance(task.directions, Mapping):
-        return f"`directions` is {task.directions!r}, no mapping of metrics to min or max."
+        return f"`directions` is {task.directions!r}, not a mapping of metrics to min or max."
     for role, metric in (("headline", task.headline), ("monitor", task.monitor)):
         if metric not in task.directions:
             return f"The {role} {metric!r} is not among `directions`."
@@ -63,49 +63,49 @@ def _metrics_fault(task: type[Task]) -> str:
     return ""
 
 
-def declared(task: Task) -> str:
+def declaration_problem(task: Task) -> str:
     """Of a task: inputs, and outputs each of a name of its own and the batch first."""
-    if fault := class_fault(type(task)):
+    if fault := class_problem(type(task)):
         return fault
     if not isinstance(task.inputs, tuple) or not task.inputs or not all(isinstance(one, Input) for one in task.inputs):
-        return f"`inputs` is {task.inputs!r}, no tuple of Input."
+        return f"`inputs` is {task.inputs!r}, not a tuple of Input."
     if not isinstance(task.outputs, tuple) or not all(isinstance(one, Output) for one in task.outputs):
-        return f"`outputs` is {task.outputs!r}, no tuple of Output."
+        return f"`outputs` is {task.outputs!r}, not a tuple of Output."
     names = [output.name for output in task.outputs]
     if not names:
         return "The task has no outputs."
     if len(set(names)) < len(names):
-        return f"Two outputs have one name: {', '.join(names)}."
+        return f"Two outputs have the same name: {', '.join(names)}."
     for output in task.outputs:
         if output.axes[:1] != ("batch",):
             return f"The first axis of {output.name!r} is {output.axes[:1]}, not batch."
     for derived in task.derived:
         if derived.source not in names or derived.operator not in get_args(DerivedOperator):
-            return f"{derived} is made of none of the outputs {', '.join(names)}, or by no such operator."
+            return f"{derived} has an unknown source or operator; the outputs are {', '.join(names)}."
     return ""
 
 
-def fitted(before: Task, task: Any) -> str:
-    """Of what `fit` gives: a task of the same name and class that is made again of its labels and settings as JSON."""
+def fit_problem(before: Task, task: Any) -> str:
+    """Of what `fit` returns: a task of the same name and class, rebuilt from its labels and settings as JSON."""
     if type(task) is not type(before) or task.name != before.name:
-        return f"`fit` gives {task!r}, no {type(before).__name__} of the name {before.name!r}."
+        return f"`fit` returns {task!r}, not a {type(before).__name__} named {before.name!r}."
     if not isinstance(task.labels, tuple) or any(not isinstance(label, str) for label in task.labels):
-        return f"`fit` gives the labels {task.labels!r}, no tuple of strings."
+        return f"`fit` returns the labels {task.labels!r}, not a tuple of strings."
     if len(set(task.labels)) < len(task.labels):
-        return f"`fit` gives a label twice: {', '.join(task.labels)}."
+        return f"`fit` returns a label twice: {', '.join(task.labels)}."
     try:
         settings = json.loads(json.dumps(task.settings(), allow_nan=False))
         again = type(task)(task.name, task.labels, **settings)
         same = bool(again == task)
     except (TypeError, ValueError) as cause:
-        return f"Its settings {task.settings()!r} are no JSON that makes it again: {cause}."
-    return "" if same else f"From its settings {settings} as JSON comes {again}, not {task}."
+        return f"Its settings {task.settings()!r} do not survive JSON: {cause}."
+    return "" if same else f"Rebuilt from its settings as JSON, {settings}, it is {again}, not {task}."
 
 
-def made(outputs: Sequence[Output], arrays: Sequence[np.ndarray], rows: int) -> str:
+def outputs_problem(outputs: Sequence[Output], arrays: Sequence[np.ndarray], rows: int) -> str:
     """Of what a model gives for `rows` samples: the outputs declared, in order, of their types and sizes."""
     if len(arrays) != len(outputs):
-        return f"The model gives {len(arrays)} outputs; the task declares {len(outputs)}."
+        return f"The model returns {len(arrays)} outputs; the task declares {len(outputs)}."
     for output, array in zip(outputs, arrays, strict=True):
         wanted = [rows if axis == "batch" else axis for axis in output.axes]
         right = array.ndim == len(wanted) and all(
@@ -114,66 +114,66 @@ def made(outputs: Sequence[Output], arrays: Sequence[np.ndarray], rows: int) -> 
         if not right:
             return f"Output {output.name!r} has shape {list(array.shape)}; the task declares {list(output.axes)}."
         if str(array.dtype) != output.dtype:
-            return f"Output {output.name!r} is {array.dtype}; declared is {output.dtype}."
+            return f"Output {output.name!r} is {array.dtype}; the task declares {output.dtype}."
     return ""
 
 
-def collated(arrays: Any, rows: int) -> str:
+def collate_problem(arrays: Any, rows: int) -> str:
     """Of collated targets: a mapping of arrays with a row for each sample."""
     if not isinstance(arrays, Mapping) or not arrays:
-        return f"`collate` gives {type(arrays).__name__}, no mapping of arrays."
+        return f"`collate` returns {type(arrays).__name__}, not a mapping of arrays."
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.ndim == 0 or len(array) != rows:
             what = f"of shape {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
-            return f"`collate` gives {name!r} {what} for {rows} samples."
+            return f"`collate` returns {name!r} {what} for {rows} samples."
         if array.dtype.kind not in "biuf":
-            return f"`collate` gives {name!r} of the type {array.dtype}, no numbers."
+            return f"`collate` returns {name!r} of the type {array.dtype}, which is not numeric."
     return ""
 
 
-def measured(task: Task, metrics: Any) -> str:
+def metrics_problem(task: Task, metrics: Any) -> str:
     """Of metrics: those of `directions`, all of them finite numbers."""
     if not isinstance(metrics, Mapping) or set(metrics) != set(task.directions):
         given = ", ".join(map(str, metrics)) if isinstance(metrics, Mapping) else type(metrics).__name__
-        return f"`metrics` gives {given}; `directions` names {', '.join(task.directions)}."
+        return f"`metrics` returns {given}; `directions` names {', '.join(task.directions)}."
     for name, value in metrics.items():
         if not isinstance(value, int | float | np.number) or not math.isfinite(value):
             return f"The metric {name} is {value!r}."
     return ""
 
 
-def scored(scores: Any, rows: int) -> str:
+def scores_problem(scores: Any, rows: int) -> str:
     """Of `samplewise`: one finite number for each sample."""
     if not isinstance(scores, np.ndarray) or scores.shape != (rows,):
         shape = scores.shape if isinstance(scores, np.ndarray) else type(scores).__name__
-        return f"There are scores of shape {shape} for {rows} samples."
+        return f"`samplewise` returns scores of shape {shape} for {rows} samples."
     return "" if bool(np.isfinite(scores).all()) else "A sample's score is not finite."
 
 
-def answered(task: Task, answers: Any, rows: int) -> str:
+def predictions_problem(task: Task, answers: Any, rows: int) -> str:
     """Of `decode`: one prediction for each sample, of the declared type, whose row has its columns and is JSON."""
     if not isinstance(answers, Sequence) or len(answers) != rows:
         given = len(answers) if isinstance(answers, Sequence) else type(answers).__name__
-        return f"{rows} samples have {given} answers."
+        return f"`decode` returns {given} predictions for {rows} samples."
     for answer in answers:
         if not isinstance(answer, task.prediction):
-            return f"An answer is {type(answer).__name__}, not {task.prediction.__name__}."
+            return f"A prediction is {type(answer).__name__}, not {task.prediction.__name__}."
         row = answer.as_row()
         if tuple(row) != task.prediction.columns():
             return f"A row has {tuple(row)}; the columns are {task.prediction.columns()}."
         try:
             json.dumps(row, allow_nan=False)
         except (TypeError, ValueError) as cause:
-            return f"A row is no JSON: {cause}."
+            return f"A row is not JSON: {cause}."
         if not all(isinstance(cell, str) for cell in answer.as_line().values()):
-            return "A line has a cell that is no text."
+            return "A line has a cell that is not a string."
     return ""
 
 
-def used(task: Task, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]) -> str:
+def results_problem(task: Task, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]) -> str:
     """Of all that is made of outputs: metrics, scores and answers."""
     return (
-        measured(task, task.metrics(outputs, targets, contexts))
-        or scored(task.samplewise(outputs, targets, contexts), len(targets))
-        or answered(task, task.decode(outputs, contexts, DecodeOptions()), len(targets))
+        metrics_problem(task, task.metrics(outputs, targets, contexts))
+        or scores_problem(task.samplewise(outputs, targets, contexts), len(targets))
+        or predictions_problem(task, task.decode(outputs, contexts, DecodeOptions()), len(targets))
     )

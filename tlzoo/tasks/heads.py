@@ -59,7 +59,7 @@ LINEAR = (nn.Linear, ScaledLinear)
 """The layers that the core builds again from their weights alone."""
 
 
-def _kinds(needs: Needs) -> str:
+def _describe_needs(needs: Needs) -> str:
     return f"a {needs}" if isinstance(needs, str) else " and ".join(needs)
 
 
@@ -67,12 +67,13 @@ def check_output(backbone: Backbone, task: Task) -> None:
     """Raise TrainingError where a backbone's output is not what the task needs."""
     if backbone.output != task.needs:
         raise TrainingError(
-            f"The head of {task.name} needs a backbone that gives {_kinds(task.needs)}, not {_kinds(backbone.output)}.",
-            hint="Give the plugin a build_head hook.",
+            f"The head of {task.name} needs {_describe_needs(task.needs)} from the backbone, "
+            f"which returns {_describe_needs(backbone.output)}.",
+            hint="Add a build_head hook to the plugin.",
         )
 
 
-def smoothing_of(options: Mapping[str, Any]) -> float:
+def read_label_smoothing(options: Mapping[str, Any]) -> float:
     """The option `label_smoothing`, 0 without; raises UsageError unless it is from 0 to below 1."""
     smoothing = float(options.get("label_smoothing") or 0.0)
     if not 0 <= smoothing < 1:
@@ -80,7 +81,7 @@ def smoothing_of(options: Mapping[str, Any]) -> float:
     return smoothing
 
 
-def class_weights(given: Sequence[float] | None, task: Task) -> torch.Tensor | None:
+def read_class_weights(given: Sequence[float] | None, task: Task) -> torch.Tensor | None:
     """Weights float32 [C] of a task's classes; raises UsageError unless they are C positive numbers, one a class."""
     if given is None:
         return None
@@ -95,12 +96,12 @@ def class_weights(given: Sequence[float] | None, task: Task) -> torch.Tensor | N
     return weights
 
 
-def beside(weights: torch.Tensor | None, logits: torch.Tensor) -> torch.Tensor | None:
+def like_logits(weights: torch.Tensor | None, logits: torch.Tensor) -> torch.Tensor | None:
     """The weights in the type and on the device of the logits."""
     return None if weights is None else weights.to(logits)
 
 
-def multinomial(weights: torch.Tensor | None) -> Loss:
+def weighted_cross_entropy(weights: torch.Tensor | None) -> Loss:
     """Cross-entropy for class numbers int64 [n], each sample times its class's weight."""
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, torch.Tensor]:
@@ -123,7 +124,7 @@ def weighted_share(weights: torch.Tensor | None) -> Callable[[torch.Tensor], flo
     return lambda targets: float(weights[targets].sum(dtype=torch.float64))
 
 
-def logistic(weights: torch.Tensor | None) -> Loss:
+def weighted_binary_cross_entropy(weights: torch.Tensor | None) -> Loss:
     """Binary cross-entropy for 0 and 1, [n, C], a label's weight counting where it is there."""
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, torch.Tensor]:

@@ -13,19 +13,19 @@ def class_numbers(known: Sequence[str], labels: Sequence[str]) -> dict[str, int]
     numbers = {label: number for number, label in enumerate(known)}
     if unknown := sorted({label for label in labels if label not in numbers}):
         names = ", ".join(repr(label) for label in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-        raise DataError(f"Labels that training never saw: {names}.", hint=f"Known labels: {', '.join(known[:20])}")
+        raise DataError(f"Labels not in the training data: {names}.", hint=f"Known labels: {', '.join(known[:20])}")
     return numbers
 
 
-def refuse_one_class(labels: Sequence[str], place: Path) -> None:
+def check_two_classes(labels: Sequence[str], place: Path) -> None:
     """Raise DataError where there are no two classes to tell apart."""
     known = sorted(set(labels))
     if len(known) < 2:
         only = ", ".join(map(repr, known))
-        raise DataError(f"{place} has only one class, {only}.", hint="A classifier needs samples of two or more.")
+        raise DataError(f"{place} has only one class, {only}.", hint="Add samples of another class.")
 
 
-def likeliest(scores: dict[str, float], top_k: int | None) -> dict[str, float]:
+def top_scores(scores: dict[str, float], top_k: int | None) -> dict[str, float]:
     """The `top_k` largest scores, the largest first; all in their order without."""
     if top_k is None:
         return scores

@@ -16,7 +16,7 @@ def scikit_learn_metrics() -> ModuleType:
         import sklearn.metrics
     except ImportError as cause:
         raise UsageError(
-            "Measuring needs scikit-learn, which is not installed.", hint="Install it: pip install 'tlzoo[evaluate]'"
+            "Metrics need scikit-learn, which is not installed.", hint="Install it: pip install 'tlzoo[evaluate]'"
         ) from cause
     module: ModuleType = sklearn.metrics
     return module

@@ -53,7 +53,8 @@ class Row:
         if isinstance(value, bool):
             return str(value).lower()
         if value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip():
-            raise self.error(f"has no {column!r}", "Fill the cell or delete the row.")
+            what = "has only blanks as" if value and isinstance(value, str) else "has no"
+            raise self.error(f"{what} {column!r}", "Fill the cell or delete the row.")
         if not isinstance(value, str | int | float):
             raise self.error(f"has a {type(value).__name__} as {column!r}", "Write a string or a number.")
         return str(value)

@@ -34,7 +34,7 @@ class OutputSpec(Protocol):
         """Whether samples may differ in size."""
 
 
-class Collector:
+class OutputCollector:
     """Takes the outputs of batches in any order; `outputs()` gives them in the order of `count` samples."""
 
     def __init__(self, declared: Sequence[OutputSpec], count: int) -> None:
@@ -92,7 +92,7 @@ def count(outputs: Outputs) -> int:
     return len(next(iter(outputs.values())))
 
 
-def take(outputs: Outputs, positions: Sequence[int] | np.ndarray) -> dict[str, Rows]:
+def select(outputs: Outputs, positions: Sequence[int] | np.ndarray) -> dict[str, Rows]:
     """The outputs of the samples at these positions, in this order."""
     return {
         name: [rows[int(at)] for at in positions] if isinstance(rows, list) else rows[np.asarray(positions, dtype=int)]

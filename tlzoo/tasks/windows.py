@@ -20,7 +20,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Part:
+class WindowOutputs:
     """A window, what the model gives for it by output's name, and its context."""
 
     window: Window
@@ -28,19 +28,19 @@ class Part:
     context: Any
 
 
-class Merging(Protocol):
+class MergingTask(Protocol):
     """A task, as far as it merges windows."""
 
     @property
     def outputs(self) -> Sequence[OutputSpec]:
         """What a model of it gives."""
 
-    def merge(self, parts: Sequence[Part]) -> tuple[dict[str, np.ndarray], Any]:
+    def merge(self, parts: Sequence[WindowOutputs]) -> tuple[dict[str, np.ndarray], Any]:
         """The outputs of a whole input, and its context, from those of its windows."""
 
 
 def merge_windows(
-    task: Merging, windows: Sequence[Sequence[Window]], outputs: Outputs, contexts: Sequence[Any]
+    task: MergingTask, windows: Sequence[Sequence[Window]], outputs: Outputs, contexts: Sequence[Any]
 ) -> tuple[dict[str, Rows], list[Any]]:
     """The outputs and contexts of whole inputs from those of their windows, which follow one another."""
     found: list[Mapping[str, np.ndarray]] = []
@@ -48,7 +48,7 @@ def merge_windows(
     at = 0
     for each in windows:
         parts = [
-            Part(window, {name: rows[row] for name, rows in outputs.items()}, contexts[row])
+            WindowOutputs(window, {name: rows[row] for name, rows in outputs.items()}, contexts[row])
             for row, window in enumerate(each, start=at)
         ]
         at += len(each)

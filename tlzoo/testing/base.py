@@ -19,10 +19,10 @@ import torch
 
 from tlzoo import plugins, registry
 from tlzoo.data import Samples, endings_of, read
-from tlzoo.data.dataset import Dataset, make_dataset
+from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import PluginError
 from tlzoo.interfaces import Backbone, FeatureKind, Needs, Weights
-from tlzoo.models.model import Model, build, make_preprocessor
+from tlzoo.models.model import TaskModel, build_model, make_preprocessor
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.prepare import task_for
 from tlzoo.specs import TextSpec
@@ -235,13 +235,13 @@ class SuiteBase:
         """Raw inputs, as the plugin's preprocessor takes them."""
         return tuple(self.collection().inputs)
 
-    def dataset(self, model: Model) -> Dataset:
+    def dataset(self, model: TaskModel) -> TaskDataset:
         """The samples as a model takes them."""
         return make_dataset(self.collection(), model.task, make_preprocessor(model.checkpoint, model.parts.preprocess))
 
-    def model(self) -> Model:
+    def model(self) -> TaskModel:
         """A fresh backbone under a fresh head."""
-        return build(self.rebuildable(), self.task(), self.complete(self.built(self.first_output())))
+        return build_model(self.rebuildable(), self.task(), self.complete(self.built(self.first_output())))
 
     def rebuildable(self) -> Checkpoint:
         """The entry with all that building it again takes."""

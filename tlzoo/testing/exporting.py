@@ -7,22 +7,22 @@ from pathlib import Path
 
 import onnx
 
-from tlzoo.data import endings_of, read_parts
+from tlzoo.data import endings_of, read_splits
 from tlzoo.errors import TlzooError
 from tlzoo.exporting.nodes import with_inner
 from tlzoo.io.timings import Clock
-from tlzoo.models.model import build
-from tlzoo.models.onnx_export import eager
-from tlzoo.options import Finetune, Probe, StrategyOptions, recorded
-from tlzoo.runs.prepare import data_record, head_options, make_sets
+from tlzoo.models.model import build_model
+from tlzoo.models.onnx_export import eager_outputs
+from tlzoo.options import Finetune, Probe, StrategyOptions, run_options
+from tlzoo.runs.prepare import data_record, head_options, make_dataset_splits
 from tlzoo.runs.run import save_run
 from tlzoo.runtime import load
-from tlzoo.tasks.agreement import differences, largest
+from tlzoo.tasks.agreement import differences, largest_magnitude
 from tlzoo.testing import without_torch
 from tlzoo.testing.base import SuiteBase, cached, requires
 from tlzoo.testing.without_torch import comparable
 from tlzoo.training.strategies.base import TrainJob
-from tlzoo.training.strategies.table import train_of
+from tlzoo.training.strategies.table import strategy_function
 from tlzoo.workflows.run import Run
 
 BATCHES = (1, 3, 5)
@@ -39,21 +39,21 @@ class Exporting(SuiteBase):
         """A run of a linear head on the frozen backbone; of the plugin's own head, one epoch, where it has one."""
         checkpoint, task = self.rebuildable(), self.task()
         data = self.data()
-        parts = read_parts(data, None, self.blank(), {}, 0, endings_of(checkpoint.preprocess))
+        parts = read_splits(data, None, self.blank(), {}, 0, endings_of(checkpoint.preprocess))
         head = head_options(task, parts, StrategyOptions())
-        model = build(checkpoint, task, self.complete(self.built(self.first_output())), options=head)
+        model = build_model(checkpoint, task, self.complete(self.built(self.first_output())), options=head)
         probe = model.head_name == "linear" and "probe" in task.supports
         options = Probe(device="cpu") if probe else Finetune(epochs=1, batch=8, device="cpu")
         with self.own_cache():
-            sets = make_sets(parts, model)
-            outcome = train_of(options.strategy)(TrainJob(model, "all", sets, options, head, Clock()))
+            sets = make_dataset_splits(parts, model)
+            outcome = strategy_function(options.strategy)(TrainJob(model, "all", sets, options, head, Clock()))
             save_run(
                 self.folder() / "run",
                 outcome.model,
                 sets.test,
                 outcome.history,
                 data=data_record(data, None, {}, options.seed, parts),
-                options={"strategy": options.strategy, "freeze": "all", **recorded(options), **outcome.details},
+                options={"strategy": options.strategy, "freeze": "all", **run_options(options), **outcome.details},
                 metrics=sets.test.metrics(outcome.outputs),
                 frozen=outcome.frozen,
                 seconds={},
@@ -85,12 +85,12 @@ class Exporting(SuiteBase):
             raise AssertionError(f"It cannot be trained and exported: {error}") from error
         run = self.run_folder()
         model, predictor = run.model(), load(file)
-        data = run.dataset(run.parts().train)
+        data = run.dataset(run.splits().train)
         for batch in BATCHES:
             arrays = data.arrays(range(batch))
-            expected, found = eager(model, arrays), predictor.run(arrays)
+            expected, found = eager_outputs(model, arrays), predictor.run(arrays)
             for name, right in expected.items():
-                difference = float(differences(found[name], right).max()) / largest(right)
+                difference = float(differences(found[name], right).max()) / largest_magnitude(right)
                 assert difference <= self.tolerance, (
                     f"At a batch of {batch} the exported file's {name} differ from the model's by {difference:.1e} of "
                     "their scale."

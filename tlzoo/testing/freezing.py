@@ -10,7 +10,7 @@ import torch
 from tlzoo.errors import UsageError
 from tlzoo.interfaces import Freeze
 from tlzoo.models.freezing import freeze, train_mode
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.testing.base import SuiteBase, requires
 
 STEP = 0.01
@@ -25,7 +25,7 @@ class Freezing(SuiteBase):
         until = dict.fromkeys(f"until:{names[at]}" for at in (0, (len(names) - 1) // 2))
         return [*dict.fromkeys(("all", "none", *until, "last:1", "norm", *self.policies))]
 
-    def _frozen(self) -> Iterator[tuple[str, Model, Freeze]]:
+    def _frozen(self) -> Iterator[tuple[str, TaskModel, Freeze]]:
         """A fresh model under each policy; `norm` is passed over where there is no norm."""
         for policy in self._policies():
             model = self.model()
@@ -73,7 +73,7 @@ class Freezing(SuiteBase):
             if policy == "none":
                 self._assert_gradients(model)
 
-    def _batch(self, model: Model) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
+    def _batch(self, model: TaskModel) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
         """The example inputs with targets of the samples, or samples themselves where a task asks for contexts."""
         if model.task.contextual:
             data = self.dataset(model)
@@ -86,7 +86,7 @@ class Freezing(SuiteBase):
             batch = model.task.collate(targets, [None] * len(targets))
         return given, {name: torch.from_numpy(array) for name, array in batch.items()}
 
-    def _assert_gradients(self, model: Model) -> None:
+    def _assert_gradients(self, model: TaskModel) -> None:
         reached = {name for name, parameter in model.backbone.named_parameters() if parameter.grad is not None}
         for stage in model.parts.stages:
             assert any(stage.owns(name) for name in reached), (
@@ -109,12 +109,12 @@ class Freezing(SuiteBase):
             assert backbone - names, f"Policy {policy!r} trains the whole backbone: that is policy 'none'."
 
 
-def _tensors(model: Model) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(model: TaskModel) -> Iterator[tuple[str, torch.Tensor]]:
     yield from model.named_parameters()
     yield from model.named_buffers()
 
 
-def _free_buffers(model: Model, answer: Freeze) -> set[str]:
+def _free_buffers(model: TaskModel, answer: Freeze) -> set[str]:
     """Buffers that may move: the head's, and those of stages that train, outside of modules in eval mode."""
     still = tuple(f"{name}." for name in answer.eval_modules)
     training = [
@@ -131,7 +131,7 @@ def _free_buffers(model: Model, answer: Freeze) -> set[str]:
     return free
 
 
-def _step(model: Model, answer: Freeze, given: tuple[torch.Tensor, ...], batch: dict[str, torch.Tensor]) -> None:
+def _step(model: TaskModel, answer: Freeze, given: tuple[torch.Tensor, ...], batch: dict[str, torch.Tensor]) -> None:
     """One step of gradient descent, in the mode that training has."""
     train_mode(model, answer)
     torch.manual_seed(0)

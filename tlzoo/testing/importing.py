@@ -95,12 +95,12 @@ def _core_names() -> dict[ExtensionKind, set[str]]:
     from tlzoo.adaptation.methods import METHODS
     from tlzoo.exporting.export import FORMATS
     from tlzoo.tasks import CORE
-    from tlzoo.training.strategies.table import STRATEGY
+    from tlzoo.training.strategies.table import STRATEGIES
 
     return {
         "tasks": set(CORE),
         "adaptation": set(METHODS),
-        "strategies": set(STRATEGY),
+        "strategies": set(STRATEGIES),
         "formats": {"onnx", *FORMATS},
     }
 

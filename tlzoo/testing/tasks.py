@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from tlzoo.errors import TlzooError
-from tlzoo.models.model import Model
-from tlzoo.models.onnx_export import eager, outputs_of
+from tlzoo.models.model import TaskModel
+from tlzoo.models.onnx_export import eager_outputs, module_outputs
 from tlzoo.plugins.tasks import task_of
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
 from tlzoo.tasks.base import DecodeOptions
-from tlzoo.tasks.rows import Collector, Outputs, take
+from tlzoo.tasks.rows import OutputCollector, Outputs, select
 from tlzoo.testing.base import SuiteBase, requires
 
 FEW = 6
@@ -24,13 +24,13 @@ FEW = 6
 class Tasks(SuiteBase):
     """The task that the suite names, else the checkpoint's first."""
 
-    def _answered(self, model: Model) -> Outputs:
+    def _answered(self, model: TaskModel) -> Outputs:
         """A model's outputs for the first samples."""
         data = self.dataset(model)
         positions = range(min(FEW, len(data)))
         arrays = data.arrays(positions)
-        rows = Collector(model.task.outputs, len(positions))
-        rows.put(positions, eager(model, arrays), row_lengths(arrays))
+        rows = OutputCollector(model.task.outputs, len(positions))
+        rows.put(positions, eager_outputs(model, arrays), row_lengths(arrays))
         return rows.outputs()
 
     def test_its_task_says_what_it_is(self) -> None:
@@ -38,7 +38,7 @@ class Tasks(SuiteBase):
 
         Fix: the class attributes of the task and its `outputs`.
         """
-        wrong = contract.declared(self.task())
+        wrong = contract.declaration_problem(self.task())
         assert not wrong, wrong
 
     def test_its_task_is_made_again_from_json(self) -> None:
@@ -65,7 +65,7 @@ class Tasks(SuiteBase):
         declared = model.task.outputs
         clash = [output.name for output in declared if output.name in arrays]
         assert not clash, f"An input and an output are called {clash[0]!r}."
-        wrong = contract.made(declared, outputs_of(model.eval(), arrays), len(positions))
+        wrong = contract.outputs_problem(declared, module_outputs(model.eval(), arrays), len(positions))
         assert not wrong, wrong
 
     @requires("test_its_outputs_are_as_declared")
@@ -78,7 +78,7 @@ class Tasks(SuiteBase):
         data = self.dataset(model)
         positions = range(min(FEW, len(data)))
         given = map(torch.from_numpy, data.arrays(positions).values())
-        wrong = contract.collated(data.collated(positions), len(positions))
+        wrong = contract.collate_problem(data.collated(positions), len(positions))
         assert not wrong, wrong
         batch = {name: torch.from_numpy(array) for name, array in data.collated(positions).items()}
         loss = model.loss(model.named(model(*given)), batch)
@@ -97,7 +97,7 @@ class Tasks(SuiteBase):
         model = self.model()
         outputs, contexts = self._answered(model), self._contexts(model)
         answers = model.task.decode(outputs, contexts, DecodeOptions())
-        wrong = contract.answered(model.task, answers, len(contexts))
+        wrong = contract.predictions_problem(model.task, answers, len(contexts))
         assert not wrong, wrong
 
     @requires("test_its_outputs_are_as_declared")
@@ -132,23 +132,23 @@ class Tasks(SuiteBase):
             metrics = model.task.metrics(outputs, targets, contexts)
         except TlzooError as error:
             raise AssertionError(f"The metrics fail: {error}") from error
-        wrong = contract.measured(model.task, metrics)
+        wrong = contract.metrics_problem(model.task, metrics)
         assert not wrong, wrong
-        wrong = contract.scored(model.task.samplewise(outputs, targets, contexts), len(targets))
+        wrong = contract.scores_problem(model.task.samplewise(outputs, targets, contexts), len(targets))
         assert not wrong, wrong
         drawn = np.zeros(len(targets), dtype=int)
         [figure] = model.task.resample(outputs, targets, contexts, [drawn])
-        alone = model.task.metrics(take(outputs, drawn), [targets[0]] * len(targets), [contexts[0]] * len(targets))
+        alone = model.task.metrics(select(outputs, drawn), [targets[0]] * len(targets), [contexts[0]] * len(targets))
         assert math.isclose(figure, alone[model.task.headline], abs_tol=1e-6), (
             f"Of one sample drawn {len(targets)} times `resample` gives {figure}, `metrics` "
             f"{alone[model.task.headline]}."
         )
 
-    def _contexts(self, model: Model) -> list[object]:
+    def _contexts(self, model: TaskModel) -> list[object]:
         data = self.dataset(model)
         return data.contexts(range(min(FEW, len(data))))
 
-    def _targets(self, model: Model) -> list[object]:
+    def _targets(self, model: TaskModel) -> list[object]:
         data = self.dataset(model)
         assert data.targets is not None
         return list(data.targets[: min(FEW, len(data))])

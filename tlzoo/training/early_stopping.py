@@ -1,4 +1,4 @@
-"""Being asked to stop: the step at hand is finished and kept first."""
+"""Stop signals: the current step is finished and saved first."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Stop:
-    """Whether Ctrl-C or SIGTERM came. A second one stops at once."""
+class StopSignal:
+    """Whether Ctrl-C or SIGTERM was received. A second one stops at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
-    def hear(self, number: int, frame: FrameType | None) -> None:
+    def handle(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
         if self.signal is not None:
-            self.leave()
+            self.exit()
         self.signal = number
 
-    def leave(self) -> None:
-        """End as the signal would have it: KeyboardInterrupt, or exit code 143."""
+    def exit(self) -> None:
+        """Raise KeyboardInterrupt, or exit with code 143 for SIGTERM."""
         if self.signal == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(143)
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
-    """A `Stop` that hears this process's signals for as long as the block lasts; in the main thread only."""
-    stop = Stop()
+def catch_stop_signals() -> Iterator[StopSignal]:
+    """Catch this process's stop signals inside the block; in the main thread only."""
+    stop = StopSignal()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

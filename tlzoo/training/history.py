@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: one line of JSON per epoch, and events for TensorBoard."""
+"""Training logs: one line of JSON per epoch, and events for TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ HISTORY = "history.jsonl"
 EVENTS = "events.out.tfevents.*"
 
 
-class Record(Protocol):
-    """Takes figures as they come."""
+class MetricsWriter(Protocol):
+    """Writes metrics during training."""
 
     def scalars(self, step: int, figures: Mapping[str, float]) -> None:
-        """Figures of one step, by name."""
+        """Values of one step, by name."""
 
     def epoch(self, rows: Sequence[Mapping[str, float]]) -> None:
         """All epochs so far, the last of them new."""
 
 
-class _Nowhere:
+class _NullWriter:
     def scalars(self, step: int, figures: Mapping[str, float]) -> None:
         """Nobody asked."""
 
@@ -32,7 +32,7 @@ class _Nowhere:
         """Nobody asked."""
 
 
-class _Folder:
+class _FolderWriter:
     def __init__(self, folder: Path, step: int) -> None:
         from tensorboardX import SummaryWriter
 
@@ -59,12 +59,12 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 @contextmanager
-def recording(folder: Path | None, step: int) -> Iterator[Record]:
-    """A record in this folder, from `step` on; one that forgets where there is none."""
+def open_metrics_writer(folder: Path | None, step: int) -> Iterator[MetricsWriter]:
+    """A writer into this folder, from `step` on; without a folder, one that does nothing."""
     if folder is None:
-        yield _Nowhere()
+        yield _NullWriter()
         return
-    record = _Folder(folder, step)
+    record = _FolderWriter(folder, step)
     try:
         yield record
     finally:

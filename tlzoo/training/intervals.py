@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from tlzoo.tasks import Task
-from tlzoo.tasks.contract import fault
+from tlzoo.tasks.contract import task_error
 from tlzoo.tasks.rows import Outputs
 
 LEVEL = 0.95
 
 
-def interval(
+def bootstrap_interval(
     task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], seed: int
 ) -> dict[str, float | str]:
     """The 95 % confidence interval of the task's headline metric over N test samples.
@@ -27,7 +27,7 @@ def interval(
     figures = np.asarray(list(task.resample(outputs, targets, contexts, draws)), dtype=float)
     if task.plugin and (figures.shape != (task.resamples,) or not np.isfinite(figures).all()):
         strange = int((~np.isfinite(figures)).sum())
-        given = f"`resample` gives {figures.size} figures for {task.resamples} draws, {strange} of them not finite."
-        raise fault(task, f"cannot measure: {given}")
+        given = f"`resample` returns {figures.size} values for {task.resamples} draws, {strange} of them not finite."
+        raise task_error(task, f"returns unusable metrics: {given}")
     low, high = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {"metric": task.headline, "level": LEVEL, "low": float(low), "high": float(high)}

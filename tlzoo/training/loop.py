@@ -1,4 +1,4 @@
-"""Gradient descent on a network: epochs, checkpoints, the best epoch on validation kept.
+"""The training loop: epochs, snapshots, and the best epoch on validation.
 
 Every epoch's order and every step's random numbers follow from the seed and the step's number alone, so a run that was
 killed and resumed ends in the same bits.
@@ -16,126 +16,126 @@ import numpy as np
 import torch
 
 from tlzoo.errors import TrainingError
-from tlzoo.features.extract import by_length
+from tlzoo.features.extract import order_by_length
 from tlzoo.interfaces import Freeze
 from tlzoo.io.timings import Clock
-from tlzoo.models.devices import fitting, pick
-from tlzoo.models.freezing import mark
-from tlzoo.models.model import Model
+from tlzoo.models.devices import catch_out_of_memory, select_device
+from tlzoo.models.freezing import set_trainable
+from tlzoo.models.model import TaskModel
 from tlzoo.options import GradientDescent
-from tlzoo.preprocess.prefetch import ahead
+from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import Advance, progress, say
-from tlzoo.tasks.rows import Collector, Outputs
-from tlzoo.training.early_stopping import Stop, stoppable
-from tlzoo.training.evaluation import refuse_not_finite
-from tlzoo.training.history import Record, recording
-from tlzoo.training.loop_state import Counts, State, Tensors, changing_tensors
-from tlzoo.training.optim import adamw, average, pull, set_rate
-from tlzoo.training.step_model import Network, Sets, connect, tensors
-from tlzoo.training.steps import count_steps, loss_of, shuffled, try_rates, usable
+from tlzoo.tasks.rows import OutputCollector, Outputs
+from tlzoo.training.early_stopping import StopSignal, catch_stop_signals
+from tlzoo.training.evaluation import check_finite
+from tlzoo.training.history import MetricsWriter, open_metrics_writer
+from tlzoo.training.loop_state import LoopCounters, Tensors, TrainingState, changing_tensors
+from tlzoo.training.optim import apply_l2_sp, build_adamw, set_learning_rate, update_ema
+from tlzoo.training.step_model import DatasetSplits, StepModel, build_step_model, to_tensors
+from tlzoo.training.steps import batch_loss, count_steps, lr_range_test, shuffled_order, usable_samples
 
 
 @dataclass(frozen=True)
-class Trained:
-    """One row per epoch; the network of the last epoch, and what was computed once for it."""
+class LoopResult:
+    """One row of metrics per epoch, and the step model of the last epoch."""
 
     rows: list[dict[str, float]]
-    network: Network
+    step_model: StepModel
     facts: dict[str, Any]
 
 
 @dataclass
-class Under:
-    """What a run under way needs at hand."""
+class LoopContext:
+    """Everything that the loop passes from step to step."""
 
-    model: Model
+    model: TaskModel
     options: GradientDescent
-    state: State
+    state: TrainingState
     pretrained: Tensors
     steps: int
     clock: Clock
-    record: Record
+    writer: MetricsWriter
     folder: Path | None
     facts: Mapping[str, Any]
-    stop: Stop = field(default_factory=Stop)
+    stop: StopSignal = field(default_factory=StopSignal)
     saved: float = field(default_factory=time.monotonic)
     began: float = field(default_factory=time.monotonic)
 
 
 def train(
-    model: Model,
+    model: TaskModel,
     plan: Sequence[Freeze],
-    sets: Sets,
+    sets: DatasetSplits,
     options: GradientDescent,
     *,
     clock: Clock | None = None,
     folder: Path | None = None,
     resumed: tuple[Tensors, dict[str, Any]] | None = None,
     facts: Mapping[str, Any] | None = None,
-) -> Trained:
+) -> LoopResult:
     """Train `model` in place and leave it in eval mode with the weights of its best epoch; `finish` is for afterwards.
 
-    `plan` says for every epoch what trains; none may train more than the last. `folder` takes checkpoints (with
-    `facts`), history and events; `resumed` is a checkpoint to go on from. Raises TrainingError at the first step whose
-    loss is not finite, where validation gives such outputs, and where a checkpoint cannot be written.
+    `plan` says for every epoch what trains; none may train more than the last. `folder` receives snapshots (with
+    `facts`), history and events; `resumed` is a snapshot to continue from. Raises TrainingError at the first step whose
+    loss is not finite, where validation outputs are not finite, and where a snapshot cannot be written.
     """
     clock, last = clock or Clock(), plan[-1]
-    mark(model, last)
-    model.to(device=pick(options.device)).to(memory_format=torch.channels_last)
+    set_trainable(model, last)
+    model.to(device=select_device(options.device)).to(memory_format=torch.channels_last)
     steps = count_steps(len(sets.train), options)
-    network: Network | None = None
+    step_model: StepModel | None = None
     if resumed is None:
-        mark(model, plan[0])
-        network = connect(model, plan[0], sets, options, clock)
+        set_trainable(model, plan[0])
+        step_model = build_step_model(model, plan[0], sets, options, clock)
     with clock.spent("prepare"):
-        lr = resumed[1]["counts"]["lr"] if resumed else _rate(model, last, network, options)
-        state = _start(model, last, options, lr)
+        lr = resumed[1]["counts"]["lr"] if resumed else _learning_rate(model, last, step_model, options)
+        state = _initial_state(model, last, options, lr)
         pretrained = _pretrained(state.changing, options)
         if resumed:
             state.restore(resumed[0], resumed[1]["counts"])
             state.counts.lr = lr
     at = plan[0]
-    with recording(folder, state.counts.step) as record:
-        under = Under(model, options, state, pretrained, steps, clock, record, folder, facts or {})
-        passing, group = usable(len(sets.train), options), options.batch * options.accumulate
-        done = state.counts.epoch * passing + state.counts.done * group
-        with progress("Training", min(options.epochs * passing, steps * group), done=done) as advance:
-            while not (over := _is_over(under)) or network is None:
+    with open_metrics_writer(folder, state.counts.step) as writer:
+        context = LoopContext(model, options, state, pretrained, steps, clock, writer, folder, facts or {})
+        epoch_samples, group = usable_samples(len(sets.train), options), options.batch * options.accumulate
+        done = state.counts.epoch * epoch_samples + state.counts.done * group
+        with progress("Training", min(options.epochs * epoch_samples, steps * group), done=done) as advance:
+            while not (over := _is_over(context)) or step_model is None:
                 now = plan[state.counts.epoch - over]
-                if network is None or now != at:
+                if step_model is None or now != at:
                     at = now
-                    mark(model, at)
-                    network = connect(model, at, sets, options, clock)
+                    set_trainable(model, at)
+                    step_model = build_step_model(model, at, sets, options, clock)
                     state.changing = changing_tensors(model, last)  # buffers are others after a move to a device
                 if over:  # already when it was stopped
                     break
-                with stoppable() as under.stop:
-                    _finish_epoch(under, network, advance)
+                with catch_stop_signals() as context.stop:
+                    _finish_epoch(context, step_model, advance)
     state.restore_best()
-    network.prepare(False)
+    step_model.prepare(False)
     rows = state.counts.rows
-    return Trained(rows, network, {"lr": lr, "best_epoch": state.counts.best_epoch, **network.facts})
+    return LoopResult(rows, step_model, {"lr": lr, "best_epoch": state.counts.best_epoch, **step_model.facts})
 
 
-def finish(model: Model) -> Model:
+def finish(model: TaskModel) -> TaskModel:
     """The model on the CPU, in eval mode and in the usual memory format, as it is saved and exported."""
     return model.cpu().to(memory_format=torch.contiguous_format).eval()
 
 
-def _rate(model: Model, frozen: Freeze, network: Network | None, options: GradientDescent) -> float:
+def _learning_rate(model: TaskModel, frozen: Freeze, step_model: StepModel | None, options: GradientDescent) -> float:
     if options.lr != "auto":
         return options.lr
-    assert network is not None
-    with fitting(options.batch):
-        return try_rates(model, frozen, network, options)
+    assert step_model is not None
+    with catch_out_of_memory(options.batch):
+        return lr_range_test(model, frozen, step_model, options)
 
 
-def _start(model: Model, frozen: Freeze, options: GradientDescent, lr: float) -> State:
-    optimizer = adamw(model, frozen.trainable, options, lr)
+def _initial_state(model: TaskModel, frozen: Freeze, options: GradientDescent, lr: float) -> TrainingState:
+    optimizer = build_adamw(model, frozen.trainable, options, lr)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     changing = changing_tensors(model, frozen)
     averages = {name: tensor.detach().clone() for name, tensor in changing.items()} if options.ema else {}
-    return State(changing, averages, optimizer, names, counts=Counts(lr=lr))
+    return TrainingState(changing, averages, optimizer, names, counts=LoopCounters(lr=lr))
 
 
 def _pretrained(changing: Tensors, options: GradientDescent) -> Tensors:
@@ -148,120 +148,125 @@ def _pretrained(changing: Tensors, options: GradientDescent) -> Tensors:
     }
 
 
-class _Asked(Exception):
+class _StopRequested(Exception):
     """The run was asked to stop."""
 
 
-def _finish_epoch(under: Under, network: Network, advance: Advance) -> None:
-    """Train the rest of the present epoch and measure it; when asked to stop, keep a checkpoint first."""
+def _finish_epoch(context: LoopContext, step_model: StepModel, advance: Advance) -> None:
+    """Train the rest of the current epoch and validate; on a stop signal, save a snapshot first."""
     try:
-        with fitting(under.options.batch):
-            _epoch(under, network, advance)
-        _validate(under, network)
-        if under.stop.signal is not None:  # it came after the last look at it, and the next epoch listens anew
-            raise _Asked
-    except _Asked:
-        _save(under)
-        if under.folder is not None:
-            say(f"Stopped at step {under.state.counts.step}. To go on: the same command with --resume")
-        under.stop.leave()
+        with catch_out_of_memory(context.options.batch):
+            _run_epoch(context, step_model, advance)
+        _validate(context, step_model)
+        if context.stop.signal is not None:  # it came after the last check, and the next epoch installs new handlers
+            raise _StopRequested
+    except _StopRequested:
+        _save(context)
+        if context.folder is not None:
+            step = context.state.counts.step
+            say(f"Stopped at step {step}. To continue, run the same command with --resume (in Python: resume=True).")
+        context.stop.exit()
 
 
-def _epoch(under: Under, network: Network, advance: Advance) -> None:
-    """The rest of the present epoch, step by step."""
-    options, counts, clock = under.options, under.state.counts, under.clock
-    feed, group = network.feeds["train"], options.batch * options.accumulate
-    order = shuffled(feed, np.random.default_rng([options.seed, counts.epoch]), options.batch)
-    left = under.steps - counts.step + counts.done
-    order = order[: min(usable(len(feed), options), left * group)]
+def _run_epoch(context: LoopContext, step_model: StepModel, advance: Advance) -> None:
+    """The rest of the current epoch, step by step."""
+    options, counts, clock = context.options, context.state.counts, context.clock
+    source, group = step_model.sources["train"], options.batch * options.accumulate
+    order = shuffled_order(source, np.random.default_rng([options.seed, counts.epoch]), options.batch)
+    left = context.steps - counts.step + counts.done
+    order = order[: min(usable_samples(len(source), options), left * group)]
     rest = order[counts.done * group :]
-    network.prepare(True)
-    batches = ahead(lambda chunk: feed.arrays(chunk, counts.epoch), rest, options.batch)
+    step_model.prepare(True)
+    batches = prefetch(lambda chunk: source.arrays(chunk, counts.epoch), rest, options.batch)
     pending: list[tuple[list[int], dict[str, np.ndarray]]] = []
     for number, batch in enumerate(clock.waiting(batches, "decode"), start=1):
         pending.append(batch)
         if len(pending) < options.accumulate and number * options.batch < len(rest):
             continue
         with clock.spent("train"):
-            loss = _step(under, network, pending)
+            loss = _step(context, step_model, pending)
         trained = sum(len(positions) for positions, _ in pending)
         counts.loss += loss * trained
         counts.seen += trained
-        advance(trained, _note(under))
+        advance(trained, _progress_note(context))
         pending = []
-        _after_step(under)
+        _after_step(context)
 
 
-def _note(under: Under) -> str:
-    """How it goes: the epoch's loss so far, the metric of the last one."""
-    counts, name = under.state.counts, under.options.monitor or under.model.task.monitor
+def _progress_note(context: LoopContext) -> str:
+    """The mean loss of this epoch so far and the metric of the last one."""
+    counts, name = context.state.counts, context.options.monitor or context.model.task.monitor
     metric = f", {name} {counts.rows[-1][name]:.3f}" if counts.rows else ""
     return f"loss {counts.loss / counts.seen:.3f}{metric}"
 
 
-def _step(under: Under, network: Network, batches: Sequence[tuple[list[int], dict[str, np.ndarray]]]) -> float:
-    """One optimiser step over these batches; their mean loss."""
-    options, state = under.options, under.state
+def _step(
+    context: LoopContext, step_model: StepModel, batches: Sequence[tuple[list[int], dict[str, np.ndarray]]]
+) -> float:
+    """One optimizer step over these batches; returns their mean loss."""
+    options, state = context.options, context.state
     step, optimizer = state.counts.step, state.optimizer
     torch.manual_seed(int(np.random.SeedSequence([options.seed, step]).generate_state(1, np.uint64)[0] >> 1))
-    set_rate(optimizer, step, under.steps, options.warmup)
+    set_learning_rate(optimizer, step, context.steps, options.warmup)
     optimizer.zero_grad()
     samples = sum(len(positions) for positions, _ in batches)
     total = 0.0
     for number, (positions, arrays) in enumerate(batches):
-        loss = loss_of(under.model, network, positions, arrays, options, [options.seed, step, number])
+        loss = batch_loss(context.model, step_model, positions, arrays, options, [options.seed, step, number])
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"The loss became {loss.item()} at step {step + 1}.{_kept(under)}", hint=_smaller(under), parameter="lr"
+                f"The loss became {loss.item()} at step {step + 1}.{_snapshot_note(context)}",
+                hint=_lr_hint(context),
+                parameter="lr",
             )
         (loss * (len(positions) / samples)).backward()  # type: ignore[no-untyped-call]
         total += loss.item() * len(positions) / samples
     parameters = {name: tensor for name, tensor in state.changing.items() if tensor.requires_grad}
-    pull(parameters, under.pretrained, options.l2_sp)  # type: ignore[arg-type]
+    apply_l2_sp(parameters, context.pretrained, options.l2_sp)  # type: ignore[arg-type]
     if options.clip:
         torch.nn.utils.clip_grad_norm_(parameters.values(), options.clip)
     optimizer.step()
-    average(state.averages, state.changing, options.ema, step)
+    update_ema(state.averages, state.changing, options.ema, step)
     state.counts.step += 1
     state.counts.done += 1
     return total
 
 
-def _after_step(under: Under) -> None:
-    """Events, and a checkpoint when it is time or the run is asked to stop."""
-    counts, options = under.state.counts, under.options
+def _after_step(context: LoopContext) -> None:
+    """Log events, and save a snapshot when it is due or a stop signal came."""
+    counts, options = context.state.counts, context.options
     if counts.step % 10 == 0 or counts.step == 1:
-        rate = under.state.optimizer.param_groups[0]["lr"]
-        under.record.scalars(counts.step, {"train/loss": counts.loss / counts.seen, "train/lr": rate})
-    if time.monotonic() - under.saved >= options.checkpoint_every:
-        _save(under)
-    if under.stop.signal is not None:
-        raise _Asked
+        rate = context.state.optimizer.param_groups[0]["lr"]
+        context.writer.scalars(counts.step, {"train/loss": counts.loss / counts.seen, "train/lr": rate})
+    if time.monotonic() - context.saved >= options.checkpoint_every:
+        _save(context)
+    if context.stop.signal is not None:
+        raise _StopRequested
 
 
-def _save(under: Under) -> None:
-    if under.folder is None:
+def _save(context: LoopContext) -> None:
+    if context.folder is None:
         return
-    counts = under.state.counts
-    counts.seconds += time.monotonic() - under.began
-    under.began = under.saved = time.monotonic()
-    with under.clock.spent("checkpoint"):
-        under.state.save(under.folder, dict(under.facts))
+    counts = context.state.counts
+    counts.seconds += time.monotonic() - context.began
+    context.began = context.saved = time.monotonic()
+    with context.clock.spent("checkpoint"):
+        context.state.save(context.folder, dict(context.facts))
 
 
-def _validate(under: Under, network: Network) -> None:
-    """Measure the epoch, keep its weights when they are the best, and count it as done."""
-    counts, model = under.state.counts, under.model
-    name = under.options.monitor or model.task.monitor
-    with under.state.averaged():
-        metrics = network.feeds["validation"].data.metrics(outputs(model, network, "validation", under))
+def _validate(context: LoopContext, step_model: StepModel) -> None:
+    """Validate the epoch, keep its weights if they are the best, and count the epoch as done."""
+    counts, model = context.state.counts, context.model
+    name = context.options.monitor or model.task.monitor
+    with context.state.averaged():
+        metrics = step_model.sources["validation"].data.metrics(outputs(model, step_model, "validation", context))
         value = metrics[name] if model.task.better(name) == "min" else -metrics[name]
         better = counts.best is None or value < counts.best
         if better:
-            under.state.keep_best()
+            context.state.keep_best()
             counts.best, counts.best_epoch = value, counts.epoch + 1
     counts.stale = 0 if better else counts.stale + 1
-    elapsed = counts.seconds + time.monotonic() - under.began
+    elapsed = counts.seconds + time.monotonic() - context.began
     loss = counts.loss / max(1, counts.seen)
     counts.rows.append(
         {"epoch": counts.epoch + 1, "steps": counts.step, "loss": loss, **metrics, "seconds": round(elapsed, 2)}
@@ -269,49 +274,55 @@ def _validate(under: Under, network: Network) -> None:
     counts.epoch, counts.done, counts.loss, counts.seen = counts.epoch + 1, 0, 0.0, 0
     headline = model.task.headline
     say(
-        f"Epoch {counts.epoch}/{under.options.epochs}: loss {loss:.4f}, validation {name} {metrics[name]:.4f}"
+        f"Epoch {counts.epoch}/{context.options.epochs}: loss {loss:.4f}, validation {name} {metrics[name]:.4f}"
         + (f", {headline} {metrics[headline]:.4f}" if headline != name else "")
     )
-    under.record.epoch(counts.rows)
-    _save(under)
+    context.writer.epoch(counts.rows)
+    _save(context)
 
 
-def _is_over(under: Under) -> bool:
-    counts, options = under.state.counts, under.options
-    if counts.epoch >= options.epochs or (counts.step >= under.steps and not counts.done):
+def _is_over(context: LoopContext) -> bool:
+    counts, options = context.state.counts, context.options
+    if counts.epoch >= options.epochs or (counts.step >= context.steps and not counts.done):
         return True
     if options.patience and counts.stale >= options.patience:
-        say(f"No better epoch since {counts.best_epoch}: training ends early.")
+        say(f"Early stopping: no improvement since epoch {counts.best_epoch}.")
         return True
     return False
 
 
-def outputs(model: Model, network: Network, part: str, under: Under | None = None, batch: int = 32) -> Outputs:
+def outputs(
+    model: TaskModel, step_model: StepModel, part: str, context: LoopContext | None = None, batch: int = 32
+) -> Outputs:
     """The task's outputs for a part of the data in eval mode; raises TrainingError where one is not finite."""
-    feed, clock = network.feeds[part], under.clock if under else Clock()
-    network.prepare(False)
-    rows = Collector(model.task.outputs, len(feed))
-    batches = ahead(lambda chunk: feed.arrays(chunk, 0), by_length(feed.data), batch)
-    with progress(f"Measuring on {part}", len(feed)) as advance, torch.inference_mode():
+    source, clock = step_model.sources[part], context.clock if context else Clock()
+    step_model.prepare(False)
+    rows = OutputCollector(model.task.outputs, len(source))
+    batches = prefetch(lambda chunk: source.arrays(chunk, 0), order_by_length(source.data), batch)
+    with progress(f"Evaluating on {part}", len(source)) as advance, torch.inference_mode():
         for positions, arrays in clock.waiting(batches, "decode"):
             with clock.spent("validate"):
-                made = model.named(network.evaluate(*tensors(arrays, network.device)))
+                made = model.named(step_model.evaluate(*to_tensors(arrays, step_model.device)))
             rows.put(
-                positions, {name: value.cpu().numpy() for name, value in made.items()}, feed.data.lengths(positions)
+                positions, {name: value.cpu().numpy() for name, value in made.items()}, source.data.lengths(positions)
             )
             advance(len(positions))
-            if under is not None and under.stop.signal is not None:
-                raise _Asked
+            if context is not None and context.stop.signal is not None:
+                raise _StopRequested
     found = rows.outputs()
-    refuse_not_finite(found, _kept(under) if under else "", _smaller(under) if under else "Try a smaller `lr`.")
+    check_finite(
+        found, _snapshot_note(context) if context else "", _lr_hint(context) if context else "Try a smaller `lr`."
+    )
     return found
 
 
-def _kept(under: Under) -> str:
-    best = under.state.counts.best_epoch
-    return f" The last good checkpoint is in {under.folder}." if under.folder and best else ""
+def _snapshot_note(context: LoopContext) -> str:
+    best = context.state.counts.best_epoch
+    return f" The last good snapshot is in {context.folder}." if context.folder and best else ""
 
 
-def _smaller(under: Under) -> str:
-    best = under.state.counts.best_epoch
-    return "Go on from it with `resume=True` and a smaller `lr`." if under.folder and best else "Try a smaller `lr`."
+def _lr_hint(context: LoopContext) -> str:
+    best = context.state.counts.best_epoch
+    return (
+        "Continue from it with `resume=True` and a smaller `lr`." if context.folder and best else "Try a smaller `lr`."
+    )

@@ -1,4 +1,4 @@
-"""Everything that a run under way is: counts, history, and the tensors that training changes."""
+"""The state of the training loop: counters, history, and the tensors that training changes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import torch
 
 from tlzoo.interfaces import Freeze
-from tlzoo.models.model import Model
-from tlzoo.training.resume import save_checkpoint
+from tlzoo.models.model import TaskModel
+from tlzoo.training.resume import save_snapshot
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 Tensors = dict[str, torch.Tensor]
 
 
 @dataclass
-class Counts:
-    """Where training stands: `done` groups of batches in `epoch` (from 0), `step` optimiser steps in all.
+class LoopCounters:
+    """Progress so far: `done` groups of batches in `epoch` (from 0), and `step` optimizer steps altogether.
 
     `best` is the least value of what is monitored, `best_epoch` where it was, `stale` the epochs since. The random
     numbers of a step and the order of an epoch follow from the seed and these numbers, so nothing else is kept of them.
@@ -40,7 +40,7 @@ class Counts:
 
 
 @dataclass
-class State:
+class TrainingState:
     """`changing` are the model's own parameters and buffers that training moves; `best` and `averages` are copies."""
 
     changing: Tensors
@@ -48,10 +48,10 @@ class State:
     optimizer: torch.optim.Optimizer
     names: dict[int, str]
     best: Tensors = field(default_factory=dict)
-    counts: Counts = field(default_factory=Counts)
+    counts: LoopCounters = field(default_factory=LoopCounters)
 
     def keep_best(self) -> None:
-        """Copy the weights as they are now."""
+        """Copy the current weights."""
         self.best = {name: tensor.detach().clone() for name, tensor in self.changing.items()}
 
     @torch.no_grad()
@@ -62,7 +62,7 @@ class State:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The model with its averaged weights for a while; its own where there are none."""
+        """The model with its averaged weights in this block; unchanged where there are none."""
         present = {name: tensor.detach().clone() for name, tensor in self.changing.items() if name in self.averages}
         _copy(self.averages, self.changing)
         try:
@@ -71,22 +71,22 @@ class State:
             _copy(present, self.changing)
 
     def save(self, folder: Path, facts: dict[str, Any]) -> None:
-        """Write a checkpoint; raises TrainingError when the disk does not take it."""
+        """Write a snapshot; raises TrainingError when it cannot be written."""
         tensors = {f"model.{name}": tensor for name, tensor in self.changing.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         tensors |= {f"averages.{name}": tensor for name, tensor in self.averages.items()}
         for parameter, moments in self.optimizer.state.items():
             tensors |= {f"{moment}.{self.names[id(parameter)]}": moments[moment] for moment in _MOMENTS}
-        save_checkpoint(folder, tensors, {"counts": asdict(self.counts), **facts})
+        save_snapshot(folder, tensors, {"counts": asdict(self.counts), **facts})
 
     def restore(self, tensors: Tensors, counts: dict[str, Any]) -> None:
-        """Take up what `save` wrote, in the memory format that the parameters have."""
-        self.counts = Counts(**{known.name: counts[known.name] for known in fields(Counts)})
-        _copy(_under("model", tensors), self.changing)
-        _copy(_under("averages", tensors), self.averages)
-        best = _under("best", tensors)
+        """Restore what `save` wrote, keeping the parameters' memory format."""
+        self.counts = LoopCounters(**{known.name: counts[known.name] for known in fields(LoopCounters)})
+        _copy(_with_prefix("model", tensors), self.changing)
+        _copy(_with_prefix("averages", tensors), self.averages)
+        best = _with_prefix("best", tensors)
         self.best = {name: torch.empty_like(self.changing[name]).copy_(tensor) for name, tensor in best.items()}
-        moments = {moment: _under(moment, tensors) for moment in _MOMENTS}
+        moments = {moment: _with_prefix(moment, tensors) for moment in _MOMENTS}
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
                 name = self.names[id(parameter)]
@@ -100,7 +100,7 @@ class State:
                     }
 
 
-def changing_tensors(model: Model, frozen: Freeze) -> Tensors:
+def changing_tensors(model: TaskModel, frozen: Freeze) -> Tensors:
     """What training under `frozen` may move: trainable parameters, and buffers outside the modules it keeps still."""
     still = tuple(f"{name}." for name in frozen.eval_modules) or ("\0",)
     found = {name: parameter for name, parameter in model.named_parameters() if name in frozen.trainable}
@@ -114,5 +114,5 @@ def _copy(source: Tensors, into: Tensors) -> None:
         into[name].copy_(tensor)
 
 
-def _under(prefix: str, tensors: Tensors) -> Tensors:
+def _with_prefix(prefix: str, tensors: Tensors) -> Tensors:
     return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}

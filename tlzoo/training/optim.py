@@ -1,4 +1,4 @@
-"""AdamW over what trains: rates by stage, warm-up and cosine, averaged weights, the pull to the pretrained ones."""
+"""AdamW over what trains: rates by stage, warm-up and cosine, averaged weights, L2-SP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import nn
 
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.options import Finetune, GradientDescent
 
 EPSILON = 1e-6
@@ -19,12 +19,12 @@ ADAPTER_FACTOR = 10.0
 """The rate of adapters over that of the weights they stand for: a usual ratio, see docs/training.md."""
 
 
-def adamw(model: Model, names: Iterable[str], options: GradientDescent, lr: float) -> torch.optim.AdamW:
+def build_adamw(model: TaskModel, names: Iterable[str], options: GradientDescent, lr: float) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019) over the parameters of these names, one group per rate and decay.
 
     The rate of the last stage is `lr`, that of the head `lr * head_factor`, that of adapters ten times `lr`; each stage
     has `layer_decay` times the rate of the next (discriminative rates, Howard & Ruder 2018). Vectors do not decay, nor
-    does a backbone that L2-SP pulls. Each group keeps its peak rate under `peak`; `set_rate` sets the present one.
+    does a backbone under L2-SP. Each group keeps its peak rate under `peak`; `set_rate` sets the present one.
     """
     wanted = set(names)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -44,7 +44,7 @@ def adamw(model: Model, names: Iterable[str], options: GradientDescent, lr: floa
     )
 
 
-def _factor(model: Model, name: str, options: GradientDescent) -> float:
+def _factor(model: TaskModel, name: str, options: GradientDescent) -> float:
     if not name.startswith("backbone."):
         return options.head_factor
     if ".lora_" in name:
@@ -55,7 +55,7 @@ def _factor(model: Model, name: str, options: GradientDescent) -> float:
     return float(options.layer_decay**behind) if isinstance(options, Finetune) else 1.0
 
 
-def set_rate(optimizer: torch.optim.Optimizer, step: int, steps: int, warmup: float) -> float:
+def set_learning_rate(optimizer: torch.optim.Optimizer, step: int, steps: int, warmup: float) -> float:
     """Set the rates of step `step` of `steps` (from 0) and return the share of the peak: a function of these alone.
 
     Up in equal steps over the first `warmup` share, then down to 0 by half a cosine (Loshchilov & Hutter 2017).
@@ -75,7 +75,9 @@ def schedule(step: int, steps: int, warmup: float) -> float:
 
 
 @torch.no_grad()
-def pull(parameters: Mapping[str, nn.Parameter], pretrained: Mapping[str, torch.Tensor], strength: float) -> None:
+def apply_l2_sp(
+    parameters: Mapping[str, nn.Parameter], pretrained: Mapping[str, torch.Tensor], strength: float
+) -> None:
     """Add the gradient of strength/2 * ||w - w0||^2 (L2-SP; Li, Grandvalet & Davoine 2018) to those that have one."""
     for name, start in pretrained.items():
         parameter = parameters.get(name)
@@ -84,8 +86,10 @@ def pull(parameters: Mapping[str, nn.Parameter], pretrained: Mapping[str, torch.
 
 
 @torch.no_grad()
-def average(averages: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], decay: float, step: int) -> None:
-    """Move the averaged weights towards the present ones (Polyak & Juditsky 1992); less slowly in the first steps."""
+def update_ema(
+    averages: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], decay: float, step: int
+) -> None:
+    """Move the averaged weights towards the current ones (Polyak & Juditsky 1992); faster in the first steps."""
     keep = min(decay, (1 + step) / (10 + step))
     for name, mean in averages.items():
         if mean.is_floating_point():

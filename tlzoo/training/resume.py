@@ -1,4 +1,4 @@
-"""Checkpoints of a run that is under way: one safetensors file, whole or not at all, JSON in its metadata."""
+"""Snapshots of a training run: one safetensors file, written atomically, with JSON in its metadata."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FILE = "checkpoint.safetensors"
 VERSION = 1
 
 
-def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
-    """Write `tensors` and `facts` (JSON) in place of the last checkpoint, which stays where that cannot be done.
+def save_snapshot(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
+    """Write `tensors` and `facts` (JSON) over the last snapshot, which stays if writing fails.
 
-    Raises TrainingError when the disk does not take it.
+    Raises TrainingError when it cannot be written.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
@@ -29,16 +29,16 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Ma
             save_file(state, temporary, metadata={"tlzoo": json.dumps({"version": VERSION, **facts})})
     except (OSError, SafetensorError) as cause:
         reason = getattr(cause, "strerror", None) or str(cause).strip().splitlines()[0]
-        before = "the checkpoint before it is intact" if (folder / FILE).exists() else "there is none before it"
+        before = "the previous snapshot is intact" if (folder / FILE).exists() else "there is no previous snapshot"
         raise TrainingError(
-            f"The checkpoint in {folder} cannot be written: {reason}; {before}.",
-            hint="Make room and go on with `resume=True`.",
+            f"The snapshot in {folder} cannot be written: {reason}; {before}.",
+            hint="Free disk space and continue with `resume=True`.",
             parameter="resume",
         ) from cause
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """The last checkpoint's tensors and facts; `None` where none was written. Raises RunError for a damaged one."""
+def load_snapshot(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """The last snapshot's tensors and facts; `None` if there is none. Raises RunError for a damaged one."""
     path = folder / FILE
     if not path.exists():
         return None
@@ -48,11 +48,11 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, An
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (OSError, SafetensorError, KeyError, ValueError) as cause:
         raise RunError(
-            f"Checkpoint {path} cannot be read: {type(cause).__name__}.", hint=f"Remove {folder} and train again."
+            f"Snapshot {path} cannot be read: {type(cause).__name__}.", hint=f"Remove {folder} and train again."
         ) from cause
     if facts.get("version") != VERSION:
         raise RunError(
-            f"Checkpoint {path} is of version {facts.get('version')}; this tlzoo reads {VERSION}.",
+            f"Snapshot {path} has version {facts.get('version')}; this tlzoo reads {VERSION}.",
             hint=f"Use the tlzoo that wrote it, or remove {folder}.",
         )
     return tensors, facts

@@ -12,14 +12,14 @@ SMOOTHING = 0.9
 FALLBACK = 1e-5
 
 
-def find_rate(step: Callable[[float], float]) -> float:
+def find_learning_rate(step: Callable[[float], float]) -> float:
     """A rate for `step(rate)`, which takes one step at that rate and returns its loss.
 
     Rates rise geometrically from 1e-6 to 1e-1 until the smoothed loss is above four times its least; returned is a
     tenth of the rate at which it was least, and 1e-5 where it never fell below where it began.
     """
     mean, first, best, rate_of_best = 0.0, math.inf, math.inf, LOWEST
-    with progress("Finding the rate", STEPS, "steps") as advance:
+    with progress("Finding the learning rate", STEPS, "steps") as advance:
         for number in range(STEPS):
             rate = LOWEST * (HIGHEST / LOWEST) ** (number / (STEPS - 1))
             loss = step(rate)

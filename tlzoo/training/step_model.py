@@ -1,4 +1,4 @@
-"""What a step of training runs, and what it runs on: the whole model on raw inputs, or what is behind the cut."""
+"""What a training step runs: the whole model on raw inputs, or the suffix on cached activations."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 import torch
 
 from tlzoo.augment import make_augment
-from tlzoo.data.dataset import Dataset
-from tlzoo.features.cut import Cut, find_cut, move
-from tlzoo.features.extract import exactly, values
+from tlzoo.data.dataset import TaskDataset
+from tlzoo.features.cut import Cut, find_cut, move_graph
+from tlzoo.features.extract import extract_batch, extract_cached
 from tlzoo.features.prefix import cut_prefix
-from tlzoo.features.store import Activations, TooLarge
-from tlzoo.features.unique import make_corpus
+from tlzoo.features.store import Activations, ActivationsTooLarge
+from tlzoo.features.unique import deduplicate
 from tlzoo.interfaces import Freeze
 from tlzoo.io.timings import Clock
-from tlzoo.models.devices import pick
+from tlzoo.models.devices import select_device
 from tlzoo.models.freezing import train_mode
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.options import GradientDescent
 from tlzoo.progress import say
 
@@ -28,19 +28,19 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Sets:
-    """The parts of the data as the model takes them."""
+class DatasetSplits:
+    """Training, validation and test data as the model takes them."""
 
-    train: Dataset
-    validation: Dataset
-    test: Dataset
+    train: TaskDataset
+    validation: TaskDataset
+    test: TaskDataset
 
 
 @dataclass(frozen=True)
-class Feed:
-    """`arrays(positions, view)` gives the network's inputs for these samples; `view` counts the epochs from 0."""
+class BatchSource:
+    """`arrays(positions, view)` returns the step model's inputs for these samples; `view` counts the epochs from 0."""
 
-    data: Dataset
+    data: TaskDataset
     arrays: Callable[[list[int], int], Arrays]
 
     def __len__(self) -> int:
@@ -48,46 +48,47 @@ class Feed:
 
 
 @dataclass(frozen=True)
-class Network:
-    """`train` and `evaluate` map the tensors of a feed to the task's outputs; `prepare(training)` comes before a series
+class StepModel:
+    """`train` and `evaluate` map a source's tensors to the task's outputs; `prepare(training)` comes before a series
     of either.
 
-    `facts` says for `run.json` what was computed once; `exact` computes arrays of validation samples anew where those
-    that the feed reads were rounded.
+    `facts` describes the cached prefix for `run.json`; `exact_arrays` recomputes arrays of validation samples where the
+    cached ones were rounded.
     """
 
     train: Callable[..., Any]
     evaluate: Callable[..., Any]
     prepare: Callable[[bool], None]
-    feeds: Mapping[str, Feed]
+    sources: Mapping[str, BatchSource]
     device: torch.device
     facts: Mapping[str, Any] = field(default_factory=dict)
-    exact: Callable[[Sequence[int]], Arrays] | None = None
+    exact_arrays: Callable[[Sequence[int]], Arrays] | None = None
 
 
-def connect(model: Model, frozen: Freeze, sets: Sets, options: GradientDescent, clock: Clock) -> Network:
-    """The network for a model whose frozen parameters need no gradient; what is frozen in front is computed here, once.
+def build_step_model(
+    model: TaskModel, frozen: Freeze, sets: DatasetSplits, options: GradientDescent, clock: Clock
+) -> StepModel:
+    """The step model of a model whose frozen parameters need no gradient; the frozen prefix is computed here, once.
 
-    Without a part worth caching, with the cache off, and where every epoch augments the inputs anew, it is the
-    whole model.
+    It is the whole model where there is no prefix worth caching, the cache is off, or every epoch augments the inputs.
     """
-    device = pick(options.device)
+    device = select_device(options.device)
     train_mode(model.cpu(), frozen)
-    if not options.cache.enabled or not _still_inputs(options):
-        return _whole(model, frozen, sets, options, device)
+    if not options.cache.enabled or not _inputs_are_fixed(options):
+        return _full_step_model(model, frozen, sets, options, device)
     with clock.spent("prepare"):
         cut = find_cut(model)
     if cut is None:
-        return _whole(model, frozen, sets, options, device)
+        return _full_step_model(model, frozen, sets, options, device)
     try:
-        return _behind(model, cut, sets, options, device, clock)
-    except TooLarge as reason:
-        say(f"{reason.message} Training goes on without the cache; --cache-gb allows more.")
-        return _whole(model, frozen, sets, options, device)
+        return _suffix_step_model(model, cut, sets, options, device, clock)
+    except ActivationsTooLarge as reason:
+        say(f"{reason.message} Training continues without the cache; cache_gb sets the limit.")
+        return _full_step_model(model, frozen, sets, options, device)
 
 
-def tensors(arrays: Arrays, device: torch.device) -> tuple[torch.Tensor, ...]:
-    """Arrays as the network takes them: halves widened, feature maps in channels-last order, on the device."""
+def to_tensors(arrays: Arrays, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Arrays as tensors on the device: float16 widened, feature maps in channels-last order."""
     return tuple(_tensor(array).to(device, non_blocking=True) for array in arrays.values())
 
 
@@ -100,18 +101,20 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
     return tensor
 
 
-def _still_inputs(options: GradientDescent) -> bool:
+def _inputs_are_fixed(options: GradientDescent) -> bool:
     """Whether a sample's inputs are the same in every epoch, or the same few views of it."""
     if options.cutmix:
-        say("CutMix works on pictures, so the frozen part runs in every epoch.")
+        say("CutMix changes the input pictures, so the frozen layers run in every epoch.")
         return False
     if options.augment.policy != "none" and not options.augment.views:
-        say("Augmentation draws anew in every epoch, so the frozen part runs in each; --views 4 would cache four.")
+        say("Augmentation changes the inputs, so the frozen layers run in every epoch; views=4 would cache four views.")
         return False
     return True
 
 
-def _whole(model: Model, frozen: Freeze, sets: Sets, options: GradientDescent, device: torch.device) -> Network:
+def _full_step_model(
+    model: TaskModel, frozen: Freeze, sets: DatasetSplits, options: GradientDescent, device: torch.device
+) -> StepModel:
     model.to(device)
     change = make_augment(sets.train.modality, options.augment.policy, options.seed)
     views = options.augment.views
@@ -126,34 +129,34 @@ def _whole(model: Model, frozen: Freeze, sets: Sets, options: GradientDescent, d
         else:
             model.eval()
 
-    feeds = {
-        "train": Feed(sets.train, augmented),
-        "validation": Feed(sets.validation, lambda positions, view: sets.validation.arrays(positions)),
-        "test": Feed(sets.test, lambda positions, view: sets.test.arrays(positions)),
+    sources = {
+        "train": BatchSource(sets.train, augmented),
+        "validation": BatchSource(sets.validation, lambda positions, view: sets.validation.arrays(positions)),
+        "test": BatchSource(sets.test, lambda positions, view: sets.test.arrays(positions)),
     }
-    return Network(model, model, prepare, feeds, device, {"prefix": None})
+    return StepModel(model, model, prepare, sources, device, {"prefix": None})
 
 
-def _behind(
-    model: Model, cut: Cut, sets: Sets, options: GradientDescent, device: torch.device, clock: Clock
-) -> Network:
+def _suffix_step_model(
+    model: TaskModel, cut: Cut, sets: DatasetSplits, options: GradientDescent, device: torch.device, clock: Clock
+) -> StepModel:
     prefix = cut_prefix(model, cut, device)
     data = {"train": sets.train, "validation": sets.validation, "test": sets.test}
     plain = data if not options.augment.views else {name: data[name] for name in ("validation", "test")}
-    corpus = make_corpus(*plain.values())
-    kept = values(prefix, corpus, options.cache, clock)
-    feeds = {
-        name: Feed(samples, _reader(kept, rows))
-        for (name, samples), rows in zip(plain.items(), corpus.rows, strict=True)
+    unique = deduplicate(*plain.values())
+    kept = extract_cached(prefix, unique, options.cache, clock)
+    sources = {
+        name: BatchSource(samples, _reader(kept, rows))
+        for (name, samples), rows in zip(plain.items(), unique.rows, strict=True)
     }
     if options.augment.views:
-        trained = make_corpus(sets.train)
-        views = values(prefix, trained, options.cache, clock, options.augment)
-        feeds["train"] = Feed(sets.train, _reader(views, trained.rows[0], options.augment.views))
+        trained = deduplicate(sets.train)
+        views = extract_cached(prefix, trained, options.cache, clock, options.augment)
+        sources["train"] = BatchSource(sets.train, _reader(views, trained.rows[0], options.augment.views))
         kept = views
     model.to(device)
     for module in (cut.train, cut.evaluate):
-        move(module, device)
+        move_graph(module, device)
     facts = {
         "share": round(cut.share, 3),
         "values": {layout.name: list(layout.shape) for layout in cut.layouts},
@@ -161,11 +164,11 @@ def _behind(
         "bytes": kept.nbytes,
         "reused": kept.reused,
     }
-    what = "taken from the cache" if kept.reused else "computed once"
-    say(f"Frozen part: {cut.share:.0%} of the work, {what} ({kept.nbytes / 1e6:.0f} MB)")
+    what = "read from the cache" if kept.reused else "computed once"
+    say(f"Frozen layers: {cut.share:.0%} of the computation, {what} ({kept.nbytes / 1e6:.0f} MB)")
     rounded = options.cache.precision != "fp32"
-    exact = (lambda positions: exactly(prefix, sets.validation, positions)) if rounded else None
-    return Network(cut.train, cut.evaluate, lambda training: None, feeds, device, {"prefix": facts}, exact)
+    exact = (lambda positions: extract_batch(prefix, sets.validation, positions)) if rounded else None
+    return StepModel(cut.train, cut.evaluate, lambda training: None, sources, device, {"prefix": facts}, exact)
 
 
 def _reader(kept: Activations, rows: np.ndarray, views: int = 1) -> Callable[[list[int], int], Arrays]:

@@ -10,57 +10,57 @@ import numpy as np
 import torch
 
 from tlzoo.augment import apply_mix, draw_mix
-from tlzoo.features.extract import size_of
+from tlzoo.features.extract import text_length
 from tlzoo.interfaces import Freeze
 from tlzoo.io.timings import Clock
-from tlzoo.models.devices import lowered
-from tlzoo.models.freezing import mark
-from tlzoo.models.model import Model
+from tlzoo.models.devices import autocast_dtype
+from tlzoo.models.freezing import set_trainable
+from tlzoo.models.model import TaskModel
 from tlzoo.options import GradientDescent
 from tlzoo.progress import say
 from tlzoo.training.loop_state import changing_tensors
-from tlzoo.training.optim import adamw
-from tlzoo.training.schedule import find_rate
-from tlzoo.training.step_model import Feed, Network, Sets, connect, tensors
+from tlzoo.training.optim import build_adamw
+from tlzoo.training.schedule import find_learning_rate
+from tlzoo.training.step_model import BatchSource, DatasetSplits, StepModel, build_step_model, to_tensors
 
 
 def count_steps(samples: int, options: GradientDescent) -> int:
-    """Optimiser steps of a run over so many samples."""
-    steps = options.epochs * -(-usable(samples, options) // (options.batch * options.accumulate))
+    """Optimizer steps of a run over this many samples."""
+    steps = options.epochs * -(-usable_samples(samples, options) // (options.batch * options.accumulate))
     return min(steps, options.max_steps or steps)
 
 
-def usable(samples: int, options: GradientDescent) -> int:
-    """BatchNorm cannot train on one sample: one that would be left over alone waits for another epoch's order."""
+def usable_samples(samples: int, options: GradientDescent) -> int:
+    """The samples used in an epoch: BatchNorm cannot train on one, so a last batch of one is dropped."""
     return samples - (samples > 1 and samples % options.batch == 1)
 
 
-def shuffled(feed: Feed, random: np.random.Generator, batch: int) -> list[int]:
+def shuffled_order(source: BatchSource, random: np.random.Generator, batch: int) -> list[int]:
     """A random order; for texts the batches are random but each holds texts of like length."""
-    order = random.permutation(len(feed))
-    if feed.data.modality != "text":
+    order = random.permutation(len(source))
+    if source.data.modality != "text":
         return [int(at) for at in order]
     pool = batch * 16
     chunks: list[list[int]] = []
     for start in range(0, len(order), pool):
-        near = sorted(order[start : start + pool].tolist(), key=lambda i: size_of(feed.data.inputs[i]))
+        near = sorted(order[start : start + pool].tolist(), key=lambda i: text_length(source.data.inputs[i]))
         chunks += [near[at : at + batch] for at in range(0, len(near), batch)]
     return [i for at in random.permutation(len(chunks)) for i in chunks[at]]
 
 
-def endless(feed: Feed, options: GradientDescent) -> Iterator[list[int]]:
+def endless_batches(source: BatchSource, options: GradientDescent) -> Iterator[list[int]]:
     """Batches of positions without end, epoch after epoch."""
     epoch = 0
     while True:
-        order = shuffled(feed, np.random.default_rng([options.seed, epoch]), options.batch)
-        some = order[: usable(len(feed), options)]
+        order = shuffled_order(source, np.random.default_rng([options.seed, epoch]), options.batch)
+        some = order[: usable_samples(len(source), options)]
         yield from (some[at : at + options.batch] for at in range(0, len(some), options.batch))
         epoch += 1
 
 
-def loss_of(
-    model: Model,
-    network: Network,
+def batch_loss(
+    model: TaskModel,
+    step_model: StepModel,
     positions: Sequence[int],
     arrays: dict[str, np.ndarray],
     options: GradientDescent,
@@ -70,9 +70,9 @@ def loss_of(
 
     Mixing is mixup (Zhang et al. 2018; behind the cut, manifold mixup: Verma et al. 2019) or CutMix (Yun et al. 2019).
     """
-    given = tensors(arrays, network.device)
-    collated = network.feeds["train"].data.collated(positions)
-    batch = {name: torch.from_numpy(array).to(network.device) for name, array in collated.items()}
+    given = to_tensors(arrays, step_model.device)
+    collated = step_model.sources["train"].data.collated(positions)
+    batch = {name: torch.from_numpy(array).to(step_model.device) for name, array in collated.items()}
     mix = None
     if (options.mixup or options.cutmix) and len(positions) > 1:
         generator = np.random.default_rng(list(draw))
@@ -81,38 +81,38 @@ def loss_of(
         size = (given[0].shape[1], given[0].shape[2]) if cuts else None
         mix = draw_mix(generator, "cutmix" if cuts else "mixup", alpha, len(positions), size)
         given = apply_mix(given, mix)
-    dtype = lowered(options.precision, network.device)
-    with torch.autocast(network.device.type, dtype=dtype, enabled=dtype is not None):
-        made = network.train(*given)
+    dtype = autocast_dtype(options.precision, step_model.device)
+    with torch.autocast(step_model.device.type, dtype=dtype, enabled=dtype is not None):
+        made = step_model.train(*given)
     outputs = model.named(made)
     if mix is None:
         return model.loss(outputs, batch)
-    order = torch.from_numpy(mix.permutation).to(network.device)
+    order = torch.from_numpy(mix.permutation).to(step_model.device)
     other = {name: array[order] for name, array in batch.items()}
     return mix.lam * model.loss(outputs, batch) + (1 - mix.lam) * model.loss(outputs, other)
 
 
-def try_rates(model: Model, frozen: Freeze, network: Network, options: GradientDescent) -> float:
-    """The rate that the range test finds; the model is left as it was."""
+def lr_range_test(model: TaskModel, frozen: Freeze, step_model: StepModel, options: GradientDescent) -> float:
+    """The learning rate that the range test finds; the model is left as it was."""
     changing = changing_tensors(model, frozen)
     before = {name: tensor.detach().clone() for name, tensor in changing.items()}
-    optimizer = adamw(model, frozen.trainable, options, 1.0)
-    batches = endless(network.feeds["train"], options)
-    network.prepare(True)
+    optimizer = build_adamw(model, frozen.trainable, options, 1.0)
+    batches = endless_batches(step_model.sources["train"], options)
+    step_model.prepare(True)
 
     def step(rate: float) -> float:
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * rate
         positions = next(batches)
         optimizer.zero_grad()
-        arrays = network.feeds["train"].arrays(positions, 0)
-        loss = loss_of(model, network, positions, arrays, options, [options.seed])
+        arrays = step_model.sources["train"].arrays(positions, 0)
+        loss = batch_loss(model, step_model, positions, arrays, options, [options.seed])
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss.item()
 
     torch.manual_seed(options.seed)
-    found = find_rate(step)
+    found = find_learning_rate(step)
     optimizer.zero_grad()
     with torch.no_grad():
         for name, tensor in before.items():
@@ -121,19 +121,19 @@ def try_rates(model: Model, frozen: Freeze, network: Network, options: GradientD
     return found
 
 
-def seconds_per_step(model: Model, frozen: Freeze, sets: Sets, options: GradientDescent) -> float:
+def seconds_per_step(model: TaskModel, frozen: Freeze, sets: DatasetSplits, options: GradientDescent) -> float:
     """How long one step takes here: the second of two, on a copy of the model."""
     trial = copy.deepcopy(model)
-    mark(trial, frozen)
-    network = connect(trial, frozen, sets, options, Clock())
-    optimizer = adamw(trial, frozen.trainable, options, 0.0)
-    network.prepare(True)
+    set_trainable(trial, frozen)
+    step_model = build_step_model(trial, frozen, sets, options, Clock())
+    optimizer = build_adamw(trial, frozen.trainable, options, 0.0)
+    step_model.prepare(True)
     positions = list(range(min(options.batch, len(sets.train))))
     began = [time.monotonic()]
     for _ in range(2):
         optimizer.zero_grad()
-        arrays = network.feeds["train"].arrays(positions, 0)
-        loss_of(trial, network, positions, arrays, options, [0]).backward()  # type: ignore[no-untyped-call]
+        arrays = step_model.sources["train"].arrays(positions, 0)
+        batch_loss(trial, step_model, positions, arrays, options, [0]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         began.append(time.monotonic())
     return began[2] - began[1]

@@ -17,7 +17,7 @@ from tlzoo.io.files import cache_folder, write_json
 from tlzoo.progress import say
 from tlzoo.registry import licenses
 from tlzoo.registry.schema import Sha256
-from tlzoo.specs import Record
+from tlzoo.specs import StrictModel
 from tlzoo.weights import hub_api, lockfile
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _SPDX_NAMES = {
 """Where the hub's name is not SPDX's current one."""
 
 
-class _CachedDescription(Record):
+class _CachedDescription(StrictModel):
     """A description as the cache holds it."""
 
     version: int = Field(default=1, ge=1, le=1)

@@ -18,27 +18,27 @@ from pydantic import Field, ValidationError
 from tlzoo.errors import SourceError
 from tlzoo.io.files import atomic_file, file_lock
 from tlzoo.registry.schema import Checkpoint, Sha256
-from tlzoo.specs import Record
+from tlzoo.specs import StrictModel
 from tlzoo.weights import cache
 
 _WRITER = "tlzoo.lock"
 
 
-class LockedFile(Record):
+class LockedFile(StrictModel):
     """A file's sha256 in hex and its size in bytes."""
 
     sha256: Sha256
     size: int = Field(gt=0)
 
 
-class LockedRepository(Record):
+class LockedRepository(StrictModel):
     """A repository's commit, and the files of it that were used."""
 
     revision: str = Field(pattern=r"^[0-9a-f]{40}$")
     files: dict[str, LockedFile]
 
 
-class LockedCheckpoint(Record):
+class LockedCheckpoint(StrictModel):
     """What `tlzoo lock` found of a checkpoint.
 
     `entry` is the sha256 of its entry in the registry. `origin` is the archive, address or hub repository, and
@@ -53,7 +53,7 @@ class LockedCheckpoint(Record):
     resolved: Checkpoint | None = None
 
 
-class LockFile(Record):
+class LockFile(StrictModel):
     """The whole file; `hub` is by repository, or by `repository@revision` where the registry pins the revision.
 
     Version 1 has no `checkpoints`; it is written for as long as there are none.

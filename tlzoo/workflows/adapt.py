@@ -6,30 +6,30 @@ import time
 from pathlib import Path
 
 from tlzoo.adaptation.methods import adapt_model
-from tlzoo.allocator import keep_big_blocks
+from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.data import Samples, endings_of, fingerprint, read
 from tlzoo.errors import DataError
 from tlzoo.progress import say
-from tlzoo.runs.run import RunFolder, refuse_existing, save_run
+from tlzoo.runs.run import RunFolder, check_output_path, save_run
 from tlzoo.training.evaluation import measure
 from tlzoo.workflows.run import Run
 
 
 def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, method: str = "auto") -> Run:
-    """Adapt a run to `target`, a folder or table of the other domain whose labels, if it has any, are not looked at.
+    """Adapt a run to `target`, a folder or table of the other domain whose labels, if any, are ignored.
 
     `method="auto"` is CORAL (see `tlzoo.adaptation.coral`) unless the checkpoint's plugin knows better; `plugin/name`
     is a method of any plugin, for runs of any checkpoint. The new run in `out` keeps the labels and the data of the old
-    one, so it exports and is proven like it. Raises RunError when `out` exists, UsageError for a method that is none,
+    one, so it is exported and proven as usual. Raises RunError when `out` exists, UsageError for an unknown method,
     DataError when the source or target data cannot be read.
     """
     began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
-    refuse_existing(Path(out))
-    keep_big_blocks()
-    parts = run.parts()
+    check_output_path(Path(out))
+    raise_malloc_thresholds()
+    parts = run.splits()
     if fingerprint(parts.train) != run.data.fingerprint:
-        raise DataError(f"{run.data.path} is no longer what {run.path} was trained on.", hint="Restore it.")
+        raise DataError(f"The data in {run.data.path} has changed since {run.path} was trained.", hint="Restore it.")
     unlabelled = _target_samples(run, target)
     model = run.model()
     both = run.dataset(_join(parts.train, parts.validation))

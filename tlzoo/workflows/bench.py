@@ -35,7 +35,7 @@ def bench(
     """
     several = [files] if isinstance(files, str | Path) else list(files)
     if not several:
-        raise UsageError("There is no file to measure.", hint="Name an exported ONNX file.", parameter="files")
+        raise UsageError("No file was given.", hint="Pass an exported ONNX file.", parameter="files")
     return measure(
         several,
         batches=batches,
@@ -57,10 +57,10 @@ def _in_torch(file: str | Path, run: str | Path | RunFolder, providers: Sequence
             hint="Compare a file that was exported without `raw_input=True`.",
             parameter="run",
         )
-    from tlzoo.workflows.torch_bench import torch_ways
+    from tlzoo.workflows.torch_bench import torch_calls
 
     device = "cuda" if any(name.lower().startswith(("cuda", "tensorrt")) for name in providers) else "cpu"
     fingerprint = str(manifest.data["fingerprint"])
-    return torch_ways(
+    return torch_calls(
         run, checkpoint=manifest.checkpoint.id, labels=manifest.labels, fingerprint=fingerprint, device=device
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlzoo.allocator import keep_big_blocks
+from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.data import Columns, Samples, endings_of, read
 from tlzoo.data.dataset import make_dataset
 from tlzoo.errors import DataError, UsageError
@@ -27,7 +27,7 @@ def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = N
     Data with a `test` part is measured on that part alone. Raises DataError when the data has labels that the model
     does not know, ArtifactError or RunError when the model cannot be loaded.
     """
-    keep_big_blocks()
+    raise_malloc_thresholds()
     path = Path(model)
     if path.is_dir():
         return _evaluate_run(path, data, columns or {})
@@ -54,7 +54,7 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
 
 def _labelled(data: str | Path, task: Task, spec: Preprocess, columns: Columns) -> Samples:
     if not str(data):
-        raise UsageError("No data was named.", hint="Name a folder or a table.")
+        raise UsageError("No data was given.", hint="Pass a folder or a table.")
     collection = read(data, task, columns=columns, endings=endings_of(spec))
     samples = collection.test or collection.train
     if samples.targets is None:

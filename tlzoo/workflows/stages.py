@@ -16,24 +16,24 @@ def with_stages(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with the stages that its plugin builds; as it is, and a note on stderr, where that cannot be."""
     if checkpoint.stages:
         return checkpoint
-    say(f"The registry has no stages of {checkpoint.id}: building its network to count them.")
+    say(f"The registry entry of {checkpoint.id} lists no stages: building the network to count them.")
     weights = _weights_here(checkpoint)
     try:
-        from tlzoo.models.stages import built_stages
+        from tlzoo.models.stages import checkpoint_stages
 
-        stages = built_stages(checkpoint, weights)
+        stages = checkpoint_stages(checkpoint, weights)
     except TlzooError as error:
-        say(f"Its stages are not known: {error}")
+        say(f"The stages are unknown: {error}")
         return checkpoint
     except ImportError as error:
-        say(f"Its stages are not known: {error}. Install what training needs: pip install 'tlzoo[train]'")
+        say(f"The stages are unknown: {error}. Install what training needs: pip install 'tlzoo[train]'")
         return checkpoint
     total = sum(stage.parameters for stage in stages)
     if weights is None and abs(total - checkpoint.parameters) > LEFT_OUT * checkpoint.parameters:
-        say(f"Its stages stand in its weights. Fetch them, then ask again: tlzoo pull {checkpoint.id}")
+        say(f"The stages depend on the weights. Fetch them first: tlzoo pull {checkpoint.id}")
         return checkpoint
     if total != checkpoint.parameters:
-        say(f"The stages have {total:,} parameters together; the registry says {checkpoint.parameters:,}.")
+        say(f"The stages have {total:,} parameters; the registry entry says {checkpoint.parameters:,}.")
     return checkpoint.model_copy(update={"stages": stages})
 
 

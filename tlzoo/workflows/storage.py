@@ -1,4 +1,4 @@
-"""What lies in the cache: list it, verify what is pinned, remove what has not been used for long.
+"""The cache: list its entries, verify those with a recorded hash, remove those not used for long.
 
 Only the folders named in KINDS are ever looked into, and no link is followed: a TLZOO_CACHE that points at somebody's
 documents, or a link among the entries, costs nothing.
@@ -31,14 +31,14 @@ KINDS = {
     "demo-data": "demo-data",
 }
 """What is kept, and the folder of the cache that it is in."""
-_OURS = (stat.S_IFREG, stat.S_IFDIR)
+_ENTRY_TYPES = (stat.S_IFREG, stat.S_IFDIR)
 _FRESH_S = 60.0
 _STALE_S = {True: 24 * 3600.0, False: 3600.0}
 """When what is left of a download goes: later where the next run would take it up."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class CacheEntry:
     """One entry of the cache: its size in bytes, its last use (seconds since 1970), a checkpoint's id where it has one.
 
     `partial` entries are what a download left, to be taken up again or removed.
@@ -52,16 +52,16 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Damage:
-    """An entry that is not what is pinned of it, and what is wrong with it."""
+class DamagedEntry:
+    """A cache entry that differs from its recorded hash, and how."""
 
-    entry: Kept
+    entry: CacheEntry
     fault: str
 
 
-def entries() -> list[Kept]:
+def list_entries() -> list[CacheEntry]:
     """Everything in the cache, by kind and path."""
-    found: list[Kept] = []
+    found: list[CacheEntry] = []
     for kind, name in KINDS.items():
         folder = cache.root() / name
         if _is_folder(folder):
@@ -69,33 +69,33 @@ def entries() -> list[Kept]:
     return sorted(found, key=lambda entry: (entry.kind, str(entry.path)))
 
 
-def verify() -> tuple[int, list[Damage]]:
-    """Hash everything that is pinned: how many entries were judged, and which of them are damaged."""
-    judged, damaged = 0, []
-    for entry in entries():
-        judge = _JUDGES.get(entry.kind)
+def verify() -> tuple[int, list[DamagedEntry]]:
+    """Verify every entry with a recorded hash: how many were verified, and which are damaged."""
+    verified, damaged = 0, []
+    for entry in list_entries():
+        check = _CHECKS.get(entry.kind)
         try:
-            fault = judge(entry) if judge else None
+            fault = check(entry) if check else None
         except OSError as cause:
             fault = f"it cannot be read: {cause.strerror}"
         if fault is None or not os.path.lexists(entry.path):  # another process may have removed it meanwhile
             continue
-        judged += 1
+        verified += 1
         if fault:
-            damaged.append(Damage(entry, fault))
-    return judged, damaged
+            damaged.append(DamagedEntry(entry, fault))
+    return verified, damaged
 
 
-def collect(
+def prune(
     *, max_bytes: int | None = None, older_than_s: float | None = None, kinds: Sequence[str] = (), dry_run: bool = False
-) -> list[Kept]:
+) -> list[CacheEntry]:
     """Remove stale downloads, then what was not used for so long, then the least recently used until the rest fits.
 
     `kinds` limits all of it to these kinds. What another process uses stays. Returns what was removed, or with
     `dry_run` would be.
     """
     now = time.time()
-    found = [entry for entry in entries() if not kinds or entry.kind in kinds]
+    found = [entry for entry in list_entries() if not kinds or entry.kind in kinds]
     removed = [entry for entry in found if _is_stale(entry, now) and remove(entry, dry_run)]
     rest = sorted((entry for entry in found if entry not in removed), key=lambda entry: entry.used)
     excess = sum(entry.bytes for entry in rest) - max_bytes if max_bytes is not None else 0
@@ -107,16 +107,16 @@ def collect(
     return removed
 
 
-def remove(entry: Kept, dry_run: bool = False) -> bool:
+def remove(entry: CacheEntry, dry_run: bool = False) -> bool:
     """Remove one entry, from its name first so that nobody meets half of it; False where it is in use."""
-    with _alone(entry) as alone:
+    with _exclusive(entry) as alone:
         if not alone or dry_run:
             return alone
-        return files.remove(entry.path) and all(files.remove(beside) for beside in _beside(entry))
+        return files.remove(entry.path) and all(files.remove(beside) for beside in _companion_files(entry))
 
 
 @contextmanager
-def _alone(entry: Kept) -> Iterator[bool]:
+def _exclusive(entry: CacheEntry) -> Iterator[bool]:
     """Whether no other process uses the entry, and none can begin to while this lasts."""
     if entry.kind == "partial" and entry.path.parent == cache.root() / "partial":
         with files.file_lock(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
@@ -132,7 +132,7 @@ def _alone(entry: Kept) -> Iterator[bool]:
         yield True
 
 
-def _is_stale(entry: Kept, now: float) -> bool:
+def _is_stale(entry: CacheEntry, now: float) -> bool:
     return entry.kind == "partial" and now - entry.used > _STALE_S[entry.path.parent.name == "partial"]
 
 
@@ -146,19 +146,19 @@ def _is_folder(path: Path) -> bool:
 def _listed(folder: Path) -> list[Path]:
     """The files and folders in it; a link leads elsewhere, and reading a pipe would wait."""
     with suppress(OSError):
-        return sorted(path for path in folder.iterdir() if stat.S_IFMT(path.lstat().st_mode) in _OURS)
+        return sorted(path for path in folder.iterdir() if stat.S_IFMT(path.lstat().st_mode) in _ENTRY_TYPES)
     return []
 
 
-def _weights(folder: Path) -> Iterator[Kept]:
+def _weights(folder: Path) -> Iterator[CacheEntry]:
     """The folders of files below `weights/<plugin>/…`, and the downloads in progress or left beside them."""
     for path in _listed(folder):
         if path.name.startswith(".partial-"):
-            yield _kept("partial", path, _checkpoint(path))
+            yield _entry("partial", path, _checkpoint(path))
         elif re.fullmatch("[0-9a-f]{16}", path.name) and _is_folder(path):
-            yield _kept("weights", path, _checkpoint(path))
+            yield _entry("weights", path, _checkpoint(path))
         elif path.name.endswith(".gone"):
-            yield _kept("partial", path, _checkpoint(path))
+            yield _entry("partial", path, _checkpoint(path))
         elif _is_folder(path):
             yield from _weights(path)
 
@@ -167,16 +167,16 @@ def _checkpoint(path: Path) -> str:
     return path.parent.relative_to(cache.root() / "weights").as_posix()
 
 
-def _children(kind: str, folder: Path) -> Iterator[Kept]:
+def _children(kind: str, folder: Path) -> Iterator[CacheEntry]:
     for path in _listed(folder):
         if path.suffix in (".part", ".gone") and path.name.startswith("."):
             if kind != "activations":  # the activation store removes its own, and knows which are in use
-                yield _kept("partial", path)
+                yield _entry("partial", path)
         elif not path.name.endswith((".sha256", ".json")) or kind in ("indexes", "resolved"):
-            yield _kept(kind, path)
+            yield _entry(kind, path)
 
 
-def _kept(kind: str, path: Path, checkpoint: str = "") -> Kept:
+def _entry(kind: str, path: Path, checkpoint: str = "") -> CacheEntry:
     """The entry as it is now; one that vanishes meanwhile has no bytes."""
     size, used = 0, 0.0
     for each in (path, *(path.rglob("*") if _is_folder(path) else ())):
@@ -184,10 +184,10 @@ def _kept(kind: str, path: Path, checkpoint: str = "") -> Kept:
             status = each.lstat()
             size += 0 if stat.S_ISDIR(status.st_mode) else status.st_size
             used = max(used, status.st_mtime, status.st_atime if kind == "graphs" else 0)
-    return Kept(kind, path, size, used, checkpoint)
+    return CacheEntry(kind, path, size, used, checkpoint)
 
 
-def _beside(entry: Kept) -> Iterable[Path]:
+def _companion_files(entry: CacheEntry) -> Iterable[Path]:
     match entry.kind:
         case "weights":
             return [cache.pins_path(entry.path)]
@@ -198,7 +198,7 @@ def _beside(entry: Kept) -> Iterable[Path]:
     return []
 
 
-def _judge_weights(entry: Kept) -> str | None:
+def _check_weights(entry: CacheEntry) -> str | None:
     """What is wrong, `""` where nothing is, `None` where nobody pinned anything."""
     try:
         document = json.loads(cache.pins_path(entry.path).read_bytes())
@@ -210,15 +210,15 @@ def _judge_weights(entry: Kept) -> str | None:
     return cache.verify_files(entry.path, pins) or ""
 
 
-def _judge_converted(entry: Kept) -> str | None:
+def _check_converted(entry: CacheEntry) -> str | None:
     try:
         pinned = entry.path.with_name(f"{entry.path.name}.sha256").read_text("ascii").strip()
     except (OSError, ValueError):
         return "its hash is missing"
-    return "" if cache.sha256_of(entry.path) == pinned else "its sha256 is not the one beside it"
+    return "" if cache.sha256_of(entry.path) == pinned else "its sha256 differs from the recorded one"
 
 
-_JUDGES: dict[str, Callable[[Kept], str | None]] = {
-    "weights": _judge_weights,
-    "converted": _judge_converted,
+_CHECKS: dict[str, Callable[[CacheEntry], str | None]] = {
+    "weights": _check_weights,
+    "converted": _check_converted,
 }

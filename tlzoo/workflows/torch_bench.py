@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from tlzoo.allocator import keep_big_blocks
+from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.errors import UsageError
-from tlzoo.models.model import Model, as_tuple
+from tlzoo.models.model import TaskModel, as_tuple
 from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder
 
 Call = Callable[[], object]
 
 
-def torch_ways(
+def torch_calls(
     run: str | Path | RunFolder, *, checkpoint: str, labels: Sequence[str], fingerprint: str, device: str = "cpu"
 ) -> Callable[[dict[str, np.ndarray], int], Mapping[str, Call | str]]:
     """The run in torch: for arrays and a thread count, `torch eager` and `torch compiled`.
@@ -34,22 +34,24 @@ def torch_ways(
     if (run.checkpoint.id, run.task.labels, run.data.fingerprint) != (checkpoint, tuple(labels), fingerprint):
         raise UsageError(
             f"{run.path} is not the run that the file was exported from ({checkpoint}, {len(labels)} labels).",
-            hint="Name that run.",
+            hint="Pass that run.",
             parameter="run",
         )
     if device != "cpu" and not torch.cuda.is_available():
         raise UsageError(
-            f"This torch has no {device}.", hint="Leave `run` out, or install torch for it.", parameter="run"
+            f"torch does not support {device} here.",
+            hint="Leave `run` out, or install a torch build for it.",
+            parameter="run",
         )
-    keep_big_blocks()
+    raise_malloc_thresholds()
     model = run.model().to(device)
 
-    def ways(arrays: dict[str, np.ndarray], threads: int) -> dict[str, Call | str]:
+    def calls(arrays: dict[str, np.ndarray], threads: int) -> dict[str, Call | str]:
         torch.set_num_threads(threads)
         given = [arrays[name] for name in model.parts.example_inputs]
         return {"torch eager": _call(model, given, device), "torch compiled": _compiled(model, given, device)}
 
-    return ways
+    return calls
 
 
 def _call(model: Callable[..., Any], arrays: Sequence[np.ndarray], device: str) -> Call:
@@ -61,9 +63,9 @@ def _call(model: Callable[..., Any], arrays: Sequence[np.ndarray], device: str) 
     return call
 
 
-def _compiled(model: Model, arrays: Sequence[np.ndarray], device: str) -> Call | str:
+def _compiled(model: TaskModel, arrays: Sequence[np.ndarray], device: str) -> Call | str:
     """A call of the model compiled for these very shapes, or the first line of why it could not be."""
-    say(f"Compiling by torch for {', '.join('x'.join(map(str, array.shape)) for array in arrays)}")
+    say(f"Compiling with torch.compile for {', '.join('x'.join(map(str, array.shape)) for array in arrays)}")
     torch._dynamo.reset()
     logging.getLogger("torch").setLevel(logging.CRITICAL)
     call = _call(torch.compile(model, dynamic=False), arrays, device)
@@ -71,6 +73,6 @@ def _compiled(model: Model, arrays: Sequence[np.ndarray], device: str) -> Call |
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             call()
-    except Exception as cause:  # noqa: BLE001 - compilers fail in ways of their own, and the other rows are still due
+    except Exception as cause:  # noqa: BLE001 - compilers fail in calls of their own, and the other rows are still due
         return f"not compiled: {(str(cause).strip().splitlines() or [type(cause).__name__])[0][:150]}"
     return call

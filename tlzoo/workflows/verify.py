@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlzoo.allocator import keep_big_blocks
+from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.manifest import Parity
 from tlzoo.artifact.reference import DIGEST_BYTES, unpack
-from tlzoo.data import Columns, Samples, contents, endings_of, read
-from tlzoo.data.dataset import Dataset, make_dataset
+from tlzoo.data import Columns, Samples, content_digests, endings_of, read
+from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, ParityError, UsageError
 from tlzoo.exporting.check import Measure, Proof, prove
 from tlzoo.progress import say
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.unknown_task import UnknownTask
-from tlzoo.tasks.rows import Outputs, take
+from tlzoo.tasks.rows import Outputs, select
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The proof on those samples of the data that the file was proven on, `missing` of the file's being elsewhere.
+    """The proof repeated on the samples of the data that the file was proven on; `missing` of them are not in the data.
 
-    `metrics` are the file's here, of all `n` samples of the data where they are labelled, and `then` those it was
-    exported with, on all it was proven on.
+    `metrics` are measured here on all `n` samples of the data, where they are labelled; `exported_metrics` are those
+    measured at export, on every sample of the proof.
     """
 
     parity: Parity
@@ -32,48 +32,48 @@ class Verification:
     missing: int
     n: int
     metrics: dict[str, float] | None
-    then: dict[str, float]
+    exported_metrics: dict[str, float]
 
 
 def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None) -> Verification:
-    """Compare an exported file's answers here with what the trained model answered when it was made.
+    """Compare an exported file's outputs here with the trained model's outputs at export.
 
     The trained model's logits for held-out samples lie in the file; samples of `data` are known again by their
     contents. Thresholds are those it was exported with. Raises ParityError where they do not hold, DataError where
     none of the samples is in `data`, ArtifactError for a file without reference outputs.
     """
-    keep_big_blocks()
+    raise_malloc_thresholds()
     predictor = load(file)
     reference = unpack(predictor.metadata, predictor.manifest, predictor.task.outputs, str(file))
-    samples = _read(data, predictor, columns or {})
+    samples = _read_samples(data, predictor, columns or {})
     here = make_dataset(samples, predictor.task, predictor.preprocessor)
     places = {name: at for at, name in enumerate(reference.contents)}
-    known = [digest[:DIGEST_BYTES] for digest in contents(here.inputs, samples.modality)]
+    known = [digest[:DIGEST_BYTES] for digest in content_digests(here.inputs, samples.modality)]
     pairs = {places[name]: at for at, name in enumerate(known) if name in places}
     if not pairs:
         raise DataError(
-            f"None of the {len(samples)} samples of {data} is among the {len(places)} that {file} was proven on.",
-            hint="Name the data that was held out when it was exported.",
+            f"None of the {len(samples)} samples of {data} is among the {len(places)} samples of the proof in {file}.",
+            hint="Pass the data that was held out at export.",
         )
     stored, found = zip(*sorted(pairs.items()), strict=True)
     metrics, measure = _metrics(predictor, here), None
     if metrics is not None and here.windows is None:
-        some = here.some(found)
-        measure = lambda outputs: some.metrics(outputs)[predictor.task.headline]  # noqa: E731
-    proof = _prove(predictor, here, found, take(reference.outputs, stored), measure, file)
+        subset = here.subset(found)
+        measure = lambda outputs: subset.metrics(outputs)[predictor.task.headline]  # noqa: E731
+    proof = _compare(predictor, here, found, select(reference.outputs, stored), measure, file)
     return Verification(
         parity=proof.parity,
         worst=proof.worst,
         missing=len(places) - len(pairs),
         n=len(samples),
         metrics=metrics,
-        then=dict(predictor.manifest.metrics["exported"]),
+        exported_metrics=dict(predictor.manifest.metrics["exported"]),
     )
 
 
-def _prove(
+def _compare(
     predictor: Predictor,
-    data: Dataset,
+    data: TaskDataset,
     chosen: Sequence[int],
     reference: Outputs,
     measure: Measure | None,
@@ -92,22 +92,22 @@ def _prove(
         )
     except ParityError as error:
         raise ParityError(
-            f"{file} does not answer here as it was proven to: {error.message}",
-            hint="Export it again; a file in int8 may depend on the kind of processor.",
+            f"{file} fails its proof on this machine: {error.message}",
+            hint="Export it again; the outputs of an int8 file may depend on the processor.",
         ) from error
 
 
-def _read(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
+def _read_samples(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
     """The samples of `data`; of data with a test part, those of that part."""
     if not str(data):
-        raise UsageError("No data was named.", hint="Name a folder or a table.")
+        raise UsageError("No data was given.", hint="Pass a folder or a table.")
     endings = endings_of(predictor.manifest.preprocess)
     labelled = not isinstance(predictor.task, UnknownTask)  # the proof stands without labels
     collection = read(data, predictor.task, columns=columns, labelled=labelled, endings=endings)
     return collection.test or collection.train
 
 
-def _metrics(predictor: Predictor, data: Dataset) -> dict[str, float] | None:
+def _metrics(predictor: Predictor, data: TaskDataset) -> dict[str, float] | None:
     """The metrics of all samples, where they are labelled and can be had: the proof stands without them."""
     if data.targets is None:
         return None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tlzoo.errors import InputError, UsageError
 
-from tlzoo_timeseries.series import Shape, fitted, read, stack
+from tlzoo_timeseries.series import Shape, fit_length, read, stack
 
 FINITE = st.floats(-1e30, 1e30)
 SERIES = arrays.arrays(np.float64, arrays.array_shapes(min_dims=2, max_dims=2, max_side=16), elements=FINITE)
@@ -32,7 +32,7 @@ def test_any_finite_series_gets_the_shape_and_stays_within_its_range(series: np.
 @given(series=arrays.arrays(np.float64, (20, 2), elements=FINITE))
 def test_a_series_of_the_right_length_is_left_alone(series: np.ndarray):
     for fit in ("resample", "pad"):
-        assert np.array_equal(series.T.astype(np.float32), fitted(series, Shape(2, 20, fit)))
+        assert np.array_equal(series.T.astype(np.float32), fit_length(series, Shape(2, 20, fit)))
 
 
 @given(series=SERIES)
@@ -63,8 +63,8 @@ def test_random_bytes_are_read_or_refused_and_nothing_else(
 
 def test_a_longer_series_is_cut_and_a_shorter_one_ends_in_its_mean():
     series = np.arange(10.0)[:, None]
-    assert fitted(series, Shape(1, 8, "pad"))[0].tolist() == list(range(8))
-    assert fitted(series, Shape(1, 12, "pad"))[0].tolist() == [*range(10), 4.5, 4.5]
+    assert fit_length(series, Shape(1, 8, "pad"))[0].tolist() == list(range(8))
+    assert fit_length(series, Shape(1, 12, "pad"))[0].tolist() == [*range(10), 4.5, 4.5]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -97,17 +97,17 @@ def npz(file: Path) -> None:
         ("nan.csv", lambda file: file.write_text("1\nnan\n"), "step 2, channel 1"),
         ("inf.csv", lambda file: file.write_text("1\n2\n-inf\n"), "step 3"),
         ("too-large.csv", lambda file: file.write_text("1\n1e39\n"), "step 2"),
-        ("word.csv", lambda file: file.write_text("x\n1\ny\n"), "'y', no number, in line 3"),
+        ("word.csv", lambda file: file.write_text("x\n1\ny\n"), "'y', which is not a number, in line 3"),
         ("gap.csv", lambda file: file.write_text("1,2\n1,\n"), "in line 2"),
         ("ragged.csv", lambda file: file.write_text("1,2\n1\n"), "1 cells in line 2"),
         ("header.csv", lambda file: file.write_text("x\n"), "is empty"),
         ("latin.csv", lambda file: file.write_bytes(b"\xe4\n1\n"), "not UTF-8"),
         ("missing.csv", lambda file: None, "cannot be read"),
         ("folder.csv", lambda file: file.mkdir(), "cannot be read"),
-        ("promise.npy", huge_header, "not a whole .npy"),
+        ("promise.npy", huge_header, "not a complete .npy"),
         ("archive.npy", npz, ".npz archive"),
-        ("pickle.npy", lambda file: np.save(file, np.array([[1], [2, 3]], dtype=object)), "not a whole .npy"),
-        ("complex.npy", lambda file: np.save(file, np.array([1j])), "no numbers"),
+        ("pickle.npy", lambda file: np.save(file, np.array([[1], [2, 3]], dtype=object)), "not a complete .npy"),
+        ("complex.npy", lambda file: np.save(file, np.array([1j])), "not numbers"),
         ("cube.npy", lambda file: np.save(file, np.zeros((2, 2, 2))), "3 axes"),
     ],
 )

@@ -44,7 +44,9 @@ def build(checkpoint: Checkpoint, spec: PluginSpec, weights: Weights | None) -> 
 
 def _fracast(checkpoint: Checkpoint, shape: Shape, weights: Weights | None) -> Parts:
     if shape.length > WINDOW:
-        raise UsageError(f"{checkpoint.id!r} sees {WINDOW} steps, not {shape.length}.", hint="--preprocess length=256")
+        raise UsageError(
+            f"{checkpoint.id!r} takes at most {WINDOW} steps, not {shape.length}.", hint="--preprocess length=256"
+        )
     module = Fracast(shape.length)
     if weights is not None:
         _load(module, renamed(_tensors(checkpoint, weights)), checkpoint)
@@ -75,11 +77,11 @@ def _tensors(checkpoint: Checkpoint, weights: Weights) -> dict[str, torch.Tensor
     """Every tensor of the checkpoint's one safetensors file."""
     files = [path for name, path in sorted(weights.files.items()) if name.endswith(".safetensors")]
     if len(files) != 1:
-        raise SourceError(f"{checkpoint.id!r} needs one .safetensors file, its source has {len(files)}.", hint=_MEND)
+        raise SourceError(f"{checkpoint.id!r} needs one .safetensors file, its source has {len(files)}.", hint=_HINT)
     try:
         return load_file(files[0])
     except (OSError, SafetensorError) as cause:
-        raise SourceError(f"The weights of {checkpoint.id!r} cannot be read: {cause}.", hint=_MEND) from cause
+        raise SourceError(f"The weights of {checkpoint.id!r} cannot be read: {cause}.", hint=_HINT) from cause
 
 
 def _load(module: nn.Module, state: Mapping[str, Any], checkpoint: Checkpoint) -> None:
@@ -87,7 +89,7 @@ def _load(module: nn.Module, state: Mapping[str, Any], checkpoint: Checkpoint) -
         module.load_state_dict(state, strict=True)
     except RuntimeError as cause:
         first = " ".join(str(cause).split("\n")[:2]).strip()
-        raise SourceError(f"The weights of {checkpoint.id!r} do not fit it: {first}", hint=_MEND) from cause
+        raise SourceError(f"The weights of {checkpoint.id!r} do not fit it: {first}", hint=_HINT) from cause
 
 
-_MEND = "Check `config` and `source` in the registry file, or install the plugin again."
+_HINT = "Check `config` and `source` in the registry file, or install the plugin again."

@@ -24,7 +24,7 @@ def first_kernels(id: str) -> Checkpoint | None:
     count = int(found[1])
     if count > MOST or count % len(DILATIONS):
         raise UsageError(
-            f"There is no {id}: the file has {MOST:,} kernels, and each of {len(DILATIONS)} dilations gets as many.",
+            f"{id} does not exist: {MOST:,} kernels are divided equally over {len(DILATIONS)} dilations.",
             hint=f"Give a multiple of {len(DILATIONS)} up to {MOST}, such as timeseries/rocket-500.",
         )
     whole = registry.get(f"timeseries/rocket-{MOST}")

@@ -70,7 +70,7 @@ def stack(inputs: Sequence[Any], shape: Shape) -> dict[str, np.ndarray]:
     """`series` float32 [N, C, T] of N paths or arrays [T] or [T, C]; raises InputError naming the first bad one."""
     rows = np.empty((len(inputs), shape.channels, shape.length), np.float32)
     for row, item in zip(rows, inputs, strict=True):
-        row[:] = fitted(read(item, shape.channels), shape)
+        row[:] = fit_length(read(item, shape.channels), shape)
     return {"series": rows}
 
 
@@ -100,12 +100,12 @@ def read(item: Any, channels: int) -> np.ndarray:
         step, channel = (int(place) for place in bad[0])
         raise InputError(
             f"{name} has {found[step, channel]:g} in step {step + 1}, channel {channel + 1}.",
-            hint="Fill gaps in before, for example by interpolation.",
+            hint="Fill gaps first, for example by interpolation.",
         )
     return found
 
 
-def fitted(series: np.ndarray, shape: Shape) -> np.ndarray:
+def fit_length(series: np.ndarray, shape: Shape) -> np.ndarray:
     """Of a series [T, C] the array float32 [C, length]."""
     steps, channels = series.shape
     if shape.fit == "resample":
@@ -123,7 +123,7 @@ def _numbers(name: str, item: Any) -> np.ndarray:
     except ValueError as cause:
         raise InputError(f"{name} has rows of different lengths.", hint=_HINT) from cause
     if found.dtype.kind not in "fiu":
-        raise InputError(f"{name} holds no numbers but {found.dtype}.", hint=_HINT)
+        raise InputError(f"{name} holds {found.dtype}, not numbers.", hint=_HINT)
     return found
 
 
@@ -145,7 +145,7 @@ def _from_npy(path: Path) -> np.ndarray:
         # mapped: a header that promises more than the file holds is refused, not allocated
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, TypeError) as cause:
-        raise InputError(f"{path} is not a whole .npy file of numbers.", hint=_HINT) from cause
+        raise InputError(f"{path} is not a complete .npy file of numbers.", hint=_HINT) from cause
     if not isinstance(found, np.ndarray):
         found.close()
         raise InputError(f"{path} is an .npz archive, not a .npy file.", hint=_HINT)
@@ -167,14 +167,14 @@ def _from_csv(path: Path) -> np.ndarray:
                     continue  # the header
                 if values is None:
                     bad = next(cell for cell in cells if _value(cell) is None)
-                    raise InputError(f"{path} has {bad[:40]!r}, no number, in line {number}.", hint=_HINT)
+                    raise InputError(f"{path} has {bad[:40]!r}, which is not a number, in line {number}.", hint=_HINT)
                 if rows and len(values) != len(rows[0]):
                     raise InputError(
                         f"{path} has {len(values)} cells in line {number} and {len(rows[0])} before.", hint=_HINT
                     )
                 rows.append(values)
         except csv.Error as cause:
-            raise InputError(f"{path} is no table of numbers: {cause}.", hint=_HINT) from cause
+            raise InputError(f"{path} is not a table of numbers: {cause}.", hint=_HINT) from cause
     return np.array(rows, np.float64)
 
 

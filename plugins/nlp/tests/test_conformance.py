@@ -16,7 +16,7 @@ BERT = {
 }
 
 
-class TestConformance(PluginSuite):
+class TestNlpConformance(PluginSuite):
     plugin = "nlp"
     outputs = ("vector", "sequence")
     checkpoint = Checkpoint(
@@ -32,7 +32,7 @@ class TestConformance(PluginSuite):
     )
 
 
-class TestTokens(TestConformance):
+class TestTokens(TestNlpConformance):
     task_name = "tokens"
 
     def samples(self, folder: Path) -> Path:

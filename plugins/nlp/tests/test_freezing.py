@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from tlzoo.models import lora
 from tlzoo.models.freezing import freeze, train_mode
-from tlzoo.models.model import Model, build, load_backbone
+from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.registry.schema import Checkpoint, Member, PypiSource, TextSpec
 from tlzoo.tasks import make_task
 
@@ -27,17 +27,17 @@ CHECKPOINT = Checkpoint(
 
 
 @pytest.fixture
-def model() -> Model:
+def model() -> TaskModel:
     torch.manual_seed(0)
-    return build(CHECKPOINT, make_task("text-classification", ("a", "b")), load_backbone(CHECKPOINT, None))
+    return build_model(CHECKPOINT, make_task("text-classification", ("a", "b")), load_backbone(CHECKPOINT, None))
 
 
-def outputs(model: Model) -> torch.Tensor:
+def outputs(model: TaskModel) -> torch.Tensor:
     with torch.no_grad():
         return model.eval()(*model.parts.example_inputs.values())
 
 
-def test_gpt2s_layers_take_adapters_and_merge_them(model: Model):
+def test_gpt2s_layers_take_adapters_and_merge_them(model: TaskModel):
     plain = list(model.state_dict())
     frozen = freeze(model, "lora:4")
     assert len(lora.adapter_names(model)) == 2 * 2 * len(("c_attn", "c_proj", "c_fc", "c_proj"))
@@ -56,7 +56,7 @@ def test_gpt2s_layers_take_adapters_and_merge_them(model: Model):
     torch.testing.assert_close(outputs(model), trained, rtol=0, atol=1e-5 * float(trained.abs().max()))
 
 
-def test_gpt2s_norms_are_two_per_layer_and_the_last(model: Model):
+def test_gpt2s_norms_are_two_per_layer_and_the_last(model: TaskModel):
     norms = {name.rpartition(".")[0] for name in freeze(model, "norm").trainable} - {"head"}
     at = "backbone.network"
     assert norms == {f"{at}.h.0.ln_1", f"{at}.h.0.ln_2", f"{at}.h.1.ln_1", f"{at}.h.1.ln_2", f"{at}.ln_f"}

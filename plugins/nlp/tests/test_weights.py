@@ -121,7 +121,7 @@ def with_third_layer(state: State) -> State:
         (with_third_layer, "encoder.layer.2."),
         (lambda s: s | {"embeddings.word_embeddings.weight": torch.zeros(3, 16)}, "embeddings.word_embeddings.weight"),
     ],
-    ids=["missing", "surplus layer", "other shape"],
+    ids=["missing", "surplus layer", "wrong shape"],
 )
 def test_weights_that_do_not_fit_are_refused_by_name(
     tmp_path: Path, state: State, change: Callable[[State], State], name: str

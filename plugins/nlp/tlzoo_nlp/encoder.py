@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tlzoo.plugin import Needs
 
 EXAMPLE_LENGTH = 9
-_NOT_ARGUMENTS = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "use_cache"}
-_COUNT_FROM_PAD = {
+_IGNORED_CONFIG = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "use_cache"}
+_POSITIONS_AFTER_PAD = {
     *("camembert", "data2vec-text", "esm", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm"),
     *("xlm-roberta", "xlm-roberta-xl", "xmod"),
 }
@@ -83,7 +83,7 @@ def width(config: PreTrainedConfig) -> int:
 def arguments_of(config: PreTrainedConfig) -> dict[str, Any]:
     """What `AutoConfig.for_model` needs beside the architecture to make this configuration again."""
     given = json.loads(json.dumps(config.to_diff_dict()))
-    return {name: value for name, value in given.items() if name not in _NOT_ARGUMENTS}
+    return {name: value for name, value in given.items() if name not in _IGNORED_CONFIG}
 
 
 def _configuration(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig:
@@ -97,13 +97,13 @@ def _configuration(checkpoint: Checkpoint, weights: Weights | None) -> PreTraine
             config = AutoConfig.for_model(checkpoint.architecture, **checkpoint.config)
     except (OSError, ValueError, TypeError) as cause:
         raise RegistryError(
-            f"No configuration can be made for {checkpoint.id}: {(str(cause).splitlines() or ['?'])[0]}",
+            f"The configuration of {checkpoint.id} cannot be built: {(str(cause).splitlines() or ['?'])[0]}",
             hint="Correct the entry's architecture (a transformers model_type), config or files.",
         ) from cause
     if config.model_type != checkpoint.architecture:
         raise RegistryError(
-            f"{checkpoint.id} should be a {checkpoint.architecture!r} model, "
-            f"and its configuration is of a {config.model_type!r} model.",
+            f"The entry of {checkpoint.id} has the architecture {checkpoint.architecture!r}, "
+            f"but its configuration has the model type {config.model_type!r}.",
             hint="Correct the entry's architecture.",
         )
     config.use_cache = False
@@ -121,7 +121,7 @@ def positions(config: PreTrainedConfig) -> int | None:
     table: int | None = getattr(config, "max_position_embeddings", None)
     if table is None or not getattr(config, "position_biased_input", True):
         return None
-    offset = (config.pad_token_id or 0) + 1 if config.model_type in _COUNT_FROM_PAD else 0
+    offset = (config.pad_token_id or 0) + 1 if config.model_type in _POSITIONS_AFTER_PAD else 0
     return table - offset
 
 
@@ -160,7 +160,7 @@ def _pretrained(checkpoint: Checkpoint, config: PreTrainedConfig, weights: Weigh
     kind, arguments = _network_class(config)
     state = _pickled(checkpoint, weights)
     try:
-        with _silence():
+        with _quiet_transformers():
             network, report = kind.from_pretrained(
                 weights.folder if state is None else None,
                 config=config,
@@ -199,17 +199,17 @@ def _check_complete(name: str, network: PreTrainedModel, report: dict[str, Any])
     needed = [key for key in report["missing_keys"] if not (parts >= {"encoder"} and _part(key, "") == "decoder")]
     surplus = [key for key in report["unexpected_keys"] if _part(key, network.base_model_prefix) in parts]
     mismatched = [key for key, *_ in report["mismatched_keys"]]
-    problems = {"lack": needed, "have another shape in": mismatched, "have no place for": surplus}
+    problems = {"lack": needed, "have the wrong shape for": mismatched, "have the unexpected": surplus}
     for problem, keys in problems.items():
         if keys:
             raise RegistryError(
-                f"The weights of {name} {problem} {min(keys)!r} ({len(keys)} such).",
+                f"The weights of {name} {problem} {min(keys)!r} ({len(keys)} in total).",
                 hint="The entry's files must be those of its architecture.",
             )
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _quiet_transformers() -> Iterator[None]:
     """Without transformers' own progress bar and load report: what matters of it is raised."""
     from transformers.utils import logging
 

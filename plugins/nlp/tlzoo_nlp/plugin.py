@@ -35,7 +35,7 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs
     if checkpoint.plugin != "nlp":
         return None
     if "map" in ((output,) if isinstance(output, str) else output):
-        raise UsageError(f"{checkpoint.id} reads text and gives no map.", hint="Ask for 'vector' or 'sequence'.")
+        raise UsageError(f"{checkpoint.id} reads text and has no output 'map'.", hint="Ask for 'vector' or 'sequence'.")
     if not isinstance(checkpoint.preprocess, TextSpec):
         raise RegistryError(
             f"{checkpoint.id} has preprocess {checkpoint.preprocess.kind!r}.",

@@ -9,7 +9,7 @@ from transformers import CONFIG_MAPPING
 from transformers.models.auto import modeling_auto as auto
 
 from tlzoo.errors import RegistryError
-from tlzoo.plugin import Checkpoint, outline
+from tlzoo.plugin import Checkpoint, meta_device
 from tlzoo_nlp.encoder import arguments_of, choose_attention, positions, random_network, width
 from tlzoo_nlp.stages import stages_of
 from tlzoo_nlp.tokenizer import VOCABULARIES
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 LONGEST = 512
 """Tokens: longer texts than this are cut even where the model would read on."""
-_OF_TEXTS = (
+_TEXT_MAPPINGS = (
     auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
     auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES,
 )
-_OF_SOMETHING_ELSE = {"perceiver", "pop2piano", "trocr", "wav2vec2", "whisper"}
-NOT_EXPORTED = {
+_NOT_TEXT = {"perceiver", "pop2piano", "trocr", "wav2vec2", "whisper"}
+NOT_EXPORTABLE = {
     *("falcon_mamba", "fnet", "funnel", "jamba", "longformer", "mamba", "mamba2", "nystromformer", "recurrent_gemma"),
     *("mixtral", "qwen3_moe", "reformer", "rwkv", "xlnet", "zamba", "zamba2"),
 }
@@ -46,7 +46,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
     kind = document.get("model_type")
     if not isinstance(kind, str) or kind not in CONFIG_MAPPING or not _reads_texts(kind, document):
         return None
-    if kind in NOT_EXPORTED:
+    if kind in NOT_EXPORTABLE:
         raise RegistryError(
             f"{id}: a model of type {kind!r} cannot be exported to ONNX.", hint="Choose another checkpoint."
         )
@@ -73,7 +73,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
 
 def _reads_texts(kind: str, document: Mapping[str, Any]) -> bool:
     other = {"vision_config", "audio_config", "text_config"} & document.keys()
-    return not other and kind not in _OF_SOMETHING_ELSE and any(kind in names for names in _OF_TEXTS)
+    return not other and kind not in _NOT_TEXT and any(kind in names for names in _TEXT_MAPPINGS)
 
 
 def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTrainedConfig, int, list[dict[str, Any]]]:
@@ -82,13 +82,14 @@ def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTraine
         # a number of labels becomes a name for each of them, however large it is
         config = CONFIG_MAPPING[kind].from_dict({k: v for k, v in document.items() if k not in _LABELS})
         choose_attention(config)
-        with outline():
+        with meta_device():
             network = random_network(config)
         stages = stages_of(network, "")
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise RegistryError(
-            f"{id}: no {kind!r} network can be built of its config.json: {reason}", hint="Choose another checkpoint."
+            f"{id}: a {kind!r} network cannot be built from its config.json: {reason}",
+            hint="Choose another checkpoint.",
         ) from cause
     counts = {stage.name: 0 for stage in stages}
     for name, parameter in network.named_parameters():
@@ -112,7 +113,7 @@ def _tokenizer_files(id: str, repository: Repository) -> list[str]:
     whole = ["tokenizer.json"] if "tokenizer.json" in repository.sizes else sorted(VOCABULARIES & set(repository.sizes))
     if not whole:
         raise RegistryError(
-            f"{id} holds no tokenizer: neither tokenizer.json nor {', '.join(sorted(VOCABULARIES))}.",
+            f"{id} has no tokenizer: neither tokenizer.json nor {', '.join(sorted(VOCABULARIES))}.",
             hint="Choose another checkpoint.",
         )
     return [*whole, *(name for name in _BESIDE_TOKENIZER if name in repository.sizes)]

@@ -29,7 +29,7 @@ def _tokenizer_json(weights: Weights) -> str:
         return weights.files["tokenizer.json"].read_text(encoding="utf-8")
     if VOCABULARIES.isdisjoint(weights.files):
         raise RegistryError(
-            f"There is no tokenizer among {', '.join(sorted(weights.files))}.",
+            f"The files have no tokenizer: {', '.join(sorted(weights.files))}.",
             hint="Add tokenizer.json, or the vocabulary, to the entry's files.",
         )
     from transformers import AutoTokenizer
@@ -39,7 +39,7 @@ def _tokenizer_json(weights: Weights) -> str:
         return str(tokenizer.backend_tokenizer.to_str())
     except Exception as cause:
         raise RegistryError(
-            f"No tokenizer can be built from {', '.join(sorted(weights.files))}: {_first_line(cause)}",
+            f"A tokenizer cannot be built from {', '.join(sorted(weights.files))}: {_first_line(cause)}",
             hint="Add tokenizer.json to the entry's files.",
         ) from cause
 

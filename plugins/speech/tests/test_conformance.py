@@ -17,7 +17,7 @@ WAV2VEC2 = {
 }
 
 
-class TestConformance(PluginSuite):
+class TestSpeechConformance(PluginSuite):
     plugin = "speech"
     outputs = ("vector", "sequence")
     checkpoint = Checkpoint(

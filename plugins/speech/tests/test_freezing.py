@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from tlzoo.errors import UsageError
 from tlzoo.models import lora
 from tlzoo.models.freezing import freeze, train_mode
-from tlzoo.models.model import Model, build, load_backbone
+from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.tasks import make_task
 
@@ -25,10 +25,10 @@ LINEARS = {
 }
 
 
-def model_of(tiny: Tiny, architecture: str) -> Model:
+def model_of(tiny: Tiny, architecture: str) -> TaskModel:
     torch.manual_seed(0)
     checkpoint = tiny(architecture)
-    return build(checkpoint, make_task("audio-classification", ("a", "b")), load_backbone(checkpoint, None))
+    return build_model(checkpoint, make_task("audio-classification", ("a", "b")), load_backbone(checkpoint, None))
 
 
 @pytest.mark.parametrize("architecture", LINEARS)

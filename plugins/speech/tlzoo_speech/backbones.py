@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from tlzoo.plugin import FeatureKind
 
 _UNREADABLE = (OSError, EOFError, SafetensorError, pickle.UnpicklingError)
-_FOREIGN = (LookupError, TypeError, ValueError, RuntimeError)
-_NOT_ARGUMENTS = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype"}
+_UNEXPECTED = (LookupError, TypeError, ValueError, RuntimeError)
+_IGNORED_CONFIG = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype"}
 Parts = tuple[nn.Module, int, tuple[Stage, ...], dict[str, Any]]
 
 
@@ -37,7 +37,7 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
     """The backbone of a checkpoint of this plugin, with random weights where `weights` is `None`."""
     if spec.sample_rate != RATE:
         raise RegistryError(
-            f"Entry {checkpoint.id!r}: sample rate {spec.sample_rate} Hz, but its network hears {RATE} Hz.",
+            f"Entry {checkpoint.id!r}: sample rate {spec.sample_rate} Hz, but its network takes {RATE} Hz.",
             hint="Correct `preprocess.sample_rate` in the registry file.",
         )
     samples = round(spec.seconds * RATE)
@@ -46,7 +46,7 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
     except (StrictDataclassError, TypeError, ValueError) as cause:
         reason = str(cause).strip().partition("\n")[0].rstrip(".")
         raise RegistryError(
-            f"Entry {checkpoint.id!r}: no {checkpoint.architecture!r} can be built of its config: {reason}.",
+            f"Entry {checkpoint.id!r}: a {checkpoint.architecture!r} cannot be built from its config: {reason}.",
             hint="Correct `config` in the registry file.",
         ) from cause
     if feature_dim != checkpoint.feature_dim:
@@ -129,7 +129,7 @@ def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | No
 def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig:
     """From the weights' own config.json, else from the entry; without what makes training random."""
     if weights is not None and "config.json" in weights.files:
-        with _explained(checkpoint):
+        with _as_source_error(checkpoint):
             config = AutoConfig.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False)
     else:
         arguments = {name: value for name, value in checkpoint.config.items() if name != "do_normalize"}
@@ -149,7 +149,7 @@ def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig
 def arguments_of(config: PreTrainedConfig) -> dict[str, Any]:
     """What `AutoConfig.for_model` needs beside the architecture to make this configuration again."""
     given = json.loads(json.dumps(config.to_diff_dict()))
-    return {name: value for name, value in given.items() if name not in _NOT_ARGUMENTS}
+    return {name: value for name, value in given.items() if name not in _IGNORED_CONFIG}
 
 
 def _pretrained(kind: Any, checkpoint: Checkpoint, config: PreTrainedConfig, weights: Weights) -> Any:
@@ -157,7 +157,7 @@ def _pretrained(kind: Any, checkpoint: Checkpoint, config: PreTrainedConfig, wei
     state = _pickled(checkpoint, weights)
     if state is not None and kind is AutoModel:  # which asks for a folder, to learn the class from its configuration
         kind = MODEL_MAPPING[type(config)]
-    with _explained(checkpoint):
+    with _as_source_error(checkpoint):
         model, info = kind.from_pretrained(
             weights.folder if state is None else None,
             config=config,
@@ -168,7 +168,7 @@ def _pretrained(kind: Any, checkpoint: Checkpoint, config: PreTrainedConfig, wei
             dtype=torch.float32,
             output_loading_info=True,
         )
-    _refuse(checkpoint, sorted(info["missing_keys"]), "lack")
+    _check_names(checkpoint, sorted(info["missing_keys"]), "lack")
     return model
 
 
@@ -181,14 +181,14 @@ def _pickled(checkpoint: Checkpoint, weights: Weights) -> dict[str, torch.Tensor
 
 
 @contextmanager
-def _explained(checkpoint: Checkpoint) -> Iterator[None]:
+def _as_source_error(checkpoint: Checkpoint) -> Iterator[None]:
     """Turn what a damaged or foreign weights file raises into a SourceError; keep transformers' report quiet."""
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
-    except (*_UNREADABLE, *_FOREIGN) as cause:
+    except (*_UNREADABLE, *_UNEXPECTED) as cause:
         reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
         raise SourceError(
             f"The weights of {checkpoint.id!r} cannot be loaded: {reason}", hint=_pull(checkpoint)
@@ -201,14 +201,14 @@ def _explained(checkpoint: Checkpoint) -> Iterator[None]:
 
 def _load_strictly(module: nn.Module, state: Mapping[str, torch.Tensor], checkpoint: Checkpoint) -> None:
     expected = module.state_dict()
-    _refuse(checkpoint, sorted(expected.keys() - state.keys()), "lack")
-    _refuse(checkpoint, sorted(state.keys() - expected.keys()), "have the unknown")
+    _check_names(checkpoint, sorted(expected.keys() - state.keys()), "lack")
+    _check_names(checkpoint, sorted(state.keys() - expected.keys()), "have the unexpected")
     shapes = [name for name in sorted(state) if state[name].shape != expected[name].shape]
-    _refuse(checkpoint, shapes, "have another shape of")
+    _check_names(checkpoint, shapes, "have the wrong shape for")
     module.load_state_dict(state, strict=True)
 
 
-def _refuse(checkpoint: Checkpoint, names: list[str], verb: str) -> None:
+def _check_names(checkpoint: Checkpoint, names: list[str], verb: str) -> None:
     if names:
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise SourceError(

@@ -56,7 +56,7 @@ def read_variables(path: Path, scope: str = "") -> dict[str, torch.Tensor]:
 def _variables(cursor: _Cursor, scope: str) -> dict[str, torch.Tensor]:
     version = cursor.number("I")
     if version not in _VERSIONS:
-        raise ValueError(f"binary version {version} is none of {_VERSIONS.start} to {_VERSIONS.stop - 1}")
+        raise ValueError(f"binary version {version} is not {_VERSIONS.start} to {_VERSIONS.stop - 1}")
     cursor.string()
     cursor.number("I")
     variables: dict[str, torch.Tensor] = {}

@@ -41,7 +41,7 @@ class SpeakerEncoder(nn.Module):
     def forward(self, audio: torch.Tensor) -> torch.Tensor:
         """[N, T] to [N, 256]."""
         end = (self.starts[-1] + _PARTIAL - 1) * HOP + WINDOW // 2
-        sound = nn.functional.pad(_raised(audio), (WINDOW // 2, max(0, end - self.samples)))
+        sound = nn.functional.pad(_raise_volume(audio), (WINDOW // 2, max(0, end - self.samples)))
         mel = self.mel(sound).transpose(1, 2)
         partials = torch.stack([mel[:, start : start + _PARTIAL] for start in self.starts], dim=1)
         states, _ = self.lstm(partials.flatten(0, 1))
@@ -50,7 +50,7 @@ class SpeakerEncoder(nn.Module):
         return nn.functional.normalize(mean, dim=1)
 
 
-def _raised(audio: torch.Tensor) -> torch.Tensor:
+def _raise_volume(audio: torch.Tensor) -> torch.Tensor:
     sounding = (audio != 0).sum(dim=1, keepdim=True).clamp(min=1)
     loudness = (audio.square().sum(dim=1, keepdim=True) / sounding).sqrt()
     return audio * (_QUIET / loudness.clamp(min=1e-8)).clamp(min=1.0)

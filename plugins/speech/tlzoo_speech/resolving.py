@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import CONFIG_MAPPING
 
 from tlzoo.errors import RegistryError
-from tlzoo.plugin import Checkpoint, outline
+from tlzoo.plugin import Checkpoint, meta_device
 from tlzoo_speech.backbones import arguments_of, describe
 from tlzoo_speech.spectral import RATE
 
@@ -29,7 +29,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint:
     rate = processor.get("sampling_rate", RATE)
     if rate != RATE:
         raise RegistryError(
-            f"{id} hears {rate} Hz; the plugin 'speech' builds networks of {RATE} Hz.",
+            f"{id} takes {rate} Hz; the plugin 'speech' supports {RATE} Hz only.",
             hint="Choose another checkpoint.",
         )
     kind = str(document["model_type"])
@@ -55,12 +55,13 @@ def resolve(id: str, repository: Repository) -> Checkpoint:
         plain["config"] = {name: value for name, value in arguments.items() if name not in _LABELS}
         if "do_normalize" in processor and kind != "whisper":
             plain["config"]["do_normalize"] = bool(processor["do_normalize"])
-        with outline():
+        with meta_device():
             counted = describe(Checkpoint.model_validate(plain), round(SECONDS * RATE))
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise RegistryError(
-            f"{id}: no {kind!r} network can be built of its config.json: {reason}", hint="Choose another checkpoint."
+            f"{id}: a {kind!r} network cannot be built from its config.json: {reason}",
+            hint="Choose another checkpoint.",
         ) from cause
     return Checkpoint.model_validate({**plain, **counted})
 

@@ -4,7 +4,7 @@ from tlzoo.registry.schema import Checkpoint, FileSource, ImageSpec, LocalFile
 from tlzoo.testing import PluginSuite
 
 
-class TestConformance(PluginSuite):
+class TestVisionConformance(PluginSuite):
     plugin = "vision"
     outputs = ("vector", "map")
     checkpoint = Checkpoint(

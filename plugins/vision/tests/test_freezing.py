@@ -8,14 +8,14 @@ from torch.nn.functional import cross_entropy
 
 from tlzoo.models import lora
 from tlzoo.models.freezing import freeze, train_mode
-from tlzoo.models.model import Model, build, load_backbone
+from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.registry.schema import Checkpoint, FileSource, ImageSpec, LocalFile
 from tlzoo.tasks import make_task
 
 DIMENSIONS = {"tf_efficientnet_lite0": 1280, "test_convnext": 64, "test_vit2": 64}
 
 
-def model_of(architecture: str) -> Model:
+def model_of(architecture: str) -> TaskModel:
     torch.manual_seed(0)
     checkpoint = Checkpoint(
         id="vision/small",
@@ -26,7 +26,7 @@ def model_of(architecture: str) -> Model:
         feature_dim=DIMENSIONS[architecture],
         preprocess=ImageSpec(size=(160, 160), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
     )
-    return build(checkpoint, make_task("image-classification", ("a", "b")), load_backbone(checkpoint, None))
+    return build_model(checkpoint, make_task("image-classification", ("a", "b")), load_backbone(checkpoint, None))
 
 
 @pytest.mark.parametrize("architecture", DIMENSIONS)

@@ -12,14 +12,14 @@ from torch import nn
 
 from tlzoo.errors import PluginError
 from tlzoo.plugin import Backbone, Checkpoint, ImageSpec, Stage
-from tlzoo_vision.network import Pictures
+from tlzoo_vision.network import TimmNetwork
 from tlzoo_vision.stages import stages
 from tlzoo_vision.weights import ORDERED, in_order, load_state, read_state
 
 if TYPE_CHECKING:
     from tlzoo.plugin import FeatureKind, Weights
 
-_NOT_THE_NETWORKS = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
+_WEIGHT_ARGUMENTS = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
 """Arguments of `timm.create_model` that would read files of this machine."""
 
 
@@ -32,7 +32,7 @@ def build(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) 
     check_output(output)
     spec = image_spec(checkpoint)
     net = _network(checkpoint, weights, headless=True)
-    module = Pictures(net, spec.mean, spec.std, output).eval()
+    module = TimmNetwork(net, spec.mean, spec.std, output).eval()
     return backbone_of(checkpoint, module, stages(module, net, "net"), output)
 
 
@@ -50,7 +50,7 @@ def backbone_of(checkpoint: Checkpoint, module: nn.Module, parts: tuple[Stage, .
         feature_dim = module(images).shape[1]
     if output == "vector" and feature_dim != checkpoint.feature_dim:
         raise PluginError(
-            f"Entry {checkpoint.id!r} says feature_dim {checkpoint.feature_dim}, its model gives {feature_dim}.",
+            f"Entry {checkpoint.id!r} says feature_dim {checkpoint.feature_dim}, but its model has {feature_dim}.",
             hint="Correct the registry entry.",
         )
     return Backbone(
@@ -71,7 +71,7 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     """
     spec = image_spec(checkpoint)
     net = _network(checkpoint, None, headless=True)
-    module = Pictures(net, spec.mean, spec.std, "vector").eval()
+    module = TimmNetwork(net, spec.mean, spec.std, "vector").eval()
     with torch.inference_mode():
         feature_dim = module(torch.empty(2, *spec.size, 3, dtype=torch.uint8)).shape[1]
     return {"feature_dim": feature_dim, **count(module, stages(module, net, "net"))}
@@ -89,14 +89,14 @@ def count(module: nn.Module, parts: Sequence[Stage]) -> dict[str, Any]:
 def load_classifier(checkpoint: Checkpoint, weights: Weights | None) -> nn.Module:
     """The model with the classifier it was pretrained with, in eval mode: uint8 [N, H, W, 3] to logits [N, classes]."""
     spec = image_spec(checkpoint)
-    return Pictures(_network(checkpoint, weights, headless=False), spec.mean, spec.std, "logits").eval()
+    return TimmNetwork(_network(checkpoint, weights, headless=False), spec.mean, spec.std, "logits").eval()
 
 
 def image_spec(checkpoint: Checkpoint) -> ImageSpec:
     """The entry's preprocessing; raises PluginError where it is not of pictures."""
     if not isinstance(checkpoint.preprocess, ImageSpec):
         raise PluginError(
-            f"Entry {checkpoint.id!r} preprocesses {checkpoint.preprocess.kind!r}; vision takes pictures.",
+            f"Entry {checkpoint.id!r} has preprocessing of kind {checkpoint.preprocess.kind!r}; vision needs 'image'.",
             hint="Correct the registry entry.",
         )
     return checkpoint.preprocess
@@ -118,10 +118,10 @@ def _network(checkpoint: Checkpoint, weights: Weights | None, *, headless: bool)
 
 
 def _create(checkpoint: Checkpoint, *, headless: bool) -> nn.Module:
-    if _NOT_THE_NETWORKS & checkpoint.config.keys():
+    if _WEIGHT_ARGUMENTS & checkpoint.config.keys():
         raise PluginError(
-            f"The configuration of {checkpoint.id!r} says where weights are, not what the network is: "
-            f"{', '.join(sorted(_NOT_THE_NETWORKS & checkpoint.config.keys()))}.",
+            f"The configuration of {checkpoint.id!r} has arguments that load weights: "
+            f"{', '.join(sorted(_WEIGHT_ARGUMENTS & checkpoint.config.keys()))}.",
             hint="Choose another checkpoint; an entry names its weights in `source`.",
         )
     options = {**checkpoint.config, **({"num_classes": 0} if headless else {})}

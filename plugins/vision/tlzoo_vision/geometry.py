@@ -20,10 +20,10 @@ def spec_of(id: str, processor: Mapping[str, Any]) -> ImageSpec:
     RegistryError naming what cannot be expressed.
     """
     if processor.get("do_flip_channel_order"):
-        raise _inexpressible(id, "it wants blue, green and red in that order")
+        raise _unsupported(id, "it needs BGR channel order")
     mean, std = _arithmetic(processor)
     if not len(mean) == len(std) == 3 or 0 in std:
-        raise _inexpressible(id, f"its pictures have {len(mean)} channels")
+        raise _unsupported(id, f"its pictures have {len(mean)} channels")
     size, crop = _geometry(id, processor)
     resample = processor.get("resample")
     return ImageSpec(
@@ -37,13 +37,13 @@ def spec_of(id: str, processor: Mapping[str, Any]) -> ImageSpec:
 
 def _geometry(id: str, processor: Mapping[str, Any]) -> tuple[tuple[int, int], float]:
     """(height, width) of what the network sees, and the share of the resized shorter side that it is."""
-    resized = _side(processor.get("size"))
+    resized = _read_size(processor.get("size"))
     if resized is None or not processor.get("do_resize", True):
-        raise _inexpressible(id, f"its size is {processor.get('size')!r}")
+        raise _unsupported(id, f"its size is {processor.get('size')!r}")
     shortest, whole = resized
     if "crop_pct" in processor and shortest and processor["crop_pct"] and shortest < _CONVNEXT_CROPS_BELOW:
         return (shortest, shortest), float(processor["crop_pct"])
-    cropped = _side(processor.get("crop_size")) if processor.get("do_center_crop") else None
+    cropped = _read_size(processor.get("crop_size")) if processor.get("do_center_crop") else None
     if cropped is None:
         return whole, 1.0
     height, width = cropped[1]
@@ -57,7 +57,7 @@ def _share(kept: int, resized: int) -> float:
     return share if int(kept / share) == resized else kept / (resized + 1e-6)
 
 
-def _side(size: Any) -> tuple[int | None, tuple[int, int]] | None:
+def _read_size(size: Any) -> tuple[int | None, tuple[int, int]] | None:
     """The shorter side where only that is set, and (height, width); `None` where the processor says neither."""
     match size:
         case int():
@@ -79,15 +79,15 @@ def _arithmetic(processor: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[
     scale = 255 * factor
     if not isinstance(mean, list | tuple) or not isinstance(std, list | tuple):
         return (), ()
-    return tuple(_exact((m + offset) / scale) for m in mean), tuple(_exact(s / scale) for s in std)
+    return tuple(_rounded((m + offset) / scale) for m in mean), tuple(_rounded(s / scale) for s in std)
 
 
-def _exact(value: float) -> float:
+def _rounded(value: float) -> float:
     """Without the last digits that 255 * (1 / 255) leaves."""
     return round(float(value), 12)
 
 
-def _inexpressible(id: str, reason: str) -> RegistryError:
+def _unsupported(id: str, reason: str) -> RegistryError:
     return RegistryError(
-        f"{id}: its preprocessor_config.json cannot be expressed: {reason}.", hint="Choose another checkpoint."
+        f"{id}: its preprocessor_config.json is not supported: {reason}.", hint="Choose another checkpoint."
     )

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 
-class Normalised(nn.Module):
+class NormalisedNetwork(nn.Module):
     """A network, and the arithmetic in front of it."""
 
     mean: torch.Tensor
@@ -26,7 +26,7 @@ class Normalised(nn.Module):
         return ((image.to(self.mean.dtype) / 255 - self.mean) / self.std).permute(0, 3, 1, 2)
 
 
-class Pictures(Normalised):
+class TimmNetwork(NormalisedNetwork):
     """uint8 [N, H, W, 3] to the output of timm's model [N, D], or for `map` to its last feature map [N, C, H, W]."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

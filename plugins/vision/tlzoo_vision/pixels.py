@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from tlzoo.plugin import Stage
-from tlzoo_vision.network import Normalised
+from tlzoo_vision.network import NormalisedNetwork
 
 
-class Pixels(Normalised):
+class TransformersNetwork(NormalisedNetwork):
     """uint8 [N, H, W, 3] to one vector [N, D], or for `map` to the last features [N, C, H, W]."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

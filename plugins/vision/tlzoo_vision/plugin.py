@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def resolve_checkpoint(id: str, repository: Repository | None) -> Checkpoint | None:
     """Describe `timm/<architecture>.<tag>`, or a hub repository of timm's or of a vision model of transformers."""
     if id.startswith("timm/"):
-        from tlzoo_vision.remembered import resolve_timm
+        from tlzoo_vision.cached_entries import resolve_timm
 
         return resolve_timm(id)
     if repository is None:

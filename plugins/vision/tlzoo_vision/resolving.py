@@ -12,7 +12,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 
 from tlzoo.errors import RegistryError, UnknownCheckpoint
-from tlzoo.plugin import Checkpoint, ImageSpec, outline
+from tlzoo.plugin import Checkpoint, ImageSpec, meta_device
 from tlzoo_vision.backbone import describe
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def resolve_timm(id: str) -> Checkpoint:
     file = known.hf_hub_filename or "model.safetensors"
     if not known.hf_hub_id or not file.endswith(".safetensors"):
         raise RegistryError(
-            f"The weights of {id} are no safetensors of a hub: {known.url or file}.",
+            f"The weights of {id} are not a safetensors file on the hub: {known.url or file}.",
             hint="Save them as safetensors, and name that file in a registry of your own (TLZOO_REGISTRY).",
         )
     full = f"{split_model_name_tag(name)[0]}.{known.tag}" if known.tag else name
@@ -104,12 +104,13 @@ def _entry(
     }
     checkpoint = Checkpoint.model_validate(plain)
     try:
-        with outline():
+        with meta_device():
             counted = describe(checkpoint)
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise RegistryError(
-            f"{id}: no {architecture!r} can be built of its configuration: {reason}", hint="Choose another checkpoint."
+            f"{id}: {architecture!r} cannot be built from its configuration: {reason}",
+            hint="Choose another checkpoint.",
         ) from cause
     return Checkpoint.model_validate({**plain, **counted})
 
@@ -119,7 +120,7 @@ def _spec(id: str, known: Mapping[str, Any]) -> ImageSpec:
     channels, *size = known["input_size"]
     if channels != 3 or len(known["mean"]) != 3:
         raise RegistryError(
-            f"{id} takes pictures of {channels} channels; tlzoo gives 3.", hint="Choose another checkpoint."
+            f"{id} takes pictures with {channels} channels; tlzoo supports 3.", hint="Choose another checkpoint."
         )
     interpolation = known["interpolation"] if known["interpolation"] in _INTERPOLATIONS else "bicubic"
     return ImageSpec(

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tlzoo.errors import PluginError, RegistryError
-from tlzoo.plugin import Backbone, Checkpoint, outline
+from tlzoo.plugin import Backbone, Checkpoint, meta_device
 from tlzoo_vision.backbone import backbone_of, check_output, count, image_spec
 from tlzoo_vision.geometry import spec_of
 from tlzoo_vision.names import TRANSFORMERS
-from tlzoo_vision.pixels import Pixels, layer_stages
+from tlzoo_vision.pixels import TransformersNetwork, layer_stages
 
 if TYPE_CHECKING:
     from tlzoo.plugin import FeatureKind, Repository, Weights
 
 _TOWERS = {"clip": "clip_vision_model", "siglip": "siglip_vision_model"}
 """Models of pictures and texts, and their half that sees."""
-_REFUSED = {
-    "imagegpt": "it reads pictures as words of a palette",
+_UNSUPPORTED = {
+    "imagegpt": "it takes palette tokens instead of pixels",
     "perceiver": "it takes more than pixels",
     "siglip2": "it takes pictures cut into patches",
     "timm_wrapper": "its config.json lacks timm's configuration",
-    "vit_mae": "it hides most of a picture at random",
+    "vit_mae": "it masks most of a picture at random",
 }
 _EAGER = {"donut-swin", "maskformer-swin", "swin"}
 """torch.onnx cannot export their attention with a bias through PyTorch's fused kernel."""
@@ -48,11 +48,11 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
     """
     document = repository.documents["config.json"]
     kind = str(document["model_type"])
-    if not _sees(kind):
+    if not _is_vision_model(kind):
         return None
-    if kind in _REFUSED:
+    if kind in _UNSUPPORTED:
         raise RegistryError(
-            f"{id}: no model of type {kind!r} can be used: {_REFUSED[kind]}.", hint="Choose another checkpoint."
+            f"{id}: models of type {kind!r} are not supported: {_UNSUPPORTED[kind]}.", hint="Choose another checkpoint."
         )
     spec = spec_of(id, repository.documents["preprocessor_config.json"])
     architecture, config = _configured(kind, document)
@@ -73,13 +73,13 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
     }
     checkpoint = Checkpoint.model_validate(plain)
     try:
-        with outline():
+        with meta_device():
             module = _module(checkpoint, None, "vector")
             feature_dim = _width(module, torch.empty(2, *spec.size, 3, dtype=torch.uint8))
         counted = count(module, layer_stages(module, "net"))
     except Exception as cause:
         raise RegistryError(
-            f"{id}: no {kind!r} network can be built of its config.json: {_first_line(cause)}",
+            f"{id}: a {kind!r} network cannot be built from its config.json: {_first_line(cause)}",
             hint="Choose another checkpoint.",
         ) from cause
     return Checkpoint.model_validate({**plain, "feature_dim": feature_dim, **counted})
@@ -96,22 +96,22 @@ def build(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) 
     return backbone_of(checkpoint, module, layer_stages(module, "net"), output)
 
 
-def _sees(kind: str) -> bool:
-    _installed()
+def _is_vision_model(kind: str) -> bool:
+    _require_transformers()
     from transformers import CONFIG_MAPPING
     from transformers.models.auto import modeling_auto as auto
 
     mappings = (auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES, auto.MODEL_FOR_BACKBONE_MAPPING_NAMES)
-    others = {*_TOWERS.values(), *_REFUSED, "ijepa"}
+    others = {*_TOWERS.values(), *_UNSUPPORTED, "ijepa"}
     return kind in CONFIG_MAPPING and (kind in others or any(kind in names for names in mappings))
 
 
-def _installed() -> None:
+def _require_transformers() -> None:
     try:
         import transformers  # noqa: F401
     except ImportError as cause:
         raise PluginError(
-            "Vision models of transformers need that library.",
+            "This checkpoint needs transformers, which is not installed.",
             hint="Install it: pip install 'tlzoo-vision[transformers]'",
         ) from cause
 
@@ -124,9 +124,9 @@ def _configured(kind: str, document: Mapping[str, Any]) -> tuple[str, dict[str, 
     return _TOWERS.get(kind, kind), config
 
 
-def _module(checkpoint: Checkpoint, weights: Weights | None, output: str) -> Pixels:
+def _module(checkpoint: Checkpoint, weights: Weights | None, output: str) -> TransformersNetwork:
     """Pictures to the network's output; a learnt pooler is left out, for few checkpoints have its weights."""
-    _installed()
+    _require_transformers()
     from transformers import CONFIG_MAPPING, MODEL_MAPPING
 
     spec = image_spec(checkpoint)
@@ -144,18 +144,18 @@ def _module(checkpoint: Checkpoint, weights: Weights | None, output: str) -> Pix
             net = network(config, **options).float()
     except Exception as cause:
         raise PluginError(
-            f"Entry {checkpoint.id!r}: no {kind!r} can be built of its config: {_first_line(cause)}",
+            f"Entry {checkpoint.id!r}: a {kind!r} network cannot be built from its config: {_first_line(cause)}",
             hint="Correct the registry entry.",
         ) from cause
     if weights is not None:
         net = _pretrained(checkpoint, network, config, weights, options)
-    return Pixels(net, spec.mean, spec.std, output)
+    return TransformersNetwork(net, spec.mean, spec.std, output)
 
 
 def _pretrained(checkpoint: Checkpoint, network: Any, config: Any, weights: Weights, options: dict[str, Any]) -> Any:
     """The network with every weight from the folder; heads may be left over."""
     try:
-        with _silence():
+        with _quiet_transformers():
             net, report = network.from_pretrained(
                 weights.folder,
                 config=config,
@@ -176,14 +176,14 @@ def _pretrained(checkpoint: Checkpoint, network: Any, config: Any, weights: Weig
     if wrong:
         raise PluginError(
             f"The weights of {checkpoint.id!r} do not fit {checkpoint.architecture!r}: {wrong[0]!r} is missing or has "
-            f"another shape ({len(wrong)} such).",
-            hint="Is the entry's architecture or config another one?",
+            f"another shape ({len(wrong)} in total).",
+            hint="Check the entry's `architecture` and `config`.",
         )
     return net
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _quiet_transformers() -> Iterator[None]:
     """Without transformers' own progress bar and load report: what matters of it is raised."""
     from transformers.utils import logging
 
@@ -198,7 +198,7 @@ def _silence() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _width(module: Pixels, images: torch.Tensor) -> int:
+def _width(module: TransformersNetwork, images: torch.Tensor) -> int:
     with torch.inference_mode():
         return int(module.eval()(images).shape[1])
 

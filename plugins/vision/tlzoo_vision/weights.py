@@ -41,7 +41,7 @@ def in_order(checkpoint: Checkpoint, state: State, full: State) -> State:
         same_kind = theirs.rpartition(".")[2] == ours.rpartition(".")[2]
         if tensor.shape != wanted.shape or not same_kind:
             raise _mismatch(
-                checkpoint, f"{theirs!r} {list(tensor.shape)} stands where {ours!r} {list(wanted.shape)} is expected"
+                checkpoint, f"{theirs!r} {list(tensor.shape)} was found where {ours!r} {list(wanted.shape)} is expected"
             )
     if len(state) != len(full):
         raise _mismatch(checkpoint, f"{len(state)} tensors where {len(full)} are expected")
@@ -83,5 +83,5 @@ def _classifier_prefixes(net: nn.Module) -> tuple[str, ...]:
 def _mismatch(checkpoint: Checkpoint, what: str) -> PluginError:
     return PluginError(
         f"The weights of {checkpoint.id!r} do not fit timm's {checkpoint.architecture!r}: {what}.",
-        hint="Is the entry's architecture or config another one?",
+        hint="Check the entry's `architecture` and `config`.",
     )

@@ -146,9 +146,9 @@ def test_stages_that_the_registry_lacks_are_counted_on_the_network_that_the_plug
     stages = {stage["name"]: stage["parameters"] for stage in json.loads(shown.out)["stages"]}
     assert (shown.code, list(stages)) == (0, ["embeddings", "layer.0", "layer.1"])
     assert stages["layer.1"] == 4 * 32 * 33 + 2 * 32 * 48 + 48 + 32 + 4 * 32
-    assert "building its network" in shown.err
+    assert "building the network" in shown.err
     assert f"{sum(stages.values()):,}" in shown.err
-    assert "the registry says 1,000" in shown.err
+    assert "the registry entry says 1,000" in shown.err
 
 
 def test_stages_are_not_guessed_where_an_entry_says_too_little(

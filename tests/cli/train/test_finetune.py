@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from tlzoo import Run
-from tlzoo.options import core_options, takers
+from tlzoo import Run, tasks
+from tlzoo.options import core_options, strategies_taking
 from tlzoo.runs import tensors
 from tlzoo.training import loop
 
@@ -110,7 +110,7 @@ def test_a_stage_that_never_starts_to_train_is_reported_and_quiet_silences_it(
 ):
     options = ("--strategy", "finetune", "--epochs", "1", "--unfreeze-every", "1", "--json")
     out = ("--out", tmp_path / "run")
-    assert "trains the head only" in command("finetune", "vision/test-resnet", pictures, *out, *options).err
+    assert "trains only the head" in command("finetune", "vision/test-resnet", pictures, *out, *options).err
     shutil.rmtree(tmp_path / "run")
     assert command("finetune", "vision/test-resnet", pictures, *out, *options, "--quiet").err == ""
 
@@ -122,19 +122,25 @@ def test_help_shows_of_every_option_its_meaning_range_default_and_strategies(
     panels = re.split(r"╭─ (.*?) ─+╮", command("finetune", "--help").out)
     shown = dict(zip(panels[1::2], panels[2::2], strict=True))
     for name, option in core_options().items():
-        names = takers(name)
+        names = strategies_taking(name)
         [panel] = [title for title, text in shown.items() if f"--{name.replace('_', '-')} " in text]
         assert panel == "Every strategy" or re.split(r"\W+", panel, maxsplit=1)[1].split(", ") == list(names)
         assert (panel == "Every strategy") == (len(names) == 5)
         line = next(line for line in shown[panel].splitlines() if f"--{name.replace('_', '-')} " in line)
-        assert option.meaning in line
-        assert option.possible in line
+        assert option.help in line
+        assert option.allowed in line
         if option.default is not None and option.kind is not bool:
             assert (
                 f"default {option.default:g}]" in line
                 if option.kind is not str
                 else f"default {option.default}]" in line
             )
+
+
+def test_help_names_every_task(command: Command, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    [line] = [line for line in command("finetune", "--help").out.splitlines() if "--task " in line]
+    assert all(family in line for family in tasks.CORE)
 
 
 def test_a_plugins_strategy_is_given_options_of_its_own(duo: Any, command: Command, pictures: Path, tmp_path: Path):

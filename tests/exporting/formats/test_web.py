@@ -23,7 +23,7 @@ from shared_fixtures.needs import CHROMIUM, missing
 import tlzoo
 from tlzoo.errors import ExportError, Offline
 from tlzoo.exporting.formats import web
-from tlzoo.preprocess.image import fit
+from tlzoo.preprocess.image import resize_and_crop
 from tlzoo.registry.schema import ImageSpec, PluginSpec
 from tlzoo.tasks import CORE
 from tlzoo.tasks.base import DecodeOptions
@@ -229,7 +229,7 @@ class TestPictures:
             spec = {"size": size, "crop": crop, "interpolation": filter}
             cases.append({"width": width, "height": height, "data": _sent(pixels.tobytes()), "spec": spec})
             whole = ImageSpec(**spec, mean=(0, 0, 0), std=(1, 1, 1))
-            expected.append(np.asarray(fit(Image.fromarray(pixels), whole)).tobytes())
+            expected.append(np.asarray(resize_and_crop(Image.fromarray(pixels), whole)).tobytes())
         made = picture_site.page.evaluate(
             """async cases => {
                 const { fit } = await import("./preprocess-image.js");
@@ -268,6 +268,8 @@ TEXTS = {
     "lone surrogate": "great \ud800 film \udc00",
     "long": "great story " * 400,
     "longer than is looked at": "😀" * 2047 + " great film",
+    "blanks first": " \n" * 15_000 + "great film",
+    "a blob first": "a" * 5_000 + "😀 great film",
 }
 
 

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from tlzoo.errors import DataError, UsageError
 from tlzoo.tasks import make_task
-from tlzoo.tasks.base import DecodeOptions, refuse_options
+from tlzoo.tasks.base import DecodeOptions, check_predict_options
 from tlzoo.tasks.classification.task import Classification
 
 PETS = Classification("image-classification", ("cat", "dog", "fox"))
@@ -143,6 +143,6 @@ def test_a_temperature_divides_the_logits():
     "given", [{"top_k": 0}, {"threshold": 1.5}, {"threshold": -0.1}, {"threshold": float("nan")}, {"beams": 3}]
 )
 def test_options_of_an_answer_that_cannot_be_are_refused(given):
-    refuse_options(PETS, top_k=3, threshold=0.5)
+    check_predict_options(PETS, top_k=3, threshold=0.5)
     with pytest.raises(UsageError):
-        refuse_options(PETS, **given)
+        check_predict_options(PETS, **given)

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from tlzoo.errors import DataError, UsageError
-from tlzoo.tasks import make_task, modality, trainable
+from tlzoo.tasks import make_task, modality, trainable_tasks
 from tlzoo.tasks.regression.task import ValuePrediction
 
 AGE = make_task("image-regression", ["age"])
@@ -91,10 +91,10 @@ def test_every_metric_has_a_direction_and_others_are_refused():
 
 def test_whatever_classifies_can_be_trained_for_the_other_families_too():
     families = ("classification", "multilabel", "regression")
-    assert trainable(["image-embedding", "image-classification"]) == [f"image-{family}" for family in families]
-    assert trainable(["speech-recognition"]) == []
-    assert trainable(["odour-classification"]) == [f"odour-{family}" for family in families]
-    assert trainable(["text-regression", "text-classification"]) == [
+    assert trainable_tasks(["image-embedding", "image-classification"]) == [f"image-{family}" for family in families]
+    assert trainable_tasks(["speech-recognition"]) == []
+    assert trainable_tasks(["odour-classification"]) == [f"odour-{family}" for family in families]
+    assert trainable_tasks(["text-regression", "text-classification"]) == [
         "text-regression",
         "text-classification",
         "text-multilabel",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tlzoo.data import read, read_parts
+from tlzoo.data import read, read_splits
 from tlzoo.errors import DataError
 from tlzoo.tasks import make_task
 
@@ -107,7 +107,7 @@ def test_a_table_of_words_is_read_by_its_sentence_column(tmp_path: Path, sparse:
 def test_train_and_test_files_of_a_folder_are_its_parts(tmp_path: Path):
     write(tmp_path / "train.conll", conll() + "\n" + conll())
     write(tmp_path / "test.conll", conll())
-    parts = read_parts(tmp_path, None, TASK, {}, 0)
+    parts = read_splits(tmp_path, None, TASK, {}, 0)
     assert (len(parts.test), len(parts.train) + len(parts.validation)) == (2, 4)
 
 
@@ -128,11 +128,11 @@ BAD: dict[str, tuple[str, str, str]] = {
     "a place that is no whole number": ("a.jsonl", '{"text": "Anna", "entities": [[0.0, 4, "X"]]}', "whole numbers"),
     "zeros as tags": ("a.jsonl", '{"tokens": ["Anna", "met"], "tags": [0, 0]}', "names of tags"),
     "an empty tag": ("a.jsonl", '{"tokens": ["Anna", "met"], "tags": ["O", ""]}', "names of tags"),
-    "no word": ("a.jsonl", '{"tokens": ["Anna", null], "tags": ["O", "O"]}', "None"),
+    "not a word": ("a.jsonl", '{"tokens": ["Anna", null], "tags": ["O", "O"]}', "None"),
     "lists without tags": ("a.jsonl", '{"tokens": ["Anna"], "ner_tags": ["O"]}', "no column 'tags'"),
     "words without tags": ("a.csv", "sentence,word,Tag\n1,Anna,O\n", "no column 'tag'"),
     "a row without entities": ("a.jsonl", '{"text": "a", "entities": []}\n{"text": "b", "entites": []}', "line 2"),
-    "sentences in turns": ("a.csv", "sentence,word,tag\n1,a,O\n2,b,O\n1,c,O\n", "sentence '1' again in line 4"),
+    "sentences in turns": ("a.csv", "sentence,word,tag\n1,a,O\n2,b,O\n1,c,O\n", "sentence '1' a second time in line 4"),
     "a word as an entity": ("a.jsonl", '{"text": "Anna", "entities": ["Anna"]}', "'Anna'"),
     "no list of entities": ("a.jsonl", '{"text": "Anna", "entities": "Anna"}', "no list"),
     "numbers as tags": ("a.jsonl", '{"tokens": ["Anna"], "tags": [1]}', "names of tags"),
@@ -147,6 +147,22 @@ BAD: dict[str, tuple[str, str, str]] = {
         for tag in ("0", "_", "I-", "B_PER", "b-PER", "i_PER")
     },
     "no number of a sentence": ("a.csv", "sentence,word,tag\n,Anna,B-X\n,it,O\n", "no 'sentence' in line 2"),
+    "no words": (
+        "a.jsonl",
+        '{"tokens": ["Anna"], "tags": ["O"]}\n{"tokens": [], "tags": []}',
+        "an empty list in 'tokens'",
+    ),
+    "blanks as an entity": (
+        "a.jsonl",
+        '{"text": "Ada   Lov", "entities": [[3, 6, "X"]]}',
+        "from 3 to 6, where its text",
+    ),
+    "only blanks": ("a.jsonl", '{"text": "  ", "entities": []}', "only blanks as 'text' in line 1"),
+    "entities twice": (
+        "a.jsonl",
+        '{"text": "Anna", "entities": [], "tokens": ["Anna"], "tags": ["B-PER"]}',
+        "in the column 'entities' and in 'tokens' with 'tags'",
+    ),
     "nothing": ("a.conll", "", "no samples"),
     "not utf-8": ("a.conll", "", "UTF-8"),
 }

@@ -13,10 +13,10 @@ from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_sc
 from tlzoo.errors import DataError, UsageError
 from tlzoo.interfaces import TextContext
 from tlzoo.tasks import make_task
-from tlzoo.tasks.base import DecodeOptions, refuse_options
+from tlzoo.tasks.base import DecodeOptions, check_predict_options
 from tlzoo.tasks.rows import IGNORED
-from tlzoo.tasks.tokens.spans import of_words
-from tlzoo.tasks.windows import Part, Window
+from tlzoo.tasks.tokens.spans import join_words
+from tlzoo.tasks.windows import Window, WindowOutputs
 
 TASK: Any = make_task("text-tokens", ("O", "B-X", "I-X", "B-Y", "I-Y"))
 TAGS = st.lists(st.sampled_from(TASK.labels), min_size=1, max_size=8)
@@ -35,7 +35,7 @@ def logits(tags: list[str]) -> np.ndarray:
 
 
 def target(tags: list[str]) -> list[list[Any]]:
-    return of_words(["ab"] * len(tags), tags)[1]
+    return join_words(["ab"] * len(tags), tags)[1]
 
 
 @given(st.lists(st.tuples(TAGS, TAGS), min_size=1, max_size=6))
@@ -75,7 +75,7 @@ def test_the_score_is_the_mean_over_words_and_the_threshold_drops_entities():
     [none] = TASK.decode({"logits": [rows]}, [context(2)], DecodeOptions(threshold=0.9))
     assert none.entities == []
     with pytest.raises(UsageError, match="top_k"):
-        refuse_options(TASK, top_k=3)
+        check_predict_options(TASK, top_k=3)
 
 
 def test_agreement_counts_tags_and_is_judged_by_the_logits_scale():
@@ -101,7 +101,7 @@ def test_windows_join_where_each_token_is_farther_from_an_end():
     first, second = Window("aa bb cc dd", 0), Window("cc dd ee ff", 6)
     places = np.array([(0, 0), (0, 2), (3, 5), (6, 8), (9, 11), (0, 0)], np.int32)
     parts = [
-        Part(window, {"logits": np.full((6, 5), at, np.float32) + np.arange(6)[:, None] / 10},
+        WindowOutputs(window, {"logits": np.full((6, 5), at, np.float32) + np.arange(6)[:, None] / 10},
              TextContext(window.input, places))
         for at, window in enumerate((first, second))
     ]  # fmt: skip

@@ -7,14 +7,14 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from tlzoo.features.chunks import standardisation
-from tlzoo.models.heads import objective_of
+from tlzoo.features.chunks import mean_and_scale
+from tlzoo.models.heads import probe_objective
 from tlzoo.tasks import make_task
 from tlzoo.training.strategies.probe_fit import STRENGTHS, FittedProbe, fit_probe
 
 CLASSES, DIM = 3, 5
-THREE = objective_of(make_task("image-classification", ["a", "b", "c"]), {})
-TWO = objective_of(make_task("image-classification", ["a", "b"]), {})
+THREE = probe_objective(make_task("image-classification", ["a", "b", "c"]), {})
+TWO = probe_objective(make_task("image-classification", ["a", "b"]), {})
 Labelled = tuple[np.ndarray, np.ndarray]
 
 
@@ -43,7 +43,7 @@ def test_the_head_is_the_optimum_that_scikit_learn_finds_for_the_same_objective(
     train, validation = clouds(240, 0), clouds(60, 1)
     probe = fit_probe(train, validation, THREE)
     features, targets = together(train, validation)
-    mean, scale = standardisation(features)
+    mean, scale = mean_and_scale(features)
     reference = LogisticRegression(C=1 / (probe.l2 * len(features)), tol=1e-10, max_iter=10_000)
     reference.fit((features - mean) / scale, targets)
     expected = reference.decision_function((features - mean) / scale)
@@ -54,7 +54,7 @@ def test_standardisation_is_folded_back_so_that_raw_features_meet_the_optimum():
     train, validation = clouds(240, 0), clouds(60, 1)
     probe = fit_probe(train, validation, THREE)
     features, targets = together(train, validation)
-    mean, scale = standardisation(features)
+    mean, scale = mean_and_scale(features)
     weight = (probe.weight.double() * torch.from_numpy(scale)).requires_grad_(True)
     bias = (probe.bias.double() + probe.weight.double() @ torch.from_numpy(mean)).requires_grad_(True)
     outputs = torch.from_numpy((features - mean) / scale) @ weight.T + bias
@@ -117,7 +117,7 @@ def test_where_no_feature_varies_the_head_gives_the_shares_of_the_classes(value:
 
 def test_a_feature_that_varies_by_rounding_alone_is_constant():
     values = np.float32(1000) + np.spacing(np.float32(1000)) * (np.arange(40) % 2).astype(np.float32)
-    assert standardisation(values[:, None].astype(np.float32))[1].tolist() == [1.0]
+    assert mean_and_scale(values[:, None].astype(np.float32))[1].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("l2", [3.0, 2e-3])
@@ -126,7 +126,7 @@ def test_a_strength_that_is_given_is_the_one_that_is_fitted(l2: float):
     probe = fit_probe(train, validation, THREE, l2)
     assert (probe.l2, list(probe.validation)) == (l2, [l2])
     features, targets = together(train, validation)
-    mean, scale = standardisation(features)
+    mean, scale = mean_and_scale(features)
     reference = LogisticRegression(C=1 / (l2 * len(features)), tol=1e-10, max_iter=10_000)
     expected = reference.fit((features - mean) / scale, targets).decision_function((features - mean) / scale)
     np.testing.assert_allclose(centred(logits(probe, features)), centred(expected), atol=2e-3)

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from tlzoo.data.dataset import Dataset
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.features.extract import Features
 from tlzoo.tasks import Output, Task
-from tlzoo.tasks.heads import Objective, multinomial
+from tlzoo.tasks.heads import Objective, weighted_cross_entropy
 from tlzoo.tasks.rows import IGNORED
 from tlzoo.training.strategies import probe_fit
-from tlzoo.training.strategies.probe_fit import FittedProbe, apply_probe, fit_probe, labelled
+from tlzoo.training.strategies.probe_fit import FittedProbe, apply_probe, fit_probe, labelled_features
 
-OBJECTIVE = Objective("signs", 2, output="scores", loss=multinomial(None))
+OBJECTIVE = Objective("signs", 2, output="scores", loss=weighted_cross_entropy(None))
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Signs(Task):
         return {"signs": rows}
 
 
-def dataset(*targets: str) -> Dataset:
-    return Dataset(targets, targets, lambda inputs: {}, Signs("text-signs"))
+def dataset(*targets: str) -> TaskDataset:
+    return TaskDataset(targets, targets, lambda inputs: {}, Signs("text-signs"))
 
 
-def features(data: Dataset) -> Features:
+def features(data: TaskDataset) -> Features:
     """Numbered rows, as many as a sample has parts."""
     lengths = np.array([len(target) for target in data.inputs])
     return Features(np.arange(2 * lengths.sum(), dtype=np.float32).reshape(-1, 2), lengths)
@@ -55,17 +55,17 @@ def features(data: Dataset) -> Features:
 def test_parts_with_a_target_are_found_beside_their_features(monkeypatch: pytest.MonkeyPatch, collated: int):
     monkeypatch.setattr(probe_fit, "COLLATED", collated)
     data = dataset("+?-", "", "?", "-+++", "+")
-    rows, targets = labelled(features(data), data, OBJECTIVE)
+    rows, targets = labelled_features(features(data), data, OBJECTIVE)
     assert targets.tolist() == [1, 0, 0, 1, 1, 1, 1]
     assert (rows[:, 0] / 2).tolist() == [0, 2, 4, 5, 6, 7, 8]
-    rows, targets = labelled(features(data), data, OBJECTIVE, range(2, 4))
+    rows, targets = labelled_features(features(data), data, OBJECTIVE, range(2, 4))
     assert (targets.tolist(), (rows[:, 0] / 2).tolist()) == ([0, 1, 1, 1], [4, 5, 6, 7])
 
 
 def test_samples_without_a_target_in_any_part_are_refused():
     data = dataset("??", "?", "+")
-    with pytest.raises(DataError, match="No part of the samples has a target"):
-        labelled(features(data), data, OBJECTIVE, range(2))
+    with pytest.raises(DataError, match="None of the samples has a target"):
+        labelled_features(features(data), data, OBJECTIVE, range(2))
 
 
 def test_a_probes_output_has_each_sample_by_itself():
@@ -88,7 +88,7 @@ def test_a_probe_on_parts_learns_what_each_part_says_of_itself():
         cuts = np.cumsum(lengths)[:-1]
         data = dataset(*("".join(part) for part in np.split(signs, cuts)))
         made.append((data, Features(rows, lengths), np.split(rows[:, 1] > 0, cuts)))
-    pairs = [labelled(found, data, OBJECTIVE) for data, found, _ in made]
+    pairs = [labelled_features(found, data, OBJECTIVE) for data, found, _ in made]
     assert len(pairs[0][0]) < len(made[0][1].rows)
     probe = fit_probe(pairs[0], pairs[1], OBJECTIVE)
     scores = apply_probe(probe, made[1][1], "scores")["scores"]

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from tlzoo.errors import DataError, UsageError
 from tlzoo.features import chunks
-from tlzoo.models.heads import objective_of
+from tlzoo.models.heads import probe_objective
 from tlzoo.tasks import Task, make_task
 from tlzoo.training.strategies.probe_fit import FittedProbe, Labelled, fit_probe
 from tlzoo.training.strategies.ridge import RIDGE_STRENGTHS
@@ -26,7 +26,7 @@ UNITS = np.array([0.01, 0.1, 1, 5, 10, 2])
 
 def fit(train: Labelled, validation: Labelled, task: Task, **options: Any) -> FittedProbe:
     """The probe that a head of these options asks for."""
-    return fit_probe(train, validation, objective_of(task, options))
+    return fit_probe(train, validation, probe_objective(task, options))
 
 
 def features(count: int, seed: int) -> np.ndarray:
@@ -67,7 +67,7 @@ def cells(there: np.ndarray) -> list[str]:
 
 
 def standardised(*pieces: np.ndarray) -> np.ndarray:
-    mean, scale = chunks.standardisation(*pieces)
+    mean, scale = chunks.mean_and_scale(*pieces)
     result: np.ndarray = (np.concatenate(pieces) - mean) / scale
     return result
 
@@ -99,7 +99,7 @@ def test_numbers_are_a_ridge_regression_of_the_strength_that_validation_likes_be
     reference = Ridge(alpha=probe.l2 * len(known)).fit(known, targets)
     found = outputs(probe, np.concatenate([train[0], validation[0]]))[:, 0]
     np.testing.assert_allclose(found, reference.predict(known), rtol=1e-4)
-    mean, scale = chunks.standardisation(train[0])
+    mean, scale = chunks.mean_and_scale(train[0])
     expected = {}
     for strength in RIDGE_STRENGTHS:
         fitted = Ridge(alpha=strength * len(train[0])).fit((train[0] - mean) / scale, train[1])
@@ -168,7 +168,7 @@ def test_the_head_is_the_same_whether_rows_are_kept_or_read_again_in_chunks(
 ):
     train, validation = make(1500, 0), make(1100, 1)
     kept = fit(train, validation, task)
-    monkeypatch.setattr(chunks, "KEPT_BYTES", 0)
+    monkeypatch.setattr(chunks, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(chunks, "CHUNK", 700)
     again = fit(train, validation, task)
     assert again.l2 == kept.l2
@@ -181,7 +181,7 @@ def test_features_on_disk_are_never_copied_whole(tmp_path: Path, monkeypatch: py
     stored[:] = random.standard_normal((count, width), dtype=np.float32)
     stored.flush()
     targets = (stored[:, :3].argmax(axis=1)).astype(np.int64)
-    monkeypatch.setattr(chunks, "KEPT_BYTES", 0)
+    monkeypatch.setattr(chunks, "IN_MEMORY_BYTES", 0)
     cut = 16_000
     tracemalloc.start()
     probe = fit((stored[:cut], targets[:cut]), (stored[cut:], targets[cut:]), THREE)
@@ -193,7 +193,7 @@ def test_features_on_disk_are_never_copied_whole(tmp_path: Path, monkeypatch: py
 
 def test_moments_are_those_of_all_pieces_together():
     first, second = features(1500, 0), features(900, 1)
-    mean, scale = chunks.standardisation(first, second)
+    mean, scale = chunks.mean_and_scale(first, second)
     both = np.concatenate([first, second]).astype(np.float64)
     np.testing.assert_allclose(mean, both.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(scale, both.std(axis=0), rtol=1e-10)
@@ -202,6 +202,6 @@ def test_moments_are_those_of_all_pieces_together():
 def test_a_strength_that_is_given_is_the_one_that_a_number_is_fitted_with():
     train, validation = numbered(300, 0), numbered(100, 1)
     task = make_task("image-regression", ["price"])
-    weak, strong = (fit_probe(train, validation, objective_of(task, {}), l2) for l2 in (1e-3, 100.0))
+    weak, strong = (fit_probe(train, validation, probe_objective(task, {}), l2) for l2 in (1e-3, 100.0))
     assert (weak.l2, strong.l2, list(strong.validation)) == (1e-3, 100.0, [100.0])
     assert strong.weight.norm() < 0.1 * weak.weight.norm()

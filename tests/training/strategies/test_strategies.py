@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import tlzoo
-from tlzoo.data import Parts, Samples
+from tlzoo.data import Samples, SampleSplits
 from tlzoo.errors import TlzooError, UsageError
 from tlzoo.options import Finetune
 from tlzoo.runs.prepare import head_options
-from tlzoo.training.strategies.table import STRATEGY, policy_of
+from tlzoo.training.strategies.table import STRATEGIES, freeze_policy
 
 Go = Callable[..., Any]
 Prepared = Callable[..., tuple[Any, Any]]
@@ -49,7 +49,7 @@ def go(zoo: Any, pictures: Path, tmp_path: Path) -> Go:
     ],
 )
 def test_a_strategy_has_its_policy(strategy: str, given: str | None, expected: str):
-    assert expected == policy_of(strategy, given)
+    assert expected == freeze_policy(strategy, given)
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_a_strategy_has_its_policy(strategy: str, given: str | None, expected: s
         ("probe", "none", "`strategy='finetune'`"),
         ("auto", "last:1", "another strategy"),
         ("lora", "none", "`rank=8`"),
-        ("distil", None, ", ".join(STRATEGY)),
+        ("distil", None, ", ".join(STRATEGIES)),
     ],
 )
 def test_a_strategy_and_a_policy_that_contradict_each_other_are_refused(
     strategy: str, policy: str | None, way_out: str
 ):
     with pytest.raises(UsageError) as error:
-        policy_of(strategy, policy)
+        freeze_policy(strategy, policy)
     assert way_out in error.value.hint
 
 
@@ -139,7 +139,7 @@ def test_gradual_unfreezing_ends_with_what_the_policy_trains(go: Go, picture_run
 def test_smoothing_and_class_weights_are_the_loss(zoo: Any, prepared: Prepared):
     task, targets = prepared(RESNET)[0].task, ("blue",) * 6 + ("green",) * 3 + ("red",)
     samples = Samples(tuple(map(str, range(10))), targets, "image")
-    parts = Parts(samples, samples.subset([0]), samples.subset([0]))  # what trains is what counts
+    parts = SampleSplits(samples, samples.subset([0]), samples.subset([0]))  # what trains is what counts
     options = head_options(task, parts, Finetune(label_smoothing=0.2, class_weights="balanced"))
     assert pytest.approx(options["class_weights"]) == [10 / 18, 10 / 9, 10 / 3]
     model, _ = prepared(RESNET, head=options)

@@ -99,6 +99,11 @@ def _document(exported: Exported) -> dict[str, Any]:
     }
 
 
+def _change(drop: float) -> str:
+    """How many points of a metric a lower precision lost or gained."""
+    return f"{abs(drop):.2f} points {'gained' if drop < 0 else 'lost'}"
+
+
 def _print(exported: Exported, answers: str, headline: str) -> None:
     parity, measured, calibration = exported.parity, exported.measured, exported.calibration
     print(f"{exported.file}: {exported.bytes / 1e6:.1f} MB, {exported.precision}")
@@ -109,8 +114,8 @@ def _print(exported: Exported, answers: str, headline: str) -> None:
         f"({parity.tolerance:.1e} allowed), most on {exported.worst}"
     )
     for name, value in exported.metrics["reference"].items():
-        change = f"\t{-parity.drop:+.2f} points" if name == headline and exported.precision != "fp32" else ""
-        print(f"{name}\t{value:.4f} trained\t{exported.metrics['exported'][name]:.4f} exported{change}")
+        lost = f"\t{_change(parity.drop)}" if name == headline and exported.precision != "fp32" else ""
+        print(f"{name}\t{value:.4f} trained\t{exported.metrics['exported'][name]:.4f} exported{lost}")
     if measured:
         kept = f", {len(exported.kept_fp32)} nodes left in fp32" if exported.kept_fp32 else ""
         print(

@@ -123,14 +123,14 @@ class InputCounts:
 def _names(task: Task, columns: Sequence[str]) -> dict[str, str]:
     """What tables call the task's roles: NAME is short for that of its only input. Raises UsageError for others."""
     from tlzoo.cli.shared.options import role_and_name
-    from tlzoo.data.reading import refuse_roles
+    from tlzoo.data.reading import check_roles
 
     inputs = [each.column or each.name for each in task.inputs]
     role, sign, _ = columns[0].partition("=") if columns else ("", "", "")
     if len(inputs) == len(columns) == 1 and not (sign and role in task.all_roles):
         return {inputs[0]: columns[0]}
     names = dict(map(role_and_name, columns))
-    refuse_roles(task, names)
+    check_roles(task, names)
     return names
 
 

@@ -40,7 +40,7 @@ def verify(
     if found.missing:
         print(f"{found.missing} samples of the original proof are not in {data}")
     for name, value in (found.metrics or {}).items():
-        print(f"{name}\t{value:.4f} here, {found.n} samples\t{found.then[name]:.4f} when exported")
+        print(f"{name}\t{value:.4f} here, {found.n} samples\t{found.exported_metrics[name]:.4f} when exported")
 
 
 app = single(verify)

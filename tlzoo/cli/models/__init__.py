@@ -92,9 +92,9 @@ def models(
 
 
 def _tasks_serving(task: str) -> tuple[str, ...]:
-    from tlzoo.tasks import serving  # which takes numpy
+    from tlzoo.tasks import tasks_that_serve  # which takes numpy
 
-    return serving(task)
+    return tasks_that_serve(task)
 
 
 def _page(limit: int | None, page: int | None, offset: int | None) -> tuple[int, int | None]:

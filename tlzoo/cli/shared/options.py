@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress")]
 Data = Annotated[
-    Path, typer.Argument(help="Folder per class, folder with train/ and test/, or CSV, TSV, JSONL, Parquet")
+    Path,
+    typer.Argument(
+        help="Folder per class, folder with train/ and test/, CSV, TSV, JSONL, Parquet, or a task's own, such as CoNLL"
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Output folder; must not exist yet")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts \\[text]")]

@@ -27,7 +27,7 @@ def cache(context: typer.Context) -> None:
 @app.command("list")
 def list_entries(json: Json = False) -> None:
     """List the entries by kind, with size and last use."""
-    found = storage.entries()
+    found = storage.list_entries()
     sizes: Counter[str] = Counter()
     for entry in found:
         sizes[entry.kind] += entry.bytes
@@ -80,7 +80,7 @@ def gc(
     for name, value in (("--max-gb", max_gb), ("--older-than", older_than)):
         if value is not None and not value >= 0:
             raise UsageError(f"{name} cannot be {value}.", hint="Give 0 or more.")
-    removed = storage.collect(
+    removed = storage.prune(
         max_bytes=None if max_gb is None else int(max_gb * 1e9),
         older_than_s=None if older_than is None else older_than * 86400,
         kinds=kind or (),
@@ -97,7 +97,7 @@ def gc(
     print(f"{len(removed)} entries, {freed / 1e9:.3f} GB {verb} in {cache_folder()}.")
 
 
-def _row(entry: storage.Kept) -> dict[str, Any]:
+def _row(entry: storage.CacheEntry) -> dict[str, Any]:
     return {
         "kind": entry.kind,
         "bytes": entry.bytes,

@@ -13,8 +13,8 @@ import typer
 from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, Out, PathColumn, Quiet, TextColumn, columns
 from tlzoo.cli.shared.output import print_json, single
 from tlzoo.errors import UsageError
-from tlzoo.options import CORE, Option, core_options
-from tlzoo.options import takers as takers_of
+from tlzoo.options import CORE_STRATEGIES, Option, core_options
+from tlzoo.options import strategies_taking as takers_of
 
 _DATA, _RUN = "Input", "Run"
 
@@ -30,7 +30,8 @@ def finetune(
     out: Out,
     test: Annotated[Path | None, _option(help="Labelled data to test on, instead of a fifth of DATA")] = None,
     task: Annotated[
-        str | None, _option(help="classification, multilabel, regression, or PLUGIN/NAME [the checkpoint's first]")
+        str | None,
+        _option(help="classification, multilabel, regression, tokens, or PLUGIN/NAME [the checkpoint's first]"),
     ] = None,
     strategy: Annotated[
         str,
@@ -125,15 +126,15 @@ def _parameter(option: Option) -> inspect.Parameter:
     """A parameter of the command for an option of training; `None` where it is not given."""
     kind = str if option.choices else option.kind
     parser = _number if option.kind is float and option.choices else None
-    default = f"default {option.shown_default}" if option.shown_default else ""
-    notes = "; ".join(filter(None, [option.possible, default]))
+    default = f"default {option.default_text}" if option.default_text else ""
+    notes = "; ".join(filter(None, [option.allowed, default]))
     flag = "--" + option.name.replace("_", "-")
     names = [f"{flag}/--no-{flag[2:]}"] if kind is bool else [flag]
     takers = takers_of(option.name)
-    panel = "Every strategy" if len(takers) == len(CORE) else f"Strategy {takers[0]}"
-    if 1 < len(takers) < len(CORE):
+    panel = "Every strategy" if len(takers) == len(CORE_STRATEGIES) else f"Strategy {takers[0]}"
+    if 1 < len(takers) < len(CORE_STRATEGIES):
         panel = f"Strategies {', '.join(takers)}"
-    info = _option(*names, help=option.meaning + (f" [{notes}]" if notes else ""), panel=panel, parser=parser)
+    info = _option(*names, help=option.help + (f" [{notes}]" if notes else ""), panel=panel, parser=parser)
     return inspect.Parameter(
         option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
     )

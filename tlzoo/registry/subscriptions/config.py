@@ -26,7 +26,7 @@ from pydantic import Field, ValidationError, model_validator
 from tlzoo.errors import RegistryError
 from tlzoo.io.files import atomic_file, config_folder, file_lock
 from tlzoo.registry.schema import HttpsUrl, Sha256
-from tlzoo.specs import Record
+from tlzoo.specs import StrictModel
 
 RESERVED = ("built-in",)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -34,7 +34,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 _LOCK_S = 60.0
 
 
-class FetchedCopy(Record):
+class FetchedCopy(StrictModel):
     """What is held: its hash, when it was last current, its `sequence`, and what the server wants to be asked next."""
 
     sha256: Sha256
@@ -44,7 +44,7 @@ class FetchedCopy(Record):
     last_modified: str | None = None
 
 
-class Subscription(Record):
+class Subscription(StrictModel):
     """One that the user has added: a file of theirs (`path`) or a remote one (`url`) with what is pinned of it.
 
     `first` puts it before the built-in registry. `key` is an Ed25519 public key in base64; `unpinned` says that the
@@ -71,7 +71,7 @@ class Subscription(Record):
         return self
 
 
-class Subscriptions(Record):
+class Subscriptions(StrictModel):
     """The whole file, the strongest first among those with `first` and among those without."""
 
     version: Literal[1] = 1

@@ -12,7 +12,15 @@ from torch.nn.functional import cross_entropy
 from tlzoo.interfaces import Backbone, Head
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.calibration import fit_temperature, multinomial_loss
-from tlzoo.tasks.heads import Objective, beside, check_output, class_weights, multinomial, smoothing_of, weighted_share
+from tlzoo.tasks.heads import (
+    Objective,
+    check_output,
+    like_logits,
+    read_class_weights,
+    read_label_smoothing,
+    weighted_cross_entropy,
+    weighted_share,
+)
 
 
 def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head:
@@ -22,22 +30,22 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
     for a backbone of other output, UsageError for an option that cannot be.
     """
     check_output(backbone, task)
-    smoothing, weights = smoothing_of(options), class_weights(options.get("class_weights"), task)
+    smoothing, weights = read_label_smoothing(options), read_class_weights(options.get("class_weights"), task)
 
     def loss(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         logits = outputs["logits"]
-        return cross_entropy(logits, batch["labels"], weight=beside(weights, logits), label_smoothing=smoothing)
+        return cross_entropy(logits, batch["labels"], weight=like_logits(weights, logits), label_smoothing=smoothing)
 
     return Head(nn.Linear(backbone.feature_dim, len(task.labels)), loss)
 
 
 def objective(task: Task, options: Mapping[str, Any]) -> Objective:
     """Multinomial logistic regression."""
-    weights = class_weights(options.get("class_weights"), task)
+    weights = read_class_weights(options.get("class_weights"), task)
     return Objective(
         "labels",
         len(task.labels),
-        loss=multinomial(weights),
+        loss=weighted_cross_entropy(weights),
         share=weighted_share(weights),
         temperature=lambda logits, labels: fit_temperature(multinomial_loss(logits, labels)),
     )

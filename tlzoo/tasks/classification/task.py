@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
-from tlzoo.tasks.base import DEFAULTS, Agreement, DecodeOptions, Derived, Output, Prediction, Task
+from tlzoo.tasks.agreement import EPSILON, TIE, single_output
+from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, DerivedOutput, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
-from tlzoo.tasks.labels import class_numbers, likeliest, refuse_one_class
+from tlzoo.tasks.labels import check_two_classes, class_numbers, top_scores
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
+from tlzoo.tasks.probabilities import softmax
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
-from tlzoo.tasks.squash import softmax
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Classification(Task):
     headline: ClassVar[str] = "accuracy"
     directions: ClassVar[Mapping[str, Direction]] = {"accuracy": "max", "macro_f1": "max", "log_loss": "min"}
     prediction: ClassVar[type[Prediction]] = LabelPrediction
-    derived: ClassVar[tuple[Derived, ...]] = (Derived("probabilities", "logits", "Softmax"),)
+    derived: ClassVar[tuple[DerivedOutput, ...]] = (DerivedOutput("probabilities", "logits", "Softmax"),)
     resamples: ClassVar[int] = 2000
     head: ClassVar[str] = "tlzoo.tasks.classification.head"
     page: ClassVar[Path | None] = Path(__file__).with_name("page.js")
@@ -67,7 +67,7 @@ class Classification(Task):
 
     def check(self, targets: Sequence[str], place: Path) -> None:
         """Two classes or more."""
-        refuse_one_class(targets, place)
+        check_two_classes(targets, place)
 
     def fit(self, targets: Sequence[str], column: str) -> Classification:
         """The classes that occur, sorted."""
@@ -124,13 +124,13 @@ class Classification(Task):
         count.
         """
         right, chosen = np.asarray(reference["logits"]), np.asarray(exported["logits"]).argmax(axis=1)
-        scale = float(max(SMALLEST, np.abs(right - right.mean(axis=1, keepdims=True)).max()))
+        scale = float(max(EPSILON, np.abs(right - right.mean(axis=1, keepdims=True)).max()))
         there = np.take_along_axis(right, chosen[:, None], axis=1)[:, 0]
         same = there >= right.max(axis=1) - min(tolerance, TIE) * scale
-        return Agreement(*one_output("logits", exported, reference, scale), same)
+        return Agreement(*single_output("logits", exported, reference, scale), same)
 
     def decode(
-        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULTS
+        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULT_OPTIONS
     ) -> list[LabelPrediction]:
         """The likeliest label of each sample."""
         logits = np.asarray(outputs["logits"]) / np.float32(options.temperature)
@@ -140,7 +140,7 @@ class Classification(Task):
             LabelPrediction(
                 self.labels[top] if options.threshold is None or row[top] >= options.threshold else None,
                 row[top],
-                likeliest(dict(zip(self.labels, row, strict=True)), options.top_k),
+                top_scores(dict(zip(self.labels, row, strict=True)), options.top_k),
             )
             for top, row in zip(best, rows, strict=True)
         ]

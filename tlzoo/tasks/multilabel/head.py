@@ -12,7 +12,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tlzoo.interfaces import Backbone, Head
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.calibration import fit_temperature, logistic_loss
-from tlzoo.tasks.heads import Objective, beside, check_output, class_weights, logistic, smoothing_of
+from tlzoo.tasks.heads import (
+    Objective,
+    check_output,
+    like_logits,
+    read_class_weights,
+    read_label_smoothing,
+    weighted_binary_cross_entropy,
+)
 
 
 def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head:
@@ -22,23 +29,23 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
     that is there). Raises TrainingError for a backbone of other output, UsageError for an option that cannot be.
     """
     check_output(backbone, task)
-    smoothing, weights = smoothing_of(options), class_weights(options.get("class_weights"), task)
+    smoothing, weights = read_label_smoothing(options), read_class_weights(options.get("class_weights"), task)
 
     def loss(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         logits = outputs["logits"]
         smooth = batch["labels"] * (1 - smoothing) + 0.5 * smoothing
-        return binary_cross_entropy_with_logits(logits, smooth, pos_weight=beside(weights, logits))
+        return binary_cross_entropy_with_logits(logits, smooth, pos_weight=like_logits(weights, logits))
 
     return Head(nn.Linear(backbone.feature_dim, len(task.labels)), loss)
 
 
 def objective(task: Task, options: Mapping[str, Any]) -> Objective:
     """A logistic regression for each label."""
-    weights = class_weights(options.get("class_weights"), task)
+    weights = read_class_weights(options.get("class_weights"), task)
     return Objective(
         "labels",
         len(task.labels),
-        loss=logistic(weights),
+        loss=weighted_binary_cross_entropy(weights),
         share=lambda labels: float(labels.numel()),
         temperature=lambda logits, labels: fit_temperature(logistic_loss(logits, labels)),
     )

@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tlzoo.errors import DataError
-from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
-from tlzoo.tasks.base import DEFAULTS, Agreement, DecodeOptions, Derived, Output, Prediction, Task
+from tlzoo.tasks.agreement import EPSILON, TIE, single_output
+from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, DerivedOutput, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, logistic_loss
-from tlzoo.tasks.labels import class_numbers, likeliest
+from tlzoo.tasks.labels import class_numbers, top_scores
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
+from tlzoo.tasks.probabilities import sigmoid
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
-from tlzoo.tasks.squash import sigmoid
 
 SEPARATOR = ";"
 
@@ -58,7 +58,7 @@ class MultiLabel(Task):
         "log_loss": "min",
     }
     prediction: ClassVar[type[Prediction]] = MultiLabelPrediction
-    derived: ClassVar[tuple[Derived, ...]] = (Derived("probabilities", "logits", "Sigmoid"),)
+    derived: ClassVar[tuple[DerivedOutput, ...]] = (DerivedOutput("probabilities", "logits", "Sigmoid"),)
     head: ClassVar[str] = "tlzoo.tasks.multilabel.head"
     page: ClassVar[Path | None] = Path(__file__).with_name("page.js")
 
@@ -79,8 +79,8 @@ class MultiLabel(Task):
             parts = [row.scalar("label", part) for part in value]
             if joined := [part for part in parts if SEPARATOR in part]:
                 raise DataError(
-                    f"File {row.file} has the label {joined[0]!r} in {row.place}, which holds a {SEPARATOR!r}.",
-                    hint="That sign separates labels: rename the label.",
+                    f"File {row.file} has the label {joined[0]!r} in {row.place}, which contains {SEPARATOR!r}.",
+                    hint="That character separates labels: rename the label.",
                 )
         else:
             parts = row.scalar("label", value).split(SEPARATOR) if str(value).strip() else []
@@ -90,7 +90,7 @@ class MultiLabel(Task):
         """One label or more: that it is there or not are two classes."""
         if not any(self.labels_in(target) for target in targets):
             raise DataError(
-                f"{place} has no label in any row.", hint="Fill its label column: a;b where there are several."
+                f"{place} has no label in any row.", hint="Fill its label column, such as a;b for two labels."
             )
 
     def fit(self, targets: Sequence[str], column: str) -> MultiLabel:
@@ -152,13 +152,13 @@ class MultiLabel(Task):
         The scale is the largest logit's size: a label's logit is compared with 0, not with the others'.
         """
         mine, right = np.asarray(exported["logits"]), np.asarray(reference["logits"])
-        scale = float(max(SMALLEST, np.abs(right).max()))
+        scale = float(max(EPSILON, np.abs(right).max()))
         alike = ((mine >= 0) == (right >= 0)) | (np.abs(right) <= min(tolerance, TIE) * scale)
         same = (alike & np.isfinite(mine)).all(axis=1)
-        return Agreement(*one_output("logits", exported, reference, scale), same)
+        return Agreement(*single_output("logits", exported, reference, scale), same)
 
     def decode(
-        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULTS
+        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULT_OPTIONS
     ) -> list[MultiLabelPrediction]:
         """The labels of probability 0.5 or more, or of the threshold."""
         logits = np.asarray(outputs["logits"]) / np.float32(options.temperature)
@@ -167,7 +167,7 @@ class MultiLabel(Task):
         return [
             MultiLabelPrediction(
                 [label for label, there in zip(self.labels, decided, strict=True) if there],
-                likeliest(dict(zip(self.labels, row, strict=True)), options.top_k),
+                top_scores(dict(zip(self.labels, row, strict=True)), options.top_k),
             )
             for decided, row in zip(chosen, shares.tolist(), strict=True)
         ]

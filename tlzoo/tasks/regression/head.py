@@ -10,7 +10,7 @@ from torch.nn.functional import mse_loss
 
 from tlzoo.interfaces import Backbone, Head
 from tlzoo.tasks.base import Task
-from tlzoo.tasks.heads import Objective, ScaledLinear, check_output, class_weights
+from tlzoo.tasks.heads import Objective, ScaledLinear, check_output, read_class_weights
 
 
 def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head:
@@ -19,7 +19,7 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
     `options` may hold `mean` and `std` of the training targets. Raises TrainingError for a backbone of other output.
     """
     check_output(backbone, task)
-    class_weights(options.get("class_weights"), task)
+    read_class_weights(options.get("class_weights"), task)
     mean, std = float(options.get("mean", 0.0)), float(options.get("std", 1.0))
     layer = ScaledLinear(backbone.feature_dim, 1, mean, std)
 
@@ -34,5 +34,5 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
 
 def objective(task: Task, options: Mapping[str, Any]) -> Objective:
     """Ridge regression."""
-    class_weights(options.get("class_weights"), task)
+    read_class_weights(options.get("class_weights"), task)
     return Objective("values", 1)

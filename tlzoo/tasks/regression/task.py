@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tlzoo.errors import DataError
-from tlzoo.tasks.agreement import SMALLEST, one_output
-from tlzoo.tasks.base import DEFAULTS, Agreement, DecodeOptions, Output, Prediction, Task
+from tlzoo.tasks.agreement import EPSILON, single_output
+from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, Output, Prediction, Task
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
@@ -59,7 +59,7 @@ class Regression(Task):
         if not finite:
             raise DataError(
                 f"File {row.file} has {text[:50]} as {row.column('label')!r} in {row.place}, "
-                "which is no finite number.",
+                "which is not a finite number.",
                 hint="Correct the cell or delete the row.",
             )
         return text
@@ -68,7 +68,7 @@ class Regression(Task):
         """Two different numbers or more."""
         if len({float(target) for target in targets}) < 2:
             raise DataError(
-                f"{place} has only one target, {targets[0]}: there is nothing to learn.",
+                f"{place} has only one target value, {targets[0]}: there is nothing to learn.",
                 hint="Give samples with different targets.",
             )
 
@@ -88,7 +88,7 @@ class Regression(Task):
             if not np.isfinite(values[position]):
                 raise DataError(
                     f"Target {target!r} of sample {position + 1} is not a finite number.",
-                    hint="Correct it or drop the sample.",
+                    hint="Correct it or remove the sample.",
                 )
         return {"values": values}
 
@@ -139,12 +139,12 @@ class Regression(Task):
         """
         right = np.asarray(reference["logits"])
         size = float(np.abs(right).max())
-        scale = max(SMALLEST, float(np.abs(right - right.mean()).max()), size if len(right) == 1 else size / 100)
-        scales, found = one_output("logits", exported, reference, scale)
+        scale = max(EPSILON, float(np.abs(right - right.mean()).max()), size if len(right) == 1 else size / 100)
+        scales, found = single_output("logits", exported, reference, scale)
         return Agreement(scales, found, found["logits"] <= tolerance * scale)
 
     def decode(
-        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULTS
+        self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULT_OPTIONS
     ) -> list[ValuePrediction]:
         """The number of each sample."""
         return [ValuePrediction(float(value)) for value in np.asarray(outputs["logits"])[:, 0]]

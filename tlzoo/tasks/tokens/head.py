@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from tlzoo.interfaces import Backbone, Head
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.calibration import fit_temperature, multinomial_loss
-from tlzoo.tasks.heads import Objective, check_output, multinomial, smoothing_of
+from tlzoo.tasks.heads import Objective, check_output, read_label_smoothing, weighted_cross_entropy
 from tlzoo.tasks.rows import IGNORED
 
 
@@ -23,7 +23,7 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
     for an option that cannot be.
     """
     check_output(backbone, task)
-    smoothing = smoothing_of(options)
+    smoothing = read_label_smoothing(options)
 
     def loss(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         logits, labels = outputs["logits"].flatten(0, 1), batch["labels"].flatten()
@@ -38,6 +38,6 @@ def objective(task: Task, options: Mapping[str, Any]) -> Objective:
     return Objective(
         "labels",
         len(task.labels),
-        loss=multinomial(None),
+        loss=weighted_cross_entropy(None),
         temperature=lambda logits, labels: fit_temperature(multinomial_loss(logits, labels)),
     )

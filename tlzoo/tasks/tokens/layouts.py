@@ -11,16 +11,16 @@ from typing import Any
 from tlzoo.errors import DataError
 from tlzoo.io.texts import read_text
 from tlzoo.tasks.row import Row
-from tlzoo.tasks.tokens.spans import of_words
+from tlzoo.tasks.tokens.spans import join_words
 
 ENDINGS = (".conll", ".iob", ".iob2", ".bio")
 COLUMNS = ("text", "entities")
 _DOCUMENT = "-DOCSTART-"
 _BLANKS = re.compile(" +")
 """Not every blank of Unicode: a no-break space may stand inside a word."""
-_SLIP = re.compile(r"o|0|_|.*-|[BI]_.*|[bi][-_].*")
+_MALFORMED_TAG = re.compile(r"o|0|_|.*-|[BI]_.*|[bi][-_].*")
 """Tags that are meant to be O, B-LABEL or I-LABEL and are none."""
-_TAGGED = "Write one word and its tag in a line, and an empty line between texts."
+_CONLL_HINT = "Write one word and its tag per line, and an empty line between texts."
 
 
 def conll(path: Path) -> Iterator[Row]:
@@ -50,27 +50,40 @@ def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
                 yield first, found
             found, first = [], number + 1
         elif len(cells) < 2 or not all(cells[:1] + cells[-1:]):
-            raise DataError(f"File {path} has no word and tag in line {number}.", hint=_TAGGED)
+            raise DataError(f"File {path} has no word and tag in line {number}.", hint=_CONLL_HINT)
         else:
             found.append(cells)
 
 
 def samples(rows: Sequence[Row]) -> Sequence[Row]:
     """The texts in the rows of a table: with `text` and `entities`, with lists `tokens` and `tags`, or of one word."""
-    if not rows or rows[0].has("text"):
+    if not rows:
+        return rows
+    if rows[0].has("text"):
+        _check_one_layout(rows[0])
         return rows
     if rows[0].has("tokens"):
-        return [_of_lists(row) for row in rows]
+        return [_row_of_lists(row) for row in rows]
     if rows[0].has("word"):
-        return _of_words(rows)
+        return _rows_of_words(rows)
     there = ", ".join(map(repr, rows[0].columns))
     raise DataError(
         f"File {rows[0].file} holds no tagged texts; its columns are {there}.",
-        hint="It takes text and entities; tokens and tags; or sentence, word and tag. --column word=NAME renames one.",
+        hint="Columns: text and entities; tokens and tags; or sentence, word and tag. Rename one: --column word=NAME",
     )
 
 
-def _of_lists(row: Row) -> Row:
+def _check_one_layout(row: Row) -> None:
+    """Raise DataError where a table has entities in two layouts, which may contradict each other."""
+    if row.has("entities") and row.has("tokens") and row.has("tags"):
+        both = [row.column(role) for role in ("entities", "tokens", "tags")]
+        raise DataError(
+            f"File {row.file} has entities in the column {both[0]!r} and in {both[1]!r} with {both[2]!r}.",
+            hint="Keep text and entities, or tokens and tags.",
+        )
+
+
+def _row_of_lists(row: Row) -> Row:
     words = _list(row, "tokens")
     if not row.has("tags"):
         return _untagged(row, words, "tags")
@@ -92,21 +105,23 @@ def _untagged(row: Row, words: Sequence[str], role: str) -> Row:
 def _list(row: Row, role: str) -> list[str]:
     value = row.value(role)
     values = value.split() if isinstance(value, str) else value
-    if not isinstance(values, list) or not values:
+    if not isinstance(values, list):
         raise row.error(f"has no list in {row.column(role)!r}", "Write a list of strings, or words between blanks.")
+    if not values and role == "tokens":
+        raise row.error(f"has an empty list in {row.column(role)!r}", "Delete the row, or write its words.")
     strange = [each for each in values if not isinstance(each, str) or not each.strip()]
     if strange:
         raise row.error(
-            f"has {strange[0]!r} in {row.column(role)!r}, which is no word",
+            f"has {strange[0]!r} in {row.column(role)!r}, which is not a word",
             "Write words and the names of tags, not their numbers.",
         )
     return [each.strip() for each in values]
 
 
-def _of_words(rows: Sequence[Row]) -> list[Row]:
+def _rows_of_words(rows: Sequence[Row]) -> list[Row]:
     if not rows[0].has("sentence"):
         raise DataError(
-            f"File {rows[0].file} has a word in each row and nothing that says where a text ends.",
+            f"File {rows[0].file} has one word per row and no column that says where a text ends.",
             hint="Add a column sentence with the number of each word's text, or name it: --column sentence=NAME",
         )
     known: Any = None
@@ -119,13 +134,14 @@ def _of_words(rows: Sequence[Row]) -> list[Row]:
             raise row.error(f"has no {row.column('sentence')!r}", "Number the first word of each text at least.")
         if known in texts and known != before:
             raise row.error(
-                f"has sentence {known!r} again", "Sort the rows, so that those of a text follow one another."
+                f"has sentence {known!r} a second time",
+                "Sort the rows, so that those of a text follow one another.",
             )
         texts.setdefault(known, []).append(row)
-    return [_of_rows(members) for members in texts.values()]
+    return [_join_rows(members) for members in texts.values()]
 
 
-def _of_rows(members: Sequence[Row]) -> Row:
+def _join_rows(members: Sequence[Row]) -> Row:
     words = [row.text("word").strip() for row in members]
     if not members[0].has("tag"):
         return _untagged(members[0], words, "tag")
@@ -135,12 +151,12 @@ def _of_rows(members: Sequence[Row]) -> Row:
 
 def _row(path: Path, place: str, words: Sequence[str], tags: Sequence[str]) -> Row:
     """A text of words with tags; raises DataError for a tag that is a slip of the pen."""
-    if slips := [tag for tag in tags if _SLIP.fullmatch(tag)]:
+    if slips := [tag for tag in tags if _MALFORMED_TAG.fullmatch(tag)]:
         raise DataError(
             f"File {path} has the tag {slips[0]!r} in the text of {place}.",
             hint="Write O outside of entities, B-LABEL and I-LABEL inside.",
         )
-    text, entities = of_words(words, tags)
+    text, entities = join_words(words, tags)
     return Row(path, place, {"text": text, "entities": entities}, COLUMNS)
 
 
@@ -172,12 +188,17 @@ def _entity(row: Row, text: str, given: Any) -> list[Any]:
     start, end, label = parts
     if not all(isinstance(each, int) and not isinstance(each, bool) for each in (start, end)):
         raise row.error(
-            f"has an entity from {start!r} to {end!r}, which are no whole numbers", "Write 0, not 0.0 or '0'."
+            f"has an entity from {start!r} to {end!r}, which are not whole numbers", "Write 0, not 0.0 or '0'."
         )
     if not 0 <= start < end <= len(text):
         raise row.error(
             f"has an entity from {start!r} to {end!r} in a text of {len(text)} characters",
             "Count characters (code points) from 0; the end is the place after the last.",
+        )
+    if text[start:end].isspace():
+        raise row.error(
+            f"has an entity from {start} to {end}, where its text has no word",
+            "Give the place of its words, or delete it.",
         )
     if not isinstance(label, str) or not label.strip():
         raise row.error(f"has {label!r} as the label of {text[start:end]!r}", "Name its label.")

@@ -26,7 +26,7 @@ _SPACELESS = re.compile(
 )
 
 
-def chunks(tags: Sequence[str]) -> list[tuple[int, int, str]]:
+def iob_entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:
     """The entities in tags of IOB1, IOB2, IOBES, BILOU or without prefixes: first word, word after the last, label.
 
     Read as conlleval does (Tjong Kim Sang & Buchholz 2000) and seqeval after it: an entity also begins where the label
@@ -55,22 +55,22 @@ def split_tag(tag: str) -> tuple[str, str]:
     return "I", tag
 
 
-def of_words(words: Sequence[str], tags: Sequence[str]) -> tuple[str, list[list[Any]]]:
+def join_words(words: Sequence[str], tags: Sequence[str]) -> tuple[str, list[list[Any]]]:
     """A text of words with a blank between them, and its entities."""
     ends = np.cumsum([len(word) + 1 for word in words]).tolist()
     starts = [0, *ends]
-    entities = [[starts[first], starts[last] - 1, label] for first, last, label in chunks(tags)]
+    entities = [[starts[first], starts[last] - 1, label] for first, last, label in iob_entities(tags)]
     return " ".join(words), entities
 
 
-def words_of(context: TextContext) -> list[list[int]]:
+def group_words(context: TextContext) -> list[list[int]]:
     """The positions of the pieces of each word, in order; what stands for no part of the text is in none."""
     words: list[list[int]] = []
     end = -1
     for at, (begin, stop) in enumerate(context.offsets.tolist()):
         if begin == stop:
             continue
-        if words and (begin < end or (begin == end and _together(context.text, begin))):
+        if words and (begin < end or (begin == end and _in_same_word(context.text, begin))):
             words[-1].append(at)  # of the same character, or of the same word
         else:
             words.append([at])
@@ -78,7 +78,7 @@ def words_of(context: TextContext) -> list[list[int]]:
     return words
 
 
-def _together(text: str, place: int) -> bool:
+def _in_same_word(text: str, place: int) -> bool:
     """Whether the characters before and at a place are letters, digits or marks of one word."""
     before, after = text[place - 1], text[place]
     both = _is_letter(before) and _is_letter(after)
@@ -89,13 +89,13 @@ def _is_letter(character: str) -> bool:
     return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
-def places(context: TextContext, words: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+def word_offsets(context: TextContext, words: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
     """Where each word begins and ends in the text."""
     offsets = context.offsets
     return [(int(offsets[word[0], 0]), int(max(offsets[at, 1] for at in word))) for word in words]
 
 
-def tags_of(entities: Iterable[Span], spots: Sequence[tuple[int, int]]) -> list[str | None]:
+def word_tags(entities: Iterable[Span], spots: Sequence[tuple[int, int]]) -> list[str | None]:
     """A tag of IOB2 for each word at these places: of the entity that it shares a character with.
 
     `None` for a word of an entity of which only a part is there.

@@ -11,17 +11,17 @@ import numpy as np
 
 from tlzoo.errors import DataError
 from tlzoo.interfaces import Needs, TextContext
-from tlzoo.tasks.agreement import SMALLEST, TIE, one_output
-from tlzoo.tasks.base import DEFAULTS, Agreement, DecodeOptions, Derived, Output, Prediction, Task
+from tlzoo.tasks.agreement import EPSILON, TIE, single_output
+from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, DerivedOutput, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
 from tlzoo.tasks.labels import class_numbers
 from tlzoo.tasks.metrics import Direction
+from tlzoo.tasks.probabilities import softmax
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import IGNORED, Outputs
-from tlzoo.tasks.squash import softmax
 from tlzoo.tasks.tokens.layouts import ENDINGS, conll, entities_in, samples
-from tlzoo.tasks.tokens.spans import OUTSIDE, chunks, places, split_tag, tags_of, words_of
-from tlzoo.tasks.windows import Part, Window
+from tlzoo.tasks.tokens.spans import OUTSIDE, group_words, iob_entities, split_tag, word_offsets, word_tags
+from tlzoo.tasks.windows import Window, WindowOutputs
 
 OVERLAP = 4
 """Windows share a fourth of their tokens."""
@@ -67,7 +67,7 @@ class Tokens(Task):
         "log_loss": "min",
     }
     prediction: ClassVar[type[Prediction]] = EntitiesPrediction
-    derived: ClassVar[tuple[Derived, ...]] = (Derived("probabilities", "logits", "Softmax"),)
+    derived: ClassVar[tuple[DerivedOutput, ...]] = (DerivedOutput("probabilities", "logits", "Softmax"),)
     resamples: ClassVar[int] = 2000
     head: ClassVar[str] = "tlzoo.tasks.tokens.head"
     page: ClassVar[Path | None] = Path(__file__).with_name("page.js")
@@ -94,7 +94,9 @@ class Tokens(Task):
     def check(self, targets: Sequence[Any], place: Path) -> None:
         """One entity or more."""
         if not any(targets):
-            raise DataError(f"{place} has no entity in any text.", hint="Give texts with entities, or tags beside O.")
+            raise DataError(
+                f"{place} has no entity in any text.", hint="Add texts with entities, or tags other than O."
+            )
 
     def fit(self, targets: Sequence[Any], column: str) -> Tokens:
         """O, and a tag for the beginning and the inside of each label that occurs, sorted."""
@@ -129,7 +131,7 @@ class Tokens(Task):
             if start < stop and end > begin
         ]
 
-    def merge(self, parts: Sequence[Part]) -> tuple[dict[str, np.ndarray], TextContext]:
+    def merge(self, parts: Sequence[WindowOutputs]) -> tuple[dict[str, np.ndarray], TextContext]:
         """Every token from the window in which it is farther from an end."""
         bounds = [(part.window.start, part.window.start + len(part.window.input)) for part in parts]
         middles = [(bounds[at][1] + bounds[at + 1][0]) // 2 for at in range(len(parts) - 1)]
@@ -150,7 +152,7 @@ class Tokens(Task):
         for whole, windows in zip(targets, parts, strict=True):
             seen: dict[tuple[int, int], bool] = {}
             for target, context, start in windows:
-                spots = places(context, words_of(context))
+                spots = word_offsets(context, group_words(context))
                 begins, ends = {begin for begin, _ in spots}, {stop for _, stop in spots}
                 reached = max(ends, default=0)
                 for entity in target:
@@ -171,8 +173,8 @@ class Tokens(Task):
         longest = max((len(context.offsets) for context in contexts), default=0)
         found = np.full((len(targets), longest), IGNORED, dtype=np.int64)
         for row, target, context in zip(found, targets, contexts, strict=True):
-            words = words_of(context)
-            for word, tag in zip(words, tags_of(target, places(context, words)), strict=True):
+            words = group_words(context)
+            for word, tag in zip(words, word_tags(target, word_offsets(context, words)), strict=True):
                 row[word[0]] = IGNORED if tag is None else numbers[tag]
         return {"labels": found}
 
@@ -216,17 +218,17 @@ class Tokens(Task):
 
         The scale is the largest logit's distance from its token's mean.
         """
-        scale = max(SMALLEST, *(float(_centred(row).max(initial=0.0)) for row in reference["logits"]))
+        scale = max(EPSILON, *(float(_centred(row).max(initial=0.0)) for row in reference["logits"]))
         same = [
             _same_tags(mine, right, min(tolerance, TIE) * scale)
             for mine, right in zip(exported["logits"], reference["logits"], strict=True)
         ]
-        return Agreement(*one_output("logits", exported, reference, scale), np.array(same))
+        return Agreement(*single_output("logits", exported, reference, scale), np.array(same))
 
     # -- answering
 
     def decode(
-        self, outputs: Outputs, contexts: Sequence[Any], options: DecodeOptions = DEFAULTS
+        self, outputs: Outputs, contexts: Sequence[Any], options: DecodeOptions = DEFAULT_OPTIONS
     ) -> list[EntitiesPrediction]:
         """The entities of each text; an entity's score is the mean probability of its words' tags."""
         return [
@@ -262,10 +264,10 @@ class Tokens(Task):
         return np.concatenate(logits).astype(np.float64), np.concatenate(numbers)
 
     def _entities(self, logits: np.ndarray, context: TextContext) -> list[dict[str, Any]]:
-        words = words_of(context)
+        words = group_words(context)
         if not words:
             return []
-        spots, first = places(context, words), logits[[word[0] for word in words]]
+        spots, first = word_offsets(context, words), logits[[word[0] for word in words]]
         best, shares = first.argmax(axis=1), softmax(first).max(axis=1)
         return [
             {
@@ -274,19 +276,19 @@ class Tokens(Task):
                 "label": label,
                 "score": float(shares[begin:after].mean()),
             }
-            for begin, after, label in chunks([self.labels[number] for number in best])
+            for begin, after, label in iob_entities([self.labels[number] for number in best])
         ]
 
     def _counts(self, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any]) -> np.ndarray:
         """Entities found, found wrongly and missed in each text, float64 [N, 3]."""
         rows = []
         for logits, target, context in zip(outputs["logits"], targets, contexts, strict=True):
-            words = words_of(context)
-            spots = places(context, words)
-            tags = [OUTSIDE if tag is None else tag for tag in tags_of(target, spots)]
-            right = set(chunks(tags))
+            words = group_words(context)
+            spots = word_offsets(context, words)
+            tags = [OUTSIDE if tag is None else tag for tag in word_tags(target, spots)]
+            right = set(iob_entities(tags))
             best = logits[[word[0] for word in words]].argmax(axis=1) if words else []
-            found = set(chunks([self.labels[number] for number in best]))
+            found = set(iob_entities([self.labels[number] for number in best]))
             missed = len(right - found) + max(0, len(target) - len(right))  # those beyond the longest length
             rows.append((len(right & found), len(found - right), missed))
         return np.array(rows, dtype=np.float64).reshape(-1, 3)

@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from tlzoo.features.extract import features
-from tlzoo.models.heads import objective_of
-from tlzoo.models.model import Model
+from tlzoo.features.extract import extract
+from tlzoo.models.heads import probe_objective
+from tlzoo.models.model import TaskModel
 from tlzoo.options import Auto
 from tlzoo.progress import say
 from tlzoo.tasks.rows import Outputs
-from tlzoo.training.evaluation import refuse_not_finite
+from tlzoo.training.evaluation import check_finite
 from tlzoo.training.loop import outputs, train
 from tlzoo.training.strategies.base import TrainJob, TrainResult, with_probe
-from tlzoo.training.strategies.finetune import batch_norms, plan_of
+from tlzoo.training.strategies.finetune import batch_norms, freeze_plan
 from tlzoo.training.strategies.lp_ft import run_lp_ft
 from tlzoo.training.strategies.probe import fit_on_training, run_probe
 from tlzoo.training.strategies.probe_fit import apply_probe
 
 TRIAL_SAMPLES = 1024
-LEAST_SHARE = 0.01
+MIN_SHARE = 0.01
 """Stages with a smaller share of the parameters are not worth a trial of their own."""
 CANDIDATES: Mapping[str, Callable[[TrainJob[Auto]], TrainResult]] = {"probe": run_probe, "lp-ft": run_lp_ft}
 
@@ -52,36 +52,40 @@ def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
         metrics = data.metrics(rows)
         trials.append({"strategy": strategy, "freeze": policy, **metrics})
         say(
-            f"Tried {strategy}, freezing {policy}: validation {task.headline} {metrics[task.headline]:.4f}, "
+            f"Tried {strategy} with freeze={policy}: validation {task.headline} {metrics[task.headline]:.4f}, "
             f"{task.monitor} {metrics[task.monitor]:.4f}"
         )
     sign = 1.0 if task.better(task.headline) == "max" else -1.0
     scores = {}
     for name, rows in found.items():
-        merged, contexts = data.merged(rows)
+        merged, contexts = data.merge_outputs(rows)
         scores[name] = sign * task.samplewise(merged, data.sample_targets, contexts)
-    chosen = _simplest_of_the_best(scores)
-    why = "no other is better by more than one standard error" if chosen[0] == "probe" else "it is clearly better"
-    say(f"Taken: {chosen[0]}, freezing {chosen[1]}: {why}.")
+    chosen = _one_standard_error_rule(scores)
+    why = (
+        "nothing else is better by more than one standard error"
+        if chosen[0] == "probe"
+        else "it is better by more than one standard error"
+    )
+    say(f"Selected {chosen[0]} with freeze={chosen[1]}: {why}.")
     return {"strategy": chosen[0], "freeze": chosen[1], "trials": trials}
 
 
 def _try_all(job: TrainJob[Auto]) -> dict[tuple[str, str], Outputs]:
     """Validation outputs of every candidate, the simplest first."""
     options = job.options
-    vectors, held = features(job.model, job.sets.train, job.sets.validation, options=options, clock=job.clock)
-    probe, output = fit_on_training(job, vectors), objective_of(job.model.task, job.head).output
+    vectors, held = extract(job.model, job.sets.train, job.sets.validation, options=options, clock=job.clock)
+    probe, output = fit_on_training(job, vectors), probe_objective(job.model.task, job.head).output
     steps = math.ceil(min(TRIAL_SAMPLES, len(job.sets.train)) / (options.batch * options.accumulate))
     short = replace(options, epochs=1, max_steps=steps, patience=0, unfreeze_every=0)
     found = {("probe", "all"): apply_probe(probe, held, output)}
-    for policy in (_last_that_matters(job.model), "none"):
-        say(f"Trying lp-ft, freezing {policy}")
+    for policy in (_last_large_stage(job.model), "none"):
+        say(f"Trying lp-ft with freeze={policy}")
         trial = replace(job, model=copy.deepcopy(with_probe(job, probe)), policy=policy, options=short)
         found["lp-ft", policy] = _validation_outputs(trial)
     return found
 
 
-def _simplest_of_the_best(scores: Mapping[tuple[str, str], np.ndarray]) -> tuple[str, str]:
+def _one_standard_error_rule(scores: Mapping[tuple[str, str], np.ndarray]) -> tuple[str, str]:
     """The name of the scores [N] (higher is better) that beat all simpler ones by more than a standard error."""
     chosen = next(iter(scores))
     for name, score in scores.items():
@@ -91,20 +95,20 @@ def _simplest_of_the_best(scores: Mapping[tuple[str, str], np.ndarray]) -> tuple
     return chosen
 
 
-def _last_that_matters(model: Model) -> str:
+def _last_large_stage(model: TaskModel) -> str:
     """The policy that trains the last stage; with those behind it where these are no more than a norm."""
     sizes = {name: parameter.numel() for name, parameter in model.backbone.named_parameters()}
     stages = model.parts.stages
     for count in range(1, len(stages)):
         training = sum(size for name, size in sizes.items() if any(stage.owns(name) for stage in stages[-count:]))
-        if training >= LEAST_SHARE * sum(sizes.values()):
+        if training >= MIN_SHARE * sum(sizes.values()):
             return f"last:{count}"
     return f"last:{len(stages)}"
 
 
 def _validation_outputs(trial: TrainJob[Auto]) -> Outputs:
-    plan = plan_of(trial, batch_norms(trial.model))
+    plan = freeze_plan(trial, batch_norms(trial.model))
     trained = train(trial.model, plan, trial.sets, trial.options, clock=trial.clock)
-    rows = outputs(trial.model, trained.network, "validation")
-    refuse_not_finite(rows, "", "Try a smaller `lr`.")
+    rows = outputs(trial.model, trained.step_model, "validation")
+    check_finite(rows, "", "Try a smaller `lr`.")
     return rows

@@ -9,16 +9,16 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar  # its defaults are the standard library's from Python 3.13 on
 
-from tlzoo.features.check import prove_frozen
-from tlzoo.features.prefetch import HeadStart
+from tlzoo.features.check import check_frozen
+from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.interfaces import Freeze
 from tlzoo.io.timings import Clock
-from tlzoo.models.heads import head_from
-from tlzoo.models.model import Model
+from tlzoo.models.heads import linear_head
+from tlzoo.models.model import TaskModel
 from tlzoo.options import StrategyOptions
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.loop_state import Tensors
-from tlzoo.training.step_model import Sets
+from tlzoo.training.step_model import DatasetSplits
 from tlzoo.training.strategies.probe_fit import FittedProbe
 
 ROUNDING_SAMPLES = 64
@@ -28,41 +28,42 @@ OptionsT = TypeVar("OptionsT", bound=StrategyOptions, covariant=True, default=An
 
 @dataclass(frozen=True)
 class TrainJob(Generic[OptionsT]):
-    """What to train, on what and how; `head` are the options that the head was built with.
+    """What to train, on which data and how; `head` holds the options that the head was built with.
 
-    `folder` takes checkpoints with `facts`; `resumed` is one to go on from. `started` may compute features already.
+    `folder` receives snapshots with `facts`; `resumed` is a snapshot to continue from. `prefetch` may already be
+    computing features.
     """
 
-    model: Model
+    model: TaskModel
     policy: str
-    sets: Sets
+    sets: DatasetSplits
     options: OptionsT
     head: Mapping[str, Any]
     clock: Clock
     folder: Path | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     resumed: tuple[Tensors, dict[str, Any]] | None = None
-    started: HeadStart | None = None
+    prefetch: FeaturePrefetch | None = None
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The trained model, its outputs for the test data, its history, the proof of what stayed, what else to tell."""
+    """The trained model, its outputs for the test data, its history, the check of frozen tensors, and details."""
 
-    model: Model
+    model: TaskModel
     outputs: Outputs
     history: list[dict[str, float]]
     frozen: dict[str, Any]
     details: dict[str, Any]
 
 
-def proof_of(before: Mapping[str, str], model: Model, frozen: Freeze) -> dict[str, Any]:
-    """What `run.json` says of what was frozen, and how many parameters trained."""
+def frozen_record(before: Mapping[str, str], model: TaskModel, frozen: Freeze) -> dict[str, Any]:
+    """The `frozen` entry of `run.json`: what stayed bit-identical, and how many parameters trained."""
     trained = sum(parameter.numel() for name, parameter in model.named_parameters() if name in frozen.trainable)
-    return {**asdict(prove_frozen(before, model)), "trained": trained}
+    return {**asdict(check_frozen(before, model)), "trained": trained}
 
 
-def with_probe(job: TrainJob[StrategyOptions], probe: FittedProbe) -> Model:
+def with_probe(job: TrainJob[StrategyOptions], probe: FittedProbe) -> TaskModel:
     """The model with a fitted probe as its head."""
     model = job.model
-    return model.with_head(head_from(model.parts, probe.weight, probe.bias, model.task, job.head))
+    return model.with_head(linear_head(model.parts, probe.weight, probe.bias, model.task, job.head))

@@ -8,30 +8,30 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tlzoo.features.check import snapshot
+from tlzoo.features.check import hash_frozen
 from tlzoo.interfaces import Freeze
 from tlzoo.models import lora
 from tlzoo.models.freezing import freeze, unfreeze_plan
-from tlzoo.models.model import Model
+from tlzoo.models.model import TaskModel
 from tlzoo.options import Finetune, GradientDescent
 from tlzoo.progress import say
-from tlzoo.tasks.rows import Collector
+from tlzoo.tasks.rows import OutputCollector
 from tlzoo.training.evaluation import rounding_effect
 from tlzoo.training.loop import finish, outputs, train
-from tlzoo.training.step_model import Network, tensors
-from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, proof_of
+from tlzoo.training.step_model import StepModel, to_tensors
+from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, frozen_record
 
 
 def run_finetune(job: TrainJob[GradientDescent]) -> TrainResult:
     """All that the policy leaves trainable, by gradient descent, what is frozen in front of it computed once."""
-    return descend(job)
+    return gradient_descent(job)
 
 
-def descend(job: TrainJob[GradientDescent], still: frozenset[str] = frozenset()) -> TrainResult:
+def gradient_descent(job: TrainJob[GradientDescent], still: frozenset[str] = frozenset()) -> TrainResult:
     """Gradient descent; the modules `still` keep their statistics."""
     model, options = job.model, job.options
-    plan = plan_of(job, still)
-    before = snapshot(model, plan[-1])
+    plan = freeze_plan(job, still)
+    before = hash_frozen(model, plan[-1])
     trained = train(
         model,
         plan,
@@ -42,17 +42,17 @@ def descend(job: TrainJob[GradientDescent], still: frozenset[str] = frozenset())
         resumed=job.resumed,
         facts=job.facts,
     )
-    found = outputs(model, trained.network, "test")
-    facts = {**trained.facts, **_rounding(model, trained.network)}
+    found = outputs(model, trained.step_model, "test")
+    facts = {**trained.facts, **_rounding(model, trained.step_model)}
     finish(model)
-    proof = proof_of(before, model, plan[-1])
-    if lora.adapters(model) is not None:
+    frozen = frozen_record(before, model, plan[-1])
+    if lora.adapter_size(model) is not None:
         lora.merge(model)
-        proof["merged"] = True
-    return TrainResult(model, found, trained.rows, proof, facts)
+        frozen["merged"] = True
+    return TrainResult(model, found, trained.rows, frozen, facts)
 
 
-def plan_of(job: TrainJob[GradientDescent], still: frozenset[str]) -> list[Freeze]:
+def freeze_plan(job: TrainJob[GradientDescent], still: frozenset[str]) -> list[Freeze]:
     """What trains in each epoch."""
     whole, options = freeze(job.model, job.policy), job.options
     plan = [whole] * options.epochs
@@ -62,27 +62,27 @@ def plan_of(job: TrainJob[GradientDescent], still: frozenset[str]) -> list[Freez
     return [kept[each] for each in plan]
 
 
-def batch_norms(model: Model) -> frozenset[str]:
+def batch_norms(model: TaskModel) -> frozenset[str]:
     """The names of the BatchNorm modules."""
     return frozenset(name for name, module in model.named_modules() if isinstance(module, _BatchNorm))
 
 
-def _rounding(model: Model, network: Network) -> dict[str, Any]:
-    """What keeping activations in half precision does to the trained model, measured on validation samples."""
-    if network.exact is None:
+def _rounding(model: TaskModel, step_model: StepModel) -> dict[str, Any]:
+    """The effect of half-precision activations on the trained model, measured on validation samples."""
+    if step_model.exact_arrays is None:
         return {}
-    feed = network.feeds["validation"]
-    positions = list(range(min(ROUNDING_SAMPLES, len(feed))))
+    source = step_model.sources["validation"]
+    positions = list(range(min(ROUNDING_SAMPLES, len(source))))
     both = []
-    for arrays in (feed.arrays(positions, 0), network.exact(positions)):
-        rows = Collector(model.task.outputs, len(positions))
+    for arrays in (source.arrays(positions, 0), step_model.exact_arrays(positions)):
+        rows = OutputCollector(model.task.outputs, len(positions))
         with torch.inference_mode():
-            made = model.named(network.evaluate(*tensors(arrays, network.device)))
-        rows.put(positions, {name: value.cpu().numpy() for name, value in made.items()}, feed.data.lengths(positions))
+            made = model.named(step_model.evaluate(*to_tensors(arrays, step_model.device)))
+        rows.put(positions, {name: value.cpu().numpy() for name, value in made.items()}, source.data.lengths(positions))
         both.append(rows.outputs())
     effect = rounding_effect(model.task, *both)
     say(
-        f"Half precision in the cache changes a logit by {effect['max_logit_change']:.2g} at most, "
-        f"{effect['agreement']:.1%} of {effect['samples']} validation labels stay"
+        f"The fp16 cache changes logits by {effect['max_logit_change']:.2g} at most; "
+        f"{effect['agreement']:.1%} of {effect['samples']} validation labels are unchanged"
     )
     return {"rounding": effect}

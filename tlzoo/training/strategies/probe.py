@@ -9,45 +9,47 @@ from typing import Any
 
 import numpy as np
 
-from tlzoo.features.check import snapshot
-from tlzoo.features.extract import Features, exactly, features
+from tlzoo.features.check import hash_frozen
+from tlzoo.features.extract import Features, extract, extract_batch
 from tlzoo.features.prefix import backbone_prefix
-from tlzoo.models.devices import pick
+from tlzoo.models.devices import select_device
 from tlzoo.models.freezing import freeze
-from tlzoo.models.heads import objective_of
+from tlzoo.models.heads import probe_objective
 from tlzoo.options import Probe, StrategyOptions
 from tlzoo.training.evaluation import rounding_effect
 from tlzoo.training.loop import finish
-from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, proof_of, with_probe
-from tlzoo.training.strategies.probe_fit import FittedProbe, apply_probe, fit_probe, labelled
+from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, frozen_record, with_probe
+from tlzoo.training.strategies.probe_fit import FittedProbe, apply_probe, fit_probe, labelled_features
 
 _INNER_SHARE = 0.2
 
 
 def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
     """A linear head on features computed once; the outputs come from the same features."""
-    objective = objective_of(job.model.task, job.head)
+    objective = probe_objective(job.model.task, job.head)
     frozen = freeze(job.model, job.policy)
-    before = snapshot(job.model, frozen)
-    threading.Thread(target=_import_ahead, daemon=True).start()
+    before = hash_frozen(job.model, frozen)
+    threading.Thread(target=_import_in_background, daemon=True).start()
     sets = (job.sets.train, job.sets.validation, job.sets.test)
-    train_x, validation_x, test_x = features(
-        job.model, *sets, options=job.options, clock=job.clock, started=job.started
+    train_x, validation_x, test_x = extract(
+        job.model, *sets, options=job.options, clock=job.clock, pending=job.prefetch
     )
     with job.clock.spent("train"):
-        training = labelled(train_x, job.sets.train, objective)
-        probe = fit_probe(training, labelled(validation_x, job.sets.validation, objective), objective, _l2(job))
+        training = labelled_features(train_x, job.sets.train, objective)
+        probe = fit_probe(
+            training, labelled_features(validation_x, job.sets.validation, objective), objective, _l2(job)
+        )
     facts: dict[str, Any] = {"l2": probe.l2, "temperature": probe.temperature}
     if job.options.cache.enabled and job.options.cache.precision != "fp32":
         facts["rounding"] = _rounding_of_probe(job, probe, validation_x, objective.output)
     model = finish(with_probe(job, probe))
     fitted = frozenset(f"head.{name}" for name, _ in model.head.named_parameters())  # a plugin's head had other names
-    proof = proof_of(before, model, replace(frozen, trainable=fitted))
+    record = frozen_record(before, model, replace(frozen, trainable=fitted))
     history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
-    return TrainResult(model, apply_probe(probe, test_x, objective.output), history, proof, facts)
+    return TrainResult(model, apply_probe(probe, test_x, objective.output), history, record, facts)
 
 
-def _import_ahead() -> None:
+def _import_in_background() -> None:
     """What comes after the pass takes seconds to import, and ONNX Runtime leaves the interpreter free meanwhile."""
     for name in ("scipy.optimize", "sklearn.metrics"):
         importlib.import_module(name)
@@ -58,9 +60,9 @@ def _rounding_of_probe(
 ) -> dict[str, float | int]:
     data = job.sets.validation
     positions = list(range(min(ROUNDING_SAMPLES, len(data))))
-    prefix = backbone_prefix(job.model, pick(job.options.device))
-    [full] = exactly(prefix, data, positions).values()
-    few = kept.within(range(len(positions)))
+    prefix = backbone_prefix(job.model, select_device(job.options.device))
+    [full] = extract_batch(prefix, data, positions).values()
+    few = kept.subset(range(len(positions)))
     if few.lengths is None:
         exact = Features(full)
     else:
@@ -69,17 +71,17 @@ def _rounding_of_probe(
     return rounding_effect(job.model.task, apply_probe(probe, few, output), apply_probe(probe, exact, output))
 
 
-def probe_of_training(job: TrainJob[StrategyOptions]) -> FittedProbe:
-    """A head fitted without a look at the validation samples, which are to judge what comes after it."""
+def fit_probe_on_training_split(job: TrainJob[StrategyOptions]) -> FittedProbe:
+    """A head fitted without the validation samples, which later select the best epoch."""
     freeze(job.model, "all")
-    [found] = features(job.model, job.sets.train, options=job.options, clock=job.clock)
+    [found] = extract(job.model, job.sets.train, options=job.options, clock=job.clock)
     return fit_on_training(job, found)
 
 
 def fit_on_training(job: TrainJob[StrategyOptions], found: Features) -> FittedProbe:
     """A head for these features of the training samples, a fifth of which chooses its regularisation."""
-    objective = objective_of(job.model.task, job.head)
-    vectors, targets = labelled(found, job.sets.train, objective)
+    objective = probe_objective(job.model.task, job.head)
+    vectors, targets = labelled_features(found, job.sets.train, objective)
     order = np.random.default_rng([job.options.seed, 1]).permutation(len(targets))
     held = max(1, round(_INNER_SHARE * len(order)))
     chosen, inner = np.sort(order[held:]), np.sort(order[:held])

@@ -17,9 +17,9 @@ from functools import partial
 import numpy as np
 import torch
 
-from tlzoo.data.dataset import Dataset
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
-from tlzoo.features.chunks import Rows, standardisation, standardised
+from tlzoo.features.chunks import RowChunks, mean_and_scale, standardised_chunks
 from tlzoo.features.extract import Features
 from tlzoo.progress import progress
 from tlzoo.tasks.heads import Loss, Objective
@@ -61,7 +61,9 @@ class _Fit:
     held: Callable[[], np.ndarray]
 
 
-def labelled(features: Features, data: Dataset, objective: Objective, within: range | None = None) -> Labelled:
+def labelled_features(
+    features: Features, data: TaskDataset, objective: Objective, within: range | None = None
+) -> Labelled:
     """Features [M, D] and targets [M, ...] of what a data set has targets for: its inputs, or parts of these.
 
     `within` limits it to some of the inputs. Raises DataError where no target is left.
@@ -75,12 +77,12 @@ def labelled(features: Features, data: Dataset, objective: Objective, within: ra
             lengths = features.lengths[positions.start : positions.stop]
             targets = np.concatenate([row[:length] for row, length in zip(targets, lengths, strict=True)])
         parts.append(targets)
-    found, rows = np.concatenate(parts), features.within(within).rows
+    found, rows = np.concatenate(parts), features.subset(within).rows
     if features.lengths is None:
         return rows, found
     there = found != IGNORED
     if not there.any():
-        raise DataError("No part of the samples has a target.", hint="Check the labels of the data.")
+        raise DataError("None of the samples has a target.", hint="Check the labels of the data.")
     return rows[there], found[there]
 
 
@@ -103,19 +105,19 @@ def fit_probe(train: Labelled, validation: Labelled, objective: Objective, l2: f
     path = _path(train, validation, objective, STRENGTHS if l2 is None else (l2,))
     best = min(path, key=lambda strength: path[strength].loss)
     pieces = [train[0], validation[0]]
-    mean, scale = standardisation(*pieces)
+    mean, scale = mean_and_scale(*pieces)
     targets = torch.from_numpy(np.concatenate([train[1], validation[1]]))
     start = path[best].weight, path[best].bias
-    rows = standardised(pieces, mean, scale, torch.float64)
+    rows = standardised_chunks(pieces, mean, scale, torch.float64)
     weight, bias = _minimise(rows, targets, best, start, FINE, objective)
     losses = {strength: fit.loss for strength, fit in path.items()}
-    found = _for_raw_features(weight, bias, (mean, scale), best, losses)
+    found = _fold_standardisation(weight, bias, (mean, scale), best, losses)
     if objective.temperature is None:
         return found
     return replace(found, temperature=objective.temperature(path[best].held(), validation[1]))
 
 
-def _for_raw_features(
+def _fold_standardisation(
     weight: np.ndarray, bias: np.ndarray, moments: Labelled, l2: float, losses: dict[float, float]
 ) -> FittedProbe:
     mean, scale = moments
@@ -128,10 +130,10 @@ def _fit_ridge(train: Labelled, validation: Labelled, l2: float | None) -> Fitte
     losses = ridge_path(train, validation, RIDGE_STRENGTHS if l2 is None else (l2,))
     best = min(losses, key=lambda strength: losses[strength])
     pieces = [train[0], validation[0]]
-    moments = standardisation(*pieces)
+    moments = mean_and_scale(*pieces)
     targets = np.concatenate([train[1], validation[1]])
-    weight, bias = solve_ridge(standardised(pieces, *moments, torch.float64), targets, best)
-    return _for_raw_features(weight[None], np.array([bias]), moments, best, losses)
+    weight, bias = solve_ridge(standardised_chunks(pieces, *moments, torch.float64), targets, best)
+    return _fold_standardisation(weight[None], np.array([bias]), moments, best, losses)
 
 
 def _path(train: Labelled, validation: Labelled, objective: Objective, strengths: Sequence[float]) -> dict[float, _Fit]:
@@ -139,12 +141,15 @@ def _path(train: Labelled, validation: Labelled, objective: Objective, strengths
 
     They end where validation got worse `PATIENCE` times in a row: weaker ones take longest and overfit more.
     """
-    mean, scale = standardisation(train[0])
-    features, targets = standardised([train[0]], mean, scale, torch.float32), torch.from_numpy(train[1])
-    held, held_targets = standardised([validation[0]], mean, scale, torch.float32), torch.from_numpy(validation[1])
+    mean, scale = mean_and_scale(train[0])
+    features, targets = standardised_chunks([train[0]], mean, scale, torch.float32), torch.from_numpy(train[1])
+    held, held_targets = (
+        standardised_chunks([validation[0]], mean, scale, torch.float32),
+        torch.from_numpy(validation[1]),
+    )
     fits: dict[float, _Fit] = {}
     weight, bias = np.zeros((objective.outputs, len(mean))), np.zeros(objective.outputs)
-    with progress("Probe", len(strengths), "fits") as advance:
+    with progress("Fitting the probe", len(strengths), "fits") as advance:
         for strength in strengths:
             weight, bias = _minimise(features, targets, strength, (weight, bias), COARSE, objective)
             loss = _evaluate(held, held_targets, weight, bias, objective)
@@ -157,7 +162,7 @@ def _path(train: Labelled, validation: Labelled, objective: Objective, strengths
 
 
 def _minimise(
-    rows: Rows,
+    rows: RowChunks,
     targets: torch.Tensor,
     l2: float,
     start: tuple[np.ndarray, np.ndarray],
@@ -194,7 +199,7 @@ def _loss(objective: Objective) -> Loss:
     return objective.loss
 
 
-def _evaluate(rows: Rows, targets: torch.Tensor, weight: np.ndarray, bias: np.ndarray, aim: Objective) -> float:
+def _evaluate(rows: RowChunks, targets: torch.Tensor, weight: np.ndarray, bias: np.ndarray, aim: Objective) -> float:
     loss_of = _loss(aim)
     parts = (
         loss_of(_logits(features, weight, bias), targets[begin : begin + len(features)])[0]
@@ -203,7 +208,7 @@ def _evaluate(rows: Rows, targets: torch.Tensor, weight: np.ndarray, bias: np.nd
     return sum(parts) / aim.share(targets)
 
 
-def _all_logits(rows: Rows, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def _all_logits(rows: RowChunks, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return np.concatenate([_logits(features, weight, bias).numpy() for _, features in rows()])
 
 

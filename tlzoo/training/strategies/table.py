@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from tlzoo.errors import UsageError
-from tlzoo.models.freezing import adapter_size
-from tlzoo.options import CORE, LoRA, StrategyOptions, combine, given_in
+from tlzoo.models.freezing import parse_lora_size
+from tlzoo.options import CORE_STRATEGIES, LoRA, StrategyOptions, combine, non_default
 from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension, warn_name_conflict
 from tlzoo.tasks.rows import count
 from tlzoo.training.strategies.auto import run_auto
@@ -17,18 +17,18 @@ from tlzoo.training.strategies.finetune import run_finetune
 from tlzoo.training.strategies.lp_ft import run_lp_ft
 from tlzoo.training.strategies.probe import run_probe
 
-STRATEGY: Mapping[str, Callable[[TrainJob[Any]], TrainResult]] = {
+STRATEGIES: Mapping[str, Callable[[TrainJob[Any]], TrainResult]] = {
     "probe": run_probe,
     "finetune": run_finetune,
     "lp-ft": run_lp_ft,
     "lora": run_finetune,
     "auto": run_auto,
 }
-OPTIONS = {cls.strategy: cls for cls in CORE}
+OPTIONS = {cls.strategy: cls for cls in CORE_STRATEGIES}
 DEFAULT_POLICY = {"probe": "all", "finetune": "none", "lp-ft": "none", "lora": LoRA().policy, "auto": "none"}
 
 
-def settle(
+def resolve_strategy(
     strategy: str | StrategyOptions, freeze: str | None, *given: Mapping[str, Any], others: Iterable[str] = ()
 ) -> tuple[str, str, StrategyOptions]:
     """The strategy's name, its freeze policy and its options, of what users write in one of several ways.
@@ -37,11 +37,11 @@ def settle(
     meant by one that is unknown. Raises UsageError for a strategy that nobody knows, an option that it does not take or
     that cannot be, and for two that contradict each other.
     """
-    name = strategy if isinstance(strategy, str) else _name_of(strategy)
-    cls = OPTIONS[name] if name in OPTIONS else _of_a_plugin(name).value.options
-    own = {} if isinstance(strategy, str) else given_in(strategy)
-    policy = policy_of(name, freeze)
-    said = _size_in(policy) if name == "lora" and freeze is not None else {}
+    name = strategy if isinstance(strategy, str) else _strategy_name(strategy)
+    cls = OPTIONS[name] if name in OPTIONS else _plugin_strategy(name).value.options
+    own = {} if isinstance(strategy, str) else non_default(strategy)
+    policy = freeze_policy(name, freeze)
+    said = _lora_options(policy) if name == "lora" and freeze is not None else {}
     for option, value in said.items():
         for source in (own, *given):
             if source.get(option, value) != value:
@@ -54,7 +54,7 @@ def settle(
     return name, options.policy if isinstance(options, LoRA) else policy, options
 
 
-def _name_of(options: object) -> str:
+def _strategy_name(options: object) -> str:
     """The strategy that these are the options of."""
     if not isinstance(options, StrategyOptions):
         raise UsageError(
@@ -71,52 +71,54 @@ def _name_of(options: object) -> str:
     return options.strategy
 
 
-def _size_in(policy: str) -> dict[str, float]:
+def _lora_options(policy: str) -> dict[str, float]:
     """The rank, and the alpha if there is one, in a freeze policy of adapters."""
-    rank, alpha = adapter_size(policy.removeprefix("lora:"))
+    rank, alpha = parse_lora_size(policy.removeprefix("lora:"))
     return {"rank": rank} if alpha is None else {"rank": rank, "alpha": alpha}
 
 
-def train_of(strategy: str) -> Callable[[TrainJob[Any]], TrainResult]:
+def strategy_function(strategy: str) -> Callable[[TrainJob[Any]], TrainResult]:
     """What trains by this strategy, the core's or that of a plugin; raises UsageError for one that nobody knows."""
-    if strategy in STRATEGY:
+    if strategy in STRATEGIES:
         warn_name_conflict("strategies", strategy)
-        return STRATEGY[strategy]
-    return partial(_train, _of_a_plugin(strategy))
+        return STRATEGIES[strategy]
+    return partial(_train_with_plugin, _plugin_strategy(strategy))
 
 
-def _of_a_plugin(name: str) -> PluginExtension:
+def _plugin_strategy(name: str) -> PluginExtension:
     found = find_extension("strategies", name)
     if found is None:
         raise UsageError(
             f"Unknown strategy {name!r}.",
-            hint=f"Strategies: {extension_names('strategies', STRATEGY)}",
+            hint=f"Strategies: {extension_names('strategies', STRATEGIES)}",
             parameter="strategy",
         )
     return found
 
 
-def _train(strategy: PluginExtension, job: TrainJob[Any]) -> TrainResult:
-    """Train by a plugin's strategy; raises HookError where it gives no TrainResult, or outputs of other samples."""
+def _train_with_plugin(strategy: PluginExtension, job: TrainJob[Any]) -> TrainResult:
+    """Train by a plugin's strategy; raises HookError where it gives not a TrainResult, or outputs of other samples."""
     result = strategy.run("train", job)
     if not isinstance(result, TrainResult):
-        raise strategy.wrong(f"returned {type(result).__name__}, no TrainResult")
+        raise strategy.wrong(f"returned {type(result).__name__}, not a TrainResult")
     if count(result.outputs) != len(job.sets.test):
-        raise strategy.wrong(f"has outputs of {count(result.outputs)} samples; the test data has {len(job.sets.test)}")
+        raise strategy.wrong(
+            f"returned outputs for {count(result.outputs)} samples; the test data has {len(job.sets.test)}"
+        )
     return result
 
 
-def policy_of(strategy: str, policy: str | None) -> str:
+def freeze_policy(strategy: str, policy: str | None) -> str:
     """The freeze policy of a strategy where none is given; raises UsageError for two that contradict each other."""
-    if strategy not in STRATEGY:
-        default: str = _of_a_plugin(strategy).value.policy
+    if strategy not in STRATEGIES:
+        default: str = _plugin_strategy(strategy).value.policy
         return default if policy is None else policy
     if policy is None:
         return DEFAULT_POLICY[strategy]
     if strategy == "probe" and policy != "all":
         raise UsageError(
             f"`freeze={policy!r}` contradicts `strategy='probe'`, which trains the head only.",
-            hint="Add `strategy='finetune'`.",
+            hint="Use `strategy='finetune'`.",
             parameter="freeze",
         )
     if strategy == "auto":

@@ -15,7 +15,7 @@ export function makePreprocessor(manifest) {
   const document = JSON.parse(written);
   const tokenizer = makeTokenizer(document);
   return async (text) => {
-    const looked = clean(text, CHARACTERS_PER_TOKEN * longest);
+    const looked = enough(tokenizer, text.replace(/\p{Surrogate}/gu, "\ufffd"), longest);
     const ids = encode(tokenizer, looked, longest);
     const row = BigInt64Array.from(ids.length ? ids : [padding], BigInt);
     return {
@@ -54,10 +54,21 @@ function mended(splitting) {
   return splitting?.type === "Whitespace" ? WORDS : splitting;
 }
 
-/** The first characters as Python counts them, by code points; half a surrogate pair becomes U+FFFD. */
-function clean(text, characters) {
-  const start = text.slice(0, 2 * characters);
-  return [...start].slice(0, characters).join("").replace(/\p{Surrogate}/gu, "\ufffd");
+/** The text, or so many of its first words that they are more than `longest` tokens. */
+function enough(tokenizer, text, longest) {
+  for (let units = 2 * CHARACTERS_PER_TOKEN * longest; units < text.length; units *= 2) {
+    const part = firstWords(text, units);
+    if (tokenizer.encode(part).ids.length > longest) return part;
+  }
+  return text;
+}
+
+/** The words that end within the first UTF-16 units; of a word that alone is longer, its first ones. */
+function firstWords(text, units) {
+  const part = text.slice(0, units).replace(/[\ud800-\udbff]$/, "");
+  let end = part.length;
+  if (!/\s/.test(text[end])) while (end > 0 && !/\s/.test(part[end - 1])) end -= 1;
+  return end ? part.slice(0, end) : part;
 }
 
 /** Token numbers, cut so that the special tokens around the text stay. */

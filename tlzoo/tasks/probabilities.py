@@ -22,5 +22,5 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return shares
 
 
-SQUASH: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"Softmax": softmax, "Sigmoid": sigmoid}
+PROBABILITY_FUNCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"Softmax": softmax, "Sigmoid": sigmoid}
 """The same by ONNX's names."""

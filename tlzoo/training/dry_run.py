@@ -1,27 +1,27 @@
-"""What plugins bring to a run, tried on a few samples before hours are spent on it."""
+"""A dry run of a plugin's task and head on a few samples before training."""
 
 from __future__ import annotations
 
 import torch
 
-from tlzoo.data.dataset import Dataset
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import HookError
 from tlzoo.io.entry_points import describe_plugin
-from tlzoo.models.model import Model
-from tlzoo.models.onnx_export import outputs_of
+from tlzoo.models.model import TaskModel
+from tlzoo.models.onnx_export import module_outputs
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
-from tlzoo.tasks.rows import Collector
+from tlzoo.tasks.rows import OutputCollector
 
 FEW = 4
 
 
-def rehearse(model: Model, data: Dataset) -> None:
-    """Run a plugin's task and head once on the first samples; nothing is changed, no random number is drawn.
+def dry_run(model: TaskModel, data: TaskDataset) -> None:
+    """Run a plugin's task and head once on the first samples; changes nothing and draws no random numbers.
 
     Raises HookError naming the plugin where outputs are not those declared, targets are not collated to a row for each
-    sample, the loss is no number that the head can learn from, or metrics, scores and answers are not what they are to
-    be. What only the core made is not tried.
+    sample, the loss is no number that the head can learn from, or metrics, scores and predictions break the
+    contract. Tasks and heads of the core are skipped.
     """
     by = model.task.plugin or {"linear": "", "plugin": model.checkpoint.plugin}.get(
         model.head_name, model.head_name.partition("/")[0]
@@ -29,31 +29,31 @@ def rehearse(model: Model, data: Dataset) -> None:
     if not by:
         return
     with torch.random.fork_rng(devices=[]):
-        wrong = _fault(model.eval(), data.first(FEW))
+        wrong = _problem(model.eval(), data.first(FEW))
     if wrong:
         if model.task.plugin:
-            raise contract.fault(model.task, f"cannot be used: {wrong}")
+            raise contract.task_error(model.task, f"cannot be used: {wrong}")
         raise HookError(
-            f"The head {model.head_name} of {describe_plugin(by)} cannot be used: {wrong}", hint=contract.AUTHOR
+            f"The head {model.head_name} of {describe_plugin(by)} cannot be used: {wrong}", hint=contract.REPORT_HINT
         )
 
 
-def _fault(model: Model, data: Dataset) -> str:
+def _problem(model: TaskModel, data: TaskDataset) -> str:
     task, rows = model.task, range(len(data))
     arrays = data.arrays(rows)
-    made = outputs_of(model, arrays)
-    if wrong := contract.made(task.outputs, made, len(rows)):
+    made = module_outputs(model, arrays)
+    if wrong := contract.outputs_problem(task.outputs, made, len(rows)):
         return wrong
-    if wrong := contract.collated(data.collated(rows), len(rows)) or _loss_fault(model, data):
+    if wrong := contract.collate_problem(data.collated(rows), len(rows)) or _loss_problem(model, data):
         return wrong
-    kept = Collector(task.outputs, len(rows))
+    kept = OutputCollector(task.outputs, len(rows))
     named = {output.name: array for output, array in zip(task.outputs, made, strict=True)}
     kept.put(rows, named, row_lengths(arrays))
-    outputs, contexts = data.merged(kept.outputs())
-    return contract.used(task, outputs, data.sample_targets, contexts)
+    outputs, contexts = data.merge_outputs(kept.outputs())
+    return contract.results_problem(task, outputs, data.sample_targets, contexts)
 
 
-def _loss_fault(model: Model, data: Dataset) -> str:
+def _loss_problem(model: TaskModel, data: TaskDataset) -> str:
     rows = range(len(data))
     given = (torch.from_numpy(array) for array in data.arrays(rows).values())
     batch = {name: torch.from_numpy(array) for name, array in data.collated(rows).items()}
