@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import tlzoo
-from tlzoo.errors import HookError, UsageError
+from tlzoo.errors import HookError, PluginError
 from tlzoo.plugins.extensions import find_extension
 from tlzoo.runtime.unknown_task import UnknownTask
 
@@ -254,7 +254,7 @@ def test_a_task_that_changed_after_training_is_told_with_both_versions_and_the_f
     capfd.readouterr()
     predictor = tlzoo.load(exported.path)
     assert isinstance(predictor.task, UnknownTask)
-    assert "read by tlzoo-duo 1.0" in capfd.readouterr().err
+    assert "needs tlzoo-duo 1.0" in capfd.readouterr().err
     assert set(predictor.predict(tmp_path / "0.png")[0].outputs) == {"sign", "size"}
 
 
@@ -278,9 +278,9 @@ def test_a_name_of_the_core_that_a_plugin_declares_as_well_is_told(
 ):
     entries = duo_site / "tlzoo_duo-1.0.dist-info" / "entry_points.txt"
     entries.write_text(entries.read_text().replace("head-only = duo", "finetune = duo"))
-    with pytest.warns(RuntimeWarning, match=r"tlzoo-duo 1\.0 declares the strategy 'finetune', which is the core's"):
+    with pytest.warns(RuntimeWarning, match=r"tlzoo-duo 1\.0 declares the strategy 'finetune', which is built in"):
         tlzoo.finetune(
             "duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune", freeze="all", options=OPTIONS
         )
-    with pytest.raises(UsageError, match="has no strategy 'finetune'"):
+    with pytest.raises(PluginError, match="does not register it"):
         find_extension("strategies", "duo/finetune")
