@@ -12,7 +12,7 @@ release *arguments:
 mutate *arguments:
     uv run python tools/mutate.py {{ arguments }}
 
-# Mend what ruff can mend, and say what it cannot
+# Fix what ruff can fix, and report the rest
 lint:
     uv run ruff check --fix
     uv run ruff format

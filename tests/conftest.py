@@ -363,9 +363,9 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
         monkeypatch.setenv("TLZOO_CONFIG", str(tmp_path / "config"))
         return "toy/means"
 
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     yield install
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     for name in ("tlzoo_toy", "tlzoo_toy_means"):
         sys.modules.pop(name, None)
 

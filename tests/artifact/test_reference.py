@@ -114,7 +114,7 @@ def test_a_file_without_answers_says_so():
 def test_answers_that_were_changed_are_not_believed():
     text = pack(select_samples(named(3), {"logits": np.zeros((3, 2), np.float32)}))
     other = pack(select_samples(named(3), {"logits": np.ones((3, 2), np.float32)}))
-    with pytest.raises(ArtifactError, match="not those it was proven by"):
+    with pytest.raises(ArtifactError, match="do not match its manifest"):
         unpack({KEY: other}, manifest_for(text), LOGITS, "model.onnx")
 
 
@@ -133,8 +133,8 @@ BROKEN = {
     "a number": '{"contents": [], "logits": 3}',
     "another output": '{"contents": [], "outputs": {"scores": {}}}',
     "no samples": packed(0, shapes=[]),
-    "cut short": packed(3, data=base64.b64encode(bytes(20)).decode()),
-    "cut short, each of its shape": packed(3, shapes=[[2]] * 3, data=base64.b64encode(bytes(20)).decode()),
+    "truncated": packed(3, data=base64.b64encode(bytes(20)).decode()),
+    "truncated, each of its shape": packed(3, shapes=[[2]] * 3, data=base64.b64encode(bytes(20)).decode()),
     "too few shapes": packed(3, shapes=[[2], [2]]),
     "shapes that differ where none may": packed(3, shapes=[[1], [2], [3]]),
     "negative shapes": packed(3, shapes=[[-2], [4], [4]]),

@@ -98,7 +98,7 @@ def test_a_folder_of_train_and_test_tables_is_both_halves(tmp_path):
         ("a.csv", b'text,label\n"two\nlines",x\nho\n', "1 cells in line 4"),
         ("a.csv", b"text,label\nhi,x\nho, yes,y\n", "3 cells in line 3"),
         ("a.csv", b'text,label\nhi,x\n"ho,y\n', "line 3"),
-        ("a.csv", b"text,text\nhi,x\n", "twice"),
+        ("a.csv", b"text,text\nhi,x\n", "duplicate"),
         ("a.csv", b"text,label\nhi,x\nh\0o,y\n", "NUL byte in line 3"),
         ("a.csv", b"text,label\nhi,x\nh\xe9,y\n", "UTF-8.*line 3"),
         ("a.csv", b"text,label\nhi,x\nho,x\n", "only one class, 'x'"),
@@ -108,7 +108,7 @@ def test_a_folder_of_train_and_test_tables_is_both_halves(tmp_path):
         ("a.jsonl", b'{"text": "a", "label": "x"}\n{"text": "b"}\n', "'label' in line 2"),
         ("a.jsonl", b'{"text": "a", "label": "x"}\n{"text": ["b"], "label": "y"}\n', "list as 'text' in line 2"),
         ("a.parquet", b"PAR1 not really", "Parquet"),
-        ("a.xlsx", b"x", "not a table"),
+        ("a.xlsx", b"x", "not in a table format"),
     ],
 )
 def test_a_bad_table_is_refused_with_the_place(tmp_path, name, content, named):

@@ -62,7 +62,7 @@ def test_a_complete_folder_is_kept_and_other_demo_data_replaced(tmp_path: Path) 
 
 def test_a_folder_of_other_contents_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.wav").write_bytes(b"mine")
-    with pytest.raises(DataError, match="other things"):
+    with pytest.raises(DataError, match="other than demo data"):
         prepare(tmp_path, **FEW)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.wav"]
 

@@ -50,7 +50,7 @@ def test_a_complete_folder_is_kept_and_one_with_other_numbers_replaced(tmp_path)
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     for attempt in (lambda: prepare(tmp_path, n_train=10, n_test=10), lambda: prepare_target(tmp_path)):
-        with pytest.raises(DataError, match="other things"):
+        with pytest.raises(DataError, match="other than demo data"):
             attempt()
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -50,9 +50,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stars(zoo: Any, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The same, to be imported."""
     monkeypatch.syspath_prepend(project)
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     yield project
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "tlzoo_stars"]:
         del sys.modules[name]
 

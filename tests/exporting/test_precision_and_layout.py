@@ -98,7 +98,7 @@ def test_triton_is_a_folder_that_appears_whole_and_is_not_written_over(
     assert len(list((tmp_path / "models").rglob("config.pbtxt"))) == 1
     one = next(recordings.rglob("*.wav"))
     assert file.load().predict(one)[0].label == recording_file.load().predict(one)[0].label
-    with pytest.raises(ExportError, match="something is there already"):
+    with pytest.raises(ExportError, match="it already exists"):
         recording_run.export(tmp_path / "models", format="triton")
 
 
@@ -121,9 +121,9 @@ def test_a_plugins_format_writes_a_folder_of_its_own_around_the_model(
     assert (file.path, file.file) == (tmp_path / "box", tmp_path / "box" / "model.onnx")
     assert (tmp_path / "box" / "labels.txt").read_text() == "blue green red"
     assert file.load().manifest.parity.top1_agreement == 1.0
-    with pytest.raises(UsageError, match="Plugin 'toy' has no format 'bag'"):
+    with pytest.raises(UsageError, match=r"Plugin 'toy' .* has no format 'bag'"):
         run.export(tmp_path / "bag", format="toy/bag")
-    with pytest.raises(UsageError, match="There is no format 'box'") as error:
+    with pytest.raises(UsageError, match="Unknown format 'box'") as error:
         run.export(tmp_path / "other", format="box")
     assert "onnx, triton, web" in error.value.hint
 
@@ -177,7 +177,7 @@ def test_the_command_prints_size_and_speed_beside_fp32(command: Callable[..., An
     out = tmp_path / "model.onnx"
     done = command("export", text_run.path, "--out", out, "--precision", "fp16", "--min-agreement", "0.9", "--quiet")
     assert done.code == 0, done.err
-    [line] = [line for line in done.out.splitlines() if line.startswith("Beside fp32")]
+    [line] = [line for line in done.out.splitlines() if line.startswith("Compared with fp32")]
     assert "x the size" in line
-    assert "x as many samples" in line
+    assert "x the samples" in line
     assert "expected calibration error" in done.out

@@ -348,7 +348,7 @@ def test_a_body_that_drips_times_out(speaking: Any) -> None:
         stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         drip(stream, bytes(1000), 0.02)
 
-    with open_https(speaking(speak), timeout=5) as response, pytest.raises(TooSlow, match="bytes came in"):
+    with open_https(speaking(speak), timeout=5) as response, pytest.raises(TooSlow, match="bytes arrived in"):
         list(response.chunks(MinimumRate(bytes=1000, seconds=0.3)))
 
 

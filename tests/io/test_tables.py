@@ -41,14 +41,14 @@ def test_a_broken_row_is_an_error_in_its_place_and_the_next_is_read(tmp_path, na
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [
-        ("t.csv", b'a,b\nx,1\n"y,2\n', "row from line 3 on"),
+        ("t.csv", b'a,b\nx,1\n"y,2\n', "row at line 3"),
         ("t.csv", b"a,b\nx,1\nh\xe9,2\n", r"UTF-8 text \(line 3\)"),
         ("t.jsonl", b'{"a": 1}\n{"a": "h\xe9"}\n', r"UTF-8 text \(line 2\)"),
-        ("t.csv", b"a,a\n1,2\n", "column 'a' twice"),
+        ("t.csv", b"a,a\n1,2\n", "duplicate column 'a'"),
         ("t.csv", b"a\0,b\n1,2\n", "NUL byte in line 1"),
         ("t.csv", b"", "zero bytes"),
         ("t.parquet", b"PAR1 and no more", "Parquet"),
-        ("t.xlsx", b"x", "not a table"),
+        ("t.xlsx", b"x", "not in a table format"),
     ],
 )
 def test_a_table_that_cannot_be_read_to_its_end_is_named_with_the_line(tmp_path, name, content, fault):

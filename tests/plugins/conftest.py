@@ -28,7 +28,7 @@ def ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
     `files` are further ones of the package, `entries` replaces entry_points.txt, `fields` are more lines of METADATA.
     """
     monkeypatch.delenv("TLZOO_PLUGINS", raising=False)
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     sites: list[str] = []
 
     def add(
@@ -51,7 +51,7 @@ def ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
         return site / package
 
     yield add
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
 
 
 @pytest.fixture(scope="session")

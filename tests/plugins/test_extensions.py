@@ -122,7 +122,7 @@ SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "s
 
 
 @pytest.mark.parametrize("kind", EXTENSION_KINDS)
-def test_what_a_plugin_does_not_have_is_told_with_what_it_has(ship: Ship, kind: ExtensionKind):
+def test_what_a_plugin_does_not_have_is_reported_with_what_it_has(ship: Ship, kind: ExtensionKind):
     ship("tide", hook(kind, f"[{MADE[kind]}]"))
     ship("moon")
     ship("star", hook(kind, "None"))
@@ -154,8 +154,8 @@ def test_a_plugin_that_is_not_here_says_what_to_install(ship: Ship):
 @pytest.mark.parametrize("kind", EXTENSION_KINDS)
 @pytest.mark.parametrize(
     ("answer", "said"),
-    [("7", "returned int, no list"), ("[7]", "returned a int, no {}"), ("'new'", "returned a str, no {}"),
-     ("[{made}, {made}]", "returned two of the name 'new'"), ("1 / 0", "ZeroDivisionError")],
+    [("7", "returned int, not a list"), ("[7]", "returned int, not {}"), ("'new'", "returned str, not {}"),
+     ("[{made}, {made}]", "returned the duplicate name 'new'"), ("1 / 0", "ZeroDivisionError")],
     ids=["number", "numbers", "text", "twice", "fails"],
 )  # fmt: skip
 def test_a_hook_that_answers_with_something_else_is_named_with_its_distribution(
@@ -246,11 +246,11 @@ def test_a_checkpoint_is_trained_for_a_plugins_task_of_its_modality(sights: Call
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"task": "dict"}, "is no subclass of Task"),
-        ({"task": "Sights('image-sights')"}, "is no subclass of Task"),
-        ({"family": "views"}, "whose `family` is 'sights'"),
-        ({"plugin": "other"}, "says that its plugin is 'other'"),
-        ({"plugin": ""}, "says that its plugin is ''"),
+        ({"task": "dict"}, "is not a subclass of Task"),
+        ({"task": "Sights('image-sights')"}, "is not a subclass of Task"),
+        ({"family": "views"}, "with the family 'sights'"),
+        ({"plugin": "other"}, "belongs to plugin 'other'"),
+        ({"plugin": ""}, "belongs to plugin ''"),
     ],
     ids=["another class", "no class", "another family", "another plugin", "no plugin"],
 )
@@ -263,7 +263,7 @@ def test_a_task_that_does_not_say_where_it_is_from_is_refused(
     assert said in caught.value.message
 
 
-def test_a_task_that_nobody_knows_is_told_with_those_that_are_there(sights: Callable[..., None]):
+def test_a_task_that_nobody_knows_is_reported_with_those_that_are_there(sights: Callable[..., None]):
     sights()
     with pytest.raises(UsageError, match="Unknown task 'views'") as caught:
         task_type("views")

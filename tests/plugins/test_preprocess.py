@@ -94,7 +94,7 @@ def preprocessing(toy: Callable[[str], str]) -> Iterator[Callable[[str], Any]]:
         return plugin_preprocessor(SPEC)
 
     yield make
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
 
 
 @pytest.mark.parametrize("expression", ["7", "None"])

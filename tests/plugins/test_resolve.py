@@ -53,15 +53,15 @@ def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         monkeypatch.syspath_prepend(site)
         names.append(name)
 
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     yield install
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     for name in names:
         sys.modules.pop(f"tlzoo_{name}", None)
 
 
 def test_an_id_whose_first_part_nobody_declares_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "load", None)  # a call would be a TypeError
+    monkeypatch.setattr(plugins, "import_plugin", None)  # a call would be a TypeError
     for id in ("nobody/x", "hf", "hf/", "hf/../x/y", "hf/a/b/c", "HF/a/b", "hf/a b", "hf/a\0b"):
         assert resolve.resolve(id) is None
 

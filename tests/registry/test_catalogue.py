@@ -84,7 +84,7 @@ def test_an_id_near_to_none_is_answered_with_how_to_see_them_all() -> None:
     assert "tlzoo models" in caught.value.hint
 
 
-def test_an_installation_without_its_look_ups_is_said_and_not_taken_for_an_unknown_id(
+def test_an_installation_without_its_look_ups_is_reported_and_not_taken_for_an_unknown_id(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(catalogue, "LOOKUPS", "tlzoo.absent")

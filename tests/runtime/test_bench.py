@@ -117,5 +117,5 @@ def test_a_type_that_cannot_be_made_up_asks_for_data():
     model = parser.parse_model(
         '<ir_version: 10, opset_import: ["": 20]> g (string[n] x) => (string[n] y) { y = Identity(x) }'
     )
-    with pytest.raises(UsageError, match="--data"):
+    with pytest.raises(UsageError, match="your own inputs"):
         synthetic_inputs(open_session(model.SerializeToString()), 1)

@@ -227,10 +227,10 @@ HOSTILE = {
     "two inputs": (
         lambda: model([node("Add", "x", "more")], given=[PICTURE, value("more")]), "'more'"
     ),
-    "more labels": (lambda: model([node("Relu", "x")], labels=["a", "b", "c"]), r"2\] where logits .*3\] belong"),
+    "more labels": (lambda: model([node("Relu", "x")], labels=["a", "b", "c"]), r"2\], not .*3\]"),
     "another modality": (lambda: plain(preprocess=SOUND), "audio"),
     "huge size": (lambda: plain(preprocess={**MANIFEST["preprocess"], "size": [10**9, -1]}), "size"),
-    "large manifest": (lambda: model([node("Relu", "x")], options={"a": [[]] * 15_000_000}), "more values"),
+    "large manifest": (lambda: model([node("Relu", "x")], options={"a": [[]] * 15_000_000}), "too many values"),
     "larger manifest": (lambda: model([node("Relu", "x")], options={"a": "x" * 70_000_000}), "characters"),
     "deep manifest": (lambda: relabelled("[" * 100_000), "broken manifest"),
 }  # fmt: skip
@@ -303,7 +303,7 @@ def test_an_answer_that_is_no_number_is_an_error_of_that_input_alone(tmp_path: P
     first, second, third = predictor.stream([white, black, white])
     assert (first.error, third.error) == (None, None)
     assert "NaN or infinity" in second.error
-    with pytest.raises(InputError, match="Input 1 "):
+    with pytest.raises(InputError, match="Input 1: the model returns NaN"):
         predictor.predict([white, black])
 
 

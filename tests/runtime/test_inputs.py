@@ -42,7 +42,7 @@ def test_a_pattern_is_the_files_it_matches(place: Path):
 
 def test_a_folder_without_a_file_of_the_kind_is_an_error(place: Path):
     (place / "empty").mkdir()
-    with pytest.raises(DataError, match="empty holds no image"):
+    with pytest.raises(DataError, match="empty contains no image"):
         names(["empty"], PICTURES)
 
 

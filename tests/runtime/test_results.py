@@ -85,7 +85,7 @@ def half_done(path: Path) -> Path:
 
 def test_other_inputs_are_refused(tmp_path: Path):
     half_done(tmp_path / "a.jsonl")
-    with pytest.raises(UsageError, match="number 2"):
+    with pytest.raises(UsageError, match="as input 2"):
         write(tmp_path / "a.jsonl", [NAMES[0], *reversed(NAMES)], resume=True)
     with pytest.raises(UsageError, match="no more inputs"):
         write(tmp_path / "a.jsonl", NAMES[:3], resume=True)
@@ -98,7 +98,7 @@ def surer(name: str) -> Any:
 def test_another_models_answers_are_refused_and_kept(tmp_path: Path):
     part = half_done(tmp_path / "a.jsonl")
     content = part.read_bytes()
-    with pytest.raises(UsageError, match="differently"):
+    with pytest.raises(UsageError, match="another prediction"):
         write(tmp_path / "a.jsonl", resume=True, make=surer)
     assert part.read_bytes() == content
 
@@ -106,10 +106,10 @@ def test_another_models_answers_are_refused_and_kept(tmp_path: Path):
 def test_an_existing_file_is_never_overwritten(tmp_path: Path):
     write(tmp_path / "a.jsonl")
     for resume in (False, True):
-        with pytest.raises(UsageError, match="finished"):
+        with pytest.raises(UsageError, match="already exists"):
             write(tmp_path / "a.jsonl", resume=resume)
     half_done(tmp_path / "b.jsonl")
-    with pytest.raises(UsageError, match="half done"):
+    with pytest.raises(UsageError, match="unfinished"):
         write(tmp_path / "b.jsonl")
 
 

@@ -54,7 +54,7 @@ def test_it_answers_with_its_outputs_as_arrays_and_names_the_distribution(
     paths = sorted((pictures / "red").iterdir())[:5]
     predictor = tlzoo.load(unread)
     said = capfd.readouterr().err
-    assert "image-sights is read by tlzoo-sight 2.1, so answers are the model's outputs as arrays" in said
+    assert "image-sights needs tlzoo-sight 2.1; predictions are the model's outputs as arrays" in said
     assert "tlzoo plugins install tlzoo-sight" in said
     answers, logits = predictor.predict(paths, batch=2), picture_file.load().logits(paths)
     for path, answer, row in zip(paths, answers, logits, strict=True):

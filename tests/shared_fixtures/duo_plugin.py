@@ -86,9 +86,9 @@ def duo(zoo: Any, duo_site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "registry.json").write_text(json.dumps(registry))
     monkeypatch.setenv("TLZOO_REGISTRY", str(tmp_path / "registry.json"))
     monkeypatch.syspath_prepend(duo_site)
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     yield zoo
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     for name in [name for name in sys.modules if name.startswith("tlzoo_duo")]:
         del sys.modules[name]
 

@@ -221,9 +221,9 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
         chosen = "" if task is None else "sides"
         return type("Tiny", (PluginSuite,), {"plugin": "tiny", "checkpoint": entry, "task_name": chosen})
 
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     yield install
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     for name in ("tlzoo_tiny", "tlzoo_tiny_suite", "tlzoo_tiny_task", "tlzoo_tiny_head"):
         sys.modules.pop(name, None)
 

@@ -288,7 +288,7 @@ def test_a_fault_of_the_entry_fails_its_check_and_no_other(tiny, tiny_entry, che
 
 
 @pytest.mark.parametrize("changes", [{"id": "other/net"}, {"id": "tiny/other", "builder": "other"}])
-def test_an_entry_of_another_name_is_said(tiny, tiny_entry, tmp_path, changes):
+def test_an_entry_of_another_name_is_reported(tiny, tiny_entry, tmp_path, changes):
     suite = tiny(declared="[tlzoo.registry]\ntiny = tlzoo_tiny_files:registry.json\n")
     (tmp_path / "site" / "tlzoo_tiny_files").mkdir()
     (tmp_path / "site" / "tlzoo_tiny_files" / "__init__.py").write_text("")

@@ -32,10 +32,10 @@ def test_a_plugin_that_is_right_passes_every_check(tiny):
     assert [result.name for result in results] == checks(PluginSuite)
 
 
-def test_every_check_says_what_it_proves_and_how_to_mend_its_fault():
+def test_every_check_says_what_it_proves_and_how_to_fix_its_fault():
     for name in checks(PluginSuite):
         first, _, rest = (getattr(PluginSuite, name).__doc__ or "").partition("\n\n")
-        assert (name, True, True) == (name, len(first) > 30, "Mend: " in rest)
+        assert (name, True, True) == (name, len(first) > 30, "Fix: " in rest)
 
 
 def test_the_table_in_the_docs_is_that_of_the_checks():
@@ -73,7 +73,7 @@ def test_the_command_prints_one_document_whatever_the_plugin_prints(tiny, tmp_pa
     outcomes = {row["name"]: row["passed"] for row in document["results"]}
     assert outcomes == {QUICK[0]: True, "test_outputs_are_as_declared": False, QUICK[1]: True}
     messages = {row["name"]: row["message"] for row in document["results"]}
-    assert messages[QUICK[1]] == "Not judged before test_outputs_are_as_declared passes."
+    assert messages[QUICK[1]] == "Skipped until test_outputs_are_as_declared passes."
     assert all(set(row) == {"name", "passed", "message", "seconds"} for row in document["results"])
 
 
@@ -107,7 +107,7 @@ def test_without_one_the_suite_is_about_the_plugins_smallest_checkpoint():
     assert (suite.plugin, suite.weights, suite().entry().id) == ("vision", "random", "vision/mobilenetv3-small")
 
 
-def test_a_plugin_without_entries_is_told_to_ship_some(tiny):
+def test_a_plugin_without_entries_is_asked_to_ship_some(tiny):
     suite = type("Bare", (tiny(),), {"checkpoint": None})
     [result] = run(suite, ["test_its_entries_are_valid"])
     assert (result.passed, "registry file" in result.message) == (False, True)
@@ -158,7 +158,7 @@ def test_pytest_runs_the_checks_in_the_suite_s_order(tmp_path: Path):
     assert seen.names == checks(PluginSuite)
 
 
-def test_each_result_is_told_before_the_next_check_runs(tiny: Any):
+def test_each_result_is_reported_before_the_next_check_runs(tiny: Any):
     suite, events = tiny(), list[str]()
     for name in ("test_one", "test_two"):
         setattr(suite, name, lambda self, name=name: events.append(f"{name} runs"))

@@ -76,14 +76,14 @@ def left_over(cache: Path, size: int, version: str | None = '"1"', content: byte
         (cache / "partial" / f"{DIGEST}.json").write_text(f'{{"version": "{quoted}"}}')
 
 
-def test_a_connection_that_breaks_is_taken_up_in_the_same_run(server: Server, cache: Path) -> None:
+def test_a_connection_that_breaks_is_resumed_in_the_same_run(server: Server, cache: Path) -> None:
     server.breaks = [100_000, 50_000]
     assert get(server) == CONTENT
     assert server.asked == [(None, None), ("bytes=100000-", '"1"'), ("bytes=150000-", '"1"')]
     assert list((cache / "partial").iterdir()) == []
 
 
-def test_what_is_broken_again_and_again_is_offline_and_goes_on_in_the_next_run(server: Server) -> None:
+def test_what_is_broken_again_and_again_is_offline_and_resumes_in_the_next_run(server: Server) -> None:
     server.breaks = [20_000] * download.ATTEMPTS
     with pytest.raises(Offline, match="could not be reached"):
         get(server)
@@ -92,7 +92,7 @@ def test_what_is_broken_again_and_again_is_offline_and_goes_on_in_the_next_run(s
     assert server.asked == [(f"bytes={20_000 * download.ATTEMPTS}-", '"1"')]
 
 
-def test_a_killed_download_goes_on_where_it_was(server: Server, cache: Path) -> None:
+def test_a_killed_download_resumes_where_it_was(server: Server, cache: Path) -> None:
     whole, answer = threading.Event(), server.answer
 
     def slow(headers: Any) -> Answer:
@@ -135,7 +135,7 @@ def test_a_file_that_changed_meanwhile_starts_over(server: Server, cache: Path) 
     assert server.asked == [("bytes=1000-", '"0"')]
 
 
-def test_a_beginning_whose_version_nobody_knows_is_taken_up_too(server: Server, cache: Path) -> None:
+def test_a_beginning_whose_version_nobody_knows_is_resumed_too(server: Server, cache: Path) -> None:
     left_over(cache, 1000, None)
     assert get(server) == CONTENT
     assert server.asked == [("bytes=1000-", None)]
@@ -203,7 +203,9 @@ def test_while_another_process_writes_the_partial_file_this_one_uses_its_own(ser
     assert (cache / "partial" / DIGEST).stat().st_size == 1000
 
 
-def test_a_disk_without_room_is_said_before_anything_is_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_room_is_reported_before_anything_is_asked(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, len(CONTENT) - 1))
     with pytest.raises(SourceError, match="are free") as caught:

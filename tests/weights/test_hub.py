@@ -130,7 +130,7 @@ def test_offline_a_first_use_is_refused_with_what_to_type(filled: Any) -> None:
     assert filled.requests == []
 
 
-def test_a_hub_that_cannot_be_reached_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_cannot_be_reached_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(Offline, match="nlp/tiny") as caught:
         get(source())

@@ -75,7 +75,7 @@ def http_index(
         yield
 
 
-def test_a_connection_that_breaks_is_taken_up_where_it_broke(
+def test_a_connection_that_breaks_is_resumed_where_it_broke(
     make_wheel: Make, index: Path, serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = make_wheel({"w.bin": os.urandom(300_000)})

@@ -134,7 +134,7 @@ def test_with_nothing_to_lock_the_command_says_what_to_type(write: Any, capsys: 
     assert "tlzoo lock ID" in capsys.readouterr().err
 
 
-def test_a_lock_of_version_1_is_read_and_goes_on_as_version_2(filled: Any, tmp_path: Path) -> None:
+def test_a_lock_file_of_version_1_is_read_and_written_as_version_2(filled: Any, tmp_path: Path) -> None:
     old = {"version": 1, "hub": {"some/other": {"revision": "b" * 40, "files": {"x": {"sha256": DIGEST, "size": 1}}}}}
     (tmp_path / "tlzoo.lock").write_text(json.dumps(old))
     fetch(registry.get("mine/hub"))
@@ -245,15 +245,15 @@ def test_an_entry_that_no_registry_lists_is_in_the_lock_itself(
     described = json.dumps(entry("looking/net", HUB, config={"width": 2, "depth": 1}))  # the lock sorts its keys
     (site / "tlzoo_looking.py").write_text(LOOKING.format(entry=described))
     monkeypatch.syspath_prepend(site)
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     assert main(["lock", "looking/net"]) == 0
     assert locked(tmp_path)["looking/net"]["resolved"]["id"] == "looking/net"
     monkeypatch.setenv("TLZOO_PLUGINS", "")  # nobody can be asked any more
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "cold"))
     assert main(["pull", "--locked"]) == 0
     assert fetch(registry.get("looking/net"), offline=True).files["model.bin"].read_bytes() == CONTENT
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
 
 
 def test_a_lock_cannot_bring_an_entry_that_names_local_files(filled: Any, write: Any) -> None:

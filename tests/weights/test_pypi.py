@@ -206,7 +206,7 @@ def test_an_archive_that_no_index_has_is_a_source_error(index: Path, archive: st
 
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
-def test_an_index_that_cannot_be_reached_is_said_in_one_line(
+def test_an_index_that_cannot_be_reached_is_reported_in_one_line(
     make_wheel: Make, make_sdist: Make, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     source = make_sdist({"tiny_weights-1.0/w.bin": CONTENT}) if kind == "sdist" else make_wheel({"w.bin": CONTENT})
@@ -220,7 +220,7 @@ def test_an_index_that_cannot_be_reached_is_said_in_one_line(
     assert "pip config" in caught.value.hint
 
 
-def test_a_cache_that_cannot_be_written_is_said_in_one_line(
+def test_a_cache_that_cannot_be_written_is_reported_in_one_line(
     make_wheel: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -87,7 +87,7 @@ def test_the_member_comes_out_and_nothing_else(unpack: Any, tmp_path: Path, name
     "path", ["../pkg/w.bin", "/pkg/w.bin", "pkg/../pkg/w.bin", "pkg\\w.bin", "C:/pkg/w.bin", "./pkg/w.bin", "PKG/W.BIN"]
 )
 def test_a_name_that_is_not_exactly_the_pinned_one_is_another_file(unpack: Any, name: str, path: str) -> None:
-    with pytest.raises(HashMismatch, match=r"pkg/w\.bin is not there"):
+    with pytest.raises(HashMismatch, match=r"pkg/w\.bin is missing"):
         unpack(name, BUILD[name]((path, CONTENT)))
 
 
@@ -211,13 +211,13 @@ def test_an_encrypted_member_is_refused(unpack: Any, flag: int) -> None:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_method_that_no_wheel_uses_is_refused(unpack: Any, method: int) -> None:
-    with pytest.raises(HashMismatch, match="which no wheel uses"):
+    with pytest.raises(HashMismatch, match="compression method"):
         unpack(WHEEL, wheel(("pkg/w.bin", CONTENT), method=method))
 
 
 def test_a_name_that_ends_early_with_nul_is_refused(unpack: Any) -> None:
     content = wheel(("pkg/w.binXevil", CONTENT)).replace(b"w.binXevil", b"w.bin\0evil")
-    with pytest.raises(HashMismatch, match="not its whole name"):
+    with pytest.raises(HashMismatch, match="NUL byte in its name"):
         unpack(WHEEL, content)
 
 
@@ -232,7 +232,7 @@ def test_a_zip64_size_that_lies_is_refused(unpack: Any) -> None:
 
 def test_damaged_bytes_are_not_passed_on(unpack: Any) -> None:
     content = wheel(("pkg/w.bin", CONTENT), method=zipfile.ZIP_STORED)
-    with pytest.raises(SourceError, match="whole archive"):
+    with pytest.raises(SourceError, match="valid archive"):
         unpack(WHEEL, content.replace(bytes(range(100)), bytes(100), 1))
 
 

@@ -97,7 +97,7 @@ def test_a_connection_that_breaks_promotes_nothing(trusted: Any, cache: Path) ->
     assert files_in(cache) == []
 
 
-def test_a_status_that_is_an_error_is_said(trusted: Any) -> None:
+def test_a_status_that_is_an_error_is_reported(trusted: Any) -> None:
     with pytest.raises(SourceError, match="answered 404"):
         get(pinned(f"{trusted.url}/absent.bin"))
 

@@ -103,7 +103,7 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "Two.columns = 'label'", "`columns` is 'label', not a tuple of strings"),
         ("tasks", "Two.modalities = 'image'", "not a frozenset"),
         ("tasks", "Two.directions = ['accuracy']", "not a mapping of metrics"),
-        ("tasks", "Two.plugin = ''", "says that its plugin is ''"),
+        ("tasks", "Two.plugin = ''", "belongs to plugin ''"),
         ("tasks", "Two.head = ''", "cannot be imported"),
         ("tasks", "Two.read = lambda self, row: None", "returned None from `read` for line 2"),
         ("tasks", "Two.supports = 'augment'", "not a frozenset of: "),
@@ -322,7 +322,7 @@ def test_a_task_that_changed_after_training_is_told_with_both_versions_and_the_f
     capfd.readouterr()
     predictor = tlzoo.load(exported.path)
     assert isinstance(predictor.task, UnknownTask)
-    assert "read by tlzoo-duo 1.0" in capfd.readouterr().err
+    assert "needs tlzoo-duo 1.0" in capfd.readouterr().err
     assert set(predictor.predict(tmp_path / "0.png")[0].outputs) == {"sign", "size"}
 
 
@@ -334,7 +334,7 @@ def reload_duo(duo: Any) -> Callable[[], None]:
     from tlzoo import plugins
 
     def forget() -> None:
-        plugins.load.cache_clear()
+        plugins.import_plugin.cache_clear()
         for name in [name for name in sys.modules if name.startswith("tlzoo_duo")]:
             del sys.modules[name]
 
@@ -346,7 +346,7 @@ def test_a_name_of_the_core_that_a_plugin_declares_as_well_is_told(
 ):
     entries = duo_site / "tlzoo_duo-1.0.dist-info" / "entry_points.txt"
     entries.write_text(entries.read_text().replace("head-only = duo", "finetune = duo"))
-    with pytest.warns(RuntimeWarning, match=r"tlzoo-duo 1\.0 declares the strategy 'finetune', which is the core's"):
+    with pytest.warns(RuntimeWarning, match=r"tlzoo-duo 1\.0 declares the strategy 'finetune', which is built in"):
         tlzoo.finetune(
             "duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune", freeze="all", options=OPTIONS
         )

@@ -1,4 +1,4 @@
-"""What an exported file says of itself: JSON in the ONNX metadata key `tlzoo.manifest`. Torch-free."""
+"""The manifest of an exported file: JSON in the ONNX metadata key `tlzoo.manifest`. Torch-free."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 
 
 class Thresholds(StrictModel):
-    """What a proof asks; adjustable, never off.
+    """The limits of a proof; adjustable, never off.
 
     `difference` is the largest allowed of an output, as a share of the outputs' scale; `agreement` the smallest share
     of samples with the same answer; `drop` the largest loss of the task's headline metric, in points (hundredths; for
@@ -68,7 +68,7 @@ class Parity(StrictModel):
 
     @property
     def counted(self) -> str:
-        """How many samples were compared, for people."""
+        """How many samples were compared, as text."""
         if self.whole is None:
             return f"{self.samples} held-out samples"
         return f"{self.samples} windows of {self.whole} held-out samples"
@@ -92,7 +92,7 @@ class Reference(StrictModel):
 
 
 class SpeedMeasurement(StrictModel):
-    """What a lower precision brought where it was exported: sizes, and how many times as many samples per second."""
+    """Size and speed of a reduced precision against fp32, measured where it was exported."""
 
     bytes: int
     fp32_bytes: int
@@ -135,11 +135,11 @@ class Signature(StrictModel):
 
 
 class Manifest(StrictModel):
-    """Everything that using the file takes, and where it came from.
+    """Everything needed to use the file, and its provenance.
 
-    `settings` are what the task keeps beside its labels; `plugin` and `distribution` say who brings a task that is not
-    the core's. `kept_fp32` names the nodes that a lower `precision` left as they were. With `raw_input` the graph
-    resizes and crops pictures itself and takes any size, all pictures of a batch the same.
+    `settings` are what the task keeps beside its labels; `plugin` and `distribution` say which plugin provides a
+    task that is not built in. `kept_fp32` names the nodes that a reduced `precision` left in float32. With `raw_input`
+    the graph resizes and crops pictures itself and takes any size, all pictures of a batch the same.
     """
 
     version: int = VERSION

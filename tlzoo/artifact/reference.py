@@ -69,7 +69,7 @@ def _unpacked(packed: Mapping[str, Any], count: int) -> Rows:
         raise ValueError(f"{len(shapes)} shapes for {count} samples")
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     if int(ends[-1]) != len(values):
-        raise ValueError("an output is cut short")
+        raise ValueError("an output is truncated")
     return [part.reshape(shape) for part, shape in zip(np.split(values, ends[:-1]), shapes, strict=True)]
 
 
@@ -87,9 +87,7 @@ def unpack(metadata: Mapping[str, str], manifest: Manifest, declared: Sequence[O
     if text is None or manifest.reference is None:
         raise ArtifactError(f"{file} holds no reference outputs.", hint="Export it again with this tlzoo.")
     if digest(text) != manifest.reference.sha256:
-        raise ArtifactError(
-            f"{file} holds reference outputs that are not those it was proven by.", hint="Export it again."
-        )
+        raise ArtifactError(f"{file} holds reference outputs that do not match its manifest.", hint="Export it again.")
     try:
         document = json.loads(text)
         contents = tuple(bytes.fromhex(name) for name in document["contents"])

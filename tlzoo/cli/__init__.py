@@ -13,21 +13,21 @@ import warnings
 from types import FrameType
 
 COMMANDS = {
-    "demo": "Run the whole chain on real weights and small real data",
+    "demo": "Train, export and evaluate on small real data sets",
     "models": "List the checkpoints of the registry, or show one",
     "pull": "Download and verify a checkpoint's weights",
-    "lock": "Write down every file of the checkpoints you use",
-    "cache": "List, verify and clean what tlzoo keeps on disk",
-    "finetune": "Train a head (and more) on your labelled data",
-    "evaluate": "Measure a run or an ONNX file on labelled data",
+    "lock": "Pin every file of your checkpoints in tlzoo.lock",
+    "cache": "List, verify and clean the cache",
+    "finetune": "Fine-tune a checkpoint on your labelled data",
+    "evaluate": "Compute metrics of a run or an ONNX file on labelled data",
     "adapt": "Adapt a run to unlabelled data of another domain",
-    "export": "Write one ONNX file from a run and prove it equal",
+    "export": "Export a run as one ONNX file, proven equal to the model",
     "verify": "Repeat an ONNX file's proof on your data, without torch",
-    "predict": "Label files or texts with an ONNX file, without torch",
+    "predict": "Predict files or texts with an ONNX file, without torch",
     "bench": "Measure latency and throughput of an ONNX file",
-    "inspect": "Print what an ONNX file says of itself",
+    "inspect": "Print the manifest of an ONNX file",
     "registry": "Add and update registries; check, write and sign your own",
-    "plugins": "List, install, check and begin plugins",
+    "plugins": "List, install, check and create plugins",
 }
 _FOLDERS = {
     "train": ("finetune", "evaluate", "adapt"),
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         print(
-            f"Error: no command {name!r}." + (f" Did you mean: tlzoo {near[0]}" if near else " See: tlzoo --help"),
+            f"Error: Unknown command {name!r}." + (f" Did you mean: tlzoo {near[0]}" if near else " See: tlzoo --help"),
             file=sys.stderr,
         )
         return 2
@@ -76,7 +76,7 @@ def _help() -> str:
 
 
 def _replace_closed_streams() -> None:
-    """Let what is written to a stream that the shell has closed (`>&-`) go nowhere."""
+    """Send output to a stream that the shell has closed (`>&-`) to the null device."""
     if not sys.stdout or not sys.stderr:
         nowhere = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
@@ -133,7 +133,9 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
             command = getattr(getattr(error, "ctx", None), "command_path", f"tlzoo {name}")
             return _fail(2, f"Error: {error.format_message()} See: {command} --help")
         if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
-            return _fail(2, f"Error: {error.strerror}: {error.filename or 'no file is named'}. Make room, or allow it.")
+            return _fail(
+                2, f"Error: {error.filename or 'A file'}: {error.strerror}. Check the disk space and permissions."
+            )
         from tlzoo.plugins.attribution import plugin_error
 
         if (fault := plugin_error(error)) is not None:
@@ -160,6 +162,6 @@ def _fail(code: int, message: str) -> int:
 
 
 def _stdout_closed() -> int:
-    """Whoever read the output has gone; keep the interpreter from writing to it once more."""
+    """The reader of the output has gone; keep the interpreter from writing to it again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141

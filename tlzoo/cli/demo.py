@@ -20,14 +20,14 @@ def demo(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Run the whole chain on real weights and small real data, and show what transfer buys."""
+    """Train, export and evaluate on small real data sets, and compare with training from scratch."""
     from tlzoo.demo.chain import DEMOS, run_demo
     from tlzoo.progress import set_quiet
 
     set_quiet(quiet)
     chosen = modalities or list(DEMOS)
     if strange := [name for name in chosen if name not in DEMOS]:
-        raise UsageError(f"No demonstration {strange[0]!r}.", hint=f"There are: {', '.join(DEMOS)}")
+        raise UsageError(f"Unknown demo {strange[0]!r}.", hint=f"Demos: {', '.join(DEMOS)}")
     rows = [run_demo(name, out) for name in chosen]
     if json:
         print_json(rows)

@@ -100,11 +100,11 @@ def _check(words: Sequence[str], train_voices: Sequence[str], test_voices: Seque
     both = sorted(set(train_voices) & set(test_voices))
     unknown = sorted((set(train_voices) | set(test_voices)) - known)
     if both:
-        raise UsageError(f"Voice {both[0]!r} is among those for training and for testing.", hint="Take it from one.")
+        raise UsageError(f"Voice {both[0]!r} is used for training and for testing.", hint="Remove it from one.")
     if unknown:
         raise UsageError(f"Unknown voice {unknown[0]!r}.", hint=f"Voices: {', '.join(sorted(known))}.")
     if not train_voices or not test_voices or takes < 1:
-        raise UsageError("There is nothing to say.", hint="Give a voice for each half and at least one take.")
+        raise UsageError("There are no utterances.", hint="Give a voice for each split and at least one take.")
     if len(set(words)) < max(2, len(words)) or not all(re.fullmatch(r"[a-z]+", word) for word in words):
         raise UsageError(
             f"Words {', '.join(map(repr, words))} cannot be classes.",

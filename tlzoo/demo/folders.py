@@ -31,7 +31,7 @@ def is_complete(folder: Path, card: Mapping[str, object]) -> bool:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
             return False
-        raise DataError(f"{folder} holds other things than demo data.", hint="Choose another folder.") from cause
+        raise DataError(f"{folder} contains files other than demo data.", hint="Choose another folder.") from cause
     if there == card:
         return True
     shutil.rmtree(folder)

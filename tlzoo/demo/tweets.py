@@ -59,7 +59,7 @@ def prepare(folder: Path, *, n_train: int, n_test: int, seed: int = 0, domain: s
         for_test, for_train = (n_test + extra) // 2, (n_train + extra) // 2
         if for_test + for_train > len(rows):
             raise UsageError(
-                f"{domain} has {len(rows)} {label} texts; {for_test + for_train} are asked for.",
+                f"{domain} has {len(rows)} {label} texts; {for_test + for_train} are requested.",
                 hint="Lower n_train or n_test.",
             )
         order.shuffle(rows)

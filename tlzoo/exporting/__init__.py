@@ -1,1 +1,1 @@
-"""Export that cannot lie: one ONNX file, with a manifest, proven equal to what was trained."""
+"""Export: one ONNX file with its manifest, proven equal to the trained model."""

@@ -1,6 +1,6 @@
 """The proof that an exported file equals the trained model, on held-out samples, through the runtime's own path.
 
-Torch-free: `reference` is what torch said, now or when the file was made.
+Torch-free: `reference` holds the outputs of the torch model, computed now or when the file was exported.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ THRESHOLDS = {
     "int8": Thresholds(difference=1.5, agreement=0.95, drop=0.5),
     "raw input": Thresholds(difference=0.5, agreement=0.95, drop=0.5),
 }
-"""What is asked of each precision, and where the graph resizes pictures itself, by default."""
+"""Default thresholds of each precision, and of graphs that resize pictures themselves."""
 
 
 def default_thresholds(precision: str, raw_input: bool = False) -> Thresholds:
-    """What is asked of a precision, where the graph resizes pictures itself the looser of both."""
-    asked = [THRESHOLDS[precision], *([THRESHOLDS["raw input"]] if raw_input else [])]
+    """The default thresholds of a precision; with `raw_input` the looser of both."""
+    limits = [THRESHOLDS[precision], *([THRESHOLDS["raw input"]] if raw_input else [])]
     return Thresholds(
-        difference=max(one.difference for one in asked),
-        agreement=min(one.agreement for one in asked),
-        drop=max(one.drop for one in asked),
+        difference=max(one.difference for one in limits),
+        agreement=min(one.agreement for one in limits),
+        drop=max(one.drop for one in limits),
     )
 
 
@@ -69,17 +69,17 @@ Measure = Callable[[Outputs], float]
 
 @dataclass
 class _Comparison:
-    """What is known so far: the largest difference of every input in each output, and whose answers are the same."""
+    """The comparison so far: each input's largest difference per output, and whether its answer is the same."""
 
     scale: Mapping[str, float]
     worst: dict[str, np.ndarray]
     same: np.ndarray
 
     def add(self, found: Agreement) -> None:
-        """Take in what was found for the first inputs at another batch size."""
+        """Merge the agreement of the first inputs at another batch size."""
         few = len(found.same)
-        for name, apart in found.difference.items():
-            self.worst[name][:few] = np.maximum(self.worst[name][:few], apart)
+        for name, gaps in found.difference.items():
+            self.worst[name][:few] = np.maximum(self.worst[name][:few], gaps)
         self.same[:few] = np.minimum(self.same[:few], found.same)
 
 
@@ -100,35 +100,35 @@ def prove(
     too much; the task says what scale and answer are. The default thresholds are those of fp32. `whole` is how many
     samples the inputs are windows of.
     """
-    task, asked = predictor.task, thresholds or THRESHOLDS["fp32"]
+    task, limits = predictor.task, thresholds or THRESHOLDS["fp32"]
     with progress("Proof", 1 + len(BATCHES) + len(lengths), "batch sizes and lengths") as advance:
         exported = _answers(predictor, inputs, WHOLE)
         advance(1)
-        first = task.agree(exported, reference, asked.difference)
+        first = task.agree(exported, reference, limits.difference)
         found = _Comparison(
             first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same.astype(float)
         )
         few = range(min(PER_BATCH_SIZE, len(inputs)))
         right = select(reference, few)
         for size in BATCHES:
-            again = task.agree(_answers(predictor, [inputs[i] for i in few], size), right, asked.difference)
+            again = task.agree(_answers(predictor, [inputs[i] for i in few], size), right, limits.difference)
             found.add(_scaled(again, first.scale))
             advance(1)
         # of outputs that are infinite the scale is, too
         tolerances = {
-            name: asked.difference * scale if math.isfinite(scale) else 0.0 for name, scale in found.scale.items()
+            name: limits.difference * scale if math.isfinite(scale) else 0.0 for name, scale in found.scale.items()
         }
-        apart = []
-        for tried in lengths:
-            apart.append(_differences(predictor, tried, tolerances))
+        gaps = []
+        for case in lengths:
+            gaps.append(_differences(predictor, case, tolerances))
             advance(1)
     drop = metric_drop(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
-    parity = _parity(found, tolerances, asked, drop, tuple(tried.length for tried in lengths))
+    parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in lengths))
     parity = parity.model_copy(update={"whole": whole})
     longest = 120 if task.modality == "text" else None  # of a path, every letter counts
     name = repr(str(inputs[parity.worst or 0])[:longest])
-    _judge(parity, asked, name, task)
-    _judge_lengths(parity.lengths, apart, tolerances)
+    _judge(parity, limits, name, task)
+    _judge_lengths(parity.lengths, gaps, tolerances)
     return Proof(parity, exported, name)
 
 
@@ -138,7 +138,7 @@ def _scaled(found: Agreement, scale: Mapping[str, float]) -> Agreement:
 
 
 def _parity(
-    found: _Comparison, tolerances: Mapping[str, float], asked: Thresholds, drop: float, lengths: tuple[int, ...]
+    found: _Comparison, tolerances: Mapping[str, float], limits: Thresholds, drop: float, lengths: tuple[int, ...]
 ) -> Parity:
     each = {
         name: OutputParity(
@@ -156,13 +156,13 @@ def _parity(
         top1_agreement=float(found.same.mean()),
         worst=int(np.where(np.isfinite(worst), worst, np.inf).argmax()),
         drop=drop,
-        thresholds=asked,
+        thresholds=limits,
         outputs=each,
     )
 
 
 def metric_drop(task: Task, before: float, after: float) -> float:
-    """What the headline metric lost, in points (hundredths); of one in the targets' unit, in percent of its value."""
+    """The drop of the headline metric in points (hundredths); for a metric in the targets' unit, in percent."""
     if task.better(task.headline) == "max":
         return 100 * (before - after)
     return 100 * (after - before) / max(before, 1e-12)
@@ -177,35 +177,35 @@ def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> Outputs
         raise _fails(f"on held-out samples in batches of {batch}", cause) from cause
 
 
-def _differences(predictor: Predictor, tried: LengthCase, names: Collection[str]) -> dict[str, float]:
-    """The largest difference of each of these outputs, without what stands behind the end of an input."""
+def _differences(predictor: Predictor, case: LengthCase, names: Collection[str]) -> dict[str, float]:
+    """The largest difference of each of these outputs, padding aside."""
     try:
-        found = predictor.run(tried.arrays)
+        found = predictor.run(case.arrays)
     except Exception as cause:
-        raise _fails(f"at a length of {tried.length}", cause) from cause
-    lengths, apart = row_lengths(tried.arrays), {}
+        raise _fails(f"at a length of {case.length}", cause) from cause
+    lengths, gaps = row_lengths(case.arrays), {}
     for output in predictor.task.outputs:
         if output.name not in names:
             continue
         both = []
-        for rows in (found, tried.reference):
+        for rows in (found, case.reference):
             kept = OutputCollector([output], len(rows[output.name]))
             places = range(len(rows[output.name]))
             kept.put(places, {output.name: rows[output.name]}, None if lengths is None else lengths.tolist())
             both.append(kept.outputs()[output.name])
-        apart[output.name] = float(differences(*both).max())
-    return apart
+        gaps[output.name] = float(differences(*both).max())
+    return gaps
 
 
 def _judge_lengths(
-    lengths: Sequence[int], apart: Sequence[Mapping[str, float]], tolerances: Mapping[str, float]
+    lengths: Sequence[int], gaps: Sequence[Mapping[str, float]], tolerances: Mapping[str, float]
 ) -> None:
-    for length, found in zip(lengths, apart, strict=True):
+    for length, found in zip(lengths, gaps, strict=True):
         for name, difference in found.items():
             if not difference <= tolerances[name]:
                 raise ParityError(
                     f"At a length of {length} the exported file differs from the trained model by {difference:.3g} "
-                    f"({tolerances[name]:.3g} is allowed).",
+                    f"({tolerances[name]:.3g} allowed).",
                     hint=REPORT_HINT,
                 )
 
@@ -215,18 +215,18 @@ def _fails(where: str, cause: Exception) -> ParityError:
     return ParityError(f"The exported file fails {where}: {reason}", hint=REPORT_HINT)
 
 
-def _judge(parity: Parity, asked: Thresholds, name: str, task: Task) -> None:
+def _judge(parity: Parity, limits: Thresholds, name: str, task: Task) -> None:
     if (
         parity.max_abs_diff <= parity.tolerance
         and all(each.max_abs_diff <= each.tolerance for each in parity.outputs.values())
-        and parity.top1_agreement >= asked.agreement
-        and parity.drop <= asked.drop
+        and parity.top1_agreement >= limits.agreement
+        and parity.drop <= limits.drop
     ):
         return
     raise ParityError(
-        f"The exported file differs from the trained model: by {parity.max_abs_diff:.3g} at most "
-        f"({parity.tolerance:.3g} is allowed), answers agree on {parity.top1_agreement:.1%} of "
-        f"{parity.counted} ({asked.agreement:.1%} is asked), {task.headline} loses {parity.drop:.2f} points "
-        f"({asked.drop:g} are allowed); it differs most on {name}.",
+        f"The exported file differs from the trained model: outputs by up to {parity.max_abs_diff:.3g} "
+        f"({parity.tolerance:.3g} allowed), answers agree on {parity.top1_agreement:.1%} of "
+        f"{parity.counted} ({limits.agreement:.1%} required), {task.headline} drops by {parity.drop:.2f} points "
+        f"({limits.drop:g} allowed); it differs most on {name}.",
         hint=REPORT_HINT,
     )

@@ -1,4 +1,4 @@
-"""What an export is judged by: the trained model, held-out samples, and what torch says of them."""
+"""What an export is compared with: the trained model, held-out samples and the torch outputs for them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ CALIBRATION_SAMPLES = 256
 
 @dataclass(frozen=True)
 class ExportContext:
-    """A run's model, its held-out samples as it takes them, and torch's `reference` outputs for these.
+    """A run's model, its held-out samples, and the torch model's `reference` outputs for them.
 
     `proven_on` is their fingerprint. `parts` are the samples it was trained on; None where they are gone, with the
-    reason in `gone`.
+    reason in `parts_error`.
     """
 
     run: RunFolder
@@ -39,7 +39,7 @@ class ExportContext:
     reference: Outputs
     proven_on: str
     parts: SampleSplits | None
-    gone: DataError | None = None
+    parts_error: DataError | None = None
 
     def headline(self, outputs: Outputs) -> float:
         """The task's headline metric of a model's outputs for the held-out samples."""
@@ -57,7 +57,7 @@ class ExportContext:
     def calibration_arrays(self) -> list[dict[str, np.ndarray]]:
         """Batches of training samples as the graph takes them; raises DataError where they are gone."""
         if self.parts is None:
-            raise self.gone or DataError("The training data is gone.")
+            raise self.parts_error or DataError("The training data cannot be found.")
         train = self.run.dataset(self.parts.train)
         chosen = np.linspace(0, len(train) - 1, min(CALIBRATION_SAMPLES, len(train))).astype(int)
         chosen = np.random.default_rng(self.run.data.seed).permutation(np.unique(chosen))
@@ -68,52 +68,52 @@ class ExportContext:
 
 
 def make_context(run: RunFolder, data: str | Path | None) -> ExportContext:
-    """Build the run's model and have torch answer the held-out samples, those of `data` where it is named."""
+    """Build the run's model and compute its outputs for the held-out samples, or for those of `data`."""
     model = run.model()
-    parts, gone = None, None
+    parts, parts_error = None, None
     try:
         parts = run.splits()
     except DataError as error:
         if data is None:
             raise
-        gone = error
+        parts_error = error
     samples = run.heldout(data) if data is not None or parts is None else parts.test
     heldout = run.dataset(samples)
-    return ExportContext(run, model, heldout, outputs(model, heldout), fingerprint(samples), parts, gone)
+    return ExportContext(run, model, heldout, outputs(model, heldout), fingerprint(samples), parts, parts_error)
 
 
-def calibrate(subject: ExportContext, predictor: Predictor) -> Calibration | None:
+def calibrate(context: ExportContext, predictor: Predictor) -> Calibration | None:
     """The temperature, and what it does on held-out samples; None where the task has none, or nothing labelled can
     tell.
 
     A probe's is fitted while it is trained, with a head that had not seen the validation samples; of other runs they
     are answered by the exported graph now. A model adapted to another domain has no labels to calibrate on.
     """
-    run, task = subject.run, subject.run.task
+    run, task = context.run, context.run.task
     if "calibration" not in task.supports or run.adapted:
         return None
     temperature, samples = run.options.get("temperature"), run.data.n_validation
     if temperature is None:
-        validation = subject.validation()
+        validation = context.validation()
         if validation is None or run.options.get("strategy") == "probe":
             return None
         found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
         temperature = task.temperature(found, validation.sample_targets, contexts)
         samples = validation.samples
-    merged, contexts = subject.heldout.merge_outputs(subject.reference)
-    asked = (merged, subject.heldout.sample_targets, contexts)
+    merged, contexts = context.heldout.merge_outputs(context.reference)
+    labelled = (merged, context.heldout.sample_targets, contexts)
     return Calibration(
         temperature=temperature,
         samples=samples,
-        ece_before=task.calibration_error(*asked),
-        ece_after=task.calibration_error(*asked, temperature),
+        ece_before=task.calibration_error(*labelled),
+        ece_after=task.calibration_error(*labelled, temperature),
     )
 
 
-def operating_point(subject: ExportContext, predictor: Predictor) -> OperatingPoint | None:
+def operating_point(context: ExportContext, predictor: Predictor) -> OperatingPoint | None:
     """The threshold that the task chooses on the validation samples; None where it has none, or they are gone."""
-    task = subject.run.task
-    if not task.overrides("operating_point") or (validation := subject.validation()) is None:
+    task = context.run.task
+    if not task.overrides("operating_point") or (validation := context.validation()) is None:
         return None
     found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
     return task.operating_point(found, validation.sample_targets, contexts)

@@ -1,4 +1,4 @@
-"""`tlzoo export`: from a run to one ONNX file that says what it is and is proven equal."""
+"""`tlzoo export`: from a run to one self-describing ONNX file, proven equal to the model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tlzoo.runtime import Predictor, load
 from tlzoo.specs import ImageSpec
 
 FORMATS = {"triton": "tlzoo.exporting.formats.triton", "web": "tlzoo.exporting.formats.web"}
-"""What writes a layout other than one file, imported when it is asked for."""
+"""Writers of formats other than one file, imported on use."""
 PRECISIONS = ("fp32", "fp16", "int8", "auto")
 
 
@@ -75,20 +75,24 @@ def export(
     thresholds: Thresholds | None = None,
 ) -> Exported:
     """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
-    began, out = time.monotonic(), Path(path)
+    started, out = time.monotonic(), Path(path)
     _refuse(run, out, precision, raw_input, format)
     raise_malloc_thresholds()
-    subject = make_context(run, data)
+    context = make_context(run, data)
     with tempfile.TemporaryDirectory() as folder:
         own = thresholds if precision == "fp32" and not raw_input else None
-        base, full = fp32_variant(subject, Path(folder) / "model.onnx", opset, own)
+        base, full = fp32_variant(context, Path(folder) / "model.onnx", opset, own)
     try:
         chosen = _chosen(base, full, precision, raw_input, thresholds)
     except ExportError as failed:
         if precision in ("fp32", "auto"):
             raise
-        kept = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full))
-        raise type(failed)(failed.message, hint=f"The fp32 file, which is proven, is {kept}. {failed.hint}") from failed
+        fp32_file = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full))
+        raise type(failed)(
+            failed.message,
+            hint=f"The fp32 file passed its proof: {fp32_file}. {failed.hint}",
+            parameter=failed.parameter,
+        ) from failed
     proto = _finished(base, chosen)
     if format == "onnx":
         file = _write_file(out, proto)
@@ -103,44 +107,44 @@ def export(
         kept_fp32=chosen.kept,
         parity=chosen.proof.parity,
         worst=chosen.proof.worst,
-        metrics=_metrics(subject, chosen),
+        metrics=_metrics(context, chosen),
         calibration=base.calibration,
         measured=chosen.measured,
-        seconds=round(time.monotonic() - began, 2),
+        seconds=round(time.monotonic() - started, 2),
     )
 
 
 def _chosen(
     base: BaseGraph, full: VerifiedVariant, precision: str, raw_input: bool, thresholds: Thresholds | None
 ) -> VerifiedVariant:
-    asked = None if raw_input else thresholds
+    limits = None if raw_input else thresholds
     match precision:
         case "fp32":
             chosen = full
         case "auto":
-            chosen = select_fastest(base, full, asked)
+            chosen = select_fastest(base, full, limits)
         case "fp16" | "int8":
-            chosen = reduced_variant(base, full, precision, asked)
+            chosen = reduced_variant(base, full, precision, limits)
     return raw_input_variant(base, chosen, thresholds) if raw_input else chosen
 
 
 def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: str) -> None:
-    """Raise for what cannot be, before any work."""
+    """Raise for options that cannot work, before any computation."""
     if precision not in PRECISIONS:
-        raise UsageError(f"There is no precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}")
+        raise UsageError(f"Unknown precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}")
     if format != "onnx":
         _writer(format)
     if raw_input and not isinstance(run.preprocess, ImageSpec):
         raise UsageError(
-            f"`raw_input=True` is for pictures; this run takes {run.task.modality}.",
-            hint="Export it without.",
+            f"`raw_input=True` needs an image model; this run takes {run.task.modality}.",
+            hint="Leave it out.",
             parameter="raw_input",
         )
     reason = why_unwritable(out)
     if format == "onnx" and out.is_dir():
         reason = "it is a folder"
     if format != "onnx" and out.exists():
-        reason = "something is there already"
+        reason = "it already exists"
     if reason:
         raise ExportError(f"{out} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
     if format == "web":
@@ -157,7 +161,7 @@ def _writer(format: str) -> tuple[Callable[[Path, bytes, Manifest], None], Plugi
     found = find_extension("formats", format)
     if found is None:
         known = extension_names("formats", ("onnx", *FORMATS))
-        raise UsageError(f"There is no format {format!r}.", hint=f"Choose one of: {known}")
+        raise UsageError(f"Unknown format {format!r}.", hint=f"Choose one of: {known}")
     return partial(found.run, "write"), found
 
 
@@ -170,7 +174,7 @@ def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
     if len(found) != 1:
         title = f"The format {format!r}" if extension is None else extension.description
         raise ExportError(
-            f"{title} wrote {len(found)} files model.onnx with the bytes that were proven, not one.",
+            f"{title} wrote {len(found)} files named model.onnx with the model's bytes, not one.",
             hint="Report it to the plugin's author, and export one file: `format='onnx'`.",
             parameter="format",
         )
@@ -179,16 +183,16 @@ def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
 
 def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
     """The model with its manifest and the reference outputs inside."""
-    subject = base.subject
-    kept = choose_samples(content_digests(subject.heldout.inputs, subject.heldout.modality), subject.reference)
+    context = base.context
+    kept = choose_samples(content_digests(context.heldout.inputs, context.heldout.modality), context.reference)
     outputs = pack(kept)
     manifest = base.describe(
         chosen.precision,
         kept_fp32=chosen.kept,
         raw_input=chosen.raw_input,
-        signature=signature_of(chosen.proto, subject.run.task),
-        data={"proven_on": subject.proven_on},
-        metrics=_metrics(subject, chosen),
+        signature=signature_of(chosen.proto, context.run.task),
+        data={"proven_on": context.proven_on},
+        metrics=_metrics(context, chosen),
         parity=chosen.proof.parity,
         reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
         measured=chosen.measured,
@@ -199,10 +203,10 @@ def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
     return proto
 
 
-def _metrics(subject: ExportContext, proven: VerifiedVariant) -> dict[str, dict[str, float]]:
+def _metrics(context: ExportContext, proven: VerifiedVariant) -> dict[str, dict[str, float]]:
     return {
-        "reference": subject.heldout.metrics(subject.reference),
-        "exported": subject.heldout.metrics(proven.proof.exported),
+        "reference": context.heldout.metrics(context.reference),
+        "exported": context.heldout.metrics(proven.proof.exported),
     }
 
 

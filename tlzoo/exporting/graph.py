@@ -31,18 +31,18 @@ def write_graph(model: TaskModel, path: Path, opset: int) -> tuple[Graph, ModelP
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in proto.graph.initializer):
         raise ExportError(
             f"The export of {checkpoint.id} keeps weights outside its file.",
-            hint="Ask the plugin's author for one file.",
+            hint="Report it to the plugin's author.",
         )
     opsets = tuple(used.version for used in proto.opset_import if used.domain in ("", "ai.onnx"))
-    for what, found, said in (
+    for what, found, declared in (
         ("inputs", tuple(given.name for given in proto.graph.input), graph.inputs),
         ("outputs", tuple(given.name for given in proto.graph.output), graph.outputs),
         ("opset", opsets, (graph.opset,)),
         ("first outputs", graph.outputs[: len(names)], names),
     ):
-        if found != said:
+        if found != declared:
             raise ExportError(
-                f"The export of {checkpoint.id} has {what} {list(found)}, not {list(said)}.",
+                f"The export of {checkpoint.id} has {what} {list(found)}, not {list(declared)}.",
                 hint="Report it to the plugin's author.",
             )
     strip_local_paths(proto)

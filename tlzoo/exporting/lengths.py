@@ -1,4 +1,4 @@
-"""What a proof tries besides batch sizes: texts of several lengths in tokens, recordings of several durations."""
+"""Lengths that a proof tries: texts of several lengths in tokens, recordings of several durations."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def length_cases(model: TaskModel, data: TaskDataset, spec: Preprocess) -> list[
         return []
     arrays = data.arrays(range(min(SAMPLES, len(data))))
     if isinstance(spec, TextSpec):
-        wanted = sorted({min(tokens, spec.max_length) for tokens in TOKENS} | {spec.max_length})
-        return [_tried(model, tokens, _tokens(arrays, tokens, spec.pad_id)) for tokens in wanted]
+        lengths = sorted({min(tokens, spec.max_length) for tokens in TOKENS} | {spec.max_length})
+        return [_tried(model, tokens, _tokens(arrays, tokens, spec.pad_id)) for tokens in lengths]
     samples = arrays["audio"].shape[1]
     return [_tried(model, round(share * samples), _heard(arrays, round(share * samples))) for share in SHARES]
 
@@ -33,14 +33,14 @@ def _tried(model: TaskModel, length: int, arrays: dict[str, np.ndarray]) -> Leng
 
 
 def _tokens(arrays: dict[str, np.ndarray], length: int, pad_id: int) -> dict[str, np.ndarray]:
-    """Cut to so many tokens, or made longer: every other sample by its own tokens again, the rest by padding."""
+    """Cut to `length` tokens or extended: every other sample by repeating its tokens, the rest by padding."""
     missing = max(0, length - arrays["input_ids"].shape[1])
     pads = {"input_ids": pad_id, "attention_mask": 0}
     longer = {}
     for name, rows in arrays.items():
-        made = np.pad(rows, ((0, 0), (0, missing)), constant_values=pads.get(name, 0))
-        made[::2] = np.pad(rows[::2], ((0, 0), (0, missing)), mode="wrap")
-        longer[name] = np.ascontiguousarray(made[:, :length])
+        padded = np.pad(rows, ((0, 0), (0, missing)), constant_values=pads.get(name, 0))
+        padded[::2] = np.pad(rows[::2], ((0, 0), (0, missing)), mode="wrap")
+        longer[name] = np.ascontiguousarray(padded[:, :length])
     return longer
 
 

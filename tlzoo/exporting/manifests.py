@@ -1,4 +1,4 @@
-"""What is written into an exported file of the run behind it."""
+"""The manifest of an exported file, from its run."""
 
 from __future__ import annotations
 

@@ -95,8 +95,9 @@ def add_resize_and_crop(proto: ModelProto, spec: ImageSpec) -> ModelProto:
     scaling = _SCALING.get(spec.interpolation)
     if scaling is None:
         raise ExportError(
-            f"ONNX cannot resize with {spec.interpolation}, as this model's pictures are.",
-            hint="Leave --raw-input out: tlzoo and the callers' own code resize as before.",
+            f"ONNX has no {spec.interpolation} interpolation, which this model's preprocessing uses.",
+            hint="Export without `raw_input=True`.",
+            parameter="raw_input",
         )
     _check(proto)
     raw = ModelProto()
@@ -107,10 +108,10 @@ def add_resize_and_crop(proto: ModelProto, spec: ImageSpec) -> ModelProto:
     _rename(geometry, geometry.input[0].name, INPUT)
     position = [given.name for given in proto.graph.input].index(INPUT)
     batch = proto.graph.input[position].type.tensor_type.shape.dim[0]
-    taken = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [None, "height", "width", 3])
-    taken.type.tensor_type.shape.dim[0].CopyFrom(batch)
+    any_size_input = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [None, "height", "width", 3])
+    any_size_input.type.tensor_type.shape.dim[0].CopyFrom(batch)
     raw.graph.value_info.append(raw.graph.input[position])
-    raw.graph.input[position].CopyFrom(taken)
+    raw.graph.input[position].CopyFrom(any_size_input)
     nodes = [*geometry.node, *raw.graph.node]
     del raw.graph.node[:]
     raw.graph.node.extend(nodes)
@@ -124,10 +125,15 @@ def _check(proto: ModelProto) -> None:
     if given is None or given.elem_type != TensorProto.UINT8 or len(given.shape.dim) != 4:
         raise ExportError(
             f"The model has the inputs {', '.join(kinds)}, not {INPUT} uint8 [batch, H, W, 3].",
-            hint="--raw-input is for models of pictures; leave it out.",
+            hint="`raw_input=True` needs an image model; leave it out.",
+            parameter="raw_input",
         )
     if opset < 20:
-        raise ExportError(f"--raw-input needs opset 20; this model has {opset}.", hint="Export it with opset 20.")
+        raise ExportError(
+            f"`raw_input=True` needs opset 20; this model has {opset}.",
+            hint="Export it with opset 20.",
+            parameter="raw_input",
+        )
 
 
 def _geometry(spec: ImageSpec, scaling: str) -> GraphProto:

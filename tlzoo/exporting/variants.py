@@ -1,4 +1,4 @@
-"""The models that may be written: fp32 and what lower precisions make of it, each proven, the fastest chosen."""
+"""The variants that may be written: fp32 and reduced precisions, each with its proof; the fastest is chosen."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class VerifiedVariant:
 
 @dataclass(frozen=True)
 class BaseGraph:
-    """The graph in fp32 with calibrated probabilities, and what its files say of the run."""
+    """The graph in fp32 with calibrated probabilities, and the facts for its manifest."""
 
-    subject: ExportContext
+    context: ExportContext
     graph: Graph
     signature: Signature
     calibration: Calibration | None = None
@@ -75,7 +75,7 @@ class BaseGraph:
         """The manifest of what a precision makes of it; `facts` are the manifest's fields that are known."""
         facts = {"metrics": {}, "parity": NOTHING, "signature": self.signature, **facts}
         return make_manifest(
-            self.subject.run,
+            self.context.run,
             self.graph,
             precision=precision,
             calibration=self.calibration,
@@ -85,19 +85,19 @@ class BaseGraph:
 
 
 def fp32_variant(
-    subject: ExportContext, path: Path, opset: int, thresholds: Thresholds | None
+    context: ExportContext, path: Path, opset: int, thresholds: Thresholds | None
 ) -> tuple[BaseGraph, VerifiedVariant]:
     """Write the graph in fp32 to `path`, calibrate it, prove it; raises ExportError where that fails."""
-    task = subject.run.task
-    graph, proto = write_graph(subject.model, path, opset)
-    base = BaseGraph(subject, graph, signature_of(proto, task))
+    task = context.run.task
+    graph, proto = write_graph(context.model, path, opset)
+    base = BaseGraph(context, graph, signature_of(proto, task))
     predictor = _predictor(base, "fp32", proto)
-    calibration, point = calibrate(subject, predictor), operating_point(subject, predictor)
+    calibration, point = calibrate(context, predictor), operating_point(context, predictor)
     for derived in task.derived:
         if derived.name not in graph.outputs:
             add_derived(proto, derived, calibration.temperature if calibration else 1.0)
             graph = replace(graph, outputs=(*graph.outputs, derived.name))
-    base = BaseGraph(subject, graph, signature_of(proto, task), calibration, point)
+    base = BaseGraph(context, graph, signature_of(proto, task), calibration, point)
     return base, VerifiedVariant("fp32", proto, _prove(base, "fp32", proto, thresholds or default_thresholds("fp32")))
 
 
@@ -105,31 +105,32 @@ def reduced_variant(
     base: BaseGraph, full: VerifiedVariant, precision: Precision, thresholds: Thresholds | None
 ) -> VerifiedVariant:
     """The same model in a lower precision, measured beside `full`; raises ParityError with the figures where it lost
-    too much, ExportError where nothing in it can be lowered."""
-    from tlzoo.exporting.precision import (  # ONNX Runtime's quantisation takes long to import
+    too much, ExportError where nothing in it can be reduced."""
+    from tlzoo.exporting.precision import (  # ONNX Runtime's quantisation is slow to import
         rank_by_speed,
         reduce_precision,
     )
 
-    task = base.subject.run.task
+    task = base.context.run.task
     names = [output.name for output in task.outputs if output.dtype.startswith("float")]
-    made = reduce_precision(full.proto, precision, task.modality, base.subject.calibration_arrays(), names)
+    reduced = reduce_precision(full.proto, precision, task.modality, base.context.calibration_arrays(), names)
     try:
-        proof = _prove(base, precision, made.proto, thresholds or default_thresholds(precision))
+        proof = _prove(base, precision, reduced.proto, thresholds or default_thresholds(precision))
     except ParityError as error:
         raise ParityError(
-            f"In {precision}: {error.message}", hint="Export it in fp32, or allow more: --max-drop, --max-difference."
+            f"In {precision}: {error.message}",
+            hint="Export in fp32, or relax the thresholds (max difference, max drop).",
         ) from error
-    arrays = base.subject.heldout.arrays(range(min(SPEED_BATCH, len(base.subject.heldout))))
-    seconds = rank_by_speed({"fp32": full.proto, precision: made.proto}, arrays)
+    arrays = base.context.heldout.arrays(range(min(SPEED_BATCH, len(base.context.heldout))))
+    seconds = rank_by_speed({"fp32": full.proto, precision: reduced.proto}, arrays)
     measured = SpeedMeasurement(
-        bytes=made.proto.ByteSize(),
+        bytes=reduced.proto.ByteSize(),
         fp32_bytes=full.proto.ByteSize(),
         speedup=round(seconds["fp32"] / seconds[precision], 3),
         batch=len(next(iter(arrays.values()))),
         provider=PROVIDER,
     )
-    return VerifiedVariant(precision, made.proto, proof, made.kept, measured=measured)
+    return VerifiedVariant(precision, reduced.proto, proof, reduced.kept, measured=measured)
 
 
 def select_fastest(base: BaseGraph, full: VerifiedVariant, thresholds: Thresholds | None) -> VerifiedVariant:
@@ -138,8 +139,8 @@ def select_fastest(base: BaseGraph, full: VerifiedVariant, thresholds: Threshold
     for precision in ("fp16", "int8"):
         try:
             passed.append(reduced_variant(base, full, precision, thresholds))
-        except ExportError as refused:
-            say(f"{precision} rejected: {refused.message}")
+        except ExportError as failure:
+            say(f"{precision} rejected: {failure.message}")
             continue
         measured = passed[-1].measured
         assert measured is not None
@@ -149,21 +150,22 @@ def select_fastest(base: BaseGraph, full: VerifiedVariant, thresholds: Threshold
     return min((m for m in passed if _speedup(m) * AS_FAST >= best), key=lambda model: model.proto.ByteSize())
 
 
-def raw_input_variant(base: BaseGraph, proven: VerifiedVariant, thresholds: Thresholds | None) -> VerifiedVariant:
-    """The same model with resize and crop inside its graph, proven anew against what torch said of fitted pictures."""
-    spec = base.subject.run.preprocess
+def raw_input_variant(base: BaseGraph, variant: VerifiedVariant, thresholds: Thresholds | None) -> VerifiedVariant:
+    """The same model with resize and crop inside its graph, proven against the torch outputs for fitted pictures."""
+    spec = base.context.run.preprocess
     assert isinstance(spec, ImageSpec)
-    proto = add_resize_and_crop(proven.proto, spec)
-    base = replace(base, signature=signature_of(proto, base.subject.run.task))
-    asked = thresholds or default_thresholds(proven.precision, raw_input=True)
+    proto = add_resize_and_crop(variant.proto, spec)
+    base = replace(base, signature=signature_of(proto, base.context.run.task))
+    limits = thresholds or default_thresholds(variant.precision, raw_input=True)
     try:
-        proof = _prove(base, proven.precision, proto, asked, raw_input=True)
+        proof = _prove(base, variant.precision, proto, limits, raw_input=True)
     except ParityError as error:
         raise ParityError(
             f"With resizing in the graph: {error.message}",
-            hint="Export it without --raw-input, or allow more: --max-difference, --min-agreement, --max-drop.",
+            hint="Export without `raw_input=True`, or relax the thresholds (max difference, min agreement, max drop).",
+            parameter="raw_input",
         ) from error
-    return replace(proven, proto=proto, proof=proof, raw_input=True)
+    return replace(variant, proto=proto, proof=proof, raw_input=True)
 
 
 def _speedup(model: VerifiedVariant) -> float:
@@ -171,30 +173,30 @@ def _speedup(model: VerifiedVariant) -> float:
 
 
 def _prove(
-    base: BaseGraph, precision: Precision, proto: ModelProto, asked: Thresholds, *, raw_input: bool = False
+    base: BaseGraph, precision: Precision, proto: ModelProto, limits: Thresholds, *, raw_input: bool = False
 ) -> Proof:
-    subject, predictor = base.subject, _predictor(base, precision, proto, raw_input)
+    context, predictor = base.context, _predictor(base, precision, proto, raw_input)
     proof = prove(
         predictor,
-        subject.heldout.inputs,
-        subject.reference,
-        thresholds=asked,
-        measure=subject.headline,
-        lengths=subject.lengths,
-        whole=None if subject.heldout.windows is None else subject.heldout.samples,
+        context.heldout.inputs,
+        context.reference,
+        thresholds=limits,
+        measure=context.headline,
+        lengths=context.lengths,
+        whole=None if context.heldout.windows is None else context.heldout.samples,
     )
-    _check_other_outputs(base, predictor, asked)
+    _check_other_outputs(base, predictor, limits)
     return proof
 
 
-def _check_other_outputs(base: BaseGraph, predictor: Predictor, asked: Thresholds) -> None:
+def _check_other_outputs(base: BaseGraph, predictor: Predictor, limits: Thresholds) -> None:
     """Raise ParityError unless derived outputs are what they should be of the file's own, and embeddings what torch's
     head is given.
 
     The embeddings of a lower precision are held to the share of their scale that its outputs are.
     """
-    subject, outputs = base.subject, base.graph.outputs
-    few = subject.heldout.inputs[:FEW]
+    context, outputs = base.context, base.graph.outputs
+    few = context.heldout.inputs[:FEW]
     temperature = base.calibration.temperature if base.calibration else 1.0
     expected: dict[str, tuple[Rows, float]] = {}
     for derived in predictor.task.derived:
@@ -203,21 +205,20 @@ def _check_other_outputs(base: BaseGraph, predictor: Predictor, asked: Threshold
         rows: Rows = [squash(row / temperature) for row in source]
         expected[derived.name] = rows, ROUNDING
     if "embeddings" in outputs:
-        features = eager_features(subject.model, subject.heldout.arrays(range(len(few))))
-        expected["embeddings"] = features, asked.difference * float(np.abs(features).max())
+        features = eager_features(context.model, context.heldout.arrays(range(len(few))))
+        expected["embeddings"] = features, limits.difference * float(np.abs(features).max())
     for name, (right, allowed) in expected.items():
         difference = float(differences(predictor.outputs(few, (name,))[name], right).max())
         if not difference <= allowed:
             raise ParityError(
-                f"The exported file's {name} differ by {difference:.3g} from what they should be "
-                f"({allowed:.3g} is allowed).",
+                f"The output {name!r} of the exported file is off by {difference:.3g} ({allowed:.3g} allowed).",
                 hint=REPORT_HINT,
             )
 
 
 def _predictor(base: BaseGraph, precision: Precision, proto: ModelProto, raw_input: bool = False) -> Predictor:
     """The predictor as deployers will have it, from the model's bytes and a manifest that went through JSON."""
-    run = base.subject.run
+    run = base.context.run
     text = base.describe(precision, raw_input=raw_input).model_dump_json(exclude_none=True)
     manifest = parse_manifest({KEY: text}, run.checkpoint.id)
     model = proto.SerializeToString()
@@ -225,7 +226,7 @@ def _predictor(base: BaseGraph, precision: Precision, proto: ModelProto, raw_inp
         check_model(model, KEY)
     except UnsafeModel as cause:
         raise ExportError(
-            f"The export of {run.checkpoint.id} would be refused wherever it is loaded: {cause}.",
+            f"The export of {run.checkpoint.id} would be refused by the runtime: {cause}.",
             hint="Report it to the plugin's author.",
         ) from cause
     try:

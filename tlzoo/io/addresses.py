@@ -1,4 +1,4 @@
-"""Which addresses somebody else may send us to: https, and only to the outside. Judged here without any socket."""
+"""Which addresses from untrusted files may be fetched: https, and public hosts only. Checked without any socket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ASSIGNED = ipaddress.IPv6Network("2000::/3")
 
 
 class AddressRefused(Exception):
-    """An address that nobody else may send us to; the text says why, to follow `is refused: `."""
+    """An address that must not be fetched; the text gives the reason, to follow `is refused: `."""
 
 
 def check_address(url: str) -> SplitResult:
@@ -23,18 +23,18 @@ def check_address(url: str) -> SplitResult:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as cause:
-        raise AddressRefused(f"it is no address: {cause}") from cause
+        raise AddressRefused(f"it is not a valid address: {cause}") from cause
     if parts.scheme != "https" or not host:
-        raise AddressRefused(f"it leads to {parts.scheme or 'no scheme'}, not https")
+        raise AddressRefused(f"its scheme is {parts.scheme or 'missing'}, not https")
     if "@" in parts.netloc:
-        raise AddressRefused("it carries credentials")
+        raise AddressRefused("it contains credentials")
     literal = _literal(host)
     if is_trusted(host):
         return parts
     if literal is not None and not is_public(literal):
         raise AddressRefused(f"{host} is not public")
     if port is not None and port != 443 and port < 1024:
-        raise AddressRefused(f"port {port} is not one of the web's")
+        raise AddressRefused(f"port {port} is not allowed")
     return parts
 
 
@@ -62,7 +62,7 @@ def check_characters(url: str) -> None:
     """Refuse what has no place in an address. Raises Refused."""
     odd = re.search(r"[\x00-\x20\x7f\\]", url)
     if odd is not None:
-        raise AddressRefused(f"it holds the character {odd[0]!r}")
+        raise AddressRefused(f"it contains the character {odd[0]!r}")
 
 
 def _literal(host: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What an installation of the core alone lacks."""
+"""Optional dependencies that are not installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TRAINING = ("torch", "onnx", "onnxscript", "safetensors")
 
 
 def require_training() -> None:
-    """Raise PluginError naming what the extra `train` would bring and is not installed."""
+    """Raise PluginError naming the packages of the extra `train` that are not installed."""
     if missing := [name for name in TRAINING if find_spec(name) is None]:
         raise _missing_extra_error(missing)
 
@@ -24,6 +24,6 @@ def missing_extra(cause: BaseException) -> PluginError | None:
 
 def _missing_extra_error(missing: list[str]) -> PluginError:
     return PluginError(
-        f"Training needs {' and '.join(missing)}, which the core alone does not bring.",
-        hint="Install them: tlzoo plugins install 'tlzoo[train]' (tlzoo-vision, tlzoo-nlp and tlzoo-speech bring them)",
+        f"Training needs {' and '.join(missing)}, which are not installed.",
+        hint="Install them: tlzoo plugins install 'tlzoo[train]' (the plugins vision, nlp and speech include them)",
     )

@@ -90,7 +90,7 @@ def write_json(path: Path, document: Any) -> None:
 
 
 def remove(path: Path) -> bool:
-    """Remove a file or a folder, the folder from its name first, so that nobody meets half of it; False if in use."""
+    """Remove a file or a folder, the folder from its name first, so that no process sees half of it; False in use."""
     try:
         if path.is_dir() and not path.is_symlink():
             gone = path.rename(path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.gone"))

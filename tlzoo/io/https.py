@@ -69,7 +69,7 @@ def enforce_rate(chunks: Iterable[bytes], pace: MinimumRate | None = None) -> It
         now = time.monotonic()
         if now - since >= pace.seconds:
             if came < pace.bytes:
-                raise TooSlow(f"only {came} bytes came in {now - since:.0f} seconds")
+                raise TooSlow(f"only {came} bytes arrived in {now - since:.0f} seconds")
             since, came = now, 0
 
 
@@ -103,7 +103,7 @@ def network_errors(what: str) -> Iterator[None]:
         yield
     except AddressRefused as cause:
         raise SourceError(
-            f"{what} is refused: {cause}.", hint="If that host is yours and meant, name it in TLZOO_TRUSTED_HOSTS."
+            f"{what} is refused: {cause}.", hint="If you trust that host, add it to TLZOO_TRUSTED_HOSTS."
         ) from cause
     except UNREACHABLE as cause:
         reason = " ".join(str(cause).split()) or type(cause).__name__

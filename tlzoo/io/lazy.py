@@ -11,8 +11,8 @@ from typing import Any
 def lazy_names(module: str, homes: Mapping[str, str | None]) -> Callable[[str], Any]:
     """A module's `__getattr__` (PEP 562): `homes` maps each name to the module that defines it.
 
-    `None` stands for the submodule of this name. What was asked for once is kept in the module. What it returns raises
-    PluginError for a name that needs what the core alone does not bring.
+    `None` stands for the submodule of this name. A name is imported once and kept in the module. What it returns raises
+    PluginError for a name that needs an extra which is not installed.
     """
 
     def find(name: str) -> Any:

@@ -34,7 +34,8 @@ def stream_table(path: Path, only: Sequence[str] = ()) -> Rows:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(
-            f"File {path} is not a table that tlzoo reads.", hint=f"Give a folder or one of: {', '.join(TABLES)}"
+            f"File {path} is not in a table format that tlzoo reads.",
+            hint=f"Give a folder or one of: {', '.join(TABLES)}",
         )
     try:
         if path.stat().st_size == 0:
@@ -53,7 +54,7 @@ def _check_columns(path: Path, columns: Sequence[str], only: Sequence[str]) -> N
             f"File {path} has no column {missing[0]!r}.", hint=f"Name one with --column; it has: {there}"
         )
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
-        raise DataError(f"File {path} has the column {twice[0]!r} twice.", hint="Rename one of them.")
+        raise DataError(f"File {path} has a duplicate column {twice[0]!r}.", hint="Rename one of them.")
 
 
 def _delimited(path: Path, only: Sequence[str]) -> Rows:
@@ -73,7 +74,7 @@ def _delimited(path: Path, only: Sequence[str]) -> Rows:
                 start = reader.line_num + 1
         except csv.Error as cause:
             raise DataError(
-                f"File {path} is broken in the row from line {start} on: {cause}.",
+                f"File {path} has a malformed row at line {start}: {cause}.",
                 hint="Check its quotes and separators.",
             ) from cause
 
@@ -128,7 +129,7 @@ def _parquet(path: Path, only: Sequence[str]) -> Rows:
             yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as cause:
         reason = str(cause).split("\n", 1)[0]
-        raise DataError(f"File {path} is not a readable Parquet file: {reason}", hint="Write it again.") from cause
+        raise DataError(f"File {path} is not a readable Parquet file: {reason}", hint="Save it again.") from cause
 
 
 _READERS = {".csv": _delimited, ".tsv": _delimited, ".jsonl": _json_lines, ".parquet": _parquet}

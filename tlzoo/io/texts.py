@@ -24,7 +24,7 @@ def read_text(path: Path) -> str:
 
 
 def not_utf8(path: Path) -> DataError:
-    """The error about a file that is no UTF-8, with the first line that is none."""
+    """The error for a file that is not UTF-8, with the first bad line."""
     with path.open("rb") as file:
         line = next((number for number, line in enumerate(file, start=1) if not _decodes(line)), 1)
     return DataError(f"File {path} is not UTF-8 text (line {line}).", hint="Save it again as UTF-8.")
@@ -39,7 +39,7 @@ def _decodes(line: bytes) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether files and folders of this name are passed over."""
+    """Whether files and folders of this name are ignored."""
     return name.startswith(".") or name == "__MACOSX"
 
 

@@ -20,28 +20,28 @@ if TYPE_CHECKING:
         enabled_plugins,
         find,
     )
-    from tlzoo.plugins.manager import LoadedPlugin, call, load, load_all
+    from tlzoo.plugins.manager import ImportedPlugin, call, import_all, import_plugin
 
 __all__ = [
     "FIRST_PARTY",
     "GROUP",
     "REGISTRY_GROUP",
     "DamagedPlugin",
+    "ImportedPlugin",
     "InstalledPlugin",
-    "LoadedPlugin",
     "call",
     "contributors",
     "damaged_plugins",
     "declared_plugins",
     "enabled_plugins",
     "find",
+    "import_all",
+    "import_plugin",
     "is_enabled",
-    "load",
-    "load_all",
     "normalize_name",
 ]
 
-_MANAGER = ("LoadedPlugin", "call", "load", "load_all")
+_MANAGER = ("ImportedPlugin", "call", "import_plugin", "import_all")
 _ENTRY_POINTS = ("is_enabled", "normalize_name")
 
 # predicting asks for a plugin only where a file says so: what imports pluggy waits until then

@@ -1,4 +1,4 @@
-"""Whose code failed: errors that come out of a plugin's functions name the plugin, its distribution and the line."""
+"""Attribute errors to plugins: an error from a plugin's code names the plugin, its distribution and the line."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tlzoo.plugins.discovery import FIRST_PARTY, enabled_plugins
 
 _TERMINATED = 143
 """The exit code with which the command line unwinds on SIGTERM: that stop is the user's, not the plugin's."""
-DEBUG_HINT = "See the whole trace with --debug, and report it to the plugin's author."
+DEBUG_HINT = "Run the command with --debug for the whole trace, and report it to the plugin's author."
 CALLED_PLUGINS: set[str] = set()
-"""The plugins whose hooks a command has asked."""
+"""The plugins whose hooks a command has called."""
 
 
 @contextmanager
@@ -37,10 +37,10 @@ def is_user_interrupt(cause: BaseException) -> bool:
 
 
 def error_line(cause: BaseException) -> str:
-    """An exception in one line, whatever its text does."""
+    """An exception in one line, even if its text cannot be formatted."""
     try:
         text = " ".join(str(cause).split())
-    except Exception:  # noqa: BLE001 - a plugin's exception may fail at being told, too
+    except Exception:  # noqa: BLE001 - a plugin's exception may fail to format, too
         text = ""
     return f"{type(cause).__name__}: {text}".rstrip(": ")
 

@@ -38,7 +38,7 @@ class InstalledPlugin:
 class DamagedPlugin:
     """A distribution that was to bring a plugin, and why its metadata, in the folder `path`, cannot be read.
 
-    `name`, `distribution` and `version` are what can still be told.
+    `name`, `distribution` and `version` are what can still be read.
     """
 
     name: str
@@ -67,7 +67,7 @@ def enabled_plugins() -> list[InstalledPlugin]:
 
 
 def damaged_plugins() -> list[DamagedPlugin]:
-    """The distributions whose metadata cannot be read, where they can be told to be plugins of tlzoo."""
+    """The distributions whose metadata cannot be read, where they are recognisable as plugins of tlzoo."""
     found = []
     for folder in dict.fromkeys(sys.path):
         for info in sorted(Path(folder or ".").glob("*.dist-info")):
@@ -113,10 +113,10 @@ def find(name: str) -> InstalledPlugin:
     """
     found = enabled_plugins()
     matches = claimants(name, found)
-    if not matches and (thief := next((plugin for plugin in found if plugin.name == name), None)):
+    if not matches and (other := next((plugin for plugin in found if plugin.name == name), None)):
         raise PluginError(
-            f"Plugin name {name!r} is {FIRST_PARTY[name]}'s, and {thief} claims it.",
-            hint=f"Uninstall that: tlzoo plugins uninstall {thief.distribution}",
+            f"Plugin name {name!r} belongs to {FIRST_PARTY[name]}, but {other} claims it.",
+            hint=f"Uninstall it: tlzoo plugins uninstall {other.distribution}",
         )
     if len(matches) > 1:
         owners = " and ".join(str(plugin) for plugin in matches)

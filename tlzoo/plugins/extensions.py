@@ -2,7 +2,7 @@
 
 A plugin's distribution declares each name as an entry point, such as `forecasting = "timeseries"` in the group
 `tlzoo.tasks`, so that it is found without importing anything; the hook `register_tasks` of that plugin then answers
-with what the name stands for. `timeseries/forecasting` names the plugin, and needs no declaration.
+with the object of this name. `timeseries/forecasting` names the plugin, and needs no declaration.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "s
 
 
 class PluginExtension(NamedTuple):
-    """What a name of this kind stands for, and the plugin that brings it."""
+    """The object that a plugin registers under a name of this kind."""
 
     kind: ExtensionKind
     plugin: str
@@ -39,12 +39,12 @@ class PluginExtension(NamedTuple):
         return f"{self.title} of {describe_plugin(self.plugin)}"
 
     def run(self, function: str, *given: Any, **named: Any) -> Any:
-        """What its function of this name answers; raises HookError naming the plugin where that fails."""
+        """Call its function of this name; raises HookError naming the plugin where that fails."""
         with attribute_errors(self.title, self.plugin):
             return getattr(self.value, function)(*given, **named)
 
     def wrong(self, what: str) -> HookError:
-        """An error that says what its answer is instead of what it should be."""
+        """An error about a wrong return value."""
         return HookError(f"{self.description} {what}.", hint=REPORT)
 
 
@@ -54,7 +54,7 @@ def declared_extensions(kind: ExtensionKind) -> list[DeclaredEntry]:
 
 
 def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
-    """What `plugin/name`, or a declared name, stands for; `None` for a name that nobody declares.
+    """The extension `plugin/name`, or that of a declared name; `None` for a name that no plugin declares.
 
     Raises PluginError for a name that two distributions declare, or whose plugin is missing or broken, and UsageError
     where the plugin that is named has none of this name.
@@ -68,7 +68,7 @@ def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
             first, second = (f"{one.distribution} {one.version}" for one in owners[:2])
             raise PluginError(
                 f"The {SINGULAR[kind]} {name!r} is declared by {first} and by {second}.",
-                hint=f"Say which: {owners[0].value}/{name} or {owners[1].value}/{name}",
+                hint=f"Choose one: {owners[0].value}/{name} or {owners[1].value}/{name}",
             )
         plugin = owners[0].value
     known = registered_extensions(kind, plugin)
@@ -89,33 +89,33 @@ def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
 
 def registered_extensions(kind: ExtensionKind, plugin: str) -> dict[str, Any]:
     """What a plugin's hook `register_<kind>` answers, by name; raises HookError where it is not what it should be."""
-    from tlzoo.plugins.manager import call, load
+    from tlzoo.plugins.manager import call, import_plugin
 
     hook = f"register_{kind}"
-    if hook not in load(plugin).hooks:
+    if hook not in import_plugin(plugin).hooks:
         return {}
     answer: Any = call(hook, plugin, object, default=tuple)
-    wanted = _expected_types()[kind]
-    whose = f"Hook {hook!r} of plugin {plugin!r} ({load(plugin).installed})"
+    expected = _expected_types()[kind]
+    whose = f"Hook {hook!r} of plugin {plugin!r} ({import_plugin(plugin).installed})"
     if not isinstance(answer, Iterable):
-        raise HookError(f"{whose} returned {type(answer).__name__}, no list.", hint=REPORT)
+        raise HookError(f"{whose} returned {type(answer).__name__}, not a list.", hint=REPORT)
     found: dict[str, Any] = {}
     for one in answer:
-        if not isinstance(one, wanted):
-            raise HookError(f"{whose} returned a {type(one).__name__}, no {wanted.__name__}.", hint=REPORT)
+        if not isinstance(one, expected):
+            raise HookError(f"{whose} returned {type(one).__name__}, not {expected.__name__}.", hint=REPORT)
         if one.name in found:
-            raise HookError(f"{whose} returned two of the name {one.name!r}.", hint=REPORT)
+            raise HookError(f"{whose} returned the duplicate name {one.name!r}.", hint=REPORT)
         found[one.name] = one
     return found
 
 
 def warn_name_conflict(kind: ExtensionKind, name: str) -> None:
-    """Warn where a plugin declares a name that is the core's, which is used."""
+    """Warn where a plugin declares a name that is built in; the built-in one is used."""
     for one in declared_extensions(kind):
         if one.name == name:
             warnings.warn(
-                f"{one.distribution} {one.version} declares the {SINGULAR[kind]} {name!r}, which is the core's name. "
-                f"The core's is used; the other goes by {one.value}/{name}.",
+                f"{one.distribution} {one.version} declares the {SINGULAR[kind]} {name!r}, which is built in. "
+                f"The built-in one is used; the plugin's is {one.value}/{name}.",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -4,7 +4,7 @@ Arguments come by keyword: a hook may leave out those that it does not need. Wha
 reported as a HookError that names the plugin.
 
 The examples are run by tests/plugins/test_hookspecs.py, which gives them the names of `tlzoo.plugin` and of
-`tlzoo.errors`, and for each example anew:
+`tlzoo.errors`, and for each example:
 
 - `checkpoint`: an entry, `duo/means`; `weights`: its file `mix.safetensors`
 - `backbone`, `task`, `model`: features [N, 12] of pictures, a classification of three labels, both with a linear head
@@ -304,7 +304,7 @@ def register_strategies() -> Iterable[Strategy] | None:
 
     `train(job)` takes a `TrainJob` and returns a `TrainResult`, whose `outputs` are those of the trained model for the
     test samples, [N, ...] by name. `policy` is the default of --freeze; `options` is the dataclass of what it takes,
-    `Finetune`, `Probe` or a subclass with fields of its own. The entry-point group is `tlzoo.strategies`.
+    `Finetune`, `Probe` or a subclass with more fields. The entry-point group is `tlzoo.strategies`.
 
     >>> @hookimpl
     ... def register_strategies():

@@ -29,7 +29,7 @@ def requirement(spec: str) -> str:
     smuggled = re.search(r"\s-", spec) and not Path(spec).exists()
     if not spec.strip() or spec.lstrip().startswith("-") or smuggled or any(sign in spec for sign in "\n\r\0"):
         raise UsageError(
-            f"{spec!r} is no package.",
+            f"{spec!r} is not a package.",
             hint="Give a name, a version as tlzoo-vision==0.1.0, a path, or git+https://...; set options by pip's own "
             "configuration.",
         )
@@ -45,7 +45,9 @@ def install(specs: Sequence[str], *, upgrade: bool = False) -> None:
     packages = [requirement(spec) for spec in specs]
     for path in filter(None, map(_local, packages)):
         if not path.exists():
-            raise UsageError(f"There is no {path}.", hint="Give a package's name, or the path of a project or wheel.")
+            raise UsageError(
+                f"{path} does not exist.", hint="Give a package's name, or the path of a project or wheel."
+            )
         if path.suffix == ".whl":
             check_wheel(path)  # pip refuses a member that leaves its folder, uv leaves it out in silence
     _run("install", packages, options)
@@ -91,12 +93,12 @@ def _distribution_named(name: str) -> str:
         return known[normalize_name(name)]
     if len(owners) > 1:
         raise PluginError(
-            f"{' and '.join(owners)} both bring a plugin {name!r}.",
-            hint=f"Say which: tlzoo plugins uninstall {owners[0]}",
+            f"{' and '.join(owners)} both provide a plugin {name!r}.",
+            hint=f"Choose one: tlzoo plugins uninstall {owners[0]}",
         )
     if not owners:
         listed = ", ".join(known.values()) or "none"
-        raise PluginError(f"{name!r} is no installed plugin, and no distribution of one.", hint=f"Installed: {listed}")
+        raise PluginError(f"{name!r} is neither an installed plugin nor its distribution.", hint=f"Installed: {listed}")
     return owners[0]
 
 
@@ -139,4 +141,4 @@ def _last_error(lines: Sequence[str]) -> str:
     """The installer's last line; where it wrapped its last error over several, all of that error."""
     said = [line for line in lines if line]
     starts = [i for i, line in enumerate(said) if re.match(r"error|×|╰─▶", line, re.IGNORECASE)]
-    return " ".join(said[starts[-1] :]) if starts else (said or ["it said nothing"])[-1]
+    return " ".join(said[starts[-1] :]) if starts else (said or ["no output"])[-1]

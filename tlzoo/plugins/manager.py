@@ -1,4 +1,4 @@
-"""Load one plugin, isolate a bad one, call one hook of it."""
+"""Import one plugin, isolate a bad one, call one hook of it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _SLOW_IMPORT_S = 10.0
 
 
 @dataclass
-class LoadedPlugin:
-    """An imported plugin with a hook caller of its own."""
+class ImportedPlugin:
+    """An imported plugin with its own hook caller."""
 
     installed: InstalledPlugin
     manager: pluggy.PluginManager = field(repr=False)
@@ -44,7 +44,7 @@ class LoadedPlugin:
 
 
 @cache
-def load(name: str) -> LoadedPlugin:
+def import_plugin(name: str) -> ImportedPlugin:
     """Import the plugin of this name and register its hooks.
 
     Raises PluginError naming distribution, version and cause when it is built for another tlzoo, cannot be imported,
@@ -62,16 +62,16 @@ def load(name: str) -> LoadedPlugin:
         if is_user_interrupt(cause):
             raise
         raise PluginError(
-            f"Plugin {plugin.name!r} ({plugin}) cannot be loaded: {error_line(cause)}{_advice(cause)}",
-            hint=f"Mend or remove it: tlzoo plugins uninstall {plugin.distribution}",
+            f"Plugin {plugin.name!r} ({plugin}) cannot be imported: {error_line(cause)}{_advice(cause)}",
+            hint=f"Fix it, or remove it: tlzoo plugins uninstall {plugin.distribution}",
         ) from cause
-    return LoadedPlugin(plugin, manager)
+    return ImportedPlugin(plugin, manager)
 
 
 def _advice(cause: BaseException) -> str:
-    """What helps with a module of tlzoo that is gone, and with a misspelt hook."""
+    """Advice for an import of a removed module of tlzoo, and for a misspelt hook."""
     if isinstance(cause, ModuleNotFoundError) and str(cause.name).startswith("tlzoo."):
-        return "; what plugins import is in tlzoo.plugin"
+        return "; import from tlzoo.plugin instead"
     misspelt = re.search(r"unknown hook '(\w+)'", error_line(cause))
     near = difflib.get_close_matches(misspelt[1], vars(hookspecs), 1) if misspelt else []
     return f"; did you mean {near[0]!r}?" if near else ""
@@ -82,20 +82,20 @@ def _check_version(plugin: InstalledPlugin) -> None:
         requires = metadata.distribution(plugin.distribution).requires
     except metadata.PackageNotFoundError:
         return
-    wanted = unmet_requirement(requires)
-    if wanted is not None:
+    required = unmet_requirement(requires)
+    if required is not None:
         raise PluginError(
-            f"Plugin {plugin.name!r} ({plugin}) is built for {wanted}, and this is tlzoo {__version__}.",
-            hint=f"Get one that fits: tlzoo plugins install --upgrade {plugin.distribution}",
+            f"Plugin {plugin.name!r} ({plugin}) requires {required}, but this is tlzoo {__version__}.",
+            hint=f"Install a compatible version: tlzoo plugins install --upgrade {plugin.distribution}",
         )
 
 
 @contextmanager
 def _report_slow_import(plugin: InstalledPlugin) -> Iterator[None]:
-    """Say who keeps the user waiting, when an import takes long."""
+    """Name the plugin when its import is slow."""
     line = (
         f"Plugin {plugin.name!r} ({plugin}) is still being imported. Stop with Ctrl-C; "
-        f"go on without it by TLZOO_PLUGINS, or remove it: tlzoo plugins uninstall {plugin.distribution}"
+        f"to go on without it set TLZOO_PLUGINS, or remove it: tlzoo plugins uninstall {plugin.distribution}"
     )
     timer = threading.Timer(_SLOW_IMPORT_S, lambda: print(line, file=sys.stderr, flush=True))
     timer.daemon = True
@@ -106,15 +106,15 @@ def _report_slow_import(plugin: InstalledPlugin) -> Iterator[None]:
         timer.cancel()
 
 
-def load_all() -> list[LoadedPlugin]:
-    """Load every plugin that loads; report each bad one once as a warning.
+def import_all() -> list[ImportedPlugin]:
+    """Import every plugin; report each bad one once as a warning.
 
     Raises PluginError for the first bad one when `TLZOO_STRICT_PLUGINS=1`.
     """
     loaded = []
     for name in sorted({plugin.name for plugin in enabled_plugins()}):
         try:
-            loaded.append(load(name))
+            loaded.append(import_plugin(name))
         except PluginError as error:
             if os.environ.get("TLZOO_STRICT_PLUGINS") == "1":
                 raise
@@ -125,24 +125,24 @@ def load_all() -> list[LoadedPlugin]:
 def call(
     hook: str, plugin: str, returns: type[T] | tuple[type, ...], default: Callable[..., T] | None = None, **given: Any
 ) -> T:
-    """Ask one plugin's hook; where it has none or answers `None`, ask the core's `default`.
+    """Call one plugin's hook; where it has none or returns `None`, call the core's `default`.
 
     Raises HookError with the plugin's name and version when the hook raises anything but a TlzooError or returns
-    something else than `returns`, and when nobody answers.
+    something else than `returns`, and when there is no result.
     """
-    loaded = load(plugin)
+    loaded = import_plugin(plugin)
     CALLED_PLUGINS.add(plugin)
     with attribute_errors(f"Hook {hook!r}", plugin):
         answer = getattr(loaded.manager.hook, hook)(**given)
     if answer is None and default is not None:
         return default(**given)
     if answer is None:
-        raise HookError(f"Plugin {plugin!r} ({loaded.installed}) does not answer the hook {hook!r}.", hint=_REPORT)
+        raise HookError(f"Plugin {plugin!r} ({loaded.installed}) returns nothing from the hook {hook!r}.", hint=_REPORT)
     expected = returns if isinstance(returns, tuple) else (returns,)
     if not isinstance(answer, expected):
-        wanted = " or ".join(kind.__name__ for kind in expected)
+        types = " or ".join(kind.__name__ for kind in expected)
         raise HookError(
-            f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) returned {type(answer).__name__}, not {wanted}.",
+            f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) returned {type(answer).__name__}, not {types}.",
             hint=_REPORT,
         )
     return cast(T, answer)

@@ -35,43 +35,43 @@ def plugin_preprocessor(spec: PluginSpec) -> Preprocessor:
     """
     from tlzoo.plugins.manager import call
 
-    made: Any = call("make_preprocessor", spec.plugin, object, spec=spec)
-    if not callable(made):
+    preprocessor: Any = call("make_preprocessor", spec.plugin, object, spec=spec)
+    if not callable(preprocessor):
         raise HookError(
-            f"The preprocessing of {describe_plugin(spec.plugin)} is {type(made).__name__}, which cannot be called.",
-            hint="Ask its author.",
+            f"The preprocessing of {describe_plugin(spec.plugin)} is {type(preprocessor).__name__}, not a callable.",
+            hint="Report it to its author.",
         )
-    return PluginPreprocessor(made, spec.plugin)
+    return PluginPreprocessor(preprocessor, spec.plugin)
 
 
 class PluginPreprocessor:
-    """A plugin's preprocessor, whose errors and answers are told to be its own."""
+    """A plugin's preprocessor, whose errors and results are attributed to the plugin."""
 
-    def __init__(self, made: Preprocessor, plugin: str) -> None:
-        self._made, self._plugin = made, plugin
+    def __init__(self, preprocessor: Preprocessor, plugin: str) -> None:
+        self._preprocessor, self._plugin = preprocessor, plugin
 
     def __call__(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """The arrays of N inputs."""
         with attribute_errors(_TITLE, self._plugin):
-            arrays = self._made(inputs)
+            arrays = self._preprocessor(inputs)
         return self._checked(arrays, inputs)
 
     def with_contexts(self, inputs: Sequence[Any]) -> tuple[dict[str, np.ndarray], list[Any]]:
         """The arrays, and what it knows of each input, for tasks that ask."""
         with attribute_errors(_TITLE, self._plugin):
-            arrays, found = with_contexts(self._made, inputs)
+            arrays, found = with_contexts(self._preprocessor, inputs)
             known = len(found)
         if known != len(inputs):
-            raise self._wrong(f"knows {known} of {len(inputs)} inputs")
+            raise self._wrong(f"returned {known} contexts for {len(inputs)} inputs")
         return self._checked(arrays, inputs), found
 
     def _checked(self, arrays: Any, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         if not isinstance(arrays, dict) or not all(_has_rows(array, len(inputs)) for array in arrays.values()):
-            raise self._wrong(f"made no arrays of {len(inputs)} rows")
+            raise self._wrong(f"did not return arrays of {len(inputs)} rows")
         return arrays
 
     def _wrong(self, what: str) -> HookError:
-        return HookError(f"{_TITLE} of {describe_plugin(self._plugin)} {what}.", hint="Ask its author.")
+        return HookError(f"{_TITLE} of {describe_plugin(self._plugin)} {what}.", hint="Report it to its author.")
 
 
 def _has_rows(array: Any, count: int) -> bool:

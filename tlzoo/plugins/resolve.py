@@ -50,8 +50,8 @@ def resolve(id: str, offline: bool | None = None) -> Checkpoint | None:
         return None
     if "auto_map" in repository.documents.get("config.json", {}):
         raise UnknownCheckpoint(
-            f"{id} brings its own code for its model_type {_kind(repository)!r}; code from a repository is never run.",
-            hint="Choose a checkpoint of a type that transformers has, or install a plugin that builds it.",
+            f"{id} needs its own code for model_type {_kind(repository)!r}; code from a repository is never run.",
+            hint="Choose a model type that transformers includes, or install a plugin that builds it.",
         )
     raise UnknownCheckpoint(
         f"No plugin ({', '.join(names)}) builds {id}: its model_type is {_kind(repository)!r}.",
@@ -91,7 +91,7 @@ def _ask(name: str, id: str, repository: Repository | None) -> Checkpoint | None
     if wrong:
         raise HookError(
             f"Hook 'resolve_checkpoint' of plugin {name!r} ({find(name)}), asked for {id!r}, returned {wrong}.",
-            hint="Tell its author, or choose another checkpoint.",
+            hint="Report it to its author, or choose another checkpoint.",
         )
     return answer
 

@@ -15,7 +15,7 @@ from tlzoo.tasks import CORE, Task, is_core_task, make_task, split_name, support
 def task_type(family: str) -> type[Task]:
     """The class of a task's family, `forecasting` or `plugin/forecasting`.
 
-    Raises UsageError for one that nobody knows, PluginError where its plugin is missing or broken.
+    Raises UsageError for an unknown one, PluginError where its plugin is missing or broken.
     """
     if family in CORE:
         return CORE[family]
@@ -25,16 +25,16 @@ def task_type(family: str) -> type[Task]:
     kind = found.value.task
     short = family.rpartition("/")[2]
     if not (isinstance(kind, type) and issubclass(kind, Task)) or kind.family != short:
-        raise found.wrong(f"is no subclass of Task whose `family` is {short!r}")
+        raise found.wrong(f"is not a subclass of Task with the family {short!r}")
     if kind.plugin != found.plugin:
-        raise found.wrong(f"says that its plugin is {kind.plugin!r}: set `plugin` in the class")
+        raise found.wrong(f"belongs to plugin {kind.plugin!r}: set `plugin` in the class")
     return kind
 
 
 def task_of(name: str, labels: Iterable[str] = (), settings: Mapping[str, Any] | None = None, plugin: str = "") -> Task:
     """The task of a name such as `image-regression`, as runs and exported files keep it with the plugin it is from.
 
-    Raises UsageError for a name that nobody knows or settings that it does not take, PluginError where its plugin is
+    Raises UsageError for an unknown name or settings that it does not take, PluginError where its plugin is
     missing.
     """
     _, family = split_name(name)
@@ -58,20 +58,20 @@ def _shown(settings: Mapping[str, Any] | None) -> str:
     return shown if len(shown) <= 200 else f"{shown[:200]}..."
 
 
-def unfitted_task(served: Iterable[str], wanted: str | None) -> Task | None:
-    """The task to train on a checkpoint that serves tasks of these names: its first, or that of the name `wanted`.
+def unfitted_task(served: Iterable[str], requested: str | None) -> Task | None:
+    """The task to train on a checkpoint that serves tasks of these names: its first, or that of the name `requested`.
 
-    `wanted` is a task's whole name, its family, or `plugin/family`; the answer has no labels yet. `None` where the
+    `requested` is a task's whole name, its family, or `plugin/family`; the answer has no labels yet. `None` where the
     checkpoint cannot be trained for it. Raises UsageError for a plugin's task of other inputs, and as `task_type` does.
     """
     served = [name for name in served if "-" in name]
     kinds = list(dict.fromkeys(split_name(name)[0] for name in served))
-    if wanted is None:
-        wanted = next((name for name in served if is_core_task(name) or _declared(split_name(name)[1])), "")
+    if requested is None:
+        requested = next((name for name in served if is_core_task(name) or _declared(split_name(name)[1])), "")
     known = trainable_tasks(served)
     unfit = ""
     for kind in kinds:
-        family = wanted.removeprefix(f"{kind}-")
+        family = requested.removeprefix(f"{kind}-")
         if family in CORE:
             warn_name_conflict("tasks", family)
             name = f"{kind}-{family}"
@@ -82,7 +82,7 @@ def unfitted_task(served: Iterable[str], wanted: str | None) -> Task | None:
                 return found(f"{kind}-{found.family}")
             unfit = f"The task {family!r} is for {', '.join(sorted(found.modalities or ()))}, not for {kind}."
     if unfit:
-        raise UsageError(unfit, hint="Choose a checkpoint that takes these.")
+        raise UsageError(unfit, hint="Choose a checkpoint of that modality.")
     return None
 
 

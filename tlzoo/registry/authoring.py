@@ -68,7 +68,7 @@ def unpack_archive(archive: Path, members: Sequence[str], into: Path) -> tuple[d
             f"{archive} cannot be unpacked: {cause}.", hint="Name members of it with --member."
         ) from cause
     if not contents:
-        raise SourceError(f"{archive} holds no weights.", hint="Name the files that are meant with --member PATH.")
+        raise SourceError(f"{archive} contains no weights.", hint="Name the files with --member PATH.")
     files = []
     for name, content in contents.items():
         files.append(into / PurePosixPath(name).name)
@@ -113,7 +113,7 @@ def read_header(path: Path) -> tuple[dict[str, int], dict[str, str]]:
     except OSError as cause:
         raise SourceError(f"{path} cannot be read: {cause}.", hint="Check the path.") from cause
     except SafetensorError as cause:
-        raise SourceError(f"{path} is not a whole safetensors file: {cause}.", hint="Download it again.") from cause
+        raise SourceError(f"{path} is not a valid safetensors file: {cause}.", hint="Download it again.") from cause
 
 
 def parameters(elements: Mapping[str, int], without: Iterable[str] = ()) -> Counter[str]:
@@ -144,7 +144,7 @@ def collect_fields(folder: Path, metadata: Mapping[str, str]) -> tuple[dict[str,
         "pretrained_on": card.get("datasets"),
         "languages": [code for code in card.get("language", ()) if len(code) == 2],
     }
-    note = f"Licence {license}, from {where}." if license else f"The licence is left out ({where}): --license."
+    note = f"Licence {license}, from {where}." if license else f"No licence was found ({where}); set it with --license."
     return {name: value for name, value in found.items() if value}, note
 
 
@@ -247,5 +247,5 @@ def _json(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as cause:
-        raise UsageError(f"{path} is not JSON: {cause}.", hint="Mend it, or move it away.") from cause
+        raise UsageError(f"{path} is not JSON: {cause}.", hint="Fix it, or move it away.") from cause
     return document if isinstance(document, dict) else {}

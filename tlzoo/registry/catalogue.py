@@ -26,7 +26,7 @@ LARGE_BYTES = 2**20
 
 
 class ShadowedEntry(NamedTuple):
-    """An entry that is not used, for a registry file before its own has the same id."""
+    """An entry that is not used, because a registry of higher precedence has the same id."""
 
     id: str
     used: str
@@ -34,7 +34,7 @@ class ShadowedEntry(NamedTuple):
 
 
 def get(id: str) -> Checkpoint:
-    """The checkpoint of this id: a registry's, else the lock file's, else what the plugin that knows its prefix says.
+    """The checkpoint of this id: a registry's, else the lock file's, else that of the plugin with its prefix.
 
     Raises UnknownCheckpoint with the nearest ids, RegistryError when a registry file is wrong, and for an id that no
     registry lists what `tlzoo.plugins.resolve.resolve` raises.
@@ -60,8 +60,8 @@ def _lookups() -> list[Callable[[str], Checkpoint | None]]:
         declared = metadata.EntryPoints()
     if not declared:
         raise RegistryError(
-            f"The installed tlzoo's metadata has no entry points {LOOKUPS!r}: only listed ids are known.",
-            hint="Install tlzoo again, so that its metadata is that of its code.",
+            f"The installed tlzoo has no entry points {LOOKUPS!r}, so only listed ids are known.",
+            hint="Install tlzoo again.",
         )
     return [entry.load() for entry in sorted(declared, key=lambda entry: entry.name)]
 
@@ -99,7 +99,8 @@ def find(
     if sort.removeprefix("-") not in SORTS:
         raise UsageError(f"Cannot sort by {sort!r}.", hint=f"Sort by: {', '.join(SORTS)}")
     if offset < 0 or (limit is not None and limit < 0):
-        raise UsageError(f"Page of {limit} from {offset}: neither can be negative.", hint="Count from 0.")
+        wrong, value = ("offset", offset) if offset < 0 else ("limit", limit)
+        raise UsageError(f"`{wrong}={value}` cannot be negative.", hint="Give 0 or more.", parameter=wrong)
     words = {
         "task": (task,) if isinstance(task, str) else task,
         "modality": modality,
@@ -145,7 +146,7 @@ def _page(query: Query, offset: int, limit: int | None) -> SearchResults:
 
 
 def shadowed() -> list[ShadowedEntry]:
-    """The entries that are not used, since a stronger registry file has their id; by id."""
+    """The entries that are not used, because a registry of higher precedence has their id; by id."""
     tables = _tables()
     names = [origin.name for origin, _ in tables]
     hidden = _hidden(tuple(table for _, table in tables))
@@ -185,21 +186,21 @@ def _nearest(id: str, tables: list[Table]) -> str:
     names = sorted({name for table in tables for name in table.near(id)})
     near = difflib.get_close_matches(id, names, 3, 0.6)
     if not near:
-        wanted = id.rpartition("/")[2].lower()
+        short_name = id.rpartition("/")[2].lower()
         by_name = {name.partition("/")[2].lower(): name for name in names}
-        near = [by_name[name] for name in difflib.get_close_matches(wanted, by_name, 3, 0.6)]
-    return f"Did you mean {' or '.join(near)}?" if near else "See all: tlzoo models"
+        near = [by_name[name] for name in difflib.get_close_matches(short_name, by_name, 3, 0.6)]
+    return f"Did you mean {' or '.join(near)}?" if near else "List all: tlzoo models"
 
 
 def _unshadowed() -> list[tuple[Table, frozenset[str]]]:
-    """The tables, the strongest first, each with the ids that a stronger one has too."""
+    """The tables in order of precedence, each with the ids that an earlier one has too."""
     tables = tuple(table for _, table in _tables())
     return [(table, frozenset(by)) for table, by in zip(tables, _hidden(tables), strict=True)]
 
 
 @lru_cache(4)
 def _hidden(tables: tuple[Table, ...]) -> list[dict[str, int]]:
-    """Of each table the ids that a stronger one has too, and the place of the strongest."""
+    """Of each table the ids that an earlier one has too, and the place of the first."""
     return [
         {id: place for place in reversed(range(weaker)) for id in _shared(tables[place], table)}
         for weaker, table in enumerate(tables)
@@ -215,7 +216,7 @@ def _shared(one: Table, other: Table) -> list[str]:
 
 
 def _tables() -> list[tuple[RegistryOrigin, Table]]:
-    """Every registry file that can be read, the strongest first."""
+    """Every registry file that can be read, in order of precedence."""
     return [(origin, table) for origin in origins() if (table := _table(origin)) is not None]
 
 
@@ -226,7 +227,7 @@ def _table(origin: RegistryOrigin) -> Table | None:
     except RegistryError as error:
         if origin.kind in ("user", "built-in"):
             raise
-        warn_once(f"The registry of {origin.name} is left out: {error.message}")
+        warn_once(f"The registry of {origin.name} is ignored: {error.message}")
         return None
 
 

@@ -1,4 +1,4 @@
-"""How to cite a checkpoint: what its entry says, else what the address of its paper tells and no more."""
+"""How to cite a checkpoint: the citation in its entry, else one made from the address of its paper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which registry files count, the strongest first: of two entries with one id, the stronger file's is used."""
+"""Which registry files are used, in order of precedence: of entries with the same id, the first is used."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def origin_of(registry: config.Subscription) -> RegistryOrigin | None:
     path = config.copy_path(registry)
     if path is None or not path.is_file():
         warn_once(
-            f"The registry {registry.name!r} is left out: its copy is gone. "
+            f"The registry {registry.name!r} is ignored: its copy is missing. "
             f"Fetch it again: tlzoo registry update {registry.name}"
         )
         return None
@@ -86,7 +86,7 @@ def _plugins() -> list[RegistryOrigin]:
         try:
             found.append(RegistryOrigin(name, "plugin", contributed_file(value), f"{plugin}/"))
         except RegistryError as error:
-            warn_once(f"The registry of {name} is left out: {error.message}")
+            warn_once(f"The registry of {name} is ignored: {error.message}")
     return found
 
 

@@ -40,7 +40,7 @@ Options = frozenset[frozenset[str]]
 
 
 def spdx(name: str | None) -> str | None:
-    """An SPDX expression in its own spelling, such as `Apache-2.0` for `apache-2.0`; `None` for what is none."""
+    """An SPDX expression in its own spelling, such as `Apache-2.0` for `apache-2.0`; `None` for anything else."""
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
     try:
@@ -77,7 +77,7 @@ def meets(license: str | None, wanted: str) -> bool:
 def options(expression: str) -> Options:
     """The ways to comply with an SPDX expression, its licences in lower case.
 
-    AND binds tighter than OR, both in any case; `A WITH E` is a licence of its own. What does not parse is one licence.
+    AND binds tighter than OR, both in any case; `A WITH E` is one licence. What does not parse is one licence.
     """
     found = re.findall(r"[()]|[^\s()]+(?:\s+with\s+[^\s()]+)?", expression.lower())
     words = [" ".join(word.split()) for word in found]

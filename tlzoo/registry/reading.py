@@ -36,7 +36,7 @@ RecordT = TypeVar("RecordT", bound=BaseModel)
 _CHUNK = 2**20
 _LARGEST_VALUE = 2**23
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml")
-_PATH_HINT = "Check its path; those of TLZOO_REGISTRY and of tlzoo registry add: tlzoo registry list."
+_PATH_HINT = "Check its path; the registries in use: tlzoo registry list"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class CheckedFile:
 
 @dataclass(frozen=True)
 class _Rules:
-    """What a file may say, by whose it is; `path` is `None` for bytes that no file of this machine holds yet."""
+    """What a file may contain, by its origin; `path` is `None` for bytes that no file of this machine holds yet."""
 
     path: Path | None
     allow_files: bool
@@ -81,8 +81,8 @@ def read_checkpoints(path: Path, allow_files: bool) -> Iterator[tuple[Checkpoint
         with path.open("rb") as file:
             for found in _Document(file, _Rules(path, allow_files)).items():
                 if isinstance(found, Fault):
-                    hint = f"See all its faults: tlzoo registry validate {path}. To go without it, take it out of "
-                    hint += "TLZOO_REGISTRY, or: tlzoo registry remove"
+                    hint = f"List all faults: tlzoo registry validate {path}. To stop using it, remove it from "
+                    hint += "TLZOO_REGISTRY, or: tlzoo registry remove NAME"
                     raise RegistryError(f"Registry {path}: {found}.", hint=hint)
                 yield found
     except OSError as cause:
@@ -120,7 +120,7 @@ def file_stamp(path: Path) -> tuple[int, int, int]:
         raise RegistryError(f"Registry {path} cannot be read: it is not a file.", hint=_PATH_HINT)
     if status.st_size > MAX_BYTES:
         raise RegistryError(
-            f"Registry {path} has {status.st_size >> 20} MiB: more than {MAX_BYTES >> 20} are not read.",
+            f"Registry {path} has {status.st_size >> 20} MiB; the limit is {MAX_BYTES >> 20} MiB.",
             hint="Split it into several files.",
         )
     return status.st_mtime_ns, status.st_size, status.st_ino
@@ -190,13 +190,13 @@ class _Document:
                 outer[key] = scanner.value()
                 yield from self._value_faults("", outer[key])
         if scanner.peek():
-            raise ValueError("there is more after its end")
+            raise ValueError("unexpected data after the end")
         whole, faults = _validated(RegistryFile, json.dumps(outer), "")
         yield from faults
         self.sequence = whole.sequence if whole else None
 
     def _entry(self, number: int, entry: Any) -> Iterator[tuple[Checkpoint, str] | Fault]:
-        text, id = self._scanner.taken, entry.get("id") if isinstance(entry, dict) else None
+        text, id = self._scanner.raw, entry.get("id") if isinstance(entry, dict) else None
         name = id if isinstance(id, str) and id else str(number)
         checkpoint, faults = _validated(Checkpoint, text, name)
         faults = [*self._value_faults(name, entry), *faults]
@@ -220,20 +220,20 @@ class _Document:
             field = ".".join(map(str, (*(_path_to(value, holder) or ()), key)))
             yield Fault(name, field, f"duplicate key {key!r}")
         for constant in self._scanner.constants:
-            yield Fault(name, "", f"{constant} is no number of JSON")
+            yield Fault(name, "", f"{constant} is not a JSON number")
 
 
 class _Scanner:
     """Reads JSON a value at a time.
 
-    `taken` is the value read last as it stands in the file, `repeated` its objects with a duplicate key, `constants`
-    what stands in it for a number and is none; `line` counts from 1.
+    `raw` is the text of the value read last, `repeated` its objects with a duplicate key, `constants` its constants
+    that are not JSON, such as NaN; `line` counts from 1.
     """
 
     def __init__(self, file: TextIO) -> None:
         self.repeated: list[tuple[dict[str, Any], str]] = []
         self.constants: list[str] = []
-        self.taken = ""
+        self.raw = ""
         self.line = 1
         self._file = file
         self._text, self._at, self._ended = "", 0, False
@@ -247,14 +247,14 @@ class _Scanner:
             if self.peek() != closing:
                 self._take(",")
                 if self.peek() == closing:
-                    raise ValueError("a comma has nothing behind it")
+                    raise ValueError("trailing comma")
         self._take(closing)
 
     def key(self) -> str:
         """A key of an object, with its colon."""
         key = self.value()
         if not isinstance(key, str):
-            raise ValueError("a key is expected")
+            raise ValueError("expected a key")
         self._take(":")
         return key
 
@@ -285,20 +285,20 @@ class _Scanner:
                     raise ValueError(getattr(cause, "msg", str(cause))) from cause
                 continue
             if end < len(self._text) or not self._more():
-                self.taken, self._at = self._text[self._at : end], end
-                self.line += self.taken.count("\n")
+                self.raw, self._at = self._text[self._at : end], end
+                self.line += self.raw.count("\n")
                 return value
 
     def _build(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
+        result = dict(pairs)
+        if len(result) < len(pairs):
             (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)
-            self.repeated.append((made, key))
-        return made
+            self.repeated.append((result, key))
+        return result
 
     def _take(self, wanted: str) -> None:
         if self.peek() != wanted:
-            raise ValueError(f"{wanted!r} is expected")
+            raise ValueError(f"expected {wanted!r}")
         self._at += 1
 
     def _more(self) -> bool:
@@ -340,7 +340,7 @@ def _semantic_faults(checkpoint: Checkpoint, rules: _Rules) -> list[Fault]:
         message = f"{source.kind!r} is for registries on this machine; published ones have pypi, hub or url"
         faults.append(("source.kind", message))
     elif isinstance(source, PackageSource) and rules.path and not _inside_package(rules.path, source.package):
-        faults.append(("source.package", f"the file is not inside {source.package!r}"))
+        faults.append(("source.package", f"this registry file is not inside the package {source.package!r}"))
     elif isinstance(source, UrlSource) and rules.published:
         from tlzoo.io import addresses
 

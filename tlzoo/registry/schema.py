@@ -72,14 +72,14 @@ def _plain_https(url: object) -> object:
     if not re.fullmatch(r"[!-~]+", url) or "\\" in url or set(unquote(url)) & set("\\\0\r\n"):
         raise ValueError("must be plain ASCII without blanks, backslashes, NUL and line ends")
     if ".." in unquote(parts.path).split("/"):
-        raise ValueError("must not hold '..'")
+        raise ValueError("must not contain '..'")
     if ":" not in host and re.fullmatch(r"0[xX][0-9a-fA-F]*|[0-9]+", host.rstrip(".").rpartition(".")[2]):
         try:
             ipaddress.IPv4Address(host)
         except ValueError:
-            raise ValueError(f"host {host!r} is a number that is no plain IPv4 address") from None
+            raise ValueError(f"host {host!r} is a number, but not a plain IPv4 address") from None
     if parts.port == 0:  # reading `port` raises ValueError for one that is out of range
-        raise ValueError("port 0 cannot be asked")
+        raise ValueError("port 0 is not valid")
     return url
 
 
@@ -208,7 +208,7 @@ class Checkpoint(StrictModel):
 
     @property
     def plugin(self) -> str:
-        """The plugin that builds it: the `builder`, else what stands before the first slash."""
+        """The plugin that builds it: the `builder`, else the part before the first slash."""
         return self.builder or self.id.partition("/")[0]
 
     @property
@@ -230,7 +230,7 @@ class RegistryFile(StrictModel):
         seen: set[str] = set()
         for checkpoint in self.checkpoints:
             if checkpoint.id in seen:
-                raise ValueError(f"id {checkpoint.id!r} stands twice")
+                raise ValueError(f"id {checkpoint.id!r} is a duplicate")
             seen.add(checkpoint.id)
         return self
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Arrays = dict[str, np.ndarray]
 Call = Callable[[], object]
 Baselines = Callable[[Arrays, int], Mapping[str, Call | str]]
-"""Other ways to the same answer: for these arrays and threads, each way's call, or why there is none."""
+"""Engines to compare with: for these arrays and threads, the call of each, or why it cannot run."""
 
 LENGTH = 128
 IMAGE_SIZE = (480, 640)
@@ -40,7 +40,7 @@ DTYPES = {"tensor(uint8)": np.uint8, "tensor(int64)": np.int64, "tensor(float)":
 
 @dataclass(frozen=True)
 class BenchResult:
-    """One way of answering, `calls` times: milliseconds per batch at percentiles, and samples per second.
+    """One engine on one file, called `calls` times: milliseconds per batch at percentiles, and samples per second.
 
     `shape` is one sample's, of the graph's first input. Where it could not run the figures are absent and `note` says
     why.
@@ -100,8 +100,8 @@ def bench(
         for count in counts:
             opened = list(_open(files, providers, count))
             for batch in batches:
-                ways = _candidates(opened, batch, count, inputs, length, against)
-                rows += _measure(ways, seconds)
+                candidates = _candidates(opened, batch, count, inputs, length, against)
+                rows += _measure(candidates, seconds)
                 advance(1)
     return rows
 
@@ -120,7 +120,7 @@ def _open(files: Sequence[str | Path], providers: Sequence[str], threads: int) -
     if len(tasks) > 1:
         raise UsageError(
             f"{' and '.join(map(str, tasks.values()))} take different inputs: {', '.join(tasks)}.",
-            hint="Compare files of one kind.",
+            hint="Compare files of one modality.",
         )
 
 
@@ -132,8 +132,8 @@ def _candidates(
     length: int,
     against: Baselines | None,
 ) -> list[tuple[BenchResult, Call | str]]:
-    """Every way to answer a batch: its row without figures, and its call, or why there is none."""
-    ways: list[tuple[BenchResult, Call | str]] = []
+    """Every candidate for a batch: its row without figures, and its call, or why it cannot run."""
+    candidates: list[tuple[BenchResult, Call | str]] = []
     for file in opened:
         row = BenchResult(file.name, file.manifest.precision, "onnxruntime", file.provider, threads, batch, "")
         if inputs is None:
@@ -144,13 +144,13 @@ def _candidates(
             arrays = preprocessor(given)
             whole = _end_to_end(file, preprocessor, given)
         row = replace(row, shape="x".join(map(str, next(iter(arrays.values())).shape[1:])))
-        ways.append((row, _session_call(file, arrays)))
+        candidates.append((row, _session_call(file, arrays)))
         if inputs is not None:
-            ways.append((replace(row, engine="end to end"), whole))
+            candidates.append((replace(row, engine="end to end"), whole))
         if against and file is opened[0]:
             for engine, call in against(arrays, threads).items():
-                ways.append((replace(row, precision="fp32", engine=engine), call))
-    return ways
+                candidates.append((replace(row, precision="fp32", engine=engine), call))
+    return candidates
 
 
 def _longest(spec: Preprocess) -> int:
@@ -180,7 +180,7 @@ def synthetic_inputs(session: ort.InferenceSession, batch: int, length: int = LE
     arrays = {}
     for given in session.get_inputs():
         if given.type not in DTYPES:
-            raise UsageError(f"There is no made-up data of type {given.type}.", hint="Give your own: --data INPUTS")
+            raise UsageError(f"There are no synthetic inputs of type {given.type}.", hint="Give your own inputs.")
         free = dict(zip((1, 2), IMAGE_SIZE, strict=True)) if len(given.shape) == 4 else {}
         shape = [d if isinstance(d, int) else free.get(at, length) for at, d in enumerate(given.shape)]
         shape[0] = batch
@@ -194,16 +194,16 @@ def synthetic_inputs(session: ort.InferenceSession, batch: int, length: int = LE
     return arrays
 
 
-def _measure(ways: Sequence[tuple[BenchResult, Call | str]], seconds: float) -> list[BenchResult]:
+def _measure(candidates: Sequence[tuple[BenchResult, Call | str]], seconds: float) -> list[BenchResult]:
     """The rows with their figures.
 
     Each way has several turns, as other work on the machine comes and goes. The first calls of a turn do not count:
     meanwhile the threads of the way before it, which wait for more work and take its time, come to rest.
     """
-    taken: dict[int, list[float]] = {}
+    times_of: dict[int, list[float]] = {}
     notes: dict[int, str] = {}
     turns: dict[int, int] = {}
-    for at, (_, call) in enumerate(ways):
+    for at, (_, call) in enumerate(candidates):
         if isinstance(call, str):
             notes[at] = call
             continue
@@ -215,13 +215,13 @@ def _measure(ways: Sequence[tuple[BenchResult, Call | str]], seconds: float) -> 
             notes[at] = first_line(cause)
     for turn in range(ROUNDS):
         for at, many in turns.items():
-            call = ways[at][1]
+            call = candidates[at][1]
             if turn < many and not isinstance(call, str):
                 times = time_interleaved({"": call}, seconds=seconds / many, warmup=1 if many == 1 else 3)[""]
-                taken.setdefault(at, []).extend(times)
+                times_of.setdefault(at, []).extend(times)
     return [
-        _with_figures(row, taken[at]) if at in taken else replace(row, note=notes[at])
-        for at, (row, _) in enumerate(ways)
+        _with_figures(row, times_of[at]) if at in times_of else replace(row, note=notes[at])
+        for at, (row, _) in enumerate(candidates)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Whether a graph takes what its manifest says it takes, and gives what the manifest says it gives."""
+"""Whether the inputs and outputs of a graph are those of its manifest."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ExpectedInputs = Mapping[str, tuple[str, tuple[int | None, ...]]]
 
 def check_graph(session: ort.InferenceSession, manifest: Manifest, task: Task, file: str) -> None:
     """Raise ArtifactError where inputs differ from what preprocessing makes, or outputs from those of the task."""
-    prepared = expected_inputs(manifest)
-    if prepared is not None:
-        _check_inputs(session.get_inputs(), prepared, file)
+    expected_arrays = expected_inputs(manifest)
+    if expected_arrays is not None:
+        _check_inputs(session.get_inputs(), expected_arrays, file)
     given = {output.name: output for output in session.get_outputs()}
     for output in task.outputs:
         if output.name not in given:
@@ -43,7 +43,7 @@ def _check_output(output: Output, found: Any, file: str) -> None:
         )
     )
     if found.type not in kinds or not fits:
-        raise _mismatch(file, f"gives {found.type} {found.shape} where {output.name} {list(output.axes)} belong")
+        raise _mismatch(file, f"has output {output.name!r} as {found.type} {found.shape}, not {list(output.axes)}")
 
 
 def check_row_count(outputs: Sequence[np.ndarray], inputs: Mapping[str, np.ndarray]) -> None:
@@ -51,7 +51,9 @@ def check_row_count(outputs: Sequence[np.ndarray], inputs: Mapping[str, np.ndarr
     count = len(next(iter(inputs.values())))
     for rows in outputs:
         if not rows.ndim or len(rows) != count:
-            raise ArtifactError(f"The model gave {list(rows.shape)} for {count} inputs.", hint="Export it again.")
+            raise ArtifactError(
+                f"The model returned an output of shape {list(rows.shape)} for {count} inputs.", hint="Export it again."
+            )
 
 
 def expected_inputs(manifest: Manifest) -> ExpectedInputs | None:
@@ -67,22 +69,26 @@ def expected_inputs(manifest: Manifest) -> ExpectedInputs | None:
     return None
 
 
-def _check_inputs(inputs: Sequence[Any], prepared: ExpectedInputs, file: str) -> None:
+def _check_inputs(inputs: Sequence[Any], expected_arrays: ExpectedInputs, file: str) -> None:
     if not inputs:
         raise _mismatch(file, "takes no input")
     for given in inputs:
-        if given.name not in prepared:
-            raise _mismatch(file, f"takes an input {given.name!r}; its preprocessing makes {', '.join(prepared)}")
-        kind, shape = prepared[given.name]
+        if given.name not in expected_arrays:
+            raise _mismatch(
+                file, f"takes an input {given.name!r}; its preprocessing makes {', '.join(expected_arrays)}"
+            )
+        kind, shape = expected_arrays[given.name]
         if given.type != kind or not _shapes_match(given.shape, shape):
-            wanted = ["?" if size is None else size for size in shape]
-            raise _mismatch(file, f"takes {given.name!r} as {given.type} {given.shape}, not as {kind} {wanted}")
+            expected_shape = ["?" if size is None else size for size in shape]
+            raise _mismatch(file, f"takes {given.name!r} as {given.type} {given.shape}, not as {kind} {expected_shape}")
 
 
-def _shapes_match(taken: Sequence[int | str | None], made: Sequence[int | None]) -> bool:
+def _shapes_match(actual: Sequence[int | str | None], expected: Sequence[int | None]) -> bool:
     """Whether the shapes are the same where both are known."""
-    return len(taken) == len(made) and all(
-        size == fixed for size, fixed in zip(taken, made, strict=True) if isinstance(size, int) and fixed is not None
+    return len(actual) == len(expected) and all(
+        size == fixed
+        for size, fixed in zip(actual, expected, strict=True)
+        if isinstance(size, int) and fixed is not None
     )
 
 

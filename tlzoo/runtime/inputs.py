@@ -47,14 +47,14 @@ NamedInput = tuple[str, Any]
 """An input's name, and what the predictor gets: a path, a text, or the InputError of what could not be read."""
 
 
-def check_inputs(given: Sequence[str], wanted: InputSpec) -> None:
+def check_inputs(given: Sequence[str], spec: InputSpec) -> None:
     """Raise UsageError for a pattern that no file matches, and for what is no table where only these will do."""
-    if wanted.several and (strange := next((item for item in given if Path(item).suffix.lower() not in TABLES), None)):
+    if spec.several and (strange := next((item for item in given if Path(item).suffix.lower() not in TABLES), None)):
         raise UsageError(
-            f"{strange[:80]!r} is no table; this model takes {' and '.join(wanted.several)} together.",
+            f"{strange[:80]!r} is not a table; this model takes {' and '.join(spec.several)} together.",
             hint=f"Give one of {', '.join(TABLES)} with these columns.",
         )
-    if wanted.modality == "text":
+    if spec.modality == "text":
         return
     for item in given:
         if _is_pattern(item) and next(glob.iglob(item, recursive=True), None) is None:
@@ -63,7 +63,7 @@ def check_inputs(given: Sequence[str], wanted: InputSpec) -> None:
             )
 
 
-def named_inputs(given: Sequence[str], wanted: InputSpec, lines: Iterable[str]) -> Iterator[NamedInput]:
+def named_inputs(given: Sequence[str], spec: InputSpec, lines: Iterable[str]) -> Iterator[NamedInput]:
     """Every input behind `given`, in order; '-' stands for `lines`.
 
     A folder is what lies in it and below, by name. A pattern is the files it matches, by name. A table is its rows; a
@@ -73,58 +73,58 @@ def named_inputs(given: Sequence[str], wanted: InputSpec, lines: Iterable[str]) 
     """
     for item in given:
         if item == "-":
-            yield from _from_lines(lines, wanted)
-        elif _is_pattern(item) and (found := _matching(item, wanted)):
+            yield from _from_lines(lines, spec)
+        elif _is_pattern(item) and (found := _matching(item, spec)):
             for path in found:
-                yield from _from_path(path, wanted)
+                yield from _from_path(path, spec)
         else:
-            yield from _from_argument(item, wanted)
+            yield from _from_argument(item, spec)
 
 
-def _from_argument(item: str, wanted: InputSpec) -> Iterator[NamedInput]:
-    if wanted.modality != "text" or _names_texts(item, wanted):
-        yield from _from_path(item, wanted)
+def _from_argument(item: str, spec: InputSpec) -> Iterator[NamedInput]:
+    if spec.modality != "text" or _names_texts(item, spec):
+        yield from _from_path(item, spec)
     else:
         yield item, item
 
 
-def _names_texts(item: str, wanted: InputSpec) -> bool:
+def _names_texts(item: str, spec: InputSpec) -> bool:
     """Whether an argument for a text model is a text file, a table or a folder with text files."""
     place = Path(item)
     if not item or not _exists(place):  # an empty path is the working directory
         return False
     if place.is_dir():
-        return next(walk_files(item, wanted.endings), None) is not None
-    return place.suffix.lower() in (*wanted.endings, *wanted.layouts, *TABLES)
+        return next(walk_files(item, spec.endings), None) is not None
+    return place.suffix.lower() in (*spec.endings, *spec.layouts, *TABLES)
 
 
-def _from_lines(lines: Iterable[str], wanted: InputSpec) -> Iterator[NamedInput]:
+def _from_lines(lines: Iterable[str], spec: InputSpec) -> Iterator[NamedInput]:
     for line in lines:
         text = line.rstrip("\r\n")
-        if text or wanted.modality == "text":
+        if text or spec.modality == "text":
             yield text, text
 
 
-def _from_path(item: str, wanted: InputSpec) -> Iterator[NamedInput]:
+def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
     if os.path.isdir(item):
         empty = True
-        for path in walk_files(item, wanted.endings):
+        for path in walk_files(item, spec.endings):
             empty = False
-            yield _file(path, wanted)
+            yield _file(path, spec)
         if empty:
             raise DataError(
-                f"Folder {item} holds no {wanted.modality} file.", hint=f"Files read: {', '.join(wanted.endings)}"
+                f"Folder {item} contains no {spec.modality} file.", hint=f"Supported: {', '.join(spec.endings)}"
             )
-    elif wanted.samples is not None and Path(item).suffix.lower() in wanted.layouts:
-        yield from ((input_name(given), given) for given in wanted.samples(Path(item)))
-    elif Path(item).suffix.lower() in TABLES and not item.lower().endswith(wanted.endings):
-        yield from _from_table(Path(item), wanted)
+    elif spec.samples is not None and Path(item).suffix.lower() in spec.layouts:
+        yield from ((input_name(given), given) for given in spec.samples(Path(item)))
+    elif Path(item).suffix.lower() in TABLES and not item.lower().endswith(spec.endings):
+        yield from _from_table(Path(item), spec)
     else:
-        yield _file(item, wanted)
+        yield _file(item, spec)
 
 
-def _file(path: str, wanted: InputSpec) -> NamedInput:
-    if wanted.modality != "text":
+def _file(path: str, spec: InputSpec) -> NamedInput:
+    if spec.modality != "text":
         return path, path
     try:
         return path, read_text(Path(path))
@@ -143,36 +143,36 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _matching(pattern: str, wanted: InputSpec) -> list[str]:
+def _matching(pattern: str, spec: InputSpec) -> list[str]:
     found = sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
-    if wanted.modality == "text":
-        return [path for path in found if path.lower().endswith((*wanted.endings, *wanted.layouts, *TABLES))]
+    if spec.modality == "text":
+        return [path for path in found if path.lower().endswith((*spec.endings, *spec.layouts, *TABLES))]
     return found
 
 
-def _from_table(path: Path, wanted: InputSpec) -> Iterator[NamedInput]:
+def _from_table(path: Path, spec: InputSpec) -> Iterator[NamedInput]:
     try:
-        for place, cells in stream_table(path, wanted.chosen):
-            yield _named(path, place, wanted, cells)
+        for place, cells in stream_table(path, spec.chosen):
+            yield _named(path, place, spec, cells)
     except MissingColumn:
-        if wanted.samples is None or wanted.column is not None:
+        if spec.samples is None or spec.column is not None:
             raise
-        yield from ((input_name(given), given) for given in wanted.samples(path))
+        yield from ((input_name(given), given) for given in spec.samples(path))
 
 
-def _named(path: Path, place: str, wanted: InputSpec, cells: dict[str, Any] | InputError) -> NamedInput:
+def _named(path: Path, place: str, spec: InputSpec, cells: dict[str, Any] | InputError) -> NamedInput:
     """A row's input under its own name, what is wrong with the row under that of its place."""
     if isinstance(cells, InputError):
         return f"{path}, {place}", cells
-    found = [_cell(path, place, wanted, column, cells.get(column)) for column in wanted.chosen]
+    found = [_cell(path, place, spec, column, cells.get(column)) for column in spec.chosen]
     if error := next((each for each in found if isinstance(each, InputError)), None):
         return f"{path}, {place}", error
-    given = tuple(found) if wanted.several else found[0]
+    given = tuple(found) if spec.several else found[0]
     return input_name(given), given
 
 
-def _cell(path: Path, place: str, wanted: InputSpec, column: str, cell: Any) -> Any:
+def _cell(path: Path, place: str, spec: InputSpec, column: str, cell: Any) -> Any:
     """A text, or a path from the table's folder on; an error for what is neither."""
-    if not isinstance(cell, str) or (wanted.modality != "text" and not cell.strip()):
-        return InputError(f"File {path} has no {wanted.modality} in {place}, column {column!r}.")
-    return cell if wanted.modality == "text" else os.path.join(path.parent, cell.strip())
+    if not isinstance(cell, str) or (spec.modality != "text" and not cell.strip()):
+        return InputError(f"File {path} has no {spec.modality} in {place}, column {column!r}.")
+    return cell if spec.modality == "text" else os.path.join(path.parent, cell.strip())

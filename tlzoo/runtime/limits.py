@@ -19,12 +19,12 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def session_entries(asked: ModelCost) -> dict[str, str]:
+def session_entries(cost: ModelCost) -> dict[str, str]:
     """ONNX Runtime's settings for a file that somebody gave: opening and running it takes bounded memory.
 
-    Constants computed while it is opened take about 1 GiB at most, running it what `memory_limit` says.
+    Constants computed while it is opened take about 1 GiB at most, running it at most `memory_limit`.
     """
-    folded = max(_FOLDING_BYTES // max(asked.nodes, 1), 2 * asked.largest)
+    folded = max(_FOLDING_BYTES // max(cost.nodes, 1), 2 * cost.largest)
     entries = {
         "optimization.constant_folding_max_output_size_in_bytes": str(folded),
         "session.load_model_format": "ONNX",
@@ -40,7 +40,7 @@ def memory_limit() -> int | None:
     if given:
         parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", given, re.IGNORECASE)
         if not parts or not float(parts[1]):
-            raise UsageError(f"{VARIABLE} is {given!r}.", hint=f"Give a size: {VARIABLE}=4GB")
+            raise UsageError(f"{VARIABLE} cannot be {given!r}.", hint=f"Give a size: {VARIABLE}=4GB")
         return int(float(parts[1]) * _UNITS[parts[2].upper()])
     known = []
     with suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf
@@ -67,8 +67,8 @@ def run_error(cause: Exception) -> TlzooError:
     reason = " ".join(str(cause).split())
     if isinstance(cause, MemoryError) or re.search("bad_alloc|Available memory of|Failed to allocate memory", reason):
         return InputError(
-            "The model needs more memory for this batch than it may take.",
-            hint=f"Give smaller batches, or allow more: {VARIABLE}=8GB",
+            "The model needs more memory for this batch than the limit allows.",
+            hint=f"Use smaller batches, or raise the limit: {VARIABLE}=8GB",
         )
-    said = reason.rpartition("Status Message: ")[2][-200:]
-    return ArtifactError(f"The model could not be run: {said or type(cause).__name__}", hint="Export it again.")
+    detail = reason.rpartition("Status Message: ")[2][-200:]
+    return ArtifactError(f"The model could not be run: {detail or type(cause).__name__}", hint="Export it again.")

@@ -1,4 +1,4 @@
-"""What an ONNX file asks for, read from its bytes before ONNX Runtime believes it. Needs no onnx package.
+"""Check the bytes of an ONNX file before ONNX Runtime opens it. Needs no onnx package.
 
 The wire format is protobuf's (a key of field number and kind, then a varint, 4 or 8 bytes, or a length and as many
 bytes); the field numbers are those of onnx.proto.
@@ -36,7 +36,7 @@ Value = int | bytes | memoryview
 
 
 class UnsafeModel(ValueError):
-    """The model asks for what no model of tlzoo's asks for; the message says what."""
+    """The model contains what no export of tlzoo contains; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,21 @@ def check_model(model: bytes, manifest_key: str) -> ModelCost:
     data holds, constant shapes of more than 2^28 elements, loops but for one of at most 4,096 steps, unknown operator
     domains, more than 100,000 nodes (functions expanded) or 16 nested graphs, and a manifest of more than 64 MiB.
     """
-    found, graphs = _ModelScan(), 0
+    scan, graphs = _ModelScan(), 0
     for number, value in _fields(memoryview(model)):
         if number == 7:
             graphs += 1
-            _check_graph(_message(value), found, 1)
+            _check_graph(_message(value), scan, 1)
         elif number == 14:
             _check_property(_message(value), manifest_key)
         elif number == 25:
-            _read_function(_message(value), found)
+            _read_function(_message(value), scan)
         elif number in (2, 3, 4, 6):
             _text(value)
     if graphs != 1:
         raise UnsafeModel(f"it holds {graphs} graphs, not one")
-    _check_expansion(found)
-    return ModelCost(found.nodes, found.largest)
+    _check_expansion(scan)
+    return ModelCost(scan.nodes, scan.largest)
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
@@ -100,7 +100,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
         else:
             raise UnsafeModel("it is not in protobuf's format")
         if not number or size > end - at:
-            raise UnsafeModel("it is cut short, or not in protobuf's format")
+            raise UnsafeModel("it is truncated, or not in protobuf's format")
         yield number, message[at : at + size]
         at += size
 
@@ -115,13 +115,13 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
             if shift > 63:
                 raise UnsafeModel("it is not in protobuf's format")
     except IndexError:
-        raise UnsafeModel("it is cut short, or not in protobuf's format") from None
+        raise UnsafeModel("it is truncated, or not in protobuf's format") from None
     return result | byte << shift, at + 1
 
 
 def _message(value: Value) -> memoryview:
     if not isinstance(value, memoryview):
-        raise UnsafeModel("it is not an ONNX model: a number stands where a message belongs")
+        raise UnsafeModel("it is not an ONNX model: a number in place of a message")
     return value
 
 
@@ -143,12 +143,12 @@ def _numbers(value: Value) -> list[int]:
     return numbers
 
 
-def _check_graph(graph: memoryview, found: _ModelScan, depth: int) -> None:
+def _check_graph(graph: memoryview, scan: _ModelScan, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise UnsafeModel(f"its graphs are nested more than {MAX_DEPTH} deep")
     shapes: dict[str, int] = {}
     fixed: dict[str, int] = {}
-    fed: set[str] = set()
+    graph_inputs: set[str] = set()
     nodes = []
     for number, value in _fields(graph):
         if number == 1:
@@ -156,10 +156,10 @@ def _check_graph(graph: memoryview, found: _ModelScan, depth: int) -> None:
         elif number == 5:
             name, numbers = _check_tensor(_message(value))
             if name in fixed:
-                raise UnsafeModel(f"it holds two tensors called {name!r}")
+                raise UnsafeModel(f"it holds two tensors named {name!r}")
             shapes[name] = _product(numbers)
             fixed[name] = numbers[0] if len(numbers) == 1 else 0
-            found.largest = max(found.largest, len(_message(value)))
+            scan.largest = max(scan.largest, len(_message(value)))
         elif number == 15:
             raise UnsafeModel("it has sparse weights")
         elif number in (2, 10):
@@ -167,11 +167,11 @@ def _check_graph(graph: memoryview, found: _ModelScan, depth: int) -> None:
         elif number in (11, 12):
             _check_names(_message(value))
             if number == 11:
-                fed.add(_name(_message(value)))
-    for name in fed | _node_outputs(nodes):
+                graph_inputs.add(_name(_message(value)))
+    for name in graph_inputs | _node_outputs(nodes):
         fixed.pop(name, None)  # whoever runs the model, or a node, may give another value
     for node in nodes:
-        _check_node(node, found, depth, shapes, fixed)
+        _check_node(node, scan, depth, shapes, fixed)
 
 
 def _check_names(message: memoryview, path: tuple[int, ...] = ()) -> None:
@@ -194,18 +194,18 @@ def _name(message: memoryview) -> str:
     return next((_text(value) for number, value in _fields(message) if number == 1), "")
 
 
-def _check_loop(kind: str, inputs: list[str], found: _ModelScan, depth: int, fixed: dict[str, int]) -> None:
+def _check_loop(kind: str, inputs: list[str], scan: _ModelScan, depth: int, fixed: dict[str, int]) -> None:
     """One Loop is allowed, outside of every other graph, its number of steps written into the file."""
     steps = fixed.get(inputs[0], 0) if inputs else 0
-    found.loops += 1
-    if kind != "Loop" or depth > 1 or found.loops > 1 or not 0 < steps <= MAX_STEPS:
+    scan.loops += 1
+    if kind != "Loop" or depth > 1 or scan.loops > 1 or not 0 < steps <= MAX_STEPS:
         raise UnsafeModel(
-            f"it holds the operator {kind}, whose time has no bound: allowed is one Loop whose number of steps is an "
+            f"it holds the operator {kind}, which may run without bound: allowed is one Loop whose trip count is an "
             f"initializer of at most {MAX_STEPS}"
         )
 
 
-def _check_node(node: memoryview, found: _ModelScan, depth: int, shapes: dict[str, int], fixed: dict[str, int]) -> None:
+def _check_node(node: memoryview, scan: _ModelScan, depth: int, shapes: dict[str, int], fixed: dict[str, int]) -> None:
     inputs, outputs, kind, domain = [], [], "", ""
     attributes = []
     for number, value in _fields(node):
@@ -219,24 +219,24 @@ def _check_node(node: memoryview, found: _ModelScan, depth: int, shapes: dict[st
             attributes.append(_message(value))
         elif number == 7:
             domain = _text(value)
-    found.nodes += 1
-    found.calls.append((domain, kind))
-    if found.nodes > MAX_NODES:
+    scan.nodes += 1
+    scan.calls.append((domain, kind))
+    if scan.nodes > MAX_NODES:
         raise UnsafeModel(f"it has more than {MAX_NODES} nodes")
     if kind in _LOOPS and domain in ("", "ai.onnx"):
-        _check_loop(kind, inputs, found, depth, fixed)
+        _check_loop(kind, inputs, scan, depth, fixed)
     if kind not in _HOLD_GRAPHS and any(n in (6, 11) for attribute in attributes for n, _ in _fields(attribute)):
         raise UnsafeModel(f"its operator {kind} holds a graph, which it may run without bound")
-    constants = [elements for attribute in attributes for elements in _check_attribute(attribute, found, depth)]
+    constants = [elements for attribute in attributes for elements in _check_attribute(attribute, scan, depth)]
     if kind == "Constant" and constants and outputs:
         shapes[outputs[0]] = constants[0]
-    asked = _SHAPED_BY.get(kind)
-    shape = shapes.get(inputs[asked], 0) if asked is not None and asked < len(inputs) else 0
+    shape_input = _SHAPED_BY.get(kind)
+    shape = shapes.get(inputs[shape_input], 0) if shape_input is not None and shape_input < len(inputs) else 0
     if shape > MAX_ELEMENTS:
         raise UnsafeModel(f"its operator {kind} asks for {shape} elements")
 
 
-def _check_attribute(attribute: memoryview, found: _ModelScan, depth: int) -> list[int]:
+def _check_attribute(attribute: memoryview, scan: _ModelScan, depth: int) -> list[int]:
     """Look into a node's attribute; what its tensors or integers say, read as shapes."""
     shapes: list[int] = []
     integers: list[int] = []
@@ -244,7 +244,7 @@ def _check_attribute(attribute: memoryview, found: _ModelScan, depth: int) -> li
         if number in (5, 10):
             shapes.append(_product(_check_tensor(_message(value))[1]))
         elif number in (6, 11):
-            _check_graph(_message(value), found, depth + 1)
+            _check_graph(_message(value), scan, depth + 1)
         elif number in (22, 23):
             raise UnsafeModel("it has sparse weights")
         elif number == 8:
@@ -272,7 +272,7 @@ def _check_tensor(tensor: memoryview) -> tuple[str, list[int]]:
             typed += 1 if isinstance(value, int) or number == 6 else len(_message(value))
             int64 += _numbers(value) if number == _INT64 and typed < 64 else []
     if external:
-        raise UnsafeModel(f"its tensor {name!r} lies in another file")
+        raise UnsafeModel(f"its tensor {name!r} is stored in another file")
     if any(size < 0 for size in dims):
         raise UnsafeModel(f"its tensor {name!r} has a negative size")
     _check_data(name, kind, math.prod(dims), None if raw is None else len(raw), typed)
@@ -300,10 +300,10 @@ def _check_property(entry: memoryview, manifest_key: str) -> None:
     if len(value) > MAX_MANIFEST:
         raise UnsafeModel(f"its manifest has {len(value)} characters")
     if len(_STRING.sub("", value)) > _MAX_STRUCTURE:
-        raise UnsafeModel("its manifest holds more values than any model needs")
+        raise UnsafeModel("its manifest holds too many values")
 
 
-def _read_function(function: memoryview, found: _ModelScan) -> None:
+def _read_function(function: memoryview, scan: _ModelScan) -> None:
     name, domain, inside = "", "", _ModelScan()
     nodes = []
     for number, value in _fields(function):
@@ -315,23 +315,23 @@ def _read_function(function: memoryview, found: _ModelScan) -> None:
             nodes.append(_message(value))
     for node in nodes:
         _check_node(node, inside, MAX_DEPTH, {}, {})
-    found.functions[domain, name] = inside.calls
+    scan.functions[domain, name] = inside.calls
 
 
-def _check_expansion(found: _ModelScan) -> None:
+def _check_expansion(scan: _ModelScan) -> None:
     """Functions are put in place of their calls: count the nodes that this makes."""
     sizes: dict[tuple[str, str], int] = {}
 
     def size(called: tuple[str, str], depth: int) -> int:
-        if called not in found.functions:
+        if called not in scan.functions:
             if called[0] not in _DOMAINS:
                 raise UnsafeModel(f"its operator {called[0]}.{called[1]} is not one of ONNX")
             return 1
         if depth > MAX_DEPTH:
             raise UnsafeModel(f"its functions are nested more than {MAX_DEPTH} deep")
         if called not in sizes:
-            sizes[called] = sum(size(inner, depth + 1) for inner in found.functions[called])
+            sizes[called] = sum(size(inner, depth + 1) for inner in scan.functions[called])
         return sizes[called]
 
-    if sum(size(called, 1) for called in found.calls) > MAX_NODES:
+    if sum(size(called, 1) for called in scan.calls) > MAX_NODES:
         raise UnsafeModel(f"it has more than {MAX_NODES} nodes once its functions are expanded")

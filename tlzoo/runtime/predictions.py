@@ -83,26 +83,26 @@ def display_name(item: Any) -> str | None:
 
 
 def decode_chunk(
-    task: Task, stretch: Chunk, temperature: float, options: PredictOptions
+    task: Task, chunk: Chunk, temperature: float, options: PredictOptions
 ) -> Iterator[Prediction | InputError]:
     """One answer per input of a stretch, or the error of one that cannot be read."""
-    good = [at for at in range(len(stretch.items)) if at not in stretch.errors]
-    outputs: Outputs = stretch.outputs if len(good) == len(stretch.items) else select(stretch.outputs, good)
+    good = [at for at in range(len(chunk.items)) if at not in chunk.errors]
+    outputs: Outputs = chunk.outputs if len(good) == len(chunk.items) else select(chunk.outputs, good)
     embeddings = outputs.get("embeddings") if options.embeddings else None
-    contexts = [stretch.contexts[at] for at in good]
-    made: Sequence[Prediction] = []
+    contexts = [chunk.contexts[at] for at in good]
+    decoded: Sequence[Prediction] = []
     if good:
-        made = task.decode(
+        decoded = task.decode(
             {output.name: outputs[output.name] for output in task.outputs},
             contexts,
             DecodeOptions(temperature, options.top_k, options.threshold),
         )
-        if task.plugin and (wrong := predictions_problem(task, made, len(good))):
+        if task.plugin and (wrong := predictions_problem(task, decoded, len(good))):
             raise task_error(task, f"returns unusable predictions: {wrong}")
-    found = iter(zip(made, embeddings if embeddings is not None else [None] * len(good), strict=True))
-    for at, item in enumerate(stretch.items):
-        if at in stretch.errors:
-            yield stretch.errors[at]
+    found = iter(zip(decoded, embeddings if embeddings is not None else [None] * len(good), strict=True))
+    for at, item in enumerate(chunk.items):
+        if at in chunk.errors:
+            yield chunk.errors[at]
         else:
             answer, embedding = next(found)
             yield replace(answer, input=display_name(item), embedding=embedding)

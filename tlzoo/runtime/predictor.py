@@ -49,7 +49,7 @@ class Predictor(Generic[PredictionT]):
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The texts that the file carries: its manifest, and the answers it was proven by."""
+        """The metadata of the file: its manifest, and the reference outputs of its proof."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def prepare(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
@@ -61,7 +61,7 @@ class Predictor(Generic[PredictionT]):
 
         Raises UsageError for an output that the graph does not have.
         """
-        names = self._own if names is None else tuple(names)
+        names = self._output_names if names is None else tuple(names)
         for name in names:
             self._check_output(name)
         given = {name: arrays[name] for name in self._inputs if name in arrays}
@@ -92,7 +92,7 @@ class Predictor(Generic[PredictionT]):
         chosen = PredictOptions(top_k, threshold, embeddings)
         return [
             each
-            for each in self._answers(self._listed(inputs), batch, chosen, strict=True)
+            for each in self._predict(self._as_list(inputs), batch, chosen, strict=True)
             if not isinstance(each, Failure)
         ]
 
@@ -111,7 +111,7 @@ class Predictor(Generic[PredictionT]):
         An input that cannot be read is answered with a Failure, whose `error` says why; with `strict` InputError is
         raised instead, after the answers of those before it.
         """
-        return self._answers(inputs, batch, PredictOptions(top_k, threshold, embeddings), strict)
+        return self._predict(inputs, batch, PredictOptions(top_k, threshold, embeddings), strict)
 
     def outputs(
         self, inputs: Sequence[Any], names: Sequence[str] | None = None, *, batch: int = 32, finite: bool = True
@@ -122,14 +122,14 @@ class Predictor(Generic[PredictionT]):
         into windows. Raises InputError naming the first input that cannot be read, or unless `finite=False` that the
         model answers with NaN or infinity; UsageError where the file has no output of this name.
         """
-        chosen = self._own if names is None else tuple(names)
+        chosen = self._output_names if names is None else tuple(names)
         for name in chosen:
             self._check_output(name)
         given = list(inputs)
-        rows = OutputCollector(self._declared, len(given))
-        for stretch in self._stretches(given, batch, chosen):
-            _raise_first(stretch, finite)
-            rows.extend(stretch.start, stretch.outputs)
+        rows = OutputCollector(self._output_specs, len(given))
+        for chunk in self._chunks(given, batch, chosen):
+            _raise_first(chunk, finite)
+            rows.extend(chunk.start, chunk.outputs)
         found = rows.outputs()
         return {name: found.get(name, np.zeros((0, 0), np.float32)) for name in chosen}
 
@@ -140,15 +140,15 @@ class Predictor(Generic[PredictionT]):
 
     def embeddings(self, inputs: Any, *, batch: int = 32) -> np.ndarray:
         """What the head sees, float32 [N, D], in the order of `inputs`; raises UsageError where the file has none."""
-        found: np.ndarray = np.asarray(self.outputs(self._listed(inputs), ("embeddings",), batch=batch)["embeddings"])
+        found: np.ndarray = np.asarray(self.outputs(self._as_list(inputs), ("embeddings",), batch=batch)["embeddings"])
         return found
 
     @property
-    def _own(self) -> tuple[str, ...]:
+    def _output_names(self) -> tuple[str, ...]:
         return tuple(output.name for output in self.task.outputs)
 
     @property
-    def _declared(self) -> tuple[Output, ...]:
+    def _output_specs(self) -> tuple[Output, ...]:
         """The task's outputs, and those of the same shape, such as what is derived of them, which have their axes."""
         shapes = {given.name: given.shape for given in self._session.get_outputs()}
         own = self.task.outputs
@@ -156,11 +156,11 @@ class Predictor(Generic[PredictionT]):
             replace(output, name=name)
             for name, shape in shapes.items()
             for output in own
-            if shape == shapes.get(output.name) and name not in self._own
+            if shape == shapes.get(output.name) and name not in self._output_names
         ]
         return (*own, *{output.name: output for output in alike}.values())
 
-    def _answers(
+    def _predict(
         self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool
     ) -> Iterator[PredictionT | Failure]:
         options.check(self.task)
@@ -169,17 +169,17 @@ class Predictor(Generic[PredictionT]):
         point = self.manifest.operating_point
         if point is not None and options.threshold is None and "threshold" in self.task.supports:
             options = replace(options, threshold=point.threshold)
-        names = (*self._own, "embeddings") if options.embeddings else self._own
-        return self._answered(self._wholes(map(self._input, inputs), batch, names), options, strict)
+        names = (*self._output_names, "embeddings") if options.embeddings else self._output_names
+        return self._decoded(self._windowed(map(self._input, inputs), batch, names), options, strict)
 
-    def _wholes(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterable[Chunk]:
+    def _windowed(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterable[Chunk]:
         """Stretches of whole inputs, also where the model takes them in windows."""
         if not self.task.overrides("windows"):
-            return self._stretches(inputs, batch, names)
+            return self._chunks(inputs, batch, names)
         windows = Windows(self.task, self.preprocessor)
-        return windows.join(self._stretches(windows.cut(inputs), batch, names))
+        return windows.join(self._chunks(windows.cut(inputs), batch, names))
 
-    def _answered(
+    def _decoded(
         self, parts: Iterable[Chunk], options: PredictOptions, strict: bool
     ) -> Iterator[PredictionT | Failure]:
         for part in parts:
@@ -191,11 +191,11 @@ class Predictor(Generic[PredictionT]):
                 else:
                     yield as_failure(item, answer)
 
-    def _stretches(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterator[Chunk]:
+    def _chunks(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterator[Chunk]:
         if batch < 1:
-            raise UsageError(f"The batch size is {batch}.", hint="Give 1 or more.")
+            raise UsageError(f"`batch` cannot be {batch}.", hint="Give 1 or more.", parameter="batch")
         each = self.manifest.raw_input or self.manifest.preprocess.kind in ("image", "audio")
-        plan = BatchPlan(self.task.modality, batch, each, self._declared, self.task.contextual)
+        plan = BatchPlan(self.task.modality, batch, each, self._output_specs, self.task.contextual)
         return predict_chunks(inputs, self.preprocessor, lambda arrays: self.run(arrays, names), plan)
 
     def _check_output(self, name: str) -> None:
@@ -205,7 +205,7 @@ class Predictor(Generic[PredictionT]):
                 hint=f"Choose one of them; the task {self.task.name} has no other.",
             )
 
-    def _listed(self, inputs: Any) -> list[Any]:
+    def _as_list(self, inputs: Any) -> list[Any]:
         """A single input as a list of one."""
         several = len(self.task.inputs) > 1
         alone = isinstance(inputs, SINGLE) or not isinstance(inputs, Iterable)
@@ -219,7 +219,7 @@ class Predictor(Generic[PredictionT]):
             return item
         if missing := [each.name for each in self.task.inputs if each.name not in item]:
             return InputError(
-                f"An input lacks {missing[0]!r}.", hint=f"Give: {', '.join(each.name for each in self.task.inputs)}"
+                f"An input has no {missing[0]!r}.", hint=f"Give: {', '.join(each.name for each in self.task.inputs)}"
             )
         values = tuple(item[each.name] for each in self.task.inputs)
         return values[0] if len(values) == 1 else values
@@ -253,7 +253,7 @@ def load(
     """Load an exported ONNX file to run on the CPU, or on `providers`, named as ONNX Runtime does or in short (`cuda`).
 
     `threads` share one operation, by default one per core. Where the preprocessing is a plugin's own that plugin is
-    asked for it, without torch too; `preprocessor` stands in for it. Raises ArtifactError when the file is missing, not
+    asked for it, without torch too; `preprocessor` replaces it. Raises ArtifactError when the file is missing, not
     an ONNX model, or has no manifest that this version reads, PluginError where a plugin is missing or broken,
     UsageError for a provider that is not there or that ONNX Runtime would quietly have replaced by the CPU, and where
     the file answers otherwise.
@@ -285,7 +285,9 @@ def open_artifact(
         )
     try:
         if file.stat().st_size > MAX_BYTES:
-            raise ArtifactError(f"{file} is larger than 2 GiB, as no ONNX file is.", hint="Name an exported ONNX file.")
+            raise ArtifactError(
+                f"{file} is larger than 2 GiB, the limit of ONNX files.", hint="Name an exported ONNX file."
+            )
         model = file.read_bytes()
         entries = session_entries(check_model(model, KEY))
         return open_session(model, threads, providers, entries=entries)
@@ -302,11 +304,11 @@ def open_artifact(
 
 
 def read_manifest(session: ort.InferenceSession, path: str | Path) -> Manifest:
-    """What an opened file says of itself."""
+    """The manifest of an opened file."""
     return parse_manifest(session.get_modelmeta().custom_metadata_map, str(path))
 
 
-def _raise_first(stretch: Chunk, finite: bool) -> None:
-    for _, error in sorted(stretch.errors.items()):
+def _raise_first(chunk: Chunk, finite: bool) -> None:
+    for _, error in sorted(chunk.errors.items()):
         if finite or not isinstance(error, NotFinite):
             raise error

@@ -1,4 +1,4 @@
-"""Answers in a file: JSON lines, CSV or TSV, written as they come, and gone on with after an end at any point.
+"""Predictions in a file: JSON lines, CSV or TSV, written as they come, and resumable after any interruption.
 
 While it grows the file is called FILE.part; FILE itself appears when every input is answered.
 """
@@ -47,21 +47,23 @@ def prediction_file(path: Path, columns: Sequence[str], *, resume: bool, embeddi
     """
     ending = path.suffix.lower()
     if ending not in FORMATS:
-        raise UsageError(f"--out {path} has none of the endings {', '.join(FORMATS)}.", hint="Name it answers.jsonl")
+        raise UsageError(f"--out {path} must end in {', '.join(FORMATS)}.", hint="Example: --out predictions.jsonl")
     if embeddings and ending != ".jsonl":
-        raise UsageError(f"Embeddings do not fit into {path}.", hint="Write JSON lines: --out answers.jsonl")
+        raise UsageError(
+            f"Embeddings cannot be written to the table {path}.", hint="Write JSON lines: --out predictions.jsonl"
+        )
     if path.exists():
-        raise UsageError(f"{path} exists already, finished.", hint="Choose another name, or delete it.")
+        raise UsageError(f"{path} already exists.", hint="Choose another --out, or delete it.")
     if reason := why_unwritable(path):
-        raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another place.")
+        raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another --out.")
     into = _json_target(path) if ending == ".jsonl" else _table_target(path, columns, "\t" if ending == ".tsv" else ",")
     if into.part.exists() and not resume:
-        raise UsageError(f"{into.part} is half done.", hint=f"Go on with it: --resume; or delete {into.part}")
+        raise UsageError(f"{into.part} is unfinished.", hint="Add --resume, or delete it.")
     return into
 
 
 def read_records(into: PredictionFile) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The whole records of a half-done file, each with the byte at which it begins; a torn last one is left out."""
+    """The complete records of an unfinished file, each with the byte where it begins; a torn last one is left out."""
     if not into.part.exists():
         return
     with into.part.open("rb") as file:
@@ -76,7 +78,7 @@ def read_records(into: PredictionFile) -> Iterator[tuple[int, dict[str, Any]]]:
                 fields = into.decode(record.decode("utf-8", "surrogateescape"))
             except (ValueError, csv.Error) as cause:
                 raise UsageError(
-                    f"{into.part} is damaged at byte {start}.", hint="Delete it, and begin anew."
+                    f"{into.part} is damaged at byte {start}.", hint="Delete it and start again."
                 ) from cause
             yield start, fields
             start, record = start + len(record), b""
@@ -84,8 +86,8 @@ def read_records(into: PredictionFile) -> Iterator[tuple[int, dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where to go on: `count` inputs are answered for good; the answer after them, which begins at byte `at`, is made
-    again to see that it comes out as `last`; `inputs` are those still to answer, that one first."""
+    """Where to resume: `count` inputs are done; the prediction after them, which begins at byte `at`, is made
+    again to check that it equals `last`; `inputs` are those still to answer, that one first."""
 
     count: int
     at: int
@@ -94,7 +96,7 @@ class ResumePoint:
 
 
 def find_resume_point(into: PredictionFile, inputs: Iterator[tuple[str, Any]]) -> ResumePoint:
-    """Skip the named inputs that a half-done file answers.
+    """Skip the named inputs that an unfinished file has.
 
     Raises UsageError where the file answers other inputs than these, or in another order.
     """
@@ -103,9 +105,9 @@ def find_resume_point(into: PredictionFile, inputs: Iterator[tuple[str, Any]]) -
     for start, fields in read_records(into):
         given = next(inputs, None)
         if given is None or given[0] != fields.get("input"):
-            there = f"not {given[0]!r}" if given else "and there are no more inputs"
+            there = f"not {given[0]!r}" if given else "but there are no more inputs"
             raise UsageError(
-                f"{into.part} answers {fields.get('input')!r} as number {count + 1}, {there}.",
+                f"{into.part} has {fields.get('input')!r} as input {count + 1}, {there}.",
                 hint="Give the same inputs in the same order, or delete it.",
             )
         last, count = (start, fields, given), count + 1
@@ -115,7 +117,7 @@ def find_resume_point(into: PredictionFile, inputs: Iterator[tuple[str, Any]]) -
 
 
 def write_predictions(
-    into: PredictionFile, resumed: ResumePoint, answers: Iterator[Any], done: Callable[[int], None]
+    into: PredictionFile, resume_point: ResumePoint, answers: Iterator[Any], done: Callable[[int], None]
 ) -> int:
     """Write every answer after those that are there, and rename the file when all are; how many of these failed.
 
@@ -123,12 +125,12 @@ def write_predictions(
     """
     failed = 0
     with into.part.open("r+b" if into.part.exists() else "w+b") as file:
-        file.seek(resumed.at)
+        file.seek(resume_point.at)
         for number, answer in enumerate(answers):
             record = into.encode(answer.as_row())
             if number == 0:
-                if resumed.last is not None:
-                    _check_same(into, resumed.last, into.decode(record))
+                if resume_point.last is not None:
+                    _check_same(into, resume_point.last, into.decode(record))
                 _begin(file, into.header)
             file.write(record.encode("utf-8", "surrogateescape"))
             failed += answer.error is not None
@@ -144,7 +146,7 @@ def write_predictions(
 
 
 def _begin(file: BinaryIO, header: str) -> None:
-    """Cut off what is written anew, and write the header where the file begins."""
+    """Truncate the file here, and write the header where it begins."""
     file.truncate()
     if file.tell() == 0:
         file.write(header.encode())
@@ -153,8 +155,8 @@ def _begin(file: BinaryIO, header: str) -> None:
 def _check_same(into: PredictionFile, there: dict[str, Any], now: dict[str, Any]) -> None:
     if not _close(there, now):
         raise UsageError(
-            f"{into.part} answers {there.get('input')!r} differently than this model does now.",
-            hint="Use the model and the options it was begun with, or delete it.",
+            f"{into.part} has another prediction for {there.get('input')!r} than this model.",
+            hint="Use the model and options that it was started with, or delete it.",
         )
 
 

@@ -54,11 +54,11 @@ def open_session(
         # on the CPU there is nothing to fall back to, and trying prints to stdout
         again = int(names != (CPU,))
         session = ort.InferenceSession(model, options, providers=list(names), enable_fallback=again)
-    session.disable_fallback()  # else a failing run would silently go on, on the CPU
-    if given_up := [name for name in names if name not in session.get_providers()]:
+    session.disable_fallback()  # else a failing run would silently continue on the CPU
+    if unavailable := [name for name in names if name not in session.get_providers()]:
         raise UsageError(
-            f"ONNX Runtime could not start {given_up[0]} and fell back to {', '.join(session.get_providers())}.",
-            hint="Install what the provider needs (for CUDA: its libraries and cuDNN), or take another: --provider cpu",
+            f"ONNX Runtime could not start {unavailable[0]} and fell back to {', '.join(session.get_providers())}.",
+            hint="Install what the provider needs (for CUDA: its libraries and cuDNN), or use the provider cpu.",
         )
     return session
 
@@ -86,7 +86,7 @@ def run_session(
     session: ort.InferenceSession, arrays: dict[str, np.ndarray], names: Sequence[str] | None = None
 ) -> list[np.ndarray]:
     """The outputs of these names, by default the first, for these inputs; inputs that the graph lacks are left out."""
-    wanted = {given.name for given in session.get_inputs()}
+    input_names = {given.name for given in session.get_inputs()}
     chosen = [session.get_outputs()[0].name] if names is None else list(names)
-    outputs: Sequence[Any] = session.run(chosen, {name: array for name, array in arrays.items() if name in wanted})
+    outputs: Sequence[Any] = session.run(chosen, {name: array for name, array in arrays.items() if name in input_names})
     return [np.asarray(output) for output in outputs]

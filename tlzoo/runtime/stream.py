@@ -24,7 +24,7 @@ Run = Callable[[Arrays], dict[str, np.ndarray]]
 
 
 class NotFinite(InputError):
-    """The model answers an input with what is no number."""
+    """The model returns NaN or infinity for an input."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class BatchPlan:
     modality: str
     batch: int
     each: bool
-    """Whether inputs are prepared one by one: those whose arrays are all of one shape, or of a shape of their own."""
+    """Whether inputs are prepared one by one: those whose arrays all have one shape, or each its own."""
     outputs: tuple[Output, ...] = ()
     contextual: bool = False
 
@@ -95,33 +95,33 @@ def predict_chunks(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, pl
     """
     threads = _cores() if plan.each else 1
     tasks = prefetch_map(_tasks(inputs, plan), lambda task: (task, _prepare(*task[:2], preprocess, plan)), threads)
-    for (stretch, _, last), prepared in tasks:
+    for (chunk, _, last), prepared in tasks:
         for batch in prepared.batches:
-            _run_into(stretch, batch, run)
-        stretch.errors.update(prepared.errors)
+            _run_into(chunk, batch, run)
+        chunk.errors.update(prepared.errors)
         if last:
-            yield stretch
+            yield chunk
 
 
-def _run_into(stretch: Chunk, batch: Batch, run: Run) -> None:
+def _run_into(chunk: Chunk, batch: Batch, run: Run) -> None:
     """Keep what the model gives; a batch that it cannot take is halved, until the inputs at fault are known."""
     positions = batch.positions
     try:
         outputs = run(batch.arrays)
     except InputError as error:
         if len(positions) == 1:
-            stretch.errors[positions[0]] = _with_number(error, stretch, positions[0])
+            chunk.errors[positions[0]] = _with_number(error, chunk, positions[0])
             return
         middle = len(positions) // 2
         for part in (slice(None, middle), slice(middle, None)):
-            _run_into(stretch, batch.half(part), run)
+            _run_into(chunk, batch.half(part), run)
         return
-    stretch.put(batch, outputs)
-    for row in np.flatnonzero(~finite(select(stretch.outputs, positions))):
+    chunk.put(batch, outputs)
+    for row in np.flatnonzero(~finite(select(chunk.outputs, positions))):
         at = positions[int(row)]
-        stretch.errors[at] = NotFinite(
-            f"{_input_label(stretch, at)} makes the model answer NaN or infinity.",
-            hint="Leave it out; where others do too, export the model again.",
+        chunk.errors[at] = NotFinite(
+            f"{_input_label(chunk, at)}: the model returns NaN or infinity.",
+            hint="Leave it out; if other inputs fail too, export the model again.",
         )
 
 
@@ -131,12 +131,12 @@ def _tasks(inputs: Iterable[Any], plan: BatchPlan) -> Iterator[tuple[Chunk, list
     rest, start, batches = iter(inputs), 0, 1
     while items := list(islice(rest, plan.batch * batches)):
         rows = OutputCollector(plan.outputs, len(items))
-        stretch, order = Chunk(start, items, rows, [None] * len(items)), list(range(len(items)))
+        chunk, order = Chunk(start, items, rows, [None] * len(items)), list(range(len(items)))
         if by_length:
             order.sort(key=lambda at: _size(items[at]))
             batches = min(2 * batches, WINDOW)
         for first in range(0, len(order), plan.batch):
-            yield stretch, order[first : first + plan.batch], first + plan.batch >= len(order)
+            yield chunk, order[first : first + plan.batch], first + plan.batch >= len(order)
         start += len(items)
 
 
@@ -147,78 +147,76 @@ def _size(item: Any) -> int:
     return len(item) if isinstance(item, str) else 0
 
 
-def _prepare(stretch: Chunk, positions: list[int], preprocess: Preprocessor, plan: BatchPlan) -> PreparedBatches:
+def _prepare(chunk: Chunk, positions: list[int], preprocess: Preprocessor, plan: BatchPlan) -> PreparedBatches:
     """The inputs at these positions as batches; one that cannot be read does not keep the others from it."""
 
-    def made_of(chosen: list[int]) -> Batch:
-        items = [stretch.items[at] for at in chosen]
+    def make_batch(chosen: list[int]) -> Batch:
+        items = [chunk.items[at] for at in chosen]
         if plan.contextual:
             return Batch(chosen, *with_contexts(preprocess, items))
         return Batch(chosen, preprocess(items), [None] * len(items))
 
     if not plan.each or len(positions) == 1:
         try:
-            _check(stretch, positions, plan)
-            return PreparedBatches([made_of(positions)], {})
+            _check(chunk, positions, plan)
+            return PreparedBatches([make_batch(positions)], {})
         except InputError as error:
             if len(positions) == 1:
-                return PreparedBatches([], {positions[0]: _with_number(error, stretch, positions[0])})
-    made: dict[int, Batch] = {}
+                return PreparedBatches([], {positions[0]: _with_number(error, chunk, positions[0])})
+    prepared: dict[int, Batch] = {}
     errors: dict[int, InputError] = {}
     for at in positions:
         try:
-            _check(stretch, [at], plan)
-            made[at] = made_of([at])
+            _check(chunk, [at], plan)
+            prepared[at] = make_batch([at])
         except InputError as error:
-            errors[at] = _with_number(error, stretch, at)
+            errors[at] = _with_number(error, chunk, at)
     if plan.each:
-        return PreparedBatches(_by_shape(made), errors)
-    good = list(made)
-    return PreparedBatches([made_of(good)] if good else [], errors)
+        return PreparedBatches(_by_shape(prepared), errors)
+    good = list(prepared)
+    return PreparedBatches([make_batch(good)] if good else [], errors)
 
 
-def _by_shape(made: dict[int, Batch]) -> list[Batch]:
+def _by_shape(prepared: dict[int, Batch]) -> list[Batch]:
     """Batches of one input each, joined where the shapes of their arrays are the same."""
     alike: dict[tuple[Any, ...], list[int]] = {}
-    for at, batch in made.items():
+    for at, batch in prepared.items():
         alike.setdefault(tuple((name, array.shape) for name, array in batch.arrays.items()), []).append(at)
     return [
         Batch(
             group,
-            {name: np.concatenate([made[at].arrays[name] for at in group]) for name in made[group[0]].arrays},
-            [made[at].contexts[0] for at in group],
+            {name: np.concatenate([prepared[at].arrays[name] for at in group]) for name in prepared[group[0]].arrays},
+            [prepared[at].contexts[0] for at in group],
         )
         for group in alike.values()
     ]
 
 
-def _check(stretch: Chunk, positions: Sequence[int], plan: BatchPlan) -> None:
+def _check(chunk: Chunk, positions: Sequence[int], plan: BatchPlan) -> None:
     """Raise for an input that is an error itself, or no text where one belongs."""
     for at in positions:
-        item = stretch.items[at]
+        item = chunk.items[at]
         if isinstance(item, InputError):
             raise item
         if plan.modality == "text" and not all(isinstance(each, str) for each in _parts(item)):
-            raise InputError(
-                f"Input {stretch.start + at} is not a text but {type(item).__name__}.", hint="Give strings."
-            )
+            raise InputError(f"Input {chunk.start + at} is not a text but {type(item).__name__}.", hint="Give strings.")
 
 
 def _parts(item: Any) -> tuple[Any, ...]:
     return item if isinstance(item, tuple) else (item,)
 
 
-def _with_number(error: InputError, stretch: Chunk, at: int) -> InputError:
+def _with_number(error: InputError, chunk: Chunk, at: int) -> InputError:
     """The error with the input's number, where its message cannot name a path."""
-    if isinstance(stretch.items[at], str | Path | InputError) or error.message.startswith("Input "):
+    if isinstance(chunk.items[at], str | Path | InputError) or error.message.startswith("Input "):
         return error
-    return InputError(f"Input {stretch.start + at}: {error.message}", hint=error.hint)
+    return InputError(f"Input {chunk.start + at}: {error.message}", hint=error.hint)
 
 
-def _input_label(stretch: Chunk, at: int) -> str:
+def _input_label(chunk: Chunk, at: int) -> str:
     """How a message names an input: its path, else its number."""
-    item = stretch.items[at]
-    return str(item) if isinstance(item, Path) else f"Input {stretch.start + at}"
+    item = chunk.items[at]
+    return str(item) if isinstance(item, Path) else f"Input {chunk.start + at}"
 
 
 def _cores() -> int:

@@ -16,11 +16,11 @@ def time_interleaved(
     for run in runs.values():
         for _ in range(warmup):
             run()
-    taken: dict[str, list[float]] = {name: [] for name in runs}
-    began = time.perf_counter()
-    while time.perf_counter() - began < seconds * len(runs) or min(map(len, taken.values())) < 3:
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds * len(runs) or min(map(len, times.values())) < 3:
         for name, run in runs.items():
             before = time.perf_counter()
             run()
-            taken[name].append(time.perf_counter() - before)
-    return taken
+            times[name].append(time.perf_counter() - before)
+    return times

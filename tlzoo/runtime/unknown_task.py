@@ -1,4 +1,4 @@
-"""The task of a file, and what stands in for one whose plugin is not installed: its outputs as arrays."""
+"""The task of a file, and a replacement where its plugin is not installed: outputs as arrays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tlzoo.tasks.rows import Outputs
 
 @dataclass(frozen=True)
 class ArraysPrediction(Prediction):
-    """The outputs of a model whose task nobody here can read, by name, as nested lists."""
+    """The outputs of a model whose task's plugin is not installed, by name, as nested lists."""
 
     outputs: dict[str, Any]
 
@@ -76,7 +76,7 @@ class UnknownTask(Task):
 
 
 def task_of_manifest(manifest: Manifest) -> Task:
-    """The task of a file; where its plugin is missing or another version, one that answers with arrays, which is said.
+    """The task of a file; where its plugin is missing or another version, one that returns arrays, with a note.
 
     Raises ArtifactError where the manifest names no task that can be.
     """
@@ -90,5 +90,5 @@ def task_of_manifest(manifest: Manifest) -> Task:
         if manifest.signature is None:
             raise
         owner = manifest.distribution or f"the plugin {manifest.plugin!r}"
-        say(f"The task {manifest.task} is read by {owner}, so answers are the model's outputs as arrays. {error}")
+        say(f"The task {manifest.task} needs {owner}; predictions are the model's outputs as arrays. {error}")
         return UnknownTask(manifest.task, manifest.labels, manifest.signature, str(error))

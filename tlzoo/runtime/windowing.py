@@ -33,38 +33,38 @@ class Windows:
             self._waiting.append((item, windows))
             yield from (window.input for window in windows)
 
-    def join(self, stretches: Iterable[Chunk]) -> Iterator[Chunk]:
+    def join(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Stretches of whole inputs."""
         rows: list[tuple[dict[str, np.ndarray], Any, InputError | None]] = []
         start = 0
-        for stretch in stretches:
-            outputs = stretch.outputs
-            for at in range(len(stretch.items)):
-                error = stretch.errors.get(at)
+        for chunk in chunks:
+            outputs = chunk.outputs
+            for at in range(len(chunk.items)):
+                error = chunk.errors.get(at)
                 row = {} if error is not None else {name: found[at] for name, found in outputs.items()}
-                rows.append((row, stretch.contexts[at], error))
-            taken, ready = 0, []
-            while self._waiting and taken + len(self._waiting[0][1]) <= len(rows):
+                rows.append((row, chunk.contexts[at], error))
+            consumed, ready = 0, []
+            while self._waiting and consumed + len(self._waiting[0][1]) <= len(rows):
                 item, windows = self._waiting.popleft()
-                ready.append((item, windows, rows[taken : taken + len(windows)]))
-                taken += len(windows)
-            del rows[:taken]
+                ready.append((item, windows, rows[consumed : consumed + len(windows)]))
+                consumed += len(windows)
+            del rows[:consumed]
             if ready:
                 yield self._whole(start, ready)
                 start += len(ready)
 
     def _whole(self, start: int, ready: list[tuple[Any, list[Window], Any]]) -> Chunk:
-        made = Chunk(
+        merged_chunk = Chunk(
             start, [item for item, _, _ in ready], OutputCollector(self._task.outputs, len(ready)), [None] * len(ready)
         )
         for at, (_, windows, rows) in enumerate(ready):
             errors = [error for _, _, error in rows if error is not None]
             if errors:
-                made.errors[at] = errors[0]
+                merged_chunk.errors[at] = errors[0]
                 continue
             outputs = {name: [row[name] for row, _, _ in rows] for name in rows[0][0]}
-            merged, [made.contexts[at]] = merge_windows(
+            merged, [merged_chunk.contexts[at]] = merge_windows(
                 self._task, [windows], outputs, [context for _, context, _ in rows]
             )
-            made.rows.extend(at, merged)
-        return made
+            merged_chunk.rows.extend(at, merged)
+        return merged_chunk

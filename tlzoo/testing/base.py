@@ -1,4 +1,4 @@
-"""What a suite is about: the plugin, one checkpoint of it, and what is made of them once for all checks."""
+"""What all checks share: the plugin, one of its checkpoints, and objects built from them once."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ class ConformanceNote(UserWarning):
 
 
 class SkippedCheck(SkipTest):
-    """A check that stands on another one, which fails."""
+    """A check that depends on another one, which fails."""
 
 
 def report_note(text: str) -> None:
-    """Say what is allowed and could be better."""
+    """Report what is allowed and could be better."""
     warnings.warn(text, ConformanceNote, stacklevel=3)
 
 
 def cached(make: Callable[[S], T]) -> Callable[[S], T]:
-    """Made by the first check that asks, kept for all checks of the class; an error is kept too."""
+    """Compute once, for all checks of the class; an error is kept too."""
 
     @functools.wraps(make)
     def kept(self: S) -> T:
-        made = type(self)._made
-        if make.__name__ not in made:
+        cache = type(self)._cache
+        if make.__name__ not in cache:
             try:
-                made[make.__name__] = (make(self), None)
+                cache[make.__name__] = (make(self), None)
             except Exception as error:  # noqa: BLE001 - raised below, to everyone who asks
-                made[make.__name__] = (None, error)
-        value, fault = made[make.__name__]
+                cache[make.__name__] = (None, error)
+        value, fault = cache[make.__name__]
         if fault is not None:
             raise fault
         return value  # type: ignore[no-any-return]
@@ -81,9 +81,9 @@ def requires(*names: str) -> Callable[[Callable[[S], None]], Callable[[S], None]
                 except SkipTest as reason:
                     if not isinstance(reason, SkippedCheck):
                         continue  # there was nothing to judge
-                    raise SkippedCheck(f"Not judged before {name} passes.") from None
+                    raise SkippedCheck(f"Skipped until {name} passes.") from None
                 except Exception:  # noqa: BLE001 - the check itself reports it
-                    raise SkippedCheck(f"Not judged before {name} passes.") from None
+                    raise SkippedCheck(f"Skipped until {name} passes.") from None
             check(self)
 
         return gated
@@ -103,17 +103,17 @@ class SuiteBase:
     tolerance: float = 1e-4
     import_seconds: float = 10.0
 
-    _made: ClassVar[dict[str, Any]] = {}
+    _cache: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls._made = {}
+        cls._cache = {}
 
     @classmethod
     def teardown_class(cls) -> None:
         """Remove what the checks wrote; pytest calls it after the last."""
-        folder, _ = cls._made.get("folder", (None, None))
-        cls._made.clear()
+        folder, _ = cls._cache.get("folder", (None, None))
+        cls._cache.clear()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -151,7 +151,7 @@ class SuiteBase:
 
     @cached
     def entry(self) -> Checkpoint:
-        """The checkpoint that stands for the plugin."""
+        """The checkpoint that the suite tests."""
         if isinstance(self.checkpoint, Checkpoint):
             return self.checkpoint
         if self.checkpoint is not None:
@@ -170,7 +170,7 @@ class SuiteBase:
         return fetch(self.entry()) if self.weights == "fetch" else None
 
     def built(self, output: Needs = "vector", seed: int = 0, **changes: Any) -> Backbone:
-        """A fresh backbone as the plugin answers, for the entry with `changes`; `weights` stands in for the files."""
+        """A fresh backbone as the plugin answers, for the entry with `changes`; `weights` replaces the files."""
         torch.manual_seed(seed)
         weights = changes.pop("weights") if "weights" in changes else self.files()
         checkpoint = self.entry().model_copy(update=changes)
@@ -184,7 +184,7 @@ class SuiteBase:
         return self.built(self.first_output())
 
     def first_output(self) -> Needs:
-        """The output that heads stand on: what the task needs, where the suite names a task."""
+        """The output for heads: what the task needs, where the suite names a task."""
         if self.task_name:
             return self.blank().needs
         return "vector" if "vector" in self.outputs else self.outputs[0]

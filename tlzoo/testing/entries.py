@@ -26,7 +26,7 @@ class Entries(SuiteBase):
     def test_its_entries_are_valid(self) -> None:
         """The plugin's registry files can be read, ids start with its name, stages sum to parameters.
 
-        Mend: what the message names. `tlzoo registry validate FILE` says the same of a file.
+        Fix: what the message names. `tlzoo registry validate FILE` says the same of a file.
         """
         self.installed()
         try:
@@ -47,7 +47,7 @@ class Entries(SuiteBase):
     def test_its_entries_have_licences(self) -> None:
         """Entries say under which licence the weights are.
 
-        Mend: set `license` to an SPDX expression. Where the publisher says nothing leave it out; users are then told
+        Fix: set `license` to an SPDX expression. Where the publisher says nothing leave it out; users then see
         that it is not known.
         """
         missing = [entry.id for entry in self.entries() if not entry.license]
@@ -59,7 +59,7 @@ class Entries(SuiteBase):
     def test_its_files_are_pinned(self) -> None:
         """Every file of an entry is pinned by sha256, a hub repository by its commit, or left to `tlzoo.lock`.
 
-        Mend: add `revision`, `sha256` and `size`; `tlzoo registry new-entry` writes them.
+        Fix: add `revision`, `sha256` and `size`; `tlzoo registry new-entry` writes them.
         """
         loose = []
         for entry in self.entries():

@@ -76,7 +76,7 @@ class Exporting(SuiteBase):
     def test_the_export_equals_the_model(self) -> None:
         """A model trained on the samples exports, and the file equals it at batches of 1, 2, 3, 5 and 7.
 
-        Mend: what torch or the proof names; a size written down as a constant in tracing is the usual cause. With an
+        Fix: what torch or the proof names; a size written down as a constant in tracing is the usual cause. With an
         `export` hook of your own, trace with the example inputs' dynamic axes.
         """
         try:
@@ -100,11 +100,11 @@ class Exporting(SuiteBase):
     def test_the_file_is_portable(self) -> None:
         """The file is whole, its batch free; no loops, only operators of ONNX and com.microsoft.
 
-        Mend: replace loops over steps by tensor operations, and custom operators by what ONNX has.
+        Fix: replace loops over steps by tensor operations, and custom operators by what ONNX has.
         """
         proto = onnx.load(self.exported(), load_external_data=False)
         outside = [t.name for t in proto.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
-        assert not outside, f"The file keeps {outside[0]!r} outside of itself. Write one file."
+        assert not outside, f"The file keeps {outside[0]!r} in another file. Write one file."
         nodes = [node for part in (proto.graph, *proto.functions) for node in with_inner(part.node)]
         local = {function.domain for function in proto.functions}
         strange = sorted({node.domain for node in nodes} - DOMAINS - local)
@@ -122,7 +122,7 @@ class Exporting(SuiteBase):
     def test_the_file_predicts_without_torch(self) -> None:
         """`tlzoo.load(file).predict(inputs)` gives the same labels in a process where torch cannot be imported.
 
-        Mend: as for preprocessing; nothing that a prediction runs may import torch, transformers, timm or onnx.
+        Fix: as for preprocessing; nothing that a prediction runs may import torch, transformers, timm or onnx.
         """
         inputs: Sequence[str] = list(self.inputs()[:FEW])
         here = [comparable(answer) for answer in load(self.exported()).predict(inputs)]

@@ -22,7 +22,7 @@ class Foreign(SuiteBase):
 
     def _hook(self, name: str) -> Any:
         """The plugin's own hook, with no default behind it; the check is skipped where it has none."""
-        loaded = plugins.load(self.installed().name)
+        loaded = plugins.import_plugin(self.installed().name)
         if name not in loaded.hooks:
             raise SkipTest(f"It has no hook {name!r}.")
         return getattr(loaded.manager.hook, name)
@@ -44,7 +44,7 @@ class Foreign(SuiteBase):
     def test_an_entry_of_another_plugin_gets_none(self) -> None:
         """`load_backbone` answers `None` to an entry that another plugin builds, whatever its architecture is.
 
-        Mend: begin the hook with `if checkpoint.plugin != "<name>": return None`.
+        Fix: begin the hook with `if checkpoint.plugin != "<name>": return None`.
         """
         foreign = self.entry().model_copy(update={"id": f"{STRANGER}/model", "builder": STRANGER})
         output = self.first_output()
@@ -54,7 +54,7 @@ class Foreign(SuiteBase):
     def test_an_unknown_architecture_gets_none_or_a_hint(self) -> None:
         """`load_backbone` answers an architecture it does not know with `None`, or a TlzooError with a hint.
 
-        Mend: look the architecture up before building it.
+        Fix: look the architecture up before building it.
         """
         unknown = self.entry().model_copy(update={"id": f"{self.plugin}/{STRANGER}", "architecture": STRANGER})
         output = self.first_output()
@@ -64,7 +64,7 @@ class Foreign(SuiteBase):
     def test_ids_of_others_are_not_resolved(self) -> None:
         """`resolve_checkpoint` answers ids and repositories that are not its own with `None`, or an error with a hint.
 
-        Mend: look at the prefix of the id, and at the repository's own configuration, before answering.
+        Fix: look at the prefix of the id, and at the repository's own configuration, before answering.
         """
         repository = Repository(
             name=f"{STRANGER}/model",
@@ -84,7 +84,7 @@ class Foreign(SuiteBase):
     def test_an_unknown_freeze_policy_gets_none(self) -> None:
         """`freeze` answers a policy that it does not know with `None`: the core then knows it, or names all there are.
 
-        Mend: end the hook with `return None`.
+        Fix: end the hook with `return None`.
         """
         self._hook("freeze")
         self._gets_none("freeze", f"policy {STRANGER!r}", model=self.model(), policy=STRANGER)
@@ -93,7 +93,7 @@ class Foreign(SuiteBase):
     def test_an_unknown_adaptation_gets_none(self) -> None:
         """`adapt_domain` answers a method that it does not know with `None`: the core then knows it, or names all.
 
-        Mend: end the hook with `return None`.
+        Fix: end the hook with `return None`.
         """
         self._hook("adapt_domain")
         model, samples = self.model(), self.collection()
@@ -106,7 +106,7 @@ class Foreign(SuiteBase):
     def test_preprocessing_of_another_plugin_gets_none(self) -> None:
         """`make_preprocessor` answers a specification that names another plugin with `None`.
 
-        Mend: begin the hook with `if spec.kind != "plugin" or spec.plugin != "<name>": return None`.
+        Fix: begin the hook with `if spec.kind != "plugin" or spec.plugin != "<name>": return None`.
         """
         self._gets_none(
             "make_preprocessor", "another plugin's specification", spec=PluginSpec(plugin=STRANGER, options={})

@@ -39,7 +39,7 @@ class Freezing(SuiteBase):
     def test_freezing_twice_answers_the_same(self) -> None:
         """A policy asked twice of one model gives the same answer, in names that the model has.
 
-        Mend: in `freeze`, add adapters only where there are none, and take names from `named_parameters` and
+        Fix: in `freeze`, add adapters only where there are none, and take names from `named_parameters` and
         `named_modules`.
         """
         for policy, model, answer in self._frozen():
@@ -56,7 +56,7 @@ class Freezing(SuiteBase):
     def test_a_step_changes_only_what_trains(self) -> None:
         """One step leaves frozen parameters and statistics bit-identical, under every policy; all stages get gradients.
 
-        Mend: name modules whose statistics must stay in `Freeze.eval_modules`; let `eval()` reach every submodule; do
+        Fix: name modules whose statistics must stay in `Freeze.eval_modules`; let `eval()` reach every submodule; do
         not detach in `forward`.
         """
         for policy, model, answer in self._frozen():
@@ -97,7 +97,7 @@ class Freezing(SuiteBase):
     def test_its_own_policies_train_the_backbone(self) -> None:
         """Each of the suite's own `policies` leaves some of the backbone trainable, and not all of it.
 
-        Mend: name in the suite's `policies` those that the plugin adds; answer `trainable` in names of the model.
+        Fix: name in the suite's `policies` those that the plugin adds; answer `trainable` in names of the model.
         """
         if not self.policies:
             raise SkipTest("It names no policies of its own.")

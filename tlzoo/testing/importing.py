@@ -22,7 +22,7 @@ class Importing(SuiteBase):
     def test_importing_it_imports_no_heavy_library(self) -> None:
         """Importing the plugin's module imports no torch, transformers, timm, onnx or scikit-learn, and is quick.
 
-        Mend: move such imports into the hooks that need them. Listing plugins and predicting must work where torch is
+        Fix: move such imports into the hooks that need them. Listing plugins and predicting must work where torch is
         not installed, and a guarded `try: import torch` costs its seconds all the same.
         """
         plugin = self.installed()
@@ -40,10 +40,10 @@ class Importing(SuiteBase):
     def test_it_is_registered_and_its_hooks_are_well_named(self) -> None:
         """One distribution claims the name in the group `tlzoo`; every hook is one that tlzoo knows, and marked.
 
-        Mend: name the entry point as the suite's `plugin`, spell hooks as in docs/hooks.md, and put `@tlzoo.hookimpl`
+        Fix: name the entry point as the suite's `plugin`, spell hooks as in docs/hooks.md, and put `@tlzoo.hookimpl`
         before each.
         """
-        loaded = plugins.load(self.installed().name)
+        loaded = plugins.import_plugin(self.installed().name)
         known = {name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "tlzoo_spec")}
         assert loaded.hooks, (
             f"{loaded.installed} has no hook. Mark them with @tlzoo.hookimpl; there are: {', '.join(sorted(known))}"
@@ -57,22 +57,26 @@ class Importing(SuiteBase):
     def test_what_it_registers_is_declared(self) -> None:
         """The names that its hooks `register_…` answer are those of its entry points, and none is the core's.
 
-        Mend: in pyproject.toml declare each as an entry point, such as `forecasting = "<plugin>"` in the group
+        Fix: in pyproject.toml declare each as an entry point, such as `forecasting = "<plugin>"` in the group
         `tlzoo.tasks`; without it the name is not found until somebody writes `<plugin>/forecasting`.
         """
         plugin = self.installed().name
         for kind, own in _core_names().items():
-            made = set(registered_extensions(kind, plugin))
+            registered = set(registered_extensions(kind, plugin))
             known = {one.name for one in declared_extensions(kind) if one.value == plugin}
-            assert made <= known, f"register_{kind} answers {min(made - known)!r}. Declare it in group tlzoo.{kind}."
-            assert known <= made, f"Group tlzoo.{kind} declares {min(known - made)!r}, which register_{kind} lacks."
-            taken = made & own
-            assert not taken, f"register_{kind} answers {min(taken)!r}, which is the core's. Choose another name."
+            assert registered <= known, (
+                f"register_{kind} answers {min(registered - known)!r}. Declare it in group tlzoo.{kind}."
+            )
+            assert known <= registered, (
+                f"Group tlzoo.{kind} declares {min(known - registered)!r}, which register_{kind} lacks."
+            )
+            clash = registered & own
+            assert not clash, f"register_{kind} answers {min(clash)!r}, which is the core's. Choose another name."
 
     def test_its_distribution_has_a_licence_and_says_which_tlzoo_it_needs(self) -> None:
         """The distribution's metadata name a licence and require tlzoo; an upper bound is advised.
 
-        Mend: in pyproject.toml set `license = "<SPDX expression>"` and depend on a range such as `tlzoo>=0.1,<0.2`.
+        Fix: in pyproject.toml set `license = "<SPDX expression>"` and depend on a range such as `tlzoo>=0.1,<0.2`.
         """
         plugin = self.installed()
         facts: Any = metadata.metadata(plugin.distribution)

@@ -28,7 +28,7 @@ class Preprocessing(SuiteBase):
     def test_arrays_fit_the_example_inputs(self) -> None:
         """Preprocessing gives arrays of the names, order, types and fixed sizes of the backbone's example inputs.
 
-        Mend: `example_inputs`, `preprocess` or the preprocessor, so that they agree.
+        Fix: `example_inputs`, `preprocess` or the preprocessor, so that they agree.
         """
         backbone, inputs = self.backbone(), self.inputs()[:FEW]
         arrays = self.preprocessor()(inputs)
@@ -52,7 +52,7 @@ class Preprocessing(SuiteBase):
     def test_an_input_alone_is_prepared_as_in_a_batch(self) -> None:
         """An input gives the same array alone, in a batch (padding aside) and a second time.
 
-        Mend: take no statistics over the batch, and draw nothing at random: augmentation is training's.
+        Fix: take no statistics over the batch, and draw nothing at random: augmentation is training's.
         """
         inputs, make = self.inputs()[:FEW], self.preprocessor()
         together, again = make(inputs), make(inputs)
@@ -71,7 +71,7 @@ class Preprocessing(SuiteBase):
     def test_a_broken_input_raises_input_error(self) -> None:
         """What is empty, torn, missing or of the wrong type raises `tlzoo.errors.InputError`, and nothing else.
 
-        Mend: catch what the decoder raises and raise InputError naming the input: a server answers that one input with
+        Fix: catch what the decoder raises and raise InputError naming the input: a server answers that one input with
         it, and goes on.
         """
         make = self.preprocessor()
@@ -95,7 +95,7 @@ class Preprocessing(SuiteBase):
     def test_preprocessing_needs_no_torch(self) -> None:
         """In a process without torch the same specification gives the same arrays.
 
-        Mend: keep the preprocessor to numpy and what the plugin's distribution needs without training; a specification
+        Fix: keep the preprocessor to numpy and what the plugin's distribution needs without training; a specification
         of kind `plugin` carries all that it takes in its `options`.
         """
         inputs = list(self.inputs()[:FEW])

@@ -36,7 +36,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class Result:
-    """One check's outcome; `message` says what to mend, or of one that passed what to know. `seconds` is its time."""
+    """One check's outcome; `message` says what to fix, or of one that passed what to know. `seconds` is its time."""
 
     name: str
     passed: bool
@@ -55,7 +55,7 @@ def run(
 ) -> list[Result]:
     """Run every check of a suite, or those named; a fault in one is its result and not an exception.
 
-    `tell` is given each result as it comes. Raises UsageError for a name that is none.
+    `tell` is given each result as it comes. Raises UsageError for an unknown name.
     """
     return _run({"": suite}, only, tell)
 

@@ -19,8 +19,8 @@ def outputs_of(backbone: Backbone, inputs: dict[str, torch.Tensor] | None = None
     """What the backbone gives for its example inputs, or for others; several outputs side by side, [N, ...]."""
     with torch.no_grad():
         given = backbone.example_inputs if inputs is None else inputs
-        made = backbone.module(*given.values())
-    several: tuple[torch.Tensor, ...] = made if isinstance(made, tuple) else (made,)
+        outputs = backbone.module(*given.values())
+    several: tuple[torch.Tensor, ...] = outputs if isinstance(outputs, tuple) else (outputs,)
     return several[0] if len(several) == 1 else torch.cat([each.flatten(1) for each in several], dim=1)
 
 
@@ -37,26 +37,26 @@ class Shapes(SuiteBase):
     def test_outputs_are_as_declared(self) -> None:
         """Each output is finite float32 [N, D], [N, T, D] or [N, C, H, W], its width as declared and as in the entry.
 
-        Example inputs have a batch of 2 or more and a tensor of their own each. Mend: `feature_dim` of the Backbone or
+        Example inputs have a batch of 2 or more and a tensor of their own each. Fix: `feature_dim` of the Backbone or
         of the entry, the module, or the example inputs, as the message says.
         """
         for output in self.outputs:
             backbone = self.bare() if output == self.first_output() else self.built(output)
             assert backbone.output == output, f"Asked for {output!r}, the backbone says {backbone.output!r}."
             _check_examples(backbone)
-            made = outputs_of(backbone)
+            outputs = outputs_of(backbone)
             batch = next(iter(backbone.example_inputs.values())).shape[0]
-            shape = list(made.shape)
-            right = made.ndim == RANK[output] and shape[0] == batch
+            shape = list(outputs.shape)
+            right = outputs.ndim == RANK[output] and shape[0] == batch
             assert right, f"Output {output!r} has shape {shape} for a batch of {batch}; it must be {SHAPES[output]}."
             assert shape[WIDTH_AT[output]] == backbone.feature_dim, (
                 f"Output {output!r} is {shape[WIDTH_AT[output]]} wide, feature_dim says {backbone.feature_dim}. "
                 "Correct feature_dim in load_backbone."
             )
-            assert made.dtype == torch.float32, (
-                f"Output {output!r} is {made.dtype}; a backbone on the CPU gives float32."
+            assert outputs.dtype == torch.float32, (
+                f"Output {output!r} is {outputs.dtype}; a backbone on the CPU gives float32."
             )
-            assert bool(torch.isfinite(made).all()), f"Output {output!r} of the example inputs is not finite."
+            assert bool(torch.isfinite(outputs).all()), f"Output {output!r} of the example inputs is not finite."
         entry, width = self.entry(), self.bare().feature_dim
         assert width == entry.feature_dim, (
             f"Entry {entry.id!r} says feature_dim {entry.feature_dim}, its backbone {width}. Correct one of them."
@@ -66,7 +66,7 @@ class Shapes(SuiteBase):
     def test_its_parameters_are_counted(self) -> None:
         """The backbone has as many parameters as its entry says; a tenth may be left out.
 
-        Mend: `parameters` in the entry. It counts the backbone without its head.
+        Fix: `parameters` in the entry. It counts the backbone without its head.
         """
         entry = self.entry()
         found = sum(parameter.numel() for parameter in self.bare().module.parameters())
@@ -80,7 +80,7 @@ class Shapes(SuiteBase):
     def test_it_is_deterministic_in_eval_mode(self) -> None:
         """The module comes in eval mode and gives the same bits twice.
 
-        Mend: call `.eval()` in load_backbone, and draw no random numbers in `forward`.
+        Fix: call `.eval()` in load_backbone, and draw no random numbers in `forward`.
         """
         training = [name or "itself" for name, module in self.bare().module.named_modules() if module.training]
         assert not training, f"Module {training[0]!r} is in training mode. Return the module after .eval()."
@@ -93,7 +93,7 @@ class Shapes(SuiteBase):
     def test_declared_axes_vary(self) -> None:
         """The batch of every input is a dynamic axis, and the module takes other sizes of every axis in `dynamic_axes`.
 
-        Mend: declare {0: "batch"} for each input; take sizes from the inputs in `forward`, not from constants.
+        Fix: declare {0: "batch"} for each input; take sizes from the inputs in `forward`, not from constants.
         """
         backbone = self.bare()
         for name, tensor in backbone.example_inputs.items():
@@ -121,7 +121,7 @@ class Shapes(SuiteBase):
     def test_a_sample_alone_gives_what_it_gives_in_a_batch(self) -> None:
         """Each row of a batch gives what it gives alone: nothing is normalised, pooled or padded over the batch.
 
-        Mend: look for a mean, a norm or a reshape over axis 0, and for batch statistics in eval mode.
+        Fix: look for a mean, a norm or a reshape over axis 0, and for batch statistics in eval mode.
         """
         backbone = self.bare()
         together = outputs_of(backbone)
@@ -137,7 +137,7 @@ class Shapes(SuiteBase):
     def test_seeds_give_different_random_weights(self) -> None:
         """With `weights=None`, another seed of torch gives other weights.
 
-        Mend: draw random weights from torch's generator, and set no seed in load_backbone.
+        Fix: draw random weights from torch's generator, and set no seed in load_backbone.
         """
         first, second = (self.built(self.first_output(), seed, weights=None).module.state_dict() for seed in (1, 2))
         if not first:
@@ -149,7 +149,7 @@ class Shapes(SuiteBase):
     def test_its_config_rebuilds_it(self) -> None:
         """The entry with the backbone's `config` and `weights=None` gives the same network: runs are loaded so.
 
-        Mend: put every argument of the architecture that the entry lacks into `Backbone.config`, and keep what the
+        Fix: put every argument of the architecture that the entry lacks into `Backbone.config`, and keep what the
         weights decide in parameters and buffers.
         """
         backbone = self.bare()

@@ -15,13 +15,13 @@ from tlzoo.testing.base import SuiteBase, requires
 
 
 class Stages(SuiteBase):
-    """What `until:<stage>`, `last:<n>` and rates by depth stand on."""
+    """Stages, which `until:<stage>`, `last:<n>` and rates by depth use."""
 
     @requires("test_outputs_are_as_declared")
     def test_stages_hold_every_parameter_once(self) -> None:
         """Every parameter is in exactly one stage, every stage has parameters, and names are used once.
 
-        Mend: the prefixes of the stage that the message names; a prefix is a module's or a parameter's whole name.
+        Fix: the prefixes of the stage that the message names; a prefix is a module's or a parameter's whole name.
         """
         backbone = self.bare()
         names = [stage.name for stage in backbone.stages]
@@ -43,7 +43,7 @@ class Stages(SuiteBase):
     def test_stages_go_from_input_to_output(self) -> None:
         """No stage takes what a later one computes, when it is used first; branches side by side may be in any order.
 
-        Mend: sort the stages as the input passes them. `until:<stage>` freezes all up to one, and what is frozen in
+        Fix: sort the stages as the input passes them. `until:<stage>` freezes all up to one, and what is frozen in
         front is computed once: in another order there would be nothing in front.
         """
         backbone = self.bare()
@@ -55,9 +55,7 @@ class Stages(SuiteBase):
                 with _perturbed(backbone, second):
                     moved = _first_uses(backbone)[first][1] != uses[first][1]
                 before, behind = backbone.stages[first].name, backbone.stages[second].name
-                assert not moved, (
-                    f"Stage {before!r} stands before {behind!r} and takes what {behind!r} computes. Swap them."
-                )
+                assert not moved, f"Stage {before!r} is listed before {behind!r} and takes its output. Swap them."
 
 
 Uses = dict[int, tuple[int, tuple[float, ...]]]
@@ -77,23 +75,23 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         owners = [self._owners[id(tensor)] for tensor in tensors if id(tensor) in self._owners]
         others = [tensor for tensor in tensors if id(tensor) not in self._owners]
         if not owners:
-            return made
+            return result
         self._count += 1
         stages = frozenset().union(*owners)
         if others:
             for stage in stages - self.uses.keys():
                 self.uses[stage] = (self._count, tuple(float(tensor.detach().double().sum()) for tensor in others))
         else:
-            for tensor in (leaf for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)):
+            for tensor in (leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)):
                 if id(tensor) not in self._owners:
                     self._owners[id(tensor)] = stages
                     self._kept.append(tensor)
-        return made
+        return result
 
 
 def _first_uses(backbone: Backbone) -> Uses:

@@ -1,4 +1,4 @@
-"""Checks of the task: what it says of its outputs is so, and what it makes of them is what everyone else relies on."""
+"""Checks of the task: its outputs are as declared, and its predictions and metrics are usable."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Tasks(SuiteBase):
     def test_its_task_says_what_it_is(self) -> None:
         """The task names its outputs, each once and the batch first; its headline and monitor are among its directions.
 
-        Mend: the class attributes of the task and its `outputs`.
+        Fix: the class attributes of the task and its `outputs`.
         """
         wrong = contract.declaration_problem(self.task())
         assert not wrong, wrong
@@ -44,7 +44,7 @@ class Tasks(SuiteBase):
     def test_its_task_is_made_again_from_json(self) -> None:
         """Name, labels and settings, through JSON, make the same task again, as an exported file does.
 
-        Mend: give the task's fields JSON's types (lists become tuples where the field is one in `__post_init__`).
+        Fix: give the task's fields JSON's types (lists become tuples where the field is one in `__post_init__`).
         """
         task = self.task()
         settings = json.loads(json.dumps(task.settings()))
@@ -56,7 +56,7 @@ class Tasks(SuiteBase):
         """A model gives the outputs that the task declares, in order, of their types and sizes; none is called as an
         input.
 
-        Mend: `outputs` of the task, or the head.
+        Fix: `outputs` of the task, or the head.
         """
         model = self.model()
         data = self.dataset(model)
@@ -72,7 +72,7 @@ class Tasks(SuiteBase):
     def test_its_loss_reaches_the_head(self) -> None:
         """The loss of a batch is one finite number, and the head's parameters have gradients.
 
-        Mend: `loss` of the head, and what `collate` gives it.
+        Fix: `loss` of the head, and what `collate` gives it.
         """
         model = self.model()
         data = self.dataset(model)
@@ -92,7 +92,7 @@ class Tasks(SuiteBase):
     def test_its_answers_are_rows(self) -> None:
         """There is one prediction per sample, of the declared type, whose row has its columns and is JSON.
 
-        Mend: `decode`, and the fields of the prediction.
+        Fix: `decode`, and the fields of the prediction.
         """
         model = self.model()
         outputs, contexts = self._answered(model), self._contexts(model)
@@ -104,7 +104,7 @@ class Tasks(SuiteBase):
     def test_its_proof_notices_another_model(self) -> None:
         """Outputs agree with themselves, and those of other samples or of an untrained copy do not pass for them.
 
-        Mend: `agree` of the task: compare every output, and let no scale make a difference small.
+        Fix: `agree` of the task: compare every output, and let no scale make a difference small.
         """
         model, other = self.model(), self.model()
         outputs = self._answered(model)
@@ -124,14 +124,14 @@ class Tasks(SuiteBase):
     def test_its_metrics_are_finite(self) -> None:
         """Metrics are those of `directions`, all finite, and there is a finite score for each sample.
 
-        Mend: `metrics` and `samplewise`.
+        Fix: `metrics` and `samplewise`.
         """
         model = self.model()
         outputs, targets, contexts = self._answered(model), self._targets(model), self._contexts(model)
         try:
             metrics = model.task.metrics(outputs, targets, contexts)
         except TlzooError as error:
-            raise AssertionError(f"The metrics cannot be had: {error}") from error
+            raise AssertionError(f"The metrics fail: {error}") from error
         wrong = contract.metrics_problem(model.task, metrics)
         assert not wrong, wrong
         wrong = contract.scores_problem(model.task.samplewise(outputs, targets, contexts), len(targets))

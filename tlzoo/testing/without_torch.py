@@ -1,4 +1,4 @@
-"""What a check does in a process of its own, where heavy libraries cannot be imported."""
+"""Run parts of a check in a separate process, where heavy libraries cannot be imported."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ def run_without_torch(function: Callable[..., None], cache: str, **given: Any) -
     """
     name, environment = f"{function.__module__}:{function.__name__}", {"TLZOO_CACHE": cache, "TLZOO_OFFLINE": "1"}
     answer: dict[str, Any] = {}
-    for told in child.run_in_child(name, LIMIT, environment, block=child.HEAVY_LIBRARIES, **given):
-        if "fault" in told:
-            told = {"imported": told["imported"] or []} | ({"error": told["fault"]} if told["fault"] else {})
-        answer |= told
+    for document in child.run_in_child(name, LIMIT, environment, block=child.HEAVY_LIBRARIES, **given):
+        if "fault" in document:
+            document = {"imported": document["imported"] or []} | (
+                {"error": document["fault"]} if document["fault"] else {}
+            )
+        answer |= document
     return answer
 
 
-def import_module(tell: child.Send, module: str) -> None:
+def import_module(send: child.Send, module: str) -> None:
     """Import the plugin `module` (`package.module` or `package.module:object`); the seconds that took."""
     began = time.perf_counter()
     importlib.import_module(module.partition(":")[0])
-    tell({"seconds": time.perf_counter() - began})
+    send({"seconds": time.perf_counter() - began})
 
 
-def prepare(tell: child.Send, spec: dict[str, Any], inputs: Sequence[Any]) -> None:
+def prepare(send: child.Send, spec: dict[str, Any], inputs: Sequence[Any]) -> None:
     """What the runtime makes of raw inputs: of each array its dtype, shape and sha256."""
     from pydantic import TypeAdapter
 
@@ -52,14 +54,14 @@ def prepare(tell: child.Send, spec: dict[str, Any], inputs: Sequence[Any]) -> No
         made: Any = plugins.call("make_preprocessor", known.plugin, object, maker, spec=known)
     else:
         made = maker(known)
-    tell(digests(made(_tuples(inputs))))
+    send(digests(made(_tuples(inputs))))
 
 
-def predict(tell: child.Send, path: str, inputs: Sequence[Any]) -> None:
+def predict(send: child.Send, path: str, inputs: Sequence[Any]) -> None:
     """The labels, or values, that an exported file gives."""
     from tlzoo.runtime import load
 
-    tell({"answers": [comparable(answer) for answer in load(path).predict(_tuples(inputs))]})
+    send({"answers": [comparable(answer) for answer in load(path).predict(_tuples(inputs))]})
 
 
 def _tuples(inputs: Sequence[Any]) -> list[Any]:

@@ -98,8 +98,8 @@ def check_disk_space(key: str, needed: int) -> None:
     free = needed if above is None else shutil.disk_usage(above).free
     if free < needed:
         raise SourceError(
-            f"{key}: {needed / 1e9:.2f} GB are needed in the cache {root()}, where {free / 1e9:.2f} GB are free.",
-            hint="Make room with tlzoo cache gc, or choose another folder with TLZOO_CACHE.",
+            f"{key}: {needed / 1e9:.2f} GB are needed in the cache {root()}, but {free / 1e9:.2f} GB are free.",
+            hint="Free disk space with tlzoo cache gc, or choose another folder with TLZOO_CACHE.",
         )
 
 
@@ -164,7 +164,7 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def download_lock(key: str) -> Iterator[None]:
-    """Let one process at a time download under this key. Only a courtesy: nothing breaks where locks do not work."""
+    """Let one process at a time download under this key. Nothing breaks where file locks do not work."""
     with file_lock(root() / "locks" / key.replace("/", "--"), _DOWNLOAD_LOCK_S):
         yield
 
@@ -180,7 +180,7 @@ def partial_folder(key: str) -> Iterator[Path]:
     except OSError as cause:
         raise SourceError(
             f"{key}: cannot write to the cache {root()}: {cause.strerror or cause}.",
-            hint="Choose another folder with TLZOO_CACHE, or make room.",
+            hint="Choose another folder with TLZOO_CACHE, or free disk space.",
         ) from cause
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -206,7 +206,7 @@ def commit(request: FetchRequest, partial: Path, folder: Path, files: Sequence[P
     """
     fault = verify_files(partial, files)
     if fault is not None:
-        raise HashMismatch(f"{request.key}: what arrived is not what is pinned: {fault}.", hint=_WRONG_BYTES)
+        raise HashMismatch(f"{request.key}: the download does not match its pins: {fault}.", hint=_WRONG_BYTES)
     for file in files:
         sync(partial / file.name)
     write_json(pins_path(folder), {file.name: {"sha256": file.sha256, "size": file.size} for file in files})
@@ -227,4 +227,4 @@ def pins_path(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.files.json")
 
 
-_WRONG_BYTES = "Try again; if it stays so, the index or mirror serves other bytes: tell the registry's author."
+_WRONG_BYTES = "Try again. If it fails again, the index or mirror serves other bytes: tell the registry's author."

@@ -1,4 +1,4 @@
-"""Downloads that go on where they broke, in this run or in an earlier one that was stopped or killed.
+"""Downloads that resume where they broke, in this process or in an earlier one that was killed.
 
 <root>/partial/<pinned sha256>             the bytes that came so far
 <root>/partial/<pinned sha256>.json        what their server calls this version of the file (ETag, Last-Modified)
@@ -47,7 +47,7 @@ def download_file(url: str, pinned: cache.PinnedFile, folder: Path, key: str) ->
         _discard(part)
 
 
-_CHANGED_HINT = "The file there has changed; tell the registry's author."
+_CHANGED_HINT = "The published file has changed; tell the registry's author."
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def _partial(pinned: cache.PinnedFile, folder: Path) -> Iterator[Path]:
 
 
 def _download(url: str, pinned: cache.PinnedFile, part: Path, key: str) -> bool:
-    """Fill `part` to the pinned size, in several attempts where the connection breaks; say whether it was taken up."""
+    """Fill `part` to the pinned size, in several attempts if the connection breaks; return whether it was resumed."""
     if _size(part) > pinned.size:
         _discard(part)
     before = _size(part)
@@ -80,7 +80,7 @@ def _download(url: str, pinned: cache.PinnedFile, part: Path, key: str) -> bool:
 
 
 def _request(url: str, pinned: cache.PinnedFile, part: Path, key: str, advance: Advance) -> None:
-    """Ask once for what is missing, or for all of it where the server cannot go on from there."""
+    """Ask once for what is missing, or for all of it where the server cannot resume."""
     done = _size(part)
     with open_https(url, headers=_range(part, done)) as answer:
         if done and _is_remainder(answer, done, pinned.size):

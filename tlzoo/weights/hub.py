@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def fetch(source: HubSource, request: cache.FetchRequest) -> Weights:
-    """The repository's files from the cache or the hub, at the registry's, the lock's or else the newest commit.
+    """The repository's files from the cache or the hub, at the commit of the registry, of the lock file, or the newest.
 
-    HF_ENDPOINT and HF_TOKEN are honoured. Raises Offline, HashMismatch (against the registry's pins or the lock's)
-    and SourceError.
+    HF_ENDPOINT and HF_TOKEN are honoured. Raises Offline, HashMismatch (against the pins of the registry or the lock
+    file) and SourceError.
     """
     known = _with_known_pins(source, request)
     if _is_pinned(known):
@@ -101,7 +101,7 @@ def _with_pins(source: HubSource, pins: lockfile.LockedRepository, request: cach
             raise HashMismatch(
                 f"{request.key}: {file.path} of {source.repo} has sha256 {pin.sha256[:16]}… ({pin.size} bytes), "
                 f"but {(file.sha256 or '')[:16]}… ({file.size} bytes) is pinned.",
-                hint=f"If the change is meant, remove {source.repo} from {lockfile.path()} and pull again.",
+                hint=f"If the change is intended, remove {source.repo} from {lockfile.path()} and pull again.",
             )
         files.append(file if pin is None else HubFile(path=file.path, sha256=pin.sha256, size=pin.size))
     return HubSource(repo=source.repo, revision=source.revision or pins.revision, files=tuple(files))
@@ -173,7 +173,7 @@ def _download(source: HubSource, folder: Path, request: cache.FetchRequest) -> s
     for path, digest in listing.sha256.items():
         if (folder / path).is_file() and cache.sha256_of(folder / path) != digest:
             raise HashMismatch(
-                f"{request.key}: {path} of {source.repo} is not what the hub's listing says.", hint="Try again."
+                f"{request.key}: {path} of {source.repo} does not match the hub's listing.", hint="Try again."
             )
     return listing.revision
 
@@ -185,7 +185,7 @@ def _check_listed(source: HubSource, file: HubFile, listing: hub_api.Listing, re
         raise HashMismatch(
             f"{request.key}: the hub lists {file.path} of {source.repo} with {size} bytes and sha256 "
             f"{(sha256 or 'unknown')[:16]}, pinned are {file.size} bytes and {(file.sha256 or 'any')[:16]}.",
-            hint="The file there has changed, or the registry's entry or tlzoo.lock is wrong; tell its author.",
+            hint="The file on the hub has changed, or the registry's entry or tlzoo.lock is wrong; tell its author.",
         )
 
 

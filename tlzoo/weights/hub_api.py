@@ -36,7 +36,7 @@ def listing(hub: HfApi, repo: str, revision: str | None) -> Listing:
     info = hub.model_info(repo, revision=revision, files_metadata=True, timeout=_TIMEOUT_S)
     commit = revision or info.sha
     if commit is None:
-        raise SourceError(f"The hub names no commit of {repo}.", hint="Is HF_ENDPOINT a hub?")
+        raise SourceError(f"The hub names no commit of {repo}.", hint="Check HF_ENDPOINT.")
     files = info.siblings or []
     return Listing(
         commit,
@@ -57,7 +57,7 @@ def hub_error(cause: Exception, what: str) -> TlzooError:
     if (status := status_of(cause)) is not None:
         return SourceError(f"The hub answered {status} for {what}.", hint="Try again later.")
     if isinstance(cause, ValueError | TypeError | LookupError | AttributeError):
-        return SourceError(f"The hub's description of {what} cannot be used: {reason}", hint="Is HF_ENDPOINT a hub?")
+        return SourceError(f"The hub's description of {what} cannot be used: {reason}", hint="Check HF_ENDPOINT.")
     return Offline(
         f"The hub could not be asked for {what}: {type(cause).__name__}: {reason}.",
         hint="Check the network, or name a mirror with HF_ENDPOINT. Without a hub: tlzoo models --text by-package",

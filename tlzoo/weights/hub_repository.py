@@ -1,4 +1,4 @@
-"""What a hub repository says of itself: its files, its small JSON documents, its card. Remembered in the cache."""
+"""The description of a hub repository: its files, its small JSON documents, its card. Kept in the cache."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _write(path: Path, known: _CachedDescription) -> None:
     except OSError as cause:
         raise SourceError(
             f"Cannot write to the cache {cache_folder()}: {cause.strerror or cause}.",
-            hint="Choose another folder with TLZOO_CACHE, or make room.",
+            hint="Choose another folder with TLZOO_CACHE, or free disk space.",
         ) from cause
 
 
@@ -139,7 +139,7 @@ def _query_hub(name: str, revision: str | None) -> _CachedDescription:
         fault = cause.errors(include_url=False)[0]
         raise SourceError(
             f"The hub's description of {name} cannot be used: {'.'.join(map(str, fault['loc']))}: {fault['msg']}.",
-            hint="Is HF_ENDPOINT a hub?",
+            hint="Check HF_ENDPOINT.",
         ) from cause
 
 

@@ -31,10 +31,10 @@ def fetch(source: FileSource, request: cache.FetchRequest) -> Weights:
                     hint="A relative path starts at the registry file's folder.",
                 ) from cause
             if not whole:
-                found = f"has {status.st_size} bytes" if stat.S_ISREG(status.st_mode) else "is no file"
+                found = f"has {status.st_size} bytes" if stat.S_ISREG(status.st_mode) else "is not a file"
                 raise HashMismatch(
                     f"{request.key}: {file.path} {found}; one of {file.size} bytes is pinned.",
-                    hint="Restore it, or write its entry anew: tlzoo registry new-entry.",
+                    hint="Restore it, or write its entry again: tlzoo registry new-entry",
                 )
 
     folder = cache.source_folder(request.key, source.model_dump_json())

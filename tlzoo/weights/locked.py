@@ -27,7 +27,7 @@ from tlzoo.weights.pins import pins
 def lock_checkpoint(checkpoint: Checkpoint, *, listed: bool) -> LockedCheckpoint:
     """Everything that the checkpoint's weights are made of; fetched only where its entry does not pin it all.
 
-    `listed` says whether a registry has the entry; where none has, the lock carries it. Raises as `fetch`.
+    `listed` says whether a registry has the entry; where none has, the lock file carries it. Raises as `fetch`.
     """
     found = {name: LockedFile(sha256=pin.sha256, size=pin.size) for name, pin in pins(checkpoint.source).items() if pin}
     revision = checkpoint.source.revision if isinstance(checkpoint.source, HubSource) else None
@@ -46,15 +46,15 @@ def lock_checkpoint(checkpoint: Checkpoint, *, listed: bool) -> LockedCheckpoint
 
 
 def fetch_locked(checkpoint: Checkpoint, locked: LockedCheckpoint, file: Path) -> Weights:
-    """The files that the lock names, and no others; `file` is the lock, for messages.
+    """The files that the lock file names, and no others; `file` is its path, for messages.
 
-    Raises HashMismatch where the registry's entry and the lock differ, and as `fetch_source`.
+    Raises HashMismatch where the registry's entry and the lock file differ, and as `fetch_source`.
     """
     difference = find_difference(checkpoint, locked)
     if difference is not None:
         raise HashMismatch(
             f"{checkpoint.id}: its registry entry and {file} differ: {difference}.",
-            hint=f"If the entry's change is meant: tlzoo lock {checkpoint.id}. If not, tell the registry's author.",
+            hint=f"If the change is intended: tlzoo lock {checkpoint.id}. If not, tell the registry's author.",
         )
     return fetch_source(_pinned(checkpoint.source, locked), checkpoint.id)
 
@@ -63,20 +63,22 @@ def find_difference(checkpoint: Checkpoint, locked: LockedCheckpoint) -> str | N
     """In what the entry is no longer the one that was locked, `None` where it is."""
     source = checkpoint.source
     if (source.kind, source_name(source)) != (locked.kind, locked.origin):
-        return f"the entry's source is {source.kind} {source_name(source)}, the lock's {locked.kind} {locked.origin}"
+        return (
+            f"the entry's source is {source.kind} {source_name(source)}, the lock file's {locked.kind} {locked.origin}"
+        )
     if isinstance(source, HubSource) and source.revision not in (None, locked.revision):
-        return f"the entry's revision is {source.revision}, the lock's {locked.revision}"
+        return f"the entry's revision is {source.revision}, the lock file's {locked.revision}"
     for name, pin in pins(source).items():
         there = locked.files.get(name)
         if there is None:
-            return f"the entry has the file {name}, the lock does not"
+            return f"the entry has the file {name}, the lock file does not"
         if pin is not None and (pin.sha256, pin.size) != (there.sha256, there.size):
-            return f"the entry's {name} has sha256 {pin.sha256[:16]}…, the lock's {there.sha256[:16]}…"
+            return f"the entry's {name} has sha256 {pin.sha256[:16]}…, the lock file's {there.sha256[:16]}…"
     surplus = sorted(locked.files.keys() - pins(source).keys())
     if surplus:
-        return f"the lock has the file {surplus[0]}, the entry does not"
+        return f"the lock file has the file {surplus[0]}, the entry does not"
     if entry_digest(checkpoint) != locked.entry:
-        return f"the entry's sha256 is {entry_digest(checkpoint)[:16]}…, the lock's {locked.entry[:16]}…"
+        return f"the entry's sha256 is {entry_digest(checkpoint)[:16]}…, the lock file's {locked.entry[:16]}…"
     return None
 
 

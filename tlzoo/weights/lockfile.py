@@ -86,7 +86,7 @@ def read(file: Path | None = None) -> LockFile:
     except (OSError, ValidationError) as cause:
         raise SourceError(
             f"Lock file {file} cannot be read: {_reason(cause)}.",
-            hint="Restore it from version control, or remove it to pin afresh.",
+            hint="Restore it from version control, or delete it to pin again.",
         ) from cause
 
 
@@ -110,7 +110,7 @@ def record_repository(name: str, locked: LockedRepository) -> None:
 
 
 def record_checkpoints(found: dict[str, LockedCheckpoint], file: Path) -> None:
-    """Put these checkpoints into the lock file, over what it says of them. Raises SourceError."""
+    """Put these checkpoints into the lock file, replacing their entries. Raises SourceError."""
     with file_lock(cache.root() / "locks" / _WRITER, timeout=-1):
         lock = read(file)
         _write(file, lock.model_copy(update={"version": 2, "checkpoints": {**lock.checkpoints, **found}}))
@@ -147,5 +147,5 @@ def write_atomically(target: Path, text: str) -> None:
     except OSError as cause:
         raise SourceError(
             f"{target} cannot be written: {cause.strerror}.",
-            hint="Name another place for the lock file with TLZOO_LOCK.",
+            hint="Choose another lock file with TLZOO_LOCK.",
         ) from cause

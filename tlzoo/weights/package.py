@@ -18,8 +18,8 @@ def fetch(source: PackageSource, request: cache.FetchRequest) -> Weights:
     fault = cache.verify_files(folder, files)
     if fault is not None:
         raise HashMismatch(
-            f"{request.key}: the package {source.package!r} is not as its registry pins it: {fault}.",
-            hint="Install the plugin again; if it stays so, tell its author.",
+            f"{request.key}: the package {source.package!r} does not match its pins: {fault}.",
+            hint="Install the plugin again. If it fails again, tell its author.",
         )
     return Weights(folder, {file.name: folder / file.path for file in source.files})
 

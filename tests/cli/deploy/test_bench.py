@@ -21,7 +21,7 @@ def test_the_table_has_a_line_for_each_setting_and_says_what_was_measured(comman
     header, first, second, _, inputs = done.out.splitlines()
     assert header.split("\t")[:6] == ["file", "precision", "engine", "provider", "threads", "batch"]
     assert [line.split("\t")[5] for line in (first, second)] == ["1", "2"]
-    assert "made up" in inputs
+    assert "synthetic" in inputs
 
 
 def test_json_is_one_document_with_figures_as_numbers(command: Command, picture_file: Any, pictures: Path):

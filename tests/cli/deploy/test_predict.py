@@ -146,7 +146,7 @@ def test_options_that_exclude_each_other_are_refused(command: Command, picture_f
     assert command("predict", picture_file.path, "a.png", *options).code == 2
 
 
-def test_a_killed_command_is_gone_on_with_and_ends_as_if_never_killed(
+def test_a_killed_command_is_resumed_and_ends_as_if_never_killed(
     zoo: Any, command: Command, text_file: Any, tmp_path: Path
 ):
     texts = [f"a great film number {number}" for number in range(400)]

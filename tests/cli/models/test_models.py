@@ -83,7 +83,7 @@ def test_the_json_of_a_page_says_how_many_there_are_in_all(command: Any) -> None
 def test_show_says_the_licences_group_the_preprocessing_the_source_and_how_to_cite(command: Any) -> None:
     shown = command("models", "show", "vision/efficientnet-lite0").out
     assert "Apache-2.0 (permissive)" in shown
-    assert "picture of 224 x 224 pixels, bicubic, of which the middle 0.875 is kept" in shown
+    assert "image, 224 x 224 pixels, bicubic, center crop 0.875" in shown
     assert "MB" in shown
     assert "author = {Tan, Mingxing and others}" in shown
     assert "registry\tbuilt-in" in shown
@@ -92,7 +92,7 @@ def test_show_says_the_licences_group_the_preprocessing_the_source_and_how_to_ci
     assert document["bytes"] == sum(member["size"] for member in document["source"]["members"])
 
 
-def test_an_entry_that_hides_another_is_told_in_the_list_and_when_it_is_shown(
+def test_an_entry_that_hides_another_is_reported_in_the_list_and_when_it_is_shown(
     command: Any, zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = json.loads((zoo.folder / "registry.json").read_text())
@@ -102,12 +102,12 @@ def test_an_entry_that_hides_another_is_told_in_the_list_and_when_it_is_shown(
     monkeypatch.setenv("TLZOO_REGISTRY", str(own))
     listed = command("models", "--plugin", "vision")
     (line,) = listed.err.splitlines()
-    assert "1 entry is not used" in line
+    assert "1 entry is shadowed" in line
     assert "vision/resnet50" in line
     assert sum(line.startswith("vision/resnet50\t") for line in listed.out.splitlines()) == 1
     shown = command("models", "show", "vision/resnet50", "--json").json
     assert (shown["origin"], shown["shadows"]) == (str(own), ["built-in"])
-    assert f"{own}; hides that of built-in" in command("models", "show", "vision/resnet50").out
+    assert f"{own}; shadows the entry of built-in" in command("models", "show", "vision/resnet50").out
 
 
 def test_json_is_one_document_with_every_field(capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,7 +167,7 @@ def test_stages_are_not_guessed_where_an_entry_says_too_little(
 
 def test_without_the_plugin_show_says_how_to_learn_the_stages(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TLZOO_PLUGINS", "speech")
-    plugins.load.cache_clear()
+    plugins.import_plugin.cache_clear()
     shown = command("models", "show", "nlp/test-bert", "--json")
     assert (shown.code, json.loads(shown.out)["stages"]) == (0, [])
     assert "TLZOO_PLUGINS" in shown.err

@@ -232,7 +232,7 @@ def test_the_front_matter_of_a_model_card_is_read(tlzoo: Any, weights: Path, car
     assert {field: entry.get(field) for field in expected} == expected
 
 
-def test_what_is_said_counts_more_than_what_is_read(tlzoo: Any, weights: Path) -> None:
+def test_options_override_what_is_read(tlzoo: Any, weights: Path) -> None:
     write(weights.parent, LICENSE=MIT, config_json={"architecture": "other", "num_features": 9})
     entry = tlzoo("new-entry", weights, *GIVEN, "--license", "Apache-2.0").json
     assert (entry["license"], entry["architecture"], entry["feature_dim"]) == ("Apache-2.0", "net", 4)

@@ -63,7 +63,7 @@ def test_the_summary_says_what_was_frozen_where_the_time_went_and_how_sure_the_m
     ]
     assert f"(95%: {run.interval['low']:.4f} to {run.interval['high']:.4f})" in done.out
     assert (
-        f"{run.frozen['parameters']:,} parameters in {run.frozen['tensors']} tensors, proven bit-identical" in done.out
+        f"{run.frozen['parameters']:,} parameters in {run.frozen['tensors']} tensors, checked bit-identical" in done.out
     )
     assert f"{run.options['prefix']['share']:.0%} of the work computed once" in done.out
     assert f"tlzoo export {out}" in done.out
@@ -105,7 +105,7 @@ def test_an_option_without_effect_is_refused_by_its_flag(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stage_that_never_starts_to_train_is_said_and_quiet_silences_it(
+def test_a_stage_that_never_starts_to_train_is_reported_and_quiet_silences_it(
     command: Command, pictures: Path, tmp_path: Path
 ):
     options = ("--strategy", "finetune", "--epochs", "1", "--unfreeze-every", "1", "--json")
@@ -288,7 +288,7 @@ def test_sigterm_stops_a_real_process_which_says_how_to_go_on(zoo: Any, pictures
     assert left_behind(zoo, tmp_path) == []
 
 
-def test_a_real_process_writes_one_json_document_to_stdout_however_much_is_said(
+def test_a_real_process_writes_one_json_document_to_stdout_however_much_is_reported(
     zoo: Any, text_run: Any, texts: Path, tmp_path: Path
 ):
     command = [sys.executable, "-m", "tlzoo", "finetune", "nlp/test-bert", str(texts)]

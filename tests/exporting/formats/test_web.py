@@ -239,7 +239,7 @@ class TestPictures:
         )
         assert list(map(base64.b64decode, made)) == expected
 
-    def test_that_cannot_be_read_are_said_to_be_so_and_the_next_one_works(self, picture_site: Site):
+    def test_that_cannot_be_read_are_reported_to_be_so_and_the_next_one_works(self, picture_site: Site):
         page = picture_site.page
         page.set_input_files("#picture", {"name": "a.png", "mimeType": "image/png", "buffer": b"no picture"})
         page.get_by_text("cannot be read").wait_for()

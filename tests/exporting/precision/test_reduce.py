@@ -219,7 +219,7 @@ def test_a_model_without_weights_cannot_be_lowered(precision: str) -> None:
     proto = small([onnx.helper.make_node("Relu", ["x"], ["logits"])], {}, 4, 4)
     with pytest.raises(ExportError) as caught:
         reduce_precision(proto, precision, "image", [{"x": np.ones((2, 4), np.float32)}])
-    assert "--precision fp32" in caught.value.hint
+    assert "`precision='fp32'`" in caught.value.hint
 
 
 def test_a_precision_that_there_is_not_is_refused(written: Given) -> None:

@@ -56,7 +56,7 @@ def test_an_address_needs_one_pin_or_the_word_that_there_is_none(publisher: Any,
     with pytest.raises(UsageError) as caught:
         subscribe.add(url)
     assert all(option in caught.value.hint for option in ("--key", "--sha256", "--unpinned"))
-    with pytest.raises(UsageError, match="exclude one another"):
+    with pytest.raises(UsageError, match="mutually exclusive"):
         subscribe.add(url, sha256="0" * 64, unpinned=True)
     assert publisher.requests == []
 
@@ -321,10 +321,10 @@ def test_where_the_network_is_switched_off_nothing_is_asked(publisher: Any, entr
         ('{"registries": [{"name": "a"}]}', "registries.0"),
         ('{"registries": [{"name": "a", "url": "https://a.b/c"}]}', "sha256, key and unpinned"),
         ('{"registries": [{"name": "a", "path": "/a", "colour": "red"}]}', "colour"),
-        ('{"registries": [{"name": "a", "path": "/a"}, {"name": "a", "path": "/b"}]}', "twice"),
+        ('{"registries": [{"name": "a", "path": "/a"}, {"name": "a", "path": "/b"}]}', "duplicate"),
     ],
 )
-def test_a_damaged_configuration_is_said_with_how_to_mend_it(text: str, named: str) -> None:
+def test_a_damaged_configuration_is_reported_with_how_to_fix_it(text: str, named: str) -> None:
     config.config_folder().mkdir(parents=True)
     config.config_file().write_text(text)
     with pytest.raises(RegistryError) as caught:
@@ -334,7 +334,7 @@ def test_a_damaged_configuration_is_said_with_how_to_mend_it(text: str, named: s
     assert f"rm {config.config_file()}" in caught.value.hint
 
 
-def test_a_configuration_folder_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_configuration_folder_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "own.json").write_text(json.dumps(document()))
     monkeypatch.setenv("TLZOO_CONFIG", str(tmp_path / "file" / "below"))

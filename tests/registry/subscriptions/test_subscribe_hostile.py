@@ -132,7 +132,7 @@ def test_a_plain_address_is_taken_as_it_is(url: str) -> None:
         (b'\xef\xbb\xbf{"checkpoints": []}', "byte order mark"),
         (b'{"checkpoints": [' + b"[" * 100_000, "not JSON"),
         (b"[]", "must be a JSON object"),
-        (b'{"checkpoints": []} x', "more after its end"),
+        (b'{"checkpoints": []} x', "data after the end"),
         (b'{"checkpoints": {}}', "field 'checkpoints'"),
         (b'{"checkpoints": NaN}', "NaN"),
         (b'{"checkpoints": [], "checkpoints": []}', "duplicate key 'checkpoints'"),
@@ -344,7 +344,7 @@ def test_a_registry_of_the_users_configuration_is_not_an_odd_address_either() ->
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "large.json").open("wb") as file:
         file.truncate(fetch.MAX_BYTES + 1)
-    with pytest.raises(RegistryError, match="more than 80 are not read"):
+    with pytest.raises(RegistryError, match="the limit is 80 MiB"):
         subscribe.add(str(tmp_path / "large.json"))
 
 

@@ -24,19 +24,19 @@ PLOT_FORMATS = (".png", ".svg")
 def bench(
     file: Annotated[Path, typer.Argument(help="An exported ONNX file")],
     also: Annotated[
-        list[Path] | None, typer.Option(help="Another file beside it, such as int8; may be repeated")
+        list[Path] | None, typer.Option(help="Another file to compare, such as an int8 one; repeatable")
     ] = None,
     batch: Annotated[str, typer.Option(help="Batch sizes")] = "1,8,32",
     threads: Annotated[str, typer.Option(help="Thread counts; all cores by default")] = "",
     provider: Annotated[str, typer.Option(help="ONNX Runtime's providers: cpu, cuda ...")] = "cpu",
     data: Annotated[
-        list[str] | None, typer.Option(help="Files, folders or texts to measure on, end to end too; may be repeated")
+        list[str] | None, typer.Option(help="Files, folders or texts to measure on, also end to end; repeatable")
     ] = None,
-    length: Annotated[int, typer.Option(min=1, help="Tokens of made-up texts")] = 128,
-    seconds: Annotated[float, typer.Option(min=0.01, help="Time for each row")] = 2.0,
+    length: Annotated[int, typer.Option(min=1, help="Length of synthetic texts, in tokens")] = 128,
+    seconds: Annotated[float, typer.Option(min=0.01, help="Seconds per row")] = 2.0,
     against: Annotated[str, typer.Option(help="'torch' adds eager and compiled torch; needs --run")] = "",
     run: Annotated[Path | None, typer.Option(help="The run that the file was exported from")] = None,
-    out: Annotated[Path | None, typer.Option(help="Draw it too: a .png or .svg file")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also plot to this .png or .svg file")] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -67,15 +67,15 @@ def bench(
         return
     print_table(COLUMNS, [_cells(row) for row in rows])
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    print("Inputs: your own." if data else "Inputs: made up; --data INPUTS measures your own, and end to end.")
+    print("Inputs: your own." if data else "Inputs: synthetic; --data INPUTS measures your own, also end to end.")
     if out is not None:
-        print(f"Picture: {out}")
+        print(f"Plot: {out}")
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) for part in parts):
-        raise UsageError(f"{option} {text!r} is not a list of numbers from 1 on.", hint=f"Give such as: {option} 1,8")
+        raise UsageError(f"{option} must be a list of positive integers, not {text!r}.", hint=f"Example: {option} 1,8")
     return tuple(dict.fromkeys(map(int, parts)))
 
 
@@ -95,16 +95,16 @@ def _inputs(file: Path, data: Sequence[str]) -> list[Any]:
         else:
             found.append(item)
     if not found:
-        raise DataError(f"There is nothing to measure on in {', '.join(data)}.", hint="Name files, folders or texts.")
+        raise DataError(f"There are no inputs in {', '.join(data)}.", hint="Give files, folders or texts.")
     return found
 
 
 def _torch_run(against: str, run: Path | None) -> Path | None:
     """The run to measure in torch; raises UsageError where only one of the two options is given."""
     if against not in ("", "torch"):
-        raise UsageError(f"There is no comparing with {against!r}.", hint="Possible: --against torch")
+        raise UsageError(f"--against cannot be {against!r}.", hint="Use --against torch.")
     if against and run is None:
-        raise UsageError("--against torch needs the run that the file was exported from.", hint="Name it: --run RUN")
+        raise UsageError("--against torch needs the run that the file was exported from.", hint="Add --run RUN.")
     if run is not None and not against:
         raise UsageError("--run has no effect without --against.", hint="Add --against torch.")
     return run
@@ -135,9 +135,11 @@ def _check_plot(out: Path) -> None:
     from tlzoo.io.files import why_unwritable
 
     if out.suffix.lower() not in PLOT_FORMATS:
-        raise UsageError(f"{out} is no picture's name.", hint=f"End it in {' or '.join(PLOT_FORMATS)}.")
+        raise UsageError(
+            f"--out {out} is not a file that can be plotted to.", hint=f"End it in {' or '.join(PLOT_FORMATS)}."
+        )
     if find_spec("matplotlib") is None:
-        raise UsageError("Drawing needs matplotlib.", hint="Install it: pip install 'tlzoo[bench]'")
+        raise UsageError("Plotting needs matplotlib.", hint="Install it: pip install 'tlzoo[bench]'")
     if reason := "it is a folder" if out.is_dir() else why_unwritable(out):
         raise UsageError(f"{out} cannot be written: {reason}.", hint="Choose another --out.")
 

@@ -23,22 +23,24 @@ NEXT = {
 
 def export(
     run: Annotated[Path, typer.Argument(help="The run to export")],
-    out: Annotated[Path, typer.Option("--out", help="The ONNX file to write, or with --format a new folder")],
+    out: Annotated[Path, typer.Option("--out", help="The ONNX file to write; with --format a new folder")],
     data: Annotated[
-        Path | None, typer.Option(help="Labelled data to prove it on, instead of the run's own test part")
+        Path | None, typer.Option(help="Labelled data for the proof, instead of the run's test split")
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32, fp16, int8, or auto: the fastest here that passes")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, fp16, int8, or auto: the fastest that passes its proof")
+    ] = "fp32",
     raw_input: Annotated[bool, typer.Option("--raw-input", help="Resize and crop pictures inside the graph")] = False,
     format: Annotated[str, typer.Option("--format", help="onnx (one file), triton, web, or a plugin's")] = "onnx",
     max_difference: Annotated[
-        float | None, typer.Option(help="Largest difference of an output, as a share of their scale")
+        float | None, typer.Option(help="Largest allowed output difference, as a share of the output's scale")
     ] = None,
-    min_agreement: Annotated[float | None, typer.Option(help="Smallest share of same answers, 0.5..1")] = None,
-    max_drop: Annotated[float | None, typer.Option(help="Largest loss of the task's metric, in points, 0..10")] = None,
+    min_agreement: Annotated[float | None, typer.Option(help="Smallest allowed share of equal answers, 0.5..1")] = None,
+    max_drop: Annotated[float | None, typer.Option(help="Largest allowed drop of the metric, in points, 0..10")] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Write one ONNX file and prove on held-out data that it equals the trained model."""
+    """Export a run as one ONNX file and prove on held-out data that it equals the trained model."""
     from tlzoo.progress import set_quiet
     from tlzoo.workflows.run import Run
 
@@ -50,7 +52,7 @@ def export(
         print_json(_document(exported))
         return
     _print(exported, trained.task.answers, trained.task.headline)
-    print("Next: " + NEXT.get(format, "see what reads {path}").format(file=exported.file, path=exported.path))
+    print("Next: " + NEXT.get(format, "deploy {path}").format(file=exported.file, path=exported.path))
 
 
 def _thresholds(
@@ -68,7 +70,8 @@ def _thresholds(
         return None
     if precision == "auto":
         raise UsageError(
-            "Thresholds are a precision's own; --precision auto tries several.", hint="Name one: --precision int8"
+            "Thresholds cannot be combined with --precision auto, which tries several.",
+            hint="Choose one, such as --precision int8.",
         )
     defaults = default_thresholds(precision, raw_input)
     try:
@@ -116,7 +119,7 @@ def _print(exported: Exported, answers: str, headline: str) -> None:
     if measured:
         kept = f", {len(exported.kept_fp32)} nodes left in fp32" if exported.kept_fp32 else ""
         print(
-            f"Beside fp32: {measured.bytes / measured.fp32_bytes:.2f} x the size, {measured.speedup:.2f} x as many "
+            f"Compared with fp32: {measured.bytes / measured.fp32_bytes:.2f} x the size, {measured.speedup:.2f} x the "
             f"samples per second at batch {measured.batch} on this machine{kept}"
         )
     if calibration:

@@ -17,7 +17,7 @@ def inspect(
     file: Annotated[Path, typer.Argument(help="An exported ONNX file")],
     json: Json = False,
 ) -> None:
-    """Print what an exported ONNX file says of itself: labels, preprocessing, provenance, metrics, proof."""
+    """Print the manifest of an exported ONNX file: labels, preprocessing, provenance, metrics and proof."""
     from tlzoo.runtime.predictor import open_artifact, read_manifest
 
     document = read_manifest(open_artifact(file), file).model_dump(mode="json", exclude_none=True)

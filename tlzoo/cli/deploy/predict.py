@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tlzoo.tasks.base import Task
 
 _TABLE = 200
-"""A terminal shows this many answers as an aligned table; more come line by line."""
+"""A terminal shows this many predictions as an aligned table; more come line by line."""
 _NAMED_FAILURES = 10
 Predictions = Iterator[Any]
 
@@ -33,27 +33,35 @@ def predict(
         list[str],
         typer.Argument(help="Files, folders, 'patterns/**/*.jpg', tables; texts for a text model; '-' reads stdin"),
     ],
-    out: Annotated[Path | None, typer.Option(help="Write .jsonl, .csv or .tsv; grows as FILE.part")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a half-done --out file")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write to a .jsonl, .csv or .tsv file (FILE.part until complete)")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an unfinished --out file")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first input that cannot be read")] = False,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="Column of a table's inputs \\[text or path], or ROLE=NAME; again for more"),
+        typer.Option(help="Column of a table's inputs \\[text or path], or ROLE=NAME; repeatable"),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Only so many of the likeliest labels in scores")] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Probability that a label needs")] = None,
-    embeddings: Annotated[bool, typer.Option("--embeddings", help="Add what the head sees (JSON only)")] = False,
-    provider: Annotated[str | None, typer.Option(help="Such as cpu or cuda; never another instead \\[cpu]")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Keep only the K likeliest labels in scores")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Smallest probability of a predicted label")
+    ] = None,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Add the features that the head receives (JSON only)")
+    ] = False,
+    provider: Annotated[
+        str | None, typer.Option(help="ONNX Runtime provider, such as cuda; no fallback \\[cpu]")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model \\[one per core]")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Inputs per inference")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size")] = 32,
     quiet: Quiet = False,
     json: Json = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per line on stdout, as they come")] = False,
 ) -> None:
-    """Label or rate pictures, recordings or texts with an exported ONNX file.
+    """Predict labels or values of pictures, recordings or texts with an exported ONNX file.
 
-    Inputs that cannot be read are counted on stderr and have an error in the output; only when all of them fail, or
-    with --strict, is the exit code 2.
+    Inputs that cannot be read get an error in the output and are counted on stderr; the exit code is 2 only when all
+    of them fail, or with --strict.
     """
     from tlzoo.errors import UsageError
     from tlzoo.progress import set_quiet
@@ -62,24 +70,24 @@ def predict(
 
     set_quiet(quiet)
     if resume and out is None:
-        raise UsageError("--resume needs the file to go on with.", hint="Add --out FILE")
+        raise UsageError("--resume needs --out.", hint="Add --out FILE.")
     if (out is not None) + json + jsonl > 1:
-        raise UsageError("--out, --json and --jsonl exclude each other.", hint="Choose one.")
+        raise UsageError("--out, --json and --jsonl are mutually exclusive.", hint="Choose one.")
     predictor = load(file, providers=[provider] if provider else None, threads=threads)
     named = named_inputs(inputs, _input_spec(inputs, predictor, column or ()), _lines())
-    tally = InputCounts()
+    counts = InputCounts()
 
     def answer(rest: Iterable[tuple[str, Any]]) -> Predictions:
         found = _predictions(
             predictor, rest, batch=batch, strict=strict, top_k=top_k, threshold=threshold, embeddings=embeddings
         )
-        return tally.counted(found)
+        return counts.counted(found)
 
     if out is not None:
         _to_file(out, predictor.task.prediction.columns(), named, answer, resume=resume, embeddings=embeddings)
     else:
-        _to_stdout(answer(named), "json" if json else "jsonl" if jsonl else "lines", tally)
-    tally.report()
+        _to_stdout(answer(named), "json" if json else "jsonl" if jsonl else "lines", counts)
+    counts.report()
 
 
 class InputCounts:
@@ -105,7 +113,7 @@ class InputCounts:
         if not self.failed:
             return
         if self.failed == self.total:
-            also = f" So fail all {self.total} inputs." if self.total > 1 else ""
+            also = f" All {self.total} inputs fail." if self.total > 1 else ""
             raise InputError(f"{self.errors[0]}{also}")
         for error in self.errors:
             print(f"Skipped: {error}", file=sys.stderr)
@@ -145,9 +153,9 @@ def _input_spec(inputs: list[str], predictor: Predictor, columns: Sequence[str])
     own = samples if task.endings else None
     column = names.get(roles[0]) if len(roles) == 1 else None
     several = chosen if len(roles) > 1 else ()
-    wanted = InputSpec(modality, endings or EXTENSIONS[modality], column, several, task.endings, own)
-    check_inputs(inputs, wanted)
-    return wanted
+    spec = InputSpec(modality, endings or EXTENSIONS[modality], column, several, task.endings, own)
+    check_inputs(inputs, spec)
+    return spec
 
 
 def _lines() -> Iterator[str]:
@@ -182,18 +190,18 @@ def _to_file(
     from tlzoo.runtime.results import find_resume_point, prediction_file, write_predictions
 
     into = prediction_file(out, columns, resume=resume, embeddings=embeddings)
-    resumed = find_resume_point(into, named)
-    if resumed.count:
-        say(f"{into.part} answers {resumed.count} inputs already")
-    with progress("Predicting", None, "inputs", resumed.count) as advance:
-        write_predictions(into, resumed, answer(resumed.inputs), advance)
-    say(f"Answers in {out}")
+    resume_point = find_resume_point(into, named)
+    if resume_point.count:
+        say(f"Resuming after {resume_point.count} predictions in {into.part}")
+    with progress("Predicting", None, "inputs", resume_point.count) as advance:
+        write_predictions(into, resume_point, answer(resume_point.inputs), advance)
+    say(f"Predictions in {out}")
 
 
-def _to_stdout(answers: Predictions, form: str, tally: InputCounts) -> None:
+def _to_stdout(answers: Predictions, form: str, counts: InputCounts) -> None:
     if form == "json":
         documents = [answer.as_row() for answer in answers]
-        if not documents or tally.failed < tally.total:
+        if not documents or counts.failed < counts.total:
             print_json(documents)
         return
     if form == "jsonl":

@@ -22,7 +22,7 @@ def verify(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Repeat an ONNX file's proof on the held-out data it was proven on, on this machine, without torch."""
+    """Repeat an ONNX file's proof on its held-out data, on this machine, without torch."""
     from tlzoo.progress import set_quiet
     from tlzoo.workflows.verify import verify as repeat
 
@@ -33,12 +33,12 @@ def verify(
         print_json({"file": str(file), **asdict(found), "parity": parity.model_dump(mode="json", exclude_none=True)})
         return
     print(
-        f"{file} answers as it was proven to: {parity.counted} at batches "
+        f"{file} passes its proof: {parity.counted} at batches "
         f"{', '.join(map(str, parity.batches))}, answers agree on {parity.top1_agreement:.1%}, outputs differ by "
         f"{parity.max_abs_diff:.1e} at most ({parity.tolerance:.1e} allowed), most on {found.worst}"
     )
     if found.missing:
-        print(f"{found.missing} of the samples it was proven on are not in {data}")
+        print(f"{found.missing} samples of the original proof are not in {data}")
     for name, value in (found.metrics or {}).items():
         print(f"{name}\t{value:.4f} here, {found.n} samples\t{found.exported_metrics[name]:.4f} when exported")
 

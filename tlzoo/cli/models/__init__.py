@@ -18,40 +18,41 @@ app = make_app("List the checkpoints of the registry, or show one.")
 app.command()(show)
 
 PAGE = 50
-_ANY = "No checkpoint meets all of that. See all: tlzoo models"
+_ANY = "No checkpoint matches. List all: tlzoo models"
 
 
 @app.callback(invoke_without_command=True)
 def models(
     context: typer.Context,
-    task: Annotated[str | None, typer.Option(help="What it can be trained for, such as text-tokens.")] = None,
-    modality: Annotated[str | None, typer.Option(help="image, text, audio or a plugin's own.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task to train for, such as text-tokens.")] = None,
+    modality: Annotated[str | None, typer.Option(help="Modality: image, text, audio or a plugin's own.")] = None,
     license: Annotated[
         str | None, typer.Option(help="SPDX expression, or permissive, copyleft, non-commercial.")
     ] = None,
     language: Annotated[str | None, typer.Option(help="ISO 639-1 code, such as id for Indonesian.")] = None,
-    plugin: Annotated[str | None, typer.Option(help="Such as vision, nlp, speech.")] = None,
-    min_params: Annotated[str | None, typer.Option(help="At least so many parameters: 500k, 10M, 1.5B.")] = None,
-    max_params: Annotated[str | None, typer.Option(help="At most so many parameters.")] = None,
-    min_feature_dim: Annotated[int | None, typer.Option(help="At least so many features.")] = None,
-    max_feature_dim: Annotated[int | None, typer.Option(help="At most so many features.")] = None,
-    max_input_size: Annotated[int | None, typer.Option(help="Longer side of a picture in pixels, at most.")] = None,
-    pretrained_on: Annotated[str | None, typer.Option(help="Such as ImageNet-1k.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Such as by-package.")] = None,
-    source: Annotated[str | None, typer.Option(help="pypi, hub, url, file or package.")] = None,
-    text: Annotated[str | None, typer.Option(help="Words in id, architecture, tags or training data.")] = None,
+    plugin: Annotated[str | None, typer.Option(help="The plugin that builds it: vision, nlp, speech ...")] = None,
+    min_params: Annotated[str | None, typer.Option(help="Minimum number of parameters: 500k, 10M, 1.5B.")] = None,
+    max_params: Annotated[str | None, typer.Option(help="Maximum number of parameters.")] = None,
+    min_feature_dim: Annotated[int | None, typer.Option(help="Minimum feature dimension.")] = None,
+    max_feature_dim: Annotated[int | None, typer.Option(help="Maximum feature dimension.")] = None,
+    max_input_size: Annotated[int | None, typer.Option(help="Maximum input size: the longer side, in pixels.")] = None,
+    pretrained_on: Annotated[str | None, typer.Option(help="Pretraining data, such as ImageNet-1k.")] = None,
+    tag: Annotated[str | None, typer.Option(help="A tag, such as by-package.")] = None,
+    source: Annotated[str | None, typer.Option(help="Source of the weights: pypi, hub, url, file or package.")] = None,
+    text: Annotated[str | None, typer.Option(help="Words in id, architecture, tags or pretraining data.")] = None,
     sort: Annotated[
         str,
-        typer.Option(help="id, task, parameters, license, feature_dim or input_size; with - in front: reversed."),
+        typer.Option(help="id, task, parameters, license, feature_dim or input_size; prefix with - to reverse."),
     ] = "id",
-    limit: Annotated[int | None, typer.Option(help="At most so many; with --page the size of a page.")] = None,
-    page: Annotated[int | None, typer.Option(help=f"Which page, from 1; of {PAGE} without --limit.")] = None,
-    offset: Annotated[int | None, typer.Option(help="Leave out so many first.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Maximum number of rows; with --page the page size.")] = None,
+    page: Annotated[int | None, typer.Option(help=f"Page number, from 1; {PAGE} rows without --limit.")] = None,
+    offset: Annotated[int | None, typer.Option(help="Skip this many rows.")] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON document: a list; of a page {total, offset, limit, checkpoints}.")
+        bool,
+        typer.Option("--json", help="One JSON document: a list, or with paging {total, offset, limit, checkpoints}."),
     ] = False,
 ) -> None:
-    """List the checkpoints that meet every option, or show one: tlzoo models show ID."""
+    """List the checkpoints that match all options, or show one: tlzoo models show ID."""
     if context.invoked_subcommand is not None:
         return
     start, size = _page(limit, page, offset)
@@ -81,7 +82,7 @@ def models(
         print_json({"total": found.total, "offset": start, "limit": size, "checkpoints": listed} if paged else listed)
         return
     if not found:
-        print(f"Nothing there: {found.total} in all." if found.total else _ANY, file=sys.stderr)
+        print(f"This page is empty; {found.total} checkpoints match." if found.total else _ANY, file=sys.stderr)
     rows = (
         (c.id, ", ".join(c.tasks), format_count(c.parameters), c.license or "unknown", c.source.kind) for c in found
     )
@@ -101,7 +102,9 @@ def _page(limit: int | None, page: int | None, offset: int | None) -> tuple[int,
     if page is None:
         return offset or 0, limit
     if offset is not None or page < 1:
-        raise UsageError(f"There is no page {page}.", hint="Pages count from 1; give --page or --offset.")
+        raise UsageError(
+            f"--page {page} is not possible.", hint="Count pages from 1, and give either --page or --offset."
+        )
     size = PAGE if limit is None else limit
     return (page - 1) * size, size
 
@@ -110,4 +113,4 @@ def _report_shadowed() -> None:
     hidden = shadowed()
     if hidden:
         entries = "1 entry is" if len(hidden) == 1 else f"{len(hidden)} entries are"
-        say(f"{entries} not used, for a stronger registry has the id ({hidden[0].id} ...). See: tlzoo registry list")
+        say(f"{entries} shadowed by another registry ({hidden[0].id} ...). See: tlzoo registry list")

@@ -64,15 +64,15 @@ def describe_preprocess(preprocess: Preprocess) -> str:
     """What becomes of a file or a text before the network sees it."""
     match preprocess:
         case ImageSpec(size=(height, width), crop=crop, interpolation=how):
-            cut = "" if crop == 1 else f", of which the middle {crop:.4g} is kept"
+            cut = "" if crop == 1 else f", center crop {crop:.4g}"
             scale = f"mean {_list(preprocess.mean)}, std {_list(preprocess.std)}"
-            return f"picture of {height} x {width} pixels, {how}{cut}; {scale}"
+            return f"image, {height} x {width} pixels, {how}{cut}; {scale}"
         case TextSpec(max_length=length):
-            return f"text of at most {length} tokens, by its own tokenizer"
+            return f"text, at most {length} tokens, with its own tokenizer"
         case AudioSpec(sample_rate=rate, seconds=seconds):
-            return f"recording at {rate} Hz, mono, {seconds:g} s: cut or padded at the end"
+            return f"audio, {rate} Hz, mono, cut or padded to {seconds:g} s"
     endings = f", reads {' '.join(preprocess.endings)}" if preprocess.endings else ""
-    return f"as the plugin {preprocess.plugin} does it{endings}"
+    return f"by plugin {preprocess.plugin}{endings}"
 
 
 def _list(numbers: tuple[float, ...]) -> str:

@@ -32,7 +32,7 @@ def show(
     id: Annotated[str, typer.Argument(help="A checkpoint's id, such as vision/resnet50.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Show all that is known of one checkpoint: stages for --freeze, preprocessing, licence, source, how to cite it."""
+    """Show one checkpoint: stages for --freeze, preprocessing, licence, source and citation."""
     checkpoint = with_stages(get(id))
     document = {**describe(checkpoint), **_provenance(checkpoint), "citation": bibtex(checkpoint)}
     if json:
@@ -64,17 +64,17 @@ def _provenance(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _rows(checkpoint: Checkpoint, document: dict[str, Any]) -> list[tuple[str, str]]:
-    kept = document["license_group"] or "in no group that tlzoo knows"
-    origin = document["origin"] or f"no registry: looked up by the plugin {checkpoint.plugin}"
-    hidden = f"; hides that of {', '.join(document['shadows'])}" if document["shadows"] else ""
-    said = [
+    kept = document["license_group"] or "unknown licence group"
+    origin = document["origin"] or f"none: resolved by plugin {checkpoint.plugin}"
+    hidden = f"; shadows the entry of {', '.join(document['shadows'])}" if document["shadows"] else ""
+    rows = [
         *((name, _as_text(value)) for name, value in document.items() if value and name not in _SHOWN_SEPARATELY),
         ("license", f"{checkpoint.license} ({kept})" if checkpoint.license else "unknown"),
         ("preprocess", describe_preprocess(checkpoint.preprocess)),
         ("weights", describe_source(checkpoint)),
         ("registry", f"{origin}{hidden}"),
     ]
-    return [row for row in said if row[1]]
+    return [row for row in rows if row[1]]
 
 
 def _as_text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""`tlzoo plugins`: list, install, uninstall, check and begin plugins. Only `check` runs one, in another process."""
+"""`tlzoo plugins`: list, install, uninstall, check and create plugins. Only `check` runs one, in another process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tlzoo.cli.plugins.listing import show
 from tlzoo.cli.shared.options import Json
 from tlzoo.cli.shared.output import make_app
 
-app = make_app("List, install, uninstall, check and begin plugins. Without a command: list.")
+app = make_app("List, install, uninstall, check and create plugins. Without a command: list.")
 app.command("list")(show)
 for _command in (install, uninstall, check, new):
     app.command()(_command)

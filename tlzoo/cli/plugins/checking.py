@@ -23,17 +23,19 @@ from tlzoo.plugins.authoring.staging import stage
 from tlzoo.progress import printable, say
 
 IMPORT_S = 30.0
-COLUMNS = ("stage", "check", "result", "what to mend")
+COLUMNS = ("stage", "check", "result", "message")
 
 
 def check(
-    what: Annotated[str, typer.Argument(metavar="NAME|FOLDER|FILE.whl")],
+    what: Annotated[
+        str, typer.Argument(metavar="NAME|FOLDER|FILE.whl", help="An installed plugin, a project or a wheel")
+    ],
     timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds for the suite; the import gets at most 30 of them")
+        float, typer.Option(min=1, help="Time limit of the suite in seconds; the import gets at most 30")
     ] = 600.0,
     json: Json = False,
 ) -> None:
-    """Check a plugin: its metadata, its import without torch; where it is installed, its conformance suite too."""
+    """Check a plugin's metadata and its import without torch; if it is installed, run its conformance suite."""
     path = Path(what) if what.endswith(".whl") or "/" in what or "\\" in what or what in (".", "..") else None
     documents = _check_path(path, timeout, json) if path else [_check_installed(what, timeout, json)]
     failed = [row for document in documents for row in document["checks"] if not row["passed"]]
@@ -41,7 +43,7 @@ def check(
         print_json(documents[0] if len(documents) == 1 else documents)
     elif path and not failed:
         name = documents[0]["name"]
-        say(f"For the rest install it: tlzoo plugins install {what}, then: tlzoo plugins check {name}")
+        say(f"To run its conformance suite: tlzoo plugins install {what} && tlzoo plugins check {name}")
     if failed:
         count = f"{len(failed)} check{'s' if len(failed) > 1 else ''}"
         raise PluginError(f"{what!r} fails {count}, first {failed[0]['name']!r}: {failed[0]['message'].rstrip('.')}.")
@@ -123,7 +125,7 @@ def _installed(what: str) -> plugins.InstalledPlugin:
     if found:
         claims = " and ".join(f"{plugin.name!r} of {plugin}" for plugin in found)
         hint = f"Uninstall one: tlzoo plugins uninstall {found[1].distribution}"
-        raise PluginError(f"{what!r} is {claims}.", hint=hint)
+        raise PluginError(f"{what!r} is ambiguous: {claims}.", hint=hint)
     broken = next((one for one in plugins.damaged_plugins() if what in (one.name, one.distribution)), None)
     if broken:
         raise PluginError(
@@ -131,4 +133,4 @@ def _installed(what: str) -> plugins.InstalledPlugin:
             hint=f"Remove {broken.path} and install it again.",
         )
     listed = ", ".join(plugin.name for plugin in known) or "none"
-    raise PluginError(f"No plugin {what!r} is installed.", hint=f"Installed: {listed}. A folder is given as ./{what}")
+    raise PluginError(f"No plugin {what!r} is installed.", hint=f"Installed: {listed}. For a folder, type ./{what}")

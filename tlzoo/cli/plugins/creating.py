@@ -1,4 +1,4 @@
-"""`tlzoo plugins new`: a complete distribution to begin with."""
+"""`tlzoo plugins new`: create a plugin project."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from tlzoo.cli.shared.output import print_json
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="The plugin's name, with which its checkpoints' ids start")],
-    modality: Annotated[str, typer.Option(help="image, text, audio, or a word of your own")] = "image",
-    out: Annotated[Path | None, typer.Option(help="Its folder; must not exist yet \\[tlzoo-NAME]")] = None,
+    name: Annotated[str, typer.Argument(help="Plugin name; its checkpoint ids start with it")],
+    modality: Annotated[str, typer.Option(help="image, text, audio, or a new word")] = "image",
+    out: Annotated[Path | None, typer.Option(help="Project folder; must not exist yet \\[tlzoo-NAME]")] = None,
     author: Annotated[str, typer.Option(help="As `Ada Lovelace` or `Ada Lovelace <ada@example.org>`")] = "",
     json: Json = False,
 ) -> None:
-    """Write a plugin that installs, passes its own tests and publishes as it is."""
+    """Create a plugin project that installs, passes its tests and can be published as it is."""
     from tlzoo.plugins.authoring.creation import create
 
-    made = create(name, modality, out, author)
+    project = create(name, modality, out, author)
     if json:
-        print_json({"path": str(made.path), "name": name, "distribution": made.distribution, "next": made.next})
+        print_json(
+            {"path": str(project.path), "name": name, "distribution": project.distribution, "next": project.next}
+        )
         return
-    print(f"Wrote {made.path}. Next:")
-    for line in made.next:
+    print(f"Wrote {project.path}. Next:")
+    for line in project.next:
         print(f"  {line}")

@@ -14,7 +14,7 @@ from tlzoo.progress import say
 
 def install(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC", help="Name, version, path, or git+https://...@tag")],
-    upgrade: Annotated[bool, typer.Option("--upgrade", help="Take the newest version that fits")] = False,
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Upgrade to the newest compatible version")] = False,
 ) -> None:
     """Install plugins, as `vision`, `tlzoo-nlp==0.1.0`, `./folder`, a wheel or a git URL, into this environment."""
     before = set(plugins.declared_plugins())
@@ -26,17 +26,19 @@ def install(
             if row["error"]:
                 say(f"Warning: it is {row['status']}: {row['error'].rstrip('.')}.")
     if not new:
-        say("Done; no plugin is new or changed. See: tlzoo plugins list")
+        say("No plugin was added or changed. See: tlzoo plugins list")
 
 
 def uninstall(names: Annotated[list[str], typer.Argument(metavar="NAME", help="Plugins or distributions")]) -> None:
-    """Uninstall plugins by their own name, as `vision`, or their distribution's, as `tlzoo-vision`."""
-    wanted = {
+    """Uninstall plugins by plugin name, as `vision`, or by distribution, as `tlzoo-vision`."""
+    distributions = {
         plugin.distribution for plugin in plugins.declared_plugins() if {plugin.name, plugin.distribution} & {*names}
     }
-    stays = sorted({name for distribution in wanted for name in installer.requirements(distribution)})
-    gone = installer.uninstall(names)
-    say(f"Uninstalled {', '.join(gone)}.")
-    left = [name for name in stays if name not in {plugins.normalize_name(distribution) for distribution in gone}]
+    dependencies = sorted({name for distribution in distributions for name in installer.requirements(distribution)})
+    removed = installer.uninstall(names)
+    say(f"Uninstalled {', '.join(removed)}.")
+    left = [
+        name for name in dependencies if name not in {plugins.normalize_name(distribution) for distribution in removed}
+    ]
     if left:
-        say(f"What it required stays: {', '.join(left)}. So do weights in the cache and your runs.")
+        say(f"Dependencies stay installed: {', '.join(left)}. Cached weights and runs are kept too.")

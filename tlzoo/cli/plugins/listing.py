@@ -14,7 +14,7 @@ COLUMNS = ("name", "distribution", "version", "checkpoints", "license", "status"
 
 
 def show(json: Json = False) -> None:
-    """List the installed plugins, importing none; of one that is not ok, what to mend stands on stderr."""
+    """List the installed plugins without importing them; problems are reported on stderr."""
     rows = status()
     if json:
         print_json(rows)

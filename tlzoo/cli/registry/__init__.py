@@ -1,4 +1,4 @@
-"""`tlzoo registry`: the registries that are in use, and what an author of one needs."""
+"""`tlzoo registry`: the registries in use, and tools for registry authors."""
 
 from __future__ import annotations
 

@@ -19,11 +19,11 @@ from tlzoo.registry.subscriptions import signatures
 def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Registry files.")],
     published: Annotated[
-        bool, typer.Option("--published", help="As for one behind a URL: no local files, nothing inside a package.")
+        bool, typer.Option("--published", help="Check it as a published registry: no local and no package files.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Say everything that is wrong with registry files; exit 2 where anything is."""
+    """List all faults of registry files; exit code 2 if there are any."""
     checked = {str(file): _checked(file, published) for file in files}
     if json:
         print_json([_document(file, found) for file, found in checked.items()])
@@ -33,25 +33,25 @@ def validate(
             print_table(("file", "entry", "field", "fault"), rows)
         for file, found in checked.items():
             if not found.faults:
-                say(f"{file}: {len(found.ids)} {'entry' if len(found.ids) == 1 else 'entries'}, all right.")
+                say(f"{file}: {len(found.ids)} {'entry' if len(found.ids) == 1 else 'entries'}, valid.")
     if any(found.faults for found in checked.values()):
         raise typer.Exit(2)
 
 
 def new_key(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the private key goes; the public one: OUT.pub.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Private key file; the public key is written to OUT.pub.")],
 ) -> None:
-    """Make an Ed25519 key to sign a registry with; print the public one, which users give to `add --key`."""
+    """Create an Ed25519 key pair for signing a registry; print the public key, for `add --key`."""
     public = signatures.make_key(out)
     print(public)
     say(f"Keep {out} to yourself; publish {out}.pub. Fingerprint: {signatures.fingerprint(public)}")
 
 
 def sign(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A registry file, as it will be published.")],
-    key: Annotated[Path, typer.Option(metavar="PRIVATE", help="The private key, as `new-key` made it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The registry file to publish.")],
+    key: Annotated[Path, typer.Option(metavar="PRIVATE", help="The private key from `new-key`.")],
 ) -> None:
-    """Write FILE.sig, the signature that must lie beside the file wherever that is published."""
+    """Write FILE.sig, the signature to publish beside the file."""
     file_stamp(file)  # opening a pipe would wait for whoever writes into it
     try:
         content = file.read_bytes()
@@ -60,7 +60,8 @@ def sign(
     checked = check_published(content)
     if checked.faults:
         raise RegistryError(
-            f"{file} is not signed: {checked.faults[0]}.", hint=f"See all: tlzoo registry validate {file} --published"
+            f"{file} cannot be signed: {checked.faults[0]}.",
+            hint=f"See all: tlzoo registry validate {file} --published",
         )
     signature, public = signatures.sign(content, key)
     target = file.with_name(file.name + signatures.SUFFIX)
@@ -71,7 +72,7 @@ def sign(
         raise UsageError(f"{target} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
     say(f"Wrote {target}, signed by {signatures.fingerprint(public)} (public key {public}).")
     if checked.sequence is None:
-        say(f"{file} has no 'sequence': whoever serves it can serve an older edition again, unnoticed.")
+        say(f"{file} has no 'sequence': a server can serve an older edition unnoticed.")
 
 
 def schema() -> None:

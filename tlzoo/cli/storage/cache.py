@@ -1,4 +1,4 @@
-"""`tlzoo cache`: what lies on the disk, whether it is whole, and how to make room."""
+"""`tlzoo cache`: list, verify and clean the cache."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tlzoo.errors import UsageError
 from tlzoo.io.files import cache_folder
 from tlzoo.workflows import storage
 
-app = make_app("List, verify and clean what tlzoo keeps on disk. Without a command: list.")
+app = make_app("List, verify and clean the cache. Without a command: list.")
 
 
 @app.callback(invoke_without_command=True)
 def cache(context: typer.Context) -> None:
-    """List, verify and clean what tlzoo keeps on disk."""
+    """List, verify and clean the cache."""
     if context.invoked_subcommand is None:
         list_entries()
 
 
 @app.command("list")
 def list_entries(json: Json = False) -> None:
-    """The entries by kind, with their size and last use."""
+    """List the entries by kind, with size and last use."""
     found = storage.list_entries()
     sizes: Counter[str] = Counter()
     for entry in found:
@@ -43,9 +43,9 @@ def list_entries(json: Json = False) -> None:
 
 @app.command()
 def verify(
-    remove: Annotated[bool, typer.Option("--remove", help="Remove what is damaged")] = False, json: Json = False
+    remove: Annotated[bool, typer.Option("--remove", help="Remove damaged entries")] = False, json: Json = False
 ) -> int:
-    """Hash everything that is pinned and name what is damaged; exit 2 where something is."""
+    """Verify all pinned files against their hashes; exit code 2 if any is damaged."""
     judged, damaged = storage.verify()
     removed = [damage for damage in damaged if remove and storage.remove(damage.entry)]
     left = len(damaged) - len(removed)
@@ -63,21 +63,23 @@ def verify(
 
 @app.command()
 def gc(
-    max_gb: Annotated[float | None, typer.Option(help="Remove the least recently used until the rest fits")] = None,
-    older_than: Annotated[
-        float | None, typer.Option(metavar="DAYS", help="Remove what was not used for so long")
+    max_gb: Annotated[
+        float | None, typer.Option(help="Remove the least recently used entries until the rest fits")
     ] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="Only this kind; may be given several times")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go")] = False,
+    older_than: Annotated[
+        float | None, typer.Option(metavar="DAYS", help="Remove entries unused for this many days")
+    ] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Only this kind; repeatable")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed")] = False,
     json: Json = False,
 ) -> None:
-    """Make room: without options, only downloads that nobody took up again. What is in use stays."""
+    """Free disk space. Without options only abandoned downloads are removed; entries in use are kept."""
     unknown = next((name for name in kind or () if name not in storage.KINDS), None)
     if unknown is not None:
         raise UsageError(f"The cache has no kind {unknown!r}.", hint=f"Kinds: {', '.join(storage.KINDS)}")
     for name, value in (("--max-gb", max_gb), ("--older-than", older_than)):
         if value is not None and not value >= 0:
-            raise UsageError(f"{name} {value} is not possible.", hint="Give a number from 0 up.")
+            raise UsageError(f"{name} cannot be {value}.", hint="Give 0 or more.")
     removed = storage.prune(
         max_bytes=None if max_gb is None else int(max_gb * 1e9),
         older_than_s=None if older_than is None else older_than * 86400,

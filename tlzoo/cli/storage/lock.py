@@ -1,4 +1,4 @@
-"""`tlzoo lock`: write down every file of the checkpoints that a project uses."""
+"""`tlzoo lock`: pin every file of a project's checkpoints."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from tlzoo.weights.locked import lock_checkpoint as lock_one
 
 def lock(
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Checkpoint ids")] = None,
-    run: Annotated[list[Path] | None, typer.Option("--run", help="A run folder, for its checkpoint")] = None,
+    run: Annotated[list[Path] | None, typer.Option("--run", help="A run folder, whose checkpoint to lock")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The lock file \\[tlzoo.lock, or TLZOO_LOCK]")] = None,
     json: Json = False,
 ) -> None:
-    """Write the hash and size of every file of these checkpoints into tlzoo.lock; without any, of those in it.
+    """Write the hash and size of every file of these checkpoints into tlzoo.lock; without ids, update those in it.
 
     `tlzoo pull --locked` then fetches exactly these files, and files in pickle form count as pinned.
     """
     file = (out or lockfile.path()).expanduser().absolute()
     named = dict.fromkeys([*(ids or ()), *(read_record(folder).checkpoint.id for folder in run or ())])
-    wanted = list(named) or list(lockfile.read(file).checkpoints)
-    if not wanted:
+    chosen = list(named) or list(lockfile.read(file).checkpoints)
+    if not chosen:
         raise UsageError(f"{file} has no checkpoints yet.", hint="Name some: tlzoo lock ID, or tlzoo lock --run RUN")
-    listed = {id: bool(origins_of(id)) for id in wanted}
+    listed = {id: bool(origins_of(id)) for id in chosen}
     # what no registry lists is asked of its plugin again: `get` would give what is locked already
-    checkpoints = [get(id) if listed[id] else resolve(id) or get(id) for id in wanted]
+    checkpoints = [get(id) if listed[id] else resolve(id) or get(id) for id in chosen]
     found = {each.id: lock_one(each, listed=listed[each.id]) for each in checkpoints}
     lockfile.record_checkpoints(found, file)
     rows = [_row(id, locked) for id, locked in found.items()]

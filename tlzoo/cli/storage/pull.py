@@ -21,11 +21,11 @@ def pull(
         list[str] | None, typer.Argument(metavar="ID", help="Checkpoint ids, such as vision/efficientnet-lite0.")
     ] = None,
     locked: Annotated[
-        bool, typer.Option("--locked", help="Exactly what tlzoo.lock names; without ids, all of it")
+        bool, typer.Option("--locked", help="Exactly the files in tlzoo.lock; without ids, all of them")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Download and verify the weights of checkpoints; what the cache has is only verified."""
+    """Download and verify the weights of checkpoints; cached files are only verified."""
     pulled = []
     for id, weights in (_fetch_locked_ids(ids or []) if locked else _fetch_ids(ids or [])).items():
         pulled.append(
@@ -44,24 +44,22 @@ def pull(
 
 def _fetch_ids(ids: list[str]) -> dict[str, Weights]:
     if not ids:
-        raise UsageError(
-            "No checkpoint is named.", hint="Name some: tlzoo pull ID, or those locked: tlzoo pull --locked"
-        )
+        raise UsageError("No checkpoint is given.", hint="Type tlzoo pull ID, or tlzoo pull --locked.")
     checkpoints = [get(id) for id in dict.fromkeys(ids)]
     return {checkpoint.id: fetch(checkpoint) for checkpoint in checkpoints}
 
 
 def _fetch_locked_ids(ids: list[str]) -> dict[str, Weights]:
-    file, there = lockfile.path(), lockfile.read().checkpoints
-    wanted = list(dict.fromkeys(ids)) or list(there)
-    absent = next((id for id in wanted if id not in there), None)
-    if absent is not None or not wanted:
+    file, locked = lockfile.path(), lockfile.read().checkpoints
+    chosen = list(dict.fromkeys(ids)) or list(locked)
+    absent = next((id for id in chosen if id not in locked), None)
+    if absent is not None or not chosen:
         raise UsageError(
-            f"{file} does not have {absent}." if absent else f"{file} has no checkpoints.",
+            f"{file} does not list {absent}." if absent else f"{file} has no checkpoints.",
             hint=f"Lock it first: tlzoo lock {absent or 'ID'}",
         )
-    checkpoints = [get(id) for id in wanted]
-    return {each.id: fetch_locked(each, there[each.id], file) for each in checkpoints}
+    checkpoints = [get(id) for id in chosen]
+    return {each.id: fetch_locked(each, locked[each.id], file) for each in checkpoints}
 
 
 app = single(pull)

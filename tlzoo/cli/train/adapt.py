@@ -13,7 +13,7 @@ from tlzoo.cli.shared.output import print_json, single
 
 def adapt(
     run: Annotated[Path, typer.Argument(help="The run to adapt")],
-    target: Annotated[Path, typer.Option(help="Unlabelled data of the other domain; labels are not looked at")],
+    target: Annotated[Path, typer.Option(help="Unlabelled data of the other domain; labels are ignored")],
     out: Out,
     method: Annotated[str, typer.Option(help="auto, coral, or PLUGIN/NAME")] = "auto",
     quiet: Quiet = False,

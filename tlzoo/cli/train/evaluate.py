@@ -21,7 +21,7 @@ def evaluate(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Measure a run (by torch) or an ONNX file (without torch) on labelled DATA."""
+    """Compute the metrics of a run (with torch) or an ONNX file (without torch) on labelled DATA."""
     from tlzoo.progress import set_quiet
     from tlzoo.workflows.evaluate import evaluate as measure
 

@@ -16,7 +16,7 @@ from tlzoo.errors import UsageError
 from tlzoo.options import CORE_STRATEGIES, Option, core_options
 from tlzoo.options import strategies_taking as takers_of
 
-_DATA, _RUN = "What the model sees", "The run"
+_DATA, _RUN = "Input", "Run"
 
 
 def _option(*names: str, help: str, panel: str | None = None, **bounds: Any) -> Any:
@@ -36,17 +36,15 @@ def finetune(
     strategy: Annotated[
         str,
         _option(
-            help="probe: a head on frozen features; finetune: gradient descent; lp-ft: the one, then the other; "
-            "lora: adapters; auto: whichever a short comparison prefers; or PLUGIN/NAME"
+            help="probe: a head on frozen features; finetune: gradient descent; lp-ft: first probe, then finetune; "
+            "lora: adapters; auto: the best of a short comparison; or PLUGIN/NAME"
         ),
     ] = "probe",
     freeze: Annotated[
         str | None,
         _option(help="all, none, until:STAGE, last:N, norm, lora:RANK or PLUGIN/NAME; stages: tlzoo models show ID"),
     ] = None,
-    head: Annotated[
-        str | None, _option(help="linear, or PLUGIN/NAME for a plugin's [the checkpoint's plugin's, or linear]")
-    ] = None,
+    head: Annotated[str | None, _option(help="linear, or PLUGIN/NAME [the plugin's own head, else linear]")] = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Window of a recording, in seconds", rich_help_panel=_DATA)
     ] = None,
@@ -55,21 +53,21 @@ def finetune(
     ] = None,
     preprocess: Annotated[
         list[str] | None,
-        _option(help="An option of a plugin's preprocessing, as NAME=VALUE; again for more", panel=_DATA),
+        _option(help="Option of a plugin's preprocessing, as NAME=VALUE; repeatable", panel=_DATA),
     ] = None,
     text_column: TextColumn = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
     option: Annotated[
-        list[str] | None, _option(help="An option of a plugin's strategy, as NAME=VALUE; again for more")
+        list[str] | None, _option(help="Option of a plugin's strategy, as NAME=VALUE; repeatable")
     ] = None,
-    resume: Annotated[bool, _option("--resume", help="Go on with the unfinished run", panel=_RUN)] = False,
+    resume: Annotated[bool, _option("--resume", help="Resume the unfinished run", panel=_RUN)] = False,
     quiet: Quiet = False,
     json: Json = False,
     **options: Any,
 ) -> None:
-    """Train a head on a pretrained checkpoint, and as much of the checkpoint as you like, with your labelled DATA."""
+    """Fine-tune a pretrained checkpoint on labelled DATA: a new head, and as much of the backbone as you choose."""
     from tlzoo import registry
 
     chosen = registry.get(checkpoint)  # before the import of torch, which takes seconds
@@ -108,7 +106,7 @@ def _parse_assignments(flag: str, pairs: list[str] | None) -> dict[str, Any]:
     for pair in pairs or []:
         name, sign, value = pair.partition("=")
         if not sign or not name:
-            raise UsageError(f"{flag} cannot be {pair!r}.", hint="Give NAME=VALUE, such as length=256.")
+            raise UsageError(f"{flag} must be NAME=VALUE, not {pair!r}.", hint=f"Example: {flag} length=256")
         try:
             found[name] = loads(value)
         except ValueError:
@@ -155,9 +153,9 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _summary(run: Any) -> list[str]:
     figures = [f"{name} {value:.4f}" for name, value in run.metrics.items()]
-    sure = run.interval
-    headline = list(run.metrics).index(sure["metric"])
-    figures[headline] += f" ({sure['level']:.0%}: {sure['low']:.4f} to {sure['high']:.4f})"
+    interval = run.interval
+    headline = list(run.metrics).index(interval["metric"])
+    figures[headline] += f" ({interval['level']:.0%}: {interval['low']:.4f} to {interval['high']:.4f})"
     seconds = dict(run.seconds)
     total = seconds.pop("total")
     spent = ", ".join(
@@ -169,26 +167,26 @@ def _summary(run: Any) -> list[str]:
         *_selected(run.options),
         f"Time: {total:.1f} s ({spent})",
         f"Next: tlzoo export {run.path} --out model.onnx"
-        + ("   (or train more of it: --strategy auto)" if run.options["strategy"] == "probe" else ""),
+        + ("   (or train more layers: --strategy auto)" if run.options["strategy"] == "probe" else ""),
     ]
 
 
 def _parameters(frozen: dict[str, Any]) -> str:
-    still = f"{frozen['parameters']:,} parameters in {frozen['tensors']} tensors, proven bit-identical"
+    still = f"{frozen['parameters']:,} parameters in {frozen['tensors']} tensors, checked bit-identical"
     merged = ", merged into the weights" if frozen.get("merged") else ""
     return f"Frozen: {still if frozen['tensors'] else 'nothing'}; trained: {frozen['trained']:,} parameters{merged}"
 
 
 def _selected(options: Mapping[str, Any]) -> list[str]:
     """What was found on the way: the strategy, the best epoch, the rate, the part computed once."""
-    said = []
+    parts = []
     if options.get("auto"):
-        said.append(f"{options['auto']['strategy']}, freezing {options['auto']['freeze']}")
+        parts.append(f"{options['auto']['strategy']}, freezing {options['auto']['freeze']}")
     if "best_epoch" in options:
-        said.append(f"epoch {options['best_epoch']} of {options['epochs']}, peak rate {options['lr']:.2g}")
+        parts.append(f"epoch {options['best_epoch']} of {options['epochs']}, peak rate {options['lr']:.2g}")
     if options.get("prefix"):
-        said.append(f"{options['prefix']['share']:.0%} of the work computed once")
-    return [f"Kept: {'; '.join(said)}"] if said else []
+        parts.append(f"{options['prefix']['share']:.0%} of the work computed once")
+    return [f"Selected: {'; '.join(parts)}"] if parts else []
 
 
 def _document(run: Any) -> dict[str, Any]:

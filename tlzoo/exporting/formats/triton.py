@@ -78,7 +78,8 @@ def _tensors(kind: str, tensors: list[ValueInfoProto], batched: bool, labelled: 
         if described.elem_type not in TYPES:
             raise ExportError(
                 f"Triton has no type for the {kind} {tensor.name!r}: {TensorProto.DataType.Name(described.elem_type)}.",
-                hint="Export with --format onnx.",
+                hint="Export one file: `format='onnx'`.",
+                parameter="format",
             )
         dims = [-1 if dim.dim_param or not dim.dim_value else dim.dim_value for dim in described.shape.dim]
         fields = [

@@ -1,4 +1,4 @@
-"""Lower precisions of an exported model: float16 weights or computation, and int8 found by measurement."""
+"""Reduced precisions of an exported model: float16 weights or computation, and int8."""
 
 from __future__ import annotations
 

@@ -50,37 +50,39 @@ def quantize(proto: ModelProto, chosen: Sequence[DynamicNode]) -> ModelProto:
     """
     copy = copy_of(proto)
     graph = copy.graph
-    known, wanted = constants(graph), {site.output for site in chosen}
+    known, selected = constants(graph), {site.output for site in chosen}
     nodes: list[NodeProto] = []
-    made: set[str] = set()
+    created: set[str] = set()
     for node in graph.node:
-        if node.output[0] not in wanted:
+        if node.output[0] not in selected:
             nodes.append(node)
         elif node.op_type == "Gather":
-            nodes += _look_up(graph, node, known[node.input[0]], made)
+            nodes += _look_up(graph, node, known[node.input[0]], created)
         else:
-            nodes += _multiply(graph, node, known[node.input[1]], made)
+            nodes += _multiply(graph, node, known[node.input[1]], created)
     set_nodes(graph, nodes)
     drop_unused(graph)
     return copy
 
 
-def _multiply(graph: GraphProto, node: NodeProto, weight: np.ndarray, made: set[str]) -> list[NodeProto]:
+def _multiply(graph: GraphProto, node: NodeProto, weight: np.ndarray, created: set[str]) -> list[NodeProto]:
     given, output = node.input[0], node.output[0]
     weight = weight.T if attribute(node, "transB", 0) else weight
     steps = np.maximum(np.abs(weight).max(axis=0) / 127, 1e-10).astype(np.float32)
     whole, scale, zero = (f"{given}/{part}" for part in ("quantized", "scale", "zero"))
     nodes = []
-    if given not in made:
-        made.add(given)
+    if given not in created:
+        created.add(given)
         nodes.append(helper.make_node("DynamicQuantizeLinear", [given], [whole, scale, zero], name=f"{given}/Quantize"))
     stored = add_constant(graph, f"{output}/weight", np.rint(weight / steps).astype(np.int8))
     step = add_constant(graph, f"{output}/step", steps)
-    none = add_constant(graph, f"{output}/zero", np.zeros(len(steps), np.int8))
+    zero_points = add_constant(graph, f"{output}/zero", np.zeros(len(steps), np.int8))
     bias = node.input[2] if len(node.input) > 2 and node.input[2] else None
     product = f"{output}/product" if bias else output
     nodes += [
-        helper.make_node("MatMulInteger", [whole, stored, zero, none], [f"{output}/sums"], name=f"{output}/Sums"),
+        helper.make_node(
+            "MatMulInteger", [whole, stored, zero, zero_points], [f"{output}/sums"], name=f"{output}/Sums"
+        ),
         helper.make_node("Cast", [f"{output}/sums"], [f"{output}/floats"], name=f"{output}/Cast", to=TensorProto.FLOAT),
         helper.make_node("Mul", [scale, step], [f"{output}/scale"], name=f"{output}/Scale"),
         helper.make_node("Mul", [f"{output}/floats", f"{output}/scale"], [product], name=f"{output}/Mul"),
@@ -88,10 +90,10 @@ def _multiply(graph: GraphProto, node: NodeProto, weight: np.ndarray, made: set[
     return [*nodes, helper.make_node("Add", [product, bias], [output], name=f"{output}/Add")] if bias else nodes
 
 
-def _look_up(graph: GraphProto, node: NodeProto, rows: np.ndarray, made: set[str]) -> list[NodeProto]:
+def _look_up(graph: GraphProto, node: NodeProto, rows: np.ndarray, created: set[str]) -> list[NodeProto]:
     table, ids, output = node.input[0], node.input[1], node.output[0]
-    if table not in made:
-        made.add(table)
+    if table not in created:
+        created.add(table)
         steps = np.maximum(np.abs(rows).max(axis=1, keepdims=True) / 127, 1e-10).astype(np.float32)
         add_constant(graph, f"{table}/quantized", np.rint(rows / steps).astype(np.int8))
         add_constant(graph, f"{table}/step", steps)

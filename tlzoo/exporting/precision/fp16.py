@@ -59,7 +59,11 @@ def half_weights(proto: ModelProto) -> tuple[ModelProto, tuple[str, ...]]:
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}/half"))
         casts.append(helper.make_node("Cast", [f"{name}/half"], [name], name=f"{name}/Cast", to=TensorProto.FLOAT))
     if not casts:
-        raise ExportError("This model has no float32 weights that fit float16.", hint="Export with --precision fp32.")
+        raise ExportError(
+            "This model has no float32 weights that fit float16.",
+            hint="Export with `precision='fp32'`.",
+            parameter="precision",
+        )
     set_nodes(graph, [*casts, *graph.node])
     return copy, tuple(kept)
 

@@ -1,4 +1,4 @@
-"""Reading and editing an ONNX graph: who makes a tensor, who takes it, which are constant."""
+"""Reading and editing an ONNX graph: producers and consumers of tensors, constants."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def constants(graph: GraphProto) -> dict[str, np.ndarray]:
 
 
 def producers(graph: GraphProto) -> dict[str, NodeProto]:
-    """The node that makes each tensor."""
+    """The node that produces each tensor."""
     return {name: node for node in graph.node for name in node.output if name}
 
 
 def consumers(graph: GraphProto) -> dict[str, list[NodeProto]]:
-    """The nodes that take each tensor; one inside a branch or a loop counts as the node around it."""
+    """The nodes that consume each tensor; one inside a branch or a loop counts as the node around it."""
     takers: dict[str, list[NodeProto]] = defaultdict(list)
     for node in graph.node:
         for name in dict.fromkeys(node_inputs(node)):
@@ -37,7 +37,7 @@ def consumers(graph: GraphProto) -> dict[str, list[NodeProto]]:
 
 
 def node_inputs(node: NodeProto) -> Iterable[str]:
-    """Every tensor that a node takes, those named in its branches too."""
+    """Every input of a node, those of its subgraphs too."""
     yield from filter(None, node.input)
     for attribute in node.attribute:
         for inner in (attribute.g, *attribute.graphs):

@@ -38,22 +38,22 @@ def collect_stats(
     proto: ModelProto, names: Sequence[str], calibration: Iterable[Mapping[str, np.ndarray]]
 ) -> dict[str, ActivationStats]:
     """Run the samples and look at these tensors, all of them float32."""
-    shown = copy_of(proto)
-    there = outputs(shown.graph)
-    shown.graph.output.extend(
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names if name not in there
+    model = copy_of(proto)
+    existing = outputs(model.graph)
+    model.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names if name not in existing
     )
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    session = ort.InferenceSession(shown.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    taken = {given.name for given in session.get_inputs()}
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    input_names = {given.name for given in session.get_inputs()}
     parts: dict[str, list[ActivationStats]] = {name: [] for name in names}
     for arrays in split(calibration, ROWS):
-        shown_now = session.run(list(names), {name: array for name, array in arrays.items() if name in taken})
+        shown_now = session.run(list(names), {name: array for name, array in arrays.items() if name in input_names})
         for name, array in zip(names, shown_now, strict=True):
             parts[name].append(_look(array))
-    return {name: _together(looks) for name, looks in parts.items()}
+    return {name: _together(parts_of) for name, parts_of in parts.items()}
 
 
 def _look(array: np.ndarray) -> ActivationStats:
@@ -62,35 +62,35 @@ def _look(array: np.ndarray) -> ActivationStats:
     return ActivationStats(float(flat.min()), float(flat.max()), flat[:: max(1, len(flat) // SAMPLED)].copy(), mean)
 
 
-def _together(looks: Sequence[ActivationStats]) -> ActivationStats:
+def _together(parts_of: Sequence[ActivationStats]) -> ActivationStats:
     return ActivationStats(
-        min(look.low for look in looks),
-        max(look.high for look in looks),
-        np.concatenate([look.values for look in looks]),
-        np.mean([look.mean for look in looks], axis=0),
+        min(part.low for part in parts_of),
+        max(part.high for part in parts_of),
+        np.concatenate([part.values for part in parts_of]),
+        np.mean([part.mean for part in parts_of], axis=0),
     )
 
 
-def minmax(seen: ActivationStats) -> tuple[float, float]:
+def minmax(stats: ActivationStats) -> tuple[float, float]:
     """All that was seen."""
-    return seen.low, seen.high
+    return stats.low, stats.high
 
 
-def percentile(seen: ActivationStats) -> tuple[float, float]:
+def percentile(stats: ActivationStats) -> tuple[float, float]:
     """All but one value in ten thousand at either end."""
-    low, high = np.quantile(seen.values, (1e-4, 1 - 1e-4))
+    low, high = np.quantile(stats.values, (1e-4, 1 - 1e-4))
     return float(low), float(high)
 
 
-def least_error(seen: ActivationStats) -> tuple[float, float]:
+def least_error(stats: ActivationStats) -> tuple[float, float]:
     """The range whose 256 steps give the values back with the smallest squared error (Banner et al. 2019)."""
-    best, chosen = np.inf, (seen.low, seen.high)
+    best, chosen = np.inf, (stats.low, stats.high)
     for share in np.linspace(0.3, 1.0, 29):
-        low, high = min(seen.low * share, 0.0), max(seen.high * share, 0.0)
+        low, high = min(stats.low * share, 0.0), max(stats.high * share, 0.0)
         scale = max((high - low) / 255, 1e-8)
         zero = round(-low / scale)
-        back = (np.clip(np.rint(seen.values / scale) + zero, 0, 255) - zero) * scale
-        error = float(np.square(back - seen.values).mean())
+        back = (np.clip(np.rint(stats.values / scale) + zero, 0, 255) - zero) * scale
+        error = float(np.square(back - stats.values).mean())
         if error < best:
             best, chosen = error, (low, high)
     return chosen

@@ -1,4 +1,4 @@
-"""From the float32 model to one of a lower precision."""
+"""From the float32 model to one of reduced precision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALIBRATED_ON = 128
 
 @dataclass(frozen=True)
 class ReducedModel:
-    """A model of lower precision, and the names of the nodes (fp16: of the weights) that stay in float32."""
+    """A model of reduced precision, and the names of the nodes (fp16: of the weights) that stay in float32."""
 
     proto: ModelProto
     kept: tuple[str, ...]
@@ -38,21 +38,26 @@ def reduce_precision(
 
     `calibration` holds batches of preprocessed training samples, as the graph's inputs take them; of a `modality`, only
     messages speak. `names` are the outputs that must stay as they are, by default the first. Raises ExportError where
-    nothing can be lowered.
+    nothing can be reduced.
     """
     if precision not in ("fp16", "int8"):
-        raise UsageError(f"There is no precision {precision!r} to lower a model to.", hint="Choose fp16 or int8.")
+        raise UsageError(f"Unknown reduced precision {precision!r}.", hint="Choose fp16 or int8.")
     if not calibration:
-        raise ExportError(f"There are no samples to calibrate {precision} on.", hint="Export with --precision fp32.")
+        raise ExportError(
+            f"There are no samples to calibrate {precision} on.",
+            hint="Export with `precision='fp32'`.",
+            parameter="precision",
+        )
     names = names or (proto.graph.output[0].name,)
     if precision == "fp16":
         return ReducedModel(*fp16(proto, calibration[0], names))
     plan = _static(proto, calibration) if convolutional(proto) else _dynamic(proto)
     if not plan:
         raise ExportError(
-            f"Nothing in this {modality} model can be quantised: it has no convolution or matrix product with "
+            f"This {modality} model cannot be quantised: it has no convolution or matrix product with "
             "constant float32 weights.",
-            hint="Export with --precision fp32 or fp16.",
+            hint="Export with `precision='fp32'` or `precision='fp16'`.",
+            parameter="precision",
         )
     return ReducedModel(*Search(relative_error(proto, calibration, names)).best(plan))
 

@@ -110,5 +110,7 @@ def _last(calibration: Sequence[Mapping[str, np.ndarray]], count: int) -> list[d
 def _outputs(proto: ModelProto, batches: Sequence[Mapping[str, np.ndarray]], names: Sequence[str]) -> list[np.ndarray]:
     """The numbers of each output for all batches, one after another: batches may differ in length."""
     session = open_session(proto.SerializeToString())
-    made = [run_session(session, dict(arrays), names) for arrays in batches]
-    return [np.concatenate([output.astype(np.float64).ravel() for output in each]) for each in zip(*made, strict=True)]
+    results = [run_session(session, dict(arrays), names) for arrays in batches]
+    return [
+        np.concatenate([output.astype(np.float64).ravel() for output in each]) for each in zip(*results, strict=True)
+    ]

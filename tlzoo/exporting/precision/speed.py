@@ -20,8 +20,8 @@ def rank_by_speed(
 
     `arrays` are samples as the graph takes them, repeated or cut to `batch` of them.
     """
-    given = {name: np.resize(array, (batch, *array.shape[1:])) for name, array in arrays.items()}
+    inputs = {name: np.resize(array, (batch, *array.shape[1:])) for name, array in arrays.items()}
     sessions = {name: open_session(proto.SerializeToString()) for name, proto in candidates.items()}
-    runs = {name: lambda session=session: run_session(session, given) for name, session in sessions.items()}
-    taken = {name: float(np.median(times)) for name, times in time_interleaved(runs, seconds=seconds).items()}
-    return dict(sorted(taken.items(), key=lambda entry: entry[1]))
+    runs = {name: lambda session=session: run_session(session, inputs) for name, session in sessions.items()}
+    medians = {name: float(np.median(times)) for name, times in time_interleaved(runs, seconds=seconds).items()}
+    return dict(sorted(medians.items(), key=lambda entry: entry[1]))

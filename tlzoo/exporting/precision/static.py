@@ -44,14 +44,14 @@ class StaticNode:
 
 def quantizable_nodes(graph: GraphProto) -> list[StaticNode]:
     """The nodes of a graph that int8 kernels exist for, in order: weights must be constant, sums of two activations."""
-    known, takers, shown = constants(graph), consumers(graph), outputs(graph)
+    known, consumers_of, shown = constants(graph), consumers(graph), outputs(graph)
     found = []
     for node in graph.node:
         inputs = _activations(node, known)
         if not inputs:
             continue
         output = node.output[0]
-        after = takers[output]
+        after = consumers_of[output]
         if node.op_type in ("Conv", "Add") and len(after) == 1 and after[0].op_type in ACTIVATIONS:
             output = after[0].output[0] if output not in shown else output
         found.append(StaticNode(node.name or node.output[0], node, inputs, None if output in shown else output))
@@ -86,20 +86,20 @@ def insert_qdq(
     copy = copy_of(proto)
     graph = copy.graph
     known = constants(graph)
-    takes = {site.node.output[0]: site for site in chosen}
+    selected = {site.node.output[0]: site for site in chosen}
     pixels = find_input_conv(graph, known)
-    if pixels is not None and pixels.conv not in takes:
+    if pixels is not None and pixels.conv not in selected:
         pixels = None
     scales = _scales(chosen, ranges)
     first: list[NodeProto] = []
     if pixels is not None:
         scales[pixels.tensor] = pixels.scale, pixels.offset
-    _keep_float_bias(graph, set(scales), set(takes), known, first)
+    _keep_float_bias(graph, set(scales), set(selected), known, first)
     bodies: list[NodeProto] = []
     for node in graph.node:
         if pixels is not None and node.output[0] in pixels.chain:
             continue
-        if node.output[0] in takes and node.op_type in WEIGHTED:
+        if node.output[0] in selected and node.op_type in WEIGHTED:
             weight, bias = known[node.input[1]], known[node.input[2]] if len(node.input) > 2 and node.input[2] else None
             mean = means.get(node.input[0])
             if pixels is not None and node.output[0] == pixels.conv:
@@ -132,8 +132,10 @@ def _enter(graph: GraphProto, pixels: InputConv, conv: NodeProto) -> list[NodePr
         add_constant(graph, f"{name}/zero", np.uint8(pixels.offset)),
     ]
     whole = f"{name}/quantized"
-    made = helper.make_node("DequantizeLinear", [whole, *given], [f"{name}/dequantized"], name=f"{name}/Dequantize")
-    return [*quantized_input_nodes(graph, pixels, conv, whole), made]
+    dequantize = helper.make_node(
+        "DequantizeLinear", [whole, *given], [f"{name}/dequantized"], name=f"{name}/Dequantize"
+    )
+    return [*quantized_input_nodes(graph, pixels, conv, whole), dequantize]
 
 
 def _keep_float_bias(

@@ -46,13 +46,13 @@ Send = Callable[[Mapping[str, Any]], None]
 def run_in_child(
     function: str, limit: float, environment: Mapping[str, str], *, block: Sequence[str] = (), **given: Any
 ) -> Generator[dict[str, Any]]:
-    """Call `function(tell, **given)`, named as `module:name`, in a process that finds modules where this one does.
+    """Call `function(send, **given)`, named as `module:name`, in a process that finds modules where this one does.
 
-    Yields each document that it passes to `tell`, at once, and at the end one with `fault` (empty where it returned),
+    Yields each document that it passes to `send`, at once, and at the end one with `fault` (empty where it returned),
     `hint`, and `imported`: which libraries of `block`, that cannot be imported there, it tried to import, each with its
     place. After `limit` seconds the process and all that it started are killed. What it prints is dropped.
     """
-    ended: dict[str, Any] = {}
+    final: dict[str, Any] = {}
     with tempfile.TemporaryFile() as order:
         order.write(json.dumps({"function": function, "block": block, "given": given}).encode())
         order.seek(0)
@@ -71,20 +71,24 @@ def run_in_child(
             readers = [_reader(process.stdout, lines.put, by_line=True), _reader(process.stderr, last.append)]
             deadline = time.monotonic() + limit
             try:
-                while not ended and (line := lines.get(timeout=max(0.0, deadline - time.monotonic()))):
+                while not final and (line := lines.get(timeout=max(0.0, deadline - time.monotonic()))):
                     document = json.loads(line)
                     if "fault" in document:
-                        ended = document
+                        final = document
                     else:
                         yield document
                 fault = _fault(process.wait(max(0.0, deadline - time.monotonic())))
             except (queue.Empty, subprocess.TimeoutExpired):
-                fault = f"it was not done after {limit:g} s"
+                fault = f"it did not finish within {limit:g} s"
             finally:
                 _kill(process)
             readers[1].join(1)  # of what a process that got away holds open the end is not waited for
-    said = b"".join(last).decode(errors="replace").strip().splitlines()
-    yield ended or {"fault": f"{fault}: {said[-1].strip()[:300]}" if said else fault, "hint": "", "imported": None}
+    stderr_lines = b"".join(last).decode(errors="replace").strip().splitlines()
+    yield final or {
+        "fault": f"{fault}: {stderr_lines[-1].strip()[:300]}" if stderr_lines else fault,
+        "hint": "",
+        "imported": None,
+    }
 
 
 def _reader(pipe: IO[bytes] | None, put: Callable[[bytes], None], *, by_line: bool = False) -> threading.Thread:
@@ -103,10 +107,10 @@ def _reader(pipe: IO[bytes] | None, put: Callable[[bytes], None], *, by_line: bo
 
 def _fault(code: int) -> str:
     if code >= 0:
-        return f"the process ended with exit code {code} before it was done"
+        return f"the process ended with exit code {code} before it finished"
     with suppress(ValueError):
-        return f"the process was ended by {signal.Signals(-code).name}"
-    return f"the process was ended by signal {-code}"
+        return f"the process was killed by {signal.Signals(-code).name}"
+    return f"the process was killed by signal {-code}"
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -148,7 +152,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def tell(document: Mapping[str, Any]) -> None:
+    def send(document: Mapping[str, Any]) -> None:
         answers.write(json.dumps(document) + "\n")
         answers.flush()
 
@@ -156,9 +160,9 @@ def main() -> None:
     sys.meta_path.insert(0, blocker)
     module, _, name = order["function"].partition(":")
     try:
-        getattr(importlib.import_module(module), name)(tell, **order["given"])
+        getattr(importlib.import_module(module), name)(send, **order["given"])
     except BaseException as cause:  # noqa: BLE001 - the parent reports it
         error = missing_extra(cause) or cause
         fault, hint = (error.message, error.hint) if isinstance(error, TlzooError) else (error_line(error), "")
-    tell({"fault": fault, "hint": hint, "imported": list(blocker.places.values())})
+    send({"fault": fault, "hint": hint, "imported": list(blocker.places.values())})
     os._exit(0)  # what the plugin left running is not waited for

@@ -102,9 +102,9 @@ def create(name: str, modality: str, out: Path | None = None, author: str = "") 
     _check_free(name, distribution, package)
     path = Path(distribution) if out is None else out
     if path.exists() or path.is_symlink():
-        raise UsageError(f"{path} exists.", hint="Choose another folder: --out")
+        raise UsageError(f"{path} already exists.", hint="Choose another `out`.", parameter="out")
     if reason := why_unwritable(path):
-        raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another folder: --out")
+        raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
     kind = MODALITIES.get(modality) or _custom_modality(name)
     words = _words(name, modality, kind, author) | {"distribution": distribution, "package": package}
     with atomic_folder(path) as folder:
@@ -128,14 +128,16 @@ def _next(name: str, path: Path) -> list[str]:
 
 def _check_words(name: str, modality: str) -> None:
     if name.startswith(("tlzoo-", "tlzoo_")):
-        raise UsageError(f"The name {name!r} repeats tlzoo.", hint=f"Leave that out: tlzoo plugins new {name[6:]}")
+        raise UsageError(
+            f"The plugin name {name!r} must not start with tlzoo.", hint=f"Type: tlzoo plugins new {name[6:]}"
+        )
     if not re.fullmatch(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*", name) or len(name) > 40:
         raise UsageError(
             f"{name!r} cannot be a plugin's name.",
             hint="Use lower-case letters and digits, words joined by one '-' or '_', 40 characters at most.",
         )
     if name in RESERVED_WORDS or name in MODALITIES:
-        raise UsageError(f"The name {name!r} means something else in tlzoo.", hint="Choose another.")
+        raise UsageError(f"The name {name!r} is reserved in tlzoo.", hint="Choose another.")
     if modality not in MODALITIES and (
         not re.fullmatch(r"[a-z][a-z0-9]{1,30}", modality) or modality in RESERVED_WORDS
     ):
@@ -181,7 +183,7 @@ def _authors(author: str) -> str:
     """The line of pyproject.toml; raises UsageError for what is no name and address."""
     found = re.fullmatch(r"\s*([^<>\x00-\x1f]*?)\s*(?:<([^<>@\s]+@[^<>@\s]+)>)?\s*", author)
     if not found:
-        raise UsageError(f"{author!r} is no author.", hint="Write it as: --author 'Ada Lovelace <ada@example.org>'")
+        raise UsageError(f"{author!r} is not a valid author.", hint="Example: 'Ada Lovelace <ada@example.org>'")
     given = {key: value for key, value in (("name", found[1]), ("email", found[2])) if value}
     fields = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in given.items())
     return f"authors = [{{ {fields} }}]" if fields else "authors = []"

@@ -21,7 +21,7 @@ NAME = r"[a-z0-9][a-z0-9_-]*"
 
 @dataclass(frozen=True)
 class PluginCheck:
-    """One thing looked at in a stage (static, import, conformance): `passed`, or a `message` that says what to mend."""
+    """One thing looked at in a stage (static, import, conformance): `passed`, or a `message` that says what to fix."""
 
     stage: str
     name: str
@@ -40,8 +40,8 @@ def static_checks(distribution: metadata.Distribution, name: str) -> list[Plugin
 
 def first_fault(distribution: metadata.Distribution, name: str) -> str | None:
     """What keeps it from working, the gravest; the requirement on tlzoo apart."""
-    told = (_fault_message(partial(look, distribution, name)) for look in (_name, _entry_point, checkpoints))
-    return next(filter(None, told), None)
+    messages = (_fault_message(partial(look, distribution, name)) for look in (_name, _entry_point, checkpoints))
+    return next(filter(None, messages), None)
 
 
 def license_of(distribution: metadata.Distribution) -> str | None:
@@ -118,9 +118,9 @@ def _license(distribution: metadata.Distribution, name: str) -> str:
 
 def _requirement(distribution: metadata.Distribution, name: str) -> str:
     if not tlzoo_requirements(distribution.requires):
-        return "it does not say for which tlzoo it is built; add tlzoo>=0.1,<0.2 to its dependencies"
-    wanted = unmet_requirement(distribution.requires)
-    return f"it is built for {wanted}, and this is tlzoo {__version__}" if wanted else ""
+        return "it does not require a version of tlzoo; add tlzoo>=0.1,<0.2 to its dependencies"
+    requirement = unmet_requirement(distribution.requires)
+    return f"it requires {requirement}, but this is tlzoo {__version__}" if requirement else ""
 
 
 def _entry_point(distribution: metadata.Distribution, name: str, group: str = GROUP) -> str:

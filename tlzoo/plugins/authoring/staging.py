@@ -25,7 +25,7 @@ def check_wheel(path: Path, into: Path | None = None) -> None:
             if into is not None:
                 wheel.extractall(into)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as cause:
-        raise PluginError(f"{path} is not a whole wheel: {cause}.", hint="Build it again: uv build") from cause
+        raise PluginError(f"{path} is not a valid wheel: {cause}.", hint="Build it again: uv build") from cause
 
 
 def stage(path: Path, into: Path) -> tuple[metadata.Distribution, list[Path]]:
@@ -42,7 +42,7 @@ def stage(path: Path, into: Path) -> tuple[metadata.Distribution, list[Path]]:
         check_wheel(path, into)
     infos = sorted(into.glob("*.dist-info"))
     if len(infos) != 1:
-        raise PluginError(f"{path} has {len(infos)} folders of metadata, not 1.", hint="Build it again: uv build")
+        raise PluginError(f"{path} has {len(infos)} .dist-info folders, not 1.", hint="Build it again: uv build")
     distribution = metadata.Distribution.at(infos[0])
     if fault := metadata_fault(distribution):
         raise PluginError(f"The metadata of {path} cannot be read: {fault}.", hint="Build it again: uv build")
@@ -96,7 +96,9 @@ def _refuse_unsafe_members(path: Path, members: Sequence[zipfile.ZipInfo]) -> No
     for member in members:
         parts = PurePosixPath(member.filename)
         if parts.is_absolute() or ".." in parts.parts or "\\" in member.orig_filename or "\0" in member.orig_filename:
-            raise PluginError(f"{path}: the member {member.orig_filename!r} leaves its folder.", hint="Do not use it.")
+            raise PluginError(
+                f"{path}: the member {member.orig_filename!r} is outside the archive's folder.", hint="Do not use it."
+            )
         if (member.external_attr >> 28) == 0xA:
             raise PluginError(f"{path}: the member {member.filename!r} is a link.", hint="Do not use it.")
     if len(members) > _MAX_MEMBERS or sum(member.file_size for member in members) > _MAX_BYTES:

@@ -29,7 +29,7 @@ def status() -> list[dict[str, Any]]:
 
     A row has `name`, `distribution`, `version`, `module`, `checkpoints` (the ids that it builds), `prefixes`, `adds`
     (the names that it declares of tasks, adaptation, strategies and formats), `license`, `status` and `error`, which
-    says what to mend or type. Status: `ok`; `off` (by TLZOO_PLUGINS); `conflict` (several distributions claim the
+    says what to fix or type. Status: `ok`; `off` (by TLZOO_PLUGINS); `conflict` (several distributions claim the
     name); `incompatible` (built for another tlzoo); `broken` by what can be seen without importing it.
     """
     found = declared_plugins()
@@ -61,16 +61,19 @@ def _status_of(plugin: InstalledPlugin, rivals: list[InstalledPlugin], row: dict
     fault = first_fault(distribution, plugin.name)
     row["checkpoints"] = _built_ids(plugin.name, [] if fault else checkpoints(distribution, plugin.name))
     if not is_enabled(plugin.name):
-        return "off", "TLZOO_PLUGINS leaves it out; add its name there, or unset it"
+        return "off", "TLZOO_PLUGINS excludes it; add its name there, or unset it"
     others = sorted({str(rival) for rival in rivals})
     if str(plugin) not in others:
-        return "conflict", f"its name is {FIRST_PARTY[plugin.name]}'s; tlzoo plugins uninstall {plugin.distribution}"
+        return (
+            "conflict",
+            f"its name belongs to {FIRST_PARTY[plugin.name]}; tlzoo plugins uninstall {plugin.distribution}",
+        )
     if len(others) > 1:
         return "conflict", f"{' and '.join(others)} claim its name; tlzoo plugins uninstall {plugin.distribution}"
-    wanted = unmet_requirement(distribution.requires)
-    if wanted is not None:
+    requirement = unmet_requirement(distribution.requires)
+    if requirement is not None:
         upgrade = f"tlzoo plugins install --upgrade {plugin.distribution}"
-        return "incompatible", f"it is built for {wanted}, and this is tlzoo {__version__}; {upgrade}"
+        return "incompatible", f"it requires {requirement}, but this is tlzoo {__version__}; {upgrade}"
     return ("broken", fault) if fault else ("ok", None)
 
 

@@ -22,35 +22,42 @@ def try_import(name: str, distribution: str, limit: float, folders: Sequence[Pat
     path = os.pathsep.join(filter(None, [*map(str, folders), *sys.path]))
     environment, hooks = {"TLZOO_PLUGINS": name, "PYTHONPATH": path}, ""
     tried = child.run_in_child(
-        f"{__name__}:load", limit, environment, block=child.HEAVY_LIBRARIES, name=name, distribution=distribution
+        f"{__name__}:import_and_report",
+        limit,
+        environment,
+        block=child.HEAVY_LIBRARIES,
+        name=name,
+        distribution=distribution,
     )
-    for told in tried:
-        if "stage" in told:
-            yield PluginCheck(**told)
-        elif "hooks" in told:
-            hooks = f"hooks: {', '.join(told['hooks']) or 'none'}"
+    for document in tried:
+        if "stage" in document:
+            yield PluginCheck(**document)
+        elif "hooks" in document:
+            hooks = f"hooks: {', '.join(document['hooks']) or 'none'}"
         else:
-            yield PluginCheck("import", "import", not told["fault"], told["fault"] or hooks)
-            if told["imported"] is not None:
-                found = next(iter(told["imported"]), "")
+            yield PluginCheck("import", "import", not document["fault"], document["fault"] or hooks)
+            if document["imported"] is not None:
+                found = next(iter(document["imported"]), "")
                 message = f"importing it imports {found}; move that into the hook that needs it" if found else ""
                 yield PluginCheck("import", "without torch", not found, message)
 
 
-def load(tell: child.Send, name: str, distribution: str) -> None:
+def import_and_report(send: child.Send, name: str, distribution: str) -> None:
     """What `try_import` does in the other process."""
     for check in static_checks(metadata.distribution(distribution), name):
-        tell(asdict(check))
-    tell({"hooks": plugins.load(name).hooks})
+        send(asdict(check))
+    send({"hooks": plugins.import_plugin(name).hooks})
 
 
 def try_suite(name: str, limit: float) -> Generator[PluginCheck]:
     """The results of the plugin's conformance suites, each as it comes."""
     count = 0
-    for told in child.run_in_child("tlzoo.testing.running:run_suites", limit, {"TLZOO_PLUGINS": name}, plugin=name):
-        if "name" in told:
+    for document in child.run_in_child("tlzoo.testing.running:run_suites", limit, {"TLZOO_PLUGINS": name}, plugin=name):
+        if "name" in document:
             count += 1
-            yield PluginCheck("conformance", told["name"], told["passed"], " ".join(told["message"].split()))
-        elif told["fault"] or not count:
-            message = f"{told['fault']} {told['hint']}".strip() or "the suite has no checks"
+            yield PluginCheck(
+                "conformance", document["name"], document["passed"], " ".join(document["message"].split())
+            )
+        elif document["fault"] or not count:
+            message = f"{document['fault']} {document['hint']}".strip() or "the suite has no checks"
             yield PluginCheck("conformance", "suite", False, message)

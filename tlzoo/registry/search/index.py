@@ -47,7 +47,7 @@ _SUM = slice(60, 64)
 
 
 class SqliteTable:
-    """Asked as `Listed` is. The index is made where there is none of the file as it is now, or a damaged one.
+    """Queried like `MemoryTable`. The index is built where it is missing, outdated or damaged.
 
     Raises RegistryError where the registry file is wrong. Without a cache to write to the index is kept in memory.
     """

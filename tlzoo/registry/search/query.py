@@ -93,7 +93,7 @@ def _within(number: str | int | None, low: int | None, high: int | None) -> bool
 
 
 class MemoryTable:
-    """The entries of an ordinary registry file, in memory; those of a large one are an `Index`, asked the same way."""
+    """The entries of an ordinary registry file, in memory; those of a large one are in a `SqliteTable`."""
 
     def __init__(self, checkpoints: Iterable[Checkpoint]) -> None:
         self._checkpoints = {checkpoint.id: checkpoint for checkpoint in checkpoints}

@@ -63,7 +63,7 @@ class Subscription(StrictModel):
     @model_validator(mode="after")
     def _one_place_and_one_trust(self) -> Subscription:
         if self.name in RESERVED:
-            raise ValueError(f"the name {self.name!r} is taken")
+            raise ValueError(f"the name {self.name!r} is reserved")
         if (self.path is None) == (self.url is None):
             raise ValueError("either a path or a url")
         if self.url is not None and [self.sha256 is not None, self.key is not None, self.unpinned].count(True) != 1:
@@ -82,7 +82,7 @@ class Subscriptions(StrictModel):
         names = [registry.name for registry in self.registries]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"the name {twice!r} stands twice")
+            raise ValueError(f"duplicate name {twice!r}")
         return self
 
 
@@ -121,7 +121,7 @@ def _read_cached(path: Path, stamp: tuple[int, int, int]) -> tuple[Subscription,
         where = ".".join(map(str, error["loc"])) or "the file"
         raise RegistryError(
             f"{path} is damaged: {where}: {error['msg'].removeprefix('Value error, ')}.",
-            hint=f"Mend that field, or start afresh: rm {path}, then tlzoo registry add ... for each again.",
+            hint=f"Fix that field, or start over: rm {path}, then tlzoo registry add ... for each.",
         ) from cause
 
 
@@ -137,7 +137,7 @@ def update_config(edit: Callable[[tuple[Subscription, ...]], tuple[Subscription,
         with file_lock(lock, _LOCK_S) as alone:
             if alone is False:  # where the file system has no locks, the write is whole all the same
                 raise RegistryError(
-                    f"Another process has held {lock} for {_LOCK_S:.0f} seconds.",
+                    f"Another process has held the file lock {lock} for {_LOCK_S:.0f} seconds.",
                     hint="Wait for the other tlzoo registry command to end, then try again.",
                 )
             before = read()

