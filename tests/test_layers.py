@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -87,3 +88,10 @@ def test_what_predicts_and_what_describes_needs_no_torch(pattern: str):
     code = IMPORT_WITHOUT.format(heavy=HEAVY, modules=modules)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_class_name_occurs_once():
+    files = [file for place in ("tlzoo", "plugins") for file in (ROOT / place).rglob("*.py")]
+    names = Counter(name for file in files for name in re.findall(r"^class (\w+)", file.read_text("utf-8"), re.M))
+    assert len(names) > 200
+    assert [name for name, times in names.items() if times > 1] == []

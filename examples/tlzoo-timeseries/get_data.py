@@ -4,7 +4,8 @@
 
 The files come out of the wheel of aeon (BSD-3-Clause) on the package index, member by member, each with its hash;
 aeon is not installed. The archives (timeseriesclassification.com) ask users to cite Dau et al. 2019 and Bagnall et al.
-2018. --shift FOLDER also writes the test series as a worse sensor would have recorded them, for `tlzoo adapt`.
+2018. --shift FOLDER also writes the test series as a worse sensor would have recorded them, for `tlzoo adapt`;
+--forecast FOLDER the training series without their last four values and a table of these, for `--task forecasting`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ FILES = {
 }
 """Of each data set the hash and the size in bytes of its training and its test file."""
 
+HORIZON = 4
+"""How many values at its end are to be forecast from a series."""
+
 Series = list[list[float]]
 """A row per channel."""
 
@@ -49,6 +53,7 @@ def main() -> int:
     parser.add_argument("name", choices=FILES)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--shift", type=Path, metavar="FOLDER", help="the test series of a worse sensor, written there")
+    parser.add_argument("--forecast", type=Path, metavar="FOLDER", help="series and what follows them, written there")
     given = parser.parse_args()
     try:
         halves = fetch(given.name)
@@ -61,6 +66,8 @@ def main() -> int:
         noise = random.Random(0)
         other = [(label, [worse(row, noise) for row in series]) for label, series in halves["test"]]
         write(given.shift, other)
+    if given.forecast:
+        write_forecast(given.forecast, halves["train"])
     return 0
 
 
@@ -100,6 +107,18 @@ def worse(row: list[float], noise: random.Random) -> list[float]:
     spread = math.sqrt(math.fsum((value - middle) ** 2 for value in row) / len(row))
     kept = row[::3] if len(row) < 3 else [value for place, value in enumerate(row) if place % 3]
     return [value + spread / 3 * (noise.gauss(0, 1) + 2 * place / len(kept) - 1) for place, value in enumerate(kept)]
+
+
+def write_forecast(folder: Path, samples: list[tuple[str, Series]]) -> None:
+    """A CSV file per sample without its end, and forecast.csv with the columns path and future."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "forecast.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(("path", "future"))
+        for number, (_, [row, *_]) in enumerate(samples):
+            path = folder / f"{number:04}.csv"
+            path.write_text("\n".join(["level", *map(str, row[:-HORIZON]), ""]), encoding="utf-8")
+            table.writerow((path.name, " ".join(map(str, row[-HORIZON:]))))
 
 
 def write(folder: Path, samples: list[tuple[str, Series]]) -> None:

@@ -115,3 +115,17 @@ def test_without_torch_what_needs_it_says_what_to_install(predictor: Any, gunpoi
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "tlzoo[train]" in done.stderr
+
+
+def test_it_forecasts_by_the_commands_of_its_page(trainer: Any):
+    page = (PLUGIN.parents[1] / "docs" / "timeseries.md").read_text("utf-8")
+    [block] = [block for block in page.split("```") if "--task forecasting" in block]
+    for line in block.strip().splitlines():
+        words = line.partition("#")[0].split()
+        trainer.ran(words[0], *(PLUGIN / word if word == "get_data.py" else word for word in words[1:]))
+    metrics = json.loads((trainer.folder / "runs" / "hours" / "run.json").read_text())["metrics"]
+    assert metrics["mae"] < 1.5  # in standard deviations of a series
+    document = answers(trainer, "export", "runs/hours", "--out", "hours.onnx")
+    assert {"mae", "coverage"} <= set(document["metrics"]["exported"])
+    [answer] = answers(trainer, "predict", "hours.onnx", "hours/0000.csv")
+    assert [len(answer[name]) for name in ("values", "low", "high")] == [4, 4, 4]
