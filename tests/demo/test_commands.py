@@ -79,8 +79,8 @@ def test_a_synthesiser_that_cannot_write_leaves_nothing_behind(tmp_path: Path, m
     [
         ({"test_voices": ("f2",)}, "'f2'"),
         ({"test_voices": ("nobody",)}, "'nobody'"),
-        ({"test_voices": ()}, "nothing"),
-        ({"takes": 0}, "nothing"),
+        ({"test_voices": ()}, "no utterances"),
+        ({"takes": 0}, "no utterances"),
         ({"words": ("yes",)}, "'yes'"),
         ({"words": ("yes", "yes")}, "'yes'"),
         ({"words": ("yes", "../no")}, "'../no'"),

@@ -39,17 +39,17 @@ def test_a_column_that_the_table_lacks_is_named_with_those_it_has_and_the_option
     assert error.value.hint == f"Name the right one: {option}"
 
 
-@pytest.mark.parametrize("cell", [None, "", " \n", math.nan])
-def test_an_empty_cell_is_named_by_the_tables_own_name_and_its_place(cell: object):
+@pytest.mark.parametrize(("cell", "what"), [(None, "no"), ("", "no"), (" \n", "only blanks as"), (math.nan, "no")])
+def test_an_empty_cell_is_named_by_the_tables_own_name_and_its_place(cell: object, what: str):
     with pytest.raises(DataError) as error:
         row({"mood": cell}).text("label")
-    assert error.value.message == f"File {FILE} has only blanks as 'mood' in line 3."
+    assert error.value.message == f"File {FILE} has {what} 'mood' in line 3."
     assert "delete the row" in error.value.hint
 
 
 def test_a_cell_that_this_row_alone_lacks_is_empty():
     assert row({}).value("label") is None
-    with pytest.raises(DataError, match="has only blanks as 'mood' in line 3"):
+    with pytest.raises(DataError, match="has no 'mood' in line 3"):
         row({}).text("label")
 
 

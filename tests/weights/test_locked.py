@@ -126,7 +126,7 @@ def test_a_runs_checkpoint_is_locked(filled: Any, tmp_path: Path, capsys: pytest
     assert main(["lock", "--run", str(tmp_path / "run")]) == 0
     assert list(locked(tmp_path)) == ["mine/file"]
     assert main(["lock", "--run", str(tmp_path)]) == 2
-    assert "is not a run: it has no run.json" in capsys.readouterr().err
+    assert "is not a run folder: it has no run.json" in capsys.readouterr().err
 
 
 def test_with_nothing_to_lock_the_command_says_what_to_type(write: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,10 +116,10 @@ def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(duo: Any, tmp_path:
     assert by_order == by_name
     [other] = predictor.predict([("great film", "great fine good")])
     assert by_order[0].size != other.size
-    with pytest.raises(InputError, match="lacks 'answer'"):
+    with pytest.raises(InputError, match="has no 'answer'"):
         predictor.predict({"question": "great film"})
     good, bad = predictor.stream([("great film", "awful"), {"question": "great film"}])
-    assert (good, "lacks 'answer'" in bad.error) == (by_order[0], True)
+    assert (good, "has no 'answer'" in bad.error) == (by_order[0], True)
     assert tlzoo.evaluate(run.path, data).n == 60
     rows = command("predict", exported.path, data, "--json").json
     first = json.loads(data.read_text().splitlines()[0])

@@ -143,7 +143,7 @@ def test_the_command_line_trains_predicts_and_writes_tables(zoo: Any, command: A
     row = command("predict", tagged_file.path, "great", "--json", "--threshold", "1").json[0]
     assert row == {"input": "great", "entities": []}
     refused = command("predict", tagged_file.path, "great", "--top-k", "2")
-    assert (refused.code, "top_k" in refused.err) == (2, True)
+    assert (refused.code, "--top-k" in refused.err) == (2, True)
 
 
 def test_options_that_tags_cannot_take_are_refused_before_any_work(zoo: Any, tagged: Path, tmp_path: Path):

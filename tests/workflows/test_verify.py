@@ -81,7 +81,7 @@ def test_a_file_of_the_first_version_holds_no_answers_and_is_still_read(
 def test_the_command_says_it_in_json_and_in_lines(command: Callable[..., Any], text_file: Any, texts: Path):
     document = command("verify", text_file.path, texts, "--json", "--quiet").json
     assert document["parity"]["top1_agreement"] == 1.0
-    assert {"file", "missing", "n", "metrics", "then", "worst"} <= set(document)
+    assert {"file", "missing", "n", "metrics", "exported_metrics", "worst"} <= set(document)
     done = command("verify", text_file.path, texts)
     assert (done.code, "passes its proof" in done.out) == (0, True)
 

@@ -76,7 +76,7 @@ def test_weights_of_another_size_are_refused_with_the_first_parameter_that_diffe
     checkpoint, weights = real("speech/whisper-tiny-en", 1.0)
     for config, word in (
         ({"encoder_layers": 5}, "lack"),
-        ({"encoder_layers": 3}, "unknown"),
+        ({"encoder_layers": 3}, "unexpected"),
         ({"encoder_ffn_dim": 8}, "shape"),
     ):
         other = checkpoint.model_copy(update={"config": checkpoint.config | config})
