@@ -2,7 +2,9 @@
 
 torch.onnx.export parses the sources of its 500 operators anew each time, two thirds of a small network's export: here
 once per process. And when the core exports a network that it exported before in this test run, with the same weights,
-settings, example inputs and names, it gets the same file. A network with code of a test's own is always exported.
+settings, example inputs and names, it gets the same file; with other weights, what torch made of that network before
+it optimises the graph, with these weights in it, and then it is optimised. A network of a class inside a function of a
+test is always exported.
 
 Where a model is cut, `torch.export` traces it, most of what a tiny model's training takes: a network of the same
 structure, modes and settings as one that this process has traced gets a copy of that graph with its own weights.
@@ -75,17 +77,69 @@ def remember_exports(folder: Path) -> None:
             return real(module, args, *rest, **given)
         import onnx
 
-        file = folder / f"{key}.onnx"
+        file, like = folder / f"{key}.onnx", folder / f"{_key(module, args, given, weights=False)}.onnx"
         if file.exists():
             return SimpleNamespace(model_proto=onnx.load(file))
-        program = real(module, args, **given)
-        folder.mkdir(exist_ok=True)
-        part = folder / f"{key}.{os.getpid()}"
-        onnx.save(program.model_proto, part)
-        part.rename(file)
+        if like.exists():
+            program = _program(_with_state_of(onnx.load(like), module))
+        else:
+            folder.mkdir(exist_ok=True)
+            program = real(module, args, **{**given, "optimize": False})
+            if _is_all_state(program.model_proto, module):
+                _save(program.model_proto, like)
+        program.optimize()
+        _save(program.model_proto, file)
         return program
 
     torch.onnx.export = export
+
+
+def _program(proto: Any) -> Any:
+    import onnx_ir
+    from torch.onnx._internal.exporter._onnx_program import ONNXProgram
+
+    return ONNXProgram(onnx_ir.serde.deserialize_model(proto), None)
+
+
+def _save(proto: Any, file: Path) -> None:
+    import onnx
+
+    part = file.with_suffix(f".{os.getpid()}")
+    onnx.save(proto, part)
+    part.rename(file)
+
+
+def _state(module: Any) -> dict[str, Any]:
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _is_all_state(proto: Any, module: Any) -> bool:
+    """Whether a graph's initializers are the network's own by name and value."""
+    from onnx import numpy_helper
+
+    state = _state(module)
+    return all(
+        tensor.name in state and numpy_helper.to_array(tensor).tobytes() == _bytes(state[tensor.name])
+        for tensor in proto.graph.initializer
+    )
+
+
+def _with_state_of(proto: Any, module: Any) -> Any:
+    state = _state(module)
+    for tensor in proto.graph.initializer:
+        if tensor.name in state:
+            for field in ("float_data", "int32_data", "int64_data", "double_data"):
+                tensor.ClearField(field)
+            tensor.raw_data = _bytes(state[tensor.name])
+    return proto
+
+
+def _bytes(tensor: Any) -> bytes:
+    import torch
+
+    made: bytes = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+    return made
 
 
 def remember_traces() -> None:
@@ -100,7 +154,7 @@ def remember_traces() -> None:
     def trace(model: Any) -> Any:
         parts = model.parts
         args = tuple(parts.example_inputs.values())
-        key = _key(model, args, {"axes": parts.dynamic_axes}, weights=False)
+        key = _key(model, args, {"axes": parts.dynamic_axes}, weights=False, trained=True)
         if key is None:
             return real(model)
         if key in known and (found := _with_weights_of(known[key], model)) is not None:
@@ -141,8 +195,8 @@ def _with_weights_of(traced: Any, model: Any) -> Any:
     return fx.GraphModule(root, _copied(traced.graph))
 
 
-def _key(module: Any, args: Any, given: dict[str, Any], *, weights: bool = True) -> str | None:
-    """What tells one export or trace from another; none where code of a test has a part in it."""
+def _key(module: Any, args: Any, given: dict[str, Any], *, weights: bool = True, trained: bool = False) -> str | None:
+    """What tells one export or trace from another; none where code inside a test has a part in it."""
     import torch
 
     digest = hashlib.sha256(repr((given, torch.is_grad_enabled(), module)).encode())
@@ -151,24 +205,34 @@ def _key(module: Any, args: Any, given: dict[str, Any], *, weights: bool = True)
             return None
         if isinstance(part, torch.fx.GraphModule):
             digest.update(part.code.encode())  # all that it does
-        elif not all(_installed(kind) for kind in type(part).__mro__[:-1]):
-            return None
+        else:
+            codes = [_code(kind) for kind in type(part).__mro__[:-1]]
+            if None in codes:
+                return None
+            digest.update(repr(codes).encode())
         digest.update(repr((name, type(part), part.training, sorted(_settings(part)))).encode())
     tensors = [*module.named_parameters(), *module.named_buffers(), *enumerate(args)]
     for named, tensor in tensors:
-        digest.update(repr((named, tensor.dtype, tensor.shape, tensor.requires_grad)).encode())
+        digest.update(repr((named, tensor.dtype, tensor.shape, trained and tensor.requires_grad)).encode())
         if weights:
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
-def _installed(kind: type) -> bool:
-    """Whether a class and its `forward` come from a package or from this repository, and not from a test."""
-    forward = vars(kind).get("forward")
-    code = getattr(forward, "__code__", None)
-    files = [getattr(sys.modules.get(kind.__module__), "__file__", None) or "", code.co_filename if code else ""]
+def _code(kind: type) -> str | None:
+    """The digest of the package that a class and its `forward` come from, "" for one that no test changes.
+
+    None for a class in a function, which may hold anything.
+    """
+    forward = getattr(vars(kind).get("forward"), "__code__", None)
+    module = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
     places = (str(ROOT / "tlzoo"), str(ROOT / "plugins"), sys.prefix, sys.base_prefix)
-    return all(not file or (file.startswith(places) and "/tests/" not in file) for file in files)
+    names = {module: kind.__qualname__, forward.co_filename if forward else "": forward.co_qualname if forward else ""}
+    own = [Path(file) for file in names if file and (not file.startswith(places) or "/tests/" in file)]
+    if any(not file.is_file() or "<locals>" in names[str(file)] for file in own):
+        return None
+    texts = [each.read_bytes() for file in sorted(own) for each in sorted(file.parent.glob("*.py"))]
+    return hashlib.sha256(b"".join(texts)).hexdigest() if own else ""
 
 
 def _settings(part: Any) -> Iterator[tuple[str, str]]:
