@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from tlzoo.errors import ArtifactError, InputError
 from tlzoo.interfaces import TextContext
+from tlzoo.io.words import in_same_word
 from tlzoo.specs import TextSpec
 
 CHARACTERS_PER_TOKEN = 64
@@ -91,12 +92,12 @@ class TextPreprocessor:
         return _cut(words, len(text), room, room // share)
 
     def _words(self, text: str) -> list[tuple[int, int, int]]:
-        """Begin, end and number of tokens of what stands between blanks; of pieces where one alone is too long."""
+        """Begin, end and number of tokens of each word; of parts of a word that alone takes half of the room."""
         encoding = self._unbounded.encode(_LONE_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
         words: list[tuple[int, int, int]] = []
         for begin, end in encoding.offsets:
             first, last, size = words[-1] if words else (0, -1, 0)
-            if begin < last or (begin == last and size < self._room // 2):
+            if begin < last or (begin == last and size < self._room // 2 and in_same_word(text, begin)):
                 words[-1] = (first, max(end, last), size + 1)
             else:
                 words.append((begin, end, 1))

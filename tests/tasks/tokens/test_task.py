@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from tlzoo.errors import DataError, UsageError
 from tlzoo.interfaces import TextContext
+from tlzoo.preprocess.text import TextPreprocessor
+from tlzoo.specs import TextSpec
 from tlzoo.tasks import make_task
 from tlzoo.tasks.base import DecodeOptions, check_predict_options
 from tlzoo.tasks.rows import IGNORED
-from tlzoo.tasks.tokens.spans import join_words
+from tlzoo.tasks.tokens.spans import group_words, join_words, word_offsets
 from tlzoo.tasks.windows import Window, WindowOutputs
 
 TASK: Any = make_task("text-tokens", ("O", "B-X", "I-X", "B-Y", "I-Y"))
@@ -133,3 +137,42 @@ def test_what_is_cut_off_or_lies_inside_words_is_counted():
 def test_labels_that_training_did_not_see_are_named():
     with pytest.raises(DataError, match="'Z'"):
         TASK.check_known([[[0, 2, "Z"]]])
+
+
+def pieces(max_length: int) -> TextPreprocessor:
+    """A WordPiece tokenizer of single characters, as BERT's reads Chinese and punctuation."""
+    letters = "ab東京./,-?"
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{letter}" for letter in letters)]
+    tokenizer = Tokenizer(models.WordPiece({each: at for at, each in enumerate(vocabulary)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return TextPreprocessor(TextSpec(max_length=max_length, pad_id=0, tokenizer=tokenizer.to_str()))
+
+
+def merged(text: str, convert: TextPreprocessor) -> TextContext:
+    windows = TASK.windows(text, convert) or [Window(text, 0)]
+    _, contexts = convert.with_contexts([window.input for window in windows])
+    zeros = [np.zeros((len(each.offsets), 5), np.float32) for each in contexts]
+    parts = [WindowOutputs(*each) for each in zip(windows, [{"logits": each} for each in zeros], contexts, strict=True)]
+    return TASK.merge(parts)[1]
+
+
+@given(st.text(st.sampled_from("ab東京./,-? \n\u200d😀"), max_size=150))
+def test_windows_have_every_token_once_and_the_words_of_the_whole_text(text: str):
+    _, [whole] = pieces(400).with_contexts([text])
+    joined = merged(text, pieces(12))
+    real = whole.offsets[whole.offsets[:, 1] > whole.offsets[:, 0]]
+    assert joined.offsets.tolist() == real.tolist()
+    words = [word_offsets(each, group_words(each)) for each in (joined, whole)]
+    assert words[0] == words[1]
+
+
+@pytest.mark.parametrize("text", ["東京" * 40, "a.b/" * 40, "ab " * 60])
+def test_windows_share_a_fourth_of_their_tokens_in_every_script(text: str):
+    windows = TASK.windows(text, pieces(18))
+    for before, after in pairwise(windows):
+        shared = text[after.start : before.start + len(before.input)].replace(" ", "")
+        assert 2 <= len(shared) <= 4

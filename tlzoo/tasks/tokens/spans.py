@@ -6,24 +6,19 @@ that are written without blanks every piece is a word of its own.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tlzoo.interfaces import TextContext
+from tlzoo.io.words import in_same_word
 
 Span = Sequence[Any]
 """Start, end (characters) and label of an entity; the label is `None` where only a part of it is there."""
 OUTSIDE = "O"
 _ENDS = ("E", "L", "S", "U")
 _BEGINS = ("B", "S", "U")
-# Thai to Khmer, kana, Han: letters of a word that no blank ends
-_SPACELESS = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
 
 
 def iob_entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:
@@ -70,23 +65,12 @@ def group_words(context: TextContext) -> list[list[int]]:
     for at, (begin, stop) in enumerate(context.offsets.tolist()):
         if begin == stop:
             continue
-        if words and (begin < end or (begin == end and _in_same_word(context.text, begin))):
+        if words and (begin < end or (begin == end and in_same_word(context.text, begin))):
             words[-1].append(at)  # of the same character, or of the same word
         else:
             words.append([at])
         end = max(end, stop)
     return words
-
-
-def _in_same_word(text: str, place: int) -> bool:
-    """Whether the characters before and at a place are letters, digits or marks of one word."""
-    before, after = text[place - 1], text[place]
-    both = _is_letter(before) and _is_letter(after)
-    return both and not (_SPACELESS.match(before) or _SPACELESS.match(after))
-
-
-def _is_letter(character: str) -> bool:
-    return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
 def word_offsets(context: TextContext, words: Sequence[Sequence[int]]) -> list[tuple[int, int]]:

@@ -137,7 +137,7 @@ class Tokens(Task):
         middles = [(bounds[at][1] + bounds[at + 1][0]) // 2 for at in range(len(parts) - 1)]
         text, logits, offsets = "", [], []
         for at, part in enumerate(parts):
-            text = text[: part.window.start] + part.window.input
+            text = text[: part.window.start].ljust(part.window.start) + part.window.input  # blanks are in no window
             low, high = middles[at - 1] if at else 0, middles[at] if at < len(middles) else len(text) + 1
             places = part.context.offsets + part.window.start
             real = part.context.offsets[:, 1] > part.context.offsets[:, 0]
