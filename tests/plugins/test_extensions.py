@@ -269,3 +269,11 @@ def test_a_task_that_nobody_knows_is_reported_with_those_that_are_there(sights: 
         task_type("views")
     assert "classification, multilabel, regression" in caught.value.hint
     assert "sight/sights" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["a/b", "Brief", "../evil", "7", "", "x y"])
+def test_a_name_that_could_not_be_typed_is_refused(ship: Ship, name: str):
+    ship("tide", hook("formats", f"[ExportFormat({name!r}, print)]"))
+    with pytest.raises(HookError, match="returned the name") as caught:
+        registered_extensions("formats", "tide")
+    assert "lower-case letters" in caught.value.hint

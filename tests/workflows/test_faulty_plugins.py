@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import tlzoo
 from tlzoo.errors import HookError, PluginError
 from tlzoo.plugins.extensions import find_extension
 from tlzoo.runtime.unknown_task import UnknownTask
+from tlzoo.tasks import OperatingPoint, make_task
+from tlzoo.tasks.contract import operating_point_problem
 
 OPTIONS = {"epochs": 1, "batch": 8, "lr": 1e-2}
 
@@ -68,6 +72,43 @@ def test_an_error_inside_names_plugin_file_and_line(faulty: Any, train: Any, mod
     assert "Plugin 'duo' (tlzoo-duo 1.0) failed in " in done.err
     assert f"{module}.py, line " in done.err
     assert "--debug" in done.err
+
+
+def test_a_plugin_that_prints_leaves_stdout_to_the_document(faulty: Any, command: Any, numbers: Path, tmp_path: Path):
+    faulty("heads", "print('at import')\n_head = build_head\n\n\ndef build_head(*given):\n    print('head')\n"
+                    "    return _head(*given)")  # fmt: skip
+    options = ("--task", "two", "--strategy", "finetune", "--epochs", "1", "--batch", "8", "--freeze", "all", "--quiet")
+    done = command("finetune", "duo/means", numbers, "--out", tmp_path / "run", *options, "--json")
+    assert json.loads(done.out)["task"] == "image-two"
+    assert done.err == "at import\nhead\n"
+
+
+def test_a_plugin_that_ends_the_program_is_named(faulty: Any, train: Any):
+    faulty("tasks", "def gone(*given):\n    raise SystemExit(0)\n\n\nTwo.decode = gone")
+    done = train()
+    assert (done.code, "Plugin 'duo' (tlzoo-duo 1.0) failed in tasks.py, line " in done.err) == (2, True)
+    assert "SystemExit: 0" in done.err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("threshold=0.5", ""),
+        ("threshold='0.5'", "`threshold` is '0.5', not a finite number"),
+        ("threshold=2.0", "`threshold` is 2.0, not from 0 to 1"),
+        ("low=float('nan')", "`low` is nan, not a finite number"),
+        ("chosen_for=5", "`chosen_for` is 5"),
+        ("samples='many'", "`samples` is 'many'"),
+        ("metric=None", "`metric` is None"),
+    ],
+)
+def test_an_operating_point_is_checked(change: str, said: str):
+    point = OperatingPoint(0.5, "recall >= 0.9", 12, "recall", 0.92, 0.8, 0.97)
+    task: Any = make_task("image-classification", ("a", "b"))
+    found = operating_point_problem(task, replace(point, **eval(f"dict({change})")))
+    assert said in found
+    assert bool(said) == bool(found)
+    assert operating_point_problem(task, 0.5) == "it is float, not an OperatingPoint."
 
 
 def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
@@ -211,6 +252,7 @@ def test_a_metric_that_is_no_number_on_other_samples_is_refused_too(faulty: Any,
               ("outputs={name: rows * float('nan') for name, rows in result.outputs.items()}", "NaN or infinity"),
               ("outputs={name: rows + 7 for name, rows in result.outputs.items()}", "differ from those of its model"),
               ("history=None", "whose `history` is NoneType, not list"),
+              ("details={'seen': {1, 2}}", "details that are not JSON"),
           )),
     ],
 )  # fmt: skip
@@ -262,6 +304,7 @@ def test_a_freeze_policy_that_answers_wrongly_is_named(faulty: Any, train: Any, 
     [
         ("raise KeyError('mean')", "failed: KeyError: 'mean'"),
         ("return 3", "returned int, not a model"),
+        ("return model.headless()", "returned a model whose head is Identity"),
         (
             "next(model.head.parameters()).data.fill_(float('nan'))\n    return model",
             "returned a model whose head.weight has NaN or infinity",

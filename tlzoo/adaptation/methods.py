@@ -81,6 +81,8 @@ def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> Tas
     answer = method.run("adapt", **given)
     if not isinstance(answer, TaskModel):
         raise method.wrong(f"returned {type(answer).__name__}, not a model")
+    if type(answer.head) is not type(given["model"].head):
+        raise method.wrong(f"returned a model whose head is {type(answer.head).__name__}, another kind than before")
     if name := _not_finite(answer):
         raise method.wrong(f"returned a model whose {name} has NaN or infinity")
     return answer

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 
 COMMANDS = {
@@ -82,8 +83,26 @@ def _replace_closed_streams() -> None:
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
 
 
+_TERMINATED = 143
+
+
 def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(143)
+    raise SystemExit(_TERMINATED)
+
+
+def _raised_by_plugin(stop: BaseException) -> Exception | None:
+    from tlzoo.plugins.attribution import raised_by_plugin
+
+    return raised_by_plugin(stop)
+
+
+def _stdout_for(arguments: list[str]) -> AbstractContextManager[None]:
+    """What keeps stdout for JSON where a command is asked for it."""
+    if "--help" in arguments or not {"--json", "--jsonl"} & set(arguments):
+        return nullcontext()
+    from tlzoo.cli.shared.output import reserved_stdout
+
+    return reserved_stdout()
 
 
 def _format_warning(
@@ -108,12 +127,15 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
     gc.set_threshold(100_000, 50, 50)  # looking for garbage while torch is imported costs an eighth of that
     try:
         app = importlib.import_module(module_of(name)).app
-        code = app(arguments, prog_name=f"tlzoo {name}", standalone_mode=False)
+        with _stdout_for(arguments):
+            code = app(arguments, prog_name=f"tlzoo {name}", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):
             return _stdout_closed()
+        if stop.code != _TERMINATED and (fault := _raised_by_plugin(stop)):
+            return _fail(2, f"Error: {fault}")
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except KeyboardInterrupt:
         return 130

@@ -18,6 +18,7 @@ from tlzoo.models.model import TaskModel
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.base import OperatingPoint
+from tlzoo.tasks.contract import operating_point_problem, task_error
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import outputs
 
@@ -116,4 +117,7 @@ def operating_point(context: ExportContext, predictor: Predictor) -> OperatingPo
     if not task.overrides("operating_point") or (validation := context.validation()) is None:
         return None
     found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
-    return task.operating_point(found, validation.sample_targets, contexts)
+    point = task.operating_point(found, validation.sample_targets, contexts)
+    if wrong := operating_point_problem(task, point):
+        raise task_error(task, f"returns an unusable operating point: {wrong}")
+    return point

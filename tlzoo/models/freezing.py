@@ -179,8 +179,9 @@ def _check_not_empty(model: TaskModel, policy: str, answer: Freeze) -> None:
         way_out = (
             "`freeze='all'` (trains the head)" if with_parameters else "`freeze='none'` (this head has no parameters)"
         )
+        whose = f" of {describe_plugin(policy.partition('/')[0])}" if _names_plugin(policy) else ""
         raise UsageError(
-            f"Freeze policy {policy!r} leaves nothing to train.", hint=f"Try {way_out}.", parameter="freeze"
+            f"Freeze policy {policy!r}{whose} leaves nothing to train.", hint=f"Try {way_out}.", parameter="freeze"
         )
 
 

@@ -7,6 +7,7 @@ with the object of this name. `timeseries/forecasting` names the plugin, and nee
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
@@ -17,6 +18,7 @@ from tlzoo.plugins.attribution import attribute_errors
 
 ExtensionKind = Literal["tasks", "adaptation", "strategies", "formats"]
 EXTENSION_KINDS: tuple[ExtensionKind, ...] = ("tasks", "adaptation", "strategies", "formats")
+_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 REPORT = "Report it to the plugin's author."
 SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "strategy", "formats": "format"}
 
@@ -103,6 +105,11 @@ def registered_extensions(kind: ExtensionKind, plugin: str) -> dict[str, Any]:
     for one in answer:
         if not isinstance(one, expected):
             raise HookError(f"{whose} returned {type(one).__name__}, not {expected.__name__}.", hint=REPORT)
+        if not isinstance(one.name, str) or not _NAME.fullmatch(one.name):
+            raise HookError(
+                f"{whose} returned the name {one.name!r}.",
+                hint=f"A name is lower-case letters, digits and dashes, after a letter. {REPORT}",
+            )
         if one.name in found:
             raise HookError(f"{whose} returned the duplicate name {one.name!r}.", hint=REPORT)
         found[one.name] = one

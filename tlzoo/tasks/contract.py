@@ -15,7 +15,7 @@ import numpy as np
 from tlzoo.errors import HookError
 from tlzoo.interfaces import FeatureKind
 from tlzoo.io.entry_points import describe_plugin
-from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, Output, Prediction, Target, Task
+from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, OperatingPoint, Output, Prediction, Target, Task
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
@@ -208,6 +208,27 @@ def predictions_problem(task: Task, answers: Any, rows: int) -> str:
             return f"A row is not JSON: {cause}."
         if not all(isinstance(cell, str) for cell in answer.as_line().values()):
             return "A line has a cell that is not a string."
+    return ""
+
+
+def operating_point_problem(task: Task, point: Any) -> str:
+    """Of `operating_point`: None, or a threshold of finite numbers for one of the task's metrics."""
+    if point is None:
+        return ""
+    if not isinstance(point, OperatingPoint):
+        return f"it is {type(point).__name__}, not an OperatingPoint."
+    for name in ("threshold", "value", "low", "high"):
+        number = getattr(point, name)
+        if isinstance(number, bool) or not isinstance(number, int | float | np.number) or not math.isfinite(number):
+            return f"`{name}` is {number!r}, not a finite number."
+    if not 0 <= point.threshold <= 1:
+        return f"`threshold` is {point.threshold}, not from 0 to 1."
+    if not isinstance(point.chosen_for, str) or not point.chosen_for:
+        return f"`chosen_for` is {point.chosen_for!r}, not what the threshold was chosen for."
+    if isinstance(point.samples, bool) or not isinstance(point.samples, int) or point.samples < 1:
+        return f"`samples` is {point.samples!r}, not a number of samples."
+    if not isinstance(point.metric, str) or not point.metric:
+        return f"`metric` is {point.metric!r}, not a name."
     return ""
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
-from tlzoo.cli.shared.output import print_json, print_line, print_table, single
+from tlzoo.cli.shared.output import json_stream, print_json, print_line, print_table, single
 
 if TYPE_CHECKING:
     from tlzoo.data import Columns
@@ -208,7 +208,7 @@ def _to_stdout(answers: Predictions, form: str, counts: InputCounts) -> None:
         from tlzoo.runtime.results import json_line
 
         for answer in answers:
-            sys.stdout.write(json_line(answer.as_row()))
+            json_stream().write(json_line(answer.as_row()))
         return
     _print_lines(answers)
 

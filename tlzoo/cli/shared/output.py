@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
+from typing import Any, TextIO
 
 import typer
 
@@ -25,14 +27,34 @@ def single(function: Callable[..., None]) -> typer.Typer:
     return app
 
 
+_reserved: ContextVar[TextIO | None] = ContextVar("reserved", default=None)
+
+
+@contextmanager
+def reserved_stdout() -> Iterator[None]:
+    """Keep stdout for JSON: whatever else prints, a plugin or a library, goes to stderr."""
+    token = _reserved.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _reserved.reset(token)
+
+
+def json_stream() -> TextIO:
+    """Where JSON goes."""
+    return _reserved.get() or sys.stdout
+
+
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
+    stream = json_stream()
     text = json.dumps(document, indent=2, ensure_ascii=False)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:  # half a surrogate pair, or a stdout that is not UTF-8
         text = json.dumps(document, indent=2)
-    sys.stdout.write(f"{text}\n")
+    stream.write(f"{text}\n")
 
 
 def print_line(row: Iterable[object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -28,6 +29,10 @@ def result_problem(result: TrainResult, test: TaskDataset) -> str:
     for name in (field.name for field in fields(TrainResult)):
         if not isinstance(value := getattr(result, name), kinds[name]):
             return f"returned a TrainResult whose `{name}` is {type(value).__name__}, not {kinds[name].__name__}"
+    try:
+        json.dumps([result.history, result.frozen, result.details])
+    except (TypeError, ValueError) as cause:
+        return f"returned a history, frozen or details that are not JSON: {cause}"
     names = [output.name for output in result.model.task.outputs]
     if set(result.outputs) != set(names):
         return f"returned the outputs {sorted(result.outputs)}; the task declares {names}"
