@@ -17,6 +17,8 @@ from tlzoo.options import CORE_STRATEGIES, Option, core_options
 from tlzoo.options import strategies_taking as takers_of
 
 _DATA, _RUN = "Input", "Run"
+_TASKS = sorted(file.parent.name for file in (Path(__file__).parents[2] / "tasks").glob("*/task.py"))
+"""The core's tasks: a folder each. Their table needs numpy, which a help does not."""
 
 
 def _option(*names: str, help: str, panel: str | None = None, **bounds: Any) -> Any:
@@ -31,7 +33,7 @@ def finetune(
     test: Annotated[Path | None, _option(help="Labelled data to test on, instead of a fifth of DATA")] = None,
     task: Annotated[
         str | None,
-        _option(help="classification, multilabel, regression, tokens, or PLUGIN/NAME [the checkpoint's first]"),
+        _option(help=f"{', '.join(_TASKS)}, or PLUGIN/NAME [the checkpoint's first]"),
     ] = None,
     strategy: Annotated[
         str,
