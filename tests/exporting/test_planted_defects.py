@@ -188,6 +188,21 @@ def test_a_graph_that_the_runtime_would_not_load_is_no_export(zoo: Any, picture_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_graph_that_onnx_runtime_alone_takes_is_no_export(
+    zoo: Any, picture_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def export_graph(model: Any, path: Path, opset: int) -> Any:
+        graph, proto = core.export_graph(model, path, opset), onnx.load(path)
+        proto.graph.node.append(proto.graph.node.pop(0))  # what the others take now comes after them
+        onnx.save(proto, path)
+        return graph
+
+    monkeypatch.setattr(written, "export_graph", export_graph)
+    with pytest.raises(ExportError, match="not valid ONNX"):
+        picture_run.export(tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_proof_of_raw_input_fits_no_picture_before_the_graph_does(
     zoo: Any, picture_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -15,6 +15,7 @@ from PIL import Image
 import tlzoo
 from tlzoo.artifact.manifest import Thresholds
 from tlzoo.errors import ExportError, ParityError, UsageError
+from tlzoo.exporting import precision as lower
 from tlzoo.tasks.probabilities import softmax
 
 LENIENT = Thresholds(difference=2, agreement=0.5, drop=10)
@@ -57,6 +58,16 @@ def test_auto_says_what_it_rejects_and_why(zoo: Any, text_run: Any, tmp_path: Pa
     said = capfd.readouterr().err
     for precision in ("fp16", "int8"):
         assert f"{precision} rejected: In {precision}: The exported file differs from the trained model" in said
+
+
+def test_auto_is_fp32_where_no_lower_precision_can_be_made(
+    zoo: Any, text_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*given: Any) -> None:
+        raise ExportError("There is nothing to reduce.")
+
+    monkeypatch.setattr(lower, "reduce_precision", refuse)
+    assert text_run.export(tmp_path / "model.onnx", precision="auto").precision == "fp32"
 
 
 def test_raw_input_answers_pictures_of_any_size_as_the_file_with_geometry_outside(

@@ -99,6 +99,14 @@ def test_dropout_works_in_stages_that_train_and_rests_in_those_that_do_not(zoo: 
     assert all(training == ("layer.1." in name) for name, training in states.items())
 
 
+def test_what_stands_around_frozen_and_training_stages_rests_with_its_own_dropout(zoo: Any, recording_run: Any):
+    model = recording_run.model()
+    train_mode(model, freeze(model, "last:1"))
+    awake = {name for name, module in model.backbone.named_modules() if module.training}
+    assert "model.encoder.layers.0" in awake
+    assert all(name.startswith("model.encoder.layers") for name in awake)
+
+
 def test_an_unknown_stage_is_answered_with_those_there_are(zoo: Any, picture_run: Any):
     with pytest.raises(UsageError, match="no stage 'layer9'") as error:
         freeze(picture_run.model(), "until:layer9")

@@ -259,3 +259,9 @@ def test_a_flac_whose_header_claims_more_than_is_there_is_refused():
     data = bytearray(sound(TONE, kind="FLAC"))
     data[22:26] = struct.pack(">I", 2 * len(TONE))
     refused("audio", bytes(data), "truncated|cannot be read as audio")
+
+
+def test_a_sound_that_ends_before_the_frame_that_its_last_page_names_is_refused():
+    pages = sound(np.random.default_rng(0).normal(0, 0.1, 48_000), subtype="OPUS", kind="OGG").split(b"OggS")
+    with pytest.raises(InputError, match="truncated"):
+        make_preprocessor(AudioSpec(sample_rate=16_000, seconds=3))([b"OggS".join([*pages[:-2], pages[-1]])])

@@ -137,3 +137,7 @@ def test_two_stars_are_folders_of_any_depth(place: Path):
 def test_the_signs_of_a_pattern_in_a_text_are_text(place: Path):
     check_inputs(["is it good? *very* [sic]"], TEXTS)
     assert names(["is it good? *very*", "photos"[:2] + "?"], TEXTS) == ["is it good? *very*", "ph?"]
+
+
+def test_a_pattern_that_matches_no_text_files_is_itself_a_text(place: Path):
+    assert list(named_inputs(["photos/*"], TEXTS, [])) == [("photos/*", "photos/*")]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.interfaces import Weights
@@ -193,3 +195,16 @@ def test_files_that_were_whole_when_a_download_broke_come_once(filled: Any, cach
     assert get(get_all).files["model.safetensors"].read_bytes() == CONTENT
     assert [asked for asked in filled.requests if asked.startswith("GET") and "model.safetensors" in asked] == []
     assert list((cache / "partial").iterdir()) == []
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "beside another process"])
+def test_a_download_that_failed_leaves_no_folder_among_the_weights(filled: Any, cache: Path, others: bool) -> None:
+    answer = filled.answer
+    filled.answer = lambda method, path: (403, {}, b"") if path.endswith("config.json") else answer(method, path)
+    name = hashlib.sha256(f"{REPO}@{COMMIT}".encode()).hexdigest()[:32]
+    (cache / "locks").mkdir(parents=True)
+    lock = FileLock(cache / "locks" / f"partial--hub--{name}")
+    with lock if others else nullcontext(), pytest.raises(SourceError):
+        get(source("model.safetensors", "config.json"))
+    assert list((cache / "weights").rglob(".partial-*")) == []
+    assert (cache / "partial").exists() is not others

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import ModelProto
 
 from tlzoo.artifact.manifest import (
@@ -222,6 +223,13 @@ def _predictor(base: BaseGraph, precision: Precision, proto: ModelProto, raw_inp
     text = base.describe(precision, raw_input=raw_input).model_dump_json(exclude_none=True)
     manifest = parse_manifest({KEY: text}, run.checkpoint.id)
     model = proto.SerializeToString()
+    try:
+        onnx.checker.check_model(proto)
+    except onnx.checker.ValidationError as cause:
+        raise ExportError(
+            f"The export of {run.checkpoint.id} is not valid ONNX: {str(cause).strip().splitlines()[0]}",
+            hint="Report it to the plugin's author.",
+        ) from cause
     try:
         check_model(model, KEY)
     except UnsafeModel as cause:

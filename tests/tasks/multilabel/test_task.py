@@ -121,7 +121,8 @@ def test_labels_must_be_decided_alike_unless_the_reference_is_as_good_as_undecid
     found = GENRES.agree({"logits": exported}, {"logits": reference}, 1e-4)
     assert found.same.tolist() == [True, True, False, False]
     assert found.scale == {"logits": 1.0}
-    assert GENRES.agree({"logits": exported}, {"logits": reference}, 0.5).same.tolist() == [True, True, False, False]
+    # however far logits may be off
+    assert GENRES.agree({"logits": exported}, {"logits": reference}, 1.5).same.tolist() == [True, True, False, False]
     assert GENRES.agree({"logits": exported}, {"logits": reference}, 1e-5).same.tolist() == [True, False, False, False]
 
 

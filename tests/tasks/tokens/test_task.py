@@ -100,6 +100,12 @@ def test_a_tie_may_fall_either_way():
     assert TASK.agree({"logits": [other]}, {"logits": [one]}, 1e-2).same.tolist() == [1]
 
 
+def test_tags_that_nearly_tie_are_no_tie_however_far_logits_may_be_off():
+    one, other = logits(["O"]), logits(["O"])
+    one[1, 1], other[1, 1] = 2.9, 3.1
+    assert TASK.agree({"logits": [other]}, {"logits": [one]}, 1.5).same.tolist() == [pytest.approx(2 / 3)]
+
+
 def test_windows_join_where_each_token_is_farther_from_an_end():
     text = "aa bb cc dd ee ff"
     first, second = Window("aa bb cc dd", 0), Window("cc dd ee ff", 6)

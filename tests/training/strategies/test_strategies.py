@@ -120,9 +120,11 @@ def test_auto_tries_takes_one_and_says_so(go: Go):
     assert run.metrics["accuracy"] >= 0.8
 
 
-def test_auto_takes_the_simplest_where_none_is_better(go: Go):
+def test_auto_takes_the_simplest_where_none_is_better_and_its_trials_train_copies(go: Go, picture_run: Any):
     run = go(RESNET, "auto", epochs=1, lr=1e-9)  # so small a rate makes the trials what the probe is
     assert run.options["auto"]["strategy"] == "probe"
+    start, end = picture_run.model().state_dict(), run.model().state_dict()
+    assert all(torch.equal(start[name], end[name]) for name in start if name.startswith("backbone"))
 
 
 def test_gradual_unfreezing_ends_with_what_the_policy_trains(go: Go, picture_run: Any):
