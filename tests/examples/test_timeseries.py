@@ -119,7 +119,7 @@ def test_without_torch_what_needs_it_says_what_to_install(predictor: Any, gunpoi
 
 def test_it_forecasts_by_the_commands_of_its_page(trainer: Any):
     page = (PLUGIN.parents[1] / "docs" / "timeseries.md").read_text("utf-8")
-    [block] = [block for block in page.split("```") if "--task forecasting" in block]
+    [block] = [block for block in page.split("```") if block.startswith("\npython get_data.py")]
     for line in block.strip().splitlines():
         words = line.partition("#")[0].split()
         trainer.ran(words[0], *(PLUGIN / word if word == "get_data.py" else word for word in words[1:]))

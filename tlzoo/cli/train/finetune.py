@@ -71,8 +71,10 @@ def finetune(
 ) -> None:
     """Fine-tune a pretrained checkpoint on labelled DATA: a new head, and as much of the backbone as you choose."""
     from tlzoo import registry
+    from tlzoo.plugins.discovery import find
 
     chosen = registry.get(checkpoint)  # before the import of torch, which takes seconds
+    find(chosen.plugin)
     from tlzoo.progress import set_quiet
     from tlzoo.workflows.finetune import finetune as train
 
