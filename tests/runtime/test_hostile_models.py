@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -305,6 +306,22 @@ def test_an_answer_that_is_no_number_is_an_error_of_that_input_alone(tmp_path: P
     assert "NaN or infinity" in second.error
     with pytest.raises(InputError, match="Input 1: the model returns NaN"):
         predictor.predict([white, black])
+
+
+@pytest.mark.parametrize("more", [("Unsqueeze", "[1, 1, 2]"), ("Tile", "[1, 4]")])
+def test_an_output_of_another_shape_than_the_task_declares_is_refused(tmp_path: Path, more: tuple[str, str]):
+    kind, shape = more
+    sizes = [node("ReduceMax", "real", keepdims=0, out="largest"), node("Mul", "largest", "zeros", out="nothing")]
+    sizes += [node("Add", "nothing", "ones", out="sizes"), node("Cast", "sizes", out="whole", to=INT64)]
+    ones, zeros = ([1.0], [0.0]) if kind == "Unsqueeze" else ([1.0, 2.0], [0.0, 0.0])
+    tensors = [constant("zeros", np.float32(zeros)), constant("ones", np.float32(ones))]
+    proto = model([*sizes, node("Relu", "x", out="y")], tensors)
+    proto.graph.node[-1].output[0] = "sum"  # what makes the shape depends on the pixels, so no check sees it before
+    proto.graph.node.append(node(kind, "sum", "whole", out="logits"))
+    predictor = tlzoo.load(saved(proto, tmp_path / "model.onnx"))
+    with pytest.raises(ArtifactError, match=re.escape(f"returned 'logits' of shape {shape}")) as error:
+        predictor.predict(np.zeros((8, 8, 3), np.uint8))
+    assert "declares ['batch', 2]" in error.value.message
 
 
 @pytest.mark.parametrize(("given", "expected"), [("2GB", 2**31), ("1.5 g", 3 * 2**29), ("100", 100)])

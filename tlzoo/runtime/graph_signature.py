@@ -46,13 +46,20 @@ def _check_output(output: Output, found: Any, file: str) -> None:
         raise _mismatch(file, f"has output {output.name!r} as {found.type} {found.shape}, not {list(output.axes)}")
 
 
-def check_row_count(outputs: Sequence[np.ndarray], inputs: Mapping[str, np.ndarray]) -> None:
-    """Raise ArtifactError where the graph gave another number of rows [N, ...] than it was given."""
+def check_shapes(found: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], task: Task) -> None:
+    """Raise ArtifactError where the graph returned another number of rows [N, ...] than it was given, or an output of
+    the task in another shape than its axes say, whatever the file declares."""
     count = len(next(iter(inputs.values())))
-    for rows in outputs:
-        if not rows.ndim or len(rows) != count:
+    declared = {output.name: output.axes for output in task.outputs}
+    for name, array in found.items():
+        axes = declared.get(name, (None,) * array.ndim)
+        fits = array.ndim == len(axes) > 0 and len(array) == count
+        sizes = zip(array.shape, axes, strict=False)
+        if not fits or any(isinstance(axis, int) and size != axis for size, axis in sizes):
             raise ArtifactError(
-                f"The model returned an output of shape {list(rows.shape)} for {count} inputs.", hint="Export it again."
+                f"The model returned {name!r} of shape {list(array.shape)} for {count} inputs"
+                + (f"; its task declares {list(axes)}." if name in declared else "."),
+                hint="Export it again.",
             )
 
 

@@ -15,7 +15,7 @@ from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
-from tlzoo.runtime.graph_signature import check_graph, check_row_count
+from tlzoo.runtime.graph_signature import check_graph, check_shapes
 from tlzoo.runtime.limits import run_error, session_entries
 from tlzoo.runtime.model_check import MAX_BYTES, check_model
 from tlzoo.runtime.predictions import CorePrediction, Failure, PredictionT, PredictOptions, as_failure, decode_chunk
@@ -69,8 +69,9 @@ class Predictor(Generic[PredictionT]):
             found = [np.asarray(rows) for rows in self._session.run(list(names), given)]
         except Exception as cause:
             raise run_error(cause) from cause
-        check_row_count(found, given)
-        return dict(zip(names, found, strict=True))
+        named = dict(zip(names, found, strict=True))
+        check_shapes(named, given, self.task)
+        return named
 
     def predict(
         self,
