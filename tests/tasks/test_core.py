@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from tlzoo.errors import DataError, UsageError
-from tlzoo.tasks import CORE, Task, make_task
+from tlzoo.tasks import CORE, Prediction, Task, make_task
 from tlzoo.training.intervals import bootstrap_interval
 
 LABELS = ("a", "b", "c")
@@ -138,3 +139,18 @@ def test_labels_that_a_task_does_not_have_are_refused_before_they_are_used():
 def test_every_family_names_itself():
     assert {family: task.family for family, task in CORE.items()} == {family: family for family in CORE}
     assert all(make_task(f"text-{family}").modality == "text" for family in CORE)
+
+
+@dataclass(frozen=True)
+class Answer(Prediction):
+    """As a plugin's task may answer."""
+
+    level: float
+    steps: list[float]
+    name: str
+
+
+def test_an_answer_of_a_plugins_task_is_a_line_of_short_cells():
+    answer = Answer(level=2 / 3, steps=[0.5, 1 / 3], name="up", input="a.csv")
+    assert answer.as_line() == {"input": "a.csv", "level": "0.666667", "steps": "0.5;0.333333", "name": "up"}
+    assert answer.as_row() == {"input": "a.csv", "level": 2 / 3, "steps": [0.5, 1 / 3], "name": "up"}
