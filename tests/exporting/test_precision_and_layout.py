@@ -132,7 +132,7 @@ def test_a_plugins_format_writes_a_folder_of_its_own_around_the_model(
     assert (file.path, file.file) == (tmp_path / "box", tmp_path / "box" / "model.onnx")
     assert (tmp_path / "box" / "labels.txt").read_text() == "blue green red"
     assert file.load().manifest.parity.top1_agreement == 1.0
-    with pytest.raises(UsageError, match=r"Plugin 'toy' .* has no format 'bag'"):
+    with pytest.raises(UsageError, match="no format 'bag' in plugin 'toy'"):
         run.export(tmp_path / "bag", format="toy/bag")
     with pytest.raises(UsageError, match="Unknown format 'box'") as error:
         run.export(tmp_path / "other", format="box")

@@ -77,9 +77,10 @@ def remember_exports(folder: Path) -> None:
             return real(module, args, *rest, **given)
         import onnx
 
-        file, like = folder / f"{key}.onnx", folder / f"{_key(module, args, given, weights=False)}.onnx"
+        file = folder / f"{key}.onnx"
         if file.exists():
             return SimpleNamespace(model_proto=onnx.load(file))
+        like = folder / f"{_key(module, args, given, weights=False)}.onnx"
         if like.exists():
             program = _program(_with_state_of(onnx.load(like), module))
         else:
@@ -128,10 +129,8 @@ def _is_all_state(proto: Any, module: Any) -> bool:
 def _with_state_of(proto: Any, module: Any) -> Any:
     state = _state(module)
     for tensor in proto.graph.initializer:
-        if tensor.name in state:
-            for field in ("float_data", "int32_data", "int64_data", "double_data"):
-                tensor.ClearField(field)
-            tensor.raw_data = _bytes(state[tensor.name])
+        about = {"name": tensor.name, "dims": tensor.dims, "data_type": tensor.data_type}
+        tensor.CopyFrom(type(tensor)(**about, raw_data=_bytes(state[tensor.name])))
     return proto
 
 

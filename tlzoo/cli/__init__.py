@@ -83,17 +83,8 @@ def _replace_closed_streams() -> None:
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
 
 
-_TERMINATED = 143
-
-
 def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(_TERMINATED)
-
-
-def _raised_by_plugin(stop: BaseException) -> Exception | None:
-    from tlzoo.plugins.attribution import raised_by_plugin
-
-    return raised_by_plugin(stop)
+    raise SystemExit(143)
 
 
 def _stdout_for(arguments: list[str]) -> AbstractContextManager[None]:
@@ -134,7 +125,9 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):
             return _stdout_closed()
-        if stop.code != _TERMINATED and (fault := _raised_by_plugin(stop)):
+        from tlzoo.plugins.attribution import is_user_interrupt, raised_by_plugin
+
+        if not is_user_interrupt(stop) and (fault := raised_by_plugin(stop)) is not None:
             return _fail(2, f"Error: {fault}")
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except KeyboardInterrupt:

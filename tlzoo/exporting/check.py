@@ -14,6 +14,7 @@ import numpy as np
 
 from tlzoo.artifact.manifest import OutputParity, Parity, Thresholds
 from tlzoo.errors import InputError, ParityError
+from tlzoo.io.entry_points import REPORT_HINT
 from tlzoo.preprocess import row_lengths
 from tlzoo.progress import progress
 from tlzoo.runtime import Predictor
@@ -24,7 +25,7 @@ from tlzoo.tasks.rows import OutputCollector, Outputs, finite, select
 BATCHES = (1, 2, 3, 7)
 WHOLE = 32
 PER_BATCH_SIZE = 28
-REPORT_HINT = "No file was written. Report it to the plugin's author."
+NOT_WRITTEN_HINT = f"No file was written. {REPORT_HINT}"
 
 THRESHOLDS = {
     "fp32": Thresholds(difference=1e-4, agreement=1.0, drop=0.5),
@@ -206,13 +207,13 @@ def _judge_lengths(
                 raise ParityError(
                     f"At a length of {length} the exported file differs from the trained model by {difference:.3g} "
                     f"({tolerances[name]:.3g} allowed).",
-                    hint=REPORT_HINT,
+                    hint=NOT_WRITTEN_HINT,
                 )
 
 
 def _fails(where: str, cause: Exception) -> ParityError:
     reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    return ParityError(f"The exported file fails {where}: {reason}", hint=REPORT_HINT)
+    return ParityError(f"The exported file fails {where}: {reason}", hint=NOT_WRITTEN_HINT)
 
 
 def _judge(parity: Parity, limits: Thresholds, name: str, task: Task) -> None:
@@ -228,5 +229,5 @@ def _judge(parity: Parity, limits: Thresholds, name: str, task: Task) -> None:
         f"({parity.tolerance:.3g} allowed), answers agree on {parity.top1_agreement:.1%} of "
         f"{parity.counted} ({limits.agreement:.1%} required), {task.headline} drops by {parity.drop:.2f} points "
         f"({limits.drop:g} allowed); it differs most on {name}.",
-        hint=REPORT_HINT,
+        hint=NOT_WRITTEN_HINT,
     )

@@ -22,12 +22,13 @@ from tlzoo.artifact.manifest import (
     parse_manifest,
 )
 from tlzoo.errors import ExportError, ParityError
-from tlzoo.exporting.check import REPORT_HINT, Proof, default_thresholds, prove
+from tlzoo.exporting.check import NOT_WRITTEN_HINT, Proof, default_thresholds, prove
 from tlzoo.exporting.context import ExportContext, calibrate, operating_point
 from tlzoo.exporting.graph import add_derived, signature_of, write_graph
 from tlzoo.exporting.manifests import make_manifest
 from tlzoo.exporting.raw_input import add_resize_and_crop
 from tlzoo.interfaces import Graph
+from tlzoo.io.entry_points import REPORT_HINT
 from tlzoo.models.onnx_export import eager_features
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.progress import say
@@ -213,7 +214,7 @@ def _check_other_outputs(base: BaseGraph, predictor: Predictor, limits: Threshol
         if not difference <= allowed:
             raise ParityError(
                 f"The output {name!r} of the exported file is off by {difference:.3g} ({allowed:.3g} allowed).",
-                hint=REPORT_HINT,
+                hint=NOT_WRITTEN_HINT,
             )
 
 
@@ -224,23 +225,21 @@ def _predictor(base: BaseGraph, precision: Precision, proto: ModelProto, raw_inp
     manifest = parse_manifest({KEY: text}, run.checkpoint.id)
     model = proto.SerializeToString()
     try:
-        onnx.checker.check_model(proto)
+        onnx.checker.check_model(model)
     except onnx.checker.ValidationError as cause:
         raise ExportError(
             f"The export of {run.checkpoint.id} is not valid ONNX: {str(cause).strip().splitlines()[0]}",
-            hint="Report it to the plugin's author.",
+            hint=REPORT_HINT,
         ) from cause
     try:
         check_model(model, KEY)
     except UnsafeModel as cause:
         raise ExportError(
             f"The export of {run.checkpoint.id} would be refused by the runtime: {cause}.",
-            hint="Report it to the plugin's author.",
+            hint=REPORT_HINT,
         ) from cause
     try:
         return Predictor(open_session(model), manifest, preprocessor_of(manifest.preprocess, manifest.raw_input))
     except Exception as cause:
         reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        raise ExportError(
-            f"The export of {run.checkpoint.id} does not run: {reason}", hint="Report it to the plugin's author."
-        ) from cause
+        raise ExportError(f"The export of {run.checkpoint.id} does not run: {reason}", hint=REPORT_HINT) from cause

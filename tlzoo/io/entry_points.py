@@ -10,6 +10,7 @@ from functools import lru_cache
 from importlib import metadata
 from typing import NamedTuple
 
+REPORT_HINT = "Report it to the plugin's author."
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OSError, metadata.PackageNotFoundError)
 """What importlib.metadata raises for a distribution whose metadata is damaged."""
 

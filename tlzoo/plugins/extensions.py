@@ -13,13 +13,12 @@ from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from tlzoo.errors import HookError, PluginError, UsageError
-from tlzoo.io.entry_points import DeclaredEntry, declared_entries, describe_plugin, is_enabled
+from tlzoo.io.entry_points import REPORT_HINT, DeclaredEntry, declared_entries, describe_plugin, is_enabled
 from tlzoo.plugins.attribution import attribute_errors
 
 ExtensionKind = Literal["tasks", "adaptation", "strategies", "formats"]
 EXTENSION_KINDS: tuple[ExtensionKind, ...] = ("tasks", "adaptation", "strategies", "formats")
-_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
-REPORT = "Report it to the plugin's author."
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "strategy", "formats": "format"}
 
 
@@ -47,7 +46,7 @@ class PluginExtension(NamedTuple):
 
     def wrong(self, what: str) -> HookError:
         """An error about a wrong return value."""
-        return HookError(f"{self.description} {what}.", hint=REPORT)
+        return HookError(f"{self.description} {what}.", hint=REPORT_HINT)
 
 
 def declared_extensions(kind: ExtensionKind) -> list[DeclaredEntry]:
@@ -77,14 +76,14 @@ def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
     if short not in known:
         if any((one.name, one.value) == (short, plugin) for one in declared_extensions(kind)):
             raise PluginError(
-                f"P{describe_plugin(plugin)[1:]} declares the {SINGULAR[kind]} {short!r}, but its hook "
+                f"The {SINGULAR[kind]} {short!r} is declared by {describe_plugin(plugin)}, but its hook "
                 f"register_{kind} does not register it.",
-                hint=REPORT,
+                hint=REPORT_HINT,
             )
         available = ", ".join(f"{plugin}/{each}" for each in known)
         raise UsageError(
-            f"P{describe_plugin(plugin)[1:]} has no {SINGULAR[kind]} {short!r}.",
-            hint=f"It has: {available}." if known else f"It registers no {SINGULAR[kind]}: see tlzoo plugins.",
+            f"There is no {SINGULAR[kind]} {short!r} in {describe_plugin(plugin)}.",
+            hint=f"It has: {available}." if known else f"It registers no {SINGULAR[kind]}, see: tlzoo plugins list",
         )
     return PluginExtension(kind, plugin, known[short])
 
@@ -100,18 +99,18 @@ def registered_extensions(kind: ExtensionKind, plugin: str) -> dict[str, Any]:
     expected = _expected_types()[kind]
     whose = f"Hook {hook!r} of plugin {plugin!r} ({import_plugin(plugin).installed})"
     if not isinstance(answer, Iterable):
-        raise HookError(f"{whose} returned {type(answer).__name__}, not a list.", hint=REPORT)
+        raise HookError(f"{whose} returned {type(answer).__name__}, not a list.", hint=REPORT_HINT)
     found: dict[str, Any] = {}
     for one in answer:
         if not isinstance(one, expected):
-            raise HookError(f"{whose} returned {type(one).__name__}, not {expected.__name__}.", hint=REPORT)
+            raise HookError(f"{whose} returned {type(one).__name__}, not {expected.__name__}.", hint=REPORT_HINT)
         if not isinstance(one.name, str) or not _NAME.fullmatch(one.name):
             raise HookError(
                 f"{whose} returned the name {one.name!r}.",
-                hint=f"A name is lower-case letters, digits and dashes, after a letter. {REPORT}",
+                hint=f"A name is lower-case letters, digits and dashes, after a letter. {REPORT_HINT}",
             )
         if one.name in found:
-            raise HookError(f"{whose} returned the duplicate name {one.name!r}.", hint=REPORT)
+            raise HookError(f"{whose} returned the duplicate name {one.name!r}.", hint=REPORT_HINT)
         found[one.name] = one
     return found
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 import pluggy
 
 from tlzoo.errors import HookError, PluginError
+from tlzoo.io.entry_points import REPORT_HINT
 from tlzoo.plugins import hookspecs
 from tlzoo.plugins.attribution import CALLED_PLUGINS, attribute_errors, error_line, is_user_interrupt
 from tlzoo.plugins.discovery import GROUP, InstalledPlugin, enabled_plugins, find
@@ -25,7 +26,6 @@ from tlzoo.plugins.versions import unmet_requirement
 from tlzoo.version import __version__
 
 T = TypeVar("T")
-_REPORT = "Report it to the plugin's author."
 _SLOW_IMPORT_S = 10.0
 
 
@@ -137,12 +137,14 @@ def call(
     if answer is None and default is not None:
         return default(**given)
     if answer is None:
-        raise HookError(f"Plugin {plugin!r} ({loaded.installed}) returns nothing from the hook {hook!r}.", hint=_REPORT)
+        raise HookError(
+            f"Plugin {plugin!r} ({loaded.installed}) returns nothing from the hook {hook!r}.", hint=REPORT_HINT
+        )
     expected = returns if isinstance(returns, tuple) else (returns,)
     if not isinstance(answer, expected):
         types = " or ".join(kind.__name__ for kind in expected)
         raise HookError(
             f"Hook {hook!r} of plugin {plugin!r} ({loaded.installed}) returned {type(answer).__name__}, not {types}.",
-            hint=_REPORT,
+            hint=REPORT_HINT,
         )
     return cast(T, answer)

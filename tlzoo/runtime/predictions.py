@@ -85,7 +85,7 @@ def display_name(item: Any) -> str | None:
 def decode_chunk(
     task: Task, chunk: Chunk, temperature: float, options: PredictOptions
 ) -> Iterator[Prediction | InputError]:
-    """One answer per input of a stretch, or the error of one that cannot be read."""
+    """One answer per input of a chunk, or the error of one that cannot be read."""
     good = [at for at in range(len(chunk.items)) if at not in chunk.errors]
     outputs: Outputs = chunk.outputs if len(good) == len(chunk.items) else select(chunk.outputs, good)
     embeddings = outputs.get("embeddings") if options.embeddings else None

@@ -174,7 +174,7 @@ class Predictor(Generic[PredictionT]):
         return self._decoded(self._windowed(map(self._input, inputs), batch, names), options, strict)
 
     def _windowed(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterable[Chunk]:
-        """Stretches of whole inputs, also where the model takes them in windows."""
+        """Chunks of whole inputs, also where the model takes them in windows."""
         if not self.task.overrides("windows"):
             return self._chunks(inputs, batch, names)
         windows = Windows(self.task, self.preprocessor)

@@ -88,7 +88,7 @@ class BatchPlan:
 
 
 def predict_chunks(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, plan: BatchPlan) -> Iterator[Chunk]:
-    """The inputs in order, a stretch at a time; `inputs` is read as far ahead as the threads that prepare need.
+    """The inputs in order, a chunk at a time; `inputs` is read as far ahead as the threads that prepare need.
 
     Pictures and recordings are decoded in as many threads as there are cores: decoders and ONNX Runtime both let go of
     Python's lock.
@@ -126,7 +126,7 @@ def _run_into(chunk: Chunk, batch: Batch, run: Run) -> None:
 
 
 def _tasks(inputs: Iterable[Any], plan: BatchPlan) -> Iterator[tuple[Chunk, list[int], bool]]:
-    """Batches of positions within their stretch, and whether it is the stretch's last."""
+    """Batches of positions within their chunk, and whether it is the chunk's last."""
     by_length = plan.modality == "text"
     rest, start, batches = iter(inputs), 0, 1
     while items := list(islice(rest, plan.batch * batches)):

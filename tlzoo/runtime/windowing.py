@@ -34,7 +34,7 @@ class Windows:
             yield from (window.input for window in windows)
 
     def join(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Stretches of whole inputs."""
+        """Chunks of whole inputs."""
         rows: list[tuple[dict[str, np.ndarray], Any, InputError | None]] = []
         start = 0
         for chunk in chunks:

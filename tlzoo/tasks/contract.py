@@ -14,14 +14,12 @@ import numpy as np
 
 from tlzoo.errors import HookError
 from tlzoo.interfaces import FeatureKind
-from tlzoo.io.entry_points import describe_plugin
+from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
 from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, OperatingPoint, Output, Prediction, Target, Task
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
 from tlzoo.tasks.windows import Window
-
-REPORT_HINT = "Report it to the plugin's author."
 
 
 def task_error(task: Task, what: str) -> HookError:
@@ -101,7 +99,7 @@ def rows_problem(rows: Any, method: str) -> str:
     if not isinstance(rows, Sequence):
         return f"`{method}` returns {type(rows).__name__}, not a sequence of Row."
     if wrong := [row for row in rows if not isinstance(row, Row)]:
-        return f"`{method}` returns a {type(wrong[0]).__name__}, not a Row."
+        return f"`{method}` returns a sequence of {type(wrong[0]).__name__}, not of Row."
     return "" if rows or method == "layouts" else f"`{method}` returns no rows."
 
 

@@ -10,13 +10,13 @@ import torch
 
 from tlzoo.errors import TlzooError
 from tlzoo.models.model import TaskModel
-from tlzoo.models.onnx_export import eager_outputs, module_outputs
+from tlzoo.models.onnx_export import module_outputs
 from tlzoo.plugins.tasks import task_of
-from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
 from tlzoo.tasks.base import DecodeOptions
-from tlzoo.tasks.rows import OutputCollector, Outputs, select
+from tlzoo.tasks.rows import Outputs, select
 from tlzoo.testing.base import SuiteBase, requires
+from tlzoo.training.evaluation import batch_outputs
 
 FEW = 6
 
@@ -27,11 +27,7 @@ class Tasks(SuiteBase):
     def _answered(self, model: TaskModel) -> Outputs:
         """A model's outputs for the first samples."""
         data = self.dataset(model)
-        positions = range(min(FEW, len(data)))
-        arrays = data.arrays(positions)
-        rows = OutputCollector(model.task.outputs, len(positions))
-        rows.put(positions, eager_outputs(model, arrays), row_lengths(arrays))
-        return rows.outputs()
+        return batch_outputs(model, data, range(min(FEW, len(data))))
 
     def test_its_task_says_what_it_is(self) -> None:
         """The task names its outputs, each once and the batch first; its headline and monitor are among its directions.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,8 @@ import torch
 
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import HookError, TlzooError
-from tlzoo.io.entry_points import describe_plugin
-from tlzoo.models.model import TaskModel, as_tuple
-from tlzoo.models.onnx_export import module_outputs
+from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
+from tlzoo.models.model import TaskModel, as_tuple, named_outputs
 from tlzoo.plugins.attribution import error_line, raised_by_plugin
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
@@ -35,16 +35,15 @@ def dry_run(model: TaskModel, data: TaskDataset) -> None:
     )
     if not (model.task.plugin or head_plugin):
         return
-    few = data.first(FEW)
     with torch.random.fork_rng(devices=[]):
-        model.eval()
-        if wrong := _attempt(_outputs_problem, model, few):
+        trial = _Trial(model.eval(), data.first(FEW))
+        if wrong := _attempt(trial.outputs_problem):
             raise _head_error(model, head_plugin, wrong)
-        if model.task.plugin and (wrong := _attempt(_collate_problem, model, few)):
+        if model.task.plugin and (wrong := _attempt(trial.collate_problem)):
             raise contract.task_error(model.task, f"cannot be used: {wrong}")
-        if wrong := _attempt(_loss_problem, model, data):
+        if wrong := _attempt(lambda: trial.loss_problem(data)):
             raise _head_error(model, head_plugin, wrong)
-        if model.task.plugin and (wrong := _attempt(_results_problem, model, few)):
+        if model.task.plugin and (wrong := _attempt(trial.results_problem)):
             raise contract.task_error(model.task, f"cannot be used: {wrong}")
 
 
@@ -52,14 +51,14 @@ def _head_error(model: TaskModel, plugin: str, wrong: str) -> HookError:
     if model.head_name == "linear" or (model.task.plugin and plugin == model.task.plugin):
         return contract.task_error(model.task, f"cannot be used: {wrong}")
     return HookError(
-        f"The head {model.head_name} of {describe_plugin(plugin)} cannot be used: {wrong}", hint=contract.REPORT_HINT
+        f"The head {model.head_name} of {describe_plugin(plugin)} cannot be used: {wrong}", hint=REPORT_HINT
     )
 
 
-def _attempt(problem: Callable[[TaskModel, TaskDataset], str], model: TaskModel, data: TaskDataset) -> str:
+def _attempt(problem: Callable[[], str]) -> str:
     """The problem, or the error that was raised outside the plugin's own code."""
     try:
-        return problem(model, data)
+        return problem()
     except TlzooError:
         raise
     except Exception as cause:
@@ -68,58 +67,71 @@ def _attempt(problem: Callable[[TaskModel, TaskDataset], str], model: TaskModel,
         return f"{error_line(cause)}."
 
 
-def _outputs_problem(model: TaskModel, data: TaskDataset) -> str:
-    inputs = _tensors(data.arrays(range(len(data))))
-    with torch.inference_mode():
-        features = model.head_input(model.backbone(*inputs))
-        made = as_tuple(model.head(features))
-    if strange := [each for each in made if not isinstance(each, torch.Tensor)]:
-        return f"The head returns {type(strange[0]).__name__}, not a tensor."
-    arrays = [tensor.numpy() for tensor in made]
-    if wrong := contract.outputs_problem(model.task.outputs, arrays, len(data)):
-        return wrong
-    named = zip(model.task.outputs, arrays, strict=True)
-    if (strange := [output.name for output, array in named if not np.isfinite(array).all()]) and _finite(features):
-        return f"Output {strange[0]!r} has NaN or infinity."
-    return ""
+class _Trial:
+    """A model and a few samples, which pass through the backbone once."""
 
+    def __init__(self, model: TaskModel, data: TaskDataset) -> None:
+        self._model, self._data = model, data
+        self._arrays = data.arrays(range(len(data)))
 
-def _finite(features: Any) -> bool:
-    tensors = features.values() if isinstance(features, dict) else [features]
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+    @cached_property
+    def _features(self) -> Any:
+        """The head's input."""
+        with torch.no_grad():
+            return self._model.head_input(self._model.backbone(*map(torch.from_numpy, self._arrays.values())))
 
+    @cached_property
+    def _made(self) -> Any:
+        """What the head returns."""
+        return self._model.head(self._features)
 
-def _collate_problem(model: TaskModel, data: TaskDataset) -> str:
-    return contract.collate_problem(data.collated(range(len(data))), len(data))
+    def outputs_problem(self) -> str:
+        before = [tensor.clone() for tensor in _tensors(self._features)]
+        tensors = as_tuple(self._made)
+        if not all(map(torch.equal, before, _tensors(self._features))) and _finite(before):
+            return "The head changes its input in place."
+        if strange := [each for each in tensors if not isinstance(each, torch.Tensor)]:
+            return f"The head returns {type(strange[0]).__name__}, not a tensor."
+        arrays = [tensor.detach().numpy() for tensor in tensors]
+        outputs = self._model.task.outputs
+        if wrong := contract.outputs_problem(outputs, arrays, len(self._data)):
+            return wrong
+        named = zip(outputs, arrays, strict=True)
+        if (strange := [output.name for output, array in named if not np.isfinite(array).all()]) and _finite(before):
+            return f"Output {strange[0]!r} has NaN or infinity."
+        return ""
 
+    def collate_problem(self) -> str:
+        return contract.collate_problem(self._data.collated(range(len(self._data))), len(self._data))
 
-def _loss_problem(model: TaskModel, data: TaskDataset) -> str:
-    for few in (data.first(FEW), data.first(MANY)):
-        positions = range(len(few))
-        batch = {name: torch.from_numpy(array) for name, array in few.collated(positions).items()}
-        loss = model.loss(model.named(model(*_tensors(few.arrays(positions)))), batch)
+    def loss_problem(self, more: TaskDataset) -> str:
+        """Where the loss is no number, that of more samples counts: the first may all be without a target."""
+        batch = {name: torch.from_numpy(array) for name, array in self._data.collated(range(len(self._data))).items()}
+        loss = self._model.loss(self._model.named(self._made), batch)
         if not isinstance(loss, torch.Tensor):
             return f"The loss is {type(loss).__name__}, not a tensor."
         if loss.ndim:
             return f"The loss is of shape {list(loss.shape)}."
-        if any(parameter.requires_grad for parameter in model.head.parameters()) and not loss.requires_grad:
+        if any(each.requires_grad for each in self._model.head.parameters()) and not loss.requires_grad:
             return "No gradient of the loss reaches the head."
-        if bool(torch.isfinite(loss)):
+        if bool(torch.isfinite(loss)) or not _finite(_tensors(self._features)):
             return ""
-    with torch.inference_mode():
-        features = model.head_input(model.backbone(*_tensors(few.arrays(positions))))
-    return f"The loss of the first {len(few)} samples is {loss.item()}." if _finite(features) else ""
+        if len(self._data) < min(MANY, len(more)):
+            return _Trial(self._model, more.first(MANY)).loss_problem(more.first(MANY))
+        return f"The loss of the first {len(self._data)} samples is {loss.item()}."
+
+    def results_problem(self) -> str:
+        task = self._model.task
+        kept = OutputCollector(task.outputs, len(self._data))
+        named = {name: tensor.detach().numpy() for name, tensor in named_outputs(task, self._made).items()}
+        kept.put(range(len(self._data)), named, row_lengths(self._arrays))
+        outputs, contexts = self._data.merge_outputs(kept.outputs())
+        return contract.results_problem(task, outputs, self._data.sample_targets, contexts)
 
 
-def _tensors(arrays: dict[str, np.ndarray]) -> list[torch.Tensor]:
-    return [torch.from_numpy(array) for array in arrays.values()]
+def _tensors(features: Any) -> list[torch.Tensor]:
+    return list(features.values()) if isinstance(features, dict) else [features]
 
 
-def _results_problem(model: TaskModel, data: TaskDataset) -> str:
-    task, arrays = model.task, data.arrays(range(len(data)))
-    kept = OutputCollector(task.outputs, len(data))
-    made = module_outputs(model, arrays)
-    named = {output.name: array for output, array in zip(task.outputs, made, strict=True)}
-    kept.put(range(len(data)), named, row_lengths(arrays))
-    outputs, contexts = data.merge_outputs(kept.outputs())
-    return contract.results_problem(task, outputs, data.sample_targets, contexts)
+def _finite(tensors: Iterable[torch.Tensor]) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import TrainingError
 from tlzoo.features.extract import order_by_length
@@ -11,7 +13,7 @@ from tlzoo.preprocess import row_lengths
 from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import progress
 from tlzoo.tasks import Task
-from tlzoo.tasks.rows import OutputCollector, Outputs, count, finite
+from tlzoo.tasks.rows import OutputCollector, Outputs, Rows, count, finite
 
 
 def measure(model: TaskModel, data: TaskDataset) -> dict[str, float]:
@@ -27,6 +29,13 @@ def outputs(model: TaskModel, data: TaskDataset, batch: int = 32) -> Outputs:
             rows.put(positions, eager_outputs(model, arrays), row_lengths(arrays))
             advance(len(positions))
     check_finite(rows.outputs(), "", "Train again with a smaller `lr`.")
+    return rows.outputs()
+
+
+def batch_outputs(model: TaskModel, data: TaskDataset, positions: Sequence[int]) -> dict[str, Rows]:
+    """The task's outputs for the inputs at these positions, in one batch, finite or not."""
+    rows, arrays = OutputCollector(model.task.outputs, len(positions)), data.arrays(positions)
+    rows.put(range(len(positions)), eager_outputs(model, arrays), row_lengths(arrays))
     return rows.outputs()
 
 

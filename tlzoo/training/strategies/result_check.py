@@ -11,9 +11,8 @@ import numpy as np
 
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.models.model import TaskModel
-from tlzoo.models.onnx_export import module_outputs
-from tlzoo.preprocess import row_lengths
-from tlzoo.tasks.rows import OutputCollector, finite, select
+from tlzoo.tasks.rows import finite, select
+from tlzoo.training.evaluation import batch_outputs
 from tlzoo.training.strategies.base import TrainResult
 
 FEW = 8
@@ -47,11 +46,8 @@ def result_problem(result: TrainResult, test: TaskDataset) -> str:
 def _difference(result: TrainResult, test: TaskDataset) -> str:
     """Whether the outputs are those of the model, tried on the first samples."""
     task, positions = result.model.task, range(min(FEW, len(test)))
-    arrays = test.arrays(positions)
-    own = OutputCollector(task.outputs, len(positions))
-    named = zip(task.outputs, module_outputs(result.model.eval(), arrays), strict=True)
-    own.put(positions, {output.name: array for output, array in named}, row_lengths(arrays))
-    agreement = task.agree(select(result.outputs, positions), own.outputs(), TOLERANCE)
+    own = batch_outputs(result.model, test, positions)
+    agreement = task.agree(select(result.outputs, positions), own, TOLERANCE)
     for name, difference in agreement.difference.items():
         if not np.max(difference) <= TOLERANCE * agreement.scale[name]:
             return f"returned {name!r} that differ from those of its model by {np.max(difference):.3g}"
