@@ -15,6 +15,7 @@ from tlzoo.errors import DataError
 from tlzoo.exporting.check import LengthCase
 from tlzoo.exporting.lengths import length_cases
 from tlzoo.models.model import TaskModel
+from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.base import OperatingPoint
@@ -79,6 +80,15 @@ def make_context(run: RunFolder, data: str | Path | None) -> ExportContext:
             raise
         parts_error = error
     samples = run.heldout(data) if data is not None or parts is None else parts.test
+    if parts is not None and fingerprint(parts.train) != run.data.fingerprint:
+        parts, parts_error = (
+            None,
+            DataError(
+                f"The training data of {run.path} has changed since training: {run.data.path}.",
+                hint="Restore it, or export in fp32 or fp16, which take no samples of it.",
+            ),
+        )
+        say(f"{parts_error.message} Nothing is calibrated on it.")
     heldout = run.dataset(samples)
     return ExportContext(run, model, heldout, outputs(model, heldout), fingerprint(samples), parts, parts_error)
 

@@ -19,7 +19,7 @@ from tlzoo.errors import TrainingError
 from tlzoo.features.extract import order_by_length
 from tlzoo.interfaces import Freeze
 from tlzoo.io.timings import Clock
-from tlzoo.models.devices import catch_out_of_memory, select_device
+from tlzoo.models.devices import catch_out_of_memory, grad_scaler, select_device
 from tlzoo.models.freezing import set_trainable
 from tlzoo.models.model import TaskModel
 from tlzoo.options import GradientDescent
@@ -135,7 +135,8 @@ def _initial_state(model: TaskModel, frozen: Freeze, options: GradientDescent, l
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     changing = changing_tensors(model, frozen)
     averages = {name: tensor.detach().clone() for name, tensor in changing.items()} if options.ema else {}
-    return TrainingState(changing, averages, optimizer, names, counts=LoopCounters(lr=lr))
+    scaler = grad_scaler(options.precision, select_device(options.device))
+    return TrainingState(changing, averages, optimizer, names, scaler, counts=LoopCounters(lr=lr))
 
 
 def _pretrained(changing: Tensors, options: GradientDescent) -> Tensors:
@@ -219,13 +220,14 @@ def _step(
                 hint=_lr_hint(context),
                 parameter="lr",
             )
-        (loss * (len(positions) / samples)).backward()  # type: ignore[no-untyped-call]
+        state.scaler.scale(loss * (len(positions) / samples)).backward()  # type: ignore[no-untyped-call]
         total += loss.item() * len(positions) / samples
+    state.scaler.unscale_(optimizer)
     parameters = {name: tensor for name, tensor in state.changing.items() if tensor.requires_grad}
     apply_l2_sp(parameters, context.pretrained, options.l2_sp)  # type: ignore[arg-type]
     if options.clip:
         torch.nn.utils.clip_grad_norm_(parameters.values(), options.clip)
-    optimizer.step()
+    state.step()
     update_ema(state.averages, state.changing, options.ema, step)
     state.counts.step += 1
     state.counts.done += 1

@@ -47,6 +47,7 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
     from tlzoo.runtime import load
 
     predictor = load(path)
+    columns = {**predictor.manifest.columns, **columns}  # type: ignore[typeddict-item]
     samples = _labelled(data, predictor.task, predictor.manifest.preprocess, columns)
     dataset = make_dataset(samples, predictor.task, predictor.preprocessor)
     return Evaluation(dataset.metrics(predictor.outputs(dataset.inputs)), len(samples))
