@@ -111,8 +111,13 @@ def calibrate(context: ExportContext, predictor: Predictor) -> Calibration | Non
         found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
         temperature = task.temperature(found, validation.sample_targets, contexts)
         samples = validation.samples
-    merged, contexts = context.heldout.merge_outputs(context.reference)
-    labelled = (merged, context.heldout.sample_targets, contexts)
+    return measure_calibration(context, temperature, samples, context.reference)
+
+
+def measure_calibration(context: ExportContext, temperature: float, samples: int, outputs: Outputs) -> Calibration:
+    """What a temperature does to these outputs for the held-out samples."""
+    merged, contexts = context.heldout.merge_outputs(outputs)
+    labelled, task = (merged, context.heldout.sample_targets, contexts), context.run.task
     return Calibration(
         temperature=temperature,
         samples=samples,

@@ -108,7 +108,7 @@ def export(
         parity=chosen.proof.parity,
         worst=chosen.proof.worst,
         metrics=_metrics(context, chosen),
-        calibration=base.calibration,
+        calibration=base.calibration_of(chosen),
         measured=chosen.measured,
         seconds=round(time.monotonic() - started, 2),
     )
@@ -194,6 +194,7 @@ def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
         data={"proven_on": context.proven_on},
         metrics=_metrics(context, chosen),
         parity=chosen.proof.parity,
+        calibration=base.calibration_of(chosen),
         reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
         measured=chosen.measured,
     )

@@ -23,7 +23,7 @@ from tlzoo.artifact.manifest import (
 )
 from tlzoo.errors import ExportError, ParityError
 from tlzoo.exporting.check import NOT_WRITTEN_HINT, Proof, default_thresholds, prove
-from tlzoo.exporting.context import ExportContext, calibrate, operating_point
+from tlzoo.exporting.context import ExportContext, calibrate, measure_calibration, operating_point
 from tlzoo.exporting.graph import add_derived, signature_of, write_graph
 from tlzoo.exporting.manifests import make_manifest
 from tlzoo.exporting.raw_input import add_resize_and_crop
@@ -75,15 +75,25 @@ class BaseGraph:
 
     def describe(self, precision: Precision, **facts: Any) -> Manifest:
         """The manifest of what a precision makes of it; `facts` are the manifest's fields that are known."""
-        facts = {"metrics": {}, "parity": NOTHING, "signature": self.signature, **facts}
+        defaults = {
+            "metrics": {},
+            "parity": NOTHING,
+            "signature": self.signature,
+            "calibration": self.calibration,
+        }
         return make_manifest(
             self.context.run,
             self.graph,
             precision=precision,
-            calibration=self.calibration,
             operating_point=self.point,
-            **facts,
+            **{**defaults, **facts},
         )
+
+    def calibration_of(self, variant: VerifiedVariant) -> Calibration | None:
+        """The calibration with the errors of this variant's own outputs."""
+        if (shared := self.calibration) is None:
+            return None
+        return measure_calibration(self.context, shared.temperature, shared.samples, variant.proof.exported)
 
 
 def fp32_variant(

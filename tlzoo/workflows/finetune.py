@@ -24,7 +24,7 @@ from tlzoo.runs.record import DataRecord
 from tlzoo.runs.run import check_output_path, save_run
 from tlzoo.training.dry_run import dry_run
 from tlzoo.training.history import EVENTS
-from tlzoo.training.intervals import bootstrap_interval
+from tlzoo.training.intervals import few_samples_note, metric_interval
 from tlzoo.training.loop_state import Tensors
 from tlzoo.training.resume import FILE, load_snapshot
 from tlzoo.training.step_model import DatasetSplits
@@ -188,7 +188,10 @@ def _save(
     with clock.spent("validate"):
         metrics = sets.test.metrics(result.outputs)
         merged, contexts = sets.test.merge_outputs(result.outputs)
-        sure = bootstrap_interval(model.task, merged, sets.test.sample_targets, contexts, options["seed"])
+        measured = merged, sets.test.sample_targets, contexts, metrics[model.task.headline]
+        sure = metric_interval(model.task, *measured, options["seed"])
+        if note := few_samples_note(sets.test.samples):
+            say(note)
     seconds = clock.rounded()
     save_run(
         out,

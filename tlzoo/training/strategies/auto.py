@@ -25,6 +25,8 @@ from tlzoo.training.strategies.probe import fit_on_training, run_probe
 from tlzoo.training.strategies.probe_fit import apply_probe
 
 TRIAL_SAMPLES = 1024
+CHANCE = 0.05
+EXACT, FLIPS = 14, 4000
 MIN_SHARE = 0.01
 """Stages with a smaller share of the parameters are not worth a trial of their own."""
 CANDIDATES: Mapping[str, Callable[[TrainJob[Auto]], TrainResult]] = {"probe": run_probe, "lp-ft": run_lp_ft}
@@ -34,13 +36,13 @@ def run_auto(job: TrainJob[Auto]) -> TrainResult:
     """Whatever a short comparison on the validation samples prefers, the simplest unless another is clearly better.
 
     Candidates: a probe; from that probe, the last stage; from it, everything. The latter two are tried for one pass
-    over at most 1,024 samples. One takes the place of a simpler one when its mean score is better by more than one
-    standard error of the paired difference (the one-standard-error rule of Breiman et al. 1984).
+    over at most 1,024 samples. One takes the place of a simpler one when its scores of the same samples are better by
+    a paired test (see `beats`).
     """
     decision = job.facts.get("auto") or _compare(job)
     strategy, policy = decision["strategy"], decision["freeze"]
     outcome = CANDIDATES[strategy](replace(job, policy=policy, facts={**job.facts, "auto": decision}))
-    return replace(outcome, details={**outcome.details, "auto": decision})
+    return replace(outcome, details={**outcome.details, "auto": decision, "freeze": policy})
 
 
 def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
@@ -60,11 +62,12 @@ def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
     for name, rows in found.items():
         merged, contexts = data.merge_outputs(rows)
         scores[name] = sign * task.samplewise(merged, data.sample_targets, contexts)
-    chosen = _one_standard_error_rule(scores)
+    chosen = _simplest_unbeaten(scores)
+    simpler = f"{data.samples} validation samples: a difference as large comes by chance in less than {CHANCE:.0%}"
     why = (
-        "nothing else is better by more than one standard error"
+        f"nothing else is better on {data.samples} validation samples by more than chance"
         if chosen[0] == "probe"
-        else "it is better by more than one standard error"
+        else f"it is better on {simpler}"
     )
     say(f"Selected {chosen[0]} with freeze={chosen[1]}: {why}.")
     return {"strategy": chosen[0], "freeze": chosen[1], "trials": trials}
@@ -85,14 +88,30 @@ def _try_all(job: TrainJob[Auto]) -> dict[tuple[str, str], Outputs]:
     return found
 
 
-def _one_standard_error_rule(scores: Mapping[tuple[str, str], np.ndarray]) -> tuple[str, str]:
-    """The name of the scores [N] (higher is better) that beat all simpler ones by more than a standard error."""
+def _simplest_unbeaten(scores: Mapping[tuple[str, str], np.ndarray]) -> tuple[str, str]:
+    """The name of the scores [N] (higher is better) that beat all simpler ones."""
     chosen = next(iter(scores))
     for name, score in scores.items():
-        gain = score - scores[chosen]
-        if len(gain) > 1 and gain.mean() > gain.std(ddof=1) / math.sqrt(len(gain)):
+        if beats(score, scores[chosen]):
             chosen = name
     return chosen
+
+
+def beats(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether scores [N] are higher than others of the same samples by more than chance, 5 % at most.
+
+    By flipping the signs of the differences at random (Fisher 1935), each of N sign patterns in turn where these are
+    few: it holds at any N, and of scores of 0 and 1 it is McNemar's exact test (1947).
+    """
+    gains = (one - other)[one != other]
+    if gains.sum() <= 0:
+        return False
+    if len(gains) <= EXACT:
+        signs = 1 - 2.0 * (np.arange(2 ** len(gains))[:, None] >> np.arange(len(gains)) & 1)
+        return bool((signs @ gains >= gains.sum() - 1e-12).mean() <= CHANCE)
+    random = np.random.default_rng(0)
+    flipped = np.array([random.choice((-1.0, 1.0), len(gains)) @ gains for _ in range(FLIPS)])
+    return bool(((flipped >= gains.sum() - 1e-12).sum() + 1) / (FLIPS + 1) <= CHANCE)
 
 
 def _last_large_stage(model: TaskModel) -> str:
