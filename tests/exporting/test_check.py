@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from tlzoo.errors import ParityError
-from tlzoo.exporting.check import THRESHOLDS, LengthCase, prove
+from tlzoo.exporting.check import THRESHOLDS, ArrayCase, prove
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.session import open_session
@@ -251,7 +251,9 @@ def test_other_lengths_are_tried_in_every_output_without_their_padding(
     right["tags"][1, 3:] = 7  # behind the end of the shorter one
     short = {**reference, "tags": predictor.outputs(TEXTS)["tags"]}
     if allowed:
-        assert prove(predictor, TEXTS, short, lengths=[LengthCase(40, arrays, right)]).parity.lengths == (40,)
+        assert prove(
+            predictor, TEXTS, short, cases=[ArrayCase("a length of 40", arrays, right, 40)]
+        ).parity.lengths == (40,)
     else:
         with pytest.raises(ParityError, match=r"At a length of 40 .* differs .* by 0\.0026"):
-            prove(predictor, TEXTS, short, lengths=[LengthCase(40, arrays, right)])
+            prove(predictor, TEXTS, short, cases=[ArrayCase("a length of 40", arrays, right, 40)])

@@ -56,12 +56,16 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class LengthCase:
-    """Arrays as the graph takes them, `length` tokens or samples of audio long, and torch's outputs for them."""
+class ArrayCase:
+    """Arrays as the graph takes them, and torch's outputs for them.
 
-    length: int
+    `where` ends a sentence on them; `length` is in tokens or samples of audio, 0 where it is not what is tried.
+    """
+
+    where: str
     arrays: dict[str, np.ndarray]
     reference: dict[str, np.ndarray]
+    length: int = 0
 
 
 Measure = Callable[[Outputs], float]
@@ -91,10 +95,10 @@ def prove(
     *,
     thresholds: Thresholds | None = None,
     measure: Measure | None = None,
-    lengths: Sequence[LengthCase] = (),
+    cases: Sequence[ArrayCase] = (),
     whole: int | None = None,
 ) -> Proof:
-    """Compare the file's outputs for raw `inputs` with torch's `reference`, at several batch sizes and lengths.
+    """Compare the file's outputs for raw `inputs` with torch's `reference`, at several batch sizes, and `cases`.
 
     Raises ParityError naming the input that differs most when an output differs by more than the thresholds' share of
     its scale, when too many answers differ that are no ties, or, with `measure`, when the task's headline metric loses
@@ -102,7 +106,7 @@ def prove(
     samples the inputs are windows of.
     """
     task, limits = predictor.task, thresholds or THRESHOLDS["fp32"]
-    with progress("Proof", 1 + len(BATCHES) + len(lengths), "batch sizes and lengths") as advance:
+    with progress("Proof", 1 + len(BATCHES) + len(cases), "batch sizes and lengths") as advance:
         exported = _answers(predictor, inputs, WHOLE)
         advance(1)
         first = task.agree(exported, reference, limits.difference)
@@ -120,16 +124,16 @@ def prove(
             name: limits.difference * scale if math.isfinite(scale) else 0.0 for name, scale in found.scale.items()
         }
         gaps = []
-        for case in lengths:
+        for case in cases:
             gaps.append(_differences(predictor, case, tolerances))
             advance(1)
     drop = metric_drop(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
-    parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in lengths))
+    parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in cases if case.length))
     parity = parity.model_copy(update={"whole": whole})
     longest = 120 if task.modality == "text" else None  # of a path, every letter counts
     name = repr(str(inputs[parity.worst or 0])[:longest])
     _judge(parity, limits, name, task)
-    _judge_lengths(parity.lengths, gaps, tolerances)
+    _judge_cases(cases, gaps, tolerances)
     return Proof(parity, exported, name)
 
 
@@ -178,16 +182,21 @@ def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> Outputs
         raise _fails(f"on held-out samples in batches of {batch}", cause) from cause
 
 
-def _differences(predictor: Predictor, case: LengthCase, names: Collection[str]) -> dict[str, float]:
+def _differences(predictor: Predictor, case: ArrayCase, names: Collection[str]) -> dict[str, float]:
     """The largest difference of each of these outputs, padding aside."""
     try:
         found = predictor.run(case.arrays)
     except Exception as cause:
-        raise _fails(f"at a length of {case.length}", cause) from cause
+        raise _fails(f"on {case.where}", cause) from cause
     lengths, gaps = row_lengths(case.arrays), {}
     for output in predictor.task.outputs:
         if output.name not in names:
             continue
+        for whose, rows in (("exported file", found), ("trained model", case.reference)):
+            if not np.isfinite(rows[output.name]).all():
+                raise ParityError(
+                    f"On {case.where} output {output.name!r} of the {whose} has NaN or infinity.", hint=NOT_WRITTEN_HINT
+                )
         both = []
         for rows in (found, case.reference):
             kept = OutputCollector([output], len(rows[output.name]))
@@ -198,14 +207,14 @@ def _differences(predictor: Predictor, case: LengthCase, names: Collection[str])
     return gaps
 
 
-def _judge_lengths(
-    lengths: Sequence[int], gaps: Sequence[Mapping[str, float]], tolerances: Mapping[str, float]
+def _judge_cases(
+    cases: Sequence[ArrayCase], gaps: Sequence[Mapping[str, float]], tolerances: Mapping[str, float]
 ) -> None:
-    for length, found in zip(lengths, gaps, strict=True):
+    for case, found in zip(cases, gaps, strict=True):
         for name, difference in found.items():
             if not difference <= tolerances[name]:
                 raise ParityError(
-                    f"At a length of {length} the exported file differs from the trained model by {difference:.3g} "
+                    f"On {case.where} the exported file differs from the trained model by {difference:.3g} "
                     f"({tolerances[name]:.3g} allowed).",
                     hint=NOT_WRITTEN_HINT,
                 )

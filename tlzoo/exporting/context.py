@@ -12,8 +12,8 @@ from tlzoo.artifact.manifest import Calibration
 from tlzoo.data import SampleSplits, fingerprint
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
-from tlzoo.exporting.check import LengthCase
-from tlzoo.exporting.lengths import length_cases
+from tlzoo.exporting.cases import array_cases
+from tlzoo.exporting.check import ArrayCase
 from tlzoo.models.model import TaskModel
 from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder
@@ -52,9 +52,9 @@ class ExportContext:
         return None if self.parts is None else self.run.dataset(self.parts.validation)
 
     @cached_property
-    def lengths(self) -> list[LengthCase]:
-        """Some of the held-out samples at other lengths."""
-        return length_cases(self.model, self.heldout, self.run.preprocess)
+    def cases(self) -> list[ArrayCase]:
+        """Some of the held-out samples at other lengths, and extreme inputs."""
+        return array_cases(self.model, self.heldout, self.run.preprocess)
 
     def calibration_arrays(self) -> list[dict[str, np.ndarray]]:
         """Batches of training samples as the graph takes them; raises DataError where they are gone."""
