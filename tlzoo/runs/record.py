@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
@@ -71,9 +71,19 @@ AdaptedRecord = TypedDict(
         "target_fingerprint": str,
         "n_target": int,
         "source_metrics_before": dict[str, float],
+        "source_metrics_after": NotRequired[dict[str, float]],
+        "changed": NotRequired[float],
+        "answers_before": NotRequired[dict[str, float]],
+        "answers_after": NotRequired[dict[str, float]],
+        "target_metrics_before": NotRequired[dict[str, float]],
+        "target_metrics_after": NotRequired[dict[str, float]],
     },
 )
-AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, the target data, the metrics before."""
+AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, the target data, and what it did.
+
+Metrics on the source's held-out samples before and after; which share of the answers for the target `changed`, and how
+often each label was one; metrics on labelled target data where there were any.
+"""
 
 
 class RunRecord(StrictModel):

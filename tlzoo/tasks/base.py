@@ -325,6 +325,10 @@ class Task:
 
     # -- answering
 
+    def answer_shares(self, outputs: Outputs, contexts: Sequence[Any]) -> dict[str, float]:
+        """How often each label is the answer, as shares that add up to 1; empty where answers are no single labels."""
+        return {}
+
     def decode(self, outputs: Outputs, contexts: Sequence[Any], options: DecodeOptions) -> Sequence[Prediction]:
         """One prediction per sample; probabilities are those of logits / options.temperature."""
         raise NotImplementedError

@@ -16,6 +16,9 @@ LEVEL = 0.95
 Z = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
 FEW = 20
+CHANCE = 0.05
+EXACT, FLIPS = 14, 4000
+"""Differences up to which all patterns of signs are counted, and how many are drawn of more."""
 
 
 def wilson_interval(right: float, count: int) -> tuple[float, float]:
@@ -86,3 +89,20 @@ def bootstrap_interval(
         raise task_error(task, f"returns unusable metrics: {given}")
     low, high = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def beats(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether scores [N] are higher than others of the same samples by more than chance, 5 % at most.
+
+    By flipping the signs of the differences at random (Fisher 1935), each of N sign patterns in turn where these are
+    few: it holds at any N, and of scores of 0 and 1 it is McNemar's exact test (1947).
+    """
+    gains = (one - other)[one != other]
+    if gains.sum() <= 0:
+        return False
+    if len(gains) <= EXACT:
+        signs = 1 - 2.0 * (np.arange(2 ** len(gains))[:, None] >> np.arange(len(gains)) & 1)
+        return bool((signs @ gains >= gains.sum() - 1e-12).mean() <= CHANCE)
+    random = np.random.default_rng(0)
+    flipped = np.array([random.choice((-1.0, 1.0), len(gains)) @ gains for _ in range(FLIPS)])
+    return bool(((flipped >= gains.sum() - 1e-12).sum() + 1) / (FLIPS + 1) <= CHANCE)

@@ -17,6 +17,7 @@ from tlzoo.options import Auto
 from tlzoo.progress import say
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import check_finite
+from tlzoo.training.intervals import CHANCE, beats
 from tlzoo.training.loop import outputs, train
 from tlzoo.training.strategies.base import TrainJob, TrainResult, with_probe
 from tlzoo.training.strategies.finetune import batch_norms, freeze_plan
@@ -25,8 +26,6 @@ from tlzoo.training.strategies.probe import fit_on_training, run_probe
 from tlzoo.training.strategies.probe_fit import apply_probe
 
 TRIAL_SAMPLES = 1024
-CHANCE = 0.05
-EXACT, FLIPS = 14, 4000
 MIN_SHARE = 0.01
 """Stages with a smaller share of the parameters are not worth a trial of their own."""
 CANDIDATES: Mapping[str, Callable[[TrainJob[Auto]], TrainResult]] = {"probe": run_probe, "lp-ft": run_lp_ft}
@@ -95,23 +94,6 @@ def _simplest_unbeaten(scores: Mapping[tuple[str, str], np.ndarray]) -> tuple[st
         if beats(score, scores[chosen]):
             chosen = name
     return chosen
-
-
-def beats(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether scores [N] are higher than others of the same samples by more than chance, 5 % at most.
-
-    By flipping the signs of the differences at random (Fisher 1935), each of N sign patterns in turn where these are
-    few: it holds at any N, and of scores of 0 and 1 it is McNemar's exact test (1947).
-    """
-    gains = (one - other)[one != other]
-    if gains.sum() <= 0:
-        return False
-    if len(gains) <= EXACT:
-        signs = 1 - 2.0 * (np.arange(2 ** len(gains))[:, None] >> np.arange(len(gains)) & 1)
-        return bool((signs @ gains >= gains.sum() - 1e-12).mean() <= CHANCE)
-    random = np.random.default_rng(0)
-    flipped = np.array([random.choice((-1.0, 1.0), len(gains)) @ gains for _ in range(FLIPS)])
-    return bool(((flipped >= gains.sum() - 1e-12).sum() + 1) / (FLIPS + 1) <= CHANCE)
 
 
 def _last_large_stage(model: TaskModel) -> str:
