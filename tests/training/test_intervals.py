@@ -38,7 +38,7 @@ def test_no_interval_has_width_zero(count: int):
     assert perfect[0] <= 1 - 0.5 / count
     assert perfect[1] == 1.0
     numbers = [float(at) for at in range(count)]
-    off = interval(NUMBER, {"value": np.array(numbers, dtype=np.float32)[:, None] + 1}, numbers)
+    off = interval(NUMBER, {"logits": np.array(numbers, dtype=np.float32)[:, None] + 1}, numbers)
     assert off[1] - off[0] >= 0.99 / count
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.adaptation.methods import adapt_model
-from tlzoo.adaptation.verdict import answers_of, check_target, verdict
+from tlzoo.adaptation.verdict import answers_of, one_label_note, verdict
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.data import Samples, endings_of, fingerprint, read
 from tlzoo.data.dataset import TaskDataset
@@ -38,8 +38,7 @@ def adapt(
     metrics on the source's held-out samples; `test` is labelled data of the target domain, on which both are measured.
 
     Raises RunError when `out` exists, UsageError for an unknown method, DataError when the source or target data cannot
-    be read, or the target is too small or seems to hold one label only; TrainingError where the adapted model has
-    collapsed or does harm on `test`.
+    be read or the target is too small, TrainingError where the adapted model has collapsed or does harm on `test`.
     """
     began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
@@ -55,8 +54,8 @@ def adapt(
     n_train = len(run.dataset(parts.train))
     there, targets = run.dataset(unlabelled), parts.train.targets or ()
     before = answers_of(model, there, labelled)
-    if labelled is None:
-        check_target(before, _shares(run, targets), there.samples)
+    if labelled is None and (note := one_label_note(before, _shares(run, targets), there.samples)):
+        say(note)
     adapted, used, fitted = adapt_model(model, both, there, method, {"n_train": n_train, **_head_options(run, targets)})
     adapted.eval()
     found = verdict(run.task, before, answers_of(adapted, there, labelled), there, labelled)
