@@ -252,8 +252,8 @@ def test_other_lengths_are_tried_in_every_output_without_their_padding(
     short = {**reference, "tags": predictor.outputs(TEXTS)["tags"]}
     if allowed:
         assert prove(
-            predictor, TEXTS, short, cases=[ArrayCase("a length of 40", arrays, right, 40)]
+            predictor, TEXTS, short, cases=[ArrayCase("at a length of 40", arrays, right, 40)]
         ).parity.lengths == (40,)
     else:
         with pytest.raises(ParityError, match=r"At a length of 40 .* differs .* by 0\.0026"):
-            prove(predictor, TEXTS, short, cases=[ArrayCase("a length of 40", arrays, right, 40)])
+            prove(predictor, TEXTS, short, cases=[ArrayCase("at a length of 40", arrays, right, 40)])

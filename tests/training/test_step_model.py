@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from types import SimpleNamespace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -177,10 +176,21 @@ def test_halves_that_are_not_the_model_are_not_used_and_it_is_said(
     )
 
 
+@dataclass(frozen=True)
+class Texts:
+    """Data of texts, as far as their order asks."""
+
+    inputs: list[str]
+    modality: str = "text"
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
 @pytest.mark.parametrize("count", [16, 17, 33, 47, 64, 65, 96, 513, 545])
 def test_batches_of_texts_are_of_one_length_group_for_any_number_of_texts(count: int):
     lengths = np.random.default_rng(5).integers(1, 200, count)
-    texts = SimpleNamespace(modality="text", inputs=["x" * length for length in lengths])
+    texts = Texts(["x" * length for length in lengths])
     source = BatchSource(texts, lambda positions, view: {})  # type: ignore[arg-type]
     order = shuffled_order(source, np.random.default_rng(count), 8)
     assert sorted(order) == list(range(count))

@@ -58,7 +58,7 @@ def one_label_note(before: Answers, training: Mapping[str, float], samples: int)
     if share < ONE_SIDED or max(training.values()) > MIXED:
         return ""
     return (
-        f"Warning: {share:.0%} of the {samples} target samples are answered {label!r} as the run is. If the target holds "
+        f"Warning: {share:.0%} of the {samples} target samples are answered {label!r} as the run is. If it holds "
         "that label only, adapting spreads it over all labels and does harm; give target data of all labels, or "
         "labelled data of it to measure on (`test`)."
     )

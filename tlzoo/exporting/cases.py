@@ -29,11 +29,11 @@ def array_cases(model: TaskModel, data: TaskDataset, spec: Preprocess) -> list[A
         return [*_lengths_of_text(model, arrays, spec), *_beside_a_longer_text(model, arrays, spec)]
     if spec.kind == "image":
         whites = {name: np.full_like(rows[:1], 255) for name, rows in arrays.items()}
-        return [_tried(model, "a black picture", _zeros(arrays)), _tried(model, "a white picture", whites)]
+        return [_tried(model, "on a black picture", _zeros(arrays)), _tried(model, "on a white picture", whites)]
     samples = arrays["audio"].shape[1]
     heard = [(round(share * samples), _heard(arrays, round(share * samples))) for share in SHARES]
-    lengths = [_tried(model, f"a length of {length}", each, length) for length, each in heard]
-    return [*lengths, _tried(model, "silence", _zeros(arrays))]
+    lengths = [_tried(model, f"at a length of {length}", each, length) for length, each in heard]
+    return [*lengths, _tried(model, "on silence", _zeros(arrays))]
 
 
 def _tried(model: TaskModel, where: str, arrays: dict[str, np.ndarray], length: int = 0) -> ArrayCase:
@@ -43,7 +43,7 @@ def _tried(model: TaskModel, where: str, arrays: dict[str, np.ndarray], length: 
 def _lengths_of_text(model: TaskModel, arrays: dict[str, np.ndarray], spec: TextSpec) -> list[ArrayCase]:
     lengths = sorted({min(tokens, spec.max_length) for tokens in TOKENS} | {spec.max_length})
     tried = [(tokens, _tokens(arrays, tokens, spec.pad_id)) for tokens in lengths]
-    return [_tried(model, f"a length of {tokens}", each, tokens) for tokens, each in tried]
+    return [_tried(model, f"at a length of {tokens}", each, tokens) for tokens, each in tried]
 
 
 def _beside_a_longer_text(model: TaskModel, arrays: dict[str, np.ndarray], spec: TextSpec) -> list[ArrayCase]:
@@ -58,7 +58,7 @@ def _beside_a_longer_text(model: TaskModel, arrays: dict[str, np.ndarray], spec:
         else np.concatenate([one[name] for one in each])
         for name in each[0]
     }
-    return [ArrayCase("a short text beside a longer one", together, wide)]
+    return [ArrayCase("for a short text beside a longer one", together, wide)]
 
 
 def _widened(rows: np.ndarray, size: int) -> np.ndarray:

@@ -59,7 +59,7 @@ class Proof:
 class ArrayCase:
     """Arrays as the graph takes them, and torch's outputs for them.
 
-    `where` ends a sentence on them; `length` is in tokens or samples of audio, 0 where it is not what is tried.
+    `where` is a part of a sentence on them, such as `on silence`; `length` is in tokens or samples of audio, 0 where it is not what is tried.
     """
 
     where: str
@@ -187,7 +187,7 @@ def _differences(predictor: Predictor, case: ArrayCase, names: Collection[str]) 
     try:
         found = predictor.run(case.arrays)
     except Exception as cause:
-        raise _fails(f"on {case.where}", cause) from cause
+        raise _fails(case.where, cause) from cause
     lengths, gaps = row_lengths(case.arrays), {}
     for output in predictor.task.outputs:
         if output.name not in names:
@@ -195,7 +195,8 @@ def _differences(predictor: Predictor, case: ArrayCase, names: Collection[str]) 
         for whose, rows in (("exported file", found), ("trained model", case.reference)):
             if not np.isfinite(rows[output.name]).all():
                 raise ParityError(
-                    f"On {case.where} output {output.name!r} of the {whose} has NaN or infinity.", hint=NOT_WRITTEN_HINT
+                    f"{_sentence(case)} output {output.name!r} of the {whose} has NaN or infinity.",
+                    hint=NOT_WRITTEN_HINT,
                 )
         both = []
         for rows in (found, case.reference):
@@ -207,6 +208,10 @@ def _differences(predictor: Predictor, case: ArrayCase, names: Collection[str]) 
     return gaps
 
 
+def _sentence(case: ArrayCase) -> str:
+    return case.where[0].upper() + case.where[1:]
+
+
 def _judge_cases(
     cases: Sequence[ArrayCase], gaps: Sequence[Mapping[str, float]], tolerances: Mapping[str, float]
 ) -> None:
@@ -214,7 +219,7 @@ def _judge_cases(
         for name, difference in found.items():
             if not difference <= tolerances[name]:
                 raise ParityError(
-                    f"On {case.where} the exported file differs from the trained model by {difference:.3g} "
+                    f"{_sentence(case)} the exported file differs from the trained model by {difference:.3g} "
                     f"({tolerances[name]:.3g} allowed).",
                     hint=NOT_WRITTEN_HINT,
                 )
