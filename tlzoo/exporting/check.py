@@ -59,7 +59,8 @@ class Proof:
 class ArrayCase:
     """Arrays as the graph takes them, and torch's outputs for them.
 
-    `where` is a part of a sentence on them, such as `on silence`; `length` is in tokens or samples of audio, 0 where it is not what is tried.
+    `where` is a part of a sentence on them, such as `on silence`; `length` is in tokens or samples of audio, 0 where it
+    is not what is tried.
     """
 
     where: str
