@@ -54,6 +54,24 @@ def test_a_first_column_that_counts_the_words_is_passed_over(tmp_path: Path):
     assert one.inputs == ("1 2",)
 
 
+NUMBERED = "1\tAnna\tB-PER\n2\tmet\tO\n3\tBen\tB-PER\n4\tMiller\tI-PER\n5\t.\tO\n\n"
+
+
+def test_whether_the_first_column_numbers_the_words_is_decided_once_for_a_file(tmp_path: Path):
+    words = "1 CD B-NP O\n\n1 2 O\n\nOslo NNP B-NP B-LOC\n1 CD I-NP O\n\n1 x O\n2 x O\n"
+    assert read(write(tmp_path / "words.conll", words), TASK).train.inputs == ("1", "1", "Oslo 1", "1 2")
+    numbered = NUMBERED + "1\t2\tO\n\n0\tOslo\tB-LOC\n1\tis\tO\n2\tcold\tO\n"
+    found = read(write(tmp_path / "numbered.conll", numbered), TASK).train
+    assert (found.inputs, found.targets) == ((TEXTS[0], "2", TEXTS[1]), (TARGETS[0], [], TARGETS[1]))
+    assert read(write(tmp_path / "one.conll", "1 2 O\n"), TASK).train.inputs == ("1",)
+
+
+def test_the_ranges_and_empty_nodes_of_conll_u_are_no_words(tmp_path: Path):
+    text = "#\tsource\tx\n1\tAnna\tB-PER\n2-3\twont\t_\n2\two\tO\n3\tnt\tO\n3.1\tgo\t_\n4\tOslo\tB-LOC\n"
+    found = read(write(tmp_path / "a.conll", text), TASK).train
+    assert (found.inputs, found.targets) == (("Anna wo nt Oslo",), ([[0, 4, "PER"], [11, 15, "LOC"]],))
+
+
 def test_other_blanks_and_line_ends_of_unicode_may_stand_inside_words(tmp_path: Path):
     found = read(write(tmp_path / "a.conll", "best\u00a0film B-X\nne\u2028w O\n"), TASK).train
     assert found.inputs == ("best\u00a0film ne\u2028w",)
@@ -163,6 +181,8 @@ BAD: dict[str, tuple[str, str, str]] = {
         '{"text": "Anna", "entities": [], "tokens": ["Anna"], "tags": ["B-PER"]}',
         "in the column 'entities' and in 'tokens' with 'tags'",
     ),
+    "a number left out": ("a.conll", NUMBERED + NUMBERED + "1\tOslo\tB-LOC\n3\tcold\tO\n", "line 14 begins with '3'"),
+    "a word without its number": ("a.conll", NUMBERED + "Oslo\tB-LOC\n", "line 7 begins with 'Oslo'"),
     "nothing": ("a.conll", "", "no samples"),
     "not utf-8": ("a.conll", "", "UTF-8"),
 }
