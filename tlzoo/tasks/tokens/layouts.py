@@ -50,7 +50,8 @@ def _sentences(path: Path) -> Iterator[list[_Line]]:
     lines = read_text(path).split("\n")
     found: list[_Line] = []
     for number, line in enumerate([*lines, ""], start=1):
-        cells = [cell.strip(" \r") for cell in (line.split("\t") if "\t" in line else _BLANKS.split(line.strip(" \r")))]
+        parts = line.split("\t") if "\t" in line else _BLANKS.split(line.strip(" \r"))
+        cells = [cell.strip(" \r") for cell in parts]
         if line.startswith("# ") or (cells and cells[0] == _DOCUMENT):
             continue
         if not line.strip(" \t\r"):
@@ -86,7 +87,7 @@ def _without_numbers(path: Path, lines: Sequence[_Line]) -> list[list[str]]:
         if not _NUMBER.fullmatch(cells[0]) or len(cells) < 3 or (before and not _follow(before, cells[0])):
             raise DataError(
                 f"File {path} numbers the words of its texts, but line {line} begins with {cells[0]!r}.",
-                hint="Give each word of a text the next number, a word and a tag, or delete the numbers from all lines.",
+                hint="Give each word of a text the next number, a word and a tag, or no line a number.",
             )
         found.append(cells[1:])
         before = cells[0]
@@ -145,9 +146,10 @@ def _untagged(row: Row, words: Sequence[str], role: str) -> Row:
 
 
 def _list(row: Row, role: str) -> list[str]:
-    value = row.value(role)
-    values = value.split() if isinstance(value, str) else value
-    if not isinstance(values, list):
+    value, values = row.value(role), row.listed(role)
+    if values is None and isinstance(value, str):
+        values = value.split()
+    if values is None:
         raise row.error(f"has no list in {row.column(role)!r}", "Write a list of strings, or words between blanks.")
     if not values and role == "tokens":
         raise row.error(f"has an empty list in {row.column(role)!r}", "Delete the row, or write its words.")
@@ -209,11 +211,12 @@ def entities_in(row: Row) -> list[list[Any]]:
         raise row.error(f"has no {column!r}", "Write an empty list where a text has no entity.")
     if isinstance(value := row.cells[column], DataError):
         raise value
-    if value is None:
+    if value is None or (isinstance(value, str) and not value.strip()):
         return []
-    if not isinstance(value, list):
-        raise row.error(f"has no list in {row.column('entities')!r}", 'Write [{"start": 0, "end": 4, "label": "X"}].')
-    found = sorted(_entity(row, text, each) for each in value)
+    given = row.listed("entities")
+    if given is None:
+        raise row.error(f"has no list in {column!r}", 'Write [{"start": 0, "end": 4, "label": "X"}].')
+    found = sorted(_entity(row, text, each) for each in given)
     for one, other in pairwise(found):
         if other[0] < one[1]:
             raise row.error(
