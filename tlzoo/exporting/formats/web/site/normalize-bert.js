@@ -22,9 +22,10 @@ const isChinese = (character) => {
 
 /** What a change makes of each character has that character's place. */
 const each = (units, change) =>
-  units.flatMap(({ character, begin, end }) =>
-    Array.from(change(character), (made) => ({ character: made, begin, end })),
-  );
+  units.flatMap((unit) => {
+    const changed = change(unit.character);
+    return changed === unit.character ? unit : Array.from(changed, (character) => ({ ...unit, character }));
+  });
 
 const tidy = (character) => {
   if (/[\t\n\r]/.test(character)) return " ";

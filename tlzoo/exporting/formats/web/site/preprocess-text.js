@@ -26,8 +26,8 @@ export function makePreprocessor(manifest) {
 
 /** Where the tokens begin and end in the text; those around it at its beginning, and nowhere. */
 function contextOf(tokenizer, find, text, longest) {
-  const { before, after } = specials(tokenizer);
   const tokens = find(text);
+  const { before, after } = specials(tokenizer);
   const own = tokens.slice(0, longest - before.length - after.length);
   const none = (ids) => ids.map(() => [0, 0]);
   const cut = tokens.length > own.length ? `Only the first ${longest} tokens were read.` : "";

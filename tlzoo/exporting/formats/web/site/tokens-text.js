@@ -31,7 +31,11 @@ export function makeTokenFinder(tokenizer, document) {
       const parts = added(normalize(section.units), tokenizer.splitter_normalized);
       return parts.flatMap((part) => (part.token ? [part] : pieces(part.units, number)));
     });
-  return (text) => find(text).map((token) => withoutBlanks(text, token));
+  let last = { text: null, tokens: [] }; // the same text is asked for several times
+  return (text) => {
+    if (text !== last.text) last = { text, tokens: find(text).map((token) => withoutBlanks(text, token)) };
+    return last.tokens;
+  };
 }
 
 const joined = (units) => units.map(({ character }) => character).join("");
