@@ -38,6 +38,15 @@ def test_lists_of_labels_are_read_from_json_lines_and_parquet(tmp_path):
     assert targets_of(parquet, "multilabel") == ("a;b", "", "c", "")
 
 
+def test_lists_of_labels_in_cells_of_csv_are_json(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text('text,label\none,"[""a"", ""b""]"\ntwo,[]\nthree,c\nfour,[d]\n')
+    assert targets_of(table, "multilabel") == ("a;b", "", "c", "[d]")
+    table.write_text("text,label\none,\"['a', 'b']\"\ntwo,c\n")
+    with pytest.raises(DataError, match="'label' that is not JSON in line 2"):
+        targets_of(table, "multilabel")
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

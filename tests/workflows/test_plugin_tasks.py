@@ -105,7 +105,9 @@ def test_a_task_without_a_probe_says_which_strategy_to_take(duo: Any, numbers: P
     assert "`strategy='finetune'`" in error.value.hint
 
 
-def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(duo: Any, tmp_path: Path, command: Any):
+def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(
+    duo: Any, tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch
+):
     data = _texts(tmp_path, 6)
     run, exported = trained("duo/words", data, tmp_path, "pair", preprocess={"tokenizer": _tokenizer(duo)})
     predictor = exported.load()
@@ -121,6 +123,11 @@ def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(duo: Any, tmp_path:
     good, bad = predictor.stream([("great film", "awful"), {"question": "great film"}])
     assert (good, "has no 'answer'" in bad.error) == (by_order[0], True)
     assert tlzoo.evaluate(run.path, data).n == 60
+    first, second = exported.worst.strip("'").split(" | ")
+    assert second == "great film"
+    assert first in {json.loads(line)["question"] for line in data.read_text().splitlines()}
+    proof = command("verify", exported.path, data)
+    assert (proof.code, "| great film'" in proof.out) == (0, True)
     rows = command("predict", exported.path, data, "--json").json
     first = json.loads(data.read_text().splitlines()[0])
     assert rows[0]["input"] == f"{first['question']} | {first['reply']}"
@@ -135,6 +142,12 @@ def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(duo: Any, tmp_path:
     assert (wrong.code, "no column role 'query'" in wrong.err) == (2, True)
     refused = command("predict", exported.path, "great film")
     assert (refused.code, "question and reply" in refused.err) == (2, True)
+    [strange] = predictor.stream([("great film", 3)])
+    assert "not a text but int" in strange.error
+    monkeypatch.setattr("tlzoo.exporting.export.make_context", lambda *_: pytest.fail("the export began"))
+    page = command("export", run.path, "--format", "web", "--out", tmp_path / "page")
+    assert (page.code, "takes one input" in page.err) == (2, True)
+    assert not (tmp_path / "page").exists()
 
 
 def _tokenizer(zoo: Any) -> str:

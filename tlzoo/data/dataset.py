@@ -12,6 +12,7 @@ import numpy as np
 
 from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError
+from tlzoo.io.texts import input_name
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import metrics_problem, split_windows, task_error
@@ -188,6 +189,6 @@ def _first_unknown_label(data: TaskDataset) -> str:
         try:
             data.task.check_known([target])
         except DataError:
-            given = str(data.inputs[at] if data.windows is None else data.windows[at][0].input)
-            return f"The first is sample {at + 1}, {(given[:80] if data.modality == 'text' else given)!r}."
+            given = data.inputs[at] if data.windows is None else data.windows[at][0].input
+            return f"The first is sample {at + 1}, {input_name(given, 80 if data.modality == 'text' else None)!r}."
     return ""

@@ -15,6 +15,7 @@ import numpy as np
 from tlzoo.artifact.manifest import OutputParity, Parity, Thresholds
 from tlzoo.errors import InputError, ParityError
 from tlzoo.io.entry_points import REPORT_HINT
+from tlzoo.io.texts import input_name
 from tlzoo.preprocess import row_lengths
 from tlzoo.progress import progress
 from tlzoo.runtime import Predictor
@@ -127,7 +128,7 @@ def prove(
     parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in lengths))
     parity = parity.model_copy(update={"whole": whole})
     longest = 120 if task.modality == "text" else None  # of a path, every letter counts
-    name = repr(str(inputs[parity.worst or 0])[:longest])
+    name = repr(input_name(inputs[parity.worst or 0], longest))
     _judge(parity, limits, name, task)
     _judge_lengths(parity.lengths, gaps, tolerances)
     return Proof(parity, exported, name)
