@@ -78,6 +78,11 @@ class MultiLabel(Task):
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return ""
         if (listed := row.listed("label")) is not None:
+            if len(listed) > 1 and all(isinstance(part, int | float) and part in (0, 1) for part in listed):
+                raise row.error(
+                    "has a list of zeros and ones where labels are expected",
+                    'Write the labels that are there, such as ["red", "round"], or red;round.',
+                )
             parts = [row.scalar("label", part) for part in listed]
             if joined := [part for part in parts if SEPARATOR in part]:
                 raise DataError(
