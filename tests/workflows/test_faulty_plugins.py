@@ -87,6 +87,22 @@ def test_a_plugin_that_ends_the_program_is_named(faulty: Any, train: Any):
     assert "SystemExit: 0" in done.err
 
 
+@pytest.mark.parametrize("method", ["read", "fit", "collate", "metrics", "decode", "outputs"])
+@pytest.mark.parametrize(
+    "error", ["type('Odd', (BaseException,), {})('gone')", "GeneratorExit('gone')", "StopIteration('gone')"]
+)
+def test_an_error_that_is_no_exception_or_ends_a_generator_is_named_with_its_method(
+    faulty: Any, train: Any, method: str, error: str
+):
+    decorated = f"property({method}_broken)" if method == "outputs" else f"{method}_broken"
+    faulty("tasks", f"def {method}_broken(*given, **named):\n    raise {error}\n\n\nTwo.{method} = {decorated}")
+    done = train()
+    assert done.code == 2, done.err
+    assert "Plugin 'duo' (tlzoo-duo 1.0) failed in tasks.py, line " in done.err
+    assert f"in {method}_broken: " in done.err
+    assert "gone" in done.err
+
+
 def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
     faulty("tasks", raising("collate"))
     assert "Traceback" in train("--debug").err

@@ -13,7 +13,7 @@ from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import HookError, TlzooError
 from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
 from tlzoo.models.model import TaskModel, as_tuple, named_outputs
-from tlzoo.plugins.attribution import error_line, raised_by_plugin
+from tlzoo.plugins.attribution import error_line, is_user_interrupt, raised_by_plugin
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
 from tlzoo.tasks.rows import OutputCollector
@@ -61,9 +61,13 @@ def _attempt(problem: Callable[[], str]) -> str:
         return problem()
     except TlzooError:
         raise
-    except Exception as cause:
+    except BaseException as cause:
+        if is_user_interrupt(cause):
+            raise
         if (error := raised_by_plugin(cause)) is not None:
             raise error from cause
+        if not isinstance(cause, Exception):
+            raise
         return f"{error_line(cause)}."
 
 
