@@ -168,6 +168,15 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "_collate = Two.collate\nTwo.collate = lambda self, targets, contexts: "
                   "{**_collate(self, targets, contexts), 'size': np.full(len(targets), np.nan, np.float32)}",
          "The loss of the first 38 samples is nan"),
+        *(("heads", f"def build_head(backbone, task, options):\n    return {body}",
+           f"`build_head` of its head module 'tlzoo_duo.heads' returns {said}")
+          for body, said in (
+              ("None", "NoneType, not a Head"),
+              ("TwoLayers(12)", "TwoLayers, not a Head"),
+              ("Head(None, print)", "a Head whose `module` is NoneType, not a torch.nn.Module"),
+              ("Head(TwoLayers(12), 3)", "a Head whose `loss` is int, not a function"),
+          )),
+        ("heads", "del build_head", "its head module 'tlzoo_duo.heads' defines no `build_head`"),
         *(("heads", f"class Wrong(TwoLayers):\n    def forward(self, features):\n        {body}\n\n\n"
                     "def build_head(backbone, task, options):\n    return Head(Wrong(12), lambda *given: 0)", said)
           for body, said in (
@@ -197,6 +206,43 @@ def test_what_is_not_as_it_must_be_is_said_before_training(faulty: Any, train: A
     assert "lugin 'duo' (tlzoo-duo 1.0)" in done.err
     assert said in done.err
     assert "Epoch 1" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("", "its head module 'tlzoo_duo.heads' defines no `objective`"),
+        ("def objective(task, options):\n    return None", "returns NoneType, not an Objective"),
+        ("from tlzoo.tasks.heads import Objective\n\n\ndef objective(task, options):\n"
+         "    return Objective('size', 1, 'size')",
+         "it supports a probe, but the head of 'tlzoo_duo.heads' is TwoLayers, not torch.nn.Linear"),
+    ],
+)  # fmt: skip
+def test_what_a_probe_of_a_task_lacks_is_named(
+    faulty: Any, command: Any, numbers: Path, tmp_path: Path, code: str, said: str
+):
+    faulty("tasks", "Two.supports = frozenset({'probe'})")
+    faulty("heads", code)
+    done = command(
+        "finetune", "duo/means", numbers, "--out", tmp_path / "run", "--task", "two", "--quiet", "--strategy", "probe"
+    )
+    assert done.code == 2, done.err
+    assert "The task image-two of plugin 'duo' (tlzoo-duo 1.0) cannot be used: " in done.err
+    assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("Head(None, print)", "a Head whose `module` is NoneType, not a torch.nn.Module"),
+        ("Head(3, None)", "a Head whose `module` is int"),
+    ],
+)
+def test_a_head_of_a_hook_that_is_none_is_named(faulty: Any, train: Any, answer: str, said: str):
+    faulty("plugin", f"@hookimpl\ndef build_head(backbone, task, options):\n    from tlzoo.plugin import Head\n\n"
+                     f"    return {answer}")  # fmt: skip
+    done = train("--head", "duo/cosine")
+    assert (done.code, f"Hook 'build_head' of plugin 'duo' (tlzoo-duo 1.0) returned {said}" in done.err) == (2, True)
 
 
 def test_figures_of_the_interval_that_are_no_numbers_are_refused(faulty: Any, train: Any, tmp_path: Path):

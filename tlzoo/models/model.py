@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from tlzoo import plugins
-from tlzoo.errors import UsageError
+from tlzoo.errors import HookError, UsageError
 from tlzoo.interfaces import Backbone, Head, Needs, Weights
-from tlzoo.models.heads import default_head
+from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
+from tlzoo.models.heads import default_head, head_problem
 from tlzoo.plugins.preprocess import plugin_preprocessor
 from tlzoo.preprocess import Preprocessor
 from tlzoo.preprocess import make_preprocessor as core_preprocessor
@@ -127,13 +128,13 @@ def build_model(
     plugin, slash, name = head.partition("/")
     asked: dict[str, Any] = {"backbone": backbone, "task": task, "options": {**given, "head": name} if slash else given}
     if slash:
-        made = plugins.call("build_head", plugin, (Head, NoneType), default=_no_head, **asked)
-        if not isinstance(made, Head):
+        made = _hook_head(plugin, **asked)
+        if made is None:
             raise UsageError(
                 f"Plugin {plugin!r} has no head {name!r} for {task.name}.", hint="Leave `head` out.", parameter="head"
             )
         return TaskModel(checkpoint, task, backbone, made, head)
-    own = _plugin_head(checkpoint, **asked)
+    own = _hook_head(checkpoint.plugin, **asked)
     if own is None:
         return TaskModel(checkpoint, task, backbone, default_head(backbone, task, given))
     return TaskModel(checkpoint, task, backbone, own, "plugin")
@@ -143,7 +144,11 @@ def _no_head(**given: Any) -> None:
     return None
 
 
-def _plugin_head(checkpoint: Checkpoint, **asked: Any) -> Head | None:
-    """The head of the checkpoint's plugin, where it has one for this backbone and task."""
-    found = plugins.call("build_head", checkpoint.plugin, (Head, NoneType), default=_no_head, **asked)
-    return found if isinstance(found, Head) else None
+def _hook_head(plugin: str, **asked: Any) -> Head | None:
+    """The head of a plugin's hook, where it has one for this backbone and task."""
+    found = plugins.call("build_head", plugin, (Head, NoneType), default=_no_head, **asked)
+    if not isinstance(found, Head):
+        return None
+    if wrong := head_problem(found):
+        raise HookError(f"Hook 'build_head' of {describe_plugin(plugin)} returned {wrong}.", hint=REPORT_HINT)
+    return found
