@@ -341,6 +341,58 @@ def test_a_freeze_policy_that_answers_wrongly_is_named(faulty: Any, train: Any, 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
+        ("parameters[0].data.add_(1)", "it changes 'backbone.mix.weight'; only adapters may be added"),
+        ("parameters[-1].mul_(2)", "it changes 'head.size.bias'; only adapters may be added"),
+        ("parameters[0].data = parameters[0].data.half()", "it changes 'backbone.mix.weight'; only adapters"),
+        ("model.head.size.bias = None", "it removes 'head.size.bias' from the model; only adapters may be added"),
+        ("trainable = {found.pop()}",
+         "it answers differently when it is asked again: `trainable` has 'head.sign.bias' only once"),
+    ],
+)  # fmt: skip
+def test_a_freeze_policy_that_changes_the_model_or_its_mind_is_named(faulty: Any, train: Any, body: str, said: str):
+    faulty(
+        "plugin",
+        f"""
+from tlzoo.plugin import Freeze
+found = ['head.sign.weight', 'head.sign.bias']
+
+
+@hookimpl
+def freeze(model, policy):
+    import torch
+
+    parameters = list(model.parameters())
+    trainable = {{'head.sign.weight'}}
+    with torch.no_grad():
+        {body}
+    return Freeze(frozenset(trainable))
+""",
+    )
+    done = train("--freeze", "duo/odd")
+    assert done.code == 2, done.err
+    assert f"Freeze policy 'duo/odd' of plugin 'duo' (tlzoo-duo 1.0) cannot be used: {said}" in done.err
+
+
+def test_a_freeze_policy_may_add_adapters(faulty: Any, pictures: Path, tmp_path: Path):
+    faulty(
+        "plugin",
+        """
+@hookimpl
+def freeze(model, policy):
+    from tlzoo.models.freezing import core_freeze
+
+    return core_freeze(model, 'lora:2')
+""",
+    )
+    run = tlzoo.finetune(
+        "vision/test-vit", pictures, out=tmp_path / "run", strategy="finetune", freeze="duo/own", options=OPTIONS
+    )
+    assert run.frozen["merged"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
         ("raise KeyError('mean')", "failed: KeyError: 'mean'"),
         ("return 3", "returned int, not a model"),
         ("return model.headless()", "returned a model whose head is Identity"),

@@ -14,6 +14,7 @@ from tlzoo.errors import HookError, UsageError
 from tlzoo.interfaces import Backbone, Head, Needs, Weights
 from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
 from tlzoo.models.heads import default_head, head_problem
+from tlzoo.plugins.extensions import split_plugin_name
 from tlzoo.plugins.preprocess import plugin_preprocessor
 from tlzoo.preprocess import Preprocessor
 from tlzoo.preprocess import make_preprocessor as core_preprocessor
@@ -125,10 +126,10 @@ def build_model(
     given = dict(options or {})
     if head == "linear":
         return TaskModel(checkpoint, task, backbone, default_head(backbone, task, given))
-    plugin, slash, name = head.partition("/")
-    asked: dict[str, Any] = {"backbone": backbone, "task": task, "options": {**given, "head": name} if slash else given}
-    if slash:
-        made = _hook_head(plugin, **asked)
+    asked: dict[str, Any] = {"backbone": backbone, "task": task, "options": given}
+    if "/" in head:
+        plugin, name = split_plugin_name("head", head)
+        made = _hook_head(plugin, **{**asked, "options": {**given, "head": name}})
         if made is None:
             raise UsageError(
                 f"Plugin {plugin!r} has no head {name!r} for {task.name}.", hint="Leave `head` out.", parameter="head"
