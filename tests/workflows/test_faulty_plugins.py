@@ -13,26 +13,14 @@ import pytest
 import tlzoo
 from tlzoo.errors import HookError, PluginError
 from tlzoo.plugins.extensions import find_extension
-from tlzoo.runtime.unknown_task import UnknownTask
 
 OPTIONS = {"epochs": 1, "batch": 8, "lr": 1e-2}
 
 
 @pytest.fixture
-def duo_site(duo_site: Path, tmp_path: Path) -> Path:
+def duo_site(duo_copy: Path) -> Path:
     """A copy of the plugin that may be changed."""
-    return Path(shutil.copytree(duo_site, tmp_path / "faulty"))
-
-
-@pytest.fixture
-def faulty(duo: Any, duo_site: Path) -> Callable[..., None]:
-    """Appends code to a module of the plugin."""
-
-    def change(module: str, code: str) -> None:
-        with (duo_site / "tlzoo_duo" / f"{module}.py").open("a") as file:
-            file.write(f"\n\n{code}\n")
-
-    return change
+    return duo_copy
 
 
 @pytest.fixture
@@ -117,6 +105,36 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
          "returns 2 outputs; the task declares 1"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)), "
                   "Output('size', ('batch',), 'int64')))", "is float32; the task declares int64"),
+        *(("tasks", f"Two.outputs = property(lambda self: (Output({name!r}, ('batch', 2)), "
+                    "Output('size', ('batch',))))", said)
+          for name, said in (
+              ("embeddings", "An output is called 'embeddings', as exported files call the features"),
+              ("", "An output is called ''; a name is a letter and up to 63"),
+              ("image", "An output is called 'image', as an input of the model is"),
+              ("size", "Two outputs have the same name: size, size"),
+              ("a b", "An output is called 'a b'; a name"),
+              ("a/b", "An output is called 'a/b'; a name"),
+              ("a\nb", "a name is a letter"),
+              ("a.b", "An output is called 'a.b'; a name"),
+              ("é", "An output is called 'é'; a name"),
+              ("1st", "An output is called '1st'; a name"),
+              ("x" * 300, "a name is a letter"),
+              (None, "An output is called None; a name"),
+          )),
+        *(("tasks", f"from tlzoo.tasks.base import DerivedOutput\nTwo.derived = ({derived},)", said)
+          for derived, said in (
+              ("DerivedOutput('size', 'sign', 'Softmax')", "Two outputs have the same name: sign, size, size"),
+              ("DerivedOutput('embeddings', 'sign', 'Softmax')", "An output is called 'embeddings'"),
+              ("DerivedOutput('image', 'sign', 'Softmax')", "An output is called 'image'"),
+          )),
+        *(("tasks", f"Two.outputs = property(lambda self: (Output('sign', {given}), Output('size', ('batch',))))", said)
+          for given, said in (
+              ("('batch', 2), 'banana'", "'sign' is of the type 'banana', not one of: float16"),
+              ("['batch', 2]", "The first axis of 'sign' is ['batch', 2], not batch"),
+              ("('batch', 'batch')", "'sign' has an axis called 'batch'"),
+              ("('batch', '')", "'sign' has an axis called ''"),
+              ("('batch', 2.0)", "'sign' has the axis 2.0, neither a name nor a size"),
+          )),
         ("tasks", "Two.outputs = property(lambda self: ['sign'])", "not a tuple of Output"),
         ("tasks", "Two.outputs = property(lambda self: ())", "The task has no outputs"),
         ("tasks", "Two.fit = lambda self, targets, column: None", "`fit` returns None, not a Two named 'image-two'"),
@@ -425,54 +443,6 @@ def test_a_format_that_fails_or_writes_no_model_is_named(
     assert done.code == 2
     assert f"The format 'named' of plugin 'duo' (tlzoo-duo 1.0) {said}" in done.err
     assert not (tmp_path / "it").exists()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "@dataclass(frozen=True)\nclass Two(Two):\n    unit: str = 'points'\n\n    def __post_init__(self):\n"
-        "        raise RuntimeError('not this one')",
-        "@dataclass(frozen=True)\nclass Other(Two):\n    pass\n\n\nTwo.__init__ = lambda self, name, labels=(): None",
-    ],
-)  # fmt: skip
-def test_a_task_that_changed_after_training_is_told_with_both_versions_and_the_file_still_runs(
-    faulty: Any,
-    command: Any,
-    numbers: Path,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    change: str,
-    reload_duo: Callable[[], None],
-):
-    run = tlzoo.finetune(
-        "duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune", freeze="all", options=OPTIONS
-    )
-    exported = run.export(tmp_path / "file.onnx")
-    faulty("tasks", change)
-    reload_duo()
-    again = command("evaluate", tmp_path / "run", numbers)
-    assert again.code == 2
-    assert "The task 'image-two' of plugin 'duo' (tlzoo-duo 1.0) does not take the settings unit='points'" in again.err
-    capfd.readouterr()
-    predictor = tlzoo.load(exported.path)
-    assert isinstance(predictor.task, UnknownTask)
-    assert "needs tlzoo-duo 1.0" in capfd.readouterr().err
-    assert set(predictor.predict(tmp_path / "0.png")[0].outputs) == {"sign", "size"}
-
-
-@pytest.fixture
-def reload_duo(duo: Any) -> Callable[[], None]:
-    """Lets the plugin be imported anew."""
-    import sys
-
-    from tlzoo import plugins
-
-    def forget() -> None:
-        plugins.import_plugin.cache_clear()
-        for name in [name for name in sys.modules if name.startswith("tlzoo_duo")]:
-            del sys.modules[name]
-
-    return forget
 
 
 def test_a_name_of_the_core_that_a_plugin_declares_as_well_is_told(

@@ -15,8 +15,9 @@ from tlzoo.errors import DataError
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import metrics_problem, split_windows, task_error
+from tlzoo.tasks.merging import merge_windows
 from tlzoo.tasks.rows import Outputs
-from tlzoo.tasks.windows import Window, merge_windows
+from tlzoo.tasks.windows import Window
 
 BLOCK = 32
 

@@ -21,6 +21,7 @@ from tlzoo.preprocess import make_preprocessor as core_preprocessor
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks import Task
+from tlzoo.tasks.contract import task_error
 from tlzoo.tasks.heads import LINEAR
 
 
@@ -75,7 +76,10 @@ class TaskModel(nn.Module):
 
 def named_outputs(task: Task, made: Any) -> dict[str, Any]:
     """A model's outputs by name: `made` is one, or a tuple in the order of the task's."""
-    return dict(zip((output.name for output in task.outputs), as_tuple(made), strict=True))
+    values, names = as_tuple(made), [output.name for output in task.outputs]
+    if len(values) != len(names):
+        raise task_error(task, f"declares {len(names)} outputs; its head returns {len(values)}.")
+    return dict(zip(names, values, strict=True))
 
 
 def as_tuple(made: Any) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -31,6 +32,12 @@ def task_error(task: Task, what: str) -> HookError:
 SUPPORTS = frozenset(
     {"probe", "calibration", "class_weights", "label_smoothing", "mixup", "augment", "top_k", "threshold"}
 )
+
+
+_OUTPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+EMBEDDINGS = "embeddings"
+"""The output of an exported file beside the task's: what the head receives."""
+DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 
 
 def class_problem(task: type[Task]) -> str:
@@ -74,16 +81,41 @@ def declaration_problem(task: Task) -> str:
     names = [output.name for output in task.outputs]
     if not names:
         return "The task has no outputs."
-    if len(set(names)) < len(names):
-        return f"Two outputs have the same name: {', '.join(names)}."
+    if wrong := _names_problem([*names, *(derived.name for derived in task.derived)]):
+        return wrong
     for output in task.outputs:
-        if output.axes[:1] != ("batch",):
-            return f"The first axis of {output.name!r} is {output.axes[:1]}, not batch."
-        if any(isinstance(size, int) and size < 1 for size in output.axes):
-            return f"`fit` leaves the output {output.name!r} with the axes {list(output.axes)}: a size is below 1."
+        if wrong := _output_problem(output):
+            return wrong
     for derived in task.derived:
         if derived.source not in names or derived.operator not in get_args(DerivedOperator):
             return f"{derived} has an unknown source or operator; the outputs are {', '.join(names)}."
+    return ""
+
+
+def _names_problem(names: Sequence[Any]) -> str:
+    """Of the names of outputs, derived ones too, which are those of the graph's."""
+    for name in names:
+        if not isinstance(name, str) or not _OUTPUT_NAME.fullmatch(name):
+            shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:80]}..."
+            return f"An output is called {shown}; a name is a letter and up to 63 letters, digits, dashes, underscores."
+        if name == EMBEDDINGS:
+            return f"An output is called {name!r}, as exported files call the features that the head receives."
+    return f"Two outputs have the same name: {', '.join(names)}." if len(set(names)) < len(names) else ""
+
+
+def _output_problem(output: Output) -> str:
+    axes = output.axes
+    if not isinstance(axes, tuple) or axes[:1] != ("batch",):
+        return f"The first axis of {output.name!r} is {axes[:1] if isinstance(axes, tuple) else axes!r}, not batch."
+    if wrong := [axis for axis in axes if isinstance(axis, bool) or not isinstance(axis, int | str)]:
+        return f"The output {output.name!r} has the axis {wrong[0]!r}, neither a name nor a size."
+    if any(isinstance(size, int) and size < 1 for size in axes):
+        return f"`fit` leaves the output {output.name!r} with the axes {list(axes)}: a size is below 1."
+    names = [axis for axis in axes[1:] if isinstance(axis, str)]
+    if odd := [name for name in names if name == "batch" or not _OUTPUT_NAME.fullmatch(name)]:
+        return f"The output {output.name!r} has an axis called {odd[0]!r}; an axis is called as outputs are, not batch."
+    if output.dtype not in DTYPES:
+        return f"The output {output.name!r} is of the type {output.dtype!r}, not one of: {', '.join(DTYPES)}."
     return ""
 
 

@@ -37,6 +37,8 @@ def dry_run(model: TaskModel, data: TaskDataset) -> None:
         return
     with torch.random.fork_rng(devices=[]):
         trial = _Trial(model.eval(), data.first(FEW))
+        if model.task.plugin and (wrong := trial.names_problem()):
+            raise contract.task_error(model.task, f"cannot be used: {wrong}")
         if wrong := _attempt(trial.outputs_problem):
             raise _head_error(model, head_plugin, wrong)
         if model.task.plugin and (wrong := _attempt(trial.collate_problem)):
@@ -88,6 +90,13 @@ class _Trial:
     def _made(self) -> Any:
         """What the head returns."""
         return self._model.head(self._features)
+
+    def names_problem(self) -> str:
+        """An output that is called as an array of the model's input: in an exported file both have one name."""
+        task = self._model.task
+        names = [*(output.name for output in task.outputs), *(derived.name for derived in task.derived)]
+        clash = [name for name in names if name in self._arrays]
+        return f"An output is called {clash[0]!r}, as an input of the model is." if clash else ""
 
     def outputs_problem(self) -> str:
         before = [tensor.clone() for tensor in _tensors(self._features)]
