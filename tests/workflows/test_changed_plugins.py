@@ -228,3 +228,24 @@ def test_embeddings_that_merge_leaves_out_are_the_mean_of_the_windows(
     change("tasks", "Longest.merge = lambda self, parts: ({**parts[0].outputs, 'embeddings': np.zeros(3)}, None)")
     with pytest.raises(HookError, match=r"`merge` returns 'embeddings' of shape \[3\]"):
         exported.load().predict(LONG, embeddings=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("Two.agree = lambda self, *given: None", "`agree` returns NoneType, not an Agreement"),
+        ("Two.supports |= {'calibration'}\nTwo.temperature = lambda self, *given: None", "`temperature` returns None"),
+        ("Two.supports |= {'calibration'}\nTwo.temperature = lambda self, *given: 0.0", "`temperature` returns 0.0"),
+        ("Two.supports |= {'calibration'}\nTwo.temperature = lambda self, *given: 1.0\n"
+         "Two.calibration_error = lambda self, *given: float('nan')", "`calibration_error` returns nan"),
+    ],
+)  # fmt: skip
+def test_what_a_proof_asks_of_a_task_is_checked(
+    change: Any, command: Any, numbers: Path, tmp_path: Path, code: str, said: str
+):
+    trained("two", numbers, tmp_path)
+    change("tasks", code)
+    done = command("export", tmp_path / "run", "--out", tmp_path / "again.onnx", "--quiet")
+    assert (done.code, said in done.err) == (2, True), done.err
+    assert "The task image-two of plugin 'duo' (tlzoo-duo 1.0) cannot be used: " in done.err
+    assert not (tmp_path / "again.onnx").exists()

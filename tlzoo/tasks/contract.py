@@ -16,10 +16,20 @@ import numpy as np
 from tlzoo.errors import HookError
 from tlzoo.interfaces import FeatureKind
 from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
-from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, OperatingPoint, Output, Prediction, Target, Task
+from tlzoo.tasks.base import (
+    Agreement,
+    DecodeOptions,
+    DerivedOperator,
+    Input,
+    OperatingPoint,
+    Output,
+    Prediction,
+    Target,
+    Task,
+)
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.row import Row
-from tlzoo.tasks.rows import Outputs
+from tlzoo.tasks.rows import Outputs, count
 from tlzoo.tasks.windows import Window
 
 
@@ -241,6 +251,40 @@ def predictions_problem(task: Task, answers: Any, rows: int) -> str:
     return ""
 
 
+def agreement_problem(task: Task, answer: Any, rows: int) -> str:
+    """Of `agree`: a scale and the samples' differences of each output, and which samples have the same answer."""
+    if not isinstance(answer, Agreement):
+        return f"`agree` returns {type(answer).__name__}, not an Agreement."
+    for name in (output.name for output in task.outputs):
+        if name not in answer.scale or name not in answer.difference:
+            return f"`agree` returns no scale or no difference of the output {name!r}."
+        if np.shape(answer.difference[name]) != (rows,):
+            return (
+                f"`agree` returns differences of {name!r} of shape {list(np.shape(answer.difference[name]))} for "
+                + (f"{rows} samples.")
+            )
+    if np.shape(answer.same) != (rows,):
+        return f"`agree` returns `same` of shape {list(np.shape(answer.same))} for {rows} samples."
+    return ""
+
+
+def compare(task: Task, exported: Outputs, reference: Outputs, tolerance: float) -> Agreement:
+    """The task's `agree`; raises HookError where a plugin's answers anything but an agreement of all outputs."""
+    answer = task.agree(exported, reference, tolerance)
+    if task.plugin and (wrong := agreement_problem(task, answer, count(reference))):
+        raise task_error(task, f"cannot be used: {wrong}")
+    return answer
+
+
+def check_number(task: Task, method: str, number: Any, least: float) -> float:
+    """What `temperature` or `calibration_error` returns; raises HookError for a plugin's that is below `least` or no
+    finite number."""
+    real = isinstance(number, int | float | np.number) and not isinstance(number, bool)
+    if task.plugin and not (real and math.isfinite(number) and number >= least):
+        raise task_error(task, f"cannot be used: `{method}` returns {number!r}, not a number from {least:g} on.")
+    return float(number)
+
+
 def operating_point_problem(task: Task, point: Any) -> str:
     """Of `operating_point`: None, or a threshold of finite numbers for one of the task's metrics."""
     if point is None:
@@ -263,9 +307,10 @@ def operating_point_problem(task: Task, point: Any) -> str:
 
 
 def results_problem(task: Task, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]) -> str:
-    """Of all that is made of outputs: metrics, scores and answers."""
+    """Of all that is made of outputs: metrics, scores, answers and how they agree with themselves."""
     return (
         metrics_problem(task, task.metrics(outputs, targets, contexts))
         or scores_problem(task.samplewise(outputs, targets, contexts), len(targets))
         or predictions_problem(task, task.decode(outputs, contexts, DecodeOptions()), len(targets))
+        or agreement_problem(task, task.agree(outputs, outputs, 1e-4), len(targets))
     )
