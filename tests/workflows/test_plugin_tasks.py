@@ -224,6 +224,11 @@ def test_policies_heads_methods_strategies_and_formats_serve_any_checkpoint(
         (("--task", "duo/nothing"), "no task 'nothing'"),
         (("--task", "nobody/nothing"), "No plugin 'nobody'"),
         (("--head", "duo/cosine", "--strategy", "probe"), "fits a linear head"),
+        *(
+            ((f"--{flag}", name), f"{name!r} does not have the form PLUGIN/NAME")
+            for flag in ("freeze", "head", "strategy", "task")
+            for name in ("/nothing", "duo/", "/")
+        ),
     ],
 )
 def test_a_name_that_the_plugin_does_not_have_is_refused(
@@ -234,3 +239,29 @@ def test_a_name_that_the_plugin_does_not_have_is_refused(
     assert done.code == 2
     assert said in done.err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["/nothing", "duo/", "/"])
+def test_a_method_or_format_with_an_empty_half_is_refused(
+    duo: Any, command: Any, picture_run: Any, pictures: Path, tmp_path: Path, name: str
+):
+    for arguments in (
+        ("adapt", picture_run.path, "--target", pictures, "--out", tmp_path / "out", "--method", name, "--quiet"),
+        ("export", picture_run.path, "--out", tmp_path / "out", "--format", name, "--quiet"),
+    ):
+        done = command(*arguments)
+        assert (done.code, f"{name!r} does not have the form PLUGIN/NAME" in done.err) == (2, True), done.err
+        assert not (tmp_path / "out").exists()
+
+
+def test_coral_says_that_a_task_without_a_probe_needs_another_method(
+    duo: Any, command: Any, numbers: Path, tmp_path: Path
+):
+    chosen: dict[str, Any] = {"strategy": "finetune", "freeze": "all", "options": TRAINING}
+    run = tlzoo.finetune("duo/means", numbers, out=tmp_path / "run", task="two", **chosen)
+    for method in ("coral", "auto"):
+        done = command("adapt", run.path, "--target", numbers, "--out", tmp_path / "out", "--method", method, "--quiet")
+        assert (done.code, "which image-two does not support" in done.err) == (2, True), done.err
+        assert "--method PLUGIN/NAME" in done.err
+        assert "duo/adabn" in done.err
+        assert "strategy" not in done.err

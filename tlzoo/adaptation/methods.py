@@ -14,10 +14,12 @@ from tlzoo.features.extract import extract
 from tlzoo.models.heads import linear_head, probe_objective
 from tlzoo.models.model import TaskModel
 from tlzoo.plugins.extensions import (
+    SINGULAR,
     PluginExtension,
     extension_names,
     find_extension,
     registered_extensions,
+    split_plugin_name,
     warn_name_conflict,
 )
 from tlzoo.training.strategies.probe_fit import labelled_features
@@ -35,8 +37,8 @@ def adapt_model(
     method, HookError where a plugin's fails, and what the method raises.
     """
     given: dict[str, Any] = {"model": model, "source": source, "target": target, "options": options}
-    plugin, slash, short = method.rpartition("/")
-    if slash:
+    if "/" in method:
+        plugin, short = split_plugin_name(SINGULAR["adaptation"], method)
         if short in (own := registered_extensions("adaptation", plugin)):
             return _adapt_with_method(PluginExtension("adaptation", plugin, own[short]), given), method
         if (found := _adapt_with_plugin(plugin, short, given)) is None:
@@ -94,10 +96,17 @@ def core_adapt(
     """CORAL with a linear head refitted on aligned source features; the backbone stays as it is.
 
     `options["n_train"]` says how many of the source samples train; the rest chooses the regularisation. Raises
-    UsageError for another method and without source data, DataError for a single target sample.
+    UsageError for another method, for a task without a probe and without source data, DataError for a single target
+    sample.
     """
     if method not in METHODS:
         raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {', '.join(METHODS)}")
+    if "probe" not in model.task.supports:
+        raise UsageError(
+            f"CORAL fits a probe, a linear head on features, which {model.task.name} does not support.",
+            hint=f"Choose a plugin's method: `method='PLUGIN/NAME'`. Methods: {_method_names()}",
+            parameter="method",
+        )
     if source is None or source.targets is None:
         raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
     if len(target) < 2:

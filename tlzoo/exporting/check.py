@@ -21,6 +21,7 @@ from tlzoo.progress import progress
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.agreement import differences
 from tlzoo.tasks.base import Agreement, Task
+from tlzoo.tasks.contract import compare
 from tlzoo.tasks.rows import OutputCollector, Outputs, finite, select
 
 BATCHES = (1, 2, 3, 7)
@@ -106,14 +107,14 @@ def prove(
     with progress("Proof", 1 + len(BATCHES) + len(lengths), "batch sizes and lengths") as advance:
         exported = _answers(predictor, inputs, WHOLE)
         advance(1)
-        first = task.agree(exported, reference, limits.difference)
+        first = compare(task, exported, reference, limits.difference)
         found = _Comparison(
             first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same.astype(float)
         )
         few = range(min(PER_BATCH_SIZE, len(inputs)))
         right = select(reference, few)
         for size in BATCHES:
-            again = task.agree(_answers(predictor, [inputs[i] for i in few], size), right, limits.difference)
+            again = compare(task, _answers(predictor, [inputs[i] for i in few], size), right, limits.difference)
             found.add(_scaled(again, first.scale))
             advance(1)
         # of outputs that are infinite the scale is, too

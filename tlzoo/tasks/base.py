@@ -264,7 +264,10 @@ class Task:
         return target
 
     def merge(self, parts: Sequence[WindowOutputs]) -> tuple[dict[str, np.ndarray], Any]:
-        """The outputs of a whole input, and its context, from those of its windows."""
+        """The outputs of a whole input, and its context, from those of its windows.
+
+        Every output of the task as an array without the batch; `embeddings` that are left out are the windows' mean.
+        """
         raise NotImplementedError
 
     def collate(self, targets: Sequence[Target], contexts: Sequence[Any]) -> dict[str, np.ndarray]:
