@@ -196,6 +196,8 @@ def test_labels_that_the_task_does_not_know_are_refused_and_unlabelled_data_are_
         make_dataset(Samples(("bee", "cow"), ("011", "0x0"), "text"), TASK, Spelling())
     with pytest.raises(DataError, match=r"not in the training data: x\. The first is sample 1, 'aard'"):
         make_dataset(Samples(("aardvarks",), ("11010x000",), "text"), TASK, Spelling())
+    with pytest.raises(DataError, match=r"The first is sample 1, 'bee \| cow'"):
+        make_dataset(Samples((("bee", "cow"),), ("0x0",), "text"), TASK, Spelling())
     data = make_dataset(Samples(TEXTS, None, "text"), TASK, Spelling())
     assert (data.targets, data.samples, len(data)) == (None, 4, 8)
 

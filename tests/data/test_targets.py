@@ -38,6 +38,25 @@ def test_lists_of_labels_are_read_from_json_lines_and_parquet(tmp_path):
     assert targets_of(parquet, "multilabel") == ("a;b", "", "c", "")
 
 
+def test_lists_of_labels_in_cells_of_csv_are_json(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text('text,label\none,"[""a"", ""b""]"\ntwo,[]\nthree,c\nfour,[d]\n')
+    assert targets_of(table, "multilabel") == ("a;b", "", "c", "[d]")
+    table.write_text("text,label\none,\"['a', 'b']\"\ntwo,c\n")
+    with pytest.raises(DataError, match="'label' that is not JSON in line 2"):
+        targets_of(table, "multilabel")
+
+
+@pytest.mark.parametrize("cell", ["[1, 0, 1]", "[0, 1]", "[1.0, 0.0, 0.0]", "[true, false]"])
+def test_a_list_of_zeros_and_ones_is_no_list_of_labels(tmp_path, cell):
+    lines, table = tmp_path / "t.jsonl", tmp_path / "t.csv"
+    lines.write_text(f'{{"text": "one", "label": {cell}}}\n{{"text": "two", "label": ["a"]}}\n')
+    table.write_text(f'text,label\none,"{cell}"\ntwo,a\n')
+    for path, place in ((lines, "line 1"), (table, "line 2")):
+        with pytest.raises(DataError, match=f"zeros and ones where labels are expected in {place}"):
+            targets_of(path, "multilabel")
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

@@ -277,3 +277,12 @@ def test_a_name_that_could_not_be_typed_is_refused(ship: Ship, name: str):
     with pytest.raises(HookError, match="returned the name") as caught:
         registered_extensions("formats", "tide")
     assert "lower-case letters" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["/new", "tide/", "/", " /new", "../new", "//new"])
+@pytest.mark.parametrize("kind", EXTENSION_KINDS)
+def test_a_name_with_an_empty_half_does_not_send_to_a_plugin_without_a_name(kind: ExtensionKind, name: str):
+    with pytest.raises(UsageError, match="does not have the form PLUGIN/NAME") as error:
+        find_extension(kind, name)
+    assert repr(name) in str(error.value)
+    assert "tlzoo-" not in str(error.value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from tlzoo.errors import UsageError
 from tlzoo.runtime.predictions import Failure
 from tlzoo.runtime.results import find_resume_point, prediction_file, write_predictions
+from tlzoo.tasks.base import Prediction
 from tlzoo.tasks.classification.task import LabelPrediction
 
 NAMES = ["plain", 'with "quotes", commas', "two\nlines", "tab\there", "ünïcode", "carriage\rreturn", "", "last"]
@@ -55,6 +58,32 @@ def test_a_file_cut_at_any_byte_becomes_the_same_file_again(tmp_path: Path, endi
         assert len(made) >= 1
         path.unlink()
     assert made == ["last"]
+
+
+@dataclass(frozen=True)
+class AnyPrediction(Prediction):
+    found: Any
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (("a", "b"), "a;b"),
+        (("a", ("b",)), '["a", ["b"]]'),
+        (["a;b", "c"], '["a;b", "c"]'),
+        ((1, 2.5), "[1, 2.5]"),
+        ({"ä": (1, None)}, '{"ä": [1, null]}'),
+        (True, "true"),
+        (None, ""),
+    ],
+)
+def test_a_cell_holds_no_pythons_own_notation(tmp_path: Path, ending: str, value: Any, cell: str):
+    into = prediction_file(tmp_path / f"a.{ending}", AnyPrediction.columns(), resume=False, embeddings=False)
+    record = into.encode(AnyPrediction(value, input="x").as_row())
+    [cells] = csv.reader([record], delimiter="," if ending == "csv" else "\t")
+    assert cells == ["x", cell, ""]
+    assert "'" not in "".join(AnyPrediction(value).as_line().values())
 
 
 @settings(deadline=None, max_examples=50)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +61,19 @@ def _entry(file: Path, name: str, task: str, parameters: int, preprocess: dict[s
 
 
 @pytest.fixture(scope="module")
-def duo_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def duo_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to import from, with the plugin in it."""
     site = tmp_path_factory.mktemp("duo")
     install(site)
     shutil.copytree(HERE, site / "tlzoo_duo", ignore=shutil.ignore_patterns("__pycache__"))
     (site / "tlzoo_duo" / "__init__.py").write_text("")
     return site
+
+
+@pytest.fixture
+def duo_site(duo_files: Path) -> Path:
+    """The folder that the plugin is imported from."""
+    return duo_files
 
 
 @pytest.fixture
@@ -91,6 +97,36 @@ def duo(zoo: Any, duo_site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     plugins.import_plugin.cache_clear()
     for name in [name for name in sys.modules if name.startswith("tlzoo_duo")]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def duo_copy(duo_files: Path, tmp_path: Path) -> Path:
+    """A copy of the plugin that a test may change; a module whose tests do so has it as `duo_site`."""
+    return Path(shutil.copytree(duo_files, tmp_path / "faulty"))
+
+
+@pytest.fixture
+def faulty(duo: Any, duo_site: Path) -> Callable[..., None]:
+    """Appends code to a module of the plugin."""
+
+    def change(module: str, code: str) -> None:
+        with (duo_site / "tlzoo_duo" / f"{module}.py").open("a") as file:
+            file.write(f"\n\n{code}\n")
+
+    return change
+
+
+@pytest.fixture
+def reload_duo(duo: Any) -> Callable[[], None]:
+    """Lets the plugin be imported anew."""
+    from tlzoo import plugins
+
+    def forget() -> None:
+        plugins.import_plugin.cache_clear()
+        for name in [name for name in sys.modules if name.startswith("tlzoo_duo")]:
+            del sys.modules[name]
+
+    return forget
 
 
 @pytest.fixture

@@ -13,26 +13,14 @@ import pytest
 import tlzoo
 from tlzoo.errors import HookError, PluginError
 from tlzoo.plugins.extensions import find_extension
-from tlzoo.runtime.unknown_task import UnknownTask
 
 OPTIONS = {"epochs": 1, "batch": 8, "lr": 1e-2}
 
 
 @pytest.fixture
-def duo_site(duo_site: Path, tmp_path: Path) -> Path:
+def duo_site(duo_copy: Path) -> Path:
     """A copy of the plugin that may be changed."""
-    return Path(shutil.copytree(duo_site, tmp_path / "faulty"))
-
-
-@pytest.fixture
-def faulty(duo: Any, duo_site: Path) -> Callable[..., None]:
-    """Appends code to a module of the plugin."""
-
-    def change(module: str, code: str) -> None:
-        with (duo_site / "tlzoo_duo" / f"{module}.py").open("a") as file:
-            file.write(f"\n\n{code}\n")
-
-    return change
+    return duo_copy
 
 
 @pytest.fixture
@@ -87,6 +75,22 @@ def test_a_plugin_that_ends_the_program_is_named(faulty: Any, train: Any):
     assert "SystemExit: 0" in done.err
 
 
+@pytest.mark.parametrize("method", ["read", "fit", "collate", "metrics", "decode", "outputs"])
+@pytest.mark.parametrize(
+    "error", ["type('Odd', (BaseException,), {})('gone')", "GeneratorExit('gone')", "StopIteration('gone')"]
+)
+def test_an_error_that_is_no_exception_or_ends_a_generator_is_named_with_its_method(
+    faulty: Any, train: Any, method: str, error: str
+):
+    decorated = f"property({method}_broken)" if method == "outputs" else f"{method}_broken"
+    faulty("tasks", f"def {method}_broken(*given, **named):\n    raise {error}\n\n\nTwo.{method} = {decorated}")
+    done = train()
+    assert done.code == 2, done.err
+    assert "Plugin 'duo' (tlzoo-duo 1.0) failed in tasks.py, line " in done.err
+    assert f"in {method}_broken: " in done.err
+    assert "gone" in done.err
+
+
 def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
     faulty("tasks", raising("collate"))
     assert "Traceback" in train("--debug").err
@@ -101,6 +105,36 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
          "returns 2 outputs; the task declares 1"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)), "
                   "Output('size', ('batch',), 'int64')))", "is float32; the task declares int64"),
+        *(("tasks", f"Two.outputs = property(lambda self: (Output({name!r}, ('batch', 2)), "
+                    "Output('size', ('batch',))))", said)
+          for name, said in (
+              ("embeddings", "An output is called 'embeddings', as exported files call the features"),
+              ("", "An output is called ''; a name is a letter and up to 63"),
+              ("image", "An output is called 'image', as an input of the model is"),
+              ("size", "Two outputs have the same name: size, size"),
+              ("a b", "An output is called 'a b'; a name"),
+              ("a/b", "An output is called 'a/b'; a name"),
+              ("a\nb", "a name is a letter"),
+              ("a.b", "An output is called 'a.b'; a name"),
+              ("é", "An output is called 'é'; a name"),
+              ("1st", "An output is called '1st'; a name"),
+              ("x" * 300, "a name is a letter"),
+              (None, "An output is called None; a name"),
+          )),
+        *(("tasks", f"from tlzoo.tasks.base import DerivedOutput\nTwo.derived = ({derived},)", said)
+          for derived, said in (
+              ("DerivedOutput('size', 'sign', 'Softmax')", "Two outputs have the same name: sign, size, size"),
+              ("DerivedOutput('embeddings', 'sign', 'Softmax')", "An output is called 'embeddings'"),
+              ("DerivedOutput('image', 'sign', 'Softmax')", "An output is called 'image'"),
+          )),
+        *(("tasks", f"Two.outputs = property(lambda self: (Output('sign', {given}), Output('size', ('batch',))))", said)
+          for given, said in (
+              ("('batch', 2), 'banana'", "'sign' is of the type 'banana', not one of: float16"),
+              ("['batch', 2]", "The first axis of 'sign' is ['batch', 2], not batch"),
+              ("('batch', 'batch')", "'sign' has an axis called 'batch'"),
+              ("('batch', '')", "'sign' has an axis called ''"),
+              ("('batch', 2.0)", "'sign' has the axis 2.0, neither a name nor a size"),
+          )),
         ("tasks", "Two.outputs = property(lambda self: ['sign'])", "not a tuple of Output"),
         ("tasks", "Two.outputs = property(lambda self: ())", "The task has no outputs"),
         ("tasks", "Two.fit = lambda self, targets, column: None", "`fit` returns None, not a Two named 'image-two'"),
@@ -143,6 +177,17 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "Two.samples = lambda self, rows: [1, 2, 3]", "`samples` returns a sequence of int, not of Row"),
         ("tasks", "Two.layouts = lambda self, path: 3", "`layouts` returns int, not rows"),
         ("tasks", "Two.layouts = lambda self, path: [3]", "`layouts` returns a sequence of int, not of Row"),
+        ("tasks", "Two.group = lambda self, target: [1]", "`group` returns [1], which is not hashable"),
+        ("tasks", "Two.head_options = lambda self, targets: None", "`head_options` returns NoneType, not a dict"),
+        ("tasks", "Two.notes = lambda self, *given: None", "`notes` gives None, not lines of text"),
+        ("tasks", "Two.notes = lambda self, *given: 'abc'", "`notes` gives 'abc', not lines of text"),
+        ("tasks", "Two.notes = lambda self, *given: [3]", "`notes` gives 3, not lines of text"),
+        ("tasks", "Two.agree = lambda self, *given: None", "`agree` returns NoneType, not an Agreement"),
+        ("tasks", "from tlzoo.plugin import Agreement\nTwo.agree = lambda self, *given: Agreement({}, {}, np.ones(4))",
+         "`agree` returns no scale or no difference of the output 'sign'"),
+        ("tasks", "from tlzoo.plugin import Agreement\nTwo.agree = lambda self, *given: "
+                  "Agreement({'sign': 1, 'size': 1}, {'sign': np.zeros(1), 'size': np.zeros(1)}, np.ones(4))",
+         "`agree` returns differences of 'sign' of shape [1] for 4 samples"),
         ("tasks", "Two.labels_in = lambda self, target: 3", "`labels_in` returns int, not a sequence of strings"),
         ("tasks", "Two.labels_in = lambda self, target: [3]", "`labels_in` returns 3, which is not a string"),
         ("tasks", "Two.inputs = property(lambda self: ('path',))", "`inputs` is ('path',), not a tuple of Input"),
@@ -152,6 +197,15 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "_collate = Two.collate\nTwo.collate = lambda self, targets, contexts: "
                   "{**_collate(self, targets, contexts), 'size': np.full(len(targets), np.nan, np.float32)}",
          "The loss of the first 38 samples is nan"),
+        *(("heads", f"def build_head(backbone, task, options):\n    return {body}",
+           f"`build_head` of its head module 'tlzoo_duo.heads' returns {said}")
+          for body, said in (
+              ("None", "NoneType, not a Head"),
+              ("TwoLayers(12)", "TwoLayers, not a Head"),
+              ("Head(None, print)", "a Head whose `module` is NoneType, not a torch.nn.Module"),
+              ("Head(TwoLayers(12), 3)", "a Head whose `loss` is int, not a function"),
+          )),
+        ("heads", "del build_head", "its head module 'tlzoo_duo.heads' defines no `build_head`"),
         *(("heads", f"class Wrong(TwoLayers):\n    def forward(self, features):\n        {body}\n\n\n"
                     "def build_head(backbone, task, options):\n    return Head(Wrong(12), lambda *given: 0)", said)
           for body, said in (
@@ -181,6 +235,43 @@ def test_what_is_not_as_it_must_be_is_said_before_training(faulty: Any, train: A
     assert "lugin 'duo' (tlzoo-duo 1.0)" in done.err
     assert said in done.err
     assert "Epoch 1" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("", "its head module 'tlzoo_duo.heads' defines no `objective`"),
+        ("def objective(task, options):\n    return None", "returns NoneType, not an Objective"),
+        ("from tlzoo.tasks.heads import Objective\n\n\ndef objective(task, options):\n"
+         "    return Objective('size', 1, 'size')",
+         "it supports a probe, but the head of 'tlzoo_duo.heads' is TwoLayers, not torch.nn.Linear"),
+    ],
+)  # fmt: skip
+def test_what_a_probe_of_a_task_lacks_is_named(
+    faulty: Any, command: Any, numbers: Path, tmp_path: Path, code: str, said: str
+):
+    faulty("tasks", "Two.supports = frozenset({'probe'})")
+    faulty("heads", code)
+    done = command(
+        "finetune", "duo/means", numbers, "--out", tmp_path / "run", "--task", "two", "--quiet", "--strategy", "probe"
+    )
+    assert done.code == 2, done.err
+    assert "The task image-two of plugin 'duo' (tlzoo-duo 1.0) cannot be used: " in done.err
+    assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("Head(None, print)", "a Head whose `module` is NoneType, not a torch.nn.Module"),
+        ("Head(3, None)", "a Head whose `module` is int"),
+    ],
+)
+def test_a_head_of_a_hook_that_is_none_is_named(faulty: Any, train: Any, answer: str, said: str):
+    faulty("plugin", f"@hookimpl\ndef build_head(backbone, task, options):\n    from tlzoo.plugin import Head\n\n"
+                     f"    return {answer}")  # fmt: skip
+    done = train("--head", "duo/cosine")
+    assert (done.code, f"Hook 'build_head' of plugin 'duo' (tlzoo-duo 1.0) returned {said}" in done.err) == (2, True)
 
 
 def test_figures_of_the_interval_that_are_no_numbers_are_refused(faulty: Any, train: Any, tmp_path: Path):
@@ -279,6 +370,58 @@ def test_a_freeze_policy_that_answers_wrongly_is_named(faulty: Any, train: Any, 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
+        ("parameters[0].data.add_(1)", "it changes 'backbone.mix.weight'; only adapters may be added"),
+        ("parameters[-1].mul_(2)", "it changes 'head.size.bias'; only adapters may be added"),
+        ("parameters[0].data = parameters[0].data.half()", "it changes 'backbone.mix.weight'; only adapters"),
+        ("model.head.size.bias = None", "it removes 'head.size.bias' from the model; only adapters may be added"),
+        ("trainable = {found.pop()}",
+         "it answers differently when it is asked again: `trainable` has 'head.sign.bias' only once"),
+    ],
+)  # fmt: skip
+def test_a_freeze_policy_that_changes_the_model_or_its_mind_is_named(faulty: Any, train: Any, body: str, said: str):
+    faulty(
+        "plugin",
+        f"""
+from tlzoo.plugin import Freeze
+found = ['head.sign.weight', 'head.sign.bias']
+
+
+@hookimpl
+def freeze(model, policy):
+    import torch
+
+    parameters = list(model.parameters())
+    trainable = {{'head.sign.weight'}}
+    with torch.no_grad():
+        {body}
+    return Freeze(frozenset(trainable))
+""",
+    )
+    done = train("--freeze", "duo/odd")
+    assert done.code == 2, done.err
+    assert f"Freeze policy 'duo/odd' of plugin 'duo' (tlzoo-duo 1.0) cannot be used: {said}" in done.err
+
+
+def test_a_freeze_policy_may_add_adapters(faulty: Any, pictures: Path, tmp_path: Path):
+    faulty(
+        "plugin",
+        """
+@hookimpl
+def freeze(model, policy):
+    from tlzoo.models.freezing import core_freeze
+
+    return core_freeze(model, 'lora:2')
+""",
+    )
+    run = tlzoo.finetune(
+        "vision/test-vit", pictures, out=tmp_path / "run", strategy="finetune", freeze="duo/own", options=OPTIONS
+    )
+    assert run.frozen["merged"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
         ("raise KeyError('mean')", "failed: KeyError: 'mean'"),
         ("return 3", "returned int, not a model"),
         ("return model.headless()", "returned a model whose head is Identity"),
@@ -311,54 +454,6 @@ def test_a_format_that_fails_or_writes_no_model_is_named(
     assert done.code == 2
     assert f"The format 'named' of plugin 'duo' (tlzoo-duo 1.0) {said}" in done.err
     assert not (tmp_path / "it").exists()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "@dataclass(frozen=True)\nclass Two(Two):\n    unit: str = 'points'\n\n    def __post_init__(self):\n"
-        "        raise RuntimeError('not this one')",
-        "@dataclass(frozen=True)\nclass Other(Two):\n    pass\n\n\nTwo.__init__ = lambda self, name, labels=(): None",
-    ],
-)  # fmt: skip
-def test_a_task_that_changed_after_training_is_told_with_both_versions_and_the_file_still_runs(
-    faulty: Any,
-    command: Any,
-    numbers: Path,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    change: str,
-    reload_duo: Callable[[], None],
-):
-    run = tlzoo.finetune(
-        "duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune", freeze="all", options=OPTIONS
-    )
-    exported = run.export(tmp_path / "file.onnx")
-    faulty("tasks", change)
-    reload_duo()
-    again = command("evaluate", tmp_path / "run", numbers)
-    assert again.code == 2
-    assert "The task 'image-two' of plugin 'duo' (tlzoo-duo 1.0) does not take the settings unit='points'" in again.err
-    capfd.readouterr()
-    predictor = tlzoo.load(exported.path)
-    assert isinstance(predictor.task, UnknownTask)
-    assert "needs tlzoo-duo 1.0" in capfd.readouterr().err
-    assert set(predictor.predict(tmp_path / "0.png")[0].outputs) == {"sign", "size"}
-
-
-@pytest.fixture
-def reload_duo(duo: Any) -> Callable[[], None]:
-    """Lets the plugin be imported anew."""
-    import sys
-
-    from tlzoo import plugins
-
-    def forget() -> None:
-        plugins.import_plugin.cache_clear()
-        for name in [name for name in sys.modules if name.startswith("tlzoo_duo")]:
-            del sys.modules[name]
-
-    return forget
 
 
 def test_a_name_of_the_core_that_a_plugin_declares_as_well_is_told(

@@ -105,7 +105,9 @@ def test_a_task_without_a_probe_says_which_strategy_to_take(duo: Any, numbers: P
     assert "`strategy='finetune'`" in error.value.hint
 
 
-def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(duo: Any, tmp_path: Path, command: Any):
+def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(
+    duo: Any, tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch
+):
     data = _texts(tmp_path, 6)
     run, exported = trained("duo/words", data, tmp_path, "pair", preprocess={"tokenizer": _tokenizer(duo)})
     predictor = exported.load()
@@ -121,6 +123,11 @@ def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(duo: Any, tmp_path:
     good, bad = predictor.stream([("great film", "awful"), {"question": "great film"}])
     assert (good, "has no 'answer'" in bad.error) == (by_order[0], True)
     assert tlzoo.evaluate(run.path, data).n == 60
+    first, second = exported.worst.strip("'").split(" | ")
+    assert second == "great film"
+    assert first in {json.loads(line)["question"] for line in data.read_text().splitlines()}
+    proof = command("verify", exported.path, data)
+    assert (proof.code, "| great film'" in proof.out) == (0, True)
     rows = command("predict", exported.path, data, "--json").json
     first = json.loads(data.read_text().splitlines()[0])
     assert rows[0]["input"] == f"{first['question']} | {first['reply']}"
@@ -135,6 +142,12 @@ def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(duo: Any, tmp_path:
     assert (wrong.code, "no column role 'query'" in wrong.err) == (2, True)
     refused = command("predict", exported.path, "great film")
     assert (refused.code, "question and reply" in refused.err) == (2, True)
+    [strange] = predictor.stream([("great film", 3)])
+    assert "not a text but int" in strange.error
+    monkeypatch.setattr("tlzoo.exporting.export.make_context", lambda *_: pytest.fail("the export began"))
+    page = command("export", run.path, "--format", "web", "--out", tmp_path / "page")
+    assert (page.code, "takes one input" in page.err) == (2, True)
+    assert not (tmp_path / "page").exists()
 
 
 def _tokenizer(zoo: Any) -> str:
@@ -211,6 +224,11 @@ def test_policies_heads_methods_strategies_and_formats_serve_any_checkpoint(
         (("--task", "duo/nothing"), "no task 'nothing'"),
         (("--task", "nobody/nothing"), "No plugin 'nobody'"),
         (("--head", "duo/cosine", "--strategy", "probe"), "fits a linear head"),
+        *(
+            ((f"--{flag}", name), f"{name!r} does not have the form PLUGIN/NAME")
+            for flag in ("freeze", "head", "strategy", "task")
+            for name in ("/nothing", "duo/", "/")
+        ),
     ],
 )
 def test_a_name_that_the_plugin_does_not_have_is_refused(
@@ -221,3 +239,29 @@ def test_a_name_that_the_plugin_does_not_have_is_refused(
     assert done.code == 2
     assert said in done.err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["/nothing", "duo/", "/"])
+def test_a_method_or_format_with_an_empty_half_is_refused(
+    duo: Any, command: Any, picture_run: Any, pictures: Path, tmp_path: Path, name: str
+):
+    for arguments in (
+        ("adapt", picture_run.path, "--target", pictures, "--out", tmp_path / "out", "--method", name, "--quiet"),
+        ("export", picture_run.path, "--out", tmp_path / "out", "--format", name, "--quiet"),
+    ):
+        done = command(*arguments)
+        assert (done.code, f"{name!r} does not have the form PLUGIN/NAME" in done.err) == (2, True), done.err
+        assert not (tmp_path / "out").exists()
+
+
+def test_coral_says_that_a_task_without_a_probe_needs_another_method(
+    duo: Any, command: Any, numbers: Path, tmp_path: Path
+):
+    chosen: dict[str, Any] = {"strategy": "finetune", "freeze": "all", "options": TRAINING}
+    run = tlzoo.finetune("duo/means", numbers, out=tmp_path / "run", task="two", **chosen)
+    for method in ("coral", "auto"):
+        done = command("adapt", run.path, "--target", numbers, "--out", tmp_path / "out", "--method", method, "--quiet")
+        assert (done.code, "which image-two does not support" in done.err) == (2, True), done.err
+        assert "--method PLUGIN/NAME" in done.err
+        assert "duo/adabn" in done.err
+        assert "strategy" not in done.err

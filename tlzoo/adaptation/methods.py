@@ -14,10 +14,12 @@ from tlzoo.features.extract import extract
 from tlzoo.models.heads import linear_head, probe_objective
 from tlzoo.models.model import TaskModel
 from tlzoo.plugins.extensions import (
+    SINGULAR,
     PluginExtension,
     extension_names,
     find_extension,
     registered_extensions,
+    split_plugin_name,
     warn_name_conflict,
 )
 from tlzoo.training.strategies.probe_fit import labelled_features
@@ -36,8 +38,8 @@ def adapt_model(
     method, HookError where a plugin's fails, and what the method raises.
     """
     given: dict[str, Any] = {"model": model, "source": source, "target": target, "options": options}
-    plugin, slash, short = method.rpartition("/")
-    if slash:
+    if "/" in method:
+        plugin, short = split_plugin_name(SINGULAR["adaptation"], method)
         if short in (own := registered_extensions("adaptation", plugin)):
             return _adapt_with_method(PluginExtension("adaptation", plugin, own[short]), given), method, {}
         if (found := _adapt_with_plugin(plugin, short, given)) is None:
@@ -105,9 +107,15 @@ def adapt_with_coral(
     """The model with a linear head refitted on aligned source features, and the strength of its regularisation.
 
     `options["n_train"]` says how many of the source samples train; the rest chooses the strength. The other options are
-    those of the head, such as `class_weights`. The backbone stays as it is. Raises UsageError without source data,
-    DataError for fewer than 20 target samples, whose moments say little of a domain.
+    those of the head, such as `class_weights`. The backbone stays as it is. Raises UsageError for a task without a
+    probe and without source data, DataError for fewer than 20 target samples, whose moments say little of a domain.
     """
+    if "probe" not in model.task.supports:
+        raise UsageError(
+            f"CORAL fits a probe, a linear head on features, which {model.task.name} does not support.",
+            hint=f"Choose a plugin's method: `method='PLUGIN/NAME'`. Methods: {_method_names()}",
+            parameter="method",
+        )
     if source is None or source.targets is None:
         raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
     if target.samples < FEWEST:

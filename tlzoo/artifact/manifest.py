@@ -123,7 +123,9 @@ class Signature(StrictModel):
     """The graph as it is called, and the task in it.
 
     `task_inputs` are the names of a sample's raw inputs, several where the task has several; `task_outputs` are the
-    outputs that the task reads. `form` says whether the graph is one pass or holds one Loop of a bounded number of
+    outputs that the task reads. `task_columns` are the columns of the inputs in tables where any is not called as its
+    input. What only the task's plugin can do: read files that end in `task_endings`, and cut long inputs into parts
+    where `windows`. `form` says whether the graph is one pass or holds one Loop of a bounded number of
     steps.
     """
 
@@ -132,6 +134,9 @@ class Signature(StrictModel):
     task_inputs: tuple[str, ...]
     task_outputs: tuple[Tensor, ...]
     form: Literal["once", "loop"] = "once"
+    task_columns: tuple[str, ...] = ()
+    task_endings: tuple[str, ...] = ()
+    windows: bool = False
 
 
 class Manifest(StrictModel):

@@ -134,7 +134,7 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
         return 130
     except BrokenPipeError:
         return _stdout_closed()
-    except Exception as error:  # noqa: BLE001 - what is no user's error is a bug, and is reported as one
+    except BaseException as error:  # noqa: BLE001 - what is no user's error is a bug, and is reported as one
         if debug:
             import traceback
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
@@ -12,11 +12,13 @@ import numpy as np
 
 from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError
+from tlzoo.io.texts import input_name
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import metrics_problem, split_windows, task_error
+from tlzoo.tasks.merging import merge_windows
 from tlzoo.tasks.rows import Outputs
-from tlzoo.tasks.windows import Window, merge_windows
+from tlzoo.tasks.windows import Window
 
 BLOCK = 32
 
@@ -112,7 +114,14 @@ class TaskDataset:
                 f"{sum(len(each) for each in self.windows if len(each) > 1)} overlapping windows."
             )
         if self.targets is not None and self.task.overrides("notes"):
-            found += self.task.notes(self.sample_targets, list(self._parts(self.targets)))
+            found += self._task_notes(self.targets)
+        return found
+
+    def _task_notes(self, targets: Sequence[Target]) -> list[str]:
+        notes: Any = self.task.notes(self.sample_targets, list(self._parts(targets)))
+        found = list(notes) if isinstance(notes, Iterable) and not isinstance(notes, str) else [notes]
+        if wrong := [note for note in found if not isinstance(note, str)] or (isinstance(notes, str) and [notes]):
+            raise task_error(self.task, f"cannot be used: `notes` gives {wrong[0]!r}, not lines of text one by one.")
         return found
 
     def _parts(self, targets: Sequence[Target]) -> Iterator[list[tuple[Target, Any, int]]]:
@@ -188,6 +197,6 @@ def _first_unknown_label(data: TaskDataset) -> str:
         try:
             data.task.check_known([target])
         except DataError:
-            given = str(data.inputs[at] if data.windows is None else data.windows[at][0].input)
-            return f"The first is sample {at + 1}, {(given[:80] if data.modality == 'text' else given)!r}."
+            given = data.inputs[at] if data.windows is None else data.windows[at][0].input
+            return f"The first is sample {at + 1}, {input_name(given, 80 if data.modality == 'text' else None)!r}."
     return ""

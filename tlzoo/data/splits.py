@@ -13,6 +13,7 @@ from tlzoo.data.reading import Columns, read, unseen_labels
 from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError, UsageError
 from tlzoo.tasks.base import Task
+from tlzoo.tasks.contract import task_error
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2
@@ -61,6 +62,10 @@ def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Sample
         raise UsageError(f"The held-out share must be between 0 and 1, not {share}.", hint="Try 0.2.")
     generator = np.random.default_rng(seed)
     groups = [None if samples.targets is None else task.group(target) for target in samples.targets or samples.inputs]
+    if task.plugin and (strange := [group for group in groups if not _hashable(group)]):
+        raise task_error(
+            task, f"cannot be used: `group` returns {strange[0]!r}, which is not hashable, as a string or a tuple is."
+        )
     labels = [task.labels_in(target) for target in samples.targets or ()]
     if any(labels) and None in groups:
         part = _multilabel_split(labels, share, generator)
@@ -68,6 +73,14 @@ def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Sample
         part = _stratified(groups, share, generator)
     chosen = set(part)
     return samples.subset(i for i in range(len(samples)) if i not in chosen), samples.subset(sorted(part))
+
+
+def _hashable(group: object) -> bool:
+    try:
+        hash(group)
+    except TypeError:
+        return False
+    return True
 
 
 def _stratified(groups: Sequence[Hashable | None], share: float, generator: np.random.Generator) -> list[int]:

@@ -15,11 +15,13 @@ import numpy as np
 from tlzoo.artifact.manifest import OutputParity, Parity, Thresholds
 from tlzoo.errors import InputError, ParityError
 from tlzoo.io.entry_points import REPORT_HINT
+from tlzoo.io.texts import input_name
 from tlzoo.preprocess import row_lengths
 from tlzoo.progress import progress
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.agreement import differences
 from tlzoo.tasks.base import Agreement, Task
+from tlzoo.tasks.contract import compare
 from tlzoo.tasks.rows import OutputCollector, Outputs, finite, select
 
 BATCHES = (1, 2, 3, 7)
@@ -110,14 +112,14 @@ def prove(
     with progress("Proof", 1 + len(BATCHES) + len(cases), "batch sizes and lengths") as advance:
         exported = _answers(predictor, inputs, WHOLE)
         advance(1)
-        first = task.agree(exported, reference, limits.difference)
+        first = compare(task, exported, reference, limits.difference)
         found = _Comparison(
             first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same.astype(float)
         )
         few = range(min(PER_BATCH_SIZE, len(inputs)))
         right = select(reference, few)
         for size in BATCHES:
-            again = task.agree(_answers(predictor, [inputs[i] for i in few], size), right, limits.difference)
+            again = compare(task, _answers(predictor, [inputs[i] for i in few], size), right, limits.difference)
             found.add(_scaled(again, first.scale))
             advance(1)
         # of outputs that are infinite the scale is, too
@@ -132,7 +134,7 @@ def prove(
     parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in cases if case.length))
     parity = parity.model_copy(update={"whole": whole})
     longest = 120 if task.modality == "text" else None  # of a path, every letter counts
-    name = repr(str(inputs[parity.worst or 0])[:longest])
+    name = repr(input_name(inputs[parity.worst or 0], longest))
     _judge(parity, limits, name, task)
     _judge_cases(cases, gaps, tolerances)
     return Proof(parity, exported, name)

@@ -19,12 +19,14 @@ from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.base import OperatingPoint
-from tlzoo.tasks.contract import operating_point_problem, task_error
+from tlzoo.tasks.contract import check_number, operating_point_problem, task_error
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import outputs
 
 CALIBRATION_BATCH = 16
 CALIBRATION_SAMPLES = 256
+SMALLEST_TEMPERATURE = 1e-6
+"""What a temperature may be at least: logits are divided by it."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def calibrate(context: ExportContext, predictor: Predictor) -> Calibration | Non
         if validation is None or run.options.get("strategy") == "probe":
             return None
         found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
-        temperature = task.temperature(found, validation.sample_targets, contexts)
+        fitted = task.temperature(found, validation.sample_targets, contexts)
+        temperature = check_number(task, "temperature", fitted, SMALLEST_TEMPERATURE)
         samples = validation.samples
     return measure_calibration(context, temperature, samples, context.reference)
 
@@ -121,8 +124,8 @@ def measure_calibration(context: ExportContext, temperature: float, samples: int
     return Calibration(
         temperature=temperature,
         samples=samples,
-        ece_before=task.calibration_error(*labelled),
-        ece_after=task.calibration_error(*labelled, temperature),
+        ece_before=check_number(task, "calibration_error", task.calibration_error(*labelled), 0),
+        ece_after=check_number(task, "calibration_error", task.calibration_error(*labelled, temperature), 0),
     )
 
 

@@ -148,8 +148,9 @@ def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: 
     if reason:
         raise ExportError(f"{out} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
     if format == "web":
-        from tlzoo.exporting.formats.web import libraries
+        from tlzoo.exporting.formats.web import check_task, libraries
 
+        check_task(run.task)
         libraries(run.preprocess)
 
 

@@ -71,12 +71,16 @@ def add_derived(proto: ModelProto, derived: DerivedOutput, temperature: float) -
 def signature_of(proto: ModelProto, task: Task) -> Signature:
     """The graph's inputs and outputs as it states them, and those of the task."""
     initial = {tensor.name for tensor in proto.graph.initializer}
+    columns = [each.column for each in task.inputs]
     return Signature(
         inputs=tuple(_tensor(given) for given in proto.graph.input if given.name not in initial),
         outputs=tuple(_tensor(output) for output in proto.graph.output),
         task_inputs=tuple(each.name for each in task.inputs),
         task_outputs=tuple(Tensor(name=each.name, axes=each.axes, dtype=each.dtype) for each in task.outputs),
         form=task.form,
+        task_columns=tuple(each.column or each.name for each in task.inputs) if any(columns) else (),
+        task_endings=task.endings if task.plugin else (),
+        windows=task.overrides("windows"),
     )
 
 

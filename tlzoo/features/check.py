@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-
-import torch
 
 from tlzoo.errors import TrainingError
 from tlzoo.interfaces import Freeze
+from tlzoo.models.digests import named_tensors, tensor_digests
 from tlzoo.models.model import TaskModel
-
-_THREADS = 4  # hashing releases the interpreter's lock
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,9 @@ def hash_frozen(model: TaskModel, frozen: Freeze) -> dict[str, str]:
     training = {id(parameters[name]) for name in frozen.trainable}
     still = {name: tensor for name, tensor in parameters.items() if id(tensor) not in training}
     buffers = dict(model.named_buffers(remove_duplicate=False))
-    return _digests(still | {name: buffer for name, buffer in buffers.items() if _inside(name, frozen.eval_modules)})
+    return tensor_digests(
+        still | {name: buffer for name, buffer in buffers.items() if _inside(name, frozen.eval_modules)}
+    )
 
 
 def check_frozen(before: Mapping[str, str], model: TaskModel) -> FrozenCheck:
@@ -47,8 +44,8 @@ def check_frozen(before: Mapping[str, str], model: TaskModel) -> FrozenCheck:
 
     Raises TrainingError naming the first tensor that changed or disappeared.
     """
-    tensors = _tensors(model)
-    after = _digests({name: tensors[name] for name in before if name in tensors})
+    tensors = named_tensors(model)
+    after = tensor_digests({name: tensors[name] for name in before if name in tensors})
     for name, digest in before.items():
         if after.get(name) != digest:
             raise TrainingError(
@@ -60,29 +57,7 @@ def check_frozen(before: Mapping[str, str], model: TaskModel) -> FrozenCheck:
     return FrozenCheck(len(before), sum(scalars.values()), whole.hexdigest())
 
 
-def _tensors(model: TaskModel) -> dict[str, torch.Tensor]:
-    return {
-        **dict(model.named_parameters(remove_duplicate=False)),
-        **dict(model.named_buffers(remove_duplicate=False)),
-    }
-
-
 def _inside(name: str, modules: frozenset[str]) -> bool:
     """Whether the buffer of this name is in one of the modules, at any depth."""
     parts = name.split(".")[:-1]
     return any(".".join(parts[:depth]) in modules for depth in range(len(parts) + 1))
-
-
-def _digests(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
-    """By name; a tensor under several names is read once."""
-    distinct = {id(tensor): tensor for tensor in tensors.values()}
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        found = dict(zip(distinct, pool.map(_digest, distinct.values()), strict=True))
-    return {name: found[id(tensor)] for name, tensor in tensors.items()}
-
-
-def _digest(tensor: torch.Tensor) -> str:
-    values = tensor.detach().cpu().contiguous()
-    fingerprint = hashlib.sha256(f"{values.dtype} {tuple(values.shape)} ".encode())
-    fingerprint.update(values.reshape(-1).view(torch.uint8).numpy().data)
-    return fingerprint.hexdigest()

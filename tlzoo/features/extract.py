@@ -17,6 +17,7 @@ from tlzoo.features.store import Activations, ActivationsTooLarge, ActivationWri
 from tlzoo.features.store_folders import store_root
 from tlzoo.features.unique import UniqueSamples, deduplicate
 from tlzoo.io.files import remove
+from tlzoo.io.texts import input_name
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import select_device
 from tlzoo.models.model import TaskModel
@@ -199,7 +200,7 @@ def _check_finite(arrays: Sequence[np.ndarray], inputs: Sequence[object], length
             held = values[: lengths[row]] if lengths is not None and values.ndim else values
             if not np.isfinite(held).all():
                 raise TrainingError(
-                    f"The backbone returns NaN or infinite features for {str(given)[:200]!r}.",
+                    f"The backbone returns NaN or infinite features for {input_name(given, 200)!r}.",
                     hint="Remove this sample, or choose another checkpoint.",
                 )
 

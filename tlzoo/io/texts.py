@@ -1,4 +1,4 @@
-"""Files of text, and the files below a folder."""
+"""Files of text, the files below a folder, and what inputs are called."""
 
 from __future__ import annotations
 
@@ -36,6 +36,12 @@ def _decodes(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def input_name(given: object, longest: int | None = None) -> str:
+    """What an input is called: a text or path is itself, several have a bar between them, all within `longest`."""
+    parts = given if isinstance(given, tuple) else (given,)
+    return " | ".join(str(each)[: longest and longest // len(parts)] for each in parts)
 
 
 def is_hidden(name: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
 from tlzoo import plugins
@@ -13,8 +14,10 @@ from tlzoo.errors import HookError, UsageError
 from tlzoo.interfaces import Freeze, Stage
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.models import lora
+from tlzoo.models.digests import named_tensors, tensor_digests
 from tlzoo.models.model import TaskModel
 from tlzoo.options import MAX_RANK
+from tlzoo.plugins.extensions import split_plugin_name
 
 NORMALISATION = (
     nn.modules.batchnorm._NormBase,
@@ -35,9 +38,12 @@ def freeze(model: TaskModel, policy: str) -> Freeze:
     `plugin/policy` asks that plugin alone, whatever checkpoint the model is of. Raises UsageError for a policy that is
     unknown, does not fit this backbone or leaves nothing to train.
     """
-    answer = _plugin_or_core(model, policy)
-    if wrong := _freeze_problem(model, answer):
-        plugin = policy.partition("/")[0] if _names_plugin(policy) else model.checkpoint.plugin
+    plugin = split_plugin_name("freeze policy", policy)[0] if names_plugin(policy) else model.checkpoint.plugin
+    if "freeze" in plugins.import_plugin(plugin).hooks:
+        answer, wrong = _ask_twice(model, policy)
+    else:
+        answer, wrong = _plugin_or_core(model, policy), ""
+    if wrong := _freeze_problem(model, answer) or wrong:
         raise HookError(
             f"Freeze policy {policy!r} of {describe_plugin(plugin)} cannot be used: {wrong}",
             hint="Report it to the plugin's author, or choose another freeze policy.",
@@ -45,6 +51,33 @@ def freeze(model: TaskModel, policy: str) -> Freeze:
     _check_not_empty(model, policy, answer)
     set_trainable(model, answer)
     return answer
+
+
+def _ask_twice(model: TaskModel, policy: str) -> tuple[Freeze, str]:
+    """What a plugin's hook answers, and what is wrong: it may add adapters, must change no tensor, and answer the same
+    when it is asked again."""
+    before = {name: each for name, each in named_tensors(model).items() if not each.is_meta}
+    digests = tensor_digests(before)
+    answer = _plugin_or_core(model, policy)
+    with torch.random.fork_rng(devices=[]):
+        again = _plugin_or_core(model, policy)
+    kept = {id(each) for each in named_tensors(model).values()}
+    if lost := [name for name, each in before.items() if id(each) not in kept]:
+        return answer, f"it removes {lost[0]!r} from the model; only adapters may be added."
+    after = tensor_digests(before)
+    if changed := [name for name, digest in digests.items() if after[name] != digest]:
+        return answer, f"it changes {changed[0]!r}; only adapters may be added."
+    if answer != again:
+        return answer, f"it answers differently when it is asked again{_difference(answer, again)}."
+    return answer, ""
+
+
+def _difference(answer: Freeze, again: Freeze) -> str:
+    for field in ("trainable", "eval_modules", "eval_containers"):
+        one, other = getattr(answer, field), getattr(again, field)
+        if one != other and isinstance(one, frozenset | set) and isinstance(other, frozenset | set):
+            return f": `{field}` has {min(map(str, one ^ other))!r} only once"
+    return ""
 
 
 def _freeze_problem(model: TaskModel, answer: Freeze) -> str:
@@ -64,15 +97,16 @@ def _freeze_problem(model: TaskModel, answer: Freeze) -> str:
     return ""
 
 
-def _names_plugin(policy: str) -> bool:
+def names_plugin(policy: str) -> bool:
+    """Whether a policy is one of a plugin that it names, `plugin/name`."""
     plugin, slash, _ = policy.partition("/")
     return bool(slash) and ":" not in plugin  # a stage may have a slash in its name
 
 
 def _plugin_or_core(model: TaskModel, policy: str) -> Freeze:
-    plugin, _, name = policy.partition("/")
-    if not _names_plugin(policy):
+    if not names_plugin(policy):
         return plugins.call("freeze", model.checkpoint.plugin, Freeze, default=core_freeze, model=model, policy=policy)
+    plugin, name = split_plugin_name("freeze policy", policy)
 
     def unknown(**given: Any) -> Freeze:
         raise UsageError(f"Plugin {plugin!r} has no freeze policy {name!r}.", hint=f"Core policies: {POLICIES}.")
@@ -85,7 +119,7 @@ def is_policy(policy: str) -> bool:
     kind, colon, argument = policy.partition(":")
     if colon:
         return kind in ("until", "last", "lora") and bool(argument)
-    return policy in ("all", "none", "norm") or _names_plugin(policy)
+    return policy in ("all", "none", "norm") or (names_plugin(policy) and all(policy.partition("/")))
 
 
 def set_trainable(model: TaskModel, frozen: Freeze) -> None:
@@ -179,7 +213,7 @@ def _check_not_empty(model: TaskModel, policy: str, answer: Freeze) -> None:
         way_out = (
             "`freeze='all'` (trains the head)" if with_parameters else "`freeze='none'` (this head has no parameters)"
         )
-        whose = f" of {describe_plugin(policy.partition('/')[0])}" if _names_plugin(policy) else ""
+        whose = f" of {describe_plugin(policy.partition('/')[0])}" if names_plugin(policy) else ""
         raise UsageError(
             f"Freeze policy {policy!r}{whose} leaves nothing to train.", hint=f"Try {way_out}.", parameter="freeze"
         )

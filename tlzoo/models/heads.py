@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import torch
 
-from tlzoo.errors import PluginError, UsageError
+from tlzoo.errors import HookError, PluginError, UsageError
 from tlzoo.interfaces import Backbone, Head
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.tasks.base import Task
+from tlzoo.tasks.contract import task_error
 from tlzoo.tasks.heads import Objective, ScaledLinear
 
 
@@ -22,8 +23,20 @@ def default_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> 
     `options` are what the task's `build_head` takes, such as `label_smoothing` and `class_weights`. Raises
     TrainingError for a backbone whose output is not what the task needs, UsageError for an option that cannot be.
     """
-    head: Head = _head_module(task).build_head(backbone, task, options)
+    head: Any = _head_function(task, "build_head")(backbone, task, options)
+    if wrong := head_problem(head):
+        raise _head_error(task, f"`build_head` of its head module {task.head!r} returns {wrong}.")
+    assert isinstance(head, Head)
     return head
+
+
+def head_problem(head: Any) -> str:
+    """Of what `build_head` returns: a Head of a module and a loss that can be called; empty where it is that."""
+    if not isinstance(head, Head):
+        return f"{type(head).__name__}, not a Head"
+    if not isinstance(head.module, torch.nn.Module):
+        return f"a Head whose `module` is {type(head.module).__name__}, not a torch.nn.Module"
+    return "" if callable(head.loss) else f"a Head whose `loss` is {type(head.loss).__name__}, not a function"
 
 
 def probe_objective(task: Task, options: Mapping[str, Any]) -> Objective:
@@ -32,7 +45,11 @@ def probe_objective(task: Task, options: Mapping[str, Any]) -> Objective:
         raise UsageError(
             f"{task.name} does not support a probe.", hint="Use `strategy='finetune'`.", parameter="strategy"
         )
-    found: Objective = _head_module(task).objective(task, options)
+    found: Any = _head_function(task, "objective")(task, options)
+    if not isinstance(found, Objective):
+        raise _head_error(
+            task, f"`objective` of its head module {task.head!r} returns {type(found).__name__}, not an Objective."
+        )
     return found
 
 
@@ -47,11 +64,26 @@ def linear_head(
     layer = head.module
     if isinstance(layer, ScaledLinear):
         weight, bias = weight / layer.std, (bias - layer.mean) / layer.std
-    assert isinstance(layer, torch.nn.Linear)
+    if not isinstance(layer, torch.nn.Linear):
+        raise _head_error(
+            task, f"it supports a probe, but the head of {task.head!r} is {type(layer).__name__}, not torch.nn.Linear."
+        )
     with torch.no_grad():
         layer.weight.copy_(weight)
         layer.bias.copy_(bias)
     return head
+
+
+def _head_error(task: Task, what: str) -> HookError:
+    return task_error(task, f"cannot be used: {what}")
+
+
+def _head_function(task: Task, name: str) -> Callable[..., Any]:
+    """`build_head` or `objective` of the task's head module; raises HookError where it has none."""
+    function = getattr(_head_module(task), name, None)
+    if not callable(function):
+        raise _head_error(task, f"its head module {task.head!r} defines no `{name}`.")
+    return cast("Callable[..., Any]", function)
 
 
 def _head_module(task: Task) -> ModuleType:

@@ -10,15 +10,18 @@ import torch
 from torch import nn
 
 from tlzoo import plugins
-from tlzoo.errors import UsageError
+from tlzoo.errors import HookError, UsageError
 from tlzoo.interfaces import Backbone, Head, Needs, Weights
-from tlzoo.models.heads import default_head
+from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
+from tlzoo.models.heads import default_head, head_problem
+from tlzoo.plugins.extensions import split_plugin_name
 from tlzoo.plugins.preprocess import plugin_preprocessor
 from tlzoo.preprocess import Preprocessor
 from tlzoo.preprocess import make_preprocessor as core_preprocessor
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks import Task
+from tlzoo.tasks.contract import task_error
 from tlzoo.tasks.heads import LINEAR
 
 
@@ -73,7 +76,10 @@ class TaskModel(nn.Module):
 
 def named_outputs(task: Task, made: Any) -> dict[str, Any]:
     """A model's outputs by name: `made` is one, or a tuple in the order of the task's."""
-    return dict(zip((output.name for output in task.outputs), as_tuple(made), strict=True))
+    values, names = as_tuple(made), [output.name for output in task.outputs]
+    if len(values) != len(names):
+        raise task_error(task, f"declares {len(names)} outputs; its head returns {len(values)}.")
+    return dict(zip(names, values, strict=True))
 
 
 def as_tuple(made: Any) -> tuple[Any, ...]:
@@ -124,16 +130,16 @@ def build_model(
     given = dict(options or {})
     if head == "linear":
         return TaskModel(checkpoint, task, backbone, default_head(backbone, task, given))
-    plugin, slash, name = head.partition("/")
-    asked: dict[str, Any] = {"backbone": backbone, "task": task, "options": {**given, "head": name} if slash else given}
-    if slash:
-        made = plugins.call("build_head", plugin, (Head, NoneType), default=_no_head, **asked)
-        if not isinstance(made, Head):
+    asked: dict[str, Any] = {"backbone": backbone, "task": task, "options": given}
+    if "/" in head:
+        plugin, name = split_plugin_name("head", head)
+        made = _hook_head(plugin, **{**asked, "options": {**given, "head": name}})
+        if made is None:
             raise UsageError(
                 f"Plugin {plugin!r} has no head {name!r} for {task.name}.", hint="Leave `head` out.", parameter="head"
             )
         return TaskModel(checkpoint, task, backbone, made, head)
-    own = _plugin_head(checkpoint, **asked)
+    own = _hook_head(checkpoint.plugin, **asked)
     if own is None:
         return TaskModel(checkpoint, task, backbone, default_head(backbone, task, given))
     return TaskModel(checkpoint, task, backbone, own, "plugin")
@@ -143,7 +149,11 @@ def _no_head(**given: Any) -> None:
     return None
 
 
-def _plugin_head(checkpoint: Checkpoint, **asked: Any) -> Head | None:
-    """The head of the checkpoint's plugin, where it has one for this backbone and task."""
-    found = plugins.call("build_head", checkpoint.plugin, (Head, NoneType), default=_no_head, **asked)
-    return found if isinstance(found, Head) else None
+def _hook_head(plugin: str, **asked: Any) -> Head | None:
+    """The head of a plugin's hook, where it has one for this backbone and task."""
+    found = plugins.call("build_head", plugin, (Head, NoneType), default=_no_head, **asked)
+    if not isinstance(found, Head):
+        return None
+    if wrong := head_problem(found):
+        raise HookError(f"Hook 'build_head' of {describe_plugin(plugin)} returned {wrong}.", hint=REPORT_HINT)
+    return found

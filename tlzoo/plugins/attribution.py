@@ -61,14 +61,27 @@ def plugin_error(error: BaseException) -> HookError | None:
 
 
 def raised_by_plugin(error: BaseException) -> HookError | None:
-    """An error that a plugin's code raised or passed on, with the file and line; `None` for any other."""
+    """An error that a plugin's code raised or passed on, with the file and line; `None` for any other.
+
+    What Python or a library made another error of, such as a StopIteration in a generator, counts as well.
+    """
     owners = {one.module.partition(":")[0].partition(".")[0]: one for one in enabled_plugins()}
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if (plugin := owners.get(package)) is not None:
-            file = frame.f_code.co_filename
-            where = f"{Path(file).name}, line {line}, in {frame.f_code.co_qualname}"
-            return HookError(
-                f"Plugin {plugin.name!r} ({plugin}) failed in {where}: {error_line(error)}", hint=DEBUG_HINT
-            )
+    for cause in _causes(error):
+        for frame, line in reversed(list(traceback.walk_tb(cause.__traceback__))):
+            package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+            if (plugin := owners.get(package)) is not None:
+                file = frame.f_code.co_filename
+                where = f"{Path(file).name}, line {line}, in {frame.f_code.co_qualname}"
+                return HookError(
+                    f"Plugin {plugin.name!r} ({plugin}) failed in {where}: {error_line(cause)}", hint=DEBUG_HINT
+                )
     return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what it was raised from, outermost first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__

@@ -19,6 +19,7 @@ from tlzoo.plugins.attribution import attribute_errors
 ExtensionKind = Literal["tasks", "adaptation", "strategies", "formats"]
 EXTENSION_KINDS: tuple[ExtensionKind, ...] = ("tasks", "adaptation", "strategies", "formats")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_PLUGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "strategy", "formats": "format"}
 
 
@@ -49,6 +50,20 @@ class PluginExtension(NamedTuple):
         return HookError(f"{self.description} {what}.", hint=REPORT_HINT)
 
 
+def split_plugin_name(what: str, given: str) -> tuple[str, str]:
+    """The plugin and the name in `plugin/name`, which may hold slashes; `what` this is, for people.
+
+    Raises UsageError where one of them is missing, or the first cannot be a plugin's name.
+    """
+    plugin, _, name = given.partition("/")
+    if not _PLUGIN.fullmatch(plugin) or not name.strip():
+        raise UsageError(
+            f"The {what} {given!r} does not have the form PLUGIN/NAME.",
+            hint="Give the plugin's name, a slash and a name of that plugin; the plugins: tlzoo plugins list",
+        )
+    return plugin, name
+
+
 def declared_extensions(kind: ExtensionKind) -> list[DeclaredEntry]:
     """The names that installed plugins declare, sorted; a declaration's `value` is the plugin. Nothing is imported."""
     return [one for one in declared_entries(f"tlzoo.{kind}") if is_enabled(one.value)]
@@ -60,8 +75,10 @@ def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
     Raises PluginError for a name that two distributions declare, or whose plugin is missing or broken, and UsageError
     where the plugin that is named has none of this name.
     """
-    plugin, slash, short = name.rpartition("/")
-    if not slash:
+    short = name
+    if "/" in name:
+        plugin, short = split_plugin_name(SINGULAR[kind], name)
+    else:
         owners = [one for one in declared_extensions(kind) if one.name == name]
         if not owners:
             return None

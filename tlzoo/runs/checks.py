@@ -5,8 +5,9 @@ from __future__ import annotations
 from tlzoo.augment import signature
 from tlzoo.errors import UsageError
 from tlzoo.models.devices import autocast_dtype, select_device
-from tlzoo.models.freezing import check_stage_policy, parse_lora_size
+from tlzoo.models.freezing import check_stage_policy, names_plugin, parse_lora_size
 from tlzoo.options import Finetune, GradientDescent, StrategyOptions
+from tlzoo.plugins.extensions import split_plugin_name
 from tlzoo.tasks import Task
 
 NEEDS_PROBE = ("probe", "lp-ft", "auto")
@@ -24,6 +25,10 @@ def check_options(task: Task, strategy: str, policy: str, options: StrategyOptio
             hint="Give linear, or PLUGIN/NAME for a plugin's head; or leave `head` out.",
             parameter="head",
         )
+    if head and "/" in head:
+        split_plugin_name("head", head)
+    if names_plugin(policy):
+        split_plugin_name("freeze policy", policy)
     if strategy in NEEDS_PROBE and "probe" not in task.supports:
         raise UsageError(
             f"{task.name} does not support a probe, which `strategy={strategy!r}` starts with.",

@@ -121,6 +121,8 @@ def head_options(task: Task, parts: SampleSplits, options: StrategyOptions) -> d
     """
     targets = parts.train.targets or ()
     given = task.head_options(targets)
+    if task.plugin and not isinstance(given, dict):
+        raise contract.task_error(task, f"cannot be used: `head_options` returns {type(given).__name__}, not a dict.")
     if isinstance(options, GradientDescent) and options.label_smoothing:
         given["label_smoothing"] = options.label_smoothing
     if options.class_weights == "balanced":

@@ -53,7 +53,7 @@ class RunFolder:
         try:
             return cls(folder, record, _read_preprocess(folder), _task(record))
         except UsageError as cause:
-            raise RunError(f"{folder} cannot be used: {cause.message}", hint=cause.hint) from cause
+            raise RunError(f"{folder} cannot be used: {cause.message}", hint=_upgraded(record) + cause.hint) from cause
         except (ValueError, OSError) as cause:
             raise RunError(
                 f"run.json or {PREPROCESS} in {folder} cannot be read: {short_reason(cause)}.",
@@ -122,10 +122,11 @@ class RunFolder:
             load_weights(self.path, model)
         except LOAD_ERRORS as cause:
             raise RunError(
-                f"{self.path}/{WEIGHTS} cannot be loaded: {short_reason(cause)}.", hint="Train again."
+                f"{self.path}/{WEIGHTS} cannot be loaded: {short_reason(cause)}.",
+                hint=f"{_upgraded(self.record)}Train again.",
             ) from cause
         model.eval()
-        check_reference(self.path, model)
+        check_reference(self.path, model, _upgraded(self.record))
         return model
 
     def dataset(self, samples: Samples) -> TaskDataset:
@@ -180,7 +181,7 @@ def save_run(
         plugin=model.task.plugin,
         checkpoint=model.checkpoint,
         head=model.head_name,
-        versions=_versions(model.checkpoint),
+        versions=_versions(model),
         **facts,
     )
     with atomic_folder(path) as folder:
@@ -201,10 +202,22 @@ def check_output_path(path: Path) -> None:
         raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
 
 
-def _versions(checkpoint: Checkpoint) -> dict[str, str]:
-    """Versions of what made a run, the plugin's distribution included."""
-    names = ["tlzoo", plugins.find(checkpoint.plugin).distribution, "torch", "onnxruntime", "onnx", "numpy"]
-    return {name: metadata.version(name) for name in names}
+def _versions(model: TaskModel) -> dict[str, str]:
+    """Versions of what made a run, the distributions of its plugins included."""
+    owners = (model.checkpoint.plugin, model.task.plugin, model.head_name.rpartition("/")[0])
+    ours = dict.fromkeys(plugins.find(owner).distribution for owner in owners if owner)
+    return {name: metadata.version(name) for name in ("tlzoo", *ours, "torch", "onnxruntime", "onnx", "numpy")}
+
+
+def _upgraded(record: RunRecord) -> str:
+    """Which plugins are installed in another version than a run was made with, as a sentence; empty for none."""
+    now = {each.distribution: each.version for each in plugins.enabled_plugins()}
+    changed = [
+        f"{name} {version}, and {name} {now[name]} is installed"
+        for name, version in record.versions.items()
+        if now.get(name, version) != version
+    ]
+    return f"It was made with {'; '.join(changed)}. " if changed else ""
 
 
 def _task(record: RunRecord) -> Task:

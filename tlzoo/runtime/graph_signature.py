@@ -43,7 +43,9 @@ def _check_output(output: Output, found: Any, file: str) -> None:
         )
     )
     if found.type not in kinds or not fits:
-        raise _mismatch(file, f"has output {output.name!r} as {found.type} {found.shape}, not {list(output.axes)}")
+        raise _mismatch(
+            file, f"has output {output.name!r} as {found.type} {found.shape}, not {output.dtype} {list(output.axes)}"
+        )
 
 
 def check_shapes(found: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], task: Task) -> None:

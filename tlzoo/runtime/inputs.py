@@ -11,7 +11,7 @@ from typing import Any
 
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.tables import TABLES, MissingColumn, stream_table
-from tlzoo.io.texts import read_text, walk_files
+from tlzoo.io.texts import input_name, read_text, walk_files
 
 _WILD = "*?["
 
@@ -36,11 +36,6 @@ class InputSpec:
     def chosen(self) -> tuple[str, ...]:
         """The columns' names."""
         return self.several or (self.column or ("text" if self.modality == "text" else "path"),)
-
-
-def input_name(given: Any) -> str:
-    """What an input is called: a text or path is itself, several have a bar between them."""
-    return " | ".join(map(str, given)) if isinstance(given, tuple) else str(given)
 
 
 NamedInput = tuple[str, Any]

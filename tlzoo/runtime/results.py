@@ -216,9 +216,10 @@ def _table_target(path: Path, columns: Sequence[str], separator: str) -> Predict
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+    """Lists of strings with `;` between, as tables of labels have them; other lists, mappings and truths as JSON."""
+    if isinstance(value, list | tuple) and all(isinstance(each, str) and ";" not in each for each in value):
         return ";".join(value)
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | tuple | bool) else value
 
 
 def _parse_cell(cell: str) -> Any:

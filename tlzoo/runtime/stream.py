@@ -198,8 +198,9 @@ def _check(chunk: Chunk, positions: Sequence[int], plan: BatchPlan) -> None:
         item = chunk.items[at]
         if isinstance(item, InputError):
             raise item
-        if plan.modality == "text" and not all(isinstance(each, str) for each in _parts(item)):
-            raise InputError(f"Input {chunk.start + at} is not a text but {type(item).__name__}.", hint="Give strings.")
+        strange = [type(each).__name__ for each in _parts(item) if not isinstance(each, str)]
+        if plan.modality == "text" and strange:
+            raise InputError(f"Input {chunk.start + at} is not a text but {strange[0]}.", hint="Give strings.")
 
 
 def _parts(item: Any) -> tuple[Any, ...]:

@@ -13,8 +13,9 @@ from tlzoo.preprocess import Preprocessor
 from tlzoo.runtime.stream import Chunk
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.contract import split_windows
+from tlzoo.tasks.merging import merge_windows
 from tlzoo.tasks.rows import OutputCollector
-from tlzoo.tasks.windows import Window, merge_windows
+from tlzoo.tasks.windows import Window
 
 
 class Windows:

@@ -6,6 +6,7 @@ task's `outputs`, its methods and a prediction's `as_row`, and never asks which 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -141,7 +142,7 @@ def _short(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
         return ";".join(map(_short, value))
-    return str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,10 @@ class Task:
         return target
 
     def merge(self, parts: Sequence[WindowOutputs]) -> tuple[dict[str, np.ndarray], Any]:
-        """The outputs of a whole input, and its context, from those of its windows."""
+        """The outputs of a whole input, and its context, from those of its windows.
+
+        Every output of the task as an array without the batch; `embeddings` that are left out are the windows' mean.
+        """
         raise NotImplementedError
 
     def collate(self, targets: Sequence[Target], contexts: Sequence[Any]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -15,10 +16,20 @@ import numpy as np
 from tlzoo.errors import HookError
 from tlzoo.interfaces import FeatureKind
 from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
-from tlzoo.tasks.base import DecodeOptions, DerivedOperator, Input, OperatingPoint, Output, Prediction, Target, Task
+from tlzoo.tasks.base import (
+    Agreement,
+    DecodeOptions,
+    DerivedOperator,
+    Input,
+    OperatingPoint,
+    Output,
+    Prediction,
+    Target,
+    Task,
+)
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.row import Row
-from tlzoo.tasks.rows import Outputs
+from tlzoo.tasks.rows import Outputs, count
 from tlzoo.tasks.windows import Window
 
 
@@ -31,6 +42,12 @@ def task_error(task: Task, what: str) -> HookError:
 SUPPORTS = frozenset(
     {"probe", "calibration", "class_weights", "label_smoothing", "mixup", "augment", "top_k", "threshold"}
 )
+
+
+_OUTPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+EMBEDDINGS = "embeddings"
+"""The output of an exported file beside the task's: what the head receives."""
+DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 
 
 def class_problem(task: type[Task]) -> str:
@@ -74,16 +91,41 @@ def declaration_problem(task: Task) -> str:
     names = [output.name for output in task.outputs]
     if not names:
         return "The task has no outputs."
-    if len(set(names)) < len(names):
-        return f"Two outputs have the same name: {', '.join(names)}."
+    if wrong := _names_problem([*names, *(derived.name for derived in task.derived)]):
+        return wrong
     for output in task.outputs:
-        if output.axes[:1] != ("batch",):
-            return f"The first axis of {output.name!r} is {output.axes[:1]}, not batch."
-        if any(isinstance(size, int) and size < 1 for size in output.axes):
-            return f"`fit` leaves the output {output.name!r} with the axes {list(output.axes)}: a size is below 1."
+        if wrong := _output_problem(output):
+            return wrong
     for derived in task.derived:
         if derived.source not in names or derived.operator not in get_args(DerivedOperator):
             return f"{derived} has an unknown source or operator; the outputs are {', '.join(names)}."
+    return ""
+
+
+def _names_problem(names: Sequence[Any]) -> str:
+    """Of the names of outputs, derived ones too, which are those of the graph's."""
+    for name in names:
+        if not isinstance(name, str) or not _OUTPUT_NAME.fullmatch(name):
+            shown = repr(name) if len(repr(name)) <= 80 else f"{repr(name)[:80]}..."
+            return f"An output is called {shown}; a name is a letter and up to 63 letters, digits, dashes, underscores."
+        if name == EMBEDDINGS:
+            return f"An output is called {name!r}, as exported files call the features that the head receives."
+    return f"Two outputs have the same name: {', '.join(names)}." if len(set(names)) < len(names) else ""
+
+
+def _output_problem(output: Output) -> str:
+    axes = output.axes
+    if not isinstance(axes, tuple) or axes[:1] != ("batch",):
+        return f"The first axis of {output.name!r} is {axes[:1] if isinstance(axes, tuple) else axes!r}, not batch."
+    if wrong := [axis for axis in axes if isinstance(axis, bool) or not isinstance(axis, int | str)]:
+        return f"The output {output.name!r} has the axis {wrong[0]!r}, neither a name nor a size."
+    if any(isinstance(size, int) and size < 1 for size in axes):
+        return f"`fit` leaves the output {output.name!r} with the axes {list(axes)}: a size is below 1."
+    names = [axis for axis in axes[1:] if isinstance(axis, str)]
+    if odd := [name for name in names if name == "batch" or not _OUTPUT_NAME.fullmatch(name)]:
+        return f"The output {output.name!r} has an axis called {odd[0]!r}; an axis is called as outputs are, not batch."
+    if output.dtype not in DTYPES:
+        return f"The output {output.name!r} is of the type {output.dtype!r}, not one of: {', '.join(DTYPES)}."
     return ""
 
 
@@ -209,6 +251,40 @@ def predictions_problem(task: Task, answers: Any, rows: int) -> str:
     return ""
 
 
+def agreement_problem(task: Task, answer: Any, rows: int) -> str:
+    """Of `agree`: a scale and the samples' differences of each output, and which samples have the same answer."""
+    if not isinstance(answer, Agreement):
+        return f"`agree` returns {type(answer).__name__}, not an Agreement."
+    for name in (output.name for output in task.outputs):
+        if name not in answer.scale or name not in answer.difference:
+            return f"`agree` returns no scale or no difference of the output {name!r}."
+        if np.shape(answer.difference[name]) != (rows,):
+            return (
+                f"`agree` returns differences of {name!r} of shape {list(np.shape(answer.difference[name]))} for "
+                + (f"{rows} samples.")
+            )
+    if np.shape(answer.same) != (rows,):
+        return f"`agree` returns `same` of shape {list(np.shape(answer.same))} for {rows} samples."
+    return ""
+
+
+def compare(task: Task, exported: Outputs, reference: Outputs, tolerance: float) -> Agreement:
+    """The task's `agree`; raises HookError where a plugin's answers anything but an agreement of all outputs."""
+    answer = task.agree(exported, reference, tolerance)
+    if task.plugin and (wrong := agreement_problem(task, answer, count(reference))):
+        raise task_error(task, f"cannot be used: {wrong}")
+    return answer
+
+
+def check_number(task: Task, method: str, number: Any, least: float) -> float:
+    """What `temperature` or `calibration_error` returns; raises HookError for a plugin's that is below `least` or no
+    finite number."""
+    real = isinstance(number, int | float | np.number) and not isinstance(number, bool)
+    if task.plugin and not (real and math.isfinite(number) and number >= least):
+        raise task_error(task, f"cannot be used: `{method}` returns {number!r}, not a number from {least:g} on.")
+    return float(number)
+
+
 def operating_point_problem(task: Task, point: Any) -> str:
     """Of `operating_point`: None, or a threshold of finite numbers for one of the task's metrics."""
     if point is None:
@@ -231,9 +307,10 @@ def operating_point_problem(task: Task, point: Any) -> str:
 
 
 def results_problem(task: Task, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]) -> str:
-    """Of all that is made of outputs: metrics, scores and answers."""
+    """Of all that is made of outputs: metrics, scores, answers and how they agree with themselves."""
     return (
         metrics_problem(task, task.metrics(outputs, targets, contexts))
         or scores_problem(task.samplewise(outputs, targets, contexts), len(targets))
         or predictions_problem(task, task.decode(outputs, contexts, DecodeOptions()), len(targets))
+        or agreement_problem(task, task.agree(outputs, outputs, 1e-4), len(targets))
     )

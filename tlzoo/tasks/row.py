@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tlzoo.errors import DataError
+
+_MEANT_AS_LIST = re.compile(r"""\[\s*[\["'{].*\]""", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,25 @@ class Row:
         if not isinstance(value, str | int | float):
             raise self.error(f"has a {type(value).__name__} as {column!r}", "Write a string or a number.")
         return str(value)
+
+    def listed(self, role: str) -> list[Any] | None:
+        """The list in a cell, also one that is written as JSON, as CSV has no lists; None where it holds none.
+
+        Raises DataError for a cell that looks like a list, but is not JSON.
+        """
+        value = self.value(role)
+        if not isinstance(value, str) or not value.lstrip().startswith("["):
+            return value if isinstance(value, list) else None
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError) as cause:
+            if _MEANT_AS_LIST.fullmatch(value.strip()):
+                raise self.error(
+                    f"has a list in {self.column(role)!r} that is not JSON",
+                    'Write it with double quotes, such as ["a", "b"], or use JSONL or Parquet, which have lists.',
+                ) from cause
+            return None
+        return found if isinstance(found, list) else None
 
     def error(self, what: str, hint: str) -> DataError:
         """An error about this row: the file `what` in its place."""

@@ -14,7 +14,7 @@ from tlzoo.errors import HookError, TlzooError
 from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
 from tlzoo.models.model import TaskModel, as_tuple, named_outputs
 from tlzoo.models.padding import check_padding
-from tlzoo.plugins.attribution import error_line, raised_by_plugin
+from tlzoo.plugins.attribution import error_line, is_user_interrupt, raised_by_plugin
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
 from tlzoo.tasks.rows import OutputCollector
@@ -39,6 +39,8 @@ def dry_run(model: TaskModel, data: TaskDataset) -> None:
         return
     with torch.random.fork_rng(devices=[]):
         trial = _Trial(model.eval(), data.first(FEW))
+        if model.task.plugin and (wrong := trial.names_problem()):
+            raise contract.task_error(model.task, f"cannot be used: {wrong}")
         if wrong := _attempt(trial.outputs_problem):
             raise _head_error(model, head_plugin, wrong)
         if model.task.plugin and (wrong := _attempt(trial.collate_problem)):
@@ -63,9 +65,13 @@ def _attempt(problem: Callable[[], str]) -> str:
         return problem()
     except TlzooError:
         raise
-    except Exception as cause:
+    except BaseException as cause:
+        if is_user_interrupt(cause):
+            raise
         if (error := raised_by_plugin(cause)) is not None:
             raise error from cause
+        if not isinstance(cause, Exception):
+            raise
         return f"{error_line(cause)}."
 
 
@@ -86,6 +92,13 @@ class _Trial:
     def _made(self) -> Any:
         """What the head returns."""
         return self._model.head(self._features)
+
+    def names_problem(self) -> str:
+        """An output that is called as an array of the model's input: in an exported file both have one name."""
+        task = self._model.task
+        names = [*(output.name for output in task.outputs), *(derived.name for derived in task.derived)]
+        clash = [name for name in names if name in self._arrays]
+        return f"An output is called {clash[0]!r}, as an input of the model is." if clash else ""
 
     def outputs_problem(self) -> str:
         before = [tensor.clone() for tensor in _tensors(self._features)]

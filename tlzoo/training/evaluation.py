@@ -13,6 +13,7 @@ from tlzoo.preprocess import row_lengths
 from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import progress
 from tlzoo.tasks import Task
+from tlzoo.tasks.contract import compare
 from tlzoo.tasks.rows import OutputCollector, Outputs, Rows, count, finite
 
 
@@ -41,7 +42,7 @@ def batch_outputs(model: TaskModel, data: TaskDataset, positions: Sequence[int])
 
 def rounding_effect(task: Task, rounded: Outputs, full: Outputs) -> dict[str, float | int]:
     """What rounding the network's inputs does to its outputs: the largest change, and how many answers stay."""
-    agreed = task.agree(rounded, full, 0.0)
+    agreed = compare(task, rounded, full, 0.0)
     return {
         "samples": count(full),
         "max_logit_change": max(float(rows.max(initial=0.0)) for rows in agreed.difference.values()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 
 import pytest
@@ -41,3 +42,29 @@ def test_json_is_written_where_stdout_is_not_utf8(monkeypatch: pytest.MonkeyPatc
     print_json({"paper": "één 好 \U0001f600"})
     sys.stdout.flush()
     assert json.loads(raw.getvalue()) == {"paper": "één 好 \U0001f600"}
+
+
+def test_what_others_write_to_the_descriptor_of_stdout_is_no_part_of_the_json():
+    program = """
+import os
+from tlzoo.cli.shared.output import print_json, reserved_stdout
+with reserved_stdout():
+    os.write(1, b"written raw\\n")
+    os.system("echo written by a child")
+    print("printed")
+    print_json({"answer": "één"})
+print("after")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=60)
+    document, _, rest = done.stdout.rpartition("}\n")
+    assert json.loads(document + "}") == {"answer": "één"}
+    assert rest == "after\n"
+    assert sorted(done.stderr.splitlines()) == ["printed", "written by a child", "written raw"]
+
+
+def test_a_reader_that_went_away_ends_the_json_as_it_ends_other_output():
+    command = f"{sys.executable} -m tlzoo models --json | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() in ("0", "141")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

@@ -52,7 +52,7 @@ def values(tokens: list[str]) -> list[Any]:
     if tokens[-1] != "[":
         return [value(tokens)]
     tokens.pop()
-    found = [value(tokens)]
+    found = [value(tokens)] if tokens[-1] != "]" else []
     while tokens[-1] == ",":
         tokens.pop()
         found.append(value(tokens))
@@ -147,6 +147,29 @@ def test_a_graph_of_fixed_batch_is_not_batched(tmp_path: Path, picture_file: Any
     assert config["max_batch_size"] == [0]
     assert "dynamic_batching" not in config
     assert [given["dims"] for given in config["input"]] == [[4, 8, 8, 3]]
+
+
+ONE_PER_SAMPLE = """g (float[n] image) => (float[n, 3] logits, float[n] size) {
+  axis = Constant<value = int64[1] {1}>()
+  wide = Unsqueeze(image, axis)
+  logits = Concat<axis = 1>(wide, wide, wide)
+  size = Neg(image)
+}"""
+ONE = (
+    "g (float[2] image) => (float[2] logits, float size) { logits = Neg(image) size = ReduceMax<keepdims = 0>(image) }"
+)
+
+
+@pytest.mark.parametrize(("graph", "batch"), [(ONE_PER_SAMPLE, 32), (ONE, 0)], ids=["one per sample", "one"])
+def test_a_number_without_dimensions_of_its_own_is_reshaped(tmp_path: Path, picture_file: Any, graph: str, batch: int):
+    model = parser.parse_model(f'<ir_version: 10, opset_import: ["": 20]> {graph}').SerializeToString()
+    _, config = written(tmp_path, model, picture_file.load().manifest)
+    assert config["max_batch_size"] == [batch]
+    tensors = {tensor["name"][0]: tensor for tensor in (*config["input"], *config["output"])}
+    assert tensors["size"]["dims"] == [1]
+    assert tensors["size"]["reshape"] == [{"shape": []}]
+    assert "reshape" not in tensors["logits"]
+    assert tensors["image"]["dims"] == ([1] if batch else [2])
 
 
 def test_a_type_that_triton_lacks_is_refused_by_name(tmp_path: Path, picture_file: Any):

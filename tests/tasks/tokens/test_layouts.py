@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,24 @@ def test_a_first_column_that_counts_the_words_is_passed_over(tmp_path: Path):
     assert one.inputs == ("1 2",)
 
 
+NUMBERED = "1\tAnna\tB-PER\n2\tmet\tO\n3\tBen\tB-PER\n4\tMiller\tI-PER\n5\t.\tO\n\n"
+
+
+def test_whether_the_first_column_numbers_the_words_is_decided_once_for_a_file(tmp_path: Path):
+    words = "1 CD B-NP O\n\n1 2 O\n\nOslo NNP B-NP B-LOC\n1 CD I-NP O\n\n1 x O\n2 x O\n"
+    assert read(write(tmp_path / "words.conll", words), TASK).train.inputs == ("1", "1", "Oslo 1", "1 2")
+    numbered = NUMBERED + "1\t2\tO\n\n0\tOslo\tB-LOC\n1\tis\tO\n2\tcold\tO\n"
+    found = read(write(tmp_path / "numbered.conll", numbered), TASK).train
+    assert (found.inputs, found.targets) == ((TEXTS[0], "2", TEXTS[1]), (TARGETS[0], [], TARGETS[1]))
+    assert read(write(tmp_path / "one.conll", "1 2 O\n"), TASK).train.inputs == ("1",)
+
+
+def test_the_ranges_and_empty_nodes_of_conll_u_are_no_words(tmp_path: Path):
+    text = "#\tsource\tx\n1\tAnna\tB-PER\n2-3\twont\t_\n2\two\tO\n3\tnt\tO\n3.1\tgo\t_\n4\tOslo\tB-LOC\n"
+    found = read(write(tmp_path / "a.conll", text), TASK).train
+    assert (found.inputs, found.targets) == (("Anna wo nt Oslo",), ([[0, 4, "PER"], [11, 15, "LOC"]],))
+
+
 def test_other_blanks_and_line_ends_of_unicode_may_stand_inside_words(tmp_path: Path):
     found = read(write(tmp_path / "a.conll", "best\u00a0film B-X\nne\u2028w O\n"), TASK).train
     assert found.inputs == ("best\u00a0film ne\u2028w",)
@@ -86,6 +106,28 @@ def test_json_lines_and_parquet_with_lists_of_tokens_and_tags_are_read(tmp_path:
     for name in ("data.jsonl", "data.parquet"):
         found = read(tmp_path / name, TASK).train
         assert (found.inputs, found.targets) == (TEXTS, TARGETS)
+
+
+@pytest.mark.parametrize(("ending", "separator"), [(".csv", ","), (".tsv", "\t")])
+def test_lists_in_cells_of_csv_and_tsv_are_json(tmp_path: Path, ending: str, separator: str):
+    def table(name: str, *rows: Sequence[str]) -> Path:
+        with (tmp_path / name).with_suffix(ending).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, delimiter=separator).writerows(rows)
+        return Path(file.name)
+
+    entities = [json.dumps([{"start": start, "end": end, "label": label}]) for [(start, end, label)] in TARGETS[1:]]
+    spans = table("spans", ("text", "entities"), (TEXTS[1], *entities), ("Nothing", "[]"), ("Nor here", ""))
+    assert read(spans, TASK).train.targets == (TARGETS[1], [], [])
+    words = table("words", ("tokens", "tags"), *(map(json.dumps, row) for row in SENTENCES))
+    found = read(words, TASK).train
+    assert (found.inputs, found.targets) == (TEXTS, TARGETS)
+    for row in (("['Oslo', 'is']", "['B-LOC', 'O']"), ("[\"Oslo']", "B-LOC")):
+        with pytest.raises(DataError, match="not JSON in line 2") as error:
+            read(table("repr", ("tokens", "tags"), row), TASK)
+        assert "JSONL" in error.value.hint
+    with pytest.raises(DataError, match="'entities' that is not JSON in line 2"):
+        read(table("repr", ("text", "entities"), (TEXTS[1], "[{'start': 0, 'end': 4}]")), TASK)
+    assert read(table("signs", ("tokens", "tags"), ("[ a ]", "O B-X O")), TASK).train.inputs == ("[ a ]",)
 
 
 def test_columns_may_be_called_otherwise(tmp_path: Path):
@@ -163,6 +205,8 @@ BAD: dict[str, tuple[str, str, str]] = {
         '{"text": "Anna", "entities": [], "tokens": ["Anna"], "tags": ["B-PER"]}',
         "in the column 'entities' and in 'tokens' with 'tags'",
     ),
+    "a number left out": ("a.conll", NUMBERED + NUMBERED + "1\tOslo\tB-LOC\n3\tcold\tO\n", "line 14 begins with '3'"),
+    "a word without its number": ("a.conll", NUMBERED + "Oslo\tB-LOC\n", "line 7 begins with 'Oslo'"),
     "nothing": ("a.conll", "", "no samples"),
     "not utf-8": ("a.conll", "", "UTF-8"),
 }

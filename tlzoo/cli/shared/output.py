@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,13 +33,35 @@ _reserved: ContextVar[TextIO | None] = ContextVar("reserved", default=None)
 
 @contextmanager
 def reserved_stdout() -> Iterator[None]:
-    """Keep stdout for JSON: whatever else prints, a plugin or a library, goes to stderr."""
-    token = _reserved.set(sys.stdout)
+    """Keep stdout for JSON: whatever else prints, a plugin, a library or a program it starts, goes to stderr."""
+    with _own_stdout() as stream:
+        token = _reserved.set(stream)
+        try:
+            with redirect_stdout(sys.stderr):
+                yield
+        finally:
+            _reserved.reset(token)
+
+
+@contextmanager
+def _own_stdout() -> Iterator[TextIO]:
+    """A stream to where stdout leads, whose descriptor leads to stderr meanwhile; stdout itself where it has none."""
+    stdout = sys.stdout
     try:
-        with redirect_stdout(sys.stderr):
-            yield
+        number, errors = stdout.fileno(), sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):  # a test's, or a notebook's
+        yield stdout
+        return
+    stdout.flush()
+    kept = os.dup(number)
+    os.dup2(errors, number)
+    buffering = 1 if os.isatty(kept) else -1
+    try:
+        with open(kept, "w", buffering, stdout.encoding, stdout.errors, closefd=False) as stream:
+            yield stream
     finally:
-        _reserved.reset(token)
+        os.dup2(kept, number)
+        os.close(kept)
 
 
 def json_stream() -> TextIO:

@@ -55,7 +55,7 @@ def config(model: bytes, manifest: Manifest) -> str:
     graph = onnx.load_model_from_string(model).graph
     initial = {tensor.name for tensor in graph.initializer}
     given = [tensor for tensor in graph.input if tensor.name not in initial]
-    batched = all(tensor.type.tensor_type.shape.dim[0].dim_param for tensor in (*given, *graph.output))
+    batched = all(_has_open_batch(tensor) for tensor in (*given, *graph.output))
     labelled = _labelled(manifest)
     lines = [
         f"name: {json.dumps(name_of(manifest))}",
@@ -72,6 +72,11 @@ def config(model: bytes, manifest: Manifest) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _has_open_batch(tensor: ValueInfoProto) -> bool:
+    dims = tensor.type.tensor_type.shape.dim
+    return bool(dims and dims[0].dim_param)
+
+
 def _tensors(kind: str, tensors: list[ValueInfoProto], batched: bool, labelled: tuple[str, ...]) -> Iterator[str]:
     for tensor in tensors:
         described = tensor.type.tensor_type
@@ -82,10 +87,12 @@ def _tensors(kind: str, tensors: list[ValueInfoProto], batched: bool, labelled: 
                 parameter="format",
             )
         dims = [-1 if dim.dim_param or not dim.dim_value else dim.dim_value for dim in described.shape.dim]
+        dims = dims[1:] if batched else dims
         fields = [
             f"name: {json.dumps(tensor.name)}",
             f"data_type: {TYPES[described.elem_type]}",
-            f"dims: [ {', '.join(map(str, dims[1:] if batched else dims))} ]",
+            # Triton refuses empty dimensions: one number per sample travels as [1]
+            f"dims: [ {', '.join(map(str, dims))} ]" if dims else "dims: [ 1 ] reshape: { shape: [ ] }",
             *([f'label_filename: "{LABELS}"'] if tensor.name in labelled else []),
         ]
         yield f"{kind} [ {{ {' '.join(fields)} }} ]"

@@ -70,15 +70,20 @@ class MultiLabel(Task):
         return (Output("logits", ("batch", len(self.labels)), labelled=True),)
 
     def read(self, row: Row) -> str:
-        """The labels of a cell such as `a;b`, or of a list where the format has lists; an empty one has none."""
+        """The labels of a cell such as `a;b`, or of a list, in CSV as JSON; an empty one has none."""
         column = row.column("label")
         if column not in row.cells:
             raise row.error(f"has no {column!r}", "Write an empty list where a sample has no label.")
         value = row.cells[column]
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return ""
-        if isinstance(value, list):
-            parts = [row.scalar("label", part) for part in value]
+        if (listed := row.listed("label")) is not None:
+            if len(listed) > 1 and all(isinstance(part, int | float) and part in (0, 1) for part in listed):
+                raise row.error(
+                    "has a list of zeros and ones where labels are expected",
+                    'Write the labels that are there, such as ["red", "round"], or red;round.',
+                )
+            parts = [row.scalar("label", part) for part in listed]
             if joined := [part for part in parts if SEPARATOR in part]:
                 raise DataError(
                     f"File {row.file} has the label {joined[0]!r} in {row.place}, which contains {SEPARATOR!r}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ COLUMNS = ("text", "entities")
 _DOCUMENT = "-DOCSTART-"
 _BLANKS = re.compile(" +")
 """Not every blank of Unicode: a no-break space may stand inside a word."""
+_Line = tuple[int, list[str]]
+"""A line's number in its file, and its cells."""
+_NUMBER = re.compile("[0-9]{1,9}")
+_NO_WORD = re.compile(r"#.*|[0-9]+[-.][0-9]+")
+"""The first cells of comments, and of what CoNLL-U has beside words."""
 _MALFORMED_TAG = re.compile(r"o|0|_|.*-|[BI]_.*|[bi][-_].*")
 """Tags that are meant to be O, B-LABEL or I-LABEL and are none."""
 _CONLL_HINT = "Write one word and its tag per line, and an empty line between texts."
@@ -26,34 +31,71 @@ _CONLL_HINT = "Write one word and its tag per line, and an empty line between te
 def conll(path: Path) -> Iterator[Row]:
     """The texts of a file of columns: the word comes first and the tag last, an empty line ends a text.
 
-    A first column that counts the words is passed over, and so are lines that begin with `#` and a blank and lines of
-    -DOCSTART-. Raises DataError naming a line without a tag.
+    A first column that numbers the words of most texts of the file is passed over, and with it CoNLL-U's rows of ranges
+    (`2-3`) and empty nodes (`8.1`); so are lines that begin with `#` and a blank and lines of -DOCSTART-. Raises
+    DataError naming a line without a tag, or without its number in a file that numbers its words.
     """
-    for first, lines in _sentences(path):
-        counted = len(lines[0]) > 2 and [cells[0] for cells in lines] == [str(at + 1) for at in range(len(lines))]
-        words = [cells[1 if counted else 0] for cells in lines]
-        yield _row(path, f"line {first}", words, [cells[-1] for cells in lines])
+    texts = list(_sentences(path))
+    counted = _counts_words(texts)
+    for lines in texts:
+        first = lines[0][0]
+        cells = _without_numbers(path, lines) if counted else [each for _, each in lines]
+        if cells:
+            yield _row(path, f"line {first}", [each[0] for each in cells], [each[-1] for each in cells])
 
 
-def _sentences(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
-    """The number of each text's first line, and the cells of all its lines."""
+def _sentences(path: Path) -> Iterator[list[_Line]]:
+    """The lines of each text."""
     # as editors count them: other line ends of Unicode may stand inside words
     lines = read_text(path).split("\n")
-    found: list[list[str]] = []
-    first = 1
+    found: list[_Line] = []
     for number, line in enumerate([*lines, ""], start=1):
-        cells = [cell.strip(" \r") for cell in (line.split("\t") if "\t" in line else _BLANKS.split(line.strip(" \r")))]
+        parts = line.split("\t") if "\t" in line else _BLANKS.split(line.strip(" \r"))
+        cells = [cell.strip(" \r") for cell in parts]
         if line.startswith("# ") or (cells and cells[0] == _DOCUMENT):
             continue
         if not line.strip(" \t\r"):
             if found:
-                yield first, found
-            found, first = [], number + 1
+                yield found
+            found = []
         elif len(cells) < 2 or not all(cells[:1] + cells[-1:]):
             what = "an empty column" if len(cells) > 1 else "no tag"
             raise DataError(f"File {path} has {what} in line {number}, {line.strip()[:40]!r}.", hint=_CONLL_HINT)
         else:
-            found.append(cells)
+            found.append((number, cells))
+
+
+def _counts_words(texts: Sequence[Sequence[_Line]]) -> bool:
+    """Whether the first column numbers the words: of most texts of several words, as one word may be a number."""
+    several = [lines for lines in texts if len(lines) > 1]
+    return 2 * sum(map(_is_counted, several)) > len(several)
+
+
+def _is_counted(lines: Sequence[_Line]) -> bool:
+    numbers = [cells[0] for _, cells in lines if not _NO_WORD.fullmatch(cells[0])]
+    rising = len(numbers) > 1 and all(map(_NUMBER.fullmatch, numbers))
+    return rising and all(len(cells) > 2 for _, cells in lines) and all(starmap(_follow, pairwise(numbers)))
+
+
+def _without_numbers(path: Path, lines: Sequence[_Line]) -> list[list[str]]:
+    """The cells of each word behind its number; raises DataError naming a line that is not the next word."""
+    found: list[list[str]] = []
+    before = ""
+    for line, cells in lines:
+        if _NO_WORD.fullmatch(cells[0]):
+            continue
+        if not _NUMBER.fullmatch(cells[0]) or len(cells) < 3 or (before and not _follow(before, cells[0])):
+            raise DataError(
+                f"File {path} numbers the words of its texts, but line {line} begins with {cells[0]!r}.",
+                hint="Give each word of a text the next number, a word and a tag, or no line a number.",
+            )
+        found.append(cells[1:])
+        before = cells[0]
+    return found
+
+
+def _follow(before: str, number: str) -> bool:
+    return int(number) == int(before) + 1
 
 
 def samples(rows: Sequence[Row]) -> Sequence[Row]:
@@ -104,9 +146,10 @@ def _untagged(row: Row, words: Sequence[str], role: str) -> Row:
 
 
 def _list(row: Row, role: str) -> list[str]:
-    value = row.value(role)
-    values = value.split() if isinstance(value, str) else value
-    if not isinstance(values, list):
+    value, values = row.value(role), row.listed(role)
+    if values is None and isinstance(value, str):
+        values = value.split()
+    if values is None:
         raise row.error(f"has no list in {row.column(role)!r}", "Write a list of strings, or words between blanks.")
     if not values and role == "tokens":
         raise row.error(f"has an empty list in {row.column(role)!r}", "Delete the row, or write its words.")
@@ -168,11 +211,12 @@ def entities_in(row: Row) -> list[list[Any]]:
         raise row.error(f"has no {column!r}", "Write an empty list where a text has no entity.")
     if isinstance(value := row.cells[column], DataError):
         raise value
-    if value is None:
+    if value is None or (isinstance(value, str) and not value.strip()):
         return []
-    if not isinstance(value, list):
-        raise row.error(f"has no list in {row.column('entities')!r}", 'Write [{"start": 0, "end": 4, "label": "X"}].')
-    found = sorted(_entity(row, text, each) for each in value)
+    given = row.listed("entities")
+    if given is None:
+        raise row.error(f"has no list in {column!r}", 'Write [{"start": 0, "end": 4, "label": "X"}].')
+    found = sorted(_entity(row, text, each) for each in given)
     for one, other in pairwise(found):
         if other[0] < one[1]:
             raise row.error(

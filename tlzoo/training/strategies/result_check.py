@@ -11,6 +11,7 @@ import numpy as np
 
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.models.model import TaskModel
+from tlzoo.tasks.contract import compare
 from tlzoo.tasks.rows import finite, select
 from tlzoo.training.evaluation import batch_outputs
 from tlzoo.training.strategies.base import TrainResult
@@ -47,7 +48,7 @@ def _difference(result: TrainResult, test: TaskDataset) -> str:
     """Whether the outputs are those of the model, tried on the first samples."""
     task, positions = result.model.task, range(min(FEW, len(test)))
     own = batch_outputs(result.model, test, positions)
-    agreement = task.agree(select(result.outputs, positions), own, TOLERANCE)
+    agreement = compare(task, select(result.outputs, positions), own, TOLERANCE)
     for name, difference in agreement.difference.items():
         if not np.max(difference) <= TOLERANCE * agreement.scale[name]:
             return f"returned {name!r} that differ from those of its model by {np.max(difference):.3g}"

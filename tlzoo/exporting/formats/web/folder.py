@@ -11,13 +11,14 @@ from tlzoo.errors import ExportError
 from tlzoo.exporting.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, fetch_library
 from tlzoo.runtime.unknown_task import task_of_manifest
 from tlzoo.specs import Preprocess, TextSpec
+from tlzoo.tasks.base import Task
 
 PAGE = ("facts.js", "index.html", "inputs.js", "model.js", "numbers.js", "page.css", "page.js")
 OWN = "arrays.js"
 """The page of a task that brings none."""
 PREPROCESSING = {
     "image": ("preprocess-image.js", "resample-image.js", "rounding.js"),
-    "text": ("normalize-bert.js", "offsets-text.js", "preprocess-text.js"),
+    "text": ("normalize-bert.js", "offsets-text.js", "preprocess-text.js", "tokens-text.js"),
     "audio": ("preprocess-audio.js", "resample-audio.js", "rounding.js", "sound-rate.js", "wav.js"),
 }
 _SITE = files("tlzoo.exporting.formats.web") / "site"
@@ -42,18 +43,24 @@ def libraries(preprocess: Preprocess) -> dict[str, Path]:
     return {name: path for package in packages for name, path in fetch_library(package).items()}
 
 
-def write(folder: Path, model: bytes, manifest: Manifest) -> None:
-    """Write `model`, `manifest`, the page and its libraries into the existing, empty `folder`.
-
-    Any server of static files will do for it; nothing in it asks another host. Raises as `libraries` does.
-    """
-    task = task_of_manifest(manifest)
+def check_task(task: Task) -> None:
+    """Raise ExportError for a task whose input the page cannot take."""
     if len(task.inputs) > 1:
         raise ExportError(
             f"The web page takes one input; task {task.name} has several.",
             hint="Export one file: `format='onnx'`.",
             parameter="format",
         )
+
+
+def write(folder: Path, model: bytes, manifest: Manifest) -> None:
+    """Write `model`, `manifest`, the page and its libraries into the existing, empty `folder`.
+
+    Any server of static files will do for it; nothing in it asks another host. Raises as `check_task` and
+    `libraries` do.
+    """
+    task = task_of_manifest(manifest)
+    check_task(task)
     needed = libraries(manifest.preprocess)
     (folder / "vendor").mkdir()
     for name, path in needed.items():

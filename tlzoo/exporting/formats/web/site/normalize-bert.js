@@ -1,6 +1,7 @@
 /**
- * BertNormalizer as Hugging Face's Rust tokenizers have it. The JavaScript package reads Chinese characters by UTF-16
- * unit, so that those beyond U+FFFF stay unsplit, and lowers a Greek final sigma by its place in the word.
+ * BertNormalizer as Hugging Face's Rust tokenizers have it, on characters that know their place in the text. The
+ * JavaScript package reads Chinese characters by UTF-16 unit, so that those beyond U+FFFF stay unsplit, and lowers a
+ * Greek final sigma by its place in the word.
  */
 
 const CHINESE = [
@@ -19,7 +20,12 @@ const isChinese = (character) => {
   return CHINESE.some(([first, last]) => code >= first && code <= last);
 };
 
-const each = (text, change) => Array.from(text, change).join("");
+/** What a change makes of each character has that character's place. */
+const each = (units, change) =>
+  units.flatMap((unit) => {
+    const changed = change(unit.character);
+    return changed === unit.character ? unit : Array.from(changed, (character) => ({ ...unit, character }));
+  });
 
 const tidy = (character) => {
   if (/[\t\n\r]/.test(character)) return " ";
@@ -27,16 +33,25 @@ const tidy = (character) => {
   return /\p{White_Space}/u.test(character) ? " " : character;
 };
 
+/** Marks are decomposed one by one and then sorted within the text, which leaves the number of characters as it is. */
+function withoutAccents(units) {
+  const single = each(units, (one) => one.normalize("NFD"));
+  const sorted = Array.from(single.map(({ character }) => character).join("").normalize("NFD"));
+  const whole = single.map((unit, at) => ({ ...unit, character: sorted[at] }));
+  return whole.filter(({ character }) => !/\p{Mn}/u.test(character));
+}
+
 /**
+ * @typedef {{character: string, begin: number, end: number}} Unit a character and the place that it comes from
  * @param {{clean_text: boolean, handle_chinese_chars: boolean, strip_accents: boolean | null, lowercase: boolean}} rules
- * @returns {(text: string) => string}
+ * @returns {(units: Unit[]) => Unit[]}
  */
 export function bertNormalizer(rules) {
   const steps = [
-    rules.clean_text && ((text) => each(text, tidy)),
-    rules.handle_chinese_chars && ((text) => each(text, (one) => (isChinese(one) ? ` ${one} ` : one))),
-    (rules.strip_accents ?? rules.lowercase) && ((text) => text.normalize("NFD").replace(/\p{Mn}/gu, "")),
-    rules.lowercase && ((text) => each(text, (one) => one.toLowerCase())),
+    rules.clean_text && ((units) => each(units, tidy)),
+    rules.handle_chinese_chars && ((units) => each(units, (one) => (isChinese(one) ? ` ${one} ` : one))),
+    (rules.strip_accents ?? rules.lowercase) && withoutAccents,
+    rules.lowercase && ((units) => each(units, (one) => one.toLowerCase())),
   ].filter(Boolean);
-  return (text) => steps.reduce((changed, step) => step(changed), text);
+  return (units) => steps.reduce((changed, step) => step(changed), units);
 }

@@ -1,8 +1,7 @@
 /** Texts to input_ids and attention_mask, int64 [1, L], with the tokenizer.json that the manifest carries. */
 
 import { Tokenizer } from "./vendor/tokenizers.js";
-import { bertNormalizer } from "./normalize-bert.js";
-import { offsetsOf } from "./offsets-text.js";
+import { makeTokenFinder } from "./tokens-text.js";
 
 const CHARACTERS_PER_TOKEN = 64;
 
@@ -12,8 +11,7 @@ const CHARACTERS_PER_TOKEN = 64;
  */
 export function makePreprocessor(manifest) {
   const { tokenizer: written, max_length: longest, pad_id: padding } = manifest.preprocess;
-  const document = JSON.parse(written);
-  const tokenizer = makeTokenizer(document);
+  const { tokenizer, find } = makeTokenizer(JSON.parse(written));
   return async (text) => {
     const looked = enough(tokenizer, text.replace(/\p{Surrogate}/gu, "\ufffd"), longest);
     const ids = encode(tokenizer, looked, longest);
@@ -21,37 +19,58 @@ export function makePreprocessor(manifest) {
     return {
       input_ids: { type: "int64", data: row, dims: [1, row.length] },
       attention_mask: { type: "int64", data: new BigInt64Array(row.length).fill(1n), dims: [1, row.length] },
-      context: contextOf(tokenizer, document, looked, longest),
+      context: contextOf(tokenizer, find, looked, longest),
     };
   };
 }
 
 /** Where the tokens begin and end in the text; those around it at its beginning, and nowhere. */
-function contextOf(tokenizer, document, text, longest) {
+function contextOf(tokenizer, find, text, longest) {
+  const tokens = find(text);
   const { before, after } = specials(tokenizer);
-  const tokens = tokenizer.encode(text, { add_special_tokens: false }).tokens;
   const own = tokens.slice(0, longest - before.length - after.length);
   const none = (ids) => ids.map(() => [0, 0]);
-  const normalize = tokenizer.normalizer && ((character) => tokenizer.normalizer(character));
   const cut = tokens.length > own.length ? `Only the first ${longest} tokens were read.` : "";
-  return { text, cut, offsets: [...none(before), ...offsetsOf(text, own, document, normalize), ...none(after)] };
+  const offsets = [...none(before), ...own.map(({ begin, end }) => [begin, end]), ...none(after)];
+  return { text, cut, offsets: offsets.length ? offsets : [[0, 0]] };
 }
 
-// What Rust's regular expressions take for a part of a word; the package's Whitespace means ASCII letters only.
-const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
-const WORDS = { type: "Split", pattern: { Regex: `[${WORD}]+|[^${WORD}\\s]+` }, behavior: "Removed", invert: true };
-
-/** The package's tokenizer, mended where it differs from the Rust one: see also normalize-bert.js. */
+/** The package's tokenizer, mended where it differs from the Rust one: see also tokens-text.js, its own `find`. */
 function makeTokenizer(document) {
   const tokenizer = new Tokenizer({ ...document, pre_tokenizer: mended(document.pre_tokenizer) }, {});
   if (document.model.type === "WordLevel") tokenizer.model.unk_token_id = document.model.vocab[document.model.unk_token];
-  if (document.normalizer?.type === "BertNormalizer") tokenizer.normalizer = bertNormalizer(document.normalizer);
-  return tokenizer;
+  const { normalizer, pre_tokenizer: splitter } = tokenizer;
+  for (const each of [normalizer, ...(normalizer?.normalizers ?? [])]) {
+    if (each?.config.type === "Lowercase") each.normalize = lowercase;
+  }
+  for (const each of [splitter, ...(splitter?.tokenizers ?? [])]) if (each?.use_regex) each.pattern = BYTE_LEVEL;
+  const find = makeTokenFinder(tokenizer, document);
+  tokenizer.encode_text = (text) => (text === null ? null : find(text).map(({ token }) => token));
+  return { tokenizer, find };
 }
+
+// What Rust has for a part of a word, a sign and a blank; in the package a word has ASCII letters only, and a blank may
+// be U+FEFF, but not U+0085.
+const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
+const SIGN = "\\p{P}\\u0021-\\u002F\\u003A-\\u0040\\u005B-\\u0060\\u007B-\\u007E";
+const BLANK = "\\p{White_Space}";
+const PATTERNS = {
+  Whitespace: `[${WORD}]+|[^${WORD}${BLANK}]+`,
+  WhitespaceSplit: `[^${BLANK}]+`,
+  BertPreTokenizer: `[^${BLANK}${SIGN}]+|[${SIGN}]`,
+};
+const BYTE_LEVEL = new RegExp(
+  `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^${BLANK}\\p{L}\\p{N}]+|${BLANK}+(?!\\P{White_Space})|${BLANK}+`,
+  "gu",
+);
+
+// By its place in the word, the package lowers a Greek final sigma.
+const lowercase = (text) => Array.from(text, (character) => character.toLowerCase()).join("");
 
 function mended(splitting) {
   if (splitting?.type === "Sequence") return { ...splitting, pretokenizers: splitting.pretokenizers.map(mended) };
-  return splitting?.type === "Whitespace" ? WORDS : splitting;
+  const Regex = PATTERNS[splitting?.type];
+  return Regex ? { type: "Split", pattern: { Regex }, behavior: "Removed", invert: true } : splitting;
 }
 
 /** The text, or so many of its first words that they are more than `longest` tokens. */
