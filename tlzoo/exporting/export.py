@@ -31,6 +31,7 @@ from tlzoo.exporting.variants import (
 )
 from tlzoo.io.files import atomic_file, atomic_folder, why_unwritable
 from tlzoo.models.onnx_export import OPSET
+from tlzoo.models.threads import limit_threads
 from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension, warn_name_conflict
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
@@ -78,6 +79,7 @@ def export(
     started, out = time.monotonic(), Path(path)
     _refuse(run, out, precision, raw_input, format)
     raise_malloc_thresholds()
+    limit_threads()
     context = make_context(run, data)
     with tempfile.TemporaryDirectory() as folder:
         own = thresholds if precision == "fp32" and not raw_input else None

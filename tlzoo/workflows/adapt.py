@@ -13,6 +13,7 @@ from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.data import Samples, endings_of, fingerprint, read
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
+from tlzoo.models.threads import limit_threads
 from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder, check_output_path, save_run
 from tlzoo.training.evaluation import measure
@@ -44,6 +45,7 @@ def adapt(
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
     check_output_path(Path(out))
     raise_malloc_thresholds()
+    limit_threads()
     parts = run.splits()
     if fingerprint(parts.train) != run.data.fingerprint:
         raise DataError(f"The data in {run.data.path} has changed since {run.path} was trained.", hint="Restore it.")

@@ -15,6 +15,7 @@ from tlzoo.errors import RunError
 from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.io.timings import Clock
 from tlzoo.models.model import TaskModel
+from tlzoo.models.threads import limit_threads
 from tlzoo.options import GradientDescent, StrategyOptions, changed_options, flat, run_options
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
@@ -81,6 +82,7 @@ def finetune(
         check_options(blank, name, policy, how, head)
         parts = read_splits(data, test, blank, columns or {}, how.seed, endings_of(chosen.preprocess))
         raise_malloc_thresholds()
+        limit_threads()
         chosen = with_preprocess(chosen, preprocess)
     prefetch = (
         FeaturePrefetch(chosen, blank, (parts.train, parts.validation, parts.test), how) if name == "probe" else None
