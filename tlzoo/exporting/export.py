@@ -74,6 +74,7 @@ def export(
     raw_input: bool = False,
     format: str = "onnx",
     thresholds: Thresholds | None = None,
+    trained_on: bool = True,
 ) -> Exported:
     """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
     started, out = time.monotonic(), Path(path)
@@ -81,6 +82,8 @@ def export(
     raise_malloc_thresholds()
     limit_threads()
     context = make_context(run, data)
+    filter = run.trained_on() if trained_on else None
+    seen = "" if filter is None else filter.to_json()
     with tempfile.TemporaryDirectory() as folder:
         own = thresholds if precision == "fp32" and not raw_input else None
         base, full = fp32_variant(context, Path(folder) / "model.onnx", opset, own)
@@ -89,13 +92,13 @@ def export(
     except ExportError as failed:
         if precision in ("fp32", "auto"):
             raise
-        fp32_file = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full))
+        fp32_file = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full, seen))
         raise type(failed)(
             failed.message,
             hint=f"The fp32 file passed its proof: {fp32_file}. {failed.hint}",
             parameter=failed.parameter,
         ) from failed
-    proto = _finished(base, chosen)
+    proto = _finished(base, chosen, seen)
     if format == "onnx":
         file = _write_file(out, proto)
     else:
@@ -184,8 +187,8 @@ def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
     return found[0]
 
 
-def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
-    """The model with its manifest and the reference outputs inside."""
+def _finished(base: BaseGraph, chosen: VerifiedVariant, seen: str) -> ModelProto:
+    """The model with its manifest, the reference outputs and the filter of what it was trained on inside."""
     context = base.context
     kept = choose_samples(content_digests(context.heldout.inputs, context.heldout.modality), context.reference)
     outputs = pack(kept)
@@ -203,7 +206,7 @@ def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
     )
     proto = ModelProto()
     proto.CopyFrom(chosen.proto)
-    embed(proto, manifest, outputs)
+    embed(proto, manifest, outputs, seen)
     return proto
 
 

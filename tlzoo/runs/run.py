@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 
 from tlzoo import plugins
+from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read, read_splits
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError
@@ -34,6 +35,7 @@ from tlzoo.tasks import Task
 from tlzoo.training.history import HISTORY, write_history
 
 PREPROCESS = "preprocess.json"
+TRAINED_ON = "trained_on.json"
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,16 @@ class RunFolder:
             )
         return parts
 
+    def trained_on(self) -> TrainedOn | None:
+        """The filter of what it was trained on; `None` where it has none. Raises RunError for one that is torn."""
+        file = self.path / TRAINED_ON
+        if not file.is_file():
+            return None
+        try:
+            return TrainedOn.from_json(file.read_text(encoding="ascii"))
+        except (OSError, ValueError) as cause:
+            raise RunError(f"{file} cannot be read: {short_reason(cause)}.", hint="Train again.") from cause
+
     def heldout(self, data: str | Path | None = None) -> Samples:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         if data is None:
@@ -167,6 +179,7 @@ def save_run(
     history: Sequence[Mapping[str, float]],
     *,
     keep: Sequence[Path] = (),
+    trained_on: TrainedOn | None = None,
     **facts: Any,
 ) -> None:
     """Write a run folder, whole, with copies of the files `keep`; `facts` are RunRecord's fields from `interval` on.
@@ -192,6 +205,8 @@ def save_run(
         for file in keep:
             shutil.copy(file, folder / file.name)
         save_reference(folder, model, reference)
+        if trained_on is not None:
+            (folder / TRAINED_ON).write_text(trained_on.to_json(), encoding="ascii")
 
 
 def check_output_path(path: Path) -> None:

@@ -68,6 +68,7 @@ def adapt(
         adapted,
         heldout,
         [],
+        trained_on=run.trained_on(),
         data=run.data,
         options={**{name: value for name, value in run.options.items() if name not in REFITTED}, **fitted},
         metrics=metrics,

@@ -10,7 +10,8 @@ from typing import Any
 
 from tlzoo import registry
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.data import Columns, endings_of, read_splits
+from tlzoo.artifact.trained_on import TrainedOn
+from tlzoo.data import Columns, content_digests, endings_of, read_splits
 from tlzoo.errors import RunError
 from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.io.timings import Clock
@@ -102,7 +103,9 @@ def finetune(
     finally:
         if prefetch is not None:
             prefetch.cancel()
-    return _save(out, result, sets, clock, record, {"strategy": name, "freeze": policy, **run_options(how)})
+    with clock.spent("validate"):
+        seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
+    return _save(out, result, sets, clock, seen, record, {"strategy": name, "freeze": policy, **run_options(how)})
 
 
 def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: StrategyOptions) -> None:
@@ -184,7 +187,13 @@ def _run(strategy: str, job: TrainJob[StrategyOptions]) -> TrainResult:
 
 
 def _save(
-    out: Path, result: TrainResult, sets: DatasetSplits, clock: Clock, record: DataRecord, options: Mapping[str, Any]
+    out: Path,
+    result: TrainResult,
+    sets: DatasetSplits,
+    clock: Clock,
+    trained_on: TrainedOn,
+    record: DataRecord,
+    options: Mapping[str, Any],
 ) -> Run:
     model = result.model
     with clock.spent("validate"):
@@ -201,6 +210,7 @@ def _save(
         sets.test,
         result.history,
         keep=sorted(unfinished_dir(out).glob(EVENTS)),
+        trained_on=trained_on,
         data=record,
         options={**options, **result.details},
         metrics=metrics,

@@ -37,6 +37,9 @@ def export(
     ] = None,
     min_agreement: Annotated[float | None, typer.Option(help="Smallest allowed share of equal answers, 0.5..1")] = None,
     max_drop: Annotated[float | None, typer.Option(help="Largest allowed drop of the metric, in points, 0..10")] = None,
+    trained_on: Annotated[
+        bool, typer.Option(help="Keep a filter by which evaluate knows samples of training; it holds none of them")
+    ] = True,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -47,7 +50,15 @@ def export(
     set_quiet(quiet)
     asked = _thresholds(precision, raw_input, max_difference, min_agreement, max_drop)
     trained = Run.load(run)
-    exported = trained.export(out, data=data, precision=precision, raw_input=raw_input, format=format, thresholds=asked)
+    exported = trained.export(
+        out,
+        data=data,
+        precision=precision,
+        raw_input=raw_input,
+        format=format,
+        thresholds=asked,
+        trained_on=trained_on,
+    )
     if json:
         print_json(_document(exported))
         return
