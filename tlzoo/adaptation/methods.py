@@ -12,7 +12,7 @@ from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError, UsageError
 from tlzoo.features.extract import extract
 from tlzoo.models.heads import linear_head, probe_objective
-from tlzoo.models.model import TaskModel
+from tlzoo.models.model import TaskModel, not_finite
 from tlzoo.plugins.extensions import (
     SINGULAR,
     PluginExtension,
@@ -69,14 +69,6 @@ def _not_handled(**given: Any) -> None:
     return None
 
 
-def _not_finite(model: TaskModel) -> str:
-    """The first parameter or buffer that holds NaN or infinity; empty where none does."""
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            return name
-    return ""
-
-
 def _method_names() -> str:
     return extension_names("adaptation", METHODS)
 
@@ -87,7 +79,7 @@ def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> Tas
         raise method.wrong(f"returned {type(answer).__name__}, not a model")
     if type(answer.head) is not type(given["model"].head):
         raise method.wrong(f"returned a model whose head is {type(answer.head).__name__}, another kind than before")
-    if name := _not_finite(answer):
+    if name := not_finite(answer.state_dict().items()):
         raise method.wrong(f"returned a model whose {name} has NaN or infinity")
     return answer
 
