@@ -90,10 +90,10 @@ class RunRecord(StrictModel):
     """What was trained, on which data, how, and with which metrics.
 
     `labels` are in the order of the logits; `settings` are the task's other fields, and `plugin` provides the task
-    where the core does not. `options` are those of the command and what training decided itself;
-    `metrics` are measured on the held-out samples; `seconds` says by what they were spent, `total` among them. `head`
-    is `linear` for the task's own, `plugin` for the checkpoint's plugin's, `name/head` for another plugin's. A field
-    that is not known is null.
+    where the core does not. `options` are those of the command and what training decided itself; `metrics` are measured
+    on the held-out samples, `baseline` those of answers that see no input; `seconds` says by what they were spent,
+    `total` among them. `head` is `linear` for the task's own, `plugin` for the checkpoint's plugin's, `name/head` for
+    another plugin's. A field that is not known is null.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -105,6 +105,7 @@ class RunRecord(StrictModel):
     plugin: str = ""
     checkpoint: Checkpoint
     interval: Interval | None = None
+    baseline: dict[str, float] | None = None
     frozen: FrozenRecord | None = None
     adapted: AdaptedRecord | None = None
     head: str = Field(pattern=r"^(linear|plugin|[^/]+/[^/]+)$")
@@ -118,7 +119,7 @@ class RunRecord(StrictModel):
         """The record as JSON holds it, without what a core task and the checkpoint leave empty."""
         checkpoint = self.checkpoint.model_dump(mode="json", exclude_none=True)
         whole = {**self.model_dump(mode="json"), "checkpoint": checkpoint}
-        return {name: value for name, value in whole.items() if value or name not in ("settings", "plugin")}
+        return {name: value for name, value in whole.items() if value or name not in ("settings", "plugin", "baseline")}
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -103,6 +103,11 @@ class RunFolder:
         return self.record.interval
 
     @property
+    def baseline(self) -> Mapping[str, float] | None:
+        """The metrics of answering by the frequencies of the training targets alone; `None` where there are none."""
+        return self.record.baseline
+
+    @property
     def frozen(self) -> Mapping[str, Any] | None:
         """What was checked to be bit-identical after training, and how many parameters trained."""
         return self.record.frozen

@@ -297,6 +297,11 @@ class Task:
         """The metrics named in `directions`, `headline` among them."""
         raise NotImplementedError
 
+    def prior_outputs(self, targets: Sequence[Target], count: int) -> Outputs | None:
+        """The outputs for `count` samples of a model that knows how training targets are spread and sees no input;
+        `None` where the task has none to compare with."""
+        return None
+
     def samplewise(self, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]) -> np.ndarray:
         """A score of each sample, float64 [N], that moves with the headline: where that is to grow, more is better."""
         raise NotImplementedError

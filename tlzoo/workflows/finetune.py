@@ -108,6 +108,13 @@ def finetune(
     return _save(out, result, sets, clock, seen, record, {"strategy": name, "freeze": policy, **run_options(how)})
 
 
+def _baseline(sets: DatasetSplits) -> dict[str, float] | None:
+    """The metrics on the test samples of answering by the frequencies of the training targets."""
+    task, targets = sets.test.task, sets.test.sample_targets
+    found = task.prior_outputs(sets.train.sample_targets, len(targets))
+    return None if found is None else task.metrics(found, targets, [None] * len(targets))
+
+
 def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: StrategyOptions) -> None:
     labels = f", {len(model.task.labels)} labels" if model.task.labels else ""
     say(
@@ -203,6 +210,7 @@ def _save(
         sure = metric_interval(model.task, *measured, options["seed"])
         if note := few_samples_note(sets.test.samples):
             say(note)
+        baseline = _baseline(sets)
     seconds = clock.rounded()
     save_run(
         out,
@@ -215,6 +223,7 @@ def _save(
         options={**options, **result.details},
         metrics=metrics,
         interval=sure,
+        baseline=baseline,
         frozen=result.frozen,
         seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )

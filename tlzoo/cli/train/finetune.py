@@ -167,12 +167,24 @@ def _summary(run: Any) -> list[str]:
     )
     return [
         f"Run {run.path}: {', '.join(figures)} on {run.data.n_test} held-out samples",
+        *_beside(run),
         _parameters(run.frozen),
         *_selected(run.options),
         f"Time: {total:.1f} s ({spent})",
         f"Next: tlzoo export {run.path} --out model.onnx"
         + ("   (or train more layers: --strategy auto)" if run.options["strategy"] == "probe" else ""),
     ]
+
+
+def _beside(run: Any) -> list[str]:
+    """What answers that see no input are worth, and whether the run is better than by chance."""
+    if run.baseline is None:
+        return []
+    name, interval = run.interval["metric"], run.interval
+    least = run.baseline[name]
+    line = f"Answering by the frequencies of the training targets alone: {name} {least:.4f}"
+    better = interval["low"] > least if run.task.better(name) == "max" else interval["high"] < least
+    return [line if better else f"{line}. The run is not better than that by more than chance"]
 
 
 def _parameters(frozen: dict[str, Any]) -> str:
@@ -200,6 +212,7 @@ def _document(run: Any) -> dict[str, Any]:
         "labels": list(run.task.labels),
         "metrics": dict(run.metrics),
         "interval": run.interval,
+        "baseline": run.baseline,
         "frozen": run.frozen,
         "seconds": run.seconds["total"],
         "timing": dict(run.seconds),

@@ -105,6 +105,11 @@ class Classification(Task):
             "log_loss": float(measures.log_loss(right, softmax(logits), labels=range(len(self.labels)))),
         }
 
+    def prior_outputs(self, targets: Sequence[str], count: int) -> Outputs:
+        """The logarithms of the classes' shares, each class seen once more (Laplace)."""
+        seen = np.bincount(self.collate(targets)["labels"], minlength=len(self.labels)) + 1
+        return {"logits": np.tile(np.log(seen / seen.sum()), (count, 1))}
+
     def samplewise(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> np.ndarray:
         """1 where the likeliest label is right, else 0; the mean is the accuracy."""
         right: np.ndarray = np.argmax(outputs["logits"], axis=1) == self.collate(targets)["labels"]
