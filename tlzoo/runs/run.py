@@ -17,10 +17,11 @@ from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read, read_splits
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError
-from tlzoo.io.files import atomic_folder, why_unwritable, write_json
+from tlzoo.io.files import atomic_folder, write_json
 from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
 from tlzoo.plugins.tasks import task_of
 from tlzoo.registry.schema import Checkpoint
+from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.record import DataRecord, RunRecord, read_record, short_reason, write_record
 from tlzoo.runs.tensors import (
     LOAD_ERRORS,
@@ -212,14 +213,6 @@ def save_run(
         save_reference(folder, model, reference)
         if trained_on is not None:
             (folder / TRAINED_ON).write_text(trained_on.to_json(), encoding="ascii")
-
-
-def check_output_path(path: Path) -> None:
-    """Raise RunError when something is already there, as a run is never overwritten, or nothing can be written."""
-    if os.path.lexists(path):
-        raise RunError(f"{path} already exists.", hint="Choose another `out`, or remove it.", parameter="out")
-    if reason := why_unwritable(path):
-        raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
 
 
 def _versions(model: TaskModel) -> dict[str, str]:

@@ -15,7 +15,8 @@ from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.models.threads import limit_threads
 from tlzoo.progress import say
-from tlzoo.runs.run import RunFolder, check_output_path, save_run
+from tlzoo.runs.paths import check_output_path
+from tlzoo.runs.run import RunFolder, save_run
 from tlzoo.training.evaluation import measure
 from tlzoo.workflows.run import Run
 

@@ -21,9 +21,10 @@ from tlzoo.options import GradientDescent, StrategyOptions, changed_options, fla
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import check_options
+from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.prepare import check_task_class, data_record, fit_task, prepare, task_for, with_preprocess
 from tlzoo.runs.record import DataRecord
-from tlzoo.runs.run import check_output_path, save_run
+from tlzoo.runs.run import save_run
 from tlzoo.training.dry_run import dry_run
 from tlzoo.training.history import EVENTS
 from tlzoo.training.intervals import few_samples_note, metric_interval

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
-from tlzoo.cli.shared.output import print_json, single
+from tlzoo.cli.shared.output import announce, print_json, single
 
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Thresholds
@@ -44,10 +44,9 @@ def export(
     json: Json = False,
 ) -> None:
     """Export a run as one ONNX file and prove on held-out data that it equals the trained model."""
-    from tlzoo.progress import set_quiet
+    announce(f"Loading {run}", quiet)
     from tlzoo.workflows.run import Run
 
-    set_quiet(quiet)
     asked = _thresholds(precision, raw_input, max_difference, min_agreement, max_drop)
     trained = Run.load(run)
     exported = trained.export(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Out, Quiet
-from tlzoo.cli.shared.output import print_json, single
+from tlzoo.cli.shared.output import announce, print_json, single
 
 SHOWN = 5
 
@@ -24,10 +24,12 @@ def adapt(
     json: Json = False,
 ) -> None:
     """Adapt a run to unlabelled data of another domain and save it as a new run."""
-    from tlzoo.progress import set_quiet
+    from tlzoo.runs.paths import check_output_path
+
+    check_output_path(out)
+    announce(f"Loading {run}", quiet)
     from tlzoo.workflows.adapt import adapt as adapt_run
 
-    set_quiet(quiet)
     adapted = adapt_run(run, target, out=out, method=method, test=test)
     facts = dict(adapted.adapted or {})
     if json:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, Out, PathColumn, Quiet, TextColumn, columns
-from tlzoo.cli.shared.output import print_json, single
+from tlzoo.cli.shared.output import announce, print_json, single
 from tlzoo.errors import UsageError
 from tlzoo.options import CORE_STRATEGIES, Option, core_options
 from tlzoo.options import strategies_taking as takers_of
@@ -72,13 +72,14 @@ def finetune(
     """Fine-tune a pretrained checkpoint on labelled DATA: a new head, and as much of the backbone as you choose."""
     from tlzoo import registry
     from tlzoo.plugins.discovery import find
+    from tlzoo.runs.paths import check_output_path
 
     chosen = registry.get(checkpoint)  # before the import of torch, which takes seconds
     find(chosen.plugin)
-    from tlzoo.progress import set_quiet
+    check_output_path(out)
+    announce(f"Training {chosen.id} on {data}", quiet)
     from tlzoo.workflows.finetune import finetune as train
 
-    set_quiet(quiet)
     run = train(
         chosen,
         data,
