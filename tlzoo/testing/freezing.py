@@ -52,7 +52,11 @@ class Freezing(SuiteBase):
             again = freeze(model, policy)
             assert again == answer, f"Policy {policy!r} asked twice answers differently. `freeze` must be idempotent."
 
-    @requires("test_stages_hold_every_parameter_once", "test_its_outputs_are_as_declared")
+    @requires(
+        "test_stages_hold_every_parameter_once",
+        "test_its_outputs_are_as_declared",
+        "test_freezing_twice_answers_the_same",
+    )
     def test_a_step_changes_only_what_trains(self) -> None:
         """One step leaves frozen parameters and statistics bit-identical, under every policy; all stages get gradients.
 
