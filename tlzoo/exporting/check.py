@@ -22,7 +22,7 @@ from tlzoo.runtime import Predictor
 from tlzoo.tasks.agreement import differences
 from tlzoo.tasks.base import Agreement, Task
 from tlzoo.tasks.contract import compare
-from tlzoo.tasks.rows import OutputCollector, Outputs, finite, select
+from tlzoo.tasks.rows import OutputCollector, Outputs, Rows, finite
 
 BATCHES = (1, 2, 3, 7)
 WHOLE = 32
@@ -84,11 +84,10 @@ class _Comparison:
     same: np.ndarray
 
     def add(self, found: Agreement) -> None:
-        """Merge the agreement of the first inputs at another batch size."""
-        few = len(found.same)
+        """Merge the agreement where the first inputs came in batches of another size."""
         for name, gaps in found.difference.items():
-            self.worst[name][:few] = np.maximum(self.worst[name][:few], gaps)
-        self.same[:few] = np.minimum(self.same[:few], found.same)
+            self.worst[name] = np.maximum(self.worst[name], gaps)
+        self.same = np.minimum(self.same, found.same)
 
 
 def prove(
@@ -116,11 +115,9 @@ def prove(
         found = _Comparison(
             first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same.astype(float)
         )
-        few = range(min(PER_BATCH_SIZE, len(inputs)))
-        right = select(reference, few)
         for size in BATCHES:
-            again = compare(task, _answers(predictor, [inputs[i] for i in few], size), right, limits.difference)
-            found.add(_scaled(again, first.scale))
+            mixed = _with_first(_answers(predictor, inputs[:PER_BATCH_SIZE], size), exported)
+            found.add(compare(task, mixed, reference, limits.difference))
             advance(1)
         # of outputs that are infinite the scale is, too
         tolerances = {
@@ -140,9 +137,14 @@ def prove(
     return Proof(parity, exported, name)
 
 
-def _scaled(found: Agreement, scale: Mapping[str, float]) -> Agreement:
-    """The scale is that of all inputs, not of the few."""
-    return Agreement(scale, found.difference, found.same)
+def _with_first(few: Outputs, every: Outputs) -> Outputs:
+    """The outputs of all inputs, those of the first replaced: their scale is that of all, not of the few."""
+    mixed: dict[str, Rows] = {}
+    for name, rows in every.items():
+        first, rest = few[name], rows[len(few[name]) :]
+        alike = isinstance(first, np.ndarray) and isinstance(rest, np.ndarray) and first.shape[1:] == rest.shape[1:]
+        mixed[name] = np.concatenate([first, rest]) if alike else [*first, *rest]
+    return mixed
 
 
 def _parity(
