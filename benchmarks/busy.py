@@ -13,6 +13,7 @@ import sys
 import time
 
 import numpy as np
+from figures import add_option, keep, write
 
 ALLOWED = 1.5
 
@@ -49,6 +50,7 @@ def main() -> int:
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--labels", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
+    add_option(parser)
     given = parser.parse_args()
     shape = (given.samples, given.width, given.labels)
     seconds(*shape, 1)  # imports
@@ -60,6 +62,9 @@ def main() -> int:
     finally:
         burner.kill()
     ratio = busy / idle
+    for name, value, unit in (("idle", idle, "s"), ("beside a burner", busy, "s"), ("ratio", ratio, "x")):
+        keep(name, value, unit)
+    write(given.json)
     print(json.dumps({"idle_s": round(idle, 3), "busy_s": round(busy, 3), "ratio": round(ratio, 3)}))
     return int(ratio > ALLOWED)
 

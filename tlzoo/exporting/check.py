@@ -123,17 +123,15 @@ def prove(
         tolerances = {
             name: limits.difference * scale if math.isfinite(scale) else 0.0 for name, scale in found.scale.items()
         }
-        gaps = []
+        drop = metric_drop(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
+        parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in cases if case.length))
+        parity = parity.model_copy(update={"whole": whole})
+        longest = 120 if task.modality == "text" else None  # of a path, every letter counts
+        name = repr(input_name(inputs[parity.worst or 0], longest))
+        _judge(parity, limits, name, task)
         for case in cases:
-            gaps.append(_differences(predictor, case, tolerances))
+            _judge_case(case, _differences(predictor, case, tolerances), tolerances)
             advance(1)
-    drop = metric_drop(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
-    parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in cases if case.length))
-    parity = parity.model_copy(update={"whole": whole})
-    longest = 120 if task.modality == "text" else None  # of a path, every letter counts
-    name = repr(input_name(inputs[parity.worst or 0], longest))
-    _judge(parity, limits, name, task)
-    _judge_cases(cases, gaps, tolerances)
     return Proof(parity, exported, name)
 
 
@@ -217,17 +215,14 @@ def _sentence(case: ArrayCase) -> str:
     return case.where[0].upper() + case.where[1:]
 
 
-def _judge_cases(
-    cases: Sequence[ArrayCase], gaps: Sequence[Mapping[str, float]], tolerances: Mapping[str, float]
-) -> None:
-    for case, found in zip(cases, gaps, strict=True):
-        for name, difference in found.items():
-            if not difference <= tolerances[name]:
-                raise ParityError(
-                    f"{_sentence(case)} the exported file differs from the trained model by {difference:.3g} "
-                    f"({tolerances[name]:.3g} allowed).",
-                    hint=NOT_WRITTEN_HINT,
-                )
+def _judge_case(case: ArrayCase, found: Mapping[str, float], tolerances: Mapping[str, float]) -> None:
+    for name, difference in found.items():
+        if not difference <= tolerances[name]:
+            raise ParityError(
+                f"{_sentence(case)} the exported file differs from the trained model by {difference:.3g} "
+                f"({tolerances[name]:.3g} allowed).",
+                hint=NOT_WRITTEN_HINT,
+            )
 
 
 def _fails(where: str, cause: Exception) -> ParityError:

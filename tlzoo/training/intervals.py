@@ -59,7 +59,7 @@ def _share_interval(
     task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], metric: float
 ) -> tuple[float, float] | None:
     """Wilson's interval; `None` where the metric is no mean of what is right or wrong."""
-    if not task.overrides("samplewise"):
+    if not task.overrides("samplewise") or (task.plugin and task.overrides("resample")):
         return None
     scores = np.asarray(task.samplewise(outputs, targets, contexts), dtype=float)
     if not np.isin(scores, (0.0, 1.0)).all() or abs(scores.mean() - metric) > 1e-9:

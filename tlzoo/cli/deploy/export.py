@@ -44,10 +44,13 @@ def export(
     json: Json = False,
 ) -> None:
     """Export a run as one ONNX file and prove on held-out data that it equals the trained model."""
+    from tlzoo.runs.record import read_record
+
+    read_record(run)
+    asked = _thresholds(precision, raw_input, max_difference, min_agreement, max_drop)
     announce(f"Loading {run}", quiet)
     from tlzoo.workflows.run import Run
 
-    asked = _thresholds(precision, raw_input, max_difference, min_agreement, max_drop)
     trained = Run.load(run)
     exported = trained.export(
         out,

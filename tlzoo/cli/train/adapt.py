@@ -25,8 +25,10 @@ def adapt(
 ) -> None:
     """Adapt a run to unlabelled data of another domain and save it as a new run."""
     from tlzoo.runs.paths import check_output_path
+    from tlzoo.runs.record import read_record
 
     check_output_path(out)
+    read_record(run)
     announce(f"Loading {run}", quiet)
     from tlzoo.workflows.adapt import adapt as adapt_run
 
