@@ -35,13 +35,15 @@ class TextSpec(StrictModel):
     """A text becomes `input_ids` and `attention_mask`, int64 [N, L], padded to the longest of its batch.
 
     `max_length` is in tokens. `tokenizer` is the whole tokenizer.json; it is empty in a registry (the plugin fills it
-    in from the weights' folder) and present in every exported file.
+    in from the weights' folder) and present in every exported file. `known_tokens` is there where a tokenizer has more
+    tokens than the network: texts with one of those beyond are refused.
     """
 
     kind: Literal["text"] = "text"
     max_length: int = Field(gt=0, le=1_000_000)
     pad_id: int = Field(default=0, ge=0, lt=2**31)
     tokenizer: str = ""
+    known_tokens: int | None = Field(default=None, gt=0)
 
 
 class AudioSpec(StrictModel):

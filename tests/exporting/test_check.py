@@ -11,10 +11,11 @@ import pytest
 from onnx import numpy_helper
 
 from tlzoo.errors import ParityError
-from tlzoo.exporting.check import THRESHOLDS, LengthCase, prove
+from tlzoo.exporting.check import THRESHOLDS, ArrayCase, prove
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.session import open_session
+from tlzoo.tasks import make_task
 from tlzoo.tasks.agreement import differences
 from tlzoo.training.evaluation import outputs
 
@@ -251,7 +252,35 @@ def test_other_lengths_are_tried_in_every_output_without_their_padding(
     right["tags"][1, 3:] = 7  # behind the end of the shorter one
     short = {**reference, "tags": predictor.outputs(TEXTS)["tags"]}
     if allowed:
-        assert prove(predictor, TEXTS, short, lengths=[LengthCase(40, arrays, right)]).parity.lengths == (40,)
+        assert prove(
+            predictor, TEXTS, short, cases=[ArrayCase("at a length of 40", arrays, right, 40)]
+        ).parity.lengths == (40,)
     else:
         with pytest.raises(ParityError, match=r"At a length of 40 .* differs .* by 0\.0026"):
-            prove(predictor, TEXTS, short, lengths=[LengthCase(40, arrays, right)])
+            prove(predictor, TEXTS, short, cases=[ArrayCase("at a length of 40", arrays, right, 40)])
+
+
+class Numbers:
+    """A predictor of numbers that is off by a little where its input lies among the first."""
+
+    task = make_task("text-regression", ("score",))
+
+    def __init__(self, values: np.ndarray, off: float) -> None:
+        self.values, self.off = values, off
+
+    def outputs(self, inputs: Any, *, batch: int, finite: bool) -> dict[str, np.ndarray]:
+        chosen = self.values[: len(inputs)].copy()
+        chosen[0] += self.off
+        return {"logits": chosen}
+
+
+@pytest.mark.parametrize(("off", "allowed"), [(0.0012, True), (0.0042, False)])
+def test_a_number_among_the_first_may_differ_by_the_share_of_the_scale_of_all(off: float, allowed: bool):
+    values = np.random.default_rng(0).normal(5, 3, (400, 1))
+    values[300] = 45
+    predictor, texts = Numbers(values, off), [str(at) for at in range(400)]
+    if allowed:
+        assert prove(predictor, texts, {"logits": values}).parity.top1_agreement == 1.0
+    else:
+        with pytest.raises(ParityError, match="answers agree on 99"):
+            prove(predictor, texts, {"logits": values})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tracemalloc
 from itertools import islice
 from pathlib import Path
@@ -98,3 +99,20 @@ def test_two_tables_with_long_cells_can_be_read_in_turns(tmp_path: Path):
     files = [written(tmp_path / name, b"a\nshort\n" + b"x" * 200_000 + b"\n") for name in ("one.csv", "two.csv")]
     one, two = (stream_table(file) for file in files)
     assert len(list(islice(one, 1))) == len(list(two)) - 1 == len(list(one))
+
+
+def test_cells_may_be_long_and_the_limit_of_the_process_stays(tmp_path: Path):
+    before = csv.field_size_limit(1000)
+    try:
+        rows = stream_table(written(tmp_path / "t.csv", b"a,b\n" + b"x" * 5000 + b",1\nshort,2\n"))
+        assert len(next(rows)[1]["a"]) == 5000
+        assert csv.field_size_limit() == 1000
+        assert [row["a"] for _, row in rows] == ["short"]
+        assert csv.field_size_limit() == 1000
+    finally:
+        csv.field_size_limit(before)
+
+
+def test_a_blank_first_line_does_not_keep_columns_from_being_checked(tmp_path: Path):
+    with pytest.raises(MissingColumn, match="no column 'text'"):
+        list(stream_table(written(tmp_path / "t.jsonl", b'\n  \n{"words": "x"}\n{"words": "y"}\n'), ["text"]))

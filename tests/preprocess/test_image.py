@@ -145,12 +145,12 @@ def test_threads_change_neither_order_nor_bits(monkeypatch, tmp_path):
     files = sorted(tmp_path.iterdir())
     wanted = spec(48, 48, 0.9, "bicubic")
     serial = np.stack([one(file, wanted) for file in files])
-    monkeypatch.setattr(module, "_cores", lambda: 8)
+    monkeypatch.setattr(module, "available_cores", lambda: 8)
     np.testing.assert_array_equal(ImagePreprocessor(wanted)(files)["image"], serial)
 
 
 def test_one_image_object_may_stand_in_a_batch_twice(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_cores", lambda: 8)
+    monkeypatch.setattr(module, "available_cores", lambda: 8)
     Image.fromarray(noise(300, 300)).save(tmp_path / "a.jpg")
     with Image.open(tmp_path / "a.jpg") as shared:
         batch = ImagePreprocessor(spec())([shared] * 8)["image"]

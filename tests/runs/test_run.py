@@ -35,7 +35,8 @@ def test_a_run_comes_back_as_it_was(zoo: Any, picture_run: Any):
 
 def test_a_run_is_safetensors_and_json_alone(zoo: Any, picture_run: Any):
     files = {path.name for path in picture_run.path.iterdir()}
-    assert files == {"run.json", "preprocess.json", "history.jsonl", "model.safetensors", "reference.safetensors"}
+    tensors = {"model.safetensors", "reference.safetensors"}
+    assert files == {"run.json", "preprocess.json", "history.jsonl", "trained_on.json"} | tensors
 
 
 def test_a_run_tells_what_it_was_made_from(zoo: Any, picture_run: Any, pictures: Path):

@@ -22,7 +22,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
@@ -240,3 +240,5 @@ def _settings(part: Any) -> Iterator[tuple[str, str]]:
             yield name, repr(value)
         elif hasattr(value, "to_json_string"):
             yield name, value.to_json_string()
+        elif isinstance(value, FunctionType):
+            yield name, repr((value.__qualname__, hash(value.__code__), value.__defaults__, value.__closure__))

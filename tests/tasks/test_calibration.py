@@ -58,10 +58,30 @@ def test_of_several_labels_every_label_counts():
     assert SEVERAL.calibration_error({"logits": logits}, ["a;b"] * 4) == pytest.approx(0.9 - 2 / 3, abs=1e-6)
 
 
-@pytest.mark.parametrize("count", [1, 6])
-def test_few_samples_that_are_all_right_hardly_move_the_temperature(count: int):
-    logits, targets = np.tile([8.0, 0.0, 0.0], (count, 1)), ["a"] * count
-    assert SINGLE.temperature({"logits": logits}, targets) == pytest.approx(1, abs=0.05)
+@pytest.mark.parametrize("count", [1, 6, 19])
+@pytest.mark.parametrize("factor", [0.2, 1.0, 8.0])
+def test_few_samples_justify_no_temperature(count: int, factor: float):
+    logits, targets = drawn(count)
+    assert SINGLE.temperature({"logits": factor * logits}, targets) == 1.0
+    assert SINGLE.temperature({"logits": np.tile([8.0, 0.0, 0.0], (count, 1))}, ["a"] * count) == 1.0
+
+
+def test_logits_that_are_calibrated_keep_their_temperature_and_others_get_one_where_it_is_sure():
+    left = [SINGLE.temperature({"logits": drawn(120, seed)[0]}, drawn(120, seed)[1]) == 1.0 for seed in range(40)]
+    assert np.mean(left) >= 0.9
+    moved = [SINGLE.temperature({"logits": 5 * drawn(120, seed)[0]}, drawn(120, seed)[1]) for seed in range(10)]
+    assert min(moved) > 3
+
+
+def test_a_temperature_helps_on_samples_that_it_has_not_seen():
+    worse = 0
+    for seed in range(60):
+        logits, targets = drawn(40, seed)
+        temperature = SINGLE.temperature({"logits": 1.3 * logits}, targets)
+        held, right = drawn(4000, seed + 1000)
+        losses = [SINGLE.metrics({"logits": 1.3 * held / t}, right)["log_loss"] for t in (1.0, temperature)]
+        worse += losses[1] > losses[0] + 1e-3
+    assert worse <= 3
 
 
 def test_labels_do_not_change():

@@ -11,7 +11,7 @@ import pytest
 
 from tlzoo.errors import DataError, UsageError
 from tlzoo.tasks import CORE, Prediction, Task, make_task
-from tlzoo.training.intervals import bootstrap_interval
+from tlzoo.training.intervals import bootstrap_interval, metric_interval
 
 LABELS = ("a", "b", "c")
 SINGLE, SEVERAL = make_task("text-classification", LABELS), make_task("text-multilabel", LABELS)
@@ -47,12 +47,14 @@ def test_a_draw_of_samples_is_measured_as_if_they_were_all(case: Any):
 
 def test_the_interval_holds_the_metric_and_its_name(case: Any):
     task, outputs, targets = case
-    found = bootstrap_interval(task, outputs, targets, [None] * COUNT, 0)
     value = task.metrics(outputs, targets)[task.headline]
+    found = metric_interval(task, outputs, targets, [None] * COUNT, value, 0)
     assert (found["metric"], found["level"]) == (task.headline, 0.95)
     assert found["low"] < value < found["high"]
-    assert found == bootstrap_interval(task, outputs, targets, [None] * COUNT, 0)
-    assert found != bootstrap_interval(task, outputs, targets, [None] * COUNT, 1)
+    assert found == metric_interval(task, outputs, targets, [None] * COUNT, value, 0)
+    drawn = [bootstrap_interval(task, outputs, targets, [None] * COUNT, seed) for seed in (0, 1)]
+    assert drawn[0] != drawn[1]
+    assert all(low < value < high for low, high in drawn)
 
 
 def test_every_metric_is_measured_and_the_headline_is_among_them(case: Any):
@@ -154,3 +156,21 @@ def test_an_answer_of_a_plugins_task_is_a_line_of_short_cells():
     answer = Answer(level=2 / 3, steps=[0.5, 1 / 3], name="up", input="a.csv")
     assert answer.as_line() == {"input": "a.csv", "level": "0.666667", "steps": "0.5;0.333333", "name": "up"}
     assert answer.as_row() == {"input": "a.csv", "level": 2 / 3, "steps": [0.5, 1 / 3], "name": "up"}
+
+
+def test_answers_that_see_no_input_are_the_frequencies_of_training():
+    targets = ["a"] * 6 + ["b"] * 3
+    logits = SINGLE.prior_outputs(targets, 4)["logits"]
+    assert logits.shape == (4, 3)
+    assert np.exp(logits[0]) == pytest.approx([7 / 12, 4 / 12, 1 / 12])
+    assert SINGLE.metrics({"logits": logits}, ["a", "b", "a", "c"], [None] * 4)["accuracy"] == 0.5
+    several = SEVERAL.prior_outputs(["a;b", "a", "", "a"], 2)["logits"]
+    assert 1 / (1 + np.exp(-several[0])) == pytest.approx([4 / 6, 2 / 6, 1 / 6])
+    numbers = NUMBER.prior_outputs(["1", "2", "6"], 3)
+    assert NUMBER.metrics(numbers, ["3", "3", "6"], [None] * 3)["rmse"] == pytest.approx(3**0.5)
+
+
+def test_answer_shares_count_the_likeliest_labels():
+    logits = np.array([[3.0, 0, 0], [2, 1, 0], [0, 0, 9], [1, 0, 0]])
+    assert SINGLE.answer_shares({"logits": logits}) == {"a": 0.75, "c": 0.25}
+    assert NUMBER.answer_shares({"logits": logits[:, :1]}, []) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ from torch import nn
 import tlzoo
 from tlzoo.errors import TrainingError
 from tlzoo.io.timings import Clock
+from tlzoo.models import devices
+from tlzoo.models.devices import grad_scaler
 from tlzoo.models.freezing import freeze
 from tlzoo.options import Finetune, combine
-from tlzoo.training import loop
+from tlzoo.training import loop, steps
 from tlzoo.training.evaluation import measure, outputs
 from tlzoo.training.loop import train
-from tlzoo.training.loop_state import changing_tensors
+from tlzoo.training.loop_state import LoopCounters, TrainingState, changing_tensors
 from tlzoo.training.step_model import BatchSource, build_step_model
 from tlzoo.training.steps import count_steps, lr_range_test, shuffled_order, usable_samples
 
@@ -247,6 +249,50 @@ def test_bf16_trains_on_a_cpu_to_nearly_the_same_weights(zoo: Any, prepared: Pre
     trained(other, sets, "last:1", precision="fp32")
     assert 0 < distance(weights(model), weights(other)) < 0.02
     assert {torch.float32} == {parameter.dtype for parameter in model.parameters()}
+
+
+def test_float16_gradients_are_scaled_and_a_snapshot_keeps_the_scale(
+    zoo: Any, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+):
+    model, sets = prepared(VIT)
+    for place in (devices, steps):
+        monkeypatch.setattr(place, "autocast_dtype", lambda precision, device: torch.float16)
+    frozen, options = freeze(model, "last:1"), Finetune(epochs=1, batch=8, lr=1e-3)
+    state = loop._initial_state(model, frozen, options, 1e-3)
+    assert state.scaler.is_enabled()
+    before = weights(model)
+    found = trained(model, sets, "last:1", epochs=1)
+    assert distance(weights(model), before) > 1e-4
+    assert found.rows[-1]["loss"] > 0
+    state.counts.scaler = {**state.scaler.state_dict(), "scale": 128.0, "_growth_tracker": 5}
+    other = loop._initial_state(model, frozen, options, 1e-3)
+    other.restore({f"model.{name}": tensor for name, tensor in other.changing.items()}, asdict(state.counts))
+    assert other.scaler.state_dict()["scale"] == 128.0
+    assert other.scaler.state_dict()["_growth_tracker"] == 5
+
+
+def test_an_optimizers_steps_are_restored_to_the_device_of_their_parameters():
+    parameter = nn.Parameter(torch.empty(3, device="meta"))
+    optimizer = torch.optim.AdamW([parameter])
+    state = TrainingState({}, {}, optimizer, {id(parameter): "weight"}, grad_scaler("fp32", torch.device("cpu")))
+    moments = {f"{name}.weight": torch.zeros(3) for name in ("exp_avg", "exp_avg_sq")}
+    state.restore({"step.weight": torch.tensor(7.0), **moments}, asdict(LoopCounters()))
+    assert {tensor.device.type for tensor in optimizer.state[parameter].values()} == {"meta"}
+
+
+def test_where_no_epoch_is_better_the_model_from_before_training_is_kept_and_it_is_said(
+    zoo: Any, prepared: Prepared, capsys: pytest.CaptureFixture[str]
+):
+    model, sets = prepared(RESNET)
+    trained(model, sets, "none", epochs=3)
+    before = weights(model)
+    found = trained(model, replace(sets, train=mislabelled(sets.train)), "none", epochs=2, lr=1e-2)
+    assert found.facts["best_epoch"] == 0
+    assert distance(weights(model), before) < 1e-6
+    assert [row["epoch"] for row in found.rows] == [1, 2]
+    said = capsys.readouterr().err
+    assert "Before training: validation log_loss" in said
+    assert "No epoch was better on validation than the model before training, which is kept." in said
 
 
 @pytest.mark.parametrize("cause", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 EB")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,14 @@ from torch import nn
 
 from tlzoo.features import cut
 from tlzoo.interfaces import Freeze
+from tlzoo.io.timings import Clock
 from tlzoo.models.freezing import freeze
 from tlzoo.models.model import TaskModel
 from tlzoo.options import Finetune
+from tlzoo.training import step_model
 from tlzoo.training.loop import train
 from tlzoo.training.optim import build_adamw
-from tlzoo.training.step_model import BatchSource, DatasetSplits
+from tlzoo.training.step_model import BatchSource, DatasetSplits, build_step_model
 from tlzoo.training.steps import shuffled_order
 
 Prepared = Callable[..., tuple[TaskModel, DatasetSplits]]
@@ -137,3 +139,64 @@ def test_statistics_of_frozen_layers_stay_and_those_of_live_ones_move_behind_the
     for name, steps in counts.items():
         mean = name.replace("num_batches_tracked", "running_mean")
         assert ("layer4" in name, steps == 0) == (steps == 3, torch.equal(before[mean], found[mean]))
+
+
+class Slightly(nn.Module):
+    """A half of a cut that answers a little too much."""
+
+    def __init__(self, half: nn.Module) -> None:
+        super().__init__()
+        self.inner = half
+
+    def forward(self, *values: torch.Tensor) -> torch.Tensor:
+        return self.inner(*values) * 1.001
+
+
+@pytest.mark.parametrize("half", ["evaluate", "train"])
+def test_halves_that_are_not_the_model_are_not_used_and_it_is_said(
+    zoo: Any, prepared: Prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], half: str
+):
+    model, sets = prepared(RESNET)
+    frozen = freeze(model, "last:1")
+    statistics = {name: buffer.clone() for name, buffer in model.named_buffers()}
+
+    def wrong(model: TaskModel) -> cut.Cut:
+        found = cut.find_cut(model)
+        assert found is not None
+        return replace(found, **{half: Slightly(getattr(found, half))})
+
+    monkeypatch.setattr(step_model, "find_cut", wrong)
+    made = build_step_model(model, frozen, sets, Finetune(epochs=1, batch=8), Clock())
+    assert made.facts == {"prefix": None}
+    assert made.train is model
+    assert all(torch.equal(statistics[name], buffer) for name, buffer in model.named_buffers())
+    said = capsys.readouterr().err
+    assert (
+        "The frozen layers run in every epoch: computed apart from the rest, they change the outputs by 1.0e-03" in said
+    )
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Data of texts, as far as their order asks."""
+
+    inputs: list[str]
+    modality: str = "text"
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@pytest.mark.parametrize("count", [16, 17, 33, 47, 64, 65, 96, 513, 545])
+def test_batches_of_texts_are_of_one_length_group_for_any_number_of_texts(count: int):
+    lengths = np.random.default_rng(5).integers(1, 200, count)
+    texts = Texts(["x" * length for length in lengths])
+    source = BatchSource(texts, lambda positions, view: {})  # type: ignore[arg-type]
+    order = shuffled_order(source, np.random.default_rng(count), 8)
+    assert sorted(order) == list(range(count))
+    batches = [lengths[order[at : at + 8]] for at in range(0, count, 8)]
+    padded = sum(len(batch) * batch.max() for batch in batches)
+    near = np.sort(lengths)
+    least = sum(len(near[at : at + 8]) * near[at : at + 8].max() for at in range(0, count, 8))
+    assert padded <= 1.12 * least + 8 * 200 * (count < 64)
+    assert len({len(batch) for batch in batches[:-1]}) <= 1

@@ -17,7 +17,7 @@ from tlzoo.adaptation.methods import core_adapt
 from tlzoo.errors import DataError, HookError, PluginError, RunError, UsageError
 from tlzoo.models.heads import probe_objective
 from tlzoo.tasks import make_task
-from tlzoo.training.strategies.probe_fit import FittedProbe, fit_probe
+from tlzoo.training.strategies.probe_fit import STRENGTHS, FittedProbe, fit_probe
 
 DIM = 6
 OBJECTIVE = probe_objective(make_task("image-classification", ["a", "b"]), {})
@@ -120,11 +120,45 @@ def test_an_unknown_method_is_answered_with_those_there_are(zoo: Any, picture_ru
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_single_target_sample_is_too_few(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path):
-    (tmp_path / "one").mkdir()
-    shutil.copy(pictures / "red" / "000.png", tmp_path / "one")
-    with pytest.raises(DataError, match="2 target samples"):
-        tlzoo.adapt(picture_run, tmp_path / "one", out=tmp_path / "out")
+@pytest.mark.parametrize("count", [1, 3, 19])
+def test_few_target_samples_are_refused(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path, count: int):
+    (tmp_path / "few").mkdir()
+    for number, file in enumerate(sorted(pictures.rglob("*.png"))[:count]):
+        shutil.copy(file, tmp_path / "few" / f"{number}.png")
+    with pytest.raises(DataError, match=f"20 target samples or more, not {count}"):
+        tlzoo.adapt(picture_run, tmp_path / "few", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_it_did_is_recorded_and_said(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path):
+    adapted = tlzoo.adapt(picture_run, pictures, out=tmp_path / "out", test=pictures)
+    facts = adapted.adapted
+    assert facts["source_metrics_before"] == picture_run.metrics
+    assert facts["source_metrics_after"] == adapted.metrics
+    assert 0 <= facts["changed"] <= 1
+    for when in ("before", "after"):
+        assert sum(facts[f"answers_{when}"].values()) == pytest.approx(1, abs=1e-3)
+        assert set(facts[f"target_metrics_{when}"]) == set(adapted.metrics)
+
+
+def test_a_refitted_head_keeps_its_class_weights_and_no_old_temperature(zoo: Any, make_texts: Any, tmp_path: Path):
+    rows = make_texts(tmp_path / "all.csv").read_text().splitlines()
+    first = rows[1].rpartition(",")[2]
+    few = [row for row in rows[1:] if row.endswith(first)][:6] + [row for row in rows[1:] if not row.endswith(first)]
+    (tmp_path / "data.csv").write_text("\n".join([rows[0], *few]) + "\n")
+    target = make_texts(tmp_path / "target.csv", seed=1)
+    heads = {}
+    for weights in ("none", "balanced"):
+        run = tlzoo.finetune(
+            "nlp/test-bert", tmp_path / "data.csv", out=tmp_path / weights, class_weights=weights, l2=1e-3
+        )
+        adapted = tlzoo.adapt(run, target, out=tmp_path / f"{weights}-adapted")
+        assert adapted.options["class_weights"] == weights
+        assert "temperature" in run.options
+        assert "temperature" not in adapted.options
+        assert adapted.options["l2"] != 1e-3 or adapted.options["l2"] in STRENGTHS
+        heads[weights] = adapted.model().head.weight.detach().numpy()
+    assert np.abs(heads["none"] - heads["balanced"]).max() > 1e-3
 
 
 def test_source_data_that_changed_since_training_are_refused(zoo: Any, make_texts: Any, tmp_path: Path):

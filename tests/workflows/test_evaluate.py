@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tlzoo
-from tlzoo.errors import ArtifactError, DataError, UsageError
+from tlzoo.errors import ArtifactError, DataError, RunError, UsageError
 from tlzoo.workflows.evaluate import Evaluation
 
 
@@ -65,6 +65,54 @@ def test_columns_are_remembered_by_the_run_and_can_be_named_for_both(
     assert tlzoo.evaluate(text_file.path, table, columns=columns).n == 80
     with pytest.raises(DataError, match="'text'"):
         tlzoo.evaluate(text_file.path, table)
+
+
+def test_a_file_remembers_the_columns_of_its_run(zoo: Any, texts: Path, tmp_path: Path):
+    table = tmp_path / "renamed.csv"
+    table.write_text(texts.read_text().replace("text,label", "sentence,mood", 1))
+    columns = {"text_column": "sentence", "label_column": "mood"}
+    run = tlzoo.finetune("nlp/test-bert", table, out=tmp_path / "run", columns=columns)
+    file = run.export(tmp_path / "model.onnx")
+    assert tlzoo.evaluate(file.path, table).n == 80
+    assert tlzoo.verify(file.path, table).missing == 0
+
+
+@pytest.mark.parametrize("kind", ["picture", "text"])
+def test_samples_of_training_are_counted_and_the_others_measured_apart(
+    zoo: Any, kind: str, request: pytest.FixtureRequest, pictures: Path, texts: Path
+):
+    data = {"picture": pictures, "text": texts}[kind]
+    run, file = request.getfixturevalue(f"{kind}_run"), request.getfixturevalue(f"{kind}_file")
+    for model in (run.path, file.path):
+        found = tlzoo.evaluate(model, data)
+        assert found.trained_on == run.data.n_train + run.data.n_validation
+        assert found.n - found.trained_on == run.data.n_test
+        assert found.heldout == pytest.approx(dict(run.metrics), abs=1e-4)
+
+
+def test_of_data_that_is_new_nothing_is_said_and_of_training_data_alone_no_figures_apart(
+    zoo: Any, picture_run: Any, make_pictures: Any, tmp_path: Path
+):
+    found = tlzoo.evaluate(picture_run.path, make_pictures(tmp_path / "new", 3, seed=1))
+    assert (found.trained_on, found.heldout) == (0, None)
+    for path in picture_run.splits().train.inputs:
+        (tmp_path / "old" / Path(path).parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "old" / Path(path).parent.name)
+    found = tlzoo.evaluate(picture_run.path, tmp_path / "old")
+    assert (found.trained_on, found.heldout) == (found.n, None)
+
+
+def test_a_file_may_leave_out_what_it_was_trained_on(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path):
+    file = picture_run.export(tmp_path / "model.onnx", trained_on=False)
+    assert b"tlzoo.trained_on" not in file.path.read_bytes()
+    assert tlzoo.evaluate(file.path, pictures).trained_on is None
+
+
+def test_a_torn_filter_is_an_error_that_names_its_file(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path):
+    shutil.copytree(picture_run.path, tmp_path / "run")
+    (tmp_path / "run" / "trained_on.json").write_text('{"count": 1')
+    with pytest.raises(RunError, match=r"trained_on\.json cannot be read"):
+        tlzoo.evaluate(tmp_path / "run", pictures)
 
 
 def test_a_model_that_is_not_there_and_no_data_are_named(picture_file: Any, tmp_path: Path):

@@ -12,7 +12,7 @@ from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError, UsageError
 from tlzoo.features.extract import extract
 from tlzoo.models.heads import linear_head, probe_objective
-from tlzoo.models.model import TaskModel
+from tlzoo.models.model import TaskModel, not_finite
 from tlzoo.plugins.extensions import (
     SINGULAR,
     PluginExtension,
@@ -25,12 +25,13 @@ from tlzoo.plugins.extensions import (
 from tlzoo.training.strategies.probe_fit import labelled_features
 
 METHODS = ("auto", "coral")
+FEWEST = 20
 
 
 def adapt_model(
     model: TaskModel, source: TaskDataset | None, target: TaskDataset, method: str, options: Mapping[str, Any]
-) -> tuple[TaskModel, str]:
-    """Adapt a model by the method of this name; also returns the name of the method used.
+) -> tuple[TaskModel, str, dict[str, Any]]:
+    """Adapt a model by the method of this name; also returns the name of the method used and what it has chosen.
 
     `plugin/name` is a method of any plugin, registered or known to its hook `adapt_domain`; another name is asked of
     the checkpoint's plugin, then of the core, then of the plugins that declare it. Raises UsageError for an unknown
@@ -40,21 +41,22 @@ def adapt_model(
     if "/" in method:
         plugin, short = split_plugin_name(SINGULAR["adaptation"], method)
         if short in (own := registered_extensions("adaptation", plugin)):
-            return _adapt_with_method(PluginExtension("adaptation", plugin, own[short]), given), method
+            return _adapt_with_method(PluginExtension("adaptation", plugin, own[short]), given), method, {}
         if (found := _adapt_with_plugin(plugin, short, given)) is None:
             raise UsageError(
                 f"Plugin {plugin!r} has no adaptation method {short!r}.", hint=f"Methods: {_method_names()}"
             )
-        return found, method
+        return found, method, {}
     own_plugin = model.checkpoint.plugin
     if (answer := _adapt_with_plugin(own_plugin, method, given)) is not None:
-        return answer, f"{own_plugin}/{method}"
+        return answer, f"{own_plugin}/{method}", {}
     if method in METHODS:
         warn_name_conflict("adaptation", method)
-        return core_adapt(method=method, **given), "coral"
+        adapted, l2 = adapt_with_coral(model, source, target, options)
+        return adapted, "coral", {"l2": l2}
     if (named := find_extension("adaptation", method)) is None:
         raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {_method_names()}")
-    return _adapt_with_method(named, given), f"{named.plugin}/{method}"
+    return _adapt_with_method(named, given), f"{named.plugin}/{method}", {}
 
 
 def _adapt_with_plugin(plugin: str, method: str, given: Mapping[str, Any]) -> TaskModel | None:
@@ -67,14 +69,6 @@ def _not_handled(**given: Any) -> None:
     return None
 
 
-def _not_finite(model: TaskModel) -> str:
-    """The first parameter or buffer that holds NaN or infinity; empty where none does."""
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            return name
-    return ""
-
-
 def _method_names() -> str:
     return extension_names("adaptation", METHODS)
 
@@ -85,7 +79,7 @@ def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> Tas
         raise method.wrong(f"returned {type(answer).__name__}, not a model")
     if type(answer.head) is not type(given["model"].head):
         raise method.wrong(f"returned a model whose head is {type(answer.head).__name__}, another kind than before")
-    if name := _not_finite(answer):
+    if name := not_finite(answer.state_dict().items()):
         raise method.wrong(f"returned a model whose {name} has NaN or infinity")
     return answer
 
@@ -93,14 +87,21 @@ def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> Tas
 def core_adapt(
     model: TaskModel, source: TaskDataset | None, target: TaskDataset, method: str, options: Mapping[str, Any]
 ) -> TaskModel:
-    """CORAL with a linear head refitted on aligned source features; the backbone stays as it is.
-
-    `options["n_train"]` says how many of the source samples train; the rest chooses the regularisation. Raises
-    UsageError for another method, for a task without a probe and without source data, DataError for a single target
-    sample.
-    """
+    """The core's methods: see `adapt_with_coral`; raises UsageError for another."""
     if method not in METHODS:
         raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {', '.join(METHODS)}")
+    return adapt_with_coral(model, source, target, options)[0]
+
+
+def adapt_with_coral(
+    model: TaskModel, source: TaskDataset | None, target: TaskDataset, options: Mapping[str, Any]
+) -> tuple[TaskModel, float]:
+    """The model with a linear head refitted on aligned source features, and the strength of its regularisation.
+
+    `options["n_train"]` says how many of the source samples train; the rest chooses the strength. The other options are
+    those of the head, such as `class_weights`. The backbone stays as it is. Raises UsageError for a task without a
+    probe and without source data, DataError for fewer than 20 target samples, whose moments say little of a domain.
+    """
     if "probe" not in model.task.supports:
         raise UsageError(
             f"CORAL fits a probe, a linear head on features, which {model.task.name} does not support.",
@@ -109,13 +110,18 @@ def core_adapt(
         )
     if source is None or source.targets is None:
         raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
-    if len(target) < 2:
-        raise DataError(f"CORAL needs 2 target samples or more, not {len(target)}.", hint="Add target data.")
-    objective = probe_objective(model.task, {})
+    if target.samples < FEWEST:
+        raise DataError(
+            f"CORAL needs {FEWEST} target samples or more, not {target.samples}: fewer say little of a domain, and "
+            "aligned with them a model gets worse.",
+            hint="Add target data; labels are not needed.",
+        )
+    head = {name: value for name, value in options.items() if name != "n_train"}
+    objective = probe_objective(model.task, head)
     source_x, target_x = extract(model, source, target)
     cut = int(options["n_train"])
     train, held = (
         labelled_features(source_x, source, objective, part) for part in (range(cut), range(cut, len(source)))
     )
     probe = coral_probe(train, held, target_x.rows, objective)
-    return model.with_head(linear_head(model.parts, probe.weight, probe.bias, model.task))
+    return model.with_head(linear_head(model.parts, probe.weight, probe.bias, model.task, head)), probe.l2

@@ -173,6 +173,11 @@ class Manifest(StrictModel):
     measured: SpeedMeasurement | None = None
     adapted: Mapping[str, Any] | None = None
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns of the tables it was trained on, where they had other names than the task's; as Columns."""
+        return dict(self.data.get("columns", {}))
+
 
 def parse_manifest(metadata: Mapping[str, str], file: str) -> Manifest:
     """The manifest in a model's metadata; raises ArtifactError naming `file` when it is absent, newer or broken."""

@@ -152,18 +152,26 @@ class TaskDataset:
 
     def subset(self, samples: Sequence[int]) -> TaskDataset:
         """These samples, with all of their windows."""
-        if self.windows is None:
-            targets = None if self.targets is None else [self.targets[at] for at in samples]
-            return replace(self, inputs=[self.inputs[at] for at in samples], targets=targets)
-        starts = self._starts(self.windows)
-        at = [place for each in samples for place in range(starts[each], starts[each + 1])]
-        return replace(
+        at = self.places(samples)
+        chosen = replace(
             self,
             inputs=[self.inputs[place] for place in at],
             targets=None if self.targets is None else [self.targets[place] for place in at],
+        )
+        if self.windows is None:
+            return chosen
+        return replace(
+            chosen,
             windows=[self.windows[each] for each in samples],
             whole=None if self.whole is None else [self.whole[each] for each in samples],
         )
+
+    def places(self, samples: Sequence[int]) -> list[int]:
+        """The positions of the inputs of these samples: themselves, or their windows."""
+        if self.windows is None:
+            return list(samples)
+        starts = self._starts(self.windows)
+        return [place for each in samples for place in range(starts[each], starts[each + 1])]
 
 
 def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> TaskDataset:

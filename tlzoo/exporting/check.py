@@ -22,7 +22,7 @@ from tlzoo.runtime import Predictor
 from tlzoo.tasks.agreement import differences
 from tlzoo.tasks.base import Agreement, Task
 from tlzoo.tasks.contract import compare
-from tlzoo.tasks.rows import OutputCollector, Outputs, finite, select
+from tlzoo.tasks.rows import OutputCollector, Outputs, Rows, finite
 
 BATCHES = (1, 2, 3, 7)
 WHOLE = 32
@@ -58,12 +58,17 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class LengthCase:
-    """Arrays as the graph takes them, `length` tokens or samples of audio long, and torch's outputs for them."""
+class ArrayCase:
+    """Arrays as the graph takes them, and torch's outputs for them.
 
-    length: int
+    `where` is a part of a sentence on them, such as `on silence`; `length` is in tokens or samples of audio, 0 where it
+    is not what is tried.
+    """
+
+    where: str
     arrays: dict[str, np.ndarray]
     reference: dict[str, np.ndarray]
+    length: int = 0
 
 
 Measure = Callable[[Outputs], float]
@@ -79,11 +84,10 @@ class _Comparison:
     same: np.ndarray
 
     def add(self, found: Agreement) -> None:
-        """Merge the agreement of the first inputs at another batch size."""
-        few = len(found.same)
+        """Merge the agreement where the first inputs came in batches of another size."""
         for name, gaps in found.difference.items():
-            self.worst[name][:few] = np.maximum(self.worst[name][:few], gaps)
-        self.same[:few] = np.minimum(self.same[:few], found.same)
+            self.worst[name] = np.maximum(self.worst[name], gaps)
+        self.same = np.minimum(self.same, found.same)
 
 
 def prove(
@@ -93,10 +97,10 @@ def prove(
     *,
     thresholds: Thresholds | None = None,
     measure: Measure | None = None,
-    lengths: Sequence[LengthCase] = (),
+    cases: Sequence[ArrayCase] = (),
     whole: int | None = None,
 ) -> Proof:
-    """Compare the file's outputs for raw `inputs` with torch's `reference`, at several batch sizes and lengths.
+    """Compare the file's outputs for raw `inputs` with torch's `reference`, at several batch sizes, and `cases`.
 
     Raises ParityError naming the input that differs most when an output differs by more than the thresholds' share of
     its scale, when too many answers differ that are no ties, or, with `measure`, when the task's headline metric loses
@@ -104,40 +108,41 @@ def prove(
     samples the inputs are windows of.
     """
     task, limits = predictor.task, thresholds or THRESHOLDS["fp32"]
-    with progress("Proof", 1 + len(BATCHES) + len(lengths), "batch sizes and lengths") as advance:
+    with progress("Proof", 1 + len(BATCHES) + len(cases), "batch sizes and lengths") as advance:
         exported = _answers(predictor, inputs, WHOLE)
         advance(1)
         first = compare(task, exported, reference, limits.difference)
         found = _Comparison(
             first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same.astype(float)
         )
-        few = range(min(PER_BATCH_SIZE, len(inputs)))
-        right = select(reference, few)
         for size in BATCHES:
-            again = compare(task, _answers(predictor, [inputs[i] for i in few], size), right, limits.difference)
-            found.add(_scaled(again, first.scale))
+            mixed = _with_first(_answers(predictor, inputs[:PER_BATCH_SIZE], size), exported)
+            found.add(compare(task, mixed, reference, limits.difference))
             advance(1)
         # of outputs that are infinite the scale is, too
         tolerances = {
             name: limits.difference * scale if math.isfinite(scale) else 0.0 for name, scale in found.scale.items()
         }
-        gaps = []
-        for case in lengths:
-            gaps.append(_differences(predictor, case, tolerances))
+        drop = metric_drop(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
+        parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in cases if case.length))
+        parity = parity.model_copy(update={"whole": whole})
+        longest = 120 if task.modality == "text" else None  # of a path, every letter counts
+        name = repr(input_name(inputs[parity.worst or 0], longest))
+        _judge(parity, limits, name, task)
+        for case in cases:
+            _judge_case(case, _differences(predictor, case, tolerances), tolerances)
             advance(1)
-    drop = metric_drop(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
-    parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in lengths))
-    parity = parity.model_copy(update={"whole": whole})
-    longest = 120 if task.modality == "text" else None  # of a path, every letter counts
-    name = repr(input_name(inputs[parity.worst or 0], longest))
-    _judge(parity, limits, name, task)
-    _judge_lengths(parity.lengths, gaps, tolerances)
     return Proof(parity, exported, name)
 
 
-def _scaled(found: Agreement, scale: Mapping[str, float]) -> Agreement:
-    """The scale is that of all inputs, not of the few."""
-    return Agreement(scale, found.difference, found.same)
+def _with_first(few: Outputs, every: Outputs) -> Outputs:
+    """The outputs of all inputs, those of the first replaced: their scale is that of all, not of the few."""
+    mixed: dict[str, Rows] = {}
+    for name, rows in every.items():
+        first, rest = few[name], rows[len(few[name]) :]
+        alike = isinstance(first, np.ndarray) and isinstance(rest, np.ndarray) and first.shape[1:] == rest.shape[1:]
+        mixed[name] = np.concatenate([first, rest]) if alike else [*first, *rest]
+    return mixed
 
 
 def _parity(
@@ -180,16 +185,22 @@ def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> Outputs
         raise _fails(f"on held-out samples in batches of {batch}", cause) from cause
 
 
-def _differences(predictor: Predictor, case: LengthCase, names: Collection[str]) -> dict[str, float]:
+def _differences(predictor: Predictor, case: ArrayCase, names: Collection[str]) -> dict[str, float]:
     """The largest difference of each of these outputs, padding aside."""
     try:
         found = predictor.run(case.arrays)
     except Exception as cause:
-        raise _fails(f"at a length of {case.length}", cause) from cause
+        raise _fails(case.where, cause) from cause
     lengths, gaps = row_lengths(case.arrays), {}
     for output in predictor.task.outputs:
         if output.name not in names:
             continue
+        for whose, rows in (("exported file", found), ("trained model", case.reference)):
+            if not np.isfinite(rows[output.name]).all():
+                raise ParityError(
+                    f"{_sentence(case)} output {output.name!r} of the {whose} has NaN or infinity.",
+                    hint=NOT_WRITTEN_HINT,
+                )
         both = []
         for rows in (found, case.reference):
             kept = OutputCollector([output], len(rows[output.name]))
@@ -200,17 +211,18 @@ def _differences(predictor: Predictor, case: LengthCase, names: Collection[str])
     return gaps
 
 
-def _judge_lengths(
-    lengths: Sequence[int], gaps: Sequence[Mapping[str, float]], tolerances: Mapping[str, float]
-) -> None:
-    for length, found in zip(lengths, gaps, strict=True):
-        for name, difference in found.items():
-            if not difference <= tolerances[name]:
-                raise ParityError(
-                    f"At a length of {length} the exported file differs from the trained model by {difference:.3g} "
-                    f"({tolerances[name]:.3g} allowed).",
-                    hint=NOT_WRITTEN_HINT,
-                )
+def _sentence(case: ArrayCase) -> str:
+    return case.where[0].upper() + case.where[1:]
+
+
+def _judge_case(case: ArrayCase, found: Mapping[str, float], tolerances: Mapping[str, float]) -> None:
+    for name, difference in found.items():
+        if not difference <= tolerances[name]:
+            raise ParityError(
+                f"{_sentence(case)} the exported file differs from the trained model by {difference:.3g} "
+                f"({tolerances[name]:.3g} allowed).",
+                hint=NOT_WRITTEN_HINT,
+            )
 
 
 def _fails(where: str, cause: Exception) -> ParityError:

@@ -12,9 +12,10 @@ from tlzoo.artifact.manifest import Calibration
 from tlzoo.data import SampleSplits, fingerprint
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
-from tlzoo.exporting.check import LengthCase
-from tlzoo.exporting.lengths import length_cases
+from tlzoo.exporting.cases import array_cases
+from tlzoo.exporting.check import ArrayCase
 from tlzoo.models.model import TaskModel
+from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.base import OperatingPoint
@@ -53,9 +54,9 @@ class ExportContext:
         return None if self.parts is None else self.run.dataset(self.parts.validation)
 
     @cached_property
-    def lengths(self) -> list[LengthCase]:
-        """Some of the held-out samples at other lengths."""
-        return length_cases(self.model, self.heldout, self.run.preprocess)
+    def cases(self) -> list[ArrayCase]:
+        """Some of the held-out samples at other lengths, and extreme inputs."""
+        return array_cases(self.model, self.heldout, self.run.preprocess)
 
     def calibration_arrays(self) -> list[dict[str, np.ndarray]]:
         """Batches of training samples as the graph takes them; raises DataError where they are gone."""
@@ -81,6 +82,15 @@ def make_context(run: RunFolder, data: str | Path | None) -> ExportContext:
             raise
         parts_error = error
     samples = run.heldout(data) if data is not None or parts is None else parts.test
+    if parts is not None and fingerprint(parts.train) != run.data.fingerprint:
+        parts, parts_error = (
+            None,
+            DataError(
+                f"The training data of {run.path} has changed since training: {run.data.path}.",
+                hint="Restore it, or export in fp32 or fp16, which take no samples of it.",
+            ),
+        )
+        say(f"{parts_error.message} Nothing is calibrated on it.")
     heldout = run.dataset(samples)
     return ExportContext(run, model, heldout, outputs(model, heldout), fingerprint(samples), parts, parts_error)
 
@@ -104,8 +114,13 @@ def calibrate(context: ExportContext, predictor: Predictor) -> Calibration | Non
         fitted = task.temperature(found, validation.sample_targets, contexts)
         temperature = check_number(task, "temperature", fitted, SMALLEST_TEMPERATURE)
         samples = validation.samples
-    merged, contexts = context.heldout.merge_outputs(context.reference)
-    labelled = (merged, context.heldout.sample_targets, contexts)
+    return measure_calibration(context, temperature, samples, context.reference)
+
+
+def measure_calibration(context: ExportContext, temperature: float, samples: int, outputs: Outputs) -> Calibration:
+    """What a temperature does to these outputs for the held-out samples."""
+    merged, contexts = context.heldout.merge_outputs(outputs)
+    labelled, task = (merged, context.heldout.sample_targets, contexts), context.run.task
     return Calibration(
         temperature=temperature,
         samples=samples,

@@ -31,6 +31,7 @@ from tlzoo.exporting.variants import (
 )
 from tlzoo.io.files import atomic_file, atomic_folder, why_unwritable
 from tlzoo.models.onnx_export import OPSET
+from tlzoo.models.threads import limit_threads
 from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension, warn_name_conflict
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
@@ -73,12 +74,16 @@ def export(
     raw_input: bool = False,
     format: str = "onnx",
     thresholds: Thresholds | None = None,
+    trained_on: bool = True,
 ) -> Exported:
     """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
     started, out = time.monotonic(), Path(path)
     _refuse(run, out, precision, raw_input, format)
     raise_malloc_thresholds()
+    limit_threads()
     context = make_context(run, data)
+    filter = run.trained_on() if trained_on else None
+    seen = "" if filter is None else filter.to_json()
     with tempfile.TemporaryDirectory() as folder:
         own = thresholds if precision == "fp32" and not raw_input else None
         base, full = fp32_variant(context, Path(folder) / "model.onnx", opset, own)
@@ -87,13 +92,13 @@ def export(
     except ExportError as failed:
         if precision in ("fp32", "auto"):
             raise
-        fp32_file = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full))
+        fp32_file = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full, seen))
         raise type(failed)(
             failed.message,
             hint=f"The fp32 file passed its proof: {fp32_file}. {failed.hint}",
             parameter=failed.parameter,
         ) from failed
-    proto = _finished(base, chosen)
+    proto = _finished(base, chosen, seen)
     if format == "onnx":
         file = _write_file(out, proto)
     else:
@@ -108,7 +113,7 @@ def export(
         parity=chosen.proof.parity,
         worst=chosen.proof.worst,
         metrics=_metrics(context, chosen),
-        calibration=base.calibration,
+        calibration=base.calibration_of(chosen),
         measured=chosen.measured,
         seconds=round(time.monotonic() - started, 2),
     )
@@ -182,8 +187,8 @@ def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
     return found[0]
 
 
-def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
-    """The model with its manifest and the reference outputs inside."""
+def _finished(base: BaseGraph, chosen: VerifiedVariant, seen: str) -> ModelProto:
+    """The model with its manifest, the reference outputs and the filter of what it was trained on inside."""
     context = base.context
     kept = choose_samples(content_digests(context.heldout.inputs, context.heldout.modality), context.reference)
     outputs = pack(kept)
@@ -195,12 +200,13 @@ def _finished(base: BaseGraph, chosen: VerifiedVariant) -> ModelProto:
         data={"proven_on": context.proven_on},
         metrics=_metrics(context, chosen),
         parity=chosen.proof.parity,
+        calibration=base.calibration_of(chosen),
         reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
         measured=chosen.measured,
     )
     proto = ModelProto()
     proto.CopyFrom(chosen.proto)
-    embed(proto, manifest, outputs)
+    embed(proto, manifest, outputs, seen)
     return proto
 
 

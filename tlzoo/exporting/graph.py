@@ -10,7 +10,7 @@ import onnx
 from onnx import ModelProto, ValueInfoProto, helper, numpy_helper
 
 from tlzoo import plugins
-from tlzoo.artifact import reference
+from tlzoo.artifact import reference, trained_on
 from tlzoo.artifact.manifest import KEY, Manifest, Signature, Tensor, parse_manifest
 from tlzoo.errors import ExportError
 from tlzoo.exporting.nodes import with_inner
@@ -98,9 +98,10 @@ def strip_local_paths(proto: ModelProto) -> None:
             node.doc_string = ""
 
 
-def embed(proto: ModelProto, manifest: Manifest, outputs: str = "") -> None:
-    """Put the manifest, and the reference outputs if there are any, into the metadata in place of those there."""
-    texts = {KEY: manifest.model_dump_json(exclude_none=True), reference.KEY: outputs}
+def embed(proto: ModelProto, manifest: Manifest, outputs: str = "", seen: str = "") -> None:
+    """Put the manifest into the metadata in place of what is there, and where there are any the reference outputs and
+    the filter of what it was trained on."""
+    texts = {KEY: manifest.model_dump_json(exclude_none=True), reference.KEY: outputs, trained_on.KEY: seen}
     kept = [prop for prop in proto.metadata_props if prop.key not in texts]
     del proto.metadata_props[:]
     proto.metadata_props.extend(kept)

@@ -34,6 +34,7 @@ def make_manifest(run: RunFolder, graph: Graph, **proven: Any) -> Manifest:
             "n_train": run.data.n_train,
             "n_validation": run.data.n_validation,
             "n_test": run.data.n_test,
+            "columns": run.data.columns,
             **proven.pop("data", {}),
         },
         options=run.options,

@@ -23,7 +23,8 @@ from tlzoo.artifact.manifest import (
 )
 from tlzoo.errors import ExportError, ParityError
 from tlzoo.exporting.check import NOT_WRITTEN_HINT, Proof, default_thresholds, prove
-from tlzoo.exporting.context import ExportContext, calibrate, operating_point
+from tlzoo.exporting.context import ExportContext, calibrate, measure_calibration, operating_point
+from tlzoo.exporting.embeddings import embeddings_problem
 from tlzoo.exporting.graph import add_derived, signature_of, write_graph
 from tlzoo.exporting.manifests import make_manifest
 from tlzoo.exporting.raw_input import add_resize_and_crop
@@ -31,12 +32,13 @@ from tlzoo.interfaces import Graph
 from tlzoo.io.entry_points import REPORT_HINT
 from tlzoo.models.onnx_export import eager_features
 from tlzoo.plugins.preprocess import preprocessor_of
+from tlzoo.preprocess import row_lengths
 from tlzoo.progress import say
 from tlzoo.runtime import Predictor
 from tlzoo.runtime.model_check import UnsafeModel, check_model
 from tlzoo.runtime.session import open_session
 from tlzoo.specs import ImageSpec
-from tlzoo.tasks.agreement import differences
+from tlzoo.tasks.agreement import differences, largest_magnitude
 from tlzoo.tasks.base import OperatingPoint
 from tlzoo.tasks.probabilities import PROBABILITY_FUNCTIONS
 from tlzoo.tasks.rows import Rows
@@ -46,6 +48,8 @@ AS_FAST = 1.03
 SPEED_BATCH = 32
 NOTHING = Parity(samples=0, batches=(), max_abs_diff=0, scale=0, tolerance=0, top1_agreement=0)
 FEW = 16
+EMBEDDED = 64
+"""Samples whose embeddings are compared."""
 ROUNDING = 1e-5
 """By how much probabilities computed twice in float32 may differ."""
 PROVIDER = "CPUExecutionProvider"
@@ -75,15 +79,25 @@ class BaseGraph:
 
     def describe(self, precision: Precision, **facts: Any) -> Manifest:
         """The manifest of what a precision makes of it; `facts` are the manifest's fields that are known."""
-        facts = {"metrics": {}, "parity": NOTHING, "signature": self.signature, **facts}
+        defaults = {
+            "metrics": {},
+            "parity": NOTHING,
+            "signature": self.signature,
+            "calibration": self.calibration,
+        }
         return make_manifest(
             self.context.run,
             self.graph,
             precision=precision,
-            calibration=self.calibration,
             operating_point=self.point,
-            **facts,
+            **{**defaults, **facts},
         )
+
+    def calibration_of(self, variant: VerifiedVariant) -> Calibration | None:
+        """The calibration with the errors of this variant's own outputs."""
+        if (shared := self.calibration) is None:
+            return None
+        return measure_calibration(self.context, shared.temperature, shared.samples, variant.proof.exported)
 
 
 def fp32_variant(
@@ -184,38 +198,56 @@ def _prove(
         context.reference,
         thresholds=limits,
         measure=context.headline,
-        lengths=context.lengths,
+        cases=context.cases,
         whole=None if context.heldout.windows is None else context.heldout.samples,
     )
-    _check_other_outputs(base, predictor, limits)
+    _check_derived(base, predictor)
+    _check_embeddings(base, predictor, limits, raw_input)
     return proof
 
 
-def _check_other_outputs(base: BaseGraph, predictor: Predictor, limits: Thresholds) -> None:
-    """Raise ParityError unless derived outputs are what they should be of the file's own, and embeddings what torch's
-    head is given.
-
-    The embeddings of a lower precision are held to the share of their scale that its outputs are.
-    """
-    context, outputs = base.context, base.graph.outputs
-    few = context.heldout.inputs[:FEW]
+def _check_derived(base: BaseGraph, predictor: Predictor) -> None:
+    """Raise ParityError unless derived outputs are what they should be of the file's own."""
+    few = base.context.heldout.inputs[:FEW]
     temperature = base.calibration.temperature if base.calibration else 1.0
-    expected: dict[str, tuple[Rows, float]] = {}
     for derived in predictor.task.derived:
         source = predictor.outputs(few, (derived.source,))[derived.source]
         squash = PROBABILITY_FUNCTIONS[derived.operator]
         rows: Rows = [squash(row / temperature) for row in source]
-        expected[derived.name] = rows, ROUNDING
-    if "embeddings" in outputs:
-        features = eager_features(context.model, context.heldout.arrays(range(len(few))))
-        expected["embeddings"] = features, limits.difference * float(np.abs(features).max())
-    for name, (right, allowed) in expected.items():
-        difference = float(differences(predictor.outputs(few, (name,))[name], right).max())
-        if not difference <= allowed:
-            raise ParityError(
-                f"The output {name!r} of the exported file is off by {difference:.3g} ({allowed:.3g} allowed).",
-                hint=NOT_WRITTEN_HINT,
-            )
+        _check_difference(derived.name, predictor.outputs(few, (derived.name,))[derived.name], rows, ROUNDING)
+
+
+def _check_embeddings(base: BaseGraph, predictor: Predictor, limits: Thresholds, raw_input: bool) -> None:
+    """Raise ParityError unless embeddings are what torch's head is given, in fp32 to the share of their scale that
+    outputs are, in lower precisions by their directions and neighbours."""
+    if "embeddings" not in base.graph.outputs:
+        return
+    context, precision = base.context, predictor.manifest.precision
+    chosen = np.unique(np.linspace(0, len(context.heldout) - 1, min(EMBEDDED, len(context.heldout))).astype(int))
+    made: list[np.ndarray] = []
+    right: list[np.ndarray] = []
+    for start in range(0, len(chosen), FEW):
+        few = chosen[start : start + FEW].tolist()
+        arrays = context.heldout.arrays(few)
+        features, lengths = eager_features(context.model, arrays), row_lengths(arrays)
+        found = predictor.outputs([context.heldout.inputs[at] for at in few], ("embeddings",))["embeddings"]
+        for at, (mine, wanted) in enumerate(zip(found, features, strict=True)):
+            size = len(wanted) if lengths is None or wanted.ndim < 2 else int(lengths[at])
+            made.append(np.asarray(mine)[:size])
+            right.append(wanted[:size])
+    if precision == "fp32" and not raw_input:
+        _check_difference("embeddings", made, right, limits.difference * largest_magnitude(right))
+    if wrong := embeddings_problem(made, right, precision, raw_input):
+        raise ParityError(f"The embeddings of the exported file {wrong}.", hint=NOT_WRITTEN_HINT)
+
+
+def _check_difference(name: str, found: Rows, right: Rows, allowed: float) -> None:
+    difference = float(differences(found, right).max())
+    if not difference <= allowed:
+        raise ParityError(
+            f"The output {name!r} of the exported file is off by {difference:.3g} ({allowed:.3g} allowed).",
+            hint=NOT_WRITTEN_HINT,
+        )
 
 
 def _predictor(base: BaseGraph, precision: Precision, proto: ModelProto, raw_input: bool = False) -> Predictor:

@@ -11,28 +11,72 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import fx, nn
 
+from tlzoo.features.functional import NotFunctional, functionalise, is_in_place
 from tlzoo.features.store import Layout
 from tlzoo.models.model import TaskModel
+from tlzoo.progress import say
 
 aten = torch.ops.aten
 MIN_SHARE = 0.2
 """A prefix with less than this share of the model's multiplications is not worth a cache."""
 
-_TRAINING_ARGUMENTS: Mapping[Any, tuple[int, float, int | None]] = {
-    # operator: position of the argument that training sets, its value in evaluation, position of its noise's share
-    aten.dropout.default: (2, False, 1),
-    aten.feature_dropout.default: (2, False, 1),
-    aten.batch_norm.default: (5, False, None),
-    aten.scaled_dot_product_attention.default: (4, 0.0, None),
-    aten.lstm.input: (6, False, 5),
-    aten.gru.input: (6, False, 5),
+
+@dataclass(frozen=True)
+class _TrainingArgument:
+    """Where an operator is told that it trains: the argument's place, its value in evaluation, its name if it has one.
+
+    `noise` is the place of the share it drops, `statistics` that of the running mean: without these it does the same in
+    both modes.
+    """
+
+    place: int
+    still: float = False
+    noise: int | None = None
+    statistics: int | None = None
+    name: str = "training"
+
+    def of(self, node: fx.Node) -> Any:
+        """The argument this node was given."""
+        return node.args[self.place] if len(node.args) > self.place else node.kwargs.get(self.name, self.still)
+
+    def differs(self, node: fx.Node) -> bool:
+        """Whether the node does something else in training than in evaluation."""
+        if self.noise is not None and node.args[self.noise] == 0:
+            return False
+        if self.statistics is not None and node.args[self.statistics] is None:
+            return False
+        return bool(self.of(node) != self.still)
+
+    def set_still(self, node: fx.Node) -> None:
+        """Make the node do what it does in evaluation."""
+        if not self.differs(node):
+            return
+        if len(node.args) > self.place:
+            node.update_arg(self.place, self.still)
+        else:
+            node.update_kwarg(self.name, self.still)
+
+
+_TRAINING_ARGUMENTS: Mapping[Any, _TrainingArgument] = {
+    aten.dropout.default: _TrainingArgument(2, noise=1),
+    aten.feature_dropout.default: _TrainingArgument(2, noise=1),
+    aten.alpha_dropout.default: _TrainingArgument(2, noise=1),
+    aten.feature_alpha_dropout.default: _TrainingArgument(2, noise=1),
+    aten.rrelu.default: _TrainingArgument(3),
+    aten.batch_norm.default: _TrainingArgument(5, statistics=3),
+    aten.instance_norm.default: _TrainingArgument(5, statistics=3),
+    aten.scaled_dot_product_attention.default: _TrainingArgument(4, 0.0, name="dropout_p"),
+    **{
+        recurrent.input: _TrainingArgument(6, noise=5)
+        for recurrent in (aten.lstm, aten.gru, aten.rnn_tanh, aten.rnn_relu)
+    },
 }
 _STOCHASTIC_DEPTH = aten.bernoulli_.float
 """Draws 0 or 1 with a probability by which the result is divided next: in evaluation, the probability itself."""
@@ -69,16 +113,15 @@ def find_cut(model: TaskModel) -> Cut | None:
     """
     try:
         traced = trace(model)
-    except Exception:  # noqa: BLE001 - torch.export fails in many ways, and training without a prefix always works
+        graph = functionalise(traced)
+    except Exception as cause:  # noqa: BLE001 - torch.export fails in many ways, and training without a prefix always works
+        _say_uncut(str(cause) if isinstance(cause, NotFunctional) else "the network cannot be traced")
         return None
-    graph = _functionalise(traced)
     nodes = list(graph.nodes)
     live = _live(nodes, traced)
-    if any(
-        _is_random(node) and node.target not in _TRAINING_ARGUMENTS and node.target != _STOCHASTIC_DEPTH
-        for node in live
-    ):
-        return None  # its twin for evaluation cannot be told from this graph
+    if strange := [node for node in live if _is_random(node) and not _has_evaluation_twin(node)]:
+        _say_uncut(f"{strange[0].target} draws random numbers")
+        return None
     values = _data_dependent(nodes)
     axes = _axes(model, nodes)
     chosen = _minimum_cut(nodes, live, values, axes, traced)
@@ -91,14 +134,42 @@ def find_cut(model: TaskModel) -> Cut | None:
     return _build_cut(traced, nodes, chosen, prefix, axes, share)
 
 
-def move_graph(module: fx.GraphModule, device: torch.device) -> None:
-    """To another device, the places where the graph itself makes tensors included."""
-    for node in module.graph.nodes:
+def _say_uncut(why: str) -> None:
+    say(f"The frozen layers run in every epoch: they cannot be told from the rest ({why}).")
+
+
+def move_graph(module: fx.GraphModule, *to: Any) -> None:
+    """To another device or dtype, the places where the graph itself makes tensors included."""
+    device = next((one for one in to if isinstance(one, torch.device)), None)
+    for node in module.graph.nodes if device else ():
         if "device" in node.kwargs:
             node.update_kwarg("device", device)
         node.args = fx.node.map_aggregate(node.args, lambda given: device if isinstance(given, torch.device) else given)
     module.recompile()
-    module.to(device)
+    module.to(*to)
+
+
+def move_model(model: TaskModel, halves: Sequence[fx.GraphModule], *to: Any) -> None:
+    """The model and halves of its cut to another device or dtype; what is the model's own in them stays so.
+
+    A move makes new buffers, and each half would make its own: the statistics that one learns would reach no other.
+    """
+    names = {id(tensor): name for name, tensor in _tensors(model)}
+    owned = [
+        (half, path, names[id(tensor)]) for half in halves for path, tensor in _tensors(half) if id(tensor) in names
+    ]
+    model.to(*to)
+    for half in halves:
+        move_graph(half, *to)
+    moved = dict(_tensors(model))
+    for half, path, name in owned:
+        owner, _, short = path.rpartition(".")
+        setattr(half.get_submodule(owner), short, moved[name])
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from module.named_parameters(remove_duplicate=False)
+    yield from module.named_buffers(remove_duplicate=False)
 
 
 def trace(model: TaskModel) -> fx.GraphModule:
@@ -116,35 +187,17 @@ def trace(model: TaskModel) -> fx.GraphModule:
     return traced
 
 
-def _functionalise(traced: fx.GraphModule) -> fx.Graph:
-    """Operators such as `relu_` become `relu`, and checks disappear, so that every value is what its node made."""
-    graph = traced.graph
-    order = {node: at for at, node in enumerate(graph.nodes)}
-    for node in list(graph.nodes):
-        if node.op == "call_module" or node.target == aten._assert_tensor_metadata.default:
-            graph.erase_node(node)
-        elif _is_in_place(node) and node.args[0].op != "get_attr":
-            given = node.args[0]
-            packet = getattr(aten, node.target._schema.name.removeprefix("aten::").removesuffix("_"))
-            node.target = getattr(packet, node.target._overloadname, node.target)  # bernoulli_ has no twin
-            given.replace_all_uses_with(node, lambda user, after=order[node]: order[user] > after)
-    return graph
-
-
-def _is_in_place(node: fx.Node) -> bool:
-    schema = getattr(node.target, "_schema", None)
-    return node.op == "call_function" and schema is not None and schema.name.endswith("_") and schema.is_mutable
-
-
 def _is_random(node: fx.Node) -> bool:
     """Whether the node draws random numbers or moves statistics."""
     if node.op != "call_function":
         return False
     if node.target in _TRAINING_ARGUMENTS:
-        at, still, noise = _TRAINING_ARGUMENTS[node.target]
-        given = node.args[at] if len(node.args) > at else node.kwargs.get("dropout_p", still)
-        return bool(given != still) and (noise is None or bool(node.args[noise] != 0))
+        return _TRAINING_ARGUMENTS[node.target].differs(node)
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+
+
+def _has_evaluation_twin(node: fx.Node) -> bool:
+    return node.target in _TRAINING_ARGUMENTS or node.target == _STOCHASTIC_DEPTH
 
 
 def _live(nodes: list[fx.Node], traced: fx.GraphModule) -> set[fx.Node]:
@@ -154,7 +207,7 @@ def _live(nodes: list[fx.Node], traced: fx.GraphModule) -> set[fx.Node]:
         if (
             (node.op == "get_attr" and node.target in trainable)
             or _is_random(node)
-            or _is_in_place(node)
+            or is_in_place(node)
             or any(given in live for given in node.all_input_nodes)
             or node.op == "output"
         ):
@@ -280,7 +333,7 @@ def _build_cut(
     share: float,
 ) -> Cut | None:
     output = nodes[-1]
-    moving = [node for node in nodes if _is_in_place(node)]
+    moving = [node for node in nodes if is_in_place(node)]
     sizes = _sizes_at_cut(nodes, chosen)
     wanted = [output, *moving]
     needed = _dependencies(wanted, [*chosen, *sizes])
@@ -338,9 +391,5 @@ def _set_eval_mode(node: fx.Node) -> None:
     if node.target == _STOCHASTIC_DEPTH:
         node.target = aten.full_like.default
         node.args = (node.args[0], node.args[1] if len(node.args) > 1 else 0.5)  # what the trace leaves out
-    if node.op == "call_function" and node.target in _TRAINING_ARGUMENTS:
-        at, still, _ = _TRAINING_ARGUMENTS[node.target]
-        if len(node.args) > at:
-            node.update_arg(at, still)
-        elif "dropout_p" in node.kwargs:
-            node.update_kwarg("dropout_p", still)
+    elif node.op == "call_function" and node.target in _TRAINING_ARGUMENTS:
+        _TRAINING_ARGUMENTS[node.target].set_still(node)

@@ -58,17 +58,16 @@ def _check_columns(path: Path, columns: Sequence[str], only: Sequence[str]) -> N
 
 
 def _delimited(path: Path, only: Sequence[str]) -> Rows:
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         start = 1
         try:
-            columns = next(reader, [])
+            columns = _next_cells(reader) or []
             if any("\0" in name for name in columns):
                 raise _nul(path, "line 1")
             _check_columns(path, columns, only)
             start = reader.line_num + 1
-            for cells in reader:
+            while (cells := _next_cells(reader)) is not None:
                 if cells:
                     yield f"line {start}", _row(path, f"line {start}", columns, cells)
                 start = reader.line_num + 1
@@ -77,6 +76,16 @@ def _delimited(path: Path, only: Sequence[str]) -> Rows:
                 f"File {path} has a malformed row at line {start}: {cause}.",
                 hint="Check its quotes and separators.",
             ) from cause
+
+
+def _next_cells(reader: Iterator[list[str]]) -> list[str] | None:
+    """The next row; cells may be long in this row alone, as the limit is the whole process's."""
+    before = csv.field_size_limit()
+    csv.field_size_limit(max(before, _LONGEST_CELL))
+    try:
+        return next(reader, None)
+    finally:
+        csv.field_size_limit(before)
 
 
 def _row(path: Path, place: str, columns: Sequence[str], cells: Sequence[str]) -> dict[str, Any] | InputError:

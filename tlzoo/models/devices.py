@@ -41,6 +41,11 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
     return _DTYPES.get(precision)
 
 
+def grad_scaler(precision: str, device: torch.device) -> torch.amp.GradScaler:
+    """What keeps float16 gradients from vanishing (Micikevicius et al. 2018); does nothing for other precisions."""
+    return torch.amp.GradScaler(device.type, enabled=autocast_dtype(precision, device) == torch.float16)
+
+
 @contextmanager
 def catch_out_of_memory(batch: int) -> Iterator[None]:
     """Turn an out-of-memory error into a TrainingError."""

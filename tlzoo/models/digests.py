@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import nn
+
+from tlzoo.io.cores import available_cores
 
 _THREADS = 4  # hashing releases the interpreter's lock
 
@@ -24,7 +25,7 @@ def named_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
 def tensor_digests(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
     """SHA-256 of dtype, shape and values by name; a tensor under several names is read once."""
     distinct = {id(tensor): tensor for tensor in tensors.values()}
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_THREADS, available_cores())) as pool:
         found = dict(zip(distinct, pool.map(_digest, distinct.values()), strict=True))
     return {name: found[id(tensor)] for name, tensor in tensors.items()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import NoneType
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tlzoo import plugins
-from tlzoo.errors import HookError, UsageError
+from tlzoo.errors import HookError, RegistryError, UsageError
 from tlzoo.interfaces import Backbone, Head, Needs, Weights
 from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
 from tlzoo.models.heads import default_head, head_problem
@@ -90,7 +90,8 @@ def as_tuple(made: Any) -> tuple[Any, ...]:
 def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs = "vector") -> Backbone:
     """Ask the checkpoint's plugin for its backbone; `output` is what a task `needs`.
 
-    Raises UsageError where the plugin gives another output than it was asked for.
+    Raises UsageError where the plugin gives another output than it was asked for, RegistryError where a weight is no
+    number.
     """
     backbone = plugins.call(
         "load_backbone", checkpoint.plugin, Backbone, checkpoint=checkpoint, weights=weights, output=output
@@ -100,7 +101,20 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs
             f"The backbone of {checkpoint.id} returns {backbone.output!r}, but the task needs {output!r}.",
             hint="Choose another checkpoint or task.",
         )
+    if weights is not None and (name := not_finite(backbone.module.named_parameters())):
+        raise RegistryError(
+            f"The weights of {checkpoint.id} hold NaN or infinity in {name}.",
+            hint="Choose another checkpoint, or tell those who publish it.",
+        )
     return backbone
+
+
+def not_finite(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
+    """The name of the first tensor that holds NaN or infinity; empty where none does."""
+    for name, tensor in tensors:
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            return name
+    return ""
 
 
 def make_preprocessor(checkpoint: Checkpoint, spec: Preprocess) -> Preprocessor:

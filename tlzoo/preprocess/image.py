@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from tlzoo.errors import InputError
+from tlzoo.io.cores import available_cores
 from tlzoo.preprocess.dicom import is_dicom, read_dicom
 from tlzoo.preprocess.regular import read_regular
 from tlzoo.specs import ImageSpec
@@ -85,7 +86,7 @@ class ImagePreprocessor:
             if isinstance(shared, Image.Image):
                 _check_pixels(shared.size, "a Pillow image")
                 _decode(shared, "a Pillow image")
-        threads = min(_cores(), len(inputs))
+        threads = min(available_cores(), len(inputs))
         if threads <= 1:
             for position in range(len(inputs)):
                 fill(position)
@@ -184,10 +185,6 @@ def _covering(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]
     if width <= height:
         return target[0], int(target[0] * height / width)
     return int(target[0] * width / height), target[0]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _open_header(data: bytes, name: str) -> Image.Image:

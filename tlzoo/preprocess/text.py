@@ -34,6 +34,7 @@ class TextPreprocessor:
     def __init__(self, spec: TextSpec) -> None:
         self._tokenizer = _read_tokenizer(spec)
         self._pad_id = spec.pad_id
+        self._known_tokens = spec.known_tokens
         self._room = spec.max_length - self._tokenizer.num_special_tokens_to_add(False)
         self._characters = CHARACTERS_PER_TOKEN * spec.max_length
 
@@ -65,7 +66,19 @@ class TextPreprocessor:
                 encodings[at] = encoding
             short = [at for at in short if _size(whole[at]) > characters and not encodings[at].overflowing]
             characters *= 2
+        if self._known_tokens is not None:
+            self._check_tokens(encodings, self._known_tokens)
         return encodings
+
+    def _check_tokens(self, encodings: Sequence[Any], known: int) -> None:
+        for position, encoding in enumerate(encodings):
+            if strange := [at for at, number in enumerate(encoding.ids) if number >= known]:
+                number = encoding.ids[strange[0]]
+                token = self._tokenizer.id_to_token(number)
+                raise InputError(
+                    f"Input {position} has the token {token!r}, number {number}, but the network knows {known} tokens.",
+                    hint="Leave it out of the text, or choose another checkpoint.",
+                )
 
     def _arrays(self, encodings: Sequence[Any]) -> dict[str, np.ndarray]:
         rows = [encoding.ids or [self._pad_id] for encoding in encodings]

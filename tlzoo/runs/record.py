@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
@@ -71,19 +71,29 @@ AdaptedRecord = TypedDict(
         "target_fingerprint": str,
         "n_target": int,
         "source_metrics_before": dict[str, float],
+        "source_metrics_after": NotRequired[dict[str, float]],
+        "changed": NotRequired[float],
+        "answers_before": NotRequired[dict[str, float]],
+        "answers_after": NotRequired[dict[str, float]],
+        "target_metrics_before": NotRequired[dict[str, float]],
+        "target_metrics_after": NotRequired[dict[str, float]],
     },
 )
-AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, the target data, the metrics before."""
+AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, the target data, and what it did.
+
+Metrics on the source's held-out samples before and after; which share of the answers for the target `changed`, and how
+often each label was one; metrics on labelled target data where there were any.
+"""
 
 
 class RunRecord(StrictModel):
     """What was trained, on which data, how, and with which metrics.
 
     `labels` are in the order of the logits; `settings` are the task's other fields, and `plugin` provides the task
-    where the core does not. `options` are those of the command and what training decided itself;
-    `metrics` are measured on the held-out samples; `seconds` says by what they were spent, `total` among them. `head`
-    is `linear` for the task's own, `plugin` for the checkpoint's plugin's, `name/head` for another plugin's. A field
-    that is not known is null.
+    where the core does not. `options` are those of the command and what training decided itself; `metrics` are measured
+    on the held-out samples, `baseline` those of answers that see no input; `seconds` says by what they were spent,
+    `total` among them. `head` is `linear` for the task's own, `plugin` for the checkpoint's plugin's, `name/head` for
+    another plugin's. A field that is not known is null.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -95,6 +105,7 @@ class RunRecord(StrictModel):
     plugin: str = ""
     checkpoint: Checkpoint
     interval: Interval | None = None
+    baseline: dict[str, float] | None = None
     frozen: FrozenRecord | None = None
     adapted: AdaptedRecord | None = None
     head: str = Field(pattern=r"^(linear|plugin|[^/]+/[^/]+)$")
@@ -108,7 +119,7 @@ class RunRecord(StrictModel):
         """The record as JSON holds it, without what a core task and the checkpoint leave empty."""
         checkpoint = self.checkpoint.model_dump(mode="json", exclude_none=True)
         whole = {**self.model_dump(mode="json"), "checkpoint": checkpoint}
-        return {name: value for name, value in whole.items() if value or name not in ("settings", "plugin")}
+        return {name: value for name, value in whole.items() if value or name not in ("settings", "plugin", "baseline")}
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -13,13 +13,15 @@ from typing import Any, Self
 from pydantic import TypeAdapter
 
 from tlzoo import plugins
+from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read, read_splits
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError
-from tlzoo.io.files import atomic_folder, why_unwritable, write_json
+from tlzoo.io.files import atomic_folder, write_json
 from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
 from tlzoo.plugins.tasks import task_of
 from tlzoo.registry.schema import Checkpoint
+from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.record import DataRecord, RunRecord, read_record, short_reason, write_record
 from tlzoo.runs.tensors import (
     LOAD_ERRORS,
@@ -34,6 +36,7 @@ from tlzoo.tasks import Task
 from tlzoo.training.history import HISTORY, write_history
 
 PREPROCESS = "preprocess.json"
+TRAINED_ON = "trained_on.json"
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,11 @@ class RunFolder:
         return self.record.interval
 
     @property
+    def baseline(self) -> Mapping[str, float] | None:
+        """The metrics of answering by the frequencies of the training targets alone; `None` where there are none."""
+        return self.record.baseline
+
+    @property
     def frozen(self) -> Mapping[str, Any] | None:
         """What was checked to be bit-identical after training, and how many parameters trained."""
         return self.record.frozen
@@ -152,6 +160,16 @@ class RunFolder:
             )
         return parts
 
+    def trained_on(self) -> TrainedOn | None:
+        """The filter of what it was trained on; `None` where it has none. Raises RunError for one that is torn."""
+        file = self.path / TRAINED_ON
+        if not file.is_file():
+            return None
+        try:
+            return TrainedOn.from_json(file.read_text(encoding="ascii"))
+        except (OSError, ValueError) as cause:
+            raise RunError(f"{file} cannot be read: {short_reason(cause)}.", hint="Train again.") from cause
+
     def heldout(self, data: str | Path | None = None) -> Samples:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         if data is None:
@@ -167,6 +185,7 @@ def save_run(
     history: Sequence[Mapping[str, float]],
     *,
     keep: Sequence[Path] = (),
+    trained_on: TrainedOn | None = None,
     **facts: Any,
 ) -> None:
     """Write a run folder, whole, with copies of the files `keep`; `facts` are RunRecord's fields from `interval` on.
@@ -192,14 +211,8 @@ def save_run(
         for file in keep:
             shutil.copy(file, folder / file.name)
         save_reference(folder, model, reference)
-
-
-def check_output_path(path: Path) -> None:
-    """Raise RunError when something is already there, as a run is never overwritten, or nothing can be written."""
-    if os.path.lexists(path):
-        raise RunError(f"{path} already exists.", hint="Choose another `out`, or remove it.", parameter="out")
-    if reason := why_unwritable(path):
-        raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
+        if trained_on is not None:
+            (folder / TRAINED_ON).write_text(trained_on.to_json(), encoding="ascii")
 
 
 def _versions(model: TaskModel) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from tlzoo.errors import TlzooError, UsageError
+from tlzoo.io.cores import available_cores
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
 from tlzoo.progress import progress
@@ -70,11 +70,6 @@ class _OpenFile:
     outputs: tuple[str, ...]
 
 
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def bench(
     files: Sequence[str | Path],
     *,
@@ -95,7 +90,7 @@ def bench(
     InputError for bad inputs.
     """
     rows: list[BenchResult] = []
-    counts = tuple(threads) or (cores(),)
+    counts = tuple(threads) or (available_cores(),)
     with progress("Bench", len(counts) * len(batches), "settings") as advance:
         for count in counts:
             opened = list(_open(files, providers, count))

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from tlzoo.errors import UsageError
+from tlzoo.io.cores import available_cores, is_limited
 
 CPU = "CPUExecutionProvider"
 PACKAGES = {
@@ -47,6 +48,8 @@ def open_session(
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     for key, value in (entries or {}).items():
         options.add_session_config_entry(key, value)
+    if threads is None and is_limited():
+        threads = available_cores()  # ONNX Runtime counts those of the machine
     if threads is not None:
         options.intra_op_num_threads = threads
     with warnings.catch_warnings():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tlzoo.errors import InputError
+from tlzoo.io.cores import available_cores
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.preprocess.prefetch import Arrays, prefetch_map
 from tlzoo.tasks.base import Output
@@ -93,7 +93,7 @@ def predict_chunks(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, pl
     Pictures and recordings are decoded in as many threads as there are cores: decoders and ONNX Runtime both let go of
     Python's lock.
     """
-    threads = _cores() if plan.each else 1
+    threads = available_cores() if plan.each else 1
     tasks = prefetch_map(_tasks(inputs, plan), lambda task: (task, _prepare(*task[:2], preprocess, plan)), threads)
     for (chunk, _, last), prepared in tasks:
         for batch in prepared.batches:
@@ -218,7 +218,3 @@ def _input_label(chunk: Chunk, at: int) -> str:
     """How a message names an input: its path, else its number."""
     item = chunk.items[at]
     return str(item) if isinstance(item, Path) else f"Input {chunk.start + at}"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

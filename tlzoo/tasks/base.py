@@ -297,6 +297,11 @@ class Task:
         """The metrics named in `directions`, `headline` among them."""
         raise NotImplementedError
 
+    def prior_outputs(self, targets: Sequence[Target], count: int) -> Outputs | None:
+        """The outputs for `count` samples of a model that knows how training targets are spread and sees no input;
+        `None` where the task has none to compare with."""
+        return None
+
     def samplewise(self, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]) -> np.ndarray:
         """A score of each sample, float64 [N], that moves with the headline: where that is to grow, more is better."""
         raise NotImplementedError
@@ -328,6 +333,10 @@ class Task:
         return Agreement(*agreement(self.outputs, exported, reference, tolerance))
 
     # -- answering
+
+    def answer_shares(self, outputs: Outputs, contexts: Sequence[Any]) -> dict[str, float]:
+        """How often each label is the answer, as shares that add up to 1; empty where answers are no single labels."""
+        return {}
 
     def decode(self, outputs: Outputs, contexts: Sequence[Any], options: DecodeOptions) -> Sequence[Prediction]:
         """One prediction per sample; probabilities are those of logits / options.temperature."""

@@ -25,6 +25,13 @@ def check_two_classes(labels: Sequence[str], place: Path) -> None:
         raise DataError(f"{place} has only one class, {only}.", hint="Add samples of another class.")
 
 
+def label_shares(labels: Sequence[str], counts: Sequence[float]) -> dict[str, float]:
+    """Shares by label from counts, the largest first, labels of none left out."""
+    whole = float(sum(counts)) or 1.0
+    pairs = sorted(zip(labels, counts, strict=True), key=lambda pair: -pair[1])
+    return {label: round(float(count) / whole, 4) for label, count in pairs if count}
+
+
 def top_scores(scores: dict[str, float], top_k: int | None) -> dict[str, float]:
     """The `top_k` largest scores, the largest first; all in their order without."""
     if top_k is None:

@@ -13,6 +13,7 @@ from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import HookError, TlzooError
 from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
 from tlzoo.models.model import TaskModel, as_tuple, named_outputs
+from tlzoo.models.padding import check_padding
 from tlzoo.plugins.attribution import error_line, is_user_interrupt, raised_by_plugin
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
@@ -28,11 +29,12 @@ def dry_run(model: TaskModel, data: TaskDataset) -> None:
 
     Raises HookError naming the plugin where outputs are not those declared or not finite, targets are not collated to a
     row for each sample, the loss is no number that the head can learn from, or metrics, scores and predictions break
-    the contract. Tasks and heads of the core are skipped.
+    the contract; of tasks and heads of the core none of this. Raises TrainingError where padding reaches answers.
     """
     head_plugin = {"linear": model.task.plugin, "plugin": model.checkpoint.plugin}.get(
         model.head_name, model.head_name.partition("/")[0]
     )
+    check_padding(model, model.parts.preprocess, data.first(FEW).arrays(range(min(FEW, len(data)))))
     if not (model.task.plugin or head_plugin):
         return
     with torch.random.fork_rng(devices=[]):

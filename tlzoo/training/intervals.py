@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,16 +13,73 @@ from tlzoo.tasks.contract import task_error
 from tlzoo.tasks.rows import Outputs
 
 LEVEL = 0.95
+Z = 1.959963984540054
+"""The 97.5 % point of the normal distribution."""
+FEW = 20
+CHANCE = 0.05
+EXACT, FLIPS = 14, 4000
+"""Differences up to which all patterns of signs are counted, and how many are drawn of more."""
+
+
+def wilson_interval(right: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of `right` in `count`, 0..1 (Wilson 1927): of 6 in 6 it is 0.61 to 1."""
+    share, extra = right / count, Z**2 / count
+    middle = (share + extra / 2) / (1 + extra)
+    half = Z * math.sqrt(share * (1 - share) / count + extra / (4 * count)) / (1 + extra)
+    return max(0.0, middle - half) if right else 0.0, min(1.0, middle + half) if right < count else 1.0
+
+
+def metric_interval(
+    task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], metric: float, seed: int
+) -> dict[str, float | str]:
+    """The 95 % confidence interval of the task's headline metric over N test samples, whose value is `metric`.
+
+    It covers which samples the test set happens to hold, not the training. Wilson's where the metric is the share of
+    samples that are right; else the bootstrap's percentiles (Efron 1979), widened by half a sample: where all resamples
+    agree, the samples there might be do not. Raises HookError where a plugin's figures are no numbers.
+    """
+    low, high = _share_interval(task, outputs, targets, contexts, metric) or _widened(
+        task, bootstrap_interval(task, outputs, targets, contexts, seed), metric, len(targets)
+    )
+    return {"metric": task.headline, "level": LEVEL, "low": low, "high": high}
+
+
+def few_samples_note(count: int) -> str:
+    """What is to be said of figures of fewer than 20 samples; empty for more."""
+    if count >= FEW:
+        return ""
+    low, _ = wilson_interval(count, count)
+    return (
+        f"{count} held-out samples prove little: even if all were right, the share that is could be {low:.0%}. "
+        f"Hold out {FEW} or more."
+    )
+
+
+def _share_interval(
+    task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], metric: float
+) -> tuple[float, float] | None:
+    """Wilson's interval; `None` where the metric is no mean of what is right or wrong."""
+    if not task.overrides("samplewise") or (task.plugin and task.overrides("resample")):
+        return None
+    scores = np.asarray(task.samplewise(outputs, targets, contexts), dtype=float)
+    if not np.isin(scores, (0.0, 1.0)).all() or abs(scores.mean() - metric) > 1e-9:
+        return None
+    return wilson_interval(float(scores.sum()), len(scores))
+
+
+def _widened(task: Task, found: tuple[float, float], metric: float, count: int) -> tuple[float, float]:
+    """The interval with half a sample's worth on each side, within the bounds of a share where it is one."""
+    low, high = found
+    is_share = task.better(task.headline) == "max" and 0 <= metric <= 1
+    half = 0.5 / count * (1.0 if is_share else max(abs(metric), 1e-12))
+    low, high = min(low, metric - half), max(high, metric + half)
+    return (max(0.0, low), min(1.0, high)) if is_share else (low, high)
 
 
 def bootstrap_interval(
     task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], seed: int
-) -> dict[str, float | str]:
-    """The 95 % confidence interval of the task's headline metric over N test samples.
-
-    By the bootstrap's percentiles (Efron 1979). It covers which samples the test set happens to hold, not the training.
-    Raises HookError where a plugin's figures are no numbers.
-    """
+) -> tuple[float, float]:
+    """The percentiles of the headline over samples drawn with replacement; raises HookError where it is no number."""
     random = np.random.default_rng([seed, 2])
     draws = (random.integers(0, len(targets), len(targets)) for _ in range(task.resamples))
     figures = np.asarray(list(task.resample(outputs, targets, contexts, draws)), dtype=float)
@@ -30,4 +88,21 @@ def bootstrap_interval(
         given = f"`resample` returns {figures.size} values for {task.resamples} draws, {strange} of them not finite."
         raise task_error(task, f"returns unusable metrics: {given}")
     low, high = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return {"metric": task.headline, "level": LEVEL, "low": float(low), "high": float(high)}
+    return float(low), float(high)
+
+
+def beats(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether scores [N] are higher than others of the same samples by more than chance, 5 % at most.
+
+    By flipping the signs of the differences at random (Fisher 1935), each of N sign patterns in turn where these are
+    few: it holds at any N, and of scores of 0 and 1 it is McNemar's exact test (1947).
+    """
+    gains = (one - other)[one != other]
+    if gains.sum() <= 0:
+        return False
+    if len(gains) <= EXACT:
+        signs = 1 - 2.0 * (np.arange(2 ** len(gains))[:, None] >> np.arange(len(gains)) & 1)
+        return bool((signs @ gains >= gains.sum() - 1e-12).mean() <= CHANCE)
+    random = np.random.default_rng(0)
+    flipped = np.array([random.choice((-1.0, 1.0), len(gains)) @ gains for _ in range(FLIPS)])
+    return bool(((flipped >= gains.sum() - 1e-12).sum() + 1) / (FLIPS + 1) <= CHANCE)

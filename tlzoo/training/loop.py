@@ -19,7 +19,7 @@ from tlzoo.errors import TrainingError
 from tlzoo.features.extract import order_by_length
 from tlzoo.interfaces import Freeze
 from tlzoo.io.timings import Clock
-from tlzoo.models.devices import catch_out_of_memory, select_device
+from tlzoo.models.devices import catch_out_of_memory, grad_scaler, select_device
 from tlzoo.models.freezing import set_trainable
 from tlzoo.models.model import TaskModel
 from tlzoo.options import GradientDescent
@@ -99,6 +99,9 @@ def train(
         context = LoopContext(model, options, state, pretrained, steps, clock, writer, folder, facts or {})
         epoch_samples, group = usable_samples(len(sets.train), options), options.batch * options.accumulate
         done = state.counts.epoch * epoch_samples + state.counts.done * group
+        if step_model is not None:
+            with catch_stop_signals() as context.stop, catch_out_of_memory(options.batch):
+                _validate_start(context, step_model)
         with progress("Training", min(options.epochs * epoch_samples, steps * group), done=done) as advance:
             while not (over := _is_over(context)) or step_model is None:
                 now = plan[state.counts.epoch - over]
@@ -113,6 +116,8 @@ def train(
                     _finish_epoch(context, step_model, advance)
     state.restore_best()
     step_model.prepare(False)
+    if not state.counts.best_epoch:
+        say("No epoch was better on validation than the model before training, which is kept.")
     rows = state.counts.rows
     return LoopResult(rows, step_model, {"lr": lr, "best_epoch": state.counts.best_epoch, **step_model.facts})
 
@@ -135,7 +140,8 @@ def _initial_state(model: TaskModel, frozen: Freeze, options: GradientDescent, l
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     changing = changing_tensors(model, frozen)
     averages = {name: tensor.detach().clone() for name, tensor in changing.items()} if options.ema else {}
-    return TrainingState(changing, averages, optimizer, names, counts=LoopCounters(lr=lr))
+    scaler = grad_scaler(options.precision, select_device(options.device))
+    return TrainingState(changing, averages, optimizer, names, scaler, counts=LoopCounters(lr=lr))
 
 
 def _pretrained(changing: Tensors, options: GradientDescent) -> Tensors:
@@ -219,13 +225,14 @@ def _step(
                 hint=_lr_hint(context),
                 parameter="lr",
             )
-        (loss * (len(positions) / samples)).backward()  # type: ignore[no-untyped-call]
+        state.scaler.scale(loss * (len(positions) / samples)).backward()  # type: ignore[no-untyped-call]
         total += loss.item() * len(positions) / samples
+    state.scaler.unscale_(optimizer)
     parameters = {name: tensor for name, tensor in state.changing.items() if tensor.requires_grad}
     apply_l2_sp(parameters, context.pretrained, options.l2_sp)  # type: ignore[arg-type]
     if options.clip:
         torch.nn.utils.clip_grad_norm_(parameters.values(), options.clip)
-    optimizer.step()
+    state.step()
     update_ema(state.averages, state.changing, options.ema, step)
     state.counts.step += 1
     state.counts.done += 1
@@ -254,17 +261,38 @@ def _save(context: LoopContext) -> None:
         context.state.save(context.folder, dict(context.facts))
 
 
+def _validate_start(context: LoopContext, step_model: StepModel) -> None:
+    """Measure the model as it is before the first step: where no epoch is better, it is what training returns."""
+    try:
+        metrics = _keep_if_best(context, step_model, 0)
+    except _StopRequested:
+        context.stop.exit()
+    name, headline = context.options.monitor or context.model.task.monitor, context.model.task.headline
+    say(
+        f"Before training: validation {name} {metrics[name]:.4f}"
+        + (f", {headline} {metrics[headline]:.4f}" if headline != name else "")
+    )
+
+
+def _keep_if_best(context: LoopContext, step_model: StepModel, epoch: int) -> dict[str, float]:
+    """The metrics on validation; the weights are kept if these are the best so far."""
+    counts, model = context.state.counts, context.model
+    name = context.options.monitor or model.task.monitor
+    metrics = step_model.sources["validation"].data.metrics(outputs(model, step_model, "validation", context))
+    value = metrics[name] if model.task.better(name) == "min" else -metrics[name]
+    if counts.best is None or value < counts.best:
+        context.state.keep_best()
+        counts.best, counts.best_epoch = value, epoch
+    return metrics
+
+
 def _validate(context: LoopContext, step_model: StepModel) -> None:
     """Validate the epoch, keep its weights if they are the best, and count the epoch as done."""
     counts, model = context.state.counts, context.model
     name = context.options.monitor or model.task.monitor
     with context.state.averaged():
-        metrics = step_model.sources["validation"].data.metrics(outputs(model, step_model, "validation", context))
-        value = metrics[name] if model.task.better(name) == "min" else -metrics[name]
-        better = counts.best is None or value < counts.best
-        if better:
-            context.state.keep_best()
-            counts.best, counts.best_epoch = value, counts.epoch + 1
+        metrics = _keep_if_best(context, step_model, counts.epoch + 1)
+    better = counts.best_epoch == counts.epoch + 1
     counts.stale = 0 if better else counts.stale + 1
     elapsed = counts.seconds + time.monotonic() - context.began
     loss = counts.loss / max(1, counts.seen)

@@ -22,6 +22,7 @@ Tensors = dict[str, torch.Tensor]
 class LoopCounters:
     """Progress so far: `done` groups of batches in `epoch` (from 0), and `step` optimizer steps altogether.
 
+    `scaler` is the state of the GradScaler, empty without one.
     `best` is the least value of what is monitored, `best_epoch` where it was, `stale` the epochs since. The random
     numbers of a step and the order of an epoch follow from the seed and these numbers, so nothing else is kept of them.
     """
@@ -36,6 +37,7 @@ class LoopCounters:
     best_epoch: int = 0
     stale: int = 0
     seconds: float = 0.0
+    scaler: dict[str, float] = field(default_factory=dict)
     rows: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -47,8 +49,15 @@ class TrainingState:
     averages: Tensors
     optimizer: torch.optim.Optimizer
     names: dict[int, str]
+    scaler: torch.amp.GradScaler
     best: Tensors = field(default_factory=dict)
     counts: LoopCounters = field(default_factory=LoopCounters)
+
+    def step(self) -> None:
+        """One step of the optimizer, left out where a float16 gradient has overflowed."""
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.counts.scaler = self.scaler.state_dict()
 
     def keep_best(self) -> None:
         """Copy the current weights."""
@@ -82,6 +91,8 @@ class TrainingState:
     def restore(self, tensors: Tensors, counts: dict[str, Any]) -> None:
         """Restore what `save` wrote, keeping the parameters' memory format."""
         self.counts = LoopCounters(**{known.name: counts[known.name] for known in fields(LoopCounters)})
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(self.counts.scaler)
         _copy(_with_prefix("model", tensors), self.changing)
         _copy(_with_prefix("averages", tensors), self.averages)
         best = _with_prefix("best", tensors)
@@ -92,7 +103,7 @@ class TrainingState:
                 name = self.names[id(parameter)]
                 if name in moments["step"]:
                     self.optimizer.state[parameter] = {
-                        "step": moments["step"][name],
+                        "step": moments["step"][name].to(parameter.device),  # where fused AdamW keeps it
                         **{
                             moment: torch.empty_like(parameter).copy_(moments[moment][name])
                             for moment in ("exp_avg", "exp_avg_sq")

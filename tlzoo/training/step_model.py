@@ -11,12 +11,14 @@ import torch
 
 from tlzoo.augment import make_augment
 from tlzoo.data.dataset import TaskDataset
-from tlzoo.features.cut import Cut, find_cut, move_graph
-from tlzoo.features.extract import extract_batch, extract_cached
+from tlzoo.features.cut import Cut, find_cut, move_model
+from tlzoo.features.cut_check import TOLERANCE, cut_difference
+from tlzoo.features.extract import extract_batch, extract_cached, order_by_length
 from tlzoo.features.prefix import cut_prefix
 from tlzoo.features.store import Activations, ActivationsTooLarge
 from tlzoo.features.unique import deduplicate
 from tlzoo.interfaces import Freeze
+from tlzoo.io.entry_points import REPORT_HINT
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import select_device
 from tlzoo.models.freezing import train_mode
@@ -77,7 +79,7 @@ def build_step_model(
     if not options.cache.enabled or not _inputs_are_fixed(options):
         return _full_step_model(model, frozen, sets, options, device)
     with clock.spent("prepare"):
-        cut = find_cut(model)
+        cut = _checked_cut(model, frozen, sets.train)
     if cut is None:
         return _full_step_model(model, frozen, sets, options, device)
     try:
@@ -85,6 +87,20 @@ def build_step_model(
     except ActivationsTooLarge as reason:
         say(f"{reason.message} Training continues without the cache; cache_gb sets the limit.")
         return _full_step_model(model, frozen, sets, options, device)
+
+
+def _checked_cut(model: TaskModel, frozen: Freeze, data: TaskDataset) -> Cut | None:
+    """The model's cut; none where its halves do not compute what the model does, which is said."""
+    if (cut := find_cut(model)) is None:
+        return None
+    apart = cut_difference(cut, model, data, order_by_length, lambda: train_mode(model, frozen))
+    if apart <= TOLERANCE:
+        return cut
+    say(
+        f"The frozen layers run in every epoch: computed apart from the rest, they change the outputs by {apart:.1e} "
+        f"of their size. {REPORT_HINT}"
+    )
+    return None
 
 
 def to_tensors(arrays: Arrays, device: torch.device) -> tuple[torch.Tensor, ...]:
@@ -154,9 +170,7 @@ def _suffix_step_model(
         views = extract_cached(prefix, trained, options.cache, clock, options.augment)
         sources["train"] = BatchSource(sets.train, _reader(views, trained.rows[0], options.augment.views))
         kept = views
-    model.to(device)
-    for module in (cut.train, cut.evaluate):
-        move_graph(module, device)
+    move_model(model, (cut.train, cut.evaluate), device)
     facts = {
         "share": round(cut.share, 3),
         "values": {layout.name: list(layout.shape) for layout in cut.layouts},

@@ -13,7 +13,7 @@ from tlzoo.augment import apply_mix, draw_mix
 from tlzoo.features.extract import text_length
 from tlzoo.interfaces import Freeze
 from tlzoo.io.timings import Clock
-from tlzoo.models.devices import autocast_dtype
+from tlzoo.models.devices import autocast_dtype, grad_scaler
 from tlzoo.models.freezing import set_trainable
 from tlzoo.models.model import TaskModel
 from tlzoo.options import GradientDescent
@@ -36,16 +36,24 @@ def usable_samples(samples: int, options: GradientDescent) -> int:
 
 
 def shuffled_order(source: BatchSource, random: np.random.Generator, batch: int) -> list[int]:
-    """A random order; for texts the batches are random but each holds texts of like length."""
+    """A random order; for texts the batches are random but each holds texts of like length.
+
+    A short batch comes last, so that all others are whole ones of the order.
+    """
     order = random.permutation(len(source))
     if source.data.modality != "text":
         return [int(at) for at in order]
     pool = batch * 16
     chunks: list[list[int]] = []
+    last: list[int] = []
     for start in range(0, len(order), pool):
         near = sorted(order[start : start + pool].tolist(), key=lambda i: text_length(source.data.inputs[i]))
-        chunks += [near[at : at + batch] for at in range(0, len(near), batch)]
-    return [i for at in random.permutation(len(chunks)) for i in chunks[at]]
+        whole, rest = divmod(len(near), batch)
+        short = int(random.integers(whole + 1)) * batch if rest else len(near)  # of any length, not always the longest
+        chunks += [near[at : at + batch] for at in range(0, short, batch)]
+        chunks += [near[at : at + batch] for at in range(short + rest, len(near), batch)]
+        last = near[short : short + rest]
+    return [i for at in random.permutation(len(chunks)) for i in chunks[at]] + last
 
 
 def endless_batches(source: BatchSource, options: GradientDescent) -> Iterator[list[int]]:
@@ -97,7 +105,10 @@ def lr_range_test(model: TaskModel, frozen: Freeze, step_model: StepModel, optio
     changing = changing_tensors(model, frozen)
     before = {name: tensor.detach().clone() for name, tensor in changing.items()}
     optimizer = build_adamw(model, frozen.trainable, options, 1.0)
-    batches = endless_batches(step_model.sources["train"], options)
+    batches, scaler = (
+        endless_batches(step_model.sources["train"], options),
+        grad_scaler(options.precision, step_model.device),
+    )
     step_model.prepare(True)
 
     def step(rate: float) -> float:
@@ -107,8 +118,9 @@ def lr_range_test(model: TaskModel, frozen: Freeze, step_model: StepModel, optio
         optimizer.zero_grad()
         arrays = step_model.sources["train"].arrays(positions, 0)
         loss = batch_loss(model, step_model, positions, arrays, options, [options.seed])
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.step(optimizer)
+        scaler.update()
         return loss.item()
 
     torch.manual_seed(options.seed)

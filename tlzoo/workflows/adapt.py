@@ -3,49 +3,76 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from tlzoo.adaptation.methods import adapt_model
+from tlzoo.adaptation.verdict import answers_of, one_label_note, verdict
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.data import Samples, endings_of, fingerprint, read
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
+from tlzoo.models.threads import limit_threads
 from tlzoo.progress import say
-from tlzoo.runs.run import RunFolder, check_output_path, save_run
+from tlzoo.runs.paths import check_output_path
+from tlzoo.runs.run import RunFolder, save_run
 from tlzoo.training.evaluation import measure
 from tlzoo.workflows.run import Run
 
+REFITTED = ("l2", "temperature")
+"""What a run's options say of a probe that adapting fits again."""
 
-def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, method: str = "auto") -> Run:
+
+def adapt(
+    run: str | Path | RunFolder,
+    target: str | Path,
+    *,
+    out: str | Path,
+    method: str = "auto",
+    test: str | Path | None = None,
+) -> Run:
     """Adapt a run to `target`, a folder or table of the other domain whose labels, if any, are ignored.
 
     `method="auto"` is CORAL (see `tlzoo.adaptation.coral`) unless the checkpoint's plugin knows better; `plugin/name`
     is a method of any plugin, for runs of any checkpoint. The new run in `out` keeps the labels and the data of the old
-    one, so it is exported and proven as usual. Raises RunError when `out` exists, UsageError for an unknown method,
-    DataError when the source or target data cannot be read.
+    one, so it is exported and proven as usual. `run.adapted` says what became of the answers for the target and of the
+    metrics on the source's held-out samples; `test` is labelled data of the target domain, on which both are measured.
+
+    Raises RunError when `out` exists, UsageError for an unknown method, DataError when the source or target data cannot
+    be read or the target is too small, TrainingError where the adapted model has collapsed or does harm on `test`.
     """
     began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
     check_output_path(Path(out))
     raise_malloc_thresholds()
+    limit_threads()
     parts = run.splits()
     if fingerprint(parts.train) != run.data.fingerprint:
         raise DataError(f"The data in {run.data.path} has changed since {run.path} was trained.", hint="Restore it.")
-    unlabelled = _target_samples(run, target)
+    unlabelled, labelled = _target_samples(run, target), _labelled(run, test)
     model = run.model()
     both = run.dataset(_join(parts.train, parts.validation))
     say(f"Adapting {run.path} from {both.samples} source to {len(unlabelled)} target samples, seed {run.data.seed}")
     n_train = len(run.dataset(parts.train))
-    adapted, used = adapt_model(model, both, run.dataset(unlabelled), method, {"n_train": n_train})
+    there, targets = run.dataset(unlabelled), parts.train.targets or ()
+    before = answers_of(model, there, labelled)
+    if labelled is None and (note := one_label_note(before, _shares(run, targets), there.samples)):
+        say(note)
+    adapted, used, fitted = adapt_model(model, both, there, method, {"n_train": n_train, **_head_options(run, targets)})
     adapted.eval()
-    test = run.dataset(parts.test)
+    found = verdict(run.task, before, answers_of(adapted, there, labelled), there, labelled)
+    heldout = run.dataset(parts.test)
+    metrics = measure(adapted, heldout)
     save_run(
         Path(out),
         adapted,
-        test,
+        heldout,
         [],
+        trained_on=run.trained_on(),
         data=run.data,
-        options=dict(run.options),
-        metrics=measure(adapted, test),
+        options={**{name: value for name, value in run.options.items() if name not in REFITTED}, **fitted},
+        metrics=metrics,
         seconds={"total": round(time.monotonic() - began, 2)},
         adapted={
             "method": used,
@@ -54,9 +81,35 @@ def adapt(run: str | Path | RunFolder, target: str | Path, *, out: str | Path, m
             "target_fingerprint": fingerprint(unlabelled),
             "n_target": len(unlabelled),
             "source_metrics_before": dict(run.metrics),
+            "source_metrics_after": metrics,
+            **found,
         },
     )
     return Run.load(out)
+
+
+def _head_options(run: RunFolder, targets: Any) -> dict[str, Any]:
+    """What the head was built with: weights of the labels count again when it is fitted again."""
+    given: dict[str, Any] = run.task.head_options(targets)
+    if run.options.get("class_weights") == "balanced":
+        given["class_weights"] = run.task.balance(targets)
+    return given
+
+
+def _shares(run: RunFolder, targets: Any) -> dict[str, float]:
+    """How often each label occurs in training; empty where a target may have several or none."""
+    counts = Counter(label for target in targets for label in run.task.labels_in(target))
+    return {label: count / len(targets) for label, count in counts.items()} if counts.total() == len(targets) else {}
+
+
+def _labelled(run: RunFolder, test: str | Path | None) -> TaskDataset | None:
+    if test is None:
+        return None
+    collection = read(test, run.task, columns=run.data.columns, endings=endings_of(run.preprocess))
+    samples = collection.test or collection.train
+    if not samples.targets:
+        raise DataError(f"{test} has no labels.", hint="Name labelled data of the target domain.", parameter="test")
+    return run.dataset(samples)
 
 
 def _target_samples(run: RunFolder, target: str | Path) -> Samples:

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.data import Columns, Samples, endings_of, read
-from tlzoo.data.dataset import make_dataset
-from tlzoo.errors import DataError, UsageError
+from tlzoo.artifact import trained_on
+from tlzoo.artifact.trained_on import TrainedOn
+from tlzoo.data import Columns, Samples, content_digests, endings_of, read
+from tlzoo.data.dataset import TaskDataset, make_dataset
+from tlzoo.errors import ArtifactError, DataError, UsageError
 from tlzoo.specs import Preprocess
 from tlzoo.tasks import Task
+from tlzoo.tasks.rows import Outputs, select
+
+if TYPE_CHECKING:
+    from tlzoo.runtime import Predictor
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The task's metrics over `n` samples."""
+    """The task's metrics over `n` samples.
+
+    `trained_on` of them are among the samples that the model was trained on or chosen by, and `heldout` are the metrics
+    over the others; `None` where there are none of either, or the model does not know what it was trained on.
+    """
 
     metrics: dict[str, float]
     n: int
+    trained_on: int | None = None
+    heldout: dict[str, float] | None = None
 
 
 def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = None) -> Evaluation:
@@ -36,20 +49,43 @@ def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = N
 
 def _evaluate_run(path: Path, data: str | Path, columns: Columns) -> Evaluation:
     from tlzoo.runs.run import RunFolder
-    from tlzoo.training.evaluation import measure
+    from tlzoo.training.evaluation import outputs
 
     run = RunFolder.load(path)
     samples = _labelled(data, run.task, run.preprocess, {**run.data.columns, **columns})
-    return Evaluation(measure(run.model(), run.dataset(samples)), len(samples))
+    dataset = run.dataset(samples)
+    return _evaluation(dataset, samples, outputs(run.model(), dataset), run.trained_on())
 
 
 def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation:
     from tlzoo.runtime import load
 
     predictor = load(path)
+    columns = {**predictor.manifest.columns, **columns}  # type: ignore[typeddict-item]
     samples = _labelled(data, predictor.task, predictor.manifest.preprocess, columns)
     dataset = make_dataset(samples, predictor.task, predictor.preprocessor)
-    return Evaluation(dataset.metrics(predictor.outputs(dataset.inputs)), len(samples))
+    return _evaluation(dataset, samples, predictor.outputs(dataset.inputs), _trained_on(predictor, path))
+
+
+def _trained_on(predictor: Predictor, path: Path) -> TrainedOn | None:
+    text = predictor.metadata.get(trained_on.KEY)
+    try:
+        return None if text is None else trained_on.TrainedOn.from_json(text)
+    except ValueError as cause:
+        raise ArtifactError(
+            f"{path} has a broken list of what it was trained on: {cause}.", hint="Export it again."
+        ) from cause
+
+
+def _evaluation(dataset: TaskDataset, samples: Samples, found: Outputs, known: TrainedOn | None) -> Evaluation:
+    """The metrics of all samples, and of those that the model has not seen."""
+    whole, count = dataset.metrics(found), len(samples)
+    if known is None:
+        return Evaluation(whole, count)
+    new = [at for at, each in enumerate(content_digests(samples.inputs, samples.modality)) if each not in known]
+    if len(new) in (0, count):
+        return Evaluation(whole, count, count - len(new))
+    return Evaluation(whole, count, count - len(new), dataset.subset(new).metrics(select(found, dataset.places(new))))
 
 
 def _labelled(data: str | Path, task: Task, spec: Preprocess, columns: Columns) -> Samples:

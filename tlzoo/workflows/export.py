@@ -22,13 +22,15 @@ def export(
     format: str = "onnx",
     thresholds: Thresholds | None = None,
     opset: int | None = None,
+    trained_on: bool = True,
 ) -> Exported:
     """Write one ONNX file from a run and prove it equal to the trained model on held-out samples.
 
     `data` names labelled samples to prove it on; by default the run's own test part. `precision` is fp32, fp16, int8 or
     auto, which takes the fastest on this machine that passes its proof. With `raw_input` the graph resizes and crops
     pictures itself. `format` is onnx (one file), triton (a model repository), web (a page) or a plugin's. `thresholds`
-    stand in for those of the precision, `opset` for ONNX's operators that all others are made for.
+    stand in for those of the precision, `opset` for ONNX's operators that all others are made for. `trained_on` puts a
+    filter into the file by which `tlzoo.evaluate` knows samples it was trained on (see `tlzoo.artifact.trained_on`).
 
     Nothing appears at `out` unless the proof holds. Raises ParityError when it does not; where only a lower precision
     fails, the fp32 file is kept beside `out` and named. ExportError when the graph cannot be written, UsageError for
@@ -46,4 +48,5 @@ def export(
         raw_input=raw_input,
         format=format,
         thresholds=thresholds,
+        trained_on=trained_on,
     )

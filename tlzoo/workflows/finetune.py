@@ -10,21 +10,24 @@ from typing import Any
 
 from tlzoo import registry
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.data import Columns, endings_of, read_splits
+from tlzoo.artifact.trained_on import TrainedOn
+from tlzoo.data import Columns, content_digests, endings_of, read_splits
 from tlzoo.errors import RunError
 from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.io.timings import Clock
 from tlzoo.models.model import TaskModel
+from tlzoo.models.threads import limit_threads
 from tlzoo.options import GradientDescent, StrategyOptions, changed_options, flat, run_options
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import check_options
+from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.prepare import check_task_class, data_record, fit_task, prepare, task_for, with_preprocess
 from tlzoo.runs.record import DataRecord
-from tlzoo.runs.run import check_output_path, save_run
+from tlzoo.runs.run import save_run
 from tlzoo.training.dry_run import dry_run
 from tlzoo.training.history import EVENTS
-from tlzoo.training.intervals import bootstrap_interval
+from tlzoo.training.intervals import few_samples_note, metric_interval
 from tlzoo.training.loop_state import Tensors
 from tlzoo.training.resume import FILE, load_snapshot
 from tlzoo.training.step_model import DatasetSplits
@@ -81,6 +84,7 @@ def finetune(
         check_options(blank, name, policy, how, head)
         parts = read_splits(data, test, blank, columns or {}, how.seed, endings_of(chosen.preprocess))
         raise_malloc_thresholds()
+        limit_threads()
         chosen = with_preprocess(chosen, preprocess)
     prefetch = (
         FeaturePrefetch(chosen, blank, (parts.train, parts.validation, parts.test), how) if name == "probe" else None
@@ -100,7 +104,16 @@ def finetune(
     finally:
         if prefetch is not None:
             prefetch.cancel()
-    return _save(out, result, sets, clock, record, {"strategy": name, "freeze": policy, **run_options(how)})
+    with clock.spent("validate"):
+        seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
+    return _save(out, result, sets, clock, seen, record, {"strategy": name, "freeze": policy, **run_options(how)})
+
+
+def _baseline(sets: DatasetSplits) -> dict[str, float] | None:
+    """The metrics on the test samples of answering by the frequencies of the training targets."""
+    task, targets = sets.test.task, sets.test.sample_targets
+    found = task.prior_outputs(sets.train.sample_targets, len(targets))
+    return None if found is None else task.metrics(found, targets, [None] * len(targets))
 
 
 def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: StrategyOptions) -> None:
@@ -182,13 +195,23 @@ def _run(strategy: str, job: TrainJob[StrategyOptions]) -> TrainResult:
 
 
 def _save(
-    out: Path, result: TrainResult, sets: DatasetSplits, clock: Clock, record: DataRecord, options: Mapping[str, Any]
+    out: Path,
+    result: TrainResult,
+    sets: DatasetSplits,
+    clock: Clock,
+    trained_on: TrainedOn,
+    record: DataRecord,
+    options: Mapping[str, Any],
 ) -> Run:
     model = result.model
     with clock.spent("validate"):
         metrics = sets.test.metrics(result.outputs)
         merged, contexts = sets.test.merge_outputs(result.outputs)
-        sure = bootstrap_interval(model.task, merged, sets.test.sample_targets, contexts, options["seed"])
+        measured = merged, sets.test.sample_targets, contexts, metrics[model.task.headline]
+        sure = metric_interval(model.task, *measured, options["seed"])
+        if note := few_samples_note(sets.test.samples):
+            say(note)
+        baseline = _baseline(sets)
     seconds = clock.rounded()
     save_run(
         out,
@@ -196,10 +219,12 @@ def _save(
         sets.test,
         result.history,
         keep=sorted(unfinished_dir(out).glob(EVENTS)),
+        trained_on=trained_on,
         data=record,
         options={**options, **result.details},
         metrics=metrics,
         interval=sure,
+        baseline=baseline,
         frozen=result.frozen,
         seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )

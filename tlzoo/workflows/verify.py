@@ -103,6 +103,7 @@ def _read_samples(data: str | Path, predictor: Predictor, columns: Columns) -> S
         raise UsageError("No data was given.", hint="Pass a folder or a table.")
     endings = endings_of(predictor.manifest.preprocess)
     labelled = not isinstance(predictor.task, UnknownTask)  # the proof stands without labels
+    columns = {**predictor.manifest.columns, **columns}  # type: ignore[typeddict-item]
     collection = read(data, predictor.task, columns=columns, labelled=labelled, endings=endings)
     return collection.test or collection.train
 

@@ -17,7 +17,8 @@ from tlzoo_nlp.plugin import load_backbone
 from transformers import AutoConfig, AutoModel
 
 from tlzoo import Backbone, Weights
-from tlzoo.errors import RegistryError, SourceError
+from tlzoo.errors import InputError, RegistryError, SourceError
+from tlzoo.models.model import load_backbone as load_checked
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile, Member, PypiSource, TextSpec
 
@@ -236,3 +237,23 @@ def test_a_sentencepiece_model_is_converted(tmp_path: Path):
     plain = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spm.model"))
     text = "the b fox saw y hounds"
     assert [1, *plain.encode(text), 2] == make_preprocessor(spec)([text])["input_ids"][0].tolist()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path: Path, state: State, value: float):
+    broken = state | {"encoder.layer.1.output.dense.bias": torch.full((16,), value)}
+    weights = folder_of(tmp_path, broken)
+    with pytest.raises(RegistryError, match=r"nlp/tiny hold NaN or infinity in network\.encoder\.layer\.1\.output"):
+        load_checked(CHECKPOINT, weights)
+
+
+def test_a_text_with_a_token_that_the_network_lacks_is_an_error_of_that_text(tmp_path: Path, state: State):
+    weights = folder_of(tmp_path, state)
+    assert load(weights).preprocess.known_tokens is None
+    (tmp_path / "vocab.txt").write_text("\n".join([*WORDS, "violet"]) + "\n")
+    spec = load(listed(tmp_path)).preprocess
+    assert spec.known_tokens == len(WORDS)
+    prepare = make_preprocessor(spec)
+    assert prepare(["red green"])["input_ids"].max() < len(WORDS)
+    with pytest.raises(InputError, match="Input 1 has the token 'violet', number 9, but the network knows 9 tokens"):
+        prepare(["red", "green violet"])

@@ -9,6 +9,7 @@ from tlzoo.errors import RegistryError
 from tlzoo.plugin import TextSpec, Weights
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedConfig
 
 VOCABULARIES = frozenset({"vocab.txt", "vocab.json", "spiece.model", "spm.model", "sentencepiece.bpe.model"})
@@ -21,7 +22,10 @@ def with_tokenizer(spec: TextSpec, weights: Weights, config: PreTrainedConfig) -
     Raises RegistryError where the folder has no tokenizer that the `tokenizers` library can run.
     """
     text = _tokenizer_json(weights)
-    return spec.model_copy(update={"tokenizer": text, "pad_id": _pad_id(text, weights, config)})
+    tokenizer = _read(text)
+    more = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0) >= config.vocab_size
+    found = {"tokenizer": text, "pad_id": _pad_id(tokenizer, weights, config)}
+    return spec.model_copy(update={**found, "known_tokens": config.vocab_size if more else None})
 
 
 def _tokenizer_json(weights: Weights) -> str:
@@ -44,20 +48,23 @@ def _tokenizer_json(weights: Weights) -> str:
         ) from cause
 
 
-def _pad_id(text: str, weights: Weights, config: PreTrainedConfig) -> int:
+def _read(text: str) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as cause:
+        raise RegistryError(
+            f"tokenizer.json cannot be read: {_first_line(cause)}", hint="Correct the entry's files."
+        ) from cause
+
+
+def _pad_id(tokenizer: Tokenizer, weights: Weights, config: PreTrainedConfig) -> int:
     """The id of the padding token; GPT-2 and its like have none, and any id under a mask of 0 does: the end's.
 
     Asked in this order: the folder's tokenizer_config.json, the tokenizer.json's own padding, the usual names of
     the token, the model's configuration.
     """
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_str(text)
-    except Exception as cause:
-        raise RegistryError(
-            f"tokenizer.json cannot be read: {_first_line(cause)}", hint="Correct the entry's files."
-        ) from cause
     named = _declared_pad_token(weights)
     ids: list[Any] = [tokenizer.token_to_id(named)] if named else []
     ids += [(tokenizer.padding or {}).get("pad_id"), *map(tokenizer.token_to_id, PAD_TOKENS)]

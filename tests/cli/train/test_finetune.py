@@ -56,6 +56,7 @@ def test_the_summary_says_what_was_frozen_where_the_time_went_and_how_sure_the_m
     assert run.frozen is not None
     assert [line.partition(":")[0] for line in done.out.splitlines()] == [
         f"Run {out}",
+        "Answering by the frequencies of the training targets alone",
         "Frozen",
         "Selected",
         "Time",

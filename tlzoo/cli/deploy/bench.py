@@ -113,12 +113,12 @@ def _torch_run(against: str, run: Path | None) -> Path | None:
 def _machine() -> dict[str, Any]:
     import onnxruntime
 
-    from tlzoo.runtime.bench import cores
+    from tlzoo.io.cores import available_cores
 
     return {
         "machine": platform.machine(),
         "system": platform.system(),
-        "cores": cores(),
+        "cores": available_cores(),
         "onnxruntime": onnxruntime.__version__,
     }
 

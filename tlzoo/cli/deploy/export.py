@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
-from tlzoo.cli.shared.output import print_json, single
+from tlzoo.cli.shared.output import announce, print_json, single
 
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Thresholds
@@ -37,17 +37,30 @@ def export(
     ] = None,
     min_agreement: Annotated[float | None, typer.Option(help="Smallest allowed share of equal answers, 0.5..1")] = None,
     max_drop: Annotated[float | None, typer.Option(help="Largest allowed drop of the metric, in points, 0..10")] = None,
+    trained_on: Annotated[
+        bool, typer.Option(help="Keep a filter by which evaluate knows samples of training; it holds none of them")
+    ] = True,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Export a run as one ONNX file and prove on held-out data that it equals the trained model."""
-    from tlzoo.progress import set_quiet
+    from tlzoo.runs.record import read_record
+
+    read_record(run)
+    asked = _thresholds(precision, raw_input, max_difference, min_agreement, max_drop)
+    announce(f"Loading {run}", quiet)
     from tlzoo.workflows.run import Run
 
-    set_quiet(quiet)
-    asked = _thresholds(precision, raw_input, max_difference, min_agreement, max_drop)
     trained = Run.load(run)
-    exported = trained.export(out, data=data, precision=precision, raw_input=raw_input, format=format, thresholds=asked)
+    exported = trained.export(
+        out,
+        data=data,
+        precision=precision,
+        raw_input=raw_input,
+        format=format,
+        thresholds=asked,
+        trained_on=trained_on,
+    )
     if json:
         print_json(_document(exported))
         return

@@ -13,7 +13,13 @@ from typing import Any, TextIO
 
 import typer
 
-from tlzoo.progress import printable
+from tlzoo.progress import printable, say, set_quiet
+
+
+def announce(line: str, quiet: bool) -> None:
+    """Switch progress on or off and say what begins, before imports that take seconds."""
+    set_quiet(quiet)
+    say(line)
 
 
 def make_app(help: str) -> typer.Typer:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tlzoo.cli.shared.options import Json, Out, Quiet
-from tlzoo.cli.shared.output import print_json, single
+from tlzoo.cli.shared.output import announce, print_json, single
+
+SHOWN = 5
 
 
 def adapt(
     run: Annotated[Path, typer.Argument(help="The run to adapt")],
     target: Annotated[Path, typer.Option(help="Unlabelled data of the other domain; labels are ignored")],
     out: Out,
+    test: Annotated[Path | None, typer.Option(help="Labelled data of the target, to measure both models on")] = None,
     method: Annotated[str, typer.Option(help="auto, coral, or PLUGIN/NAME")] = "auto",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Adapt a run to unlabelled data of another domain and save it as a new run."""
-    from tlzoo.progress import set_quiet
+    from tlzoo.runs.paths import check_output_path
+    from tlzoo.runs.record import read_record
+
+    check_output_path(out)
+    read_record(run)
+    announce(f"Loading {run}", quiet)
     from tlzoo.workflows.adapt import adapt as adapt_run
 
-    set_quiet(quiet)
-    adapted = adapt_run(run, target, out=out, method=method)
+    adapted = adapt_run(run, target, out=out, method=method, test=test)
     facts = dict(adapted.adapted or {})
     if json:
         print_json(
@@ -38,7 +46,26 @@ def adapt(
         return
     seen = f"{facts['n_target']} unlabelled samples of {facts['target']}"
     print(f"Run {adapted.path}: adapted by {facts['method']} to {seen}")
+    for line in _verdict(facts, int(adapted.data.n_test)):
+        print(line)
     print(f"Next: tlzoo export {adapted.path} --out model.onnx")
+
+
+def _verdict(facts: dict[str, Any], n_test: int) -> Iterator[str]:
+    """What adapting did, in lines."""
+    headline = next(iter(facts["source_metrics_before"]))
+    was, now = (facts[f"source_metrics_{when}"][headline] for when in ("before", "after"))
+    yield f"Source, {n_test} held-out samples: {headline} {was:.4f} before, {now:.4f} after"
+    yield f"Target: {facts['changed']:.1%} of {facts['n_target']} answers changed"
+    for when in ("before", "after"):
+        if shares := facts.get(f"answers_{when}"):
+            shown = [f"{label} {share:.0%}" for label, share in list(shares.items())[:SHOWN]]
+            yield f"Answers {when}: {', '.join(shown)}{', ...' if len(shares) > SHOWN else ''}"
+    if "target_metrics_before" in facts:
+        was, now = (facts[f"target_metrics_{when}"][headline] for when in ("before", "after"))
+        yield f"Target, labelled: {headline} {was:.4f} before, {now:.4f} after"
+    else:
+        yield "Whether it is better on the target, only labels can tell: --test LABELLED measures it"
 
 
 app = single(adapt)

@@ -28,11 +28,21 @@ def evaluate(
     set_quiet(quiet)
     result = measure(model, data, columns=columns(text_column, path_column, label_column, column))
     if json:
-        print_json({"metrics": result.metrics, "n": result.n, "model": str(model)})
+        seen = {"trained_on": result.trained_on, "heldout": result.heldout}
+        print_json({"metrics": result.metrics, "n": result.n, **seen, "model": str(model)})
         return
     for name, value in result.metrics.items():
         print(f"{name}\t{value:.4f}")
     print(f"n\t{result.n}")
+    if not result.trained_on:
+        return
+    if result.heldout is None:
+        print(f"All of these {result.n} samples were trained on: the figures say nothing of new ones.")
+        return
+    left = result.n - result.trained_on
+    print(f"{result.trained_on} of these {result.n} samples were trained on; on the {left} others:")
+    for name, value in result.heldout.items():
+        print(f"{name}\t{value:.4f}")
 
 
 app = single(evaluate)

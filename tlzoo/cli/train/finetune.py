@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, Out, PathColumn, Quiet, TextColumn, columns
-from tlzoo.cli.shared.output import print_json, single
+from tlzoo.cli.shared.output import announce, print_json, single
 from tlzoo.errors import UsageError
 from tlzoo.options import CORE_STRATEGIES, Option, core_options
 from tlzoo.options import strategies_taking as takers_of
@@ -72,13 +72,14 @@ def finetune(
     """Fine-tune a pretrained checkpoint on labelled DATA: a new head, and as much of the backbone as you choose."""
     from tlzoo import registry
     from tlzoo.plugins.discovery import find
+    from tlzoo.runs.paths import check_output_path
 
     chosen = registry.get(checkpoint)  # before the import of torch, which takes seconds
     find(chosen.plugin)
-    from tlzoo.progress import set_quiet
+    check_output_path(out)
+    announce(f"Training {chosen.id} on {data}", quiet)
     from tlzoo.workflows.finetune import finetune as train
 
-    set_quiet(quiet)
     run = train(
         chosen,
         data,
@@ -167,12 +168,24 @@ def _summary(run: Any) -> list[str]:
     )
     return [
         f"Run {run.path}: {', '.join(figures)} on {run.data.n_test} held-out samples",
+        *_beside(run),
         _parameters(run.frozen),
         *_selected(run.options),
         f"Time: {total:.1f} s ({spent})",
         f"Next: tlzoo export {run.path} --out model.onnx"
         + ("   (or train more layers: --strategy auto)" if run.options["strategy"] == "probe" else ""),
     ]
+
+
+def _beside(run: Any) -> list[str]:
+    """What answers that see no input are worth, and whether the run is better than by chance."""
+    if run.baseline is None:
+        return []
+    name, interval = run.interval["metric"], run.interval
+    least = run.baseline[name]
+    line = f"Answering by the frequencies of the training targets alone: {name} {least:.4f}"
+    better = interval["low"] > least if run.task.better(name) == "max" else interval["high"] < least
+    return [line if better else f"{line}. The run is not better than that by more than chance"]
 
 
 def _parameters(frozen: dict[str, Any]) -> str:
@@ -200,6 +213,7 @@ def _document(run: Any) -> dict[str, Any]:
         "labels": list(run.task.labels),
         "metrics": dict(run.metrics),
         "interval": run.interval,
+        "baseline": run.baseline,
         "frozen": run.frozen,
         "seconds": run.seconds["total"],
         "timing": dict(run.seconds),

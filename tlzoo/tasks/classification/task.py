@@ -12,7 +12,7 @@ import numpy as np
 from tlzoo.tasks.agreement import EPSILON, TIE, single_output
 from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, DerivedOutput, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
-from tlzoo.tasks.labels import check_two_classes, class_numbers, top_scores
+from tlzoo.tasks.labels import check_two_classes, class_numbers, label_shares, top_scores
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
 from tlzoo.tasks.probabilities import softmax
 from tlzoo.tasks.row import Row
@@ -105,6 +105,11 @@ class Classification(Task):
             "log_loss": float(measures.log_loss(right, softmax(logits), labels=range(len(self.labels)))),
         }
 
+    def prior_outputs(self, targets: Sequence[str], count: int) -> Outputs:
+        """The logarithms of the classes' shares, each class seen once more (Laplace)."""
+        seen = np.bincount(self.collate(targets)["labels"], minlength=len(self.labels)) + 1
+        return {"logits": np.tile(np.log(seen / seen.sum()), (count, 1))}
+
     def samplewise(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> np.ndarray:
         """1 where the likeliest label is right, else 0; the mean is the accuracy."""
         right: np.ndarray = np.argmax(outputs["logits"], axis=1) == self.collate(targets)["labels"]
@@ -128,6 +133,11 @@ class Classification(Task):
         there = np.take_along_axis(right, chosen[:, None], axis=1)[:, 0]
         same = there >= right.max(axis=1) - min(tolerance, TIE) * scale
         return Agreement(*single_output("logits", exported, reference, scale), same)
+
+    def answer_shares(self, outputs: Outputs, contexts: Sequence[Any] = ()) -> dict[str, float]:
+        """The likeliest labels."""
+        counts = np.bincount(np.argmax(outputs["logits"], axis=1), minlength=len(self.labels))
+        return label_shares(self.labels, counts.tolist())
 
     def decode(
         self, outputs: Outputs, contexts: Sequence[Any] = (), options: DecodeOptions = DEFAULT_OPTIONS

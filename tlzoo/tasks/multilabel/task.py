@@ -144,6 +144,11 @@ class MultiLabel(Task):
             "log_loss": float((np.logaddexp(0, wide) - there * wide).mean()),
         }
 
+    def prior_outputs(self, targets: Sequence[str], count: int) -> Outputs:
+        """The logarithms of each label's odds, it being seen there once more and not there once more (Laplace)."""
+        there = self.collate(targets)["labels"].sum(axis=0, dtype=np.float64)
+        return {"logits": np.tile(np.log((there + 1) / (len(targets) - there + 1)), (count, 1))}
+
     def samplewise(self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()) -> np.ndarray:
         """Each sample's F1 over its labels; 1 where it has none and none is predicted.
 

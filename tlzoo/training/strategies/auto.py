@@ -17,6 +17,7 @@ from tlzoo.options import Auto
 from tlzoo.progress import say
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import check_finite
+from tlzoo.training.intervals import CHANCE, beats
 from tlzoo.training.loop import outputs, train
 from tlzoo.training.strategies.base import TrainJob, TrainResult, with_probe
 from tlzoo.training.strategies.finetune import batch_norms, freeze_plan
@@ -34,13 +35,13 @@ def run_auto(job: TrainJob[Auto]) -> TrainResult:
     """Whatever a short comparison on the validation samples prefers, the simplest unless another is clearly better.
 
     Candidates: a probe; from that probe, the last stage; from it, everything. The latter two are tried for one pass
-    over at most 1,024 samples. One takes the place of a simpler one when its mean score is better by more than one
-    standard error of the paired difference (the one-standard-error rule of Breiman et al. 1984).
+    over at most 1,024 samples. One takes the place of a simpler one when its scores of the same samples are better by
+    a paired test (see `beats`).
     """
     decision = job.facts.get("auto") or _compare(job)
     strategy, policy = decision["strategy"], decision["freeze"]
     outcome = CANDIDATES[strategy](replace(job, policy=policy, facts={**job.facts, "auto": decision}))
-    return replace(outcome, details={**outcome.details, "auto": decision})
+    return replace(outcome, details={**outcome.details, "auto": decision, "freeze": policy})
 
 
 def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
@@ -60,11 +61,12 @@ def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
     for name, rows in found.items():
         merged, contexts = data.merge_outputs(rows)
         scores[name] = sign * task.samplewise(merged, data.sample_targets, contexts)
-    chosen = _one_standard_error_rule(scores)
+    chosen = _simplest_unbeaten(scores)
+    simpler = f"{data.samples} validation samples: a difference as large comes by chance in less than {CHANCE:.0%}"
     why = (
-        "nothing else is better by more than one standard error"
+        f"nothing else is better on {data.samples} validation samples by more than chance"
         if chosen[0] == "probe"
-        else "it is better by more than one standard error"
+        else f"it is better on {simpler}"
     )
     say(f"Selected {chosen[0]} with freeze={chosen[1]}: {why}.")
     return {"strategy": chosen[0], "freeze": chosen[1], "trials": trials}
@@ -85,12 +87,11 @@ def _try_all(job: TrainJob[Auto]) -> dict[tuple[str, str], Outputs]:
     return found
 
 
-def _one_standard_error_rule(scores: Mapping[tuple[str, str], np.ndarray]) -> tuple[str, str]:
-    """The name of the scores [N] (higher is better) that beat all simpler ones by more than a standard error."""
+def _simplest_unbeaten(scores: Mapping[tuple[str, str], np.ndarray]) -> tuple[str, str]:
+    """The name of the scores [N] (higher is better) that beat all simpler ones."""
     chosen = next(iter(scores))
     for name, score in scores.items():
-        gain = score - scores[chosen]
-        if len(gain) > 1 and gain.mean() > gain.std(ddof=1) / math.sqrt(len(gain)):
+        if beats(score, scores[chosen]):
             chosen = name
     return chosen
 

@@ -21,6 +21,7 @@ from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.features.chunks import RowChunks, mean_and_scale, standardised_chunks
 from tlzoo.features.extract import Features
+from tlzoo.models.threads import threads_for
 from tlzoo.progress import progress
 from tlzoo.tasks.heads import Loss, Objective
 from tlzoo.tasks.rows import IGNORED, Outputs
@@ -100,8 +101,15 @@ def fit_probe(train: Labelled, validation: Labelled, objective: Objective, l2: f
     Each pair is features [N, D] (float32 arrays or memory maps) and targets [N, ...] as the task collates them. Class
     weights in the objective count in validation too.
     """
-    if objective.loss is None:
-        return _fit_ridge(train, validation, l2)
+    with threads_for(train[0].size + validation[0].size):
+        return (
+            _fit_ridge(train, validation, l2)
+            if objective.loss is None
+            else _fit_by_gradient(train, validation, objective, l2)
+        )
+
+
+def _fit_by_gradient(train: Labelled, validation: Labelled, objective: Objective, l2: float | None) -> FittedProbe:
     path = _path(train, validation, objective, STRENGTHS if l2 is None else (l2,))
     best = min(path, key=lambda strength: path[strength].loss)
     pieces = [train[0], validation[0]]

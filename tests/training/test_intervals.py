@@ -1,0 +1,80 @@
+"""Intervals that the number of samples decides, and paired tests that hold at small ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tlzoo.tasks import make_task
+from tlzoo.training.intervals import beats, few_samples_note, metric_interval, wilson_interval
+
+SINGLE = make_task("text-classification", ("a", "b"))
+SEVERAL = make_task("text-multilabel", ("a", "b"))
+NUMBER = make_task("text-regression")
+
+
+@pytest.mark.parametrize(("right", "count"), [(6, 6), (0, 6), (3, 6), (1, 1), (480, 500), (19, 20)])
+def test_the_interval_of_a_share_is_wilsons(right: int, count: int):
+    known = stats.binomtest(right, count).proportion_ci(method="wilson")
+    assert wilson_interval(right, count) == pytest.approx((known.low, known.high), abs=1e-9)
+
+
+def interval(task, outputs, targets) -> tuple[float, float]:
+    metrics = task.metrics(outputs, targets, [None] * len(targets))
+    found = metric_interval(task, outputs, targets, [None] * len(targets), metrics[task.headline], 0)
+    assert found["low"] <= metrics[task.headline] <= found["high"]
+    return found["low"], found["high"]
+
+
+def test_six_of_six_right_are_at_least_three_fifths():
+    logits = np.tile([3.0, -3.0], (6, 1))
+    assert interval(SINGLE, {"logits": logits}, ["a"] * 6) == pytest.approx((0.6097, 1.0), abs=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 6, 40])
+def test_no_interval_has_width_zero(count: int):
+    perfect = interval(SEVERAL, {"logits": np.tile([3.0, -3.0], (count, 1))}, ["a"] * count)
+    assert perfect[0] <= 1 - 0.5 / count
+    assert perfect[1] == 1.0
+    numbers = [float(at) for at in range(count)]
+    off = interval(NUMBER, {"logits": np.array(numbers, dtype=np.float32)[:, None] + 1}, numbers)
+    assert off[1] - off[0] >= 0.99 / count
+
+
+def test_the_share_of_right_answers_is_narrower_the_more_there_are():
+    few = interval(SINGLE, {"logits": np.tile([3.0, -3.0], (10, 1))}, ["a"] * 9 + ["b"])
+    many = interval(SINGLE, {"logits": np.tile([3.0, -3.0], (1000, 1))}, ["a"] * 900 + ["b"] * 100)
+    assert many[1] - many[0] < (few[1] - few[0]) / 5
+
+
+def test_of_few_samples_it_is_said_how_little_they_prove():
+    assert "6 held-out samples prove little: even if all were right" in few_samples_note(6)
+    assert "61%" in few_samples_note(6)
+    assert few_samples_note(20) == ""
+
+
+@pytest.mark.parametrize(
+    ("won", "lost"), [(2, 0), (4, 0), (5, 0), (5, 1), (7, 1), (8, 1), (10, 2), (12, 3), (30, 20), (40, 20), (0, 3)]
+)
+def test_of_right_and_wrong_answers_the_paired_test_is_mcnemars(won: int, lost: int):
+    one, other = np.zeros(200), np.zeros(200)
+    one[:won] = other[won : won + lost] = 1
+    chance = stats.binomtest(won, won + lost, alternative="greater").pvalue
+    assert abs(chance - 0.05) > 0.004  # else drawing decides
+    assert beats(one, other) == (chance <= 0.05)
+
+
+def test_two_of_48_samples_are_chance_and_so_is_no_difference():
+    one = np.ones(48)
+    other = one.copy()
+    other[:2] = 0
+    assert not beats(one, other)
+    assert not beats(one, one)
+    assert not beats(other, one)
+
+
+def test_what_is_equal_beats_the_other_as_seldom_as_it_says():
+    random = np.random.default_rng(3)
+    found = [beats(random.normal(size=12), random.normal(size=12)) for _ in range(400)]
+    assert 0.02 <= np.mean(found) <= 0.085
