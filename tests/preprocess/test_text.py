@@ -147,3 +147,17 @@ def test_a_missing_or_broken_tokenizer_is_named(broken: str):
 def test_a_max_length_without_room_for_a_token_is_refused():
     with pytest.raises(ArtifactError, match="2 special tokens"):
         preprocessor(max_length=2)
+
+
+@pytest.mark.parametrize("unknown", ["[UNK]", "<none>"])
+def test_a_word_that_a_vocabulary_without_its_unknown_word_lacks_is_an_error_of_its_text(unknown: str):
+    tokenizer = Tokenizer(models.WordLevel({"red": 0, "green": 1}, unk_token=unknown))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    prepare = TextPreprocessor(TextSpec(max_length=8, tokenizer=str(tokenizer.to_str())))
+    assert prepare(["red green", "red"])["input_ids"].tolist() == [[0, 1], [0, 0]]
+    for run in (prepare, prepare.with_contexts):
+        with pytest.raises(InputError, match=r"Input 1 cannot be split into tokens: .*UNK") as error:
+            run(["red green", "red violet"])
+        assert error.value.hint
+    with pytest.raises(InputError, match="cannot be split into tokens"):
+        prepare.spans("red violet " * 20, 4)

@@ -62,7 +62,7 @@ class TextPreprocessor:
         short, characters = list(range(len(whole))), self._characters
         while short:
             parts = [_first_words(whole[at], characters) for at in short]
-            for at, encoding in zip(short, encode(parts), strict=True):
+            for at, encoding in zip(short, _encoded(parts, short, encode), strict=True):
                 encodings[at] = encoding
             short = [at for at in short if _size(whole[at]) > characters and not encodings[at].overflowing]
             characters *= 2
@@ -106,7 +106,10 @@ class TextPreprocessor:
 
     def _words(self, text: str) -> list[tuple[int, int, int]]:
         """Begin, end and number of tokens of each word; of parts of a word that alone takes half of the room."""
-        encoding = self._unbounded.encode(_LONE_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
+        cleaned = _LONE_SURROGATE.sub("\ufffd", text)
+        [encoding] = _encoded(
+            [cleaned], [0], lambda parts: self._unbounded.encode_batch(parts, add_special_tokens=False)
+        )
         words: list[tuple[int, int, int]] = []
         for begin, end in encoding.offsets:
             first, last, size = words[-1] if words else (0, -1, 0)
@@ -184,6 +187,22 @@ def _cut(words: Sequence[tuple[int, int, int]], end: int, room: int, overlap: in
             again -= 1
             shared += words[again][2]
         first = again
+
+
+def _encoded(parts: list[Any], positions: Sequence[int], encode: Callable[[list[Any]], list[Any]]) -> list[Any]:
+    """The encodings; raises InputError naming the first text that the tokenizer cannot encode."""
+    try:
+        return encode(parts)
+    except Exception as cause:  # the library has one type for all, such as for a vocabulary without its unknown word
+        for position, part in zip(positions, parts, strict=True):
+            try:
+                encode([part])
+            except Exception as reason:
+                raise InputError(
+                    f"Input {position} cannot be split into tokens: {reason}.",
+                    hint="The tokenizer does not know a word of it: leave that out, or use another checkpoint.",
+                ) from reason
+        raise ArtifactError(f"The tokenizer cannot encode a batch of texts: {cause}.", hint="Export again.") from cause
 
 
 def _read_tokenizer(spec: TextSpec) -> Tokenizer:
