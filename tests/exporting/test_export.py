@@ -233,3 +233,15 @@ def test_a_plugins_preprocessing_that_the_runtime_does_not_have_is_no_proof(
     run = tlzoo.finetune(toy(hook), make_pictures(tmp_path / "data", 6), out=tmp_path / "run")
     with pytest.raises(ParityError):
         run.export(tmp_path / "model.onnx")
+
+
+def test_training_data_that_changed_calibrates_nothing(
+    zoo: Any, make_texts: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data, test = make_texts(tmp_path / "data.csv"), make_texts(tmp_path / "test.csv", seed=1)
+    run = tlzoo.finetune("nlp/test-bert", data, test=test, out=tmp_path / "run")
+    make_texts(data, seed=2)
+    with pytest.raises(DataError, match=r"The training data of .* has changed since training"):
+        run.export(tmp_path / "small.onnx", precision="int8")
+    assert run.export(tmp_path / "model.onnx").precision == "fp32"
+    assert "Nothing is calibrated on it." in capsys.readouterr().err

@@ -16,6 +16,7 @@ import tlzoo
 from tlzoo.artifact.manifest import Thresholds
 from tlzoo.errors import ExportError, ParityError
 from tlzoo.exporting import graph as written
+from tlzoo.exporting import precision as reducing
 from tlzoo.exporting import variants
 from tlzoo.models import onnx_export as core
 
@@ -239,3 +240,45 @@ def test_the_thresholds_that_were_asked_for_decide_on_a_file_in_fp32(zoo: Any, p
         picture_run.export(tmp_path / "model.onnx", thresholds=Thresholds(difference=1e-12, agreement=1, drop=0))
     lenient = Thresholds(difference=0.5, agreement=0.5, drop=1)
     assert picture_run.export(tmp_path / "model.onnx", thresholds=lenient).parity.thresholds == lenient
+
+
+def zero(given: str, made: str) -> list[onnx.NodeProto]:
+    """No embedding at all."""
+    return [helper.make_node("Sub", [given, given], [made])]
+
+
+def negative(given: str, made: str) -> list[onnx.NodeProto]:
+    """Embeddings that point away."""
+    return [helper.make_node("Neg", [given], [made])]
+
+
+def other_rows(given: str, made: str) -> list[onnx.NodeProto]:
+    """Each sample gets the embedding of another of its batch."""
+    names = {"last": -1, "before_first": -(2**31), "rows": 0, "backwards": -1}
+    held = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.array([value]), name))
+        for name, value in names.items()
+    ]
+    return [*held, helper.make_node("Slice", [given, *names], [made])]
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("change", [zero, negative, other_rows])
+def test_embeddings_that_only_a_lower_precision_gets_wrong_are_found(
+    zoo: Any, picture_run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, precision: str, change: Any
+):
+    honest = reducing.reduce_precision
+
+    def reduced(*given: Any) -> Any:
+        found = honest(*given)
+        nodes = found.proto.graph.node
+        for node in nodes:
+            node.input[:] = ["features" if name == "embeddings" else name for name in node.input]
+            node.output[:] = ["features" if name == "embeddings" else name for name in node.output]
+        nodes.extend(change("features", "embeddings"))
+        return found
+
+    monkeypatch.setattr(reducing, "reduce_precision", reduced)
+    with pytest.raises(ParityError, match="The embeddings of the exported file"):
+        picture_run.export(tmp_path / "model.onnx", precision=precision)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.fp32.onnx"]

@@ -29,11 +29,15 @@ def array_cases(model: TaskModel, data: TaskDataset, spec: Preprocess) -> list[A
         return [*_lengths_of_text(model, arrays, spec), *_beside_a_longer_text(model, arrays, spec)]
     if spec.kind == "image":
         whites = {name: np.full_like(rows[:1], 255) for name, rows in arrays.items()}
-        return [_tried(model, "on a black picture", _zeros(arrays)), _tried(model, "on a white picture", whites)]
+        return [_extreme(model, "on a black picture", _zeros(arrays)), _extreme(model, "on a white picture", whites)]
     samples = arrays["audio"].shape[1]
     heard = [(round(share * samples), _heard(arrays, round(share * samples))) for share in SHARES]
     lengths = [_tried(model, f"at a length of {length}", each, length) for length, each in heard]
-    return [*lengths, _tried(model, "on silence", _zeros(arrays))]
+    return [*lengths, _extreme(model, "on silence", _zeros(arrays))]
+
+
+def _extreme(model: TaskModel, where: str, arrays: dict[str, np.ndarray]) -> ArrayCase:
+    return ArrayCase(where, arrays, eager_outputs(model, arrays), extreme=True)
 
 
 def _tried(model: TaskModel, where: str, arrays: dict[str, np.ndarray], length: int = 0) -> ArrayCase:
