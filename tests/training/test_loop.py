@@ -280,6 +280,15 @@ def test_an_optimizers_steps_are_restored_to_the_device_of_their_parameters():
     assert {tensor.device.type for tensor in optimizer.state[parameter].values()} == {"meta"}
 
 
+def test_a_snapshot_from_before_there_were_scales_is_gone_on_with():
+    parameter = nn.Parameter(torch.zeros(3))
+    optimizer = torch.optim.AdamW([parameter])
+    state = TrainingState({}, {}, optimizer, {id(parameter): "weight"}, grad_scaler("fp32", torch.device("cpu")))
+    counts = {name: value for name, value in asdict(LoopCounters(step=7)).items() if name != "scaler"}
+    state.restore({}, counts)
+    assert (state.counts.step, state.counts.scaler) == (7, {})
+
+
 def test_where_no_epoch_is_better_the_model_from_before_training_is_kept_and_it_is_said(
     zoo: Any, prepared: Prepared, capsys: pytest.CaptureFixture[str]
 ):

@@ -14,6 +14,7 @@ from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import TrainingError
 from tlzoo.models.model import TaskModel
 from tlzoo.tasks import Task
+from tlzoo.tasks.contract import compare
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import outputs
 from tlzoo.training.intervals import beats
@@ -72,7 +73,7 @@ def verdict(
     Raises TrainingError where few of the labels that were in use are left, and where the adapted model is worse on
     labelled target data by more than chance.
     """
-    same = task.agree(after.target, before.target, 0.0).same
+    same = compare(task, after.target, before.target, 0.0).same
     facts: dict[str, Any] = {"changed": 1.0 - float(np.mean(same))}
     if before.shares:
         facts |= {"answers_before": before.shares, "answers_after": after.shares}

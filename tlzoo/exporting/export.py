@@ -82,8 +82,8 @@ def export(
     raise_malloc_thresholds()
     limit_threads()
     context = make_context(run, data)
-    filter = run.trained_on() if trained_on else None
-    seen = "" if filter is None else filter.to_json()
+    known = run.trained_on() if trained_on else None
+    seen = "" if known is None else known.to_json()
     with tempfile.TemporaryDirectory() as folder:
         own = thresholds if precision == "fp32" and not raw_input else None
         base, full = fp32_variant(context, Path(folder) / "model.onnx", opset, own)

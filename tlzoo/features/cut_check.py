@@ -11,6 +11,7 @@ from torch import nn
 
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.features.cut import Cut
+from tlzoo.features.extract import order_by_length
 from tlzoo.models.model import TaskModel, as_tuple
 
 BATCHES = (2, 3)
@@ -18,20 +19,14 @@ TOLERANCE = 1e-4
 """Largest difference, relative to the largest value of an output; float32 in another order stays below 1e-5."""
 
 
-def cut_difference(
-    cut: Cut,
-    model: TaskModel,
-    data: TaskDataset,
-    order: Callable[[TaskDataset], object],
-    train_mode: Callable[[], None],
-) -> float:
+def cut_difference(cut: Cut, model: TaskModel, data: TaskDataset, train_mode: Callable[[], None]) -> float:
     """The largest difference of the cut from the model, relative to the outputs' size, at two batch sizes.
 
     Compared are both modes, in training with the same random draws; the model's statistics are as before afterwards.
     Infinite where shapes differ or one has a number where the other has none. The model is on the CPU and is left in
     the mode of `train_mode`.
     """
-    positions = np.asarray(order(data))
+    positions = np.asarray(order_by_length(data))
     worst = 0.0
     for size in BATCHES:
         chosen = positions[np.linspace(0, len(positions) - 1, size).astype(int)]  # of a text: short beside long

@@ -8,11 +8,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import TrainingError
 from tlzoo.models.model import TaskModel, as_tuple
 from tlzoo.preprocess import row_lengths
-from tlzoo.specs import Preprocess, TextSpec
+from tlzoo.specs import TextSpec
 
+FEW = 4
 TOLERANCE = 1e-3
 """Largest difference as a share of the outputs' size; other sums of float32 stay below 1e-5."""
 
@@ -44,9 +46,15 @@ def beside_a_longer_text(arrays: Arrays, spec: TextSpec) -> tuple[list[Arrays], 
 
 
 @torch.inference_mode()
-def check_padding(model: TaskModel, spec: Preprocess, arrays: Arrays) -> None:
-    """Raise TrainingError where the backbone's values for a text change by more than rounding beside a longer one."""
-    if not isinstance(spec, TextSpec) or (found := beside_a_longer_text(arrays, spec)) is None:
+def check_padding(model: TaskModel, data: TaskDataset) -> None:
+    """Raise TrainingError where the backbone's values for a text change by more than rounding beside a longer one.
+
+    Tried with the shortest of the first few texts; the model is left in eval mode.
+    """
+    spec = model.parts.preprocess
+    if not isinstance(spec, TextSpec):
+        return
+    if (found := beside_a_longer_text(data.arrays(range(min(FEW, len(data)))), spec)) is None:
         return
     [short, _], together = found
     model.eval()

@@ -260,8 +260,8 @@ def agreement_problem(task: Task, answer: Any, rows: int) -> str:
             return f"`agree` returns no scale or no difference of the output {name!r}."
         if np.shape(answer.difference[name]) != (rows,):
             return (
-                f"`agree` returns differences of {name!r} of shape {list(np.shape(answer.difference[name]))} for "
-                + (f"{rows} samples.")
+                f"`agree` returns differences of {name!r} of shape {list(np.shape(answer.difference[name]))} "
+                f"for {rows} samples."
             )
     if np.shape(answer.same) != (rows,):
         return f"`agree` returns `same` of shape {list(np.shape(answer.same))} for {rows} samples."
@@ -313,4 +313,31 @@ def results_problem(task: Task, outputs: Outputs, targets: Sequence[Target], con
         or scores_problem(task.samplewise(outputs, targets, contexts), len(targets))
         or predictions_problem(task, task.decode(outputs, contexts, DecodeOptions()), len(targets))
         or agreement_problem(task, task.agree(outputs, outputs, 1e-4), len(targets))
+        or prior_problem(task, targets, contexts)
+        or shares_problem(task.answer_shares(outputs, contexts))
     )
+
+
+def prior_problem(task: Task, targets: Sequence[Target], contexts: Sequence[Any]) -> str:
+    """Of `prior_outputs`: None, or the task's outputs, which can be measured."""
+    found: Any = task.prior_outputs(targets, len(targets))
+    if found is None:
+        return ""
+    if not isinstance(found, Mapping) or set(found) != {output.name for output in task.outputs}:
+        given = ", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
+        return f"`prior_outputs` returns {given}, not the task's outputs by name."
+    if wrong := [name for name, rows in found.items() if len(rows) != len(targets)]:
+        return f"`prior_outputs` returns {len(found[wrong[0]])} rows of {wrong[0]!r} for {len(targets)} samples."
+    return metrics_problem(task, task.metrics(found, targets, contexts))
+
+
+def shares_problem(shares: Any) -> str:
+    """Of `answer_shares`: shares by label."""
+    if not isinstance(shares, dict):
+        return f"`answer_shares` returns {type(shares).__name__}, not a dict."
+    for label, share in shares.items():
+        if not isinstance(label, str) or isinstance(share, bool) or not isinstance(share, int | float):
+            return f"`answer_shares` returns {share!r} for {label!r}, not a share by label."
+        if not 0 <= share <= 1:
+            return f"`answer_shares` returns {share!r} for {label!r}, not from 0 to 1."
+    return ""

@@ -34,7 +34,7 @@ def dry_run(model: TaskModel, data: TaskDataset) -> None:
     head_plugin = {"linear": model.task.plugin, "plugin": model.checkpoint.plugin}.get(
         model.head_name, model.head_name.partition("/")[0]
     )
-    check_padding(model, model.parts.preprocess, data.first(FEW).arrays(range(min(FEW, len(data)))))
+    check_padding(model, data)
     if not (model.task.plugin or head_plugin):
         return
     with torch.random.fork_rng(devices=[]):

@@ -50,7 +50,7 @@ def few_samples_note(count: int) -> str:
         return ""
     low, _ = wilson_interval(count, count)
     return (
-        f"{count} held-out samples prove little: even if all were right, the share that is could be {low:.0%}. "
+        f"{count} held-out samples prove little: even if all were right, of others as few as {low:.0%} might be. "
         f"Hold out {FEW} or more."
     )
 

@@ -90,8 +90,9 @@ class TrainingState:
 
     def restore(self, tensors: Tensors, counts: dict[str, Any]) -> None:
         """Restore what `save` wrote, keeping the parameters' memory format."""
-        self.counts = LoopCounters(**{known.name: counts[known.name] for known in fields(LoopCounters)})
-        if self.scaler.is_enabled():
+        names = [known.name for known in fields(LoopCounters)]
+        self.counts = LoopCounters(**{name: counts[name] for name in names if name in counts})
+        if self.scaler.is_enabled() and self.counts.scaler:
             self.scaler.load_state_dict(self.counts.scaler)
         _copy(_with_prefix("model", tensors), self.changing)
         _copy(_with_prefix("averages", tensors), self.averages)

@@ -13,7 +13,7 @@ from tlzoo.augment import make_augment
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.features.cut import Cut, find_cut, move_model
 from tlzoo.features.cut_check import TOLERANCE, cut_difference
-from tlzoo.features.extract import extract_batch, extract_cached, order_by_length
+from tlzoo.features.extract import extract_batch, extract_cached
 from tlzoo.features.prefix import cut_prefix
 from tlzoo.features.store import Activations, ActivationsTooLarge
 from tlzoo.features.unique import deduplicate
@@ -93,7 +93,7 @@ def _checked_cut(model: TaskModel, frozen: Freeze, data: TaskDataset) -> Cut | N
     """The model's cut; none where its halves do not compute what the model does, which is said."""
     if (cut := find_cut(model)) is None:
         return None
-    apart = cut_difference(cut, model, data, order_by_length, lambda: train_mode(model, frozen))
+    apart = cut_difference(cut, model, data, lambda: train_mode(model, frozen))
     if apart <= TOLERANCE:
         return cut
     say(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -109,11 +109,11 @@ def finetune(
     return _save(out, result, sets, clock, seen, record, {"strategy": name, "freeze": policy, **run_options(how)})
 
 
-def _baseline(sets: DatasetSplits) -> dict[str, float] | None:
+def _baseline(sets: DatasetSplits, contexts: Sequence[Any]) -> dict[str, float] | None:
     """The metrics on the test samples of answering by the frequencies of the training targets."""
     task, targets = sets.test.task, sets.test.sample_targets
     found = task.prior_outputs(sets.train.sample_targets, len(targets))
-    return None if found is None else task.metrics(found, targets, [None] * len(targets))
+    return None if found is None else task.metrics(found, targets, contexts)
 
 
 def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: StrategyOptions) -> None:
@@ -211,7 +211,7 @@ def _save(
         sure = metric_interval(model.task, *measured, options["seed"])
         if note := few_samples_note(sets.test.samples):
             say(note)
-        baseline = _baseline(sets)
+        baseline = _baseline(sets, contexts)
     seconds = clock.rounded()
     save_run(
         out,
