@@ -141,3 +141,18 @@ def numbers(tmp_path: Path) -> Path:
         rows.append(f"{at}.png,{value:.3f}")
     (tmp_path / "numbers.csv").write_text("\n".join(rows) + "\n")
     return tmp_path / "numbers.csv"
+
+
+@pytest.fixture
+def train(command: Any, numbers: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """`tlzoo finetune duo/means` that has to fail: it leaves no run, begun or finished."""
+
+    def run(*arguments: str, task: str = "two") -> Any:
+        options = ("--epochs", "1", "--batch", "8", "--lr", "0.01", "--freeze", "all", "--quiet")
+        strategy = () if "--strategy" in arguments else ("--strategy", "finetune")
+        out = ("--out", tmp_path / "run")
+        return command("finetune", "duo/means", numbers, *out, "--task", task, *strategy, *options, *arguments)
+
+    yield run
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "run.unfinished").exists()

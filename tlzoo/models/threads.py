@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 from tlzoo.io.cores import available_cores, is_limited
 
 SMALL = 16 * 2**20
-"""Values of a matrix of features up to which work has one thread: on two idle cores a probe's fit took .2 (1M values) to
-.8 (15M) of the time that it took on two."""
+"""Values of a matrix of features up to which work has one thread: on two idle cores a probe's fit took .2 (1M values)
+to .8 (15M) of the time that it took on two threads."""
 
 
 @cache
