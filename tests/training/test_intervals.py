@@ -49,9 +49,10 @@ def test_the_share_of_right_answers_is_narrower_the_more_there_are():
 
 
 def test_of_few_samples_it_is_said_how_little_they_prove():
-    assert "6 held-out samples prove little: even if all were right" in few_samples_note(6)
-    assert "61%" in few_samples_note(6)
-    assert few_samples_note(20) == ""
+    assert "6 held-out samples prove little: even if all were right" in few_samples_note(SINGLE, 6)
+    assert "61%" in few_samples_note(SINGLE, 6)
+    assert few_samples_note(NUMBER, 6) == "6 held-out samples prove little. Hold out 20 or more."
+    assert few_samples_note(SINGLE, 20) == ""
 
 
 @pytest.mark.parametrize(

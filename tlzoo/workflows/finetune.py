@@ -209,7 +209,7 @@ def _save(
         merged, contexts = sets.test.merge_outputs(result.outputs)
         measured = merged, sets.test.sample_targets, contexts, metrics[model.task.headline]
         sure = metric_interval(model.task, *measured, options["seed"])
-        if note := few_samples_note(sets.test.samples):
+        if note := few_samples_note(model.task, sets.test.samples):
             say(note)
         baseline = _baseline(sets, contexts)
     seconds = clock.rounded()
