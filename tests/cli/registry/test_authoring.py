@@ -104,6 +104,14 @@ def test_every_parameter_counts_unless_it_is_left_out(tlzoo: Any, weights: Path)
     assert "body 40, head 12" in made.err
 
 
+def test_the_plugin_that_builds_it_is_named_or_found_missing(tlzoo: Any, weights: Path) -> None:
+    lost = tlzoo("new-entry", weights, *GIVEN)
+    assert "builder" not in lost.json
+    assert "No plugin 'my' is installed to build it. Installed: nlp, speech, vision" in lost.err
+    built = tlzoo("new-entry", weights, *GIVEN, "--builder", "vision")
+    assert (built.json["builder"], "is installed" in built.err) == ("vision", False)
+
+
 def test_parameters_of_several_files_are_added_up(tlzoo: Any, weights: Path) -> None:
     save_file({"more": np.zeros(5, np.float32)}, weights.with_name("more.safetensors"))
     assert tlzoo("new-entry", weights, weights.with_name("more.safetensors"), *GIVEN).json["parameters"] == 57

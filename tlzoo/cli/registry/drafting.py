@@ -15,6 +15,7 @@ from tlzoo.cli.models.formatting import parse_count
 from tlzoo.cli.shared.output import print_json
 from tlzoo.errors import PluginError, RegistryError, UsageError
 from tlzoo.io.files import write_json
+from tlzoo.plugins.discovery import declared_plugins
 from tlzoo.progress import say
 from tlzoo.registry import authoring
 from tlzoo.registry.reading import check_file
@@ -26,7 +27,8 @@ _OPTIONS |= {"parameters": "--parameters", "preprocess": "--preprocess"}
 
 def new_entry(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Weight files, or a wheel.")],
-    id: Annotated[str, typer.Option(help="Id of the entry: <plugin>/<name>.")],
+    id: Annotated[str, typer.Option(help="Id of the entry: <plugin>/<name>, or with --builder <yours>/<name>.")],
+    builder: Annotated[str | None, typer.Option(help="Plugin that builds it \\[first part of the id].")] = None,
     architecture: Annotated[
         str | None, typer.Option(help="Architecture that the plugin builds \\[config.json].")
     ] = None,
@@ -53,6 +55,7 @@ def new_entry(
 ) -> None:
     """Write a registry entry for weight files: hash them, count parameters, read licence and preprocessing."""
     said = {
+        "builder": builder,
         "architecture": architecture,
         "config": _parsed("--config", config),
         "license": license,
@@ -76,6 +79,7 @@ def new_entry(
     document = _valid({name: value for name, value in entry.items() if value is not None})
     if license is None:
         say(note)
+    _report_builder(builder or id.partition("/")[0])
     if into is None:
         print_json(document)
     else:
@@ -164,6 +168,13 @@ def _valid(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in written.items() if name in defaults}
 
 
+def _report_builder(name: str) -> None:
+    """Say so where no plugin of this name is installed: nothing here could build the entry."""
+    installed = [plugin.name for plugin in declared_plugins()]
+    if name not in installed:
+        say(f"No plugin {name!r} is installed to build it. Installed: {', '.join(installed) or 'none'}; see --builder.")
+
+
 def _add_to(path: Path, entry: dict[str, Any]) -> None:
     """Append the entry to a registry file and raise its `sequence`. Raises RegistryError where that is not possible."""
     document: dict[str, Any] = {"schema_version": 1, "sequence": 0, "checkpoints": []}
@@ -185,4 +196,5 @@ def _add_to(path: Path, entry: dict[str, Any]) -> None:
         write_json(path, document)
     except OSError as cause:
         raise RegistryError(f"{path} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
-    say(f"Added {entry['id']} to {path}, which now has {len(document['checkpoints'])} entries.")
+    count = len(document["checkpoints"])
+    say(f"Added {entry['id']} to {path}, which now has {count} {'entry' if count == 1 else 'entries'}.")
