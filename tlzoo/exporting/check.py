@@ -140,7 +140,7 @@ def prove(
         name = repr(input_name(inputs[parity.worst or 0], longest))
         _judge(parity, limits, name, task)
         for case in cases:
-            gaps = _differences(predictor, case, tolerances)
+            gaps = _differences(predictor, case, tolerances, extra)
             if not (case.extreme and predictor.manifest.precision == "int8"):
                 _judge_case(case, gaps, tolerances)
             advance(1)
@@ -229,10 +229,13 @@ def _answers(
         raise _fails(f"on held-out samples in batches of {part.size}", cause) from cause
 
 
-def _differences(predictor: Predictor, case: ArrayCase, names: Collection[str]) -> dict[str, float]:
-    """The largest difference of each of these outputs, padding aside."""
+def _differences(
+    predictor: Predictor, case: ArrayCase, names: Collection[str], extra: Sequence[str]
+) -> dict[str, float]:
+    """The largest difference of each of these outputs, padding aside; of the extra ones that they are numbers."""
+    declared = [output.name for output in predictor.task.outputs]
     try:
-        found = predictor.run(case.arrays)
+        found = predictor.run(case.arrays, (*declared, *extra))
     except Exception as cause:
         raise _fails(case.where, cause) from cause
     lengths, gaps = row_lengths(case.arrays), {}
@@ -252,6 +255,11 @@ def _differences(predictor: Predictor, case: ArrayCase, names: Collection[str]) 
             kept.put(places, {output.name: rows[output.name]}, None if lengths is None else lengths.tolist())
             both.append(kept.outputs()[output.name])
         gaps[output.name] = float(differences(*both).max())
+    for name in extra:
+        if not np.isfinite(found[name]).all():
+            raise ParityError(
+                f"{_sentence(case)} output {name!r} of the exported file has NaN or infinity.", hint=NOT_WRITTEN_HINT
+            )
     return gaps
 
 
