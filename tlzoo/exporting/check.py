@@ -118,7 +118,7 @@ def prove(
     """
     task, limits = predictor.task, thresholds or THRESHOLDS["fp32"]
     parts = plan_batches(len(inputs))
-    with progress("Proof", len(parts) + len(cases), "batches and cases") as advance:
+    with progress("Proof", sum(len(part.positions) for part in parts) + len(cases), "inputs") as advance:
         exported, others = _run_once(predictor, inputs, [part for part in parts if not part.again], extra, advance)
         first = compare(task, exported, reference, limits.difference)
         found = _Comparison(
@@ -128,7 +128,7 @@ def prove(
             if part.again:
                 mixed = _replaced(exported, part.positions, _answers(predictor, inputs, part))
                 found.add(compare(task, mixed, reference, limits.difference))
-                advance(1)
+                advance(len(part.positions))
         # of outputs that are infinite the scale is, too
         tolerances = {
             name: limits.difference * scale if math.isfinite(scale) else 0.0 for name, scale in found.scale.items()
@@ -164,7 +164,7 @@ def _run_once(
             kept = found.setdefault(name, [None] * len(inputs))
             for at, row in zip(part.positions, rows, strict=True):
                 kept[at] = row
-        advance(1)
+        advance(len(part.positions))
     return {name: rows if name in ragged else _stacked(rows) for name, rows in found.items()}, others
 
 
