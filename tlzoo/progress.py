@@ -1,15 +1,20 @@
-"""Progress on stderr: a bar on a terminal, plain lines in a log, nothing when switched off."""
+"""Progress on stderr: a bar on a terminal, plain lines in a log, nothing when switched off.
+
+Work that goes on without a word for some seconds is named with the time it has taken, by a thread that ends with it.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
-_LINE_EVERY_S = 10.0
+EVERY_S = 4.0
+"""Seconds after which silent work is named, and a log gets its next line."""
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Terminal control characters and lone surrogates; line ends and tabs are allowed."""
 _quiet = False
@@ -36,7 +41,92 @@ def printable(text: str) -> str:
 def say(line: str) -> None:
     """Print one line to stderr, unless progress is off."""
     if not _quiet:
-        print(printable(line), file=sys.stderr, flush=True)
+        with _heartbeat.spoken():
+            print(printable(line), file=sys.stderr, flush=True)
+
+
+def alive() -> None:
+    """Something else was just printed, such as an answer: silent work need not be named yet."""
+    with _heartbeat.spoken():
+        pass
+
+
+Line = Callable[[], str]
+"""The line that says how far some work is; empty where a bar shows it."""
+
+
+class _Heartbeat:
+    """What is going on, innermost last, and the thread that names it when nothing was printed for a while."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._lines: list[Line] = []
+        self._thread: threading.Thread | None = None
+        self._spoke = 0.0
+
+    @contextmanager
+    def spoken(self) -> Iterator[None]:
+        """While something is printed: nothing else is, and the next sign is due later."""
+        with self._changed:
+            yield
+            self._spoke = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether nothing was printed for long enough."""
+        return time.monotonic() - self._spoke >= EVERY_S
+
+    @contextmanager
+    def during(self, line: Line) -> Iterator[None]:
+        """Name this work for as long as it goes on."""
+        with self._changed:
+            if not self._lines:
+                self._spoke = time.monotonic()
+            self._lines.append(line)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._beat, name="tlzoo-heartbeat", daemon=True)
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._lines.remove(line)
+                over = self._thread if not self._lines else None
+                if over is not None:
+                    self._thread = None
+                    self._changed.notify_all()
+            if over is not None:
+                over.join()
+
+    def _beat(self) -> None:
+        with self._changed:
+            while self._thread is threading.current_thread():
+                self._changed.wait(max(0.001, min(EVERY_S, self._spoke + EVERY_S - time.monotonic())))
+                if self._thread is not threading.current_thread() or not self.due():
+                    continue
+                self._spoke = time.monotonic()
+                if not _quiet and (line := self._lines[-1]()):
+                    with suppress(OSError, ValueError):  # a stream that was closed meanwhile
+                        print(line, file=sys.stderr, flush=True)
+
+
+_heartbeat = _Heartbeat()
+
+
+@contextmanager
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """Name this step, with the seconds it has taken, for as long as nothing else is printed; short ones are not named.
+
+    The function that is yielded changes its name, for a step that turns into another. Steps may lie in each other and
+    in `progress`: the innermost is named.
+    """
+    name, began = printable(what), time.monotonic()
+
+    def rename(now: str) -> None:
+        nonlocal name, began
+        name, began = printable(now), time.monotonic()
+
+    with _heartbeat.during(lambda: f"{name}: {time.monotonic() - began:.0f} s"):
+        yield rename
 
 
 @contextmanager
@@ -58,17 +148,18 @@ def progress(what: str, total: int | None, unit: str = "samples", done: int = 0)
 @contextmanager
 def _bar(what: str, total: int | None, unit: str, before: int) -> Iterator[Advance]:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
     console = Console(stderr=True)
     columns = (
+        SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(bar_width=20 if console.width >= 100 else 10),
         TextColumn("{task.completed:.0f}/{task.total} " + unit if total else "{task.completed:.0f} " + unit),
         TextColumn("{task.fields[note]}", markup=False),
     )
     began, now = time.monotonic(), before
-    with Progress(*columns, console=console, transient=True) as bar:
+    with _heartbeat.during(lambda: ""), Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total, completed=before, note="")
 
         def advance(done: int, note: str = "") -> None:
@@ -81,19 +172,23 @@ def _bar(what: str, total: int | None, unit: str, before: int) -> Iterator[Advan
 
 @contextmanager
 def _lines(what: str, total: int | None, unit: str, before: int) -> Iterator[Advance]:
-    done, last, began = before, time.monotonic(), time.monotonic()
+    done, began, last_note = before, time.monotonic(), ""
     of = f"/{total}" if total else ""
 
-    def advance(more: int, note: str = "") -> None:
-        nonlocal done, last
-        done += more
-        now = time.monotonic()
-        if now - last >= _LINE_EVERY_S:
-            last = now
-            pace = _rate_text(done - before, done, total, now - began, note)
-            print(f"{what}: {done}{of} {unit}, {pace}", file=sys.stderr, flush=True)
+    def line() -> str:
+        seconds = time.monotonic() - began
+        if done == before:
+            return f"{what}: {done}{of} {unit}, {seconds:.0f} s"
+        return f"{what}: {done}{of} {unit}, {_rate_text(done - before, done, total, seconds, last_note)}"
 
-    yield advance
+    def advance(more: int, note: str = "") -> None:
+        nonlocal done, last_note
+        done, last_note = done + more, note
+        if _heartbeat.due():
+            say(line())
+
+    with _heartbeat.during(line):
+        yield advance
 
 
 def _rate_text(new: int, done: int, total: int | None, seconds: float, note: str) -> str:

@@ -20,11 +20,11 @@ from tlzoo.features.extract import extract
 from tlzoo.features.prefix import cut_prefix
 from tlzoo.interfaces import Head
 from tlzoo.models.model import TaskModel
-from tlzoo.models.onnx_export import eager_features
+from tlzoo.models.onnx_export import eager_outputs_and_features
 
 
 def by_torch(model: TaskModel, data: Any) -> np.ndarray:
-    return np.concatenate([eager_features(model, data.arrays([i])) for i in range(len(data))])
+    return np.concatenate([eager_outputs_and_features(model, data.arrays([i]))[1] for i in range(len(data))])
 
 
 def by_runtime(model: TaskModel, *datasets: Any) -> list[np.ndarray]:

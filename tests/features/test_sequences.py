@@ -18,7 +18,7 @@ from tlzoo.features import extract as extraction
 from tlzoo.features.extract import Features, extract
 from tlzoo.interfaces import FeatureKind, Head
 from tlzoo.models.model import TaskModel, make_preprocessor
-from tlzoo.models.onnx_export import eager_features
+from tlzoo.models.onnx_export import eager_outputs_and_features
 from tlzoo.options import Cache, Probe
 from tlzoo.runs.prepare import prepare_backbone
 from tlzoo.tasks import Output, Task
@@ -58,7 +58,7 @@ def words(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Ta
 
 def alone(model: TaskModel, text: str, data: TaskDataset) -> np.ndarray:
     """The features of one text in a batch of its own, where nothing is padded."""
-    [found] = eager_features(model, data.preprocessor([text]))
+    [found] = eager_outputs_and_features(model, data.preprocessor([text]))[1]
     return found
 
 

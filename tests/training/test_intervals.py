@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from tlzoo.tasks import make_task
-from tlzoo.training.intervals import beats, few_samples_note, metric_interval, wilson_interval
+from tlzoo.training.intervals import beats, few_samples_note, metric_interval, paired_difference, wilson_interval
 
 SINGLE = make_task("text-classification", ("a", "b"))
 SEVERAL = make_task("text-multilabel", ("a", "b"))
@@ -79,3 +79,50 @@ def test_what_is_equal_beats_the_other_as_seldom_as_it_says():
     random = np.random.default_rng(3)
     found = [beats(random.normal(size=12), random.normal(size=12)) for _ in range(400)]
     assert 0.02 <= np.mean(found) <= 0.085
+
+
+def answers(right: np.ndarray) -> dict[str, np.ndarray]:
+    """Logits that answer `a` for the right ones and `b` for the others."""
+    return {"logits": np.where(right[:, None], [2.0, -2.0], [-2.0, 2.0])}
+
+
+def compared(run: list[int], other: list[int]):
+    one, two = (answers(np.array(each, dtype=bool)) for each in (run, other))
+    return paired_difference(SINGLE, one, two, ["a"] * len(run), [None] * len(run), 0)
+
+
+def test_of_a_pair_of_models_the_difference_has_an_interval_and_a_verdict():
+    better = compared([1] * 90 + [0] * 10, [1] * 70 + [0] * 30)
+    assert better.verdict == "better"
+    assert better.value == pytest.approx(0.2)
+    assert 0 < better.low < better.value < better.high
+    worse = compared([1] * 70 + [0] * 30, [1] * 90 + [0] * 10)
+    assert worse.verdict == "worse"
+    assert (worse.low, worse.high) == pytest.approx((-better.high, -better.low))
+
+
+@pytest.mark.parametrize(
+    ("run", "other"), [([1] * 6, [0] * 4 + [1] * 2), ([1] * 50, [1] * 50), ([1, 0] * 30, [0, 1] * 30)]
+)
+def test_where_the_paired_test_leaves_a_difference_to_chance_the_interval_holds_zero(run: list[int], other: list[int]):
+    found = compared(run, other)
+    assert found.verdict == "chance"
+    assert found.low <= 0 <= found.high
+    assert found.low < found.high
+
+
+def test_the_pairs_count_and_not_the_two_figures_apart():
+    """Of 200 samples eight more are right: by chance where the others change too, not where they stay."""
+    stays = compared([1] * 108 + [0] * 92, [1] * 100 + [0] * 100)
+    changes = compared([0] * 46 + [1] * 108 + [0] * 46, [1] * 100 + [0] * 100)
+    assert stays.value == changes.value == pytest.approx(0.04)
+    assert (stays.verdict, changes.verdict) == ("better", "chance")
+
+
+def test_of_a_metric_that_is_to_fall_less_is_better():
+    targets = [float(at % 7) for at in range(60)]
+    near = {"logits": np.array(targets, dtype=np.float32)[:, None] + np.tile([[0.1], [-0.2]], (30, 1))}
+    far = {"logits": np.array(targets, dtype=np.float32)[:, None] + np.tile([[1.0], [-0.8]], (30, 1))}
+    found = paired_difference(NUMBER, near, far, targets, [None] * 60, 0)
+    assert (found.verdict, found.value < found.high < 0) == ("better", True)
+    assert paired_difference(NUMBER, far, near, targets, [None] * 60, 0).verdict == "worse"

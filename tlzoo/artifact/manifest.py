@@ -50,11 +50,13 @@ class Parity(StrictModel):
     with the same answer (label, labels, or within the tolerance number), ties aside. `batches` are the batch sizes
     and `lengths` the tokens or samples of audio it was tried at, `worst` is the position of the sample that differs
     most, `drop` what the headline metric lost, as in `thresholds`. Where samples are read in windows, `samples` are
-    these and `whole` is how many samples they are cut from.
+    these and `whole` is how many samples they are cut from. `drawn_from` is how many held-out samples there are, where
+    those of the proof were drawn from more.
     """
 
     samples: int
     whole: int | None = None
+    drawn_from: int | None = None
     batches: tuple[int, ...]
     lengths: tuple[int, ...] = ()
     max_abs_diff: float
@@ -69,9 +71,19 @@ class Parity(StrictModel):
     @property
     def counted(self) -> str:
         """How many samples were compared, as text."""
+        of = "" if self.drawn_from is None else f"of {self.drawn_from:,} "
         if self.whole is None:
-            return f"{self.samples} held-out samples"
-        return f"{self.samples} windows of {self.whole} held-out samples"
+            return f"{self.samples:,} {of}held-out samples"
+        return f"{self.samples:,} windows of {self.whole:,} {of}held-out samples"
+
+
+class MetricInterval(StrictModel):
+    """The 95 % confidence interval of the file's own headline metric over the samples of the proof."""
+
+    metric: str
+    level: float
+    low: float
+    high: float
 
 
 class Calibration(StrictModel):
@@ -142,6 +154,7 @@ class Signature(StrictModel):
 class Manifest(StrictModel):
     """Everything needed to use the file, and its provenance.
 
+    `metrics` are those of the trained model (`reference`) and of this file (`exported`) on the samples of the proof.
     `settings` are what the task keeps beside its labels; `plugin` and `distribution` say which plugin provides a
     task that is not built in. `kept_fp32` names the nodes that a reduced `precision` left in float32. With `raw_input`
     the graph resizes and crops pictures itself and takes any size, all pictures of a batch the same.
@@ -163,6 +176,7 @@ class Manifest(StrictModel):
     data: Mapping[str, Any]
     options: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, float]]
+    interval: MetricInterval | None = None
     parity: Parity
     versions: Mapping[str, str]
     precision: Precision = "fp32"

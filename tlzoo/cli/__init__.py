@@ -96,6 +96,15 @@ def _stdout_for(arguments: list[str]) -> AbstractContextManager[None]:
     return reserved_stdout()
 
 
+def _named_while_silent(name: str, arguments: list[str]) -> AbstractContextManager[object]:
+    """What names the command on stderr while it is silent for some seconds, as while torch is imported."""
+    if {"--quiet", "-q"} & set(arguments):
+        return nullcontext()
+    from tlzoo.progress import working
+
+    return working(f"tlzoo {name}")
+
+
 def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
@@ -117,9 +126,10 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
     warnings.formatwarning = _format_warning
     gc.set_threshold(100_000, 50, 50)  # looking for garbage while torch is imported costs an eighth of that
     try:
-        app = importlib.import_module(module_of(name)).app
-        with _stdout_for(arguments):
-            code = app(arguments, prog_name=f"tlzoo {name}", standalone_mode=False)
+        with _named_while_silent(name, arguments):
+            app = importlib.import_module(module_of(name)).app
+            with _stdout_for(arguments):
+                code = app(arguments, prog_name=f"tlzoo {name}", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except SystemExit as stop:

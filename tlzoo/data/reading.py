@@ -75,6 +75,17 @@ def check_roles(task: Task, names: Iterable[str]) -> None:
         )
 
 
+def check_exists(*paths: str | os.PathLike[str] | None) -> None:
+    """Raise DataError naming the first of these that is neither a file nor a folder; a command does before it imports
+    torch."""
+    for path in paths:
+        if path is not None and not os.path.exists(path):
+            raise DataError(
+                f"{os.path.abspath(path)} does not exist.",
+                hint="Give a folder with one sub-folder per class, or a table.",
+            )
+
+
 def read(
     path: str | os.PathLike[str],
     task: Task,
@@ -102,8 +113,7 @@ def read(
     place = Path(os.path.abspath(path))
     spec = _ReadSpec(task, column_names(columns or {}), labelled, endings)
     check_roles(task, spec.names)
-    if not place.exists():
-        raise DataError(f"{place} does not exist.", hint="Give a folder with one sub-folder per class, or a table.")
+    check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
     if labelled and training:
         task.check(collection.train.targets or (), place)

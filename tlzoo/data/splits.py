@@ -12,6 +12,7 @@ import numpy as np
 from tlzoo.data.reading import Columns, read, unseen_labels
 from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError, UsageError
+from tlzoo.progress import working
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.contract import task_error
 
@@ -35,7 +36,8 @@ def read_splits(
 
     Raises DataError for data that does not suit the task, such as labels that only the test set has.
     """
-    collection = read(path, task, columns=columns, training=True, endings=endings)
+    with working(f"Reading {path}"):
+        collection = read(path, task, columns=columns, training=True, endings=endings)
     train, held = collection.train, collection.test
     if test is not None:
         other = read(test, task, columns=columns, endings=endings)

@@ -7,26 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tlzoo.artifact.manifest import OutputParity, Parity, Thresholds
 from tlzoo.errors import InputError, ParityError
+from tlzoo.exporting.batches import BATCHES, WHOLE, BatchPart, plan_batches
 from tlzoo.io.entry_points import REPORT_HINT
 from tlzoo.io.texts import input_name
 from tlzoo.preprocess import row_lengths
-from tlzoo.progress import progress
+from tlzoo.progress import Advance, progress
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.agreement import differences
 from tlzoo.tasks.base import Agreement, Task
 from tlzoo.tasks.contract import compare
 from tlzoo.tasks.rows import OutputCollector, Outputs, Rows, finite
 
-BATCHES = (1, 2, 3, 7)
-WHOLE = 32
-PER_BATCH_SIZE = 28
 NOT_WRITTEN_HINT = f"No file was written. {REPORT_HINT}"
 
 THRESHOLDS = {
@@ -50,11 +48,15 @@ def default_thresholds(precision: str, raw_input: bool = False) -> Thresholds:
 
 @dataclass(frozen=True)
 class Proof:
-    """The figures, the file's outputs for all inputs, and the name of the one that differs most."""
+    """The figures, the file's outputs for all inputs, and the name of the one that differs most.
+
+    `extra` holds the other outputs that were asked for, of the inputs at `extra_positions`.
+    """
 
     parity: Parity
     exported: Outputs
     worst: str
+    extra: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,51 +103,84 @@ def prove(
     measure: Measure | None = None,
     cases: Sequence[ArrayCase] = (),
     whole: int | None = None,
+    drawn_from: int | None = None,
+    extra: Sequence[str] = (),
 ) -> Proof:
     """Compare the file's outputs for raw `inputs` with torch's `reference`, at several batch sizes, and `cases`.
+
+    Each input runs once; where that leaves room in 500, some of them again (see `plan_batches`).
 
     Raises ParityError naming the input that differs most when an output differs by more than the thresholds' share of
     its scale, when too many answers differ that are no ties, or, with `measure`, when the task's headline metric loses
     too much; the task says what scale and answer are. The default thresholds are those of fp32. `whole` is how many
-    samples the inputs are windows of.
+    samples the inputs are windows of, `drawn_from` how many held-out samples there are where these are some of them;
+    `extra` names outputs of the file beside the task's that are wanted of the inputs at `extra_positions`.
     """
     task, limits = predictor.task, thresholds or THRESHOLDS["fp32"]
-    with progress("Proof", 1 + len(BATCHES) + len(cases), "batch sizes and lengths") as advance:
-        exported = _answers(predictor, inputs, WHOLE)
-        advance(1)
+    parts = plan_batches(len(inputs))
+    with progress("Proof", sum(len(part.positions) for part in parts) + len(cases), "inputs") as advance:
+        exported, others = _run_once(predictor, inputs, [part for part in parts if not part.again], extra, advance)
         first = compare(task, exported, reference, limits.difference)
         found = _Comparison(
             first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same.astype(float)
         )
-        for size in BATCHES:
-            mixed = _with_first(_answers(predictor, inputs[:PER_BATCH_SIZE], size), exported)
-            found.add(compare(task, mixed, reference, limits.difference))
-            advance(1)
+        for part in parts:
+            if part.again:
+                mixed = _replaced(exported, part.positions, _answers(predictor, inputs, part))
+                found.add(compare(task, mixed, reference, limits.difference))
+                advance(len(part.positions))
         # of outputs that are infinite the scale is, too
         tolerances = {
             name: limits.difference * scale if math.isfinite(scale) else 0.0 for name, scale in found.scale.items()
         }
         drop = metric_drop(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
         parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in cases if case.length))
-        parity = parity.model_copy(update={"whole": whole})
+        parity = parity.model_copy(update={"whole": whole, "drawn_from": drawn_from})
         longest = 120 if task.modality == "text" else None  # of a path, every letter counts
         name = repr(input_name(inputs[parity.worst or 0], longest))
         _judge(parity, limits, name, task)
         for case in cases:
-            gaps = _differences(predictor, case, tolerances)
+            gaps = _differences(predictor, case, tolerances, extra)
             if not (case.extreme and predictor.manifest.precision == "int8"):
                 _judge_case(case, gaps, tolerances)
             advance(1)
-    return Proof(parity, exported, name)
+    return Proof(parity, exported, name, others)
 
 
-def _with_first(few: Outputs, every: Outputs) -> Outputs:
-    """The outputs of all inputs, those of the first replaced: their scale is that of all, not of the few."""
+def _run_once(
+    predictor: Predictor, inputs: Sequence[Any], parts: Sequence[BatchPart], extra: Sequence[str], advance: Advance
+) -> tuple[dict[str, Rows], dict[str, list[np.ndarray]]]:
+    """The task's outputs for all inputs, each of which is in one of the parts, and the extra outputs of some."""
+    names = [output.name for output in predictor.task.outputs]
+    ragged = {output.name for output in predictor.task.outputs if output.ragged}
+    found: dict[str, list[Any]] = {}
+    others: dict[str, list[np.ndarray]] = {name: [] for name in extra}
+    for part in parts:
+        answers = _answers(predictor, inputs, part, (*names, *extra) if part.extra and extra else None)
+        for name, rows in answers.items():
+            if name in others:
+                others[name].extend(rows)
+                continue
+            kept = found.setdefault(name, [None] * len(inputs))
+            for at, row in zip(part.positions, rows, strict=True):
+                kept[at] = row
+        advance(len(part.positions))
+    return {name: rows if name in ragged else _stacked(rows) for name, rows in found.items()}, others
+
+
+def _stacked(rows: list[np.ndarray]) -> Rows:
+    """Rows as one array where all are of one size."""
+    return np.stack(rows) if len({np.shape(row) for row in rows}) == 1 else rows
+
+
+def _replaced(every: Outputs, positions: np.ndarray, few: Outputs) -> dict[str, Rows]:
+    """The outputs of all inputs with those at these positions replaced: their scale is that of all, not of the few."""
     mixed: dict[str, Rows] = {}
     for name, rows in every.items():
-        first, rest = few[name], rows[len(few[name]) :]
-        alike = isinstance(first, np.ndarray) and isinstance(rest, np.ndarray) and first.shape[1:] == rest.shape[1:]
-        mixed[name] = np.concatenate([first, rest]) if alike else [*first, *rest]
+        kept = list(rows)
+        for at, row in zip(positions, few[name], strict=True):
+            kept[at] = row
+        mixed[name] = kept if isinstance(rows, list) else _stacked(kept)
     return mixed
 
 
@@ -180,19 +215,27 @@ def metric_drop(task: Task, before: float, after: float) -> float:
     return 100 * (after - before) / max(before, 1e-12)
 
 
-def _answers(predictor: Predictor, inputs: Sequence[Any], batch: int) -> Outputs:
+def _answers(
+    predictor: Predictor, inputs: Sequence[Any], part: BatchPart, names: Sequence[str] | None = None
+) -> Outputs:
+    given = [inputs[at] for at in part.positions]
     try:
-        return predictor.outputs(inputs, batch=batch, finite=False)
+        if names is None:
+            return predictor.outputs(given, batch=part.size, finite=False)
+        return predictor.outputs(given, names, batch=part.size, finite=False)
     except InputError:
         raise
     except Exception as cause:
-        raise _fails(f"on held-out samples in batches of {batch}", cause) from cause
+        raise _fails(f"on held-out samples in batches of {part.size}", cause) from cause
 
 
-def _differences(predictor: Predictor, case: ArrayCase, names: Collection[str]) -> dict[str, float]:
-    """The largest difference of each of these outputs, padding aside."""
+def _differences(
+    predictor: Predictor, case: ArrayCase, names: Collection[str], extra: Sequence[str]
+) -> dict[str, float]:
+    """The largest difference of each of these outputs, padding aside; of the extra ones that they are numbers."""
+    declared = [output.name for output in predictor.task.outputs]
     try:
-        found = predictor.run(case.arrays)
+        found = predictor.run(case.arrays, (*declared, *extra))
     except Exception as cause:
         raise _fails(case.where, cause) from cause
     lengths, gaps = row_lengths(case.arrays), {}
@@ -212,6 +255,11 @@ def _differences(predictor: Predictor, case: ArrayCase, names: Collection[str]) 
             kept.put(places, {output.name: rows[output.name]}, None if lengths is None else lengths.tolist())
             both.append(kept.outputs()[output.name])
         gaps[output.name] = float(differences(*both).max())
+    for name in extra:
+        if not np.isfinite(found[name]).all():
+            raise ParityError(
+                f"{_sentence(case)} output {name!r} of the exported file has NaN or infinity.", hint=NOT_WRITTEN_HINT
+            )
     return gaps
 
 

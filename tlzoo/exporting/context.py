@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +14,17 @@ from tlzoo.artifact.manifest import Calibration
 from tlzoo.data import SampleSplits, fingerprint
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
+from tlzoo.exporting.batches import draw_samples, extra_positions
 from tlzoo.exporting.cases import array_cases
 from tlzoo.exporting.check import ArrayCase
 from tlzoo.models.model import TaskModel
-from tlzoo.progress import say
+from tlzoo.progress import say, working
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.base import OperatingPoint
 from tlzoo.tasks.contract import check_number, operating_point_problem, task_error
 from tlzoo.tasks.rows import Outputs
-from tlzoo.training.evaluation import outputs
+from tlzoo.training.evaluation import outputs_and_features
 
 CALIBRATION_BATCH = 16
 CALIBRATION_SAMPLES = 256
@@ -31,16 +34,20 @@ SMALLEST_TEMPERATURE = 1e-6
 
 @dataclass(frozen=True)
 class ExportContext:
-    """A run's model, its held-out samples, and the torch model's `reference` outputs for them.
+    """A run's model, the held-out samples that it is proven on, and the torch model's `reference` outputs for them.
 
-    `proven_on` is their fingerprint. `parts` are the samples it was trained on; None where they are gone, with the
-    reason in `parts_error`.
+    They are 500 inputs at most, drawn from `held` samples, and torch runs once over them for all precisions; `features`
+    is what its head was given for the inputs at some positions. `proven_on` is the fingerprint of the samples that they
+    were drawn from. `parts` are the samples it was trained on; None where they are gone, with the reason in
+    `parts_error`.
     """
 
     run: RunFolder
     model: TaskModel
     heldout: TaskDataset
+    held: int
     reference: Outputs
+    features: Mapping[int, np.ndarray]
     proven_on: str
     parts: SampleSplits | None
     parts_error: DataError | None = None
@@ -50,13 +57,14 @@ class ExportContext:
         return self.heldout.metrics(outputs)[self.run.task.headline]
 
     def validation(self) -> TaskDataset | None:
-        """The validation samples as the model takes them; `None` where they are gone."""
-        return None if self.parts is None else self.run.dataset(self.parts.validation)
+        """The validation samples as the model takes them, 500 inputs at most; `None` where they are gone."""
+        return None if self.parts is None else drawn(self.run.dataset(self.parts.validation), self.run.data.seed)
 
     @cached_property
     def cases(self) -> list[ArrayCase]:
         """Some of the held-out samples at other lengths, and extreme inputs."""
-        return array_cases(self.model, self.heldout, self.run.preprocess)
+        with working("Trying other lengths and extreme inputs (torch)"):
+            return array_cases(self.model, self.heldout, self.run.preprocess)
 
     def calibration_arrays(self) -> list[dict[str, np.ndarray]]:
         """Batches of training samples as the graph takes them; raises DataError where they are gone."""
@@ -73,7 +81,8 @@ class ExportContext:
 
 def make_context(run: RunFolder, data: str | Path | None) -> ExportContext:
     """Build the run's model and compute its outputs for the held-out samples, or for those of `data`."""
-    model = run.model()
+    with working(f"Building the network of {run.path}"):
+        model = run.model()
     parts, parts_error = None, None
     try:
         parts = run.splits()
@@ -91,11 +100,38 @@ def make_context(run: RunFolder, data: str | Path | None) -> ExportContext:
             ),
         )
         say(f"{parts_error.message} Nothing is calibrated on it.")
-    heldout = run.dataset(samples)
-    return ExportContext(run, model, heldout, outputs(model, heldout), fingerprint(samples), parts, parts_error)
+    whole = run.dataset(samples)
+    heldout = drawn(whole, run.data.seed)
+    reference, features = outputs_and_features(model, heldout, set(extra_positions(len(heldout))))
+    return ExportContext(
+        run, model, heldout, whole.samples, reference, features, fingerprint(samples), parts, parts_error
+    )
 
 
-def calibrate(context: ExportContext, predictor: Predictor) -> Calibration | None:
+def drawn(data: TaskDataset, seed: int) -> TaskDataset:
+    """The samples of labelled data that a proof looks at: all, or some of each group of the task's."""
+    sizes = [1] * data.samples if data.windows is None else [len(each) for each in data.windows]
+    chosen = draw_samples([data.task.group(target) for target in data.sample_targets], sizes, seed)
+    return data if len(chosen) == data.samples else data.subset(chosen)
+
+
+def fit_on_validation(context: ExportContext, predictor: Predictor) -> tuple[Calibration | None, OperatingPoint | None]:
+    """The calibration and the operating point, of one pass over the validation samples where either takes one."""
+    answers = cache(lambda: _validation_outputs(context, predictor))
+    return _calibrate(context, answers), _operating_point(context, answers)
+
+
+Answers = Callable[[], tuple[TaskDataset, Outputs, list[Any]] | None]
+"""The validation samples, the file's merged outputs for them and their contexts; `None` where they are gone."""
+
+
+def _validation_outputs(context: ExportContext, predictor: Predictor) -> tuple[TaskDataset, Outputs, list[Any]] | None:
+    if (validation := context.validation()) is None:
+        return None
+    return validation, *validation.merge_outputs(predictor.outputs(validation.inputs))
+
+
+def _calibrate(context: ExportContext, answers: Answers) -> Calibration | None:
     """The temperature, and what it does on held-out samples; None where the task has none, or nothing labelled can
     tell.
 
@@ -107,10 +143,9 @@ def calibrate(context: ExportContext, predictor: Predictor) -> Calibration | Non
         return None
     temperature, samples = run.options.get("temperature"), run.data.n_validation
     if temperature is None:
-        validation = context.validation()
-        if validation is None or run.options.get("strategy") == "probe":
+        if run.options.get("strategy") == "probe" or (answered := answers()) is None:
             return None
-        found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
+        validation, found, contexts = answered
         fitted = task.temperature(found, validation.sample_targets, contexts)
         temperature = check_number(task, "temperature", fitted, SMALLEST_TEMPERATURE)
         samples = validation.samples
@@ -129,12 +164,12 @@ def measure_calibration(context: ExportContext, temperature: float, samples: int
     )
 
 
-def operating_point(context: ExportContext, predictor: Predictor) -> OperatingPoint | None:
+def _operating_point(context: ExportContext, answers: Answers) -> OperatingPoint | None:
     """The threshold that the task chooses on the validation samples; None where it has none, or they are gone."""
     task = context.run.task
-    if not task.overrides("operating_point") or (validation := context.validation()) is None:
+    if not task.overrides("operating_point") or (answered := answers()) is None:
         return None
-    found, contexts = validation.merge_outputs(predictor.outputs(validation.inputs))
+    validation, found, contexts = answered
     point = task.operating_point(found, validation.sample_targets, contexts)
     if wrong := operating_point_problem(task, point):
         raise task_error(task, f"returns an unusable operating point: {wrong}")

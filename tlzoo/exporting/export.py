@@ -14,11 +14,20 @@ import onnx
 from onnx import ModelProto
 
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.artifact.manifest import Calibration, Manifest, Parity, Reference, SpeedMeasurement, Thresholds
+from tlzoo.artifact.manifest import (
+    Calibration,
+    Manifest,
+    MetricInterval,
+    Parity,
+    Reference,
+    SpeedMeasurement,
+    Thresholds,
+)
 from tlzoo.artifact.reference import digest, pack
 from tlzoo.artifact.reference import select_samples as choose_samples
 from tlzoo.data import content_digests
 from tlzoo.errors import ExportError, UsageError
+from tlzoo.exporting.choices import FORMATS, check_choices, unknown_format
 from tlzoo.exporting.context import ExportContext, make_context
 from tlzoo.exporting.graph import embed, embedded_manifest, signature_of
 from tlzoo.exporting.variants import (
@@ -29,23 +38,21 @@ from tlzoo.exporting.variants import (
     reduced_variant,
     select_fastest,
 )
-from tlzoo.io.files import atomic_file, atomic_folder, why_unwritable
+from tlzoo.io.files import atomic_file, atomic_folder
 from tlzoo.models.onnx_export import OPSET
 from tlzoo.models.threads import limit_threads
-from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension, warn_name_conflict
+from tlzoo.plugins.extensions import PluginExtension, find_extension, warn_name_conflict
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
 from tlzoo.specs import ImageSpec
-
-FORMATS = {"triton": "tlzoo.exporting.formats.triton", "web": "tlzoo.exporting.formats.web"}
-"""Writers of formats other than one file, imported on use."""
-PRECISIONS = ("fp32", "fp16", "int8", "auto")
+from tlzoo.training.intervals import metric_interval
 
 
 @dataclass(frozen=True)
 class Exported:
     """What was written at `path`: a model `bytes` long in `file`, its proof, metrics of the trained model (`reference`)
-    and of the file (`exported`); `worst` names the sample that differs most."""
+    and of the file (`exported`) on the samples of the proof, with the `interval` of the file's own headline metric
+    there; `worst` names the sample that differs most."""
 
     path: Path
     file: Path
@@ -55,6 +62,7 @@ class Exported:
     parity: Parity
     worst: str
     metrics: dict[str, dict[str, float]]
+    interval: MetricInterval
     calibration: Calibration | None
     measured: SpeedMeasurement | None
     seconds: float
@@ -113,6 +121,7 @@ def export(
         parity=chosen.proof.parity,
         worst=chosen.proof.worst,
         metrics=_metrics(context, chosen),
+        interval=_interval(context, chosen),
         calibration=base.calibration_of(chosen),
         measured=chosen.measured,
         seconds=round(time.monotonic() - started, 2),
@@ -135,8 +144,7 @@ def _chosen(
 
 def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: str) -> None:
     """Raise for options that cannot work, before any computation."""
-    if precision not in PRECISIONS:
-        raise UsageError(f"Unknown precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}")
+    check_choices(out, precision, format)
     if format != "onnx":
         _writer(format)
     if raw_input and not isinstance(run.preprocess, ImageSpec):
@@ -145,13 +153,6 @@ def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: 
             hint="Leave it out.",
             parameter="raw_input",
         )
-    reason = why_unwritable(out)
-    if format == "onnx" and out.is_dir():
-        reason = "it is a folder"
-    if format != "onnx" and out.exists():
-        reason = "it already exists"
-    if reason:
-        raise ExportError(f"{out} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
     if format == "web":
         from tlzoo.exporting.formats.web import check_task, libraries
 
@@ -166,8 +167,7 @@ def _writer(format: str) -> tuple[Callable[[Path, bytes, Manifest], None], Plugi
         return importlib.import_module(FORMATS[format]).write, None
     found = find_extension("formats", format)
     if found is None:
-        known = extension_names("formats", ("onnx", *FORMATS))
-        raise UsageError(f"Unknown format {format!r}.", hint=f"Choose one of: {known}")
+        raise unknown_format(format)
     return partial(found.run, "write"), found
 
 
@@ -199,6 +199,7 @@ def _finished(base: BaseGraph, chosen: VerifiedVariant, seen: str) -> ModelProto
         signature=signature_of(chosen.proto, context.run.task),
         data={"proven_on": context.proven_on},
         metrics=_metrics(context, chosen),
+        interval=_interval(context, chosen),
         parity=chosen.proof.parity,
         calibration=base.calibration_of(chosen),
         reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
@@ -215,6 +216,14 @@ def _metrics(context: ExportContext, proven: VerifiedVariant) -> dict[str, dict[
         "reference": context.heldout.metrics(context.reference),
         "exported": context.heldout.metrics(proven.proof.exported),
     }
+
+
+def _interval(context: ExportContext, proven: VerifiedVariant) -> MetricInterval:
+    task, data = context.run.task, context.heldout
+    merged, contexts = data.merge_outputs(proven.proof.exported)
+    value = task.metrics(merged, data.sample_targets, contexts)[task.headline]
+    found = metric_interval(task, merged, data.sample_targets, contexts, value, context.run.data.seed)
+    return MetricInterval.model_validate(found)
 
 
 def _write_file(path: Path, proto: ModelProto) -> Path:

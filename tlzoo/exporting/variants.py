@@ -22,24 +22,23 @@ from tlzoo.artifact.manifest import (
     parse_manifest,
 )
 from tlzoo.errors import ExportError, ParityError
+from tlzoo.exporting.batches import extra_positions
 from tlzoo.exporting.check import NOT_WRITTEN_HINT, Proof, default_thresholds, prove
-from tlzoo.exporting.context import ExportContext, calibrate, measure_calibration, operating_point
+from tlzoo.exporting.context import ExportContext, fit_on_validation, measure_calibration
 from tlzoo.exporting.embeddings import embeddings_problem
 from tlzoo.exporting.graph import add_derived, signature_of, write_graph
 from tlzoo.exporting.manifests import make_manifest
 from tlzoo.exporting.raw_input import add_resize_and_crop
 from tlzoo.interfaces import Graph
 from tlzoo.io.entry_points import REPORT_HINT
-from tlzoo.models.onnx_export import eager_features
 from tlzoo.plugins.preprocess import preprocessor_of
-from tlzoo.preprocess import row_lengths
-from tlzoo.progress import say
+from tlzoo.progress import say, working
 from tlzoo.runtime import Predictor
 from tlzoo.runtime.model_check import UnsafeModel, check_model
 from tlzoo.runtime.session import open_session
 from tlzoo.specs import ImageSpec
 from tlzoo.tasks.agreement import differences, largest_magnitude
-from tlzoo.tasks.base import OperatingPoint
+from tlzoo.tasks.base import OperatingPoint, Task
 from tlzoo.tasks.probabilities import PROBABILITY_FUNCTIONS
 from tlzoo.tasks.rows import Rows
 
@@ -47,9 +46,6 @@ AS_FAST = 1.03
 """Of models within three percent of the fastest the smallest is taken: noise is as large."""
 SPEED_BATCH = 32
 NOTHING = Parity(samples=0, batches=(), max_abs_diff=0, scale=0, tolerance=0, top1_agreement=0)
-FEW = 16
-EMBEDDED = 64
-"""Samples whose embeddings are compared."""
 ROUNDING = 1e-5
 """By how much probabilities computed twice in float32 may differ."""
 PROVIDER = "CPUExecutionProvider"
@@ -108,7 +104,7 @@ def fp32_variant(
     graph, proto = write_graph(context.model, path, opset)
     base = BaseGraph(context, graph, signature_of(proto, task))
     predictor = _predictor(base, "fp32", proto)
-    calibration, point = calibrate(context, predictor), operating_point(context, predictor)
+    calibration, point = fit_on_validation(context, predictor)
     for derived in task.derived:
         if derived.name not in graph.outputs:
             add_derived(proto, derived, calibration.temperature if calibration else 1.0)
@@ -129,7 +125,8 @@ def reduced_variant(
 
     task = base.context.run.task
     names = [output.name for output in task.outputs if output.dtype.startswith("float")]
-    reduced = reduce_precision(full.proto, precision, task.modality, base.context.calibration_arrays(), names)
+    with working(f"Making the graph in {precision}"):
+        reduced = reduce_precision(full.proto, precision, task.modality, base.context.calibration_arrays(), names)
     try:
         proof = _prove(base, precision, reduced.proto, thresholds or default_thresholds(precision))
     except ParityError as error:
@@ -138,7 +135,8 @@ def reduced_variant(
             hint="Export in fp32, or relax the thresholds (max difference, max drop).",
         ) from error
     arrays = base.context.heldout.arrays(range(min(SPEED_BATCH, len(base.context.heldout))))
-    seconds = rank_by_speed({"fp32": full.proto, precision: reduced.proto}, arrays)
+    with working(f"Measuring how fast {precision} is"):
+        seconds = rank_by_speed({"fp32": full.proto, precision: reduced.proto}, arrays)
     measured = SpeedMeasurement(
         bytes=reduced.proto.ByteSize(),
         fp32_bytes=full.proto.ByteSize(),
@@ -192,49 +190,42 @@ def _prove(
     base: BaseGraph, precision: Precision, proto: ModelProto, limits: Thresholds, *, raw_input: bool = False
 ) -> Proof:
     context, predictor = base.context, _predictor(base, precision, proto, raw_input)
+    data = context.heldout
+    derived = [each.name for each in predictor.task.derived]
     proof = prove(
         predictor,
-        context.heldout.inputs,
+        data.inputs,
         context.reference,
         thresholds=limits,
         measure=context.headline,
         cases=context.cases,
-        whole=None if context.heldout.windows is None else context.heldout.samples,
+        whole=None if data.windows is None else data.samples,
+        drawn_from=None if data.samples == context.held else context.held,
+        extra=[*derived, *(["embeddings"] if "embeddings" in base.graph.outputs else [])],
     )
-    _check_derived(base, predictor)
-    _check_embeddings(base, predictor, limits, raw_input)
+    _check_derived(base, predictor.task, proof)
+    _check_embeddings(base, proof, precision, limits, raw_input)
     return proof
 
 
-def _check_derived(base: BaseGraph, predictor: Predictor) -> None:
+def _check_derived(base: BaseGraph, task: Task, proof: Proof) -> None:
     """Raise ParityError unless derived outputs are what they should be of the file's own."""
-    few = base.context.heldout.inputs[:FEW]
     temperature = base.calibration.temperature if base.calibration else 1.0
-    for derived in predictor.task.derived:
-        source = predictor.outputs(few, (derived.source,))[derived.source]
-        squash = PROBABILITY_FUNCTIONS[derived.operator]
-        rows: Rows = [squash(row / temperature) for row in source]
-        _check_difference(derived.name, predictor.outputs(few, (derived.name,))[derived.name], rows, ROUNDING)
+    positions = extra_positions(len(base.context.heldout))
+    for derived in task.derived:
+        squash, source = PROBABILITY_FUNCTIONS[derived.operator], proof.exported[derived.source]
+        rows: Rows = [squash(source[at] / temperature) for at in positions]
+        _check_difference(derived.name, list(proof.extra[derived.name]), rows, ROUNDING)
 
 
-def _check_embeddings(base: BaseGraph, predictor: Predictor, limits: Thresholds, raw_input: bool) -> None:
+def _check_embeddings(base: BaseGraph, proof: Proof, precision: Precision, limits: Thresholds, raw_input: bool) -> None:
     """Raise ParityError unless embeddings are what torch's head is given, in fp32 to the share of their scale that
     outputs are, in lower precisions by their directions and neighbours."""
-    if "embeddings" not in base.graph.outputs:
+    if "embeddings" not in proof.extra:
         return
-    context, precision = base.context, predictor.manifest.precision
-    chosen = np.unique(np.linspace(0, len(context.heldout) - 1, min(EMBEDDED, len(context.heldout))).astype(int))
-    made: list[np.ndarray] = []
-    right: list[np.ndarray] = []
-    for start in range(0, len(chosen), FEW):
-        few = chosen[start : start + FEW].tolist()
-        arrays = context.heldout.arrays(few)
-        features, lengths = eager_features(context.model, arrays), row_lengths(arrays)
-        found = predictor.outputs([context.heldout.inputs[at] for at in few], ("embeddings",))["embeddings"]
-        for at, (mine, wanted) in enumerate(zip(found, features, strict=True)):
-            size = len(wanted) if lengths is None or wanted.ndim < 2 else int(lengths[at])
-            made.append(np.asarray(mine)[:size])
-            right.append(wanted[:size])
+    positions = extra_positions(len(base.context.heldout))
+    right = [base.context.features[at] for at in positions]
+    made = [np.asarray(row)[: len(one)] for row, one in zip(proof.extra["embeddings"], right, strict=True)]
     if precision == "fp32" and not raw_input:
         _check_difference("embeddings", made, right, limits.difference * largest_magnitude(right))
     if wrong := embeddings_problem(made, right, precision, raw_input):
@@ -255,23 +246,24 @@ def _predictor(base: BaseGraph, precision: Precision, proto: ModelProto, raw_inp
     run = base.context.run
     text = base.describe(precision, raw_input=raw_input).model_dump_json(exclude_none=True)
     manifest = parse_manifest({KEY: text}, run.checkpoint.id)
-    model = proto.SerializeToString()
-    try:
-        onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as cause:
-        raise ExportError(
-            f"The export of {run.checkpoint.id} is not valid ONNX: {str(cause).strip().splitlines()[0]}",
-            hint=REPORT_HINT,
-        ) from cause
-    try:
-        check_model(model, KEY)
-    except UnsafeModel as cause:
-        raise ExportError(
-            f"The export of {run.checkpoint.id} would be refused by the runtime: {cause}.",
-            hint=REPORT_HINT,
-        ) from cause
-    try:
-        return Predictor(open_session(model), manifest, preprocessor_of(manifest.preprocess, manifest.raw_input))
-    except Exception as cause:
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        raise ExportError(f"The export of {run.checkpoint.id} does not run: {reason}", hint=REPORT_HINT) from cause
+    with working(f"Opening the graph in {precision}"):
+        model = proto.SerializeToString()
+        try:
+            onnx.checker.check_model(model)
+        except onnx.checker.ValidationError as cause:
+            raise ExportError(
+                f"The export of {run.checkpoint.id} is not valid ONNX: {str(cause).strip().splitlines()[0]}",
+                hint=REPORT_HINT,
+            ) from cause
+        try:
+            check_model(model, KEY)
+        except UnsafeModel as cause:
+            raise ExportError(
+                f"The export of {run.checkpoint.id} would be refused by the runtime: {cause}.",
+                hint=REPORT_HINT,
+            ) from cause
+        try:
+            return Predictor(open_session(model), manifest, preprocessor_of(manifest.preprocess, manifest.raw_input))
+        except Exception as cause:
+            reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+            raise ExportError(f"The export of {run.checkpoint.id} does not run: {reason}", hint=REPORT_HINT) from cause

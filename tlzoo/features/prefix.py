@@ -25,7 +25,7 @@ from tlzoo.interfaces import Graph
 from tlzoo.io.files import atomic_file, why_unwritable
 from tlzoo.models.model import TaskModel, as_tuple
 from tlzoo.models.onnx_export import OPSET, export_graph, module_outputs, to_onnx
-from tlzoo.progress import say
+from tlzoo.progress import say, working
 from tlzoo.runtime.session import open_session
 from tlzoo.specs import Preprocess
 from tlzoo.weights import cache
@@ -150,10 +150,11 @@ def _onnx_runner(model: TaskModel, module: nn.Module, kept: Path, write: Callabl
     Whether fresh or kept, the graph is compared with eager torch at other sizes than it was exported at, so that
     neither a wrong export nor a stale file can be used. Raises ExportError when a fresh one differs.
     """
-    if kept.exists() and (session := _open_if_valid(kept, model, module)):
-        with suppress(OSError):
-            os.utime(kept)
-        return session_runner(session)
+    with working(f"Checking the graph of {model.checkpoint.id}"):
+        if kept.exists() and (session := _open_if_valid(kept, model, module)):
+            with suppress(OSError):
+                os.utime(kept)
+            return session_runner(session)
     say(f"Exporting the frozen layers of {model.checkpoint.id} to ONNX; later runs reuse the file")
     with _writable_path(kept) as temporary:
         write(temporary)

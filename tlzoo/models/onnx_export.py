@@ -14,6 +14,7 @@ from torch import nn
 from tlzoo.errors import ExportError
 from tlzoo.interfaces import Graph
 from tlzoo.models.model import TaskModel, as_tuple, named_outputs
+from tlzoo.progress import working
 
 OPSET = 20
 _OUTPUT_PREFIX = "tlzoo.output."
@@ -62,7 +63,7 @@ def to_onnx(model: TaskModel, module: nn.Module, path: Path, opset: int, outputs
     starred = isinstance(module, TaskModel | WithFeatures)  # `*inputs` is one argument
     shapes = tuple({at: dims[axis] for at, axis in parts.dynamic_axes.get(name, {}).items()} for name in names)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with working(f"Exporting the graph of {model.checkpoint.id}"), warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             _silence_exporter()
             program = torch.onnx.export(
@@ -116,9 +117,15 @@ def eager_outputs(model: TaskModel, arrays: dict[str, np.ndarray]) -> dict[str, 
     return named_outputs(model.task, module_outputs(model.eval(), arrays))
 
 
-def eager_features(model: TaskModel, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """The head's inputs for these inputs, in eval mode."""
-    return module_outputs(model.headless().eval(), arrays)[0]
+def eager_outputs_and_features(
+    model: TaskModel, arrays: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """As `eager_outputs`, with the head's input from the same pass; `None` where that is not one tensor."""
+    model.eval()
+    with torch.inference_mode():
+        given = model.head_input(model.backbone(*(torch.from_numpy(array) for array in arrays.values())))
+        made = [tensor.numpy() for tensor in as_tuple(model.head(given))]
+    return named_outputs(model.task, made), given.numpy() if isinstance(given, torch.Tensor) else None
 
 
 def module_outputs(module: nn.Module, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:

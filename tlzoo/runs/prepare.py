@@ -17,6 +17,7 @@ from tlzoo.models.model import TaskModel, build_model, load_backbone, make_prepr
 from tlzoo.options import GradientDescent, StrategyOptions
 from tlzoo.plugins.extensions import declared_extensions
 from tlzoo.plugins.tasks import unfitted_task
+from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.record import DataRecord
 from tlzoo.specs import PluginSpec
@@ -66,10 +67,11 @@ def prepare(
 ) -> tuple[TaskModel, DatasetSplits, dict[str, Any]]:
     """The model with a fresh head, the parts of the data as it takes them, the options of its head."""
     given = head_options(task, parts, options)
-    backbone, checkpoint = prepare_backbone(checkpoint, task)
-    torch.manual_seed(options.seed)  # for what the head starts from
-    model = build_model(checkpoint, task, backbone, head=head, options=given)
-    return model, make_dataset_splits(parts, model), given
+    with working(f"Building the network of {checkpoint.id}"):
+        backbone, checkpoint = prepare_backbone(checkpoint, task)
+        torch.manual_seed(options.seed)  # for what the head starts from
+        model = build_model(checkpoint, task, backbone, head=head, options=given)
+        return model, make_dataset_splits(parts, model), given
 
 
 def fit_task(task: Task, parts: SampleSplits, columns: Columns) -> Task:

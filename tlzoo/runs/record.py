@@ -17,6 +17,8 @@ from tlzoo.specs import StrictModel
 
 RUN_VERSION: Literal[2] = 2
 RUN_FILE = "run.json"
+MAY_BE_LEFT_OUT = ("settings", "plugin", "baseline", "probe")
+"""Fields that are not written where they are empty."""
 
 
 class DataRecord(StrictModel):
@@ -46,6 +48,24 @@ class Interval(TypedDict):
     level: float
     low: float
     high: float
+
+
+class Difference(Interval):
+    """The difference of a metric between two models on the same samples, and its paired confidence interval."""
+
+    value: float
+
+
+class ProbeRecord(TypedDict):
+    """What a probe of the same features reaches on the test samples, and how the run compares.
+
+    `difference` is the run's headline metric minus the probe's; `verdict` says of the run that it is `better` or
+    `worse`, or that the difference is within `chance`.
+    """
+
+    metrics: dict[str, float]
+    difference: Difference
+    verdict: Literal["better", "worse", "chance"]
 
 
 class FrozenRecord(TypedDict, total=False):
@@ -91,9 +111,9 @@ class RunRecord(StrictModel):
 
     `labels` are in the order of the logits; `settings` are the task's other fields, and `plugin` provides the task
     where the core does not. `options` are those of the command and what training decided itself; `metrics` are measured
-    on the held-out samples, `baseline` those of answers that see no input; `seconds` says by what they were spent,
-    `total` among them. `head` is `linear` for the task's own, `plugin` for the checkpoint's plugin's, `name/head` for
-    another plugin's. A field that is not known is null.
+    on the held-out samples, `baseline` those of answers that see no input, `probe` those of a probe of the same
+    features; `seconds` says by what they were spent, `total` among them. `head` is `linear` for the task's own,
+    `plugin` for the checkpoint's plugin's, `name/head` for another plugin's. A field that is not known is null.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -106,6 +126,7 @@ class RunRecord(StrictModel):
     checkpoint: Checkpoint
     interval: Interval | None = None
     baseline: dict[str, float] | None = None
+    probe: ProbeRecord | None = None
     frozen: FrozenRecord | None = None
     adapted: AdaptedRecord | None = None
     head: str = Field(pattern=r"^(linear|plugin|[^/]+/[^/]+)$")
@@ -119,7 +140,7 @@ class RunRecord(StrictModel):
         """The record as JSON holds it, without what a core task and the checkpoint leave empty."""
         checkpoint = self.checkpoint.model_dump(mode="json", exclude_none=True)
         whole = {**self.model_dump(mode="json"), "checkpoint": checkpoint}
-        return {name: value for name, value in whole.items() if value or name not in ("settings", "plugin", "baseline")}
+        return {name: value for name, value in whole.items() if value or name not in MAY_BE_LEFT_OUT}
 
 
 def read_record(folder: Path) -> RunRecord:

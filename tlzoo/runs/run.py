@@ -20,9 +20,10 @@ from tlzoo.errors import DataError, RunError, UsageError
 from tlzoo.io.files import atomic_folder, write_json
 from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
 from tlzoo.plugins.tasks import task_of
+from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.paths import check_output_path
-from tlzoo.runs.record import DataRecord, RunRecord, read_record, short_reason, write_record
+from tlzoo.runs.record import DataRecord, ProbeRecord, RunRecord, read_record, short_reason, write_record
 from tlzoo.runs.tensors import (
     LOAD_ERRORS,
     WEIGHTS,
@@ -107,6 +108,15 @@ class RunFolder:
     def baseline(self) -> Mapping[str, float] | None:
         """The metrics of answering by the frequencies of the training targets alone; `None` where there are none."""
         return self.record.baseline
+
+    @property
+    def probe(self) -> ProbeRecord | None:
+        """What a linear probe of the same features reaches on the held-out samples, and how the run compares.
+
+        `metrics`, `difference` of the headline metric with its paired 95 % interval (positive where the run's is
+        larger), and `verdict`: `better`, `worse` or `chance`. `None` where no probe was measured.
+        """
+        return self.record.probe
 
     @property
     def frozen(self) -> Mapping[str, Any] | None:
@@ -203,7 +213,7 @@ def save_run(
         versions=_versions(model),
         **facts,
     )
-    with atomic_folder(path) as folder:
+    with working(f"Writing {path}"), atomic_folder(path) as folder:
         write_record(folder, record)
         write_json(folder / PREPROCESS, model.parts.preprocess.model_dump(mode="json"))
         save_weights(folder, model)

@@ -93,7 +93,7 @@ class Importing(SuiteBase):
 
 def _core_names() -> dict[ExtensionKind, set[str]]:
     from tlzoo.adaptation.methods import METHODS
-    from tlzoo.exporting.export import FORMATS
+    from tlzoo.exporting.choices import FORMATS
     from tlzoo.tasks import CORE
     from tlzoo.training.strategies.table import STRATEGIES
 

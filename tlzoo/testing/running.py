@@ -61,12 +61,15 @@ def run(
 
 
 def _run(
-    suites: Mapping[str, type[PluginSuite]], only: Collection[str], tell: Callable[[Result], object]
+    suites: Mapping[str, type[PluginSuite]],
+    only: Collection[str],
+    tell: Callable[[Result], object],
+    begin: Callable[[str], object] = lambda name: None,
 ) -> list[Result]:
     for suite in suites.values():
         if strange := sorted(set(only) - set(checks(suite))):
             raise UsageError(f"There is no check {strange[0]!r}.", hint=f"Checks: {', '.join(checks(suite))}")
-    runner = _Runner(suites, only, tell)
+    runner = _Runner(suites, only, tell, begin)
     with pytest.MonkeyPatch.context() as environment:
         for name in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_PLUGINS"):
             environment.delenv(name, raising=False)
@@ -79,9 +82,13 @@ class _Runner:
     """A plugin of pytest's that has it run classes, which are in no file of tests, and turns reports into results."""
 
     def __init__(
-        self, suites: Mapping[str, type[PluginSuite]], only: Collection[str], tell: Callable[[Result], object]
+        self,
+        suites: Mapping[str, type[PluginSuite]],
+        only: Collection[str],
+        tell: Callable[[Result], object],
+        begin: Callable[[str], object],
     ) -> None:
-        self._module, self._only, self._tell = ModuleType("conformance"), only, tell
+        self._module, self._only, self._tell, self._begin = ModuleType("conformance"), only, tell, begin
         vars(self._module).update({f"Test{name}": suite for name, suite in suites.items()})
         self._passed, self._messages, self._seconds = True, list[str](), 0.0
         self.results: list[Result] = []
@@ -100,9 +107,10 @@ class _Runner:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """One check, with the notes that are warned of."""
         self._passed, self._messages, self._seconds = True, [], 0.0
-        done = yield
         suite = item.parent.name.removeprefix("Test") if item.parent else ""
         name = f"{suite}.{item.name}" if suite else item.name
+        self._begin(name)
+        done = yield
         result = Result(name, self._passed, " ".join(self._messages), round(self._seconds, 3))
         self.results.append(result)
         self._tell(result)
@@ -128,9 +136,19 @@ class _Runner:
             self._messages.append(str(warning_message.message))
 
 
-def run_suites(tell: Callable[[dict[str, Any]], object], plugin: str, only: Collection[str] = ()) -> None:
-    """Run all suites of a plugin and `tell` each result, as a dict. Raises as `suite_of` and `run`."""
-    _run(suites_of(plugin), only, lambda result: tell(asdict(result)))
+def run_suites(
+    tell: Callable[[dict[str, Any]], object], plugin: str, only: Collection[str] = (), *, running: bool = False
+) -> None:
+    """Run all suites of a plugin and `tell` each result, as a dict; if `running`, before it `{"running": name}`.
+
+    Raises as `suite_of` and `run`.
+    """
+    _run(
+        suites_of(plugin),
+        only,
+        lambda result: tell(asdict(result)),
+        lambda name: tell({"running": name}) if running else None,
+    )
 
 
 def suite_of(plugin: str) -> type[PluginSuite]:

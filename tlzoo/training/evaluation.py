@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+import numpy as np
 
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import TrainingError
 from tlzoo.features.extract import order_by_length
 from tlzoo.models.model import TaskModel
-from tlzoo.models.onnx_export import eager_outputs
+from tlzoo.models.onnx_export import eager_outputs, eager_outputs_and_features
 from tlzoo.preprocess import row_lengths
 from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import progress
@@ -24,13 +26,27 @@ def measure(model: TaskModel, data: TaskDataset) -> dict[str, float]:
 
 def outputs(model: TaskModel, data: TaskDataset, batch: int = 32) -> Outputs:
     """The task's outputs by eager torch in eval mode; raises TrainingError where one is not finite."""
-    rows = OutputCollector(model.task.outputs, len(data))
+    return outputs_and_features(model, data, (), batch)[0]
+
+
+def outputs_and_features(
+    model: TaskModel, data: TaskDataset, wanted: Collection[int], batch: int = 32
+) -> tuple[Outputs, dict[int, np.ndarray]]:
+    """As `outputs`, and in the same pass what the head is given for the inputs at the positions `wanted`, without
+    padding; none where the head takes several kinds."""
+    rows, features = OutputCollector(model.task.outputs, len(data)), dict[int, np.ndarray]()
     with progress("Evaluating (torch)", len(data)) as advance:
         for positions, arrays in prefetch(data.arrays, order_by_length(data), batch):
-            rows.put(positions, eager_outputs(model, arrays), row_lengths(arrays))
+            found, given = eager_outputs_and_features(model, arrays)
+            lengths = row_lengths(arrays)
+            rows.put(positions, found, lengths)
+            for at, position in enumerate(positions):
+                if given is not None and position in wanted:
+                    size = len(given[at]) if lengths is None or given[at].ndim < 2 else int(lengths[at])
+                    features[position] = given[at][:size].copy()
             advance(len(positions))
     check_finite(rows.outputs(), "", "Train again with a smaller `lr`.")
-    return rows.outputs()
+    return rows.outputs(), features
 
 
 def batch_outputs(model: TaskModel, data: TaskDataset, positions: Sequence[int]) -> dict[str, Rows]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +20,17 @@ FEW = 20
 CHANCE = 0.05
 EXACT, FLIPS = 14, 4000
 """Differences up to which all patterns of signs are counted, and how many are drawn of more."""
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The difference of the headline metric between two models on the same samples, its 95 % interval, and the verdict
+    on the first: `better`, `worse` or `chance`."""
+
+    value: float
+    low: float
+    high: float
+    verdict: Literal["better", "worse", "chance"]
 
 
 def wilson_interval(right: float, count: int) -> tuple[float, float]:
@@ -71,17 +83,34 @@ def _share_interval(
 
 def _widened(task: Task, found: tuple[float, float], metric: float, count: int) -> tuple[float, float]:
     """The interval with half a sample's worth on each side, within the bounds of a share where it is one."""
-    low, high = found
-    is_share = task.better(task.headline) == "max" and 0 <= metric <= 1
-    half = 0.5 / count * (1.0 if is_share else max(abs(metric), 1e-12))
-    low, high = min(low, metric - half), max(high, metric + half)
-    return (max(0.0, low), min(1.0, high)) if is_share else (low, high)
+    half = _half_a_sample(task, metric, count)
+    low, high = min(found[0], metric - half), max(found[1], metric + half)
+    return (max(0.0, low), min(1.0, high)) if _is_share(task, metric) else (low, high)
+
+
+def _is_share(task: Task, metric: float) -> bool:
+    return task.better(task.headline) == "max" and 0 <= metric <= 1
+
+
+def _half_a_sample(task: Task, metric: float, count: int) -> float:
+    """What half a sample in `count` can move the headline by; of a metric in a unit, as a share of its value."""
+    return 0.5 / count * (1.0 if _is_share(task, metric) else max(abs(metric), 1e-12))
 
 
 def bootstrap_interval(
     task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], seed: int
 ) -> tuple[float, float]:
     """The percentiles of the headline over samples drawn with replacement; raises HookError where it is no number."""
+    return _percentiles(_resampled(task, outputs, targets, contexts, seed))
+
+
+def _percentiles(figures: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _resampled(task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], seed: int) -> np.ndarray:
+    """The headline of each draw of the samples, float64; equal seeds draw the same samples."""
     random = np.random.default_rng([seed, 2])
     draws = (random.integers(0, len(targets), len(targets)) for _ in range(task.resamples))
     figures = np.asarray(list(task.resample(outputs, targets, contexts, draws)), dtype=float)
@@ -89,8 +118,32 @@ def bootstrap_interval(
         strange = int((~np.isfinite(figures)).sum())
         given = f"`resample` returns {figures.size} values for {task.resamples} draws, {strange} of them not finite."
         raise task_error(task, f"returns unusable metrics: {given}")
-    low, high = np.quantile(figures, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return figures
+
+
+def paired_difference(
+    task: Task, run: Outputs, other: Outputs, targets: Sequence[Any], contexts: Sequence[Any], seed: int
+) -> PairedDifference:
+    """How the headline metric of one model differs from another's on the same N samples, and whether that is chance.
+
+    `value` is `run` - `other`; the interval is the bootstrap's, over the same draws of both, widened by half a sample.
+    The verdict is `better` or `worse` where neither the interval nor the paired test (see `beats`) leaves it to chance,
+    else `chance`; then the interval holds 0. Raises HookError where a plugin's figures are no numbers.
+    """
+    before, after = (task.metrics(each, targets, contexts)[task.headline] for each in (other, run))
+    draws = [_resampled(task, each, targets, contexts, seed) for each in (other, run)]
+    value, sign = after - before, 1.0 if task.better(task.headline) == "max" else -1.0
+    half = _half_a_sample(task, max(before, after, key=abs), len(targets))
+    low, high = _percentiles(draws[1] - draws[0])
+    low, high = min(low, value - half), max(high, value + half)
+    won = value * sign > 0
+    certain = low > 0 or high < 0
+    if certain and task.overrides("samplewise"):
+        scores = [sign * np.asarray(task.samplewise(each, targets, contexts), dtype=float) for each in (other, run)]
+        certain = beats(scores[won], scores[not won])
+    if not certain:
+        low, high = min(low, 0.0), max(high, 0.0)
+    return PairedDifference(value, low, high, ("better" if won else "worse") if certain else "chance")
 
 
 def beats(one: np.ndarray, other: np.ndarray) -> bool:

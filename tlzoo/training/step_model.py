@@ -24,7 +24,7 @@ from tlzoo.models.devices import select_device
 from tlzoo.models.freezing import train_mode
 from tlzoo.models.model import TaskModel
 from tlzoo.options import GradientDescent
-from tlzoo.progress import say
+from tlzoo.progress import say, working
 
 Arrays = dict[str, np.ndarray]
 
@@ -78,7 +78,7 @@ def build_step_model(
     train_mode(model.cpu(), frozen)
     if not options.cache.enabled or not _inputs_are_fixed(options):
         return _full_step_model(model, frozen, sets, options, device)
-    with clock.spent("prepare"):
+    with clock.spent("prepare"), working("Looking for the frozen part of the network"):
         cut = _checked_cut(model, frozen, sets.train)
     if cut is None:
         return _full_step_model(model, frozen, sets, options, device)

@@ -14,7 +14,7 @@ from tlzoo.data import Samples, endings_of, fingerprint, read
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.models.threads import limit_threads
-from tlzoo.progress import say
+from tlzoo.progress import say, working
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.run import RunFolder, save_run
 from tlzoo.training.evaluation import measure
@@ -51,7 +51,8 @@ def adapt(
     if fingerprint(parts.train) != run.data.fingerprint:
         raise DataError(f"The data in {run.data.path} has changed since {run.path} was trained.", hint="Restore it.")
     unlabelled, labelled = _target_samples(run, target), _labelled(run, test)
-    model = run.model()
+    with working(f"Building the network of {run.path}"):
+        model = run.model()
     both = run.dataset(_join(parts.train, parts.validation))
     say(f"Adapting {run.path} from {both.samples} source to {len(unlabelled)} target samples, seed {run.data.seed}")
     n_train = len(run.dataset(parts.train))
@@ -59,7 +60,10 @@ def adapt(
     before = answers_of(model, there, labelled)
     if labelled is None and (note := one_label_note(before, _shares(run, targets), there.samples)):
         say(note)
-    adapted, used, fitted = adapt_model(model, both, there, method, {"n_train": n_train, **_head_options(run, targets)})
+    with working("Adapting"):
+        adapted, used, fitted = adapt_model(
+            model, both, there, method, {"n_train": n_train, **_head_options(run, targets)}
+        )
     adapted.eval()
     found = verdict(run.task, before, answers_of(adapted, there, labelled), there, labelled)
     heldout = run.dataset(parts.test)

@@ -18,16 +18,16 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.model import TaskModel
 from tlzoo.models.threads import limit_threads
 from tlzoo.options import GradientDescent, StrategyOptions, changed_options, flat, run_options
-from tlzoo.progress import say
+from tlzoo.progress import say, working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import check_options
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.prepare import check_task_class, data_record, fit_task, prepare, task_for, with_preprocess
-from tlzoo.runs.record import DataRecord
+from tlzoo.runs.record import DataRecord, Difference, ProbeRecord
 from tlzoo.runs.run import save_run
 from tlzoo.training.dry_run import dry_run
 from tlzoo.training.history import EVENTS
-from tlzoo.training.intervals import few_samples_note, metric_interval
+from tlzoo.training.intervals import LEVEL, few_samples_note, metric_interval, paired_difference
 from tlzoo.training.loop_state import Tensors
 from tlzoo.training.resume import FILE, load_snapshot
 from tlzoo.training.step_model import DatasetSplits
@@ -63,7 +63,8 @@ def finetune(
     `LoRA` or `Auto`. Options are also keywords, such as `epochs=3`, `augment="light"`, `cache=False`, or come from the
     mapping `options`; each may be given once. `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`,
     `lora:<rank>` or what a plugin adds; the frozen prefix is computed once and cached, and at the end all that is
-    frozen is checked to be bit-identical. `head` is `linear`, or `plugin/name` for a plugin's; by default the
+    frozen is checked to be bit-identical. Beside what trains by gradient descent a probe is measured, see `Run.probe`;
+    `probe=False` leaves it out. `head` is `linear`, or `plugin/name` for a plugin's; by default the
     checkpoint's plugin's, else the task's own. `task` is needed where the checkpoint serves several. `preprocess`
     overrides fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length": 128}`, of a plugin's own
     preprocessing its options. `columns` names a table's columns. While it trains, `out`.unfinished holds snapshots,
@@ -94,7 +95,8 @@ def finetune(
             target = fit_task(blank, parts, columns or {})
             model, sets, about = prepare(chosen, target, parts, how, head or "")
             record = data_record(data, test, columns or {}, how.seed, parts)
-            dry_run(model, sets.train)
+            with working("Trying one step"):
+                dry_run(model, sets.train)
         facts = _run_identity(model, record, name, policy, how)
         if resumed:
             facts = _check_same_run(unfinished_dir(out), resumed[1], facts, how)
@@ -114,6 +116,17 @@ def _baseline(sets: DatasetSplits, contexts: Sequence[Any]) -> dict[str, float] 
     task, targets = sets.test.task, sets.test.sample_targets
     found = task.prior_outputs(sets.train.sample_targets, len(targets))
     return None if found is None else task.metrics(found, targets, contexts)
+
+
+def _beside_probe(result: TrainResult, sets: DatasetSplits, seed: int) -> ProbeRecord | None:
+    """What a probe of the same features reaches on the test samples, and how the run compares."""
+    if result.probe is None:
+        return None
+    (run, contexts), (probe, _) = sets.test.merge_outputs(result.outputs), sets.test.merge_outputs(result.probe)
+    task = sets.test.task
+    found = paired_difference(task, run, probe, sets.test.sample_targets, contexts, seed)
+    between = Difference(metric=task.headline, level=LEVEL, value=found.value, low=found.low, high=found.high)
+    return ProbeRecord(metrics=sets.test.metrics(result.probe), difference=between, verdict=found.verdict)
 
 
 def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: StrategyOptions) -> None:
@@ -204,14 +217,14 @@ def _save(
     options: Mapping[str, Any],
 ) -> Run:
     model = result.model
-    with clock.spent("validate"):
+    with clock.spent("validate"), working("Measuring on the test samples"):
         metrics = sets.test.metrics(result.outputs)
         merged, contexts = sets.test.merge_outputs(result.outputs)
         measured = merged, sets.test.sample_targets, contexts, metrics[model.task.headline]
         sure = metric_interval(model.task, *measured, options["seed"])
         if note := few_samples_note(model.task, sets.test.samples):
             say(note)
-        baseline = _baseline(sets, contexts)
+        baseline, beside = _baseline(sets, contexts), _beside_probe(result, sets, options["seed"])
     seconds = clock.rounded()
     save_run(
         out,
@@ -225,6 +238,7 @@ def _save(
         metrics=metrics,
         interval=sure,
         baseline=baseline,
+        probe=beside,
         frozen=result.frozen,
         seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )

@@ -13,7 +13,7 @@ from tlzoo.data import Columns, Samples, content_digests, endings_of, read
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, ParityError, UsageError
 from tlzoo.exporting.check import Measure, Proof, prove
-from tlzoo.progress import say
+from tlzoo.progress import say, working
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.unknown_task import UnknownTask
 from tlzoo.tasks.rows import Outputs, select
@@ -113,7 +113,8 @@ def _metrics(predictor: Predictor, data: TaskDataset) -> dict[str, float] | None
     if data.targets is None:
         return None
     try:
-        return data.metrics(predictor.outputs(data.inputs))
+        with working(f"Predicting {len(data.inputs)} inputs for the metrics"):
+            return data.metrics(predictor.outputs(data.inputs))
     except UsageError as error:
         say(str(error))
         return None

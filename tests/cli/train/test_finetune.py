@@ -57,6 +57,7 @@ def test_the_summary_says_what_was_frozen_where_the_time_went_and_how_sure_the_m
     assert [line.partition(":")[0] for line in done.out.splitlines()] == [
         f"Run {out}",
         "Answering by the frequencies of the training targets alone",
+        "A probe of the same features",
         "Frozen",
         "Selected",
         "Time",
@@ -83,6 +84,7 @@ def test_where_nothing_is_frozen_it_says_so(command: Command, pictures: Path, tm
         (("--mixup", "0.2", "--strategy", "probe"), "--mixup has no effect with --strategy probe."),
         (("--l2", "0.1", "--strategy", "finetune"), "--l2 has no effect with --strategy finetune."),
         (("--layer-decay", "0.5", "--strategy", "lora"), "--layer-decay has no effect with --strategy lora."),
+        (("--no-probe",), "--probe has no effect with --strategy probe."),
         (("--rank", "4", "--strategy", "lp-ft"), "--rank has no effect with --strategy lp-ft."),
         (("--freeze", "last:1", "--strategy", "auto"), "--freeze has no effect with --strategy auto"),
         (("--no-cache", "--cache-precision", "fp16"), "--cache-precision has no effect with --no-cache."),

@@ -6,7 +6,8 @@ import json
 import os
 import textwrap
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,29 @@ def test_a_suite_that_hangs_is_ended(ship: Ship):
     ship("tides", files={"suite.py": "import time; time.sleep(60)"}, entries=entries)
     (done,) = trial.try_suite("tides", 5)
     assert (done.passed, done.message) == (False, "it did not finish within 5 s")
+
+
+def test_the_check_that_runs_is_named_while_nothing_else_is_said(ship: Ship, monkeypatch: pytest.MonkeyPatch):
+    steps = []
+
+    @contextmanager
+    def working(what: str) -> Iterator[Callable[[str], None]]:
+        steps.append(what)
+        yield steps.append
+
+    monkeypatch.setattr(trial, "working", working)
+    suite = """
+    from tlzoo.testing import PluginSuite
+
+    class Suite(PluginSuite):
+        plugin = "tides"
+        ids = ("tides/none",)
+    """
+    entries = "[tlzoo]\ntides = tlzoo_tides.plugin\n[tlzoo.conformance]\ntides = tlzoo_tides.suite:Suite\n"
+    ship("tides", files={"suite.py": textwrap.dedent(suite)}, entries=entries)
+    done = list(trial.try_suite("tides", 600))
+    assert len(done) > 1
+    assert steps == ["Starting the conformance suite of tides", *(f"Running {one.name}" for one in done)]
 
 
 @pytest.mark.parametrize("what", ["nowhere", "tlzoo", "./nowhere", "nowhere.whl"])

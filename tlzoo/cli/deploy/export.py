@@ -44,9 +44,13 @@ def export(
     json: Json = False,
 ) -> None:
     """Export a run as one ONNX file and prove on held-out data that it equals the trained model."""
+    from tlzoo.data.reading import check_exists
+    from tlzoo.exporting.choices import check_choices
     from tlzoo.runs.record import read_record
 
-    read_record(run)
+    read_record(run)  # before the import of torch, which takes seconds
+    check_choices(out, precision, format)
+    check_exists(data)
     asked = _thresholds(precision, raw_input, max_difference, min_agreement, max_drop)
     announce(f"Loading {run}", quiet)
     from tlzoo.workflows.run import Run
@@ -108,6 +112,7 @@ def _document(exported: Exported) -> dict[str, Any]:
         **{name: part and part.model_dump(mode="json") for name, part in parts.items()},
         "worst": exported.worst,
         "metrics": exported.metrics,
+        "interval": exported.interval.model_dump(mode="json"),
         "seconds": exported.seconds,
     }
 
@@ -128,7 +133,9 @@ def _print(exported: Exported, answers: str, headline: str) -> None:
     )
     for name, value in exported.metrics["reference"].items():
         lost = f"\t{_change(parity.drop)}" if name == headline and exported.precision != "fp32" else ""
-        print(f"{name}\t{value:.4f} trained\t{exported.metrics['exported'][name]:.4f} exported{lost}")
+        between = exported.interval
+        sure = f" ({between.level:.0%}: {between.low:.4f} to {between.high:.4f})" if name == between.metric else ""
+        print(f"{name}\t{value:.4f} trained\t{exported.metrics['exported'][name]:.4f} exported{sure}{lost}")
     if measured:
         kept = f", {len(exported.kept_fp32)} nodes left in fp32" if exported.kept_fp32 else ""
         print(

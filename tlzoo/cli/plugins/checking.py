@@ -20,7 +20,7 @@ from tlzoo.errors import PluginError
 from tlzoo.plugins.authoring import trial
 from tlzoo.plugins.authoring.inspection import PluginCheck
 from tlzoo.plugins.authoring.staging import stage
-from tlzoo.progress import printable, say
+from tlzoo.progress import alive, printable, say
 
 IMPORT_S = 30.0
 COLUMNS = ("stage", "check", "result", "message")
@@ -105,6 +105,7 @@ def _document(
 
 def _print(row: tuple[str, str, str, str]) -> None:
     """A line of a table that grows: columns of fixed width on a terminal, tab-separated elsewhere."""
+    alive()
     if sys.stdout.isatty():
         stage, name, result, message = map(printable, row)
         print(f"{stage:<13}{result:<8}{name}" + (f"\n{'':<21}{message}" if message else ""), flush=True)

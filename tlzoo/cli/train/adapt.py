@@ -24,11 +24,13 @@ def adapt(
     json: Json = False,
 ) -> None:
     """Adapt a run to unlabelled data of another domain and save it as a new run."""
+    from tlzoo.data.reading import check_exists
     from tlzoo.runs.paths import check_output_path
     from tlzoo.runs.record import read_record
 
-    check_output_path(out)
+    check_output_path(out)  # before the import of torch, which takes seconds
     read_record(run)
+    check_exists(target, test)
     announce(f"Loading {run}", quiet)
     from tlzoo.workflows.adapt import adapt as adapt_run
 

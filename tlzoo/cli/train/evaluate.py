@@ -22,10 +22,16 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Compute the metrics of a run (with torch) or an ONNX file (without torch) on labelled DATA."""
+    from tlzoo.data.reading import check_exists
     from tlzoo.progress import set_quiet
+    from tlzoo.runs.record import read_record
     from tlzoo.workflows.evaluate import evaluate as measure
 
     set_quiet(quiet)
+    if model.is_dir():
+        read_record(model)  # before the import of torch, which takes seconds
+    if model.exists():
+        check_exists(data)
     result = measure(model, data, columns=columns(text_column, path_column, label_column, column))
     if json:
         seen = {"trained_on": result.trained_on, "heldout": result.heldout}

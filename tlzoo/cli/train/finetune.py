@@ -71,12 +71,17 @@ def finetune(
 ) -> None:
     """Fine-tune a pretrained checkpoint on labelled DATA: a new head, and as much of the backbone as you choose."""
     from tlzoo import registry
+    from tlzoo.data.reading import check_exists
     from tlzoo.plugins.discovery import find
+    from tlzoo.plugins.strategies import check_strategy
     from tlzoo.runs.paths import check_output_path
 
     chosen = registry.get(checkpoint)  # before the import of torch, which takes seconds
     find(chosen.plugin)
     check_output_path(out)
+    given = _parse_assignments("--option", option) | _without_unset(options)
+    check_strategy(strategy, given)
+    check_exists(data, test)
     announce(f"Training {chosen.id} on {data}", quiet)
     from tlzoo.workflows.finetune import finetune as train
 
@@ -89,7 +94,7 @@ def finetune(
         strategy=strategy,
         freeze=freeze,
         head=head,
-        options=_parse_assignments("--option", option) | _without_unset(options),
+        options=given,
         columns=columns(text_column, path_column, label_column, column),
         preprocess=_parse_assignments("--preprocess", preprocess)
         | _without_unset({"seconds": seconds, "max_length": max_length}),
@@ -169,6 +174,7 @@ def _summary(run: Any) -> list[str]:
     return [
         f"Run {run.path}: {', '.join(figures)} on {run.data.n_test} held-out samples",
         *_beside(run),
+        *_beside_probe(run),
         _parameters(run.frozen),
         *_selected(run.options),
         f"Time: {total:.1f} s ({spent})",
@@ -186,6 +192,20 @@ def _beside(run: Any) -> list[str]:
     line = f"Answering by the frequencies of the training targets alone: {name} {least:.4f}"
     better = interval["low"] > least if run.task.better(name) == "max" else interval["high"] < least
     return [line if better else f"{line}. The run is not better than that by more than chance"]
+
+
+def _beside_probe(run: Any) -> list[str]:
+    """What a probe of the same features reaches, whether the run is better, and what to type where it is worse."""
+    if run.probe is None:
+        return []
+    found, least = run.probe["difference"], run.probe["metrics"][run.probe["difference"]["metric"]]
+    line = f"A probe of the same features: {found['metric']} {least:.4f}."
+    by = f"{found['value']:+.4f} ({found['level']:.0%}: {found['low']:+.4f} to {found['high']:+.4f})"
+    if run.probe["verdict"] == "chance":
+        return [f"{line} The run differs by {by}, no more than by chance"]
+    if run.probe["verdict"] == "better":
+        return [f"{line} The run is better: {by}"]
+    return [f"{line} The run is worse: {by}. Take the probe: the same command with --strategy probe and another --out"]
 
 
 def _parameters(frozen: dict[str, Any]) -> str:
@@ -214,6 +234,7 @@ def _document(run: Any) -> dict[str, Any]:
         "metrics": dict(run.metrics),
         "interval": run.interval,
         "baseline": run.baseline,
+        "probe": run.probe,
         "frozen": run.frozen,
         "seconds": run.seconds["total"],
         "timing": dict(run.seconds),

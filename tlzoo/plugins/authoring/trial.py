@@ -12,6 +12,7 @@ from pathlib import Path
 from tlzoo import plugins
 from tlzoo.plugins.authoring import child
 from tlzoo.plugins.authoring.inspection import PluginCheck, static_checks
+from tlzoo.progress import working
 
 
 def try_import(name: str, distribution: str, limit: float, folders: Sequence[Path] = ()) -> Generator[PluginCheck]:
@@ -51,13 +52,16 @@ def import_and_report(send: child.Send, name: str, distribution: str) -> None:
 
 def try_suite(name: str, limit: float) -> Generator[PluginCheck]:
     """The results of the plugin's conformance suites, each as it comes."""
-    count = 0
-    for document in child.run_in_child("tlzoo.testing.running:run_suites", limit, {"TLZOO_PLUGINS": name}, plugin=name):
-        if "name" in document:
-            count += 1
-            yield PluginCheck(
-                "conformance", document["name"], document["passed"], " ".join(document["message"].split())
-            )
-        elif document["fault"] or not count:
-            message = f"{document['fault']} {document['hint']}".strip() or "the suite has no checks"
-            yield PluginCheck("conformance", "suite", False, message)
+    count, suite = 0, "tlzoo.testing.running:run_suites"
+    with working(f"Starting the conformance suite of {name}") as rename:
+        for document in child.run_in_child(suite, limit, {"TLZOO_PLUGINS": name}, plugin=name, running=True):
+            if "running" in document:
+                rename(f"Running {document['running']}")
+            elif "name" in document:
+                count += 1
+                yield PluginCheck(
+                    "conformance", document["name"], document["passed"], " ".join(document["message"].split())
+                )
+            elif document["fault"] or not count:
+                message = f"{document['fault']} {document['hint']}".strip() or "the suite has no checks"
+                yield PluginCheck("conformance", "suite", False, message)

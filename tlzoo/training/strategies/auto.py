@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tlzoo.features.extract import extract
 from tlzoo.models.heads import probe_objective
 from tlzoo.models.model import TaskModel
 from tlzoo.options import Auto
@@ -22,7 +21,7 @@ from tlzoo.training.loop import outputs, train
 from tlzoo.training.strategies.base import TrainJob, TrainResult, with_probe
 from tlzoo.training.strategies.finetune import batch_norms, freeze_plan
 from tlzoo.training.strategies.lp_ft import run_lp_ft
-from tlzoo.training.strategies.probe import fit_on_training, run_probe
+from tlzoo.training.strategies.probe import extract_splits, fit_on_training, run_probe
 from tlzoo.training.strategies.probe_fit import apply_probe
 
 TRIAL_SAMPLES = 1024
@@ -75,7 +74,7 @@ def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
 def _try_all(job: TrainJob[Auto]) -> dict[tuple[str, str], Outputs]:
     """Validation outputs of every candidate, the simplest first."""
     options = job.options
-    vectors, held = extract(job.model, job.sets.train, job.sets.validation, options=options, clock=job.clock)
+    vectors, held, _ = extract_splits(job)
     probe, output = fit_on_training(job, vectors), probe_objective(job.model.task, job.head).output
     steps = math.ceil(min(TRIAL_SAMPLES, len(job.sets.train)) / (options.batch * options.accumulate))
     short = replace(options, epochs=1, max_steps=steps, patience=0, unfreeze_every=0)

@@ -48,13 +48,17 @@ class TrainJob(Generic[OptionsT]):
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The trained model, its outputs for the test data, its history, the check of frozen tensors, and details."""
+    """The trained model, its outputs for the test data, its history, the check of frozen tensors, and details.
+
+    `probe` holds the outputs of a probe of the same features for the test data, where one was fitted to compare with.
+    """
 
     model: TaskModel
     outputs: Outputs
     history: list[dict[str, float]]
     frozen: dict[str, Any]
     details: dict[str, Any]
+    probe: Outputs | None = None
 
 
 def frozen_record(before: Mapping[str, str], model: TaskModel, frozen: Freeze) -> dict[str, Any]:

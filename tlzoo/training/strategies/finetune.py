@@ -8,23 +8,52 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tlzoo.errors import TlzooError
 from tlzoo.features.check import hash_frozen
 from tlzoo.interfaces import Freeze
 from tlzoo.models import lora
 from tlzoo.models.freezing import freeze, unfreeze_plan
+from tlzoo.models.heads import probe_objective
 from tlzoo.models.model import TaskModel
 from tlzoo.options import Finetune, GradientDescent
 from tlzoo.progress import say
-from tlzoo.tasks.rows import OutputCollector
+from tlzoo.tasks.rows import OutputCollector, Outputs
 from tlzoo.training.evaluation import rounding_effect
 from tlzoo.training.loop import finish, outputs, train
 from tlzoo.training.step_model import StepModel, to_tensors
 from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, frozen_record
+from tlzoo.training.strategies.probe import extract_splits, fit_on_training_and_validation
+from tlzoo.training.strategies.probe_fit import apply_probe
 
 
 def run_finetune(job: TrainJob[GradientDescent]) -> TrainResult:
-    """All that the policy leaves trainable, by gradient descent, what is frozen in front of it computed once."""
-    return gradient_descent(job)
+    """All that the policy leaves trainable, by gradient descent, what is frozen in front of it computed once.
+
+    A probe of the same features is fitted to compare with, before anything trains.
+    """
+    if not job.policy.startswith("lora:"):
+        freeze(job.model, job.policy)  # an invalid policy fails before features are computed
+    beside = beside_probe(job)
+    return replace(gradient_descent(job), probe=beside)
+
+
+def beside_probe(job: TrainJob[GradientDescent]) -> Outputs | None:
+    """The test outputs of what `--strategy probe` would give, to compare with; `None` where that is not asked for, or
+    the task or the backbone has none.
+
+    The model is left untrained. What is wrong with the probe alone is said, and does not end the run.
+    """
+    task = job.model.task
+    if not job.options.probe or "probe" not in task.supports:
+        return None
+    try:
+        freeze(job.model, "all")
+        train_x, validation_x, test_x = extract_splits(job)
+        probe = fit_on_training_and_validation(job, train_x, validation_x)
+        return apply_probe(probe, test_x, probe_objective(task, job.head).output)
+    except TlzooError as error:
+        say(f"No probe to compare with: {error.message}")
+        return None
 
 
 def gradient_descent(job: TrainJob[GradientDescent], still: frozenset[str] = frozenset()) -> TrainResult:

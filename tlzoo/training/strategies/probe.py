@@ -30,15 +30,8 @@ def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
     frozen = freeze(job.model, job.policy)
     before = hash_frozen(job.model, frozen)
     threading.Thread(target=_import_in_background, daemon=True).start()
-    sets = (job.sets.train, job.sets.validation, job.sets.test)
-    train_x, validation_x, test_x = extract(
-        job.model, *sets, options=job.options, clock=job.clock, pending=job.prefetch
-    )
-    with job.clock.spent("train"):
-        training = labelled_features(train_x, job.sets.train, objective)
-        probe = fit_probe(
-            training, labelled_features(validation_x, job.sets.validation, objective), objective, _l2(job)
-        )
+    train_x, validation_x, test_x = extract_splits(job)
+    probe = fit_on_training_and_validation(job, train_x, validation_x)
     facts: dict[str, Any] = {"l2": probe.l2, "temperature": probe.temperature}
     if job.options.cache.enabled and job.options.cache.precision != "fp32":
         facts["rounding"] = _rounding_of_probe(job, probe, validation_x, objective.output)
@@ -71,15 +64,28 @@ def _rounding_of_probe(
     return rounding_effect(job.model.task, apply_probe(probe, few, output), apply_probe(probe, exact, output))
 
 
-def fit_probe_on_training_split(job: TrainJob[StrategyOptions]) -> FittedProbe:
-    """A head fitted without the validation samples, which later select the best epoch."""
-    freeze(job.model, "all")
-    [found] = extract(job.model, job.sets.train, options=job.options, clock=job.clock)
-    return fit_on_training(job, found)
+def extract_splits(job: TrainJob[StrategyOptions]) -> list[Features]:
+    """The frozen backbone's features of the training, validation and test samples, under one key of the cache."""
+    sets = (job.sets.train, job.sets.validation, job.sets.test)
+    return extract(job.model, *sets, options=job.options, clock=job.clock, pending=job.prefetch)
+
+
+def fit_on_training_and_validation(
+    job: TrainJob[StrategyOptions], train: Features, validation: Features
+) -> FittedProbe:
+    """The probe of `--strategy probe`: the validation samples choose its regularisation, then are fitted too."""
+    objective = probe_objective(job.model.task, job.head)
+    with job.clock.spent("train"):
+        training = labelled_features(train, job.sets.train, objective)
+        held = labelled_features(validation, job.sets.validation, objective)
+        return fit_probe(training, held, objective, _l2(job))
 
 
 def fit_on_training(job: TrainJob[StrategyOptions], found: Features) -> FittedProbe:
-    """A head for these features of the training samples, a fifth of which chooses its regularisation."""
+    """A head for these features of the training samples, a fifth of which chooses its regularisation.
+
+    It has not seen the validation samples, which later select the best epoch.
+    """
     objective = probe_objective(job.model.task, job.head)
     vectors, targets = labelled_features(found, job.sets.train, objective)
     order = np.random.default_rng([job.options.seed, 1]).permutation(len(targets))

@@ -22,7 +22,7 @@ from tlzoo.errors import DataError
 from tlzoo.features.chunks import RowChunks, mean_and_scale, standardised_chunks
 from tlzoo.features.extract import Features
 from tlzoo.models.threads import threads_for
-from tlzoo.progress import progress
+from tlzoo.progress import progress, working
 from tlzoo.tasks.heads import Loss, Objective
 from tlzoo.tasks.rows import IGNORED, Outputs
 from tlzoo.training.strategies.ridge import RIDGE_STRENGTHS, ridge_path, solve_ridge
@@ -101,7 +101,7 @@ def fit_probe(train: Labelled, validation: Labelled, objective: Objective, l2: f
     Each pair is features [N, D] (float32 arrays or memory maps) and targets [N, ...] as the task collates them. Class
     weights in the objective count in validation too.
     """
-    with threads_for(train[0].size + validation[0].size):
+    with threads_for(train[0].size + validation[0].size), working("Fitting the probe"):
         return (
             _fit_ridge(train, validation, l2)
             if objective.loss is None

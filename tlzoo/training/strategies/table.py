@@ -8,8 +8,9 @@ from typing import Any
 
 from tlzoo.errors import UsageError
 from tlzoo.models.freezing import is_policy, parse_lora_size
-from tlzoo.options import CORE_STRATEGIES, LoRA, StrategyOptions, combine, non_default
-from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension, warn_name_conflict
+from tlzoo.options import LoRA, StrategyOptions, combine, non_default
+from tlzoo.plugins.extensions import PluginExtension, find_extension, warn_name_conflict
+from tlzoo.plugins.strategies import OPTIONS, unknown_strategy
 from tlzoo.training.strategies.auto import run_auto
 from tlzoo.training.strategies.base import TrainJob, TrainResult
 from tlzoo.training.strategies.finetune import run_finetune
@@ -24,7 +25,6 @@ STRATEGIES: Mapping[str, Callable[[TrainJob[Any]], TrainResult]] = {
     "lora": run_finetune,
     "auto": run_auto,
 }
-OPTIONS = {cls.strategy: cls for cls in CORE_STRATEGIES}
 DEFAULT_POLICY = {"probe": "all", "finetune": "none", "lp-ft": "none", "lora": LoRA().policy, "auto": "none"}
 
 
@@ -88,11 +88,7 @@ def strategy_function(strategy: str) -> Callable[[TrainJob[Any]], TrainResult]:
 def _plugin_strategy(name: str) -> PluginExtension:
     found = find_extension("strategies", name)
     if found is None:
-        raise UsageError(
-            f"Unknown strategy {name!r}.",
-            hint=f"Strategies: {extension_names('strategies', STRATEGIES)}",
-            parameter="strategy",
-        )
+        raise unknown_strategy(name)
     options, policy = found.value.options, found.value.policy
     if not (isinstance(options, type) and issubclass(options, StrategyOptions)):
         raise found.wrong(f"has the options {options!r}, not a subclass of StrategyOptions")
