@@ -52,9 +52,14 @@ RATE = 16_000
 
 
 @pytest.fixture(autouse=True)
-def no_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow machine must not add lines about silent work to what a test reads; those that are about it set theirs."""
-    monkeypatch.setattr("tlzoo.progress.EVERY_S", 3600.0)
+def no_signs_of_life() -> Iterator[None]:
+    """A slow machine must not add lines about silent work to what a test reads; those that are about it set theirs.
+
+    It does not take `monkeypatch`: what a test patches within `zoo` has to be undone before `zoo` is.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tlzoo.progress.EVERY_S", 3600.0)
+        yield
 
 
 @dataclass(frozen=True)

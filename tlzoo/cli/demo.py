@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
-from tlzoo.cli.shared.output import print_json, print_table, single
+from tlzoo.cli.shared.output import announce, print_json, print_table, single
 from tlzoo.errors import UsageError
 
 COLUMNS = ("", "checkpoint", "data", "train", "test", "features", "training", "export", "trained", "onnx", "scratch")
@@ -21,10 +21,9 @@ def demo(
     json: Json = False,
 ) -> None:
     """Train, export and evaluate on small real data sets, and compare with training from scratch."""
+    announce("Preparing the demo", quiet)
     from tlzoo.demo.chain import DEMOS, run_demo
-    from tlzoo.progress import set_quiet
 
-    set_quiet(quiet)
     chosen = modalities or list(DEMOS)
     if strange := [name for name in chosen if name not in DEMOS]:
         raise UsageError(f"Unknown demo {strange[0]!r}.", hint=f"Demos: {', '.join(DEMOS)}")

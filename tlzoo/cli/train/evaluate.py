@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
-from tlzoo.cli.shared.output import print_json, single
+from tlzoo.cli.shared.output import announce, print_json, single
 
 
 def evaluate(
@@ -25,13 +25,15 @@ def evaluate(
     from tlzoo.data.reading import check_exists
     from tlzoo.progress import set_quiet
     from tlzoo.runs.record import read_record
-    from tlzoo.workflows.evaluate import evaluate as measure
 
     set_quiet(quiet)
-    if model.is_dir():
-        read_record(model)  # before the import of torch, which takes seconds
     if model.exists():
         check_exists(data)
+    if model.is_dir():
+        read_record(model)
+        announce(f"Loading {model}", quiet)  # of a file, torch is not imported
+    from tlzoo.workflows.evaluate import evaluate as measure
+
     result = measure(model, data, columns=columns(text_column, path_column, label_column, column))
     if json:
         seen = {"trained_on": result.trained_on, "heldout": result.heldout}
