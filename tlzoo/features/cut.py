@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from tlzoo.features.functional import NotFunctional, functionalise, is_in_place
+from tlzoo.features.functional import functionalise, is_in_place
 from tlzoo.features.store import Layout
+from tlzoo.features.subgraphs import NotFunctional
 from tlzoo.models.model import TaskModel
 from tlzoo.progress import say
 
@@ -275,6 +276,7 @@ def _minimum_cut(
     try:
         _, (near, _) = networkx.minimum_cut(flow, "live", "data")
     except networkx.NetworkXUnbounded:
+        _say_uncut("nothing in front of it can be stored sample by sample")
         return []
     return [node for node in nodes if (node, "out") in near and (node, "in") not in near]
 
@@ -338,7 +340,8 @@ def _build_cut(
     wanted = [output, *moving]
     needed = _dependencies(wanted, [*chosen, *sizes])
     if any(node.op == "placeholder" for node in needed):
-        return None  # a size that no value of the cut has
+        _say_uncut("a size in it is that of no stored value")
+        return None
     layouts = tuple(layout for node in chosen if (layout := _layout(node, axes)))
     train = _subgraph(traced, nodes, needed, chosen, None, sizes)
     evaluate = _subgraph(

@@ -1,0 +1,74 @@
+"""Graphs that a traced graph calls, made part of it: what a network does under `torch.no_grad()` is traced as one."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import fx
+
+aten = torch.ops.aten
+_REASONS = {"wrap_with_autocast": "a part of it sets its own precision"}
+_WITH_GRAD = torch.ops.higher_order.wrap_with_set_grad_enabled
+
+
+class NotFunctional(Exception):
+    """Something whose effect on other values cannot be told from the graph."""
+
+
+def inline_subgraphs(traced: fx.GraphModule) -> None:
+    """Put the nodes of every graph that is called in the place of its call; without gradients where it has none.
+
+    Raises NotFunctional for a loop, a branch or a part with a precision of its own.
+    """
+    while calls := [node for node in traced.graph.nodes if _graphs_of(traced, node)]:
+        for node in calls:
+            if node.target != _WITH_GRAD:
+                raise NotFunctional(_REASONS.get(str(node.target), f"{node.target} calls a graph of its own"))
+            _inline(traced, node)
+
+
+def _graphs_of(traced: fx.GraphModule, node: fx.Node) -> list[fx.Node]:
+    if not isinstance(node.target, torch._ops.HigherOrderOperator):
+        return []
+    named = [given for given in node.all_input_nodes if given.op == "get_attr"]
+    return [given for given in named if isinstance(_part(traced, given), fx.GraphModule)]
+
+
+def _part(traced: fx.GraphModule, node: fx.Node) -> Any:
+    return operator.attrgetter(str(node.target))(traced)
+
+
+def _inline(traced: fx.GraphModule, call: fx.Node) -> None:
+    enabled, called, *given = call.args
+    assert isinstance(called, fx.Node)
+    inner = _part(traced, called).graph
+    made: dict[fx.Node, Any] = dict(zip(inner.find_nodes(op="placeholder"), given, strict=True))
+    results: Any = ()
+    with traced.graph.inserting_before(call):
+        for node in inner.nodes:
+            if node.op == "output":
+                results = fx.node.map_arg(node.args[0], lambda before: made[before])
+            elif node not in made:
+                made[node] = traced.graph.node_copy(node, lambda before: made[before])
+                if node.op in ("get_attr", "call_module"):
+                    made[node].target = f"{called.target}.{node.target}"
+        if not enabled:
+            results = [_detached(traced.graph, result) for result in results]
+    for user in list(call.users):
+        assert user.target is operator.getitem
+        user.replace_all_uses_with(results[user.args[1]])
+        traced.graph.erase_node(user)
+    traced.graph.erase_node(call)
+    if not called.users:
+        traced.graph.erase_node(called)
+
+
+def _detached(graph: fx.Graph, result: Any) -> Any:
+    value = result.meta.get("val") if isinstance(result, fx.Node) else None
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+        return result
+    made = graph.call_function(aten.detach.default, (result,))
+    made.meta = {"val": value}
+    return made
