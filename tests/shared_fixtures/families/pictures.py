@@ -23,6 +23,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "deepseek_vit": {"depth": 3},
     "gemma4_vit": {"depth": 3},
     "qwen3_vit": {"depth": 3},
+    "vgg": {"mlp_ratio": 0.125},
     "vision_transformer_sam": {"depth": 3, "global_attn_indexes": (2,)},
 }
 """What makes those modules' networks smaller whose smallest is large."""

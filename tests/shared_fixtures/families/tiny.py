@@ -14,7 +14,8 @@ _NAMES: dict[Any, str] = {
         " num_key_value_heads num_kv_heads num_experts_per_tok num_experts_per_token moe_topk moe_k"
         " n_group topk_group num_expert_group linear_num_key_heads linear_num_heads swa_num_key_value_heads"
     ),
-    1: "decoder_layers num_decoder_layers first_k_dense_replace num_dense_layers n_groups mamba_n_groups",
+    1: "decoder_layers num_decoder_layers n_groups mamba_n_groups",
+    0: "first_k_dense_replace num_dense_layers",
     4: (
         "num_attention_heads n_head n_heads num_heads encoder_attention_heads decoder_attention_heads attention_heads"
         " num_encoder_attention_heads num_decoder_attention_heads num_experts n_routed_experts num_local_experts"
@@ -87,9 +88,11 @@ CHANGES: dict[str, dict[str, Any]] = {
 def tiny_document(kind: str) -> dict[str, Any]:
     """The `config.json` of a tiny network of this model type."""
     known = CONFIG_MAPPING[kind]().to_dict()
-    sizes = {name: size for name, size in SIZES.items() if _is_size(known.get(name))}
+    sizes: dict[str, Any] = {name: size for name, size in SIZES.items() if _is_size(known.get(name))}
     if "vocab_size" in known:
         sizes["vocab_size"] = VOCABULARY
+    if "sparse" in (known.get("mlp_layer_types") or ()):  # else the last layer does nearly all of the work
+        sizes["mlp_layer_types"] = ["sparse"] * SIZES["num_hidden_layers"]
     if "kv_lora_rank" in known:  # each head has its own keys, made from the same few numbers
         sizes["num_key_value_heads"] = SIZES["num_attention_heads"]
     tokens = {name: token for name, token in TOKENS.items() if _is_beyond(known.get(name))}

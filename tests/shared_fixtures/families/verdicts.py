@@ -105,6 +105,9 @@ def _plain(refusal: TlzooError, family: Family) -> str:
     return re.split(r"(?<=\.) ", refusal.message.removeprefix(f"hf/tiny/{family.name}: "))[0].rstrip(".")
 
 
+_functionalise = cut.functionalise
+
+
 def _search(model: TaskModel, frozen: Freeze) -> tuple[Cut | None, str]:
     """The model's cut, and what is said where there is none; raises what goes wrong once the network is traced."""
     train_mode(model, frozen)
@@ -127,11 +130,8 @@ def _search(model: TaskModel, frozen: Freeze) -> tuple[Cut | None, str]:
         found = cut.find_cut(model)
     if unaware:
         raise unaware[0]
-    reason = re.search(r"\((.*)\)", said.getvalue(), re.DOTALL)
-    return found, " ".join(reason[1].split()) if reason else ""
-
-
-_functionalise = cut.functionalise
+    reason = re.search(r"cannot be told from the rest \((.*)\)\.$", said.getvalue(), re.MULTILINE)
+    return found, reason[1] if reason else ""
 
 
 def check(found: Cut, model: TaskModel, frozen: Freeze) -> None:
