@@ -50,7 +50,22 @@ class Stopped(nn.Module):
         return (made * scale).mean(dim=1)
 
 
-@pytest.mark.parametrize("module", [Rotary, Stopped], ids=lambda module: module.__name__)
+class Indexed(nn.Module):
+    """What is only looked at without gradients, in a precision that it has already, keeps its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen_first = nn.Linear(8, 8)
+        self.last = nn.Linear(8, 8)
+
+    def forward(self, steps: torch.Tensor) -> torch.Tensor:
+        made = self.last(self.frozen_first(steps).tanh())
+        with torch.no_grad():
+            best = made.float().contiguous().topk(3, dim=-1).indices
+        return made.tanh().gather(-1, best).sum(dim=-1, keepdim=True).mean(dim=1) + made.mean(dim=1)
+
+
+@pytest.mark.parametrize("module", [Rotary, Stopped, Indexed], ids=lambda module: module.__name__)
 def test_what_is_made_without_gradients_is_part_of_the_halves(module: type[nn.Module]):
     axes = {0: "batch", 1: "length"}
     model = wrapped(module(), torch.randn(2, 5, 8), frozen="frozen", axes=axes)

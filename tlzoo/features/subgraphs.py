@@ -10,6 +10,16 @@ from torch import fx
 
 aten = torch.ops.aten
 _REASONS = {"wrap_with_autocast": "a part of it sets its own precision"}
+_MAY_RETURN_ITS_INPUT = {
+    aten.contiguous.default,
+    aten.dropout.default,
+    aten.feature_dropout.default,
+    aten.alpha_dropout.default,
+    aten.type_as.default,
+    aten.to.dtype,
+    aten.to.device,
+    aten.to.dtype_layout,
+}
 _WITH_GRAD = torch.ops.higher_order.wrap_with_set_grad_enabled
 
 
@@ -22,18 +32,18 @@ def inline_subgraphs(traced: fx.GraphModule) -> None:
 
     Raises NotFunctional for a loop, a branch or a part with a precision of its own.
     """
-    while calls := [node for node in traced.graph.nodes if _graphs_of(traced, node)]:
-        for node in calls:
-            if node.target != _WITH_GRAD:
-                raise NotFunctional(_REASONS.get(str(node.target), f"{node.target} calls a graph of its own"))
-            _inline(traced, node)
+    for node in [node for node in traced.graph.nodes if node.target == _WITH_GRAD]:
+        _inline(traced, node)
+    for node in traced.graph.nodes:
+        if _calls_a_graph(traced, node):
+            raise NotFunctional(_REASONS.get(str(node.target), f"{node.target} calls a graph of its own"))
 
 
-def _graphs_of(traced: fx.GraphModule, node: fx.Node) -> list[fx.Node]:
+def _calls_a_graph(traced: fx.GraphModule, node: fx.Node) -> bool:
     if not isinstance(node.target, torch._ops.HigherOrderOperator):
-        return []
+        return False
     named = [given for given in node.all_input_nodes if given.op == "get_attr"]
-    return [given for given in named if isinstance(_part(traced, given), fx.GraphModule)]
+    return any(isinstance(_part(traced, given), fx.GraphModule) for given in named)
 
 
 def _part(traced: fx.GraphModule, node: fx.Node) -> Any:
@@ -45,17 +55,18 @@ def _inline(traced: fx.GraphModule, call: fx.Node) -> None:
     assert isinstance(called, fx.Node)
     inner = _part(traced, called).graph
     made: dict[fx.Node, Any] = dict(zip(inner.find_nodes(op="placeholder"), given, strict=True))
-    results: Any = ()
+    results: list[Any] = []
     with traced.graph.inserting_before(call):
         for node in inner.nodes:
             if node.op == "output":
-                results = fx.node.map_arg(node.args[0], lambda before: made[before])
+                results = [
+                    made[each] if enabled or _is_given(each) else _detached(traced.graph, made[each])
+                    for each in node.args[0]
+                ]
             elif node not in made:
                 made[node] = traced.graph.node_copy(node, lambda before: made[before])
                 if node.op in ("get_attr", "call_module"):
                     made[node].target = f"{called.target}.{node.target}"
-        if not enabled:
-            results = [_detached(traced.graph, result) for result in results]
     for user in list(call.users):
         assert user.target is operator.getitem
         user.replace_all_uses_with(results[user.args[1]])
@@ -63,6 +74,18 @@ def _inline(traced: fx.GraphModule, call: fx.Node) -> None:
     traced.graph.erase_node(call)
     if not called.users:
         traced.graph.erase_node(called)
+
+
+def _is_given(node: fx.Node) -> bool:
+    """Whether this is an input, if only returned by an operator that had nothing to do: its gradient remains."""
+    while node.target in _MAY_RETURN_ITS_INPUT and _same_tensor(node, node.args[0]):
+        node = node.args[0]  # type: ignore[assignment]
+    return node.op == "placeholder"
+
+
+def _same_tensor(one: fx.Node, other: Any) -> bool:
+    a, b = one.meta["val"], other.meta["val"]
+    return a.dtype == b.dtype and a.stride() == b.stride() and a.untyped_storage()._cdata == b.untyped_storage()._cdata
 
 
 def _detached(graph: fx.Graph, result: Any) -> Any:
