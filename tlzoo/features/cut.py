@@ -293,7 +293,8 @@ def _bytes(node: fx.Node) -> int:
 
 
 def _example_size(size: Any) -> int:
-    return size if isinstance(size, int) else int(size.node.hint)
+    """A free size as that of the example; one that depends on what the inputs hold (an expert's tokens) as 1."""
+    return size if isinstance(size, int) else int(size.node.hint or 1)
 
 
 def _multiplications(node: fx.Node, traced: fx.GraphModule) -> int:
@@ -335,7 +336,7 @@ def _build_cut(
     share: float,
 ) -> Cut | None:
     output = nodes[-1]
-    moving = [node for node in nodes if is_in_place(node)]
+    moving = [node for node in nodes if is_in_place(node) or _is_random(node)]  # a draw counts where none looks at it
     sizes = _sizes_at_cut(nodes, chosen)
     wanted = [output, *moving]
     needed = _dependencies(wanted, [*chosen, *sizes])
