@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.multiprocessing.reductions import StorageWeakRef
 
 aten = torch.ops.aten
 _REASONS = {"wrap_with_autocast": "a part of it sets its own precision"}
@@ -69,7 +70,8 @@ def _inline(traced: fx.GraphModule, call: fx.Node) -> None:
                     made[node].target = f"{called.target}.{node.target}"
     for user in list(call.users):
         assert user.target is operator.getitem
-        user.replace_all_uses_with(results[user.args[1]])
+        place: Any = user.args[1]
+        user.replace_all_uses_with(results[place])
         traced.graph.erase_node(user)
     traced.graph.erase_node(call)
     if not called.users:
@@ -85,7 +87,11 @@ def _is_given(node: fx.Node) -> bool:
 
 def _same_tensor(one: fx.Node, other: Any) -> bool:
     a, b = one.meta["val"], other.meta["val"]
-    return a.dtype == b.dtype and a.stride() == b.stride() and a.untyped_storage()._cdata == b.untyped_storage()._cdata
+    return bool(a.dtype == b.dtype and a.stride() == b.stride() and _memory(a) == _memory(b))
+
+
+def _memory(value: torch.Tensor) -> StorageWeakRef:
+    return StorageWeakRef(value.untyped_storage())  # type: ignore[no-untyped-call]
 
 
 def _detached(graph: fx.Graph, result: Any) -> Any:
