@@ -60,6 +60,48 @@ def test_without_a_frozen_part_in_front_there_is_no_cut(zoo: Any, prepared: Prep
     assert find_cut(model) is None
 
 
+class Unheard(nn.Module):
+    """Draws whose result nobody uses come before one that counts, as in the last layer of LiLT."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen_first = nn.Linear(8, 8)
+        self.last = nn.Linear(8, 8)
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        made = self.frozen_first(given)
+        functional.dropout(made, 0.5, self.training)
+        return functional.dropout(self.last(made), 0.5, self.training)
+
+
+def test_draws_that_lead_nowhere_are_made_too():
+    model = wrapped(Unheard(), torch.randn(2, 8), frozen="frozen")
+    assert_equal_to_the_model(find_cut(model), model, (torch.randn(4, 8),))
+
+
+class Experts(nn.Module):
+    """A frozen layer for as many rows as the inputs decide, as a mixture of experts has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen_first = nn.Linear(8, 8)
+        self.frozen_second = nn.Linear(8, 8)
+        self.last = nn.Linear(8, 8)
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        made = self.frozen_first(given)
+        rows = (given[:, 0] > 0).nonzero()[:, 0]
+        return self.last(made.index_add(0, rows, self.frozen_second(made[rows])))
+
+
+def test_a_size_may_depend_on_what_the_inputs_hold():
+    model = wrapped(Experts(), torch.tensor([[1.0], [-1.0]]) * torch.rand(2, 8), frozen="frozen")
+    found = find_cut(model)
+    assert_equal_to_the_model(found, model, (torch.tensor([[1.0], [-1.0], [1.0], [1.0]]) * torch.rand(4, 8),))
+    assert found is not None
+    assert [layout.shape for layout in found.layouts] == [(8,)]
+
+
 class Branches(nn.Module):
     """A frozen trunk of which the trainable part takes two layers, one changed in place, and a skip around both."""
 

@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from tlzoo.features.functional import NotFunctional, functionalise, is_in_place
+from tlzoo.features.functional import functionalise, is_in_place
 from tlzoo.features.store import Layout
+from tlzoo.features.subgraphs import NotFunctional
 from tlzoo.models.model import TaskModel
 from tlzoo.progress import say
 
@@ -275,6 +276,7 @@ def _minimum_cut(
     try:
         _, (near, _) = networkx.minimum_cut(flow, "live", "data")
     except networkx.NetworkXUnbounded:
+        _say_uncut("nothing in front of it can be stored sample by sample")
         return []
     return [node for node in nodes if (node, "out") in near and (node, "in") not in near]
 
@@ -291,7 +293,8 @@ def _bytes(node: fx.Node) -> int:
 
 
 def _example_size(size: Any) -> int:
-    return size if isinstance(size, int) else int(size.node.hint)
+    """A free size as that of the example; one that depends on what the inputs hold (an expert's tokens) as 1."""
+    return size if isinstance(size, int) else int(size.node.hint or 1)
 
 
 def _multiplications(node: fx.Node, traced: fx.GraphModule) -> int:
@@ -333,12 +336,13 @@ def _build_cut(
     share: float,
 ) -> Cut | None:
     output = nodes[-1]
-    moving = [node for node in nodes if is_in_place(node)]
+    moving = [node for node in nodes if is_in_place(node) or _is_random(node)]  # a draw counts where none looks at it
     sizes = _sizes_at_cut(nodes, chosen)
     wanted = [output, *moving]
     needed = _dependencies(wanted, [*chosen, *sizes])
     if any(node.op == "placeholder" for node in needed):
-        return None  # a size that no value of the cut has
+        _say_uncut("a size in it is that of no stored value")
+        return None
     layouts = tuple(layout for node in chosen if (layout := _layout(node, axes)))
     train = _subgraph(traced, nodes, needed, chosen, None, sizes)
     evaluate = _subgraph(

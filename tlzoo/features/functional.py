@@ -13,6 +13,8 @@ import torch
 from torch import fx
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from tlzoo.features.subgraphs import NotFunctional, inline_subgraphs
+
 aten = torch.ops.aten
 
 _SAME_SHAPE = {
@@ -48,10 +50,6 @@ _SCATTERS: Mapping[Any, Any] = {
 _SELF_INVERSE = {aten.transpose.int, aten.t.default, aten.numpy_T.default, aten.mT.default}
 
 
-class NotFunctional(Exception):
-    """A write whose effect on other values cannot be told from the graph."""
-
-
 def is_in_place(node: fx.Node) -> bool:
     """Whether the operator writes into its first argument."""
     schema = getattr(node.target, "_schema", None)
@@ -59,10 +57,12 @@ def is_in_place(node: fx.Node) -> bool:
 
 
 def functionalise(traced: fx.GraphModule) -> fx.Graph:
-    """Operators such as `relu_` become `relu`, and checks disappear. Writes into buffers stay.
+    """Operators such as `relu_` become `relu`, and checks and calls disappear. Writes into buffers stay.
 
-    Raises NotFunctional where a write reaches a value that cannot be made again from what was written.
+    Raises NotFunctional where a write reaches a value that cannot be made again from what was written, and for calls
+    of graphs that cannot be part of this one.
     """
+    inline_subgraphs(traced)
     graph = traced.graph
     for node in list(graph.nodes):
         if node.op == "call_module" or node.target == aten._assert_tensor_metadata.default:

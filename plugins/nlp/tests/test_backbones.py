@@ -149,6 +149,23 @@ def test_stages_cover_every_parameter_once_from_embeddings_to_the_last_layer(fam
     assert ["embeddings", *layers, *last] == [stage.name for stage in backbone.stages]
 
 
+@pytest.mark.parametrize(
+    ("family", "config", "inside"),
+    [
+        ("markuplm", {**TINY, "max_depth": 4, "xpath_unit_hidden_size": 8}, ["network.encoder.layer.1"]),
+        (
+            "xlm",
+            {"emb_dim": 32, "n_layers": 2, "n_heads": 4, "n_words": VOCABULARY, "max_position_embeddings": LENGTH},
+            [f"network.{part}.1" for part in ("attentions", "layer_norm1", "ffns", "layer_norm2")],
+        ),
+    ],
+)
+def test_a_layer_is_all_of_it_and_no_list_of_embeddings(family: str, config: dict[str, Any], inside: list[str]):
+    stages = load_backbone(checkpoint(family, config=config), None, "vector").stages
+    assert [stage.name for stage in stages] == ["embeddings", "layer.0", "layer.1"]
+    assert list(stages[-1].prefixes) == inside
+
+
 def layer_outputs(backbone: Backbone) -> dict[str, torch.Tensor]:
     """What the module of each `layer.<i>` stage returns for the example inputs."""
     outputs: dict[str, torch.Tensor] = {}

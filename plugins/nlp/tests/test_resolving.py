@@ -120,6 +120,8 @@ def test_of_several_papers_none_is_named():
         ({"model_type": "bert", **BERT, "quantization_config": {}}, ("model.safetensors", "vocab.txt"), "quantised"),
         ({"model_type": "bert", **BERT, "num_attention_heads": 3}, ("model.safetensors", "vocab.txt"), "heads"),
         ({"model_type": "bert", "hidden_size": "many"}, ("model.safetensors", "vocab.txt"), "hidden_size"),
+        ({"model_type": "canine"}, ("model.safetensors", "vocab.txt"), "vocabulary"),
+        ({"model_type": "blt"}, ("model.safetensors", "vocab.txt"), "wide"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_reason(config: dict[str, Any], files: tuple[str, ...], cause: str):

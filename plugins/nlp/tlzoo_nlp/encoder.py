@@ -80,6 +80,14 @@ def width(config: PreTrainedConfig) -> int:
     return int(getattr(config, "word_embed_proj_dim", None) or config.hidden_size)
 
 
+def check_readable(config: PreTrainedConfig) -> None:
+    """Raise ValueError where the configuration names no vocabulary (CANINE reads characters) or no width."""
+    if not hasattr(config, "vocab_size"):
+        raise ValueError("it has no vocabulary of tokens.")
+    if not hasattr(config, "hidden_size"):
+        raise ValueError("it does not say how wide a token's vector is.")
+
+
 def arguments_of(config: PreTrainedConfig) -> dict[str, Any]:
     """What `AutoConfig.for_model` needs beside the architecture to make this configuration again."""
     given = json.loads(json.dumps(config.to_diff_dict()))

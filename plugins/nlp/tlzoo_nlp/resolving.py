@@ -10,7 +10,7 @@ from transformers.models.auto import modeling_auto as auto
 
 from tlzoo.errors import RegistryError
 from tlzoo.plugin import Checkpoint, meta_device
-from tlzoo_nlp.encoder import arguments_of, choose_attention, positions, random_network, width
+from tlzoo_nlp.encoder import arguments_of, check_readable, choose_attention, positions, random_network, width
 from tlzoo_nlp.stages import stages_of
 from tlzoo_nlp.tokenizer import VOCABULARIES
 
@@ -82,6 +82,7 @@ def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTraine
         # a number of labels becomes a name for each of them, however large it is
         config = CONFIG_MAPPING[kind].from_dict({k: v for k, v in document.items() if k not in _LABELS})
         choose_attention(config)
+        check_readable(config)
         with meta_device():
             network = random_network(config)
         stages = stages_of(network, "")

@@ -8,6 +8,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 from tlzoo_vision.backbone import build, load_classifier
+from tlzoo_vision.stages import stages
+from torch import nn
 
 from tlzoo import Backbone, Weights
 from tlzoo.errors import PluginError, SourceError
@@ -91,6 +93,19 @@ def test_vectors_and_maps_have_the_shapes_promised(architecture):
     assert found.shape[:2] == (2, grid.feature_dim)
     assert found.ndim == 4
     assert not any(module.training for module in vector.module.modules())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "expected"),
+    [
+        ("poolformer_s12", ["stem", *(f"stages.{n}" for n in range(4)), "head"]),
+        ("rdnet_tiny", ["stem", *(f"dense_stages.{n}" for n in range(7)), "head"]),
+    ],
+)
+def test_where_timm_groups_no_layers_together_each_block_is_a_stage(architecture, expected):
+    with torch.device("meta"):
+        net = timm.create_model(architecture, num_classes=0)
+    assert [stage.name for stage in stages(nn.ModuleDict({"net": net}), net, "net")] == expected
 
 
 def test_the_map_of_a_vision_transformer_is_its_patches_in_place():

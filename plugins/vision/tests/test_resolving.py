@@ -239,10 +239,10 @@ def test_what_timm_squashes_is_cropped_as_much():
     assert found.preprocess.crop == said.crop_pct == 0.9
 
 
-def test_a_network_that_timm_does_not_group_is_cut_by_its_modules():
+def test_a_network_that_timm_does_not_group_is_cut_by_its_modules_and_blocks():
     found = resolve_checkpoint("timm/csatv2", None)
     assert found is not None
-    assert [stage.name for stage in found.stages] == ["stem", "stages", "head"]
+    assert [stage.name for stage in found.stages] == ["stem", *(f"stages.{n}" for n in range(4)), "head"]
     assert sum(stage.parameters for stage in found.stages) == found.parameters
 
 

@@ -37,16 +37,24 @@ def stages(module: nn.Module, net: nn.Module, prefix: str) -> tuple[Stage, ...]:
 
 
 def _matcher(net: nn.Module) -> Any:
-    """timm's grouping, from input to output; of a network that has none, its modules one by one."""
+    """timm's grouping, from input to output; of a network that has none, its modules one by one, and those in a row."""
     if hasattr(net, "group_matcher"):
-        return net.group_matcher(coarse=True)
-    modules = [name for name, _ in net.named_children()]
+        try:
+            return net.group_matcher(coarse=True)
+        except AssertionError:  # RDNet has the finer one alone
+            return net.group_matcher(coarse=False)
+    places = [path for name, child in net.named_children() for path in _row(name, child)]
 
     def place(name: str) -> int:
-        first = name.partition(".")[0]
-        return modules.index(first) if first in modules else 0
+        return next((at for at, path in enumerate(places) if name.startswith(f"{path}.")), 0)
 
     return place
+
+
+def _row(name: str, module: nn.Module) -> list[str]:
+    """The blocks of a sequence of blocks; else the module itself."""
+    blocks = isinstance(module, nn.Sequential) and all(any(True for _ in part.children()) for part in module)
+    return [f"{name}.{part}" for part, _ in module.named_children()] if blocks else [name]
 
 
 def _without_tail(names: list[str]) -> list[list[str]]:
