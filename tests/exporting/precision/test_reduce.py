@@ -14,7 +14,7 @@ from onnx import ModelProto
 
 from tlzoo import finetune
 from tlzoo.errors import ExportError, UsageError
-from tlzoo.exporting.precision import rank_by_speed, reduce_precision, static
+from tlzoo.exporting.precision import rank_by_speed, reduce_precision, sensitivity, static
 from tlzoo.exporting.precision.graph import constants
 from tlzoo.exporting.precision.ranges import ActivationStats, collect_stats, minmax, percentile
 from tlzoo.exporting.precision.reduce import _dynamic
@@ -162,6 +162,24 @@ def test_nodes_are_given_back_until_the_error_is_small_and_no_more_than_that(wri
     model, kept = Search(lambda model, count: GOOD * products(model) / allowed).best(plans)
     assert set(kept) < set(names)
     assert products(model) == allowed
+
+
+@pytest.mark.parametrize(("limit", "measured"), [(0, 2), (10**12, None)])
+def test_as_many_nodes_are_measured_alone_on_a_busy_machine_as_on_an_idle_one(
+    written: Given, monkeypatch: pytest.MonkeyPatch, limit: int, measured: int | None
+) -> None:
+    monkeypatch.setattr(sensitivity, "FEWEST", 2)
+    monkeypatch.setattr(sensitivity, "MEASURED_BYTES", limit)
+    counts: list[int] = []
+
+    def error(model: ModelProto, count: int) -> float:
+        counts.append(count)
+        return 2 * GOOD
+
+    plans = _dynamic(written[0])
+    Search(error).best(plans)
+    [(names, _)] = plans.values()
+    assert counts.count(sensitivity.FEW) == (measured or len(names))
 
 
 def small(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], width: int, wide: int) -> ModelProto:

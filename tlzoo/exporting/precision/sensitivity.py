@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from onnx import ModelProto
 
+from tlzoo.progress import progress
 from tlzoo.runtime.session import open_session, run_session
 
 Build = Callable[[frozenset[str]], ModelProto]
@@ -18,15 +18,17 @@ GOOD = 0.08
 """Error of the outputs, in their own spread, at which no further node is given back to float32."""
 WHOLE, FEW = 128, 8
 """Samples that a candidate is compared on; that a single node is."""
+MEASURED_BYTES = 4_000_000_000
+FEWEST = 32
+"""Single nodes are measured in graphs of so many bytes in all, and at least so many of them: a limit in seconds would
+choose other nodes on a busy machine."""
 
 
 @dataclass
 class Search:
-    """The search for the fewest nodes in float32, by the `error` of a model on so many samples; single nodes are
-    measured for `seconds` at most."""
+    """The search for the fewest nodes in float32, by the `error` of a model on so many samples."""
 
     error: Callable[[ModelProto, int], float]
-    seconds: float = 30.0
     tried: list[tuple[tuple[float, float], tuple[str, ...], ModelProto]] = field(default_factory=list)
 
     def best(self, plans: Mapping[str, Plan]) -> tuple[ModelProto, tuple[str, ...]]:
@@ -51,13 +53,14 @@ class Search:
         return self._answer()
 
     def _order(self, names: Sequence[str], build: Build) -> list[str]:
-        """The nodes by the error that each causes alone, greatest first; those without time to measure come last."""
-        until = time.monotonic() + self.seconds
+        """The nodes by the error that each causes alone, greatest first; those that are too many come last."""
+        measured = [*names[::-1][:1], *names[:-1]]
+        measured = measured[: max(FEWEST, MEASURED_BYTES // build(frozenset(names)).ByteSize())]
         alone: dict[str, float] = {}
-        for name in [*names[::-1][:1], *names[:-1]]:
-            if time.monotonic() > until:
-                break
-            alone[name] = self.error(build(frozenset(names) - {name}), FEW)
+        with progress("Nodes in int8", len(measured), "nodes") as advance:
+            for name in measured:
+                alone[name] = self.error(build(frozenset(names) - {name}), FEW)
+                advance(1)
         return sorted(names, key=lambda name: -alone.get(name, 0.0))
 
     def _good(self, build: Build, kept: Sequence[str]) -> bool:
