@@ -62,6 +62,16 @@ def no_signs_of_life() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def no_probe_beside(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs are not compared with a probe, which is a pass over their data more, but in tests marked `beside_probe`."""
+    strategy = sys.modules.get("tlzoo.training.strategies.finetune")
+    with pytest.MonkeyPatch.context() as patch:
+        if strategy is not None and request.node.get_closest_marker("beside_probe") is None:
+            patch.setattr(strategy, "beside_probe", lambda job: None)
+        yield
+
+
 @dataclass(frozen=True)
 class Zoo:
     """The folder that holds everything, and the environment that makes tlzoo use it and nothing else."""

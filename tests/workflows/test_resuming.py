@@ -85,7 +85,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+LONG = ("stage-by-stage", "probe-first", "speech")
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.release] * (case in LONG)) for case in CASES])
 def test_a_run_killed_at_several_steps_ends_in_the_same_bits(go: Go, tmp_path: Path, case: str):
     checkpoint, options, steps = CASES[case]
     go(checkpoint, tmp_path / "whole", **options)

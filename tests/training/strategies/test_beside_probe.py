@@ -19,6 +19,9 @@ RESNET, VIT, BERT = "vision/test-resnet", "vision/test-vit", "nlp/test-bert"
 Train = Callable[..., Any]
 
 
+pytestmark = pytest.mark.beside_probe
+
+
 @pytest.fixture
 def train(zoo: Any, pictures: Path, tmp_path: Path) -> Train:
     """Trains one epoch on the pictures by a strategy."""
