@@ -13,22 +13,11 @@ import torch
 from torch import fx
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from tlzoo.features.subgraphs import NotFunctional, inline_subgraphs
+from tlzoo.features.subgraphs import MAY_RETURN_ITS_INPUT, NotFunctional, inline_subgraphs
 
 aten = torch.ops.aten
 
-_SAME_SHAPE = {
-    aten.alias.default,
-    aten.contiguous.default,
-    aten.detach.default,
-    aten.dropout.default,
-    aten.feature_dropout.default,
-    aten.alpha_dropout.default,
-    aten.type_as.default,
-    aten.to.dtype,
-    aten.to.device,
-    aten.to.dtype_layout,
-}
+_SAME_SHAPE = {aten.alias.default, aten.detach.default, *MAY_RETURN_ITS_INPUT}
 _RESHAPES = {
     aten.view.default,
     aten._unsafe_view.default,

@@ -11,7 +11,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 aten = torch.ops.aten
 _REASONS = {"wrap_with_autocast": "a part of it sets its own precision"}
-_MAY_RETURN_ITS_INPUT = {
+MAY_RETURN_ITS_INPUT = {
     aten.contiguous.default,
     aten.dropout.default,
     aten.feature_dropout.default,
@@ -21,6 +21,7 @@ _MAY_RETURN_ITS_INPUT = {
     aten.to.device,
     aten.to.dtype_layout,
 }
+"""Operators whose result is their input itself where they have nothing to do."""
 _WITH_GRAD = torch.ops.higher_order.wrap_with_set_grad_enabled
 
 
@@ -80,7 +81,7 @@ def _inline(traced: fx.GraphModule, call: fx.Node) -> None:
 
 def _is_given(node: fx.Node) -> bool:
     """Whether this is an input, if only returned by an operator that had nothing to do: its gradient remains."""
-    while node.target in _MAY_RETURN_ITS_INPUT and _same_tensor(node, node.args[0]):
+    while node.target in MAY_RETURN_ITS_INPUT and _same_tensor(node, node.args[0]):
         node = node.args[0]  # type: ignore[assignment]
     return node.op == "placeholder"
 
