@@ -241,4 +241,11 @@ def _settings(part: Any) -> Iterator[tuple[str, str]]:
         elif hasattr(value, "to_json_string"):
             yield name, value.to_json_string()
         elif isinstance(value, FunctionType):
-            yield name, repr((value.__qualname__, hash(value.__code__), value.__defaults__, value.__closure__))
+            yield name, repr(_function(value))
+
+
+def _function(function: FunctionType) -> tuple[Any, ...]:
+    """A function and what it closes over, by content: a cell's own text is its address."""
+    held = [cell.cell_contents for cell in function.__closure__ or ()]
+    closed = [_function(value) if isinstance(value, FunctionType) else value for value in held]
+    return function.__qualname__, hash(function.__code__), function.__defaults__, closed
