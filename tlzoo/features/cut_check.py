@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,33 +14,67 @@ from tlzoo.features.cut import Cut
 from tlzoo.features.extract import order_by_length
 from tlzoo.models.model import TaskModel, as_tuple
 
+Tensors = tuple[torch.Tensor, ...]
 BATCHES = (2, 3)
 TOLERANCE = 1e-4
 """Largest difference, relative to the largest value of an output; float32 in another order stays below 1e-5."""
 
 
 def cut_difference(cut: Cut, model: TaskModel, data: TaskDataset, train_mode: Callable[[], None]) -> float:
-    """The largest difference of the cut from the model, relative to the outputs' size, at two batch sizes.
+    """As `difference`, on samples of a data set; of texts a short one beside a long one."""
+    positions = np.asarray(order_by_length(data))
+    batches = []
+    for size in BATCHES:
+        chosen = positions[np.linspace(0, len(positions) - 1, size).astype(int)]
+        batches.append(tuple(torch.from_numpy(array) for array in data.arrays(chosen.tolist()).values()))
+    return difference(cut, model, batches, train_mode)
+
+
+def difference(cut: Cut, model: TaskModel, batches: Sequence[Tensors], train_mode: Callable[[], None]) -> float:
+    """The largest difference of the cut from the model, relative to the outputs' size, and of the first gradients.
 
     Compared are both modes, in training with the same random draws; the model's statistics are as before afterwards.
     Infinite where shapes differ or one has a number where the other has none. The model is on the CPU and is left in
     the mode of `train_mode`.
     """
-    positions = np.asarray(order_by_length(data))
     worst = 0.0
-    for size in BATCHES:
-        chosen = positions[np.linspace(0, len(positions) - 1, size).astype(int)]  # of a text: short beside long
-        given = tuple(torch.from_numpy(array) for array in data.arrays(chosen.tolist()).values())
-        with torch.no_grad(), _same_draws(model) as again:
-            values = as_tuple(cut.prefix(*given))
-            model.eval()
-            worst = max(worst, _difference(cut.evaluate(*values), model(*given)))
+    for number, given in enumerate(batches):
+        trained = [each for each in model.parameters() if each.requires_grad] if number == 0 else []
+        with _same_draws(model) as again:
+            with torch.no_grad():
+                values = as_tuple(cut.prefix(*given))
+                model.eval()
+                worst = max(worst, _difference(cut.evaluate(*values), model(*given)))
             train_mode()
             again()
-            whole = model(*given)
+            whole, expected = _with_gradients(model, given, trained)
             again()
-            worst = max(worst, _difference(cut.train(*values), whole))
+            halves, actual = _with_gradients(cut.train, values, trained)
+            worst = max(worst, _difference(halves, whole), _gradient_difference(actual, expected))
     return worst
+
+
+def _with_gradients(compute: nn.Module, given: Tensors, trained: Sequence[torch.Tensor]) -> tuple[Tensors, Tensors]:
+    """The outputs, and the gradients of their squares by each parameter: a network may have its own code for these."""
+    with torch.set_grad_enabled(bool(trained)):
+        outputs = as_tuple(compute(*given))
+        total = sum((value.square().sum() for value in outputs if value.requires_grad), start=torch.zeros(()))
+        if not total.requires_grad:
+            return outputs, ()
+        made = torch.autograd.grad(total, trained, allow_unused=True)
+    return outputs, tuple(torch.zeros(1) if one is None else one for one in made)
+
+
+def _gradient_difference(actual: Tensors, expected: Tensors) -> float:
+    """The largest difference, relative to the largest gradient of all: some are nothing but rounding."""
+    if [one.shape for one in actual] != [one.shape for one in expected]:
+        return float("inf")
+    pairs = list(zip(actual, expected, strict=True))
+    if not all(torch.equal(one.isfinite(), other.isfinite()) for one, other in pairs):
+        return float("inf")
+    apart = max((float((one - other).nan_to_num().abs().max()) for one, other in pairs), default=0.0)
+    largest = max((float(other.nan_to_num(posinf=0, neginf=0).abs().max()) for other in expected), default=0.0)
+    return apart / max(largest, 1e-12)
 
 
 @contextmanager
@@ -60,7 +94,7 @@ def _same_draws(model: nn.Module) -> Iterator[Callable[[], None]]:
 
 def _difference(one: object, other: object) -> float:
     pairs = list(zip(as_tuple(one), as_tuple(other), strict=True))
-    return max((_relative(a.double(), b.double()) for a, b in pairs), default=0.0)
+    return max((_relative(a.detach().double(), b.detach().double()) for a, b in pairs), default=0.0)
 
 
 def _relative(one: torch.Tensor, other: torch.Tensor) -> float:

@@ -97,8 +97,8 @@ def _checked_cut(model: TaskModel, frozen: Freeze, data: TaskDataset) -> Cut | N
     if apart <= TOLERANCE:
         return cut
     say(
-        f"The frozen layers run in every epoch: computed apart from the rest, they change the outputs by {apart:.1e} "
-        f"of their size. {REPORT_HINT}"
+        f"The frozen layers run in every epoch: computed apart from the rest, they change outputs or gradients by "
+        f"{apart:.1e} of their size. {REPORT_HINT}"
     )
     return None
 

@@ -17,6 +17,7 @@ from shared_fixtures.families.page import Row
 from tlzoo.errors import HookError, TlzooError
 from tlzoo.features import cut
 from tlzoo.features.cut import Cut
+from tlzoo.features.cut_check import TOLERANCE, difference
 from tlzoo.interfaces import Freeze, Repository
 from tlzoo.models.freezing import freeze, train_mode
 from tlzoo.models.model import TaskModel, build_model, load_backbone
@@ -26,6 +27,8 @@ from tlzoo.tasks import make_task
 
 TOO_LITTLE = "less than a fifth of the work is in front of what trains"
 """Where tlzoo says nothing: it looks no further for what is not worth a cache."""
+APART = "computed apart from the rest, they give other outputs or gradients"
+"""What training finds on its first samples, before it computes anything once."""
 LABELS = ("a", "b", "c")
 BATCHES = (3, 5)
 LEAST = 0.01
@@ -68,6 +71,8 @@ def judge(family: Family) -> Row:
     found, said = _search(model, frozen)
     if found is None:
         return Row(family.name, family.model, "falls back", share, reason=said or TOO_LITTLE)
+    if difference(found, model, list(_batches(model)), lambda: train_mode(model, frozen)) > TOLERANCE:
+        return Row(family.name, family.model, "falls back", share, reason=APART)
     check(found, model, frozen)
     return Row(family.name, family.model, "cut", share, f"{found.share:.0%}")
 
