@@ -60,6 +60,29 @@ def test_without_a_frozen_part_in_front_there_is_no_cut(zoo: Any, prepared: Prep
     assert find_cut(model) is None
 
 
+class Turned(nn.Module):
+    """Layers whose weights are turned around first, and a table of which a part is used, as large as it may be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen_first = nn.Parameter(0.1 * torch.randn(16, 8))
+        self.last = nn.Parameter(0.1 * torch.randn(8, 16))
+        self.register_buffer("table", torch.ones(500, 500))
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        made = torch.tanh(given @ self.frozen_first.transpose(0, 1))
+        return (made @ self.last.transpose(0, 1)) * self.table[:8, :8].sum()
+
+
+def test_work_is_counted_where_weights_are_used_and_not_where_they_are_turned():
+    model = wrapped(Turned(), torch.randn(2, 8), frozen="frozen")
+    found = find_cut(model)
+    assert_equal_to_the_model(found, model, (torch.randn(4, 8),))
+    assert found is not None
+    assert 0.3 < found.share < 0.7
+    assert [layout.shape for layout in found.layouts] == [(16,)]
+
+
 class Unheard(nn.Module):
     """Draws whose result nobody uses come before one that counts, as in the last layer of LiLT."""
 

@@ -60,7 +60,7 @@ def several(made: torch.Tensor | Tensors) -> Tensors:
 def assert_equal_to_the_model(found: Cut | None, model: TaskModel, inputs: Tensors) -> None:
     """The halves draw, move and compute what the whole does, and gradients end where they do."""
     assert found is not None
-    assert 0 < found.share <= 1
+    assert 0 <= found.share <= 1
     whole = copy.deepcopy(model)
     values = [value.detach() for value in found.prefix(*inputs)]
     assert [tuple(v.shape[1:]) for v in values] == [

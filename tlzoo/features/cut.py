@@ -9,7 +9,6 @@ the output where several are least. Between the cut and the live nodes only chea
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import torch
 from torch import fx, nn
 
 from tlzoo.features.functional import functionalise, is_in_place
+from tlzoo.features.node_sizes import bytes_per_sample, multiplications, weights_of
 from tlzoo.features.store import Layout
 from tlzoo.features.subgraphs import NotFunctional
 from tlzoo.models.model import TaskModel
@@ -127,7 +127,7 @@ def find_cut(model: TaskModel) -> Cut | None:
     axes = _axes(model, nodes)
     chosen = _minimum_cut(nodes, live, values, axes, traced)
     prefix_nodes = _dependencies(chosen)
-    work = {node: _multiplications(node, traced) for node in nodes}
+    work = {node: multiplications(node, traced) for node in nodes}
     share = sum(work[node] for node in prefix_nodes) / max(1, sum(work.values()))
     if not chosen or share < MIN_SHARE:
         return None
@@ -265,7 +265,7 @@ def _minimum_cut(
         if node not in values or node in live:
             continue
         layout = _layout(node, axes)
-        capacity = {} if layout is None else {"capacity": _bytes(node)}
+        capacity = {} if layout is None else {"capacity": bytes_per_sample(node)}
         flow.add_edge((node, "out"), (node, "in"), **capacity)  # towards the input: the last of equal cuts is found
         if node.op == "placeholder" or _is_heavy(node, parameters):
             flow.add_edge((node, "in"), "data")
@@ -282,36 +282,7 @@ def _minimum_cut(
 
 
 def _is_heavy(node: fx.Node, parameters: set[str]) -> bool:
-    uses = {given.target for given in node.all_input_nodes if given.op == "get_attr"}
-    return node.target in _PRODUCTS or not uses.isdisjoint(parameters)
-
-
-def _bytes(node: fx.Node) -> int:
-    """Bytes of one sample, taking every free size as that of the example."""
-    value = node.meta["val"]
-    return int(max(1, math.prod(_example_size(size) for size in value.shape[1:]) * value.dtype.itemsize))
-
-
-def _example_size(size: Any) -> int:
-    """A free size as that of the example; one that depends on what the inputs hold (an expert's tokens) as 1."""
-    return size if isinstance(size, int) else int(size.node.hint or 1)
-
-
-def _multiplications(node: fx.Node, traced: fx.GraphModule) -> int:
-    """Multiplications of weights with activations in this node, about, for the example's sizes."""
-    value = node.meta.get("val")
-    value = value[0] if isinstance(value, tuple | list) else value
-    if node.op != "call_function" or not isinstance(value, torch.Tensor) or node.target == aten.embedding.default:
-        return 0
-    weights = [_attribute(traced, str(given.target)) for given in node.all_input_nodes if given.op == "get_attr"]
-    size = math.prod(_example_size(size) for size in value.shape)
-    return sum(size * weight[0].numel() for weight in weights if weight.ndim >= 2)
-
-
-def _attribute(module: nn.Module, path: str) -> torch.Tensor:
-    owner, _, name = path.rpartition(".")
-    found: torch.Tensor = getattr(module.get_submodule(owner), name)
-    return found
+    return node.target in _PRODUCTS or not parameters.isdisjoint(weights_of(node))
 
 
 def _dependencies(wanted: Iterable[fx.Node], given: Iterable[fx.Node] = ()) -> set[fx.Node]:
