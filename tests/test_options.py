@@ -25,7 +25,8 @@ from tlzoo.options import (
     run_options,
     strategies_taking,
 )
-from tlzoo.training.strategies.table import OPTIONS, STRATEGIES, resolve_strategy
+from tlzoo.plugins.strategies import OPTIONS, resolve_strategy
+from tlzoo.training.strategies.table import STRATEGIES
 
 AT_THE_ENDS = {
     "epochs": (1, 10**9),

@@ -19,7 +19,8 @@ def prepared(shared_zoo: Any, pictures: Path, texts: Path, recordings: Path) -> 
     from tlzoo import registry
     from tlzoo.data import read_splits
     from tlzoo.models.model import build_model
-    from tlzoo.runs.prepare import fit_task, make_dataset_splits, prepare_backbone, task_for
+    from tlzoo.runs.checks import task_for
+    from tlzoo.runs.prepare import fit_task, make_dataset_splits, prepare_backbone
 
     data = {"vision": pictures, "nlp": texts, "speech": recordings}
 

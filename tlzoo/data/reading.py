@@ -12,6 +12,7 @@ from typing_extensions import TypedDict  # pydantic takes the standard library's
 
 from tlzoo.data.samples import Input, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError
+from tlzoo.io.files import check_exists
 from tlzoo.io.tables import TABLES, stream_table
 from tlzoo.io.texts import is_hidden, read_text, walk_files
 from tlzoo.progress import say
@@ -73,17 +74,6 @@ def check_roles(task: Task, names: Iterable[str]) -> None:
             f"{task.name} has no column role {strange[0]!r}.",
             hint=f"Its roles: {', '.join(task.all_roles)}; name a column with --column ROLE=NAME.",
         )
-
-
-def check_exists(*paths: str | os.PathLike[str] | None) -> None:
-    """Raise DataError naming the first of these that is neither a file nor a folder; a command does before it imports
-    torch."""
-    for path in paths:
-        if path is not None and not os.path.exists(path):
-            raise DataError(
-                f"{os.path.abspath(path)} does not exist.",
-                hint="Give a folder with one sub-folder per class, or a table.",
-            )
 
 
 def read(

@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tlzoo.errors import DataError
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
@@ -111,3 +113,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_exists(*paths: str | os.PathLike[str] | None) -> None:
+    """Raise DataError naming the first of these that is neither a file nor a folder; a command does before it imports
+    torch."""
+    for path in paths:
+        if path is not None and not os.path.exists(path):
+            raise DataError(
+                f"{os.path.abspath(path)} does not exist.",
+                hint="Give a folder with one sub-folder per class, or a table.",
+            )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from tlzoo.errors import TrainingError, UsageError
+from tlzoo.options import GradientDescent, StrategyOptions
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -39,6 +40,13 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
             "fp16 cannot be used for training on a CPU.", hint="Use `precision='bf16'` or fp32.", parameter="precision"
         )
     return _DTYPES.get(precision)
+
+
+def check_device(options: StrategyOptions) -> None:
+    """Raise UsageError for a device that is not there, or a precision that it cannot train in."""
+    device = select_device(options.device)
+    if isinstance(options, GradientDescent):
+        autocast_dtype(options.precision, device)
 
 
 def grad_scaler(precision: str, device: torch.device) -> torch.amp.GradScaler:

@@ -16,7 +16,7 @@ from tlzoo.io.entry_points import describe_plugin
 from tlzoo.models import lora
 from tlzoo.models.digests import named_tensors, tensor_digests
 from tlzoo.models.model import TaskModel
-from tlzoo.options import MAX_RANK
+from tlzoo.options.freezing import FREEZE_POLICIES, check_stage_policy, names_plugin, parse_lora_size, unknown_policy
 from tlzoo.plugins.extensions import split_plugin_name
 
 NORMALISATION = (
@@ -28,8 +28,6 @@ NORMALISATION = (
 )
 NORMALISATION_BY_NAME = re.compile(r"Norm(Act)?(\dd\w*)?$")
 """How timm and transformers call their own, which are not subclasses of torch's: RmsNorm2d, MPNetLayerNorm."""
-
-POLICIES = "all, none, until:<stage>, last:<n>, norm, lora:<rank>"
 
 
 def freeze(model: TaskModel, policy: str) -> Freeze:
@@ -97,29 +95,15 @@ def _freeze_problem(model: TaskModel, answer: Freeze) -> str:
     return ""
 
 
-def names_plugin(policy: str) -> bool:
-    """Whether a policy is one of a plugin that it names, `plugin/name`."""
-    plugin, slash, _ = policy.partition("/")
-    return bool(slash) and ":" not in plugin  # a stage may have a slash in its name
-
-
 def _plugin_or_core(model: TaskModel, policy: str) -> Freeze:
     if not names_plugin(policy):
         return plugins.call("freeze", model.checkpoint.plugin, Freeze, default=core_freeze, model=model, policy=policy)
     plugin, name = split_plugin_name("freeze policy", policy)
 
     def unknown(**given: Any) -> Freeze:
-        raise UsageError(f"Plugin {plugin!r} has no freeze policy {name!r}.", hint=f"Core policies: {POLICIES}.")
+        raise UsageError(f"Plugin {plugin!r} has no freeze policy {name!r}.", hint=f"Core policies: {FREEZE_POLICIES}.")
 
     return plugins.call("freeze", plugin, Freeze, default=unknown, model=model, policy=name)
-
-
-def is_policy(policy: str) -> bool:
-    """Whether this has the form of a policy of the core or of a plugin's, `plugin/name`."""
-    kind, colon, argument = policy.partition(":")
-    if colon:
-        return kind in ("until", "last", "lora") and bool(argument)
-    return policy in ("all", "none", "norm") or (names_plugin(policy) and all(policy.partition("/")))
 
 
 def set_trainable(model: TaskModel, frozen: Freeze) -> None:
@@ -174,7 +158,7 @@ def training_stages(model: TaskModel, policy: str) -> list[Stage]:
                 hint=f"Stages: {', '.join(stage.name for stage in stages)}",
             )
         return stages[len(stages) - int(argument) :]
-    raise UsageError(f"Unknown freeze policy {policy!r}.", hint=f"Policies: {POLICIES}.")
+    raise unknown_policy(policy)
 
 
 def unfreeze_plan(model: TaskModel, policy: str, every: int, epochs: int) -> list[Freeze]:
@@ -195,16 +179,6 @@ def unfreeze_plan(model: TaskModel, policy: str, every: int, epochs: int) -> lis
     plans = {count: _train_stages(model, stages[len(stages) - count :]) for count in sorted(set(counts))}
     _check_not_empty(model, policy, plans[0])
     return [plans[count] for count in counts]
-
-
-def check_stage_policy(policy: str) -> None:
-    """Raise UsageError for a policy that gradual unfreezing cannot reach."""
-    if policy.partition(":")[0] not in ("none", "until", "last"):
-        raise UsageError(
-            f"Freeze policy {policy!r} does not work with gradual unfreezing.",
-            hint="Use `unfreeze_every` with `freeze='none'`, until:<stage> or last:<n>.",
-            parameter="unfreeze_every",
-        )
 
 
 def _check_not_empty(model: TaskModel, policy: str, answer: Freeze) -> None:
@@ -258,22 +232,6 @@ def _train_adapters(model: TaskModel, argument: str) -> Freeze:
     lora.inject(model, *parse_lora_size(argument))
     trainable = lora.adapter_names(model) | frozenset(_head_names(model))
     return _freeze_rest(model, trainable)
-
-
-def parse_lora_size(argument: str) -> tuple[int, float | None]:
-    """Rank and alpha that `<rank>` or `<rank>:<alpha>` names; raises UsageError where it does not."""
-    rank, colon, alpha = argument.partition(":")
-    if not (rank.isdecimal() and 1 <= int(rank) <= MAX_RANK) or (colon and not _is_positive(alpha)):
-        raise UsageError(
-            f"Freeze policy {'lora:' + argument!r} does not have the form lora:<rank> or lora:<rank>:<alpha>.",
-            hint=f"Try `freeze='lora:8'`; the rank is 1 to {MAX_RANK}, the alpha above 0.",
-            parameter="freeze",
-        )
-    return int(rank), float(alpha) if alpha else None
-
-
-def _is_positive(number: str) -> bool:
-    return bool(re.fullmatch(r"[0-9]+(\.[0-9]+)?", number)) and float(number) > 0
 
 
 def _freeze_rest(model: TaskModel, trainable: frozenset[str]) -> Freeze:

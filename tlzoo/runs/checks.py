@@ -1,24 +1,87 @@
-"""Checks before weights are fetched: invalid options, and options without effect."""
+"""What a run is asked for, before data are read and weights fetched: choices that cannot be, options without effect.
+
+Torch-free, so that a command refuses them at once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from tlzoo import plugins
 from tlzoo.augment import signature
 from tlzoo.errors import UsageError
-from tlzoo.models.devices import autocast_dtype, select_device
-from tlzoo.models.freezing import check_stage_policy, names_plugin, parse_lora_size
 from tlzoo.options import Finetune, GradientDescent, StrategyOptions
-from tlzoo.plugins.extensions import split_plugin_name
-from tlzoo.tasks import Task
+from tlzoo.options.freezing import check_stage_policy, is_core_policy, names_plugin, parse_lora_size, unknown_policy
+from tlzoo.plugins.extensions import declared_extensions, split_plugin_name
+from tlzoo.plugins.strategies import resolve_strategy
+from tlzoo.plugins.tasks import unfitted_task
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.tasks import Task, contract, trainable_tasks
 
 NEEDS_PROBE = ("probe", "lp-ft", "auto")
 
 
-def check_options(task: Task, strategy: str, policy: str, options: StrategyOptions, head: str | None = None) -> None:
-    """Raise UsageError for options that are invalid for this task, strategy, freeze policy or machine.
+class Choices(NamedTuple):
+    """What is trained and how: a task without labels yet, a strategy with its freeze policy and its options."""
+
+    task: Task
+    strategy: str
+    policy: str
+    options: StrategyOptions
+
+
+def choose(
+    checkpoint: Checkpoint,
+    task: str | None,
+    strategy: str | StrategyOptions,
+    freeze: str | None,
+    head: str | None,
+    *given: Mapping[str, Any],
+    others: Iterable[str] = (),
+) -> Choices:
+    """What users ask for, as far as it can be told from the checkpoint's entry; see `resolve_strategy`.
+
+    Raises UsageError for what cannot be or has no effect, HookError or PluginError where a plugin's part of it is not
+    as it must be.
+    """
+    name, policy, options = resolve_strategy(strategy, freeze, *given, others=others)
+    blank = task_for(checkpoint, task)
+    if blank.plugin and (wrong := contract.class_problem(type(blank)) or contract.inputs_problem(blank)):
+        raise contract.task_error(blank, f"cannot be used: {wrong}")
+    _check_policy(checkpoint, policy)
+    _check_options(blank, name, policy, options, head)
+    return Choices(blank, name, policy, options)
+
+
+def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
+    """The task to train, without labels yet; raises UsageError for one that the checkpoint does not support."""
+    if (task := unfitted_task(checkpoint.tasks, wanted)) is not None:
+        return task
+    added = [f"{one.value}/{one.name}" for one in declared_extensions("tasks")]
+    raise UsageError(
+        f"{checkpoint.id} does not support the task {wanted!r}."
+        if wanted
+        else f"{checkpoint.id} supports no task that can be trained.",
+        hint=f"Supported: {', '.join(trainable_tasks(checkpoint.tasks) or checkpoint.tasks)}"
+        + (f"; plugins add: {', '.join(added)}" if added else ""),
+        parameter="task",
+    )
+
+
+def _check_policy(checkpoint: Checkpoint, policy: str) -> None:
+    """Raise UsageError for a freeze policy that neither the core knows nor, as far as it has its own, the plugin."""
+    if names_plugin(policy):
+        split_plugin_name("freeze policy", policy)
+    elif not is_core_policy(policy) and "freeze" not in plugins.import_plugin(checkpoint.plugin).hooks:
+        raise unknown_policy(policy)
+
+
+def _check_options(task: Task, strategy: str, policy: str, options: StrategyOptions, head: str | None = None) -> None:
+    """Raise UsageError for options that are invalid for this task, strategy or freeze policy.
 
     An option without effect is an error too. Ranges, and whether the strategy takes it, were checked before.
     """
-    device = select_device(options.device)
     if head and head not in ("linear", "plugin") and "/" not in head:
         raise UsageError(
             f"Unknown head {head!r}.",
@@ -27,8 +90,6 @@ def check_options(task: Task, strategy: str, policy: str, options: StrategyOptio
         )
     if head and "/" in head:
         split_plugin_name("head", head)
-    if names_plugin(policy):
-        split_plugin_name("freeze policy", policy)
     if strategy in NEEDS_PROBE and "probe" not in task.supports:
         raise UsageError(
             f"{task.name} does not support a probe, which `strategy={strategy!r}` starts with.",
@@ -43,7 +104,6 @@ def check_options(task: Task, strategy: str, policy: str, options: StrategyOptio
         )
     _check_supported(task, options)
     if isinstance(options, GradientDescent):
-        autocast_dtype(options.precision, device)
         _check_modality(task.modality, options)
         if options.monitor is not None:
             task.better(options.monitor)

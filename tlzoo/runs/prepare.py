@@ -15,13 +15,11 @@ from tlzoo.errors import UsageError
 from tlzoo.interfaces import Backbone
 from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
 from tlzoo.options import GradientDescent, StrategyOptions
-from tlzoo.plugins.extensions import declared_extensions
-from tlzoo.plugins.tasks import unfitted_task
 from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.record import DataRecord
 from tlzoo.specs import PluginSpec
-from tlzoo.tasks import Task, contract, trainable_tasks
+from tlzoo.tasks import Task, contract
 from tlzoo.training.step_model import DatasetSplits
 from tlzoo.weights.fetch import fetch
 
@@ -85,12 +83,6 @@ def fit_task(task: Task, parts: SampleSplits, columns: Columns) -> Task:
     return found
 
 
-def check_task_class(task: Task) -> None:
-    """Raise HookError for a plugin's task whose class or inputs are not as a task's must be."""
-    if task.plugin and (wrong := contract.class_problem(type(task)) or contract.inputs_problem(task)):
-        raise contract.task_error(task, f"cannot be used: {wrong}")
-
-
 def make_dataset_splits(parts: SampleSplits, model: TaskModel) -> DatasetSplits:
     """The three parts as the model takes them."""
     preprocessor = make_preprocessor(model.checkpoint, model.parts.preprocess)
@@ -130,17 +122,3 @@ def head_options(task: Task, parts: SampleSplits, options: StrategyOptions) -> d
     if options.class_weights == "balanced":
         given["class_weights"] = task.balance(targets)
     return given
-
-
-def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
-    """The task to train, without labels yet; raises UsageError for one that the checkpoint does not support."""
-    if (task := unfitted_task(checkpoint.tasks, wanted)) is not None:
-        return task
-    added = [f"{one.value}/{one.name}" for one in declared_extensions("tasks")]
-    raise UsageError(
-        f"{checkpoint.id} does not support the task {wanted!r}."
-        if wanted
-        else f"{checkpoint.id} supports no task that can be trained.",
-        hint=f"Supported: {', '.join(trainable_tasks(checkpoint.tasks) or checkpoint.tasks)}"
-        + (f"; plugins add: {', '.join(added)}" if added else ""),
-    )

@@ -24,7 +24,7 @@ from tlzoo.errors import PluginError
 from tlzoo.interfaces import Backbone, FeatureKind, Needs, Weights
 from tlzoo.models.model import TaskModel, build_model, make_preprocessor
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.runs.prepare import task_for
+from tlzoo.runs.checks import task_for
 from tlzoo.specs import TextSpec
 from tlzoo.tasks import Task
 from tlzoo.testing import samples

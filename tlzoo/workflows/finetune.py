@@ -15,14 +15,15 @@ from tlzoo.data import Columns, content_digests, endings_of, read_splits
 from tlzoo.errors import RunError
 from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.io.timings import Clock
+from tlzoo.models.devices import check_device
 from tlzoo.models.model import TaskModel
 from tlzoo.models.threads import limit_threads
 from tlzoo.options import GradientDescent, StrategyOptions, changed_options, flat, run_options
 from tlzoo.progress import say, working
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.runs.checks import check_options
+from tlzoo.runs.checks import choose
 from tlzoo.runs.paths import check_output_path
-from tlzoo.runs.prepare import check_task_class, data_record, fit_task, prepare, task_for, with_preprocess
+from tlzoo.runs.prepare import data_record, fit_task, prepare, with_preprocess
 from tlzoo.runs.record import DataRecord, Difference, ProbeRecord
 from tlzoo.runs.run import save_run
 from tlzoo.training.dry_run import dry_run
@@ -32,7 +33,7 @@ from tlzoo.training.loop_state import Tensors
 from tlzoo.training.resume import FILE, load_snapshot
 from tlzoo.training.step_model import DatasetSplits
 from tlzoo.training.strategies.base import TrainJob, TrainResult
-from tlzoo.training.strategies.table import resolve_strategy, strategy_function
+from tlzoo.training.strategies.table import strategy_function
 from tlzoo.workflows.run import Run
 
 MAY_CHANGE_ON_RESUME = {"lr"}
@@ -79,10 +80,8 @@ def finetune(
         check_output_path(out)
         resumed = _load_resumed(unfinished_dir(out), resume)
         others = signature(finetune).parameters
-        name, policy, how = resolve_strategy(strategy, freeze, options or {}, more, others=others)
-        blank = task_for(chosen, task)
-        check_task_class(blank)
-        check_options(blank, name, policy, how, head)
+        blank, name, policy, how = choose(chosen, task, strategy, freeze, head, options or {}, more, others=others)
+        check_device(how)
         parts = read_splits(data, test, blank, columns or {}, how.seed, endings_of(chosen.preprocess))
         raise_malloc_thresholds()
         limit_threads()

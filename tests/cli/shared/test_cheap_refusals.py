@@ -39,6 +39,31 @@ CASES: dict[str, Case] = {
         ("finetune", "CHECKPOINT", "TEXTS", *NEW, "--epochs", "3"),
         ("--epochs has no effect with --strategy probe",),
     ),
+    "finetune, task": (("finetune", "CHECKPOINT", "TEXTS", *NEW, "--task", "juggling"), ("'juggling'", "text-tokens")),
+    "finetune, freeze": (
+        ("finetune", "CHECKPOINT", "TEXTS", *NEW, "--strategy", "finetune", "--freeze", "lst:1"),
+        ("'lst:1'", "last:<n>"),
+    ),
+    "finetune, freeze and rank": (
+        ("finetune", "CHECKPOINT", "TEXTS", *NEW, "--strategy", "lora", "--freeze", "lora:x"),
+        ("'lora:x'", "--freeze lora:8"),
+    ),
+    "finetune, freeze of a probe": (
+        ("finetune", "CHECKPOINT", "TEXTS", *NEW, "--freeze", "last:1"),
+        ("contradicts", "--strategy finetune"),
+    ),
+    "finetune, head": (
+        ("finetune", "CHECKPOINT", "TEXTS", *NEW, "--strategy", "finetune", "--head", "cubic"),
+        ("'cubic'", "--head"),
+    ),
+    "finetune, without effect": (
+        ("finetune", "CHECKPOINT", "TEXTS", *NEW, "--strategy", "finetune", "--freeze", "all", "--l2-sp", ".1"),
+        ("--l2-sp", "no effect"),
+    ),
+    "finetune, other modality": (
+        ("finetune", "CHECKPOINT", "TEXTS", *NEW, "--strategy", "finetune", "--mixup", ".2"),
+        ("mixup", "not for text"),
+    ),
     "export, run": (("export", NONE, *NEW), (NONE, "tlzoo finetune")),
     "export, data": (("export", "RUN", "--data", NONE, *NEW), (NONE, "does not exist")),
     "export, precision": (("export", "RUN", "--precision", "int4", *NEW), ("'int4'", "int8")),

@@ -13,8 +13,9 @@ import tlzoo
 from tlzoo.data import Samples, SampleSplits
 from tlzoo.errors import TlzooError, UsageError
 from tlzoo.options import Finetune
+from tlzoo.plugins.strategies import freeze_policy
 from tlzoo.runs.prepare import head_options
-from tlzoo.training.strategies.table import STRATEGIES, freeze_policy
+from tlzoo.training.strategies.table import STRATEGIES
 
 Go = Callable[..., Any]
 Prepared = Callable[..., tuple[Any, Any]]

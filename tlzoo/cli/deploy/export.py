@@ -44,8 +44,8 @@ def export(
     json: Json = False,
 ) -> None:
     """Export a run as one ONNX file and prove on held-out data that it equals the trained model."""
-    from tlzoo.data.reading import check_exists
     from tlzoo.exporting.choices import check_choices
+    from tlzoo.io.files import check_exists
     from tlzoo.runs.record import read_record
 
     read_record(run)  # before the import of torch, which takes seconds

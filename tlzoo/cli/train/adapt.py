@@ -24,7 +24,7 @@ def adapt(
     json: Json = False,
 ) -> None:
     """Adapt a run to unlabelled data of another domain and save it as a new run."""
-    from tlzoo.data.reading import check_exists
+    from tlzoo.io.files import check_exists
     from tlzoo.runs.paths import check_output_path
     from tlzoo.runs.record import read_record
 

@@ -22,7 +22,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Compute the metrics of a run (with torch) or an ONNX file (without torch) on labelled DATA."""
-    from tlzoo.data.reading import check_exists
+    from tlzoo.io.files import check_exists
     from tlzoo.progress import set_quiet
     from tlzoo.runs.record import read_record
 

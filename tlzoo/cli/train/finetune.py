@@ -71,18 +71,19 @@ def finetune(
 ) -> None:
     """Fine-tune a pretrained checkpoint on labelled DATA: a new head, and as much of the backbone as you choose."""
     from tlzoo import registry
-    from tlzoo.data.reading import check_exists
+    from tlzoo.io.files import check_exists
     from tlzoo.plugins.discovery import find
-    from tlzoo.plugins.strategies import check_strategy
     from tlzoo.runs.paths import check_output_path
 
-    chosen = registry.get(checkpoint)  # before the import of torch, which takes seconds
+    chosen = registry.get(checkpoint)
     find(chosen.plugin)
     check_output_path(out)
-    given = _parse_assignments("--option", option) | _without_unset(options)
-    check_strategy(strategy, given)
     check_exists(data, test)
+    given = _parse_assignments("--option", option) | _without_unset(options)
     announce(f"Training {chosen.id} on {data}", quiet)
+    from tlzoo.runs.checks import choose
+
+    choose(chosen, task, strategy, freeze, head, given)  # before the import of torch, which takes seconds
     from tlzoo.workflows.finetune import finetune as train
 
     run = train(

@@ -1,0 +1,60 @@
+"""Freeze policies as users write them. What each freezes of a model, `tlzoo.models.freezing` knows."""
+
+from __future__ import annotations
+
+import re
+
+from tlzoo.errors import UsageError
+from tlzoo.options.strategies import MAX_RANK
+
+FREEZE_POLICIES = "all, none, until:<stage>, last:<n>, norm, lora:<rank>"
+
+
+def names_plugin(policy: str) -> bool:
+    """Whether a policy is one of a plugin that it names, `plugin/name`."""
+    plugin, slash, _ = policy.partition("/")
+    return bool(slash) and ":" not in plugin  # a stage may have a slash in its name
+
+
+def is_policy(policy: str) -> bool:
+    """Whether this has the form of a policy of the core or of a plugin's, `plugin/name`."""
+    return is_core_policy(policy) or (names_plugin(policy) and all(policy.partition("/")))
+
+
+def is_core_policy(policy: str) -> bool:
+    """Whether this has the form of a policy of the core."""
+    kind, colon, argument = policy.partition(":")
+    if kind == "last":
+        return argument.isdecimal()
+    return bool(colon and argument) if kind in ("until", "lora") else policy in ("all", "none", "norm")
+
+
+def unknown_policy(policy: str) -> UsageError:
+    """The error for a policy that nobody knows."""
+    return UsageError(f"Unknown freeze policy {policy!r}.", hint=f"Policies: {FREEZE_POLICIES}.", parameter="freeze")
+
+
+def parse_lora_size(argument: str) -> tuple[int, float | None]:
+    """Rank and alpha that `<rank>` or `<rank>:<alpha>` names; raises UsageError where it does not."""
+    rank, colon, alpha = argument.partition(":")
+    if not (rank.isdecimal() and 1 <= int(rank) <= MAX_RANK) or (colon and not _is_positive(alpha)):
+        raise UsageError(
+            f"Freeze policy {'lora:' + argument!r} does not have the form lora:<rank> or lora:<rank>:<alpha>.",
+            hint=f"Try `freeze='lora:8'`; the rank is 1 to {MAX_RANK}, the alpha above 0.",
+            parameter="freeze",
+        )
+    return int(rank), float(alpha) if alpha else None
+
+
+def _is_positive(number: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]+(\.[0-9]+)?", number)) and float(number) > 0
+
+
+def check_stage_policy(policy: str) -> None:
+    """Raise UsageError for a policy that gradual unfreezing cannot reach."""
+    if policy.partition(":")[0] not in ("none", "until", "last"):
+        raise UsageError(
+            f"Freeze policy {policy!r} does not work with gradual unfreezing.",
+            hint="Use `unfreeze_every` with `freeze='none'`, until:<stage> or last:<n>.",
+            parameter="unfreeze_every",
+        )
