@@ -13,10 +13,10 @@ from tlzoo.errors import DataError, UsageError
 from tlzoo.features.extract import extract
 from tlzoo.models.heads import linear_head, probe_objective
 from tlzoo.models.model import TaskModel, not_finite
+from tlzoo.plugins.adaptation import METHODS, method_names, unknown_method, unknown_method_of
 from tlzoo.plugins.extensions import (
     SINGULAR,
     PluginExtension,
-    extension_names,
     find_extension,
     registered_extensions,
     split_plugin_name,
@@ -24,7 +24,6 @@ from tlzoo.plugins.extensions import (
 )
 from tlzoo.training.strategies.probe_fit import labelled_features
 
-METHODS = ("auto", "coral")
 FEWEST = 20
 
 
@@ -43,9 +42,7 @@ def adapt_model(
         if short in (own := registered_extensions("adaptation", plugin)):
             return _adapt_with_method(PluginExtension("adaptation", plugin, own[short]), given), method, {}
         if (found := _adapt_with_plugin(plugin, short, given)) is None:
-            raise UsageError(
-                f"Plugin {plugin!r} has no adaptation method {short!r}.", hint=f"Methods: {_method_names()}"
-            )
+            raise unknown_method_of(plugin, short)
         return found, method, {}
     own_plugin = model.checkpoint.plugin
     if (answer := _adapt_with_plugin(own_plugin, method, given)) is not None:
@@ -55,7 +52,7 @@ def adapt_model(
         adapted, l2 = adapt_with_coral(model, source, target, options)
         return adapted, "coral", {"l2": l2}
     if (named := find_extension("adaptation", method)) is None:
-        raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {_method_names()}")
+        raise unknown_method(method)
     return _adapt_with_method(named, given), f"{named.plugin}/{method}", {}
 
 
@@ -67,10 +64,6 @@ def _adapt_with_plugin(plugin: str, method: str, given: Mapping[str, Any]) -> Ta
 
 def _not_handled(**given: Any) -> None:
     return None
-
-
-def _method_names() -> str:
-    return extension_names("adaptation", METHODS)
 
 
 def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> TaskModel:
@@ -105,7 +98,7 @@ def adapt_with_coral(
     if "probe" not in model.task.supports:
         raise UsageError(
             f"CORAL fits a probe, a linear head on features, which {model.task.name} does not support.",
-            hint=f"Choose a plugin's method: `method='PLUGIN/NAME'`. Methods: {_method_names()}",
+            hint=f"Choose a plugin's method: `method='PLUGIN/NAME'`. Methods: {method_names()}",
             parameter="method",
         )
     if source is None or source.targets is None:

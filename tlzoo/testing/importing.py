@@ -92,8 +92,8 @@ class Importing(SuiteBase):
 
 
 def _core_names() -> dict[ExtensionKind, set[str]]:
-    from tlzoo.adaptation.methods import METHODS
     from tlzoo.exporting.choices import FORMATS
+    from tlzoo.plugins.adaptation import METHODS
     from tlzoo.tasks import CORE
     from tlzoo.training.strategies.table import STRATEGIES
 

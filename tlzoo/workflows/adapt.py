@@ -14,6 +14,7 @@ from tlzoo.data import Samples, endings_of, fingerprint, read
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.models.threads import limit_threads
+from tlzoo.plugins.adaptation import check_method
 from tlzoo.progress import say, working
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.run import RunFolder, save_run
@@ -45,6 +46,7 @@ def adapt(
     began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
     check_output_path(Path(out))
+    check_method(method, run.checkpoint.plugin)
     raise_malloc_thresholds()
     limit_threads()
     parts = run.splits()

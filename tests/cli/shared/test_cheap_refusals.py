@@ -73,6 +73,11 @@ CASES: dict[str, Case] = {
     "adapt, run exists": (("adapt", "RUN", "--target", "TEXTS", "--out", "RUN"), ("already exists",)),
     "adapt, target": (("adapt", "RUN", "--target", NONE, *NEW), (NONE, "does not exist")),
     "adapt, test": (("adapt", "RUN", "--target", "TEXTS", "--test", NONE, *NEW), (NONE, "does not exist")),
+    "adapt, method": (("adapt", "RUN", "--target", "TEXTS", *NEW, "--method", "magic"), ("'magic'", "coral")),
+    "adapt, method of a plugin": (
+        ("adapt", "RUN", "--target", "TEXTS", *NEW, "--method", "nlp/magic"),
+        ("Plugin 'nlp'", "coral"),
+    ),
     "evaluate, model": (("evaluate", NONE, "TEXTS"), (NONE, "Name an exported ONNX file")),
     "evaluate, data": (("evaluate", "RUN", NONE), (NONE, "does not exist")),
     "evaluate, no run": (("evaluate", ".", "TEXTS"), ("is not a run folder",)),

@@ -29,9 +29,12 @@ def adapt(
     from tlzoo.runs.record import read_record
 
     check_output_path(out)  # before the import of torch, which takes seconds
-    read_record(run)
+    record = read_record(run)
     check_exists(target, test)
     announce(f"Loading {run}", quiet)
+    from tlzoo.plugins.adaptation import check_method
+
+    check_method(method, record.checkpoint.plugin)
     from tlzoo.workflows.adapt import adapt as adapt_run
 
     adapted = adapt_run(run, target, out=out, method=method, test=test)

@@ -1,0 +1,52 @@
+"""The methods of domain adaptation by name, as far as that can be told without torch: what is refused at once."""
+
+from __future__ import annotations
+
+from tlzoo.errors import UsageError
+from tlzoo.plugins.extensions import (
+    SINGULAR,
+    declared_extensions,
+    extension_names,
+    registered_extensions,
+    split_plugin_name,
+)
+from tlzoo.plugins.manager import import_plugin
+
+METHODS = ("auto", "coral")
+"""The core's methods."""
+
+
+def check_method(method: str, plugin: str) -> None:
+    """Raise UsageError for a method that neither the core, `plugin`, which is the checkpoint's, nor another one knows.
+
+    What a plugin's hook `adapt_domain` knows only that hook can tell.
+    """
+    if "/" in method:
+        named, short = split_plugin_name(SINGULAR["adaptation"], method)
+        if short not in registered_extensions("adaptation", named) and not _has_hook(named):
+            raise unknown_method_of(named, short)
+        return
+    declared = {one.name for one in declared_extensions("adaptation")}
+    if method not in {*METHODS, *declared} and not _has_hook(plugin):
+        raise unknown_method(method)
+
+
+def _has_hook(plugin: str) -> bool:
+    return "adapt_domain" in import_plugin(plugin).hooks
+
+
+def unknown_method(method: str) -> UsageError:
+    """The error for a method that nobody knows."""
+    return UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {method_names()}", parameter="method")
+
+
+def unknown_method_of(plugin: str, method: str) -> UsageError:
+    """The error for a method that the plugin named with it does not know."""
+    return UsageError(
+        f"Plugin {plugin!r} has no adaptation method {method!r}.", hint=f"Methods: {method_names()}", parameter="method"
+    )
+
+
+def method_names() -> str:
+    """The core's methods and those that plugins declare, for people."""
+    return extension_names("adaptation", METHODS)
