@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tlzoo.io import telemetry
 from tlzoo.io.lazy import lazy_names
 from tlzoo.version import __version__
+
+telemetry.switch_off()
 
 if TYPE_CHECKING:
     from tlzoo import registry
