@@ -218,6 +218,10 @@ TASK_FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         "test_its_metrics_are_finite",
         {"metrics": '{"accuracy": accuracy, "distance": 0.0, "more": 1.0}'},
     ),
+    "a metric that is a truth value": (
+        "test_its_metrics_are_finite",
+        {"metrics": '{"accuracy": accuracy, "distance": True}'},
+    ),
     "scores of labels instead of samples": ("test_its_metrics_are_finite", {"scores": 'outputs["sides"]'}),
     "a score that is no number": ("test_its_metrics_are_finite", {"scores": "sides / np.zeros(len(sides))"}),
     "a headline that resampling changes": ("test_its_metrics_are_finite", {"resampled": "[2.0 for drawn in draws]"}),

@@ -218,7 +218,7 @@ def metrics_problem(task: Task, metrics: Any) -> str:
         given = ", ".join(map(str, metrics)) if isinstance(metrics, Mapping) else type(metrics).__name__
         return f"`metrics` returns {given}; `directions` names {', '.join(task.directions)}."
     for name, value in metrics.items():
-        if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
             return f"The metric {name} is {value!r}."
     return ""
 
