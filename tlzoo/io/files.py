@@ -45,7 +45,7 @@ def cache_folder() -> Path:
     if chosen := os.environ.get("TLZOO_CACHE"):
         return Path(chosen).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME")
-    return Path(base) / "tlzoo" if base and os.path.isabs(base) else Path.home() / ".cache" / "tlzoo"
+    return Path(base) / "tlzoo" if base and os.path.isabs(base) else _home() / ".cache" / "tlzoo"
 
 
 def config_folder() -> Path:
@@ -53,7 +53,15 @@ def config_folder() -> Path:
     if chosen := os.environ.get("TLZOO_CONFIG"):
         return Path(chosen).expanduser().absolute()
     base = os.environ.get("XDG_CONFIG_HOME")
-    return Path(base) / "tlzoo" if base and os.path.isabs(base) else Path.home() / ".config" / "tlzoo"
+    return Path(base) / "tlzoo" if base and os.path.isabs(base) else _home() / ".config" / "tlzoo"
+
+
+def _home() -> Path:
+    """The user's own folder; of a user who has none, as in containers, one where nothing is and nothing can be."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.devnull)
 
 
 @contextmanager

@@ -31,6 +31,19 @@ def attribute_errors(what: str, plugin: str) -> Iterator[None]:
         raise HookError(f"{what} of {describe_plugin(plugin)} failed: {error_line(cause)}", hint=DEBUG_HINT) from cause
 
 
+@contextmanager
+def name_plugins() -> Iterator[None]:
+    """Raise what a plugin's code inside raises, and is no TlzooError, as HookError; around what users call."""
+    try:
+        yield
+    except TlzooError:
+        raise
+    except BaseException as cause:
+        if is_user_interrupt(cause) or (fault := raised_by_plugin(cause)) is None:
+            raise
+        raise fault from cause
+
+
 def is_user_interrupt(cause: BaseException) -> bool:
     """Whether the user stops the program, by Ctrl-C or SIGTERM."""
     return isinstance(cause, KeyboardInterrupt) or (isinstance(cause, SystemExit) and cause.code == _TERMINATED)
