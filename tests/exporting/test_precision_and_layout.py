@@ -29,6 +29,7 @@ def test_a_lower_precision_is_smaller_measured_and_says_so(zoo: Any, text_run: A
     assert (file.precision, manifest.precision) == (precision, precision)
     assert file.measured is not None
     assert file.measured.speedup > 0
+    assert file.measured.batch == 32  # however few are held out
     assert file.measured.bytes < file.measured.fp32_bytes
     assert manifest.kept_fp32 == file.kept_fp32
     assert manifest.parity.thresholds == LENIENT

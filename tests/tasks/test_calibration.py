@@ -7,6 +7,7 @@ import pytest
 
 from tlzoo.tasks import make_task
 from tlzoo.tasks.base import DecodeOptions
+from tlzoo.tasks.calibration import fit_temperature, multinomial_loss
 from tlzoo.tasks.probabilities import softmax
 
 SINGLE = make_task("text-classification", ("a", "b", "c"))
@@ -64,6 +65,13 @@ def test_few_samples_justify_no_temperature(count: int, factor: float):
     logits, targets = drawn(count)
     assert SINGLE.temperature({"logits": factor * logits}, targets) == 1.0
     assert SINGLE.temperature({"logits": np.tile([8.0, 0.0, 0.0], (count, 1))}, ["a"] * count) == 1.0
+
+
+def test_many_words_of_few_texts_justify_no_temperature():
+    logits, targets = drawn(400)
+    loss = multinomial_loss(8.0 * logits, np.array([SINGLE.labels.index(target) for target in targets]))
+    assert fit_temperature(loss, np.arange(400) % 200) != 1.0
+    assert fit_temperature(loss, np.arange(400) % 19) == 1.0
 
 
 def test_logits_that_are_calibrated_keep_their_temperature_and_others_get_one_where_it_is_sure():

@@ -12,7 +12,7 @@ from tlzoo.tasks import OperatingPoint, make_task
 from tlzoo.tasks.contract import operating_point_problem, prior_problem, shares_problem
 
 TASK: Any = make_task("image-classification", ("a", "b"))
-POINT = OperatingPoint(0.5, "recall >= 0.9", 12, "recall", 0.92, 0.8, 0.97)
+POINT = OperatingPoint(0.5, "recall >= 0.9", 12, "accuracy", 0.92, 0.8, 0.97)
 
 
 @pytest.mark.parametrize("point", [None, POINT])
@@ -28,7 +28,7 @@ def test_no_operating_point_and_a_whole_one_are_right(point: OperatingPoint | No
         ({"low": float("nan")}, "`low` is nan, not a finite number."),
         ({"chosen_for": 5}, "`chosen_for` is 5, not what the threshold was chosen for."),
         ({"samples": "many"}, "`samples` is 'many', not a number of samples."),
-        ({"metric": None}, "`metric` is None, not a name."),
+        ({"metric": None}, "`metric` is None, not one of the task's: accuracy, macro_f1, log_loss."),
     ],
 )
 def test_a_field_that_cannot_be_is_named(change: dict[str, Any], problem: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tlzoo.data.samples import Samples
-from tlzoo.errors import DataError
+from tlzoo.errors import DataError, InputError
 from tlzoo.io.texts import input_name
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
@@ -56,11 +57,25 @@ class TaskDataset:
     def arrays(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
         """The preprocessed inputs at these positions, stacked."""
         inputs = [self.inputs[i] for i in positions]
-        if not self.task.contextual:
-            return self.preprocessor(inputs)
-        arrays, contexts = with_contexts(self.preprocessor, inputs)
+        try:
+            if not self.task.contextual:
+                return self.preprocessor(inputs)
+            arrays, contexts = with_contexts(self.preprocessor, inputs)
+        except InputError as error:
+            raise self._with_place(error, positions) from error
         self._contexts.update(zip(positions, contexts, strict=True))
         return arrays
+
+    def _with_place(self, error: InputError, positions: Sequence[int]) -> InputError:
+        """The error with an input's number in the data, and the text's beginning, for that among those prepared."""
+
+        def place(found: re.Match[str]) -> str:
+            at = positions[int(found[1])]
+            given = self.inputs[at]
+            shown = f", {given[:40]!r}," if self.modality == "text" and isinstance(given, str) else ""
+            return f"Input {at}{shown}"
+
+        return InputError(re.sub(r"^Input (\d+)", place, error.message), hint=error.hint)
 
     def contexts(self, positions: Sequence[int]) -> list[Any]:
         """What preprocessing knows of the inputs at these positions; `None` for each where the task does not ask."""

@@ -293,7 +293,7 @@ def _judge(parity: Parity, limits: Thresholds, name: str, task: Task) -> None:
     raise ParityError(
         f"The exported file differs from the trained model: outputs by up to {parity.max_abs_diff:.3g} "
         f"({parity.tolerance:.3g} allowed), answers agree on {parity.top1_agreement:.1%} of "
-        f"{parity.counted} ({limits.agreement:.1%} required), {task.headline} drops by {parity.drop:.2f} points "
-        f"({limits.drop:g} allowed); it differs most on {name}.",
+        f"{parity.counted} ({limits.agreement:.1%} required), {task.headline} drops by "
+        f"{round(parity.drop, 2) + 0.0:.2f} points ({limits.drop:g} allowed); it differs most on {name}.",
         hint=NOT_WRITTEN_HINT,
     )

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tlzoo.artifact.manifest import Calibration
-from tlzoo.data import SampleSplits, fingerprint
+from tlzoo.artifact.trained_on import seen_note
+from tlzoo.data import SampleSplits, content_digests, fingerprint
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.exporting.batches import draw_samples, extra_positions
@@ -25,6 +26,7 @@ from tlzoo.tasks.base import OperatingPoint
 from tlzoo.tasks.contract import check_number, operating_point_problem, task_error
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import outputs_and_features
+from tlzoo.training.intervals import few_samples_note
 
 CALIBRATION_BATCH = 16
 CALIBRATION_SAMPLES = 256
@@ -100,6 +102,10 @@ def make_context(run: RunFolder, data: str | Path | None) -> ExportContext:
             ),
         )
         say(f"{parts_error.message} Nothing is calibrated on it.")
+    if note := seen_note(run.trained_on(), content_digests(samples.inputs, samples.modality)):
+        say(note)
+    if note := few_samples_note(run.task, len(samples)):
+        say(note)
     whole = run.dataset(samples)
     heldout = drawn(whole, run.data.seed)
     reference, features = outputs_and_features(model, heldout, set(extra_positions(len(heldout))))

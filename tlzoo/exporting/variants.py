@@ -136,12 +136,12 @@ def reduced_variant(
         ) from error
     arrays = base.context.heldout.arrays(range(min(SPEED_BATCH, len(base.context.heldout))))
     with working(f"Measuring how fast {precision} is"):
-        seconds = rank_by_speed({"fp32": full.proto, precision: reduced.proto}, arrays)
+        seconds = rank_by_speed({"fp32": full.proto, precision: reduced.proto}, arrays, batch=SPEED_BATCH)
     measured = SpeedMeasurement(
         bytes=reduced.proto.ByteSize(),
         fp32_bytes=full.proto.ByteSize(),
         speedup=round(seconds["fp32"] / seconds[precision], 3),
-        batch=len(next(iter(arrays.values()))),
+        batch=SPEED_BATCH,
         provider=PROVIDER,
     )
     return VerifiedVariant(precision, reduced.proto, proof, reduced.kept, measured=measured)

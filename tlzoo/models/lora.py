@@ -87,7 +87,7 @@ def _target_layers(model: TaskModel, rank: int) -> list[str]:
     if not called:
         raise UsageError(
             f"The backbone of {model.checkpoint.id} has no layer that supports LoRA adapters.",
-            hint="Try `freeze='last:1'`, or `freeze='all'` (trains the head).",
+            hint="Use `strategy='finetune'` with `freeze='last:1'`, or `freeze='all'` (trains the head).",
             parameter="freeze",
         )
     wide = [path for path, layer in called.items() if _width(layer) >= rank]

@@ -101,7 +101,7 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs
             f"The backbone of {checkpoint.id} returns {backbone.output!r}, but the task needs {output!r}.",
             hint="Choose another checkpoint or task.",
         )
-    if weights is not None and (name := not_finite(backbone.module.named_parameters())):
+    if weights is not None and (name := not_finite(backbone.module.named_parameters()) or _nan_buffer(backbone.module)):
         raise RegistryError(
             f"The weights of {checkpoint.id} hold NaN or infinity in {name}.",
             hint="Choose another checkpoint, or tell those who publish it.",
@@ -115,6 +115,19 @@ def not_finite(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             return name
     return ""
+
+
+def _nan_buffer(module: nn.Module) -> str:
+    """The name of the first buffer that comes with the weights and holds NaN; infinity may be meant, as in masks."""
+    kept = module.state_dict().keys()
+    return next(
+        (
+            name
+            for name, tensor in module.named_buffers()
+            if name in kept and tensor.is_floating_point() and bool(tensor.isnan().any())
+        ),
+        "",
+    )
 
 
 def make_preprocessor(checkpoint: Checkpoint, spec: Preprocess) -> Preprocessor:

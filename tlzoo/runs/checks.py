@@ -45,8 +45,9 @@ def choose(
     Raises UsageError for what cannot be or has no effect, HookError or PluginError where a plugin's part of it is not
     as it must be.
     """
-    name, policy, options = resolve_strategy(strategy, freeze, *given, others=others)
     blank = task_for(checkpoint, task)
+    _check_probe(blank, strategy if isinstance(strategy, str) else getattr(strategy, "strategy", ""))
+    name, policy, options = resolve_strategy(strategy, freeze, *given, others=others)
     if blank.plugin and (wrong := contract.class_problem(type(blank)) or contract.inputs_problem(blank)):
         raise contract.task_error(blank, f"cannot be used: {wrong}")
     _check_policy(checkpoint, policy)
@@ -67,6 +68,15 @@ def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
         + (f"; plugins add: {', '.join(added)}" if added else ""),
         parameter="task",
     )
+
+
+def _check_probe(task: Task, strategy: str) -> None:
+    if strategy in NEEDS_PROBE and "probe" not in task.supports:
+        raise UsageError(
+            f"{task.name} does not support a probe, which `strategy={strategy!r}` starts with.",
+            hint="Use `strategy='finetune'`.",
+            parameter="strategy",
+        )
 
 
 def _check_policy(checkpoint: Checkpoint, policy: str) -> None:
@@ -90,12 +100,6 @@ def _check_options(task: Task, strategy: str, policy: str, options: StrategyOpti
         )
     if head and "/" in head:
         split_plugin_name("head", head)
-    if strategy in NEEDS_PROBE and "probe" not in task.supports:
-        raise UsageError(
-            f"{task.name} does not support a probe, which `strategy={strategy!r}` starts with.",
-            hint="Use `strategy='finetune'`.",
-            parameter="strategy",
-        )
     if strategy in NEEDS_PROBE and head:
         raise UsageError(
             f"`head={head!r}` contradicts `strategy={strategy!r}`, which fits a linear head.",

@@ -70,5 +70,9 @@ def run_error(cause: Exception) -> TlzooError:
             "The model needs more memory for this batch than the limit allows.",
             hint=f"Use smaller batches, or raise the limit: {VARIABLE}=8GB",
         )
+    if "out of data bounds" in reason:  # of a table of tokens
+        return InputError(
+            "The model has no entry for one of its tokens.", hint="Leave it out, or export the model again."
+        )
     detail = reason.rpartition("Status Message: ")[2][-200:]
     return ArtifactError(f"The model could not be run: {detail or type(cause).__name__}", hint="Export it again.")

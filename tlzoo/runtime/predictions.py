@@ -78,7 +78,8 @@ class PredictOptions:
 def display_name(item: Any) -> str | None:
     """An input as its answer names it: a text or path as a string, several in one, None for anything else."""
     if isinstance(item, tuple):
-        return " | ".join(display_name(each) or "?" for each in item)
+        names = [display_name(each) for each in item]
+        return " | ".join("?" if name is None else name for name in names)
     return str(item) if isinstance(item, str | os.PathLike) else None
 
 

@@ -13,6 +13,7 @@ import onnxruntime as ort
 
 from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
+from tlzoo.plugins.attribution import name_plugins
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
 from tlzoo.runtime.graph_signature import check_graph, check_shapes
@@ -84,7 +85,8 @@ class Predictor(Generic[PredictionT]):
     ) -> list[PredictionT]:
         """Answer `inputs`: paths, bytes, arrays (uint8 [H, W, 3]; float32 [T] at the model's rate) or texts.
 
-        A single input gives a list of one; an input of a task with several is a tuple of them, or a mapping by name.
+        A single input gives a list of one; an input of a task with several is a tuple of them, or a mapping by name,
+        whose other names are ignored.
         The answers are the task's Prediction; probabilities are calibrated where the export was.
         `top_k` limits their `scores` to the likeliest labels. `threshold`, 0..1, is the probability a label needs; with
         one label per input that is None below it. `embeddings` adds each input's [D]. Raises InputError naming the
@@ -128,7 +130,7 @@ class Predictor(Generic[PredictionT]):
             self._check_output(name)
         given = list(inputs)
         rows = OutputCollector(self._output_specs, len(given))
-        for chunk in self._chunks(given, batch, chosen):
+        for chunk in self._chunks(map(self._input, given), batch, chosen):
             _raise_first(chunk, finite)
             rows.extend(chunk.start, chunk.outputs)
         found = rows.outputs()
@@ -162,6 +164,12 @@ class Predictor(Generic[PredictionT]):
         return (*own, *{output.name: output for output in alike}.values())
 
     def _predict(
+        self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool
+    ) -> Iterator[PredictionT | Failure]:
+        with name_plugins():
+            yield from self._answers(inputs, batch, options, strict)
+
+    def _answers(
         self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool
     ) -> Iterator[PredictionT | Failure]:
         options.check(self.task)
@@ -215,15 +223,31 @@ class Predictor(Generic[PredictionT]):
         return list(inputs)
 
     def _input(self, item: Any) -> Any:
-        """An input that is a mapping by name as a tuple in the task's order; an error where a name lacks."""
-        if not isinstance(item, Mapping):
+        """One input as the model takes it: of a task with several a tuple in their order, else the input itself.
+
+        An error where it is of another number, or a mapping that lacks a name.
+        """
+        names = [each.name for each in self.task.inputs]
+        if isinstance(item, InputError):
             return item
-        if missing := [each.name for each in self.task.inputs if each.name not in item]:
+        if isinstance(item, Mapping):
+            if missing := [name for name in names if name not in item]:
+                return InputError(f"An input has no {missing[0]!r}.", hint=f"Give: {', '.join(names)}")
+            item = tuple(item[name] for name in names)
+        elif len(names) == 1:
+            if isinstance(item, tuple) and self.task.modality == "text":
+                return InputError(
+                    f"An input is a tuple of {len(item)}, but this model takes {names[0]} alone.",
+                    hint="Give each as an input of its own.",
+                )
+            return item
+        elif not isinstance(item, tuple | list) or len(item) != len(names):
+            what = f"a {type(item).__name__}" + (f" of {len(item)}" if isinstance(item, tuple | list) else "")
             return InputError(
-                f"An input has no {missing[0]!r}.", hint=f"Give: {', '.join(each.name for each in self.task.inputs)}"
+                f"An input is {what}, but this model takes {' and '.join(names)} together.",
+                hint=f"Give a tuple ({', '.join(names)}), or a mapping by these names.",
             )
-        values = tuple(item[each.name] for each in self.task.inputs)
-        return values[0] if len(values) == 1 else values
+        return item[0] if len(names) == 1 else tuple(item)
 
 
 @overload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,6 +22,9 @@ WINDOW = 32
 """Texts are sorted by length within this many batches; the first windows are shorter, so that answers come soon."""
 
 Run = Callable[[Arrays], dict[str, np.ndarray]]
+
+_NUMBERED = re.compile(r"Input \d+")
+"""How preprocessing names one of the inputs it was given."""
 
 
 class NotFinite(InputError):
@@ -209,9 +213,12 @@ def _parts(item: Any) -> tuple[Any, ...]:
 
 def _with_number(error: InputError, chunk: Chunk, at: int) -> InputError:
     """The error with the input's number, where its message cannot name a path."""
-    if isinstance(chunk.items[at], str | Path | InputError) or error.message.startswith("Input "):
+    number = f"Input {chunk.start + at}"
+    if _NUMBERED.match(error.message):  # among those that were prepared with it, perhaps alone
+        return InputError(_NUMBERED.sub(number, error.message, count=1), hint=error.hint)
+    if isinstance(chunk.items[at], str | Path | InputError):
         return error
-    return InputError(f"Input {chunk.start + at}: {error.message}", hint=error.hint)
+    return InputError(f"{number}: {error.message}", hint=error.hint)
 
 
 def _input_label(chunk: Chunk, at: int) -> str:

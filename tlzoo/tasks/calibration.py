@@ -19,23 +19,27 @@ Loss = Callable[[float], np.ndarray]
 """The log loss, in nats, of each sample's logits divided by a temperature: float64 [N]."""
 
 
-def fit_temperature(loss: Loss) -> float:
+def fit_temperature(loss: Loss, groups: np.ndarray | None = None) -> float:
     """The T within 0.05..20 with the smallest log loss (Guo et al. 2017), on samples that training did not see; 1
     unless a temperature wins on samples it was not fitted on.
 
     A prior, log T ~ N(0, 0.5^2), keeps T near 1 where samples are few: where all of them are right, the log loss alone
     would ask for a T of 0. What wins is found by five-fold cross-validation: the mean gain over T = 1 must exceed two
-    standard errors of the paired differences. Of fewer than 20 samples it is 1.
+    standard errors of the paired differences. Of fewer than 20 samples it is 1. `groups` [N] says which of them come
+    from one sample, as the words of a text do: they stay in one fold and count as one.
     """
     as_they_are = loss(1.0)
-    if len(as_they_are) < FEWEST:
+    which = np.arange(len(as_they_are)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    samples = int(which.max(initial=-1)) + 1
+    if samples < FEWEST:
         return 1.0
-    folds = np.random.default_rng(0).permutation(len(as_they_are)) % FOLDS
+    folds = np.random.default_rng(0).permutation(samples)[which] % FOLDS
     gains = np.empty(len(as_they_are))
     for fold in range(FOLDS):
         held = folds == fold
         gains[held] = (as_they_are - loss(_least(loss, ~held)))[held]
-    if not gains.mean() > SURE * gains.std(ddof=1) / np.sqrt(len(gains)):
+    each = np.bincount(which, weights=gains)
+    if not each.mean() > SURE * each.std(ddof=1) / np.sqrt(samples):
         return 1.0
     return _least(loss, np.ones(len(gains), dtype=bool))
 

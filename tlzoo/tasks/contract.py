@@ -66,7 +66,20 @@ def class_problem(task: type[Task]) -> str:
             return f"`{name}` is {value!r}, not a tuple of strings."
     if not (isinstance(task.prediction, type) and issubclass(task.prediction, Prediction)):
         return f"`prediction` is {task.prediction!r}, not a subclass of Prediction."
-    return _directions_problem(task)
+    return _directions_problem(task) or _methods_problem(task)
+
+
+def _methods_problem(task: type[Task]) -> str:
+    """Of the class: the methods that have no default, some of them only where another is there."""
+    for name in ("outputs", "read", "fit", "collate", "metrics", "samplewise", "decode"):
+        if not task.overrides(name):
+            return f"It has no `{name}`."
+    if task.overrides("windows") and not task.overrides("merge"):
+        return "It has `windows` and no `merge`, which makes one answer of those of an input's windows."
+    for name in ("temperature", "calibration_error") if "calibration" in task.supports else ():
+        if not task.overrides(name):
+            return f"It supports calibration and has no `{name}`."
+    return ""
 
 
 def _directions_problem(task: type[Task]) -> str:
@@ -133,7 +146,8 @@ def inputs_problem(task: Task) -> str:
     """Of a task before it is fitted: a tuple of inputs."""
     if not isinstance(task.inputs, tuple) or not task.inputs or not all(isinstance(one, Input) for one in task.inputs):
         return f"`inputs` is {task.inputs!r}, not a tuple of Input."
-    return ""
+    names = [each.name for each in task.inputs]
+    return f"Two inputs have the same name: {', '.join(map(str, names))}." if len(set(names)) < len(names) else ""
 
 
 def rows_problem(rows: Any, method: str) -> str:
@@ -263,9 +277,13 @@ def agreement_problem(task: Task, answer: Any, rows: int) -> str:
                 f"`agree` returns differences of {name!r} of shape {list(np.shape(answer.difference[name]))} "
                 f"for {rows} samples."
             )
+        if not np.isfinite(answer.scale[name]).all():
+            return f"`agree` returns the scale {answer.scale[name]!r} of {name!r}."
+        if np.isnan(answer.difference[name]).any():
+            return f"`agree` returns a difference of {name!r} that is nan."
     if np.shape(answer.same) != (rows,):
         return f"`agree` returns `same` of shape {list(np.shape(answer.same))} for {rows} samples."
-    return ""
+    return "" if np.isfinite(answer.same).all() else "`agree` returns `same` that is not finite."
 
 
 def compare(task: Task, exported: Outputs, reference: Outputs, tolerance: float) -> Agreement:
@@ -301,8 +319,10 @@ def operating_point_problem(task: Task, point: Any) -> str:
         return f"`chosen_for` is {point.chosen_for!r}, not what the threshold was chosen for."
     if isinstance(point.samples, bool) or not isinstance(point.samples, int) or point.samples < 1:
         return f"`samples` is {point.samples!r}, not a number of samples."
-    if not isinstance(point.metric, str) or not point.metric:
-        return f"`metric` is {point.metric!r}, not a name."
+    if point.metric not in task.directions:
+        return f"`metric` is {point.metric!r}, not one of the task's: {', '.join(task.directions)}."
+    if "threshold" not in task.supports:
+        return "`supports` lacks threshold, so nothing would use it."
     return ""
 
 

@@ -15,6 +15,7 @@ from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.models.threads import limit_threads
 from tlzoo.plugins.adaptation import check_method
+from tlzoo.plugins.attribution import name_plugins
 from tlzoo.progress import say, working
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.run import RunFolder, save_run
@@ -25,6 +26,7 @@ REFITTED = ("l2", "temperature")
 """What a run's options say of a probe that adapting fits again."""
 
 
+@name_plugins()
 def adapt(
     run: str | Path | RunFolder,
     target: str | Path,

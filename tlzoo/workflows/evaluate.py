@@ -11,13 +11,15 @@ from tlzoo.artifact import trained_on
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Columns, Samples, content_digests, endings_of, read
 from tlzoo.data.dataset import TaskDataset, make_dataset
-from tlzoo.errors import ArtifactError, DataError, UsageError
+from tlzoo.errors import DataError, UsageError
+from tlzoo.plugins.attribution import name_plugins
+from tlzoo.progress import say
 from tlzoo.specs import Preprocess
 from tlzoo.tasks import Task
 from tlzoo.tasks.rows import Outputs, select
 
 if TYPE_CHECKING:
-    from tlzoo.runtime import Predictor
+    pass
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Evaluation:
     heldout: dict[str, float] | None = None
 
 
+@name_plugins()
 def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = None) -> Evaluation:
     """Measure a run folder (by torch) or an exported ONNX file (without torch) on labelled data.
 
@@ -64,23 +67,16 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
     columns = {**predictor.manifest.columns, **columns}  # type: ignore[typeddict-item]
     samples = _labelled(data, predictor.task, predictor.manifest.preprocess, columns)
     dataset = make_dataset(samples, predictor.task, predictor.preprocessor)
-    return _evaluation(dataset, samples, predictor.outputs(dataset.inputs), _trained_on(predictor, path))
-
-
-def _trained_on(predictor: Predictor, path: Path) -> TrainedOn | None:
-    text = predictor.metadata.get(trained_on.KEY)
-    try:
-        return None if text is None else trained_on.TrainedOn.from_json(text)
-    except ValueError as cause:
-        raise ArtifactError(
-            f"{path} has a broken list of what it was trained on: {cause}.", hint="Export it again."
-        ) from cause
+    return _evaluation(
+        dataset, samples, predictor.outputs(dataset.inputs), trained_on.of_file(predictor.metadata, str(path))
+    )
 
 
 def _evaluation(dataset: TaskDataset, samples: Samples, found: Outputs, known: TrainedOn | None) -> Evaluation:
     """The metrics of all samples, and of those that the model has not seen."""
     whole, count = dataset.metrics(found), len(samples)
     if known is None:
+        say("Whether some of these samples were trained on is not known: no list of those was kept.")
         return Evaluation(whole, count)
     new = [at for at, each in enumerate(content_digests(samples.inputs, samples.modality)) if each not in known]
     if len(new) in (0, count):

@@ -10,7 +10,7 @@ from typing import Any
 
 from tlzoo import registry
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.artifact.trained_on import TrainedOn
+from tlzoo.artifact.trained_on import TrainedOn, seen_note
 from tlzoo.data import Columns, content_digests, endings_of, read_splits
 from tlzoo.errors import RunError
 from tlzoo.features.prefetch import FeaturePrefetch
@@ -19,6 +19,7 @@ from tlzoo.models.devices import check_device
 from tlzoo.models.model import TaskModel
 from tlzoo.models.threads import limit_threads
 from tlzoo.options import GradientDescent, StrategyOptions, changed_options, flat, run_options
+from tlzoo.plugins.attribution import name_plugins
 from tlzoo.progress import say, working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import choose
@@ -40,6 +41,7 @@ MAY_CHANGE_ON_RESUME = {"lr"}
 """Options that change weights and may still differ on resume: a smaller rate is the remedy for a diverged loss."""
 
 
+@name_plugins()
 def finetune(
     checkpoint: str | Checkpoint,
     data: str | Path,
@@ -99,14 +101,15 @@ def finetune(
         facts = _run_identity(model, record, name, policy, how)
         if resumed:
             facts = _check_same_run(unfinished_dir(out), resumed[1], facts, how)
+        seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
         _report_data(model, sets, name, how)
+        if note := seen_note(seen, content_digests(parts.test.inputs, parts.test.modality)):
+            say(note)
         job = TrainJob(model, policy, sets, how, about, clock, unfinished_dir(out), facts, resumed, prefetch)
         result = _run(name, job)
     finally:
         if prefetch is not None:
             prefetch.cancel()
-    with clock.spent("validate"):
-        seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
     return _save(out, result, sets, clock, seen, record, {"strategy": name, "freeze": policy, **run_options(how)})
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.manifest import Parity
 from tlzoo.artifact.reference import DIGEST_BYTES, unpack
+from tlzoo.artifact.trained_on import of_file, seen_note
 from tlzoo.data import Columns, Samples, content_digests, endings_of, read
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, ParityError, UsageError
 from tlzoo.exporting.check import Measure, Proof, prove
+from tlzoo.plugins.attribution import name_plugins
 from tlzoo.progress import say, working
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.unknown_task import UnknownTask
@@ -35,6 +37,7 @@ class Verification:
     exported_metrics: dict[str, float]
 
 
+@name_plugins()
 def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None) -> Verification:
     """Compare an exported file's outputs here with the trained model's outputs at export.
 
@@ -48,6 +51,8 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
     samples = _read_samples(data, predictor, columns or {})
     here = make_dataset(samples, predictor.task, predictor.preprocessor)
     places = {name: at for at, name in enumerate(reference.contents)}
+    if note := seen_note(of_file(predictor.metadata, str(file)), content_digests(samples.inputs, samples.modality)):
+        say(note)
     known = [digest[:DIGEST_BYTES] for digest in content_digests(here.inputs, samples.modality)]
     pairs = {places[name]: at for at, name in enumerate(known) if name in places}
     if not pairs:

@@ -35,4 +35,4 @@ def test_other_columns_can_be_named(command: Command, text_file: Any, texts: Pat
     table = tmp_path / "renamed.csv"
     table.write_text(texts.read_text().replace("text,label", "sentence,mood", 1))
     names = ("--text-column", "sentence", "--label-column", "mood")
-    assert command("evaluate", text_file.path, table, "--json", *names).json["n"] == 80
+    assert command("evaluate", text_file.path, table, "--json", "--quiet", *names).json["n"] == 80

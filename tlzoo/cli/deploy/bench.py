@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
-from tlzoo.cli.shared.output import print_json, print_table, single
+from tlzoo.cli.shared.output import announce, print_json, print_table, single
 from tlzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,10 +41,9 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure latency and throughput of ONNX files on this machine."""
-    from tlzoo.progress import set_quiet
+    announce(f"Loading {file}", quiet)
     from tlzoo.workflows.bench import bench as measure
 
-    set_quiet(quiet)
     batches, counts = _numbers(batch, "--batch"), _numbers(threads, "--threads") if threads else ()
     providers = tuple(name.strip() for name in provider.split(","))
     if out is not None:

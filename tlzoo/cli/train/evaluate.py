@@ -23,15 +23,14 @@ def evaluate(
 ) -> None:
     """Compute the metrics of a run (with torch) or an ONNX file (without torch) on labelled DATA."""
     from tlzoo.io.files import check_exists
-    from tlzoo.progress import set_quiet
-    from tlzoo.runs.record import read_record
 
-    set_quiet(quiet)
     if model.exists():
         check_exists(data)
+    announce(f"Loading {model}", quiet)
     if model.is_dir():
+        from tlzoo.runs.record import read_record
+
         read_record(model)
-        announce(f"Loading {model}", quiet)  # of a file, torch is not imported
     from tlzoo.workflows.evaluate import evaluate as measure
 
     result = measure(model, data, columns=columns(text_column, path_column, label_column, column))

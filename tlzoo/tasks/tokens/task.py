@@ -184,7 +184,7 @@ class Tokens(Task):
         """Precision, recall and F1 of whole entities, as seqeval counts them (0 where there is nothing to divide by);
         the share of words with the right tag, and their mean log loss (nats)."""
         counts = self._counts(outputs, targets, contexts).sum(axis=0)
-        logits, labels = self._words(outputs, targets, contexts)
+        logits, labels, _ = self._words(outputs, targets, contexts)
         shares = softmax(logits) if len(logits) else np.ones((0, len(self.labels)))
         right = shares[np.arange(len(labels)), labels]
         return {
@@ -242,26 +242,28 @@ class Tokens(Task):
         ]
 
     def temperature(self, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any]) -> float:
-        """See `fit_temperature`; every word counts."""
-        return fit_temperature(multinomial_loss(*self._words(outputs, targets, contexts)))
+        """See `fit_temperature`; every word counts, and those of a text stay together."""
+        logits, labels, texts = self._words(outputs, targets, contexts)
+        return fit_temperature(multinomial_loss(logits, labels), texts)
 
     def calibration_error(
         self, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], temperature: float = 1.0
     ) -> float:
         """Each word's likeliest tag against how often it is right."""
-        logits, labels = self._words(outputs, targets, contexts)
+        logits, labels, _ = self._words(outputs, targets, contexts)
         shares = softmax(logits / temperature)
         return binned_error(shares.max(axis=1), (shares.argmax(axis=1) == labels).astype(np.float64))
 
     def _words(
         self, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Logits [W, C] and tag numbers [W] of all words that have a tag."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logits [W, C] and tag numbers [W] of all words that have a tag, and the number of each one's text [W]."""
         labels = self.collate(targets, contexts)["labels"]
         kept = [row[: len(logits)] != IGNORED for row, logits in zip(labels, outputs["logits"], strict=True)]
         logits = [rows[chosen] for rows, chosen in zip(outputs["logits"], kept, strict=True)]
         numbers = [row[: len(chosen)][chosen] for row, chosen in zip(labels, kept, strict=True)]
-        return np.concatenate(logits).astype(np.float64), np.concatenate(numbers)
+        texts = np.repeat(np.arange(len(numbers)), [len(each) for each in numbers])
+        return np.concatenate(logits).astype(np.float64), np.concatenate(numbers), texts
 
     def _entities(self, logits: np.ndarray, context: TextContext) -> list[dict[str, Any]]:
         words = group_words(context)
