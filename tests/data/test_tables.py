@@ -129,3 +129,47 @@ def test_a_missing_value_in_parquet_is_named_by_its_row(tmp_path):
 def test_a_very_long_cell_is_read(tmp_path):
     (tmp_path / "a.csv").write_text(f"text,label\n{'x' * 200_000},a\nb,b\n")
     assert len(read(tmp_path / "a.csv", TEXT).train.inputs[0]) == 200_000
+
+
+@pytest.mark.parametrize("task", ["text-classification", "text-multilabel"])
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ({"text": "a\ud83d b", "label": "good"}, "text"),
+        ({"text": "b", "label": "g\udc00"}, "label"),
+        ({"text": "b", "label": "good|\ud83d"}, "label"),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_in_its_place(tmp_path, task, row, column):
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n".join(map(json.dumps, [{"text": "a \U0001f600", "label": "bad"}, row])))
+    with pytest.raises(DataError, match=f"a.jsonl has half a surrogate pair in '{column}' in line 2"):
+        read(file, make_task(task))
+
+
+def test_half_a_surrogate_pair_in_a_list_of_labels_is_refused(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text(json.dumps({"text": "a", "label": ["x", "\ud83d"]}))
+    with pytest.raises(DataError, match="half a surrogate pair in 'label' in line 1"):
+        read(file, make_task("text-multilabel"))
+
+
+def test_a_class_folder_whose_name_is_not_utf8_is_refused(tmp_path):
+    for name in ("good", "gr\udcfc\udcdf"):
+        folder = tmp_path / name
+        try:
+            folder.mkdir()
+        except OSError:
+            pytest.skip("the file system takes UTF-8 alone")
+        (folder / "1.txt").write_text("x")
+    with pytest.raises(DataError, match="half a surrogate pair"):
+        read(tmp_path, TEXT)
+
+
+def test_a_file_may_be_named_by_bytes_that_are_not_utf8(tmp_path):
+    try:
+        (tmp_path / "\udcfc.png").write_bytes(b"x")
+    except OSError:
+        pytest.skip("the file system takes UTF-8 alone")
+    (tmp_path / "a.jsonl").write_text(json.dumps({"path": "\udcfc.png", "label": "a"}))
+    assert read(tmp_path / "a.jsonl", make_task("image-classification")).train.inputs == (str(tmp_path / "\udcfc.png"),)

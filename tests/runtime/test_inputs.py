@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,19 @@ def test_rows_that_are_broken_are_errors_of_their_own(place: Path):
         values = [value for _, value in named_inputs([table], TEXTS, [])]
         assert (values[0], values[-1]) == ("fine", "also fine")
         assert all(isinstance(value, InputError) and table in value.message for value in values[1:-1])
+
+
+def test_half_a_surrogate_pair_is_an_error_of_its_row_alone(place: Path):
+    (place / "t.jsonl").write_text(
+        '{"text": "fine"}\n{"text": "a\\ud83d b"}\n{"text": "good \\ud83d\\ude00", "id": "\\ud83d"}\n'
+    )
+    [first, (name, error), last] = named_inputs(["t.jsonl"], TEXTS, [])
+    assert (first[1], last[1]) == ("fine", "good 😀")
+    assert isinstance(error, InputError)
+    assert "half a surrogate pair in line 2, column 'text'" in error.message
+    assert name == "t.jsonl, line 2"
+    (place / "p.jsonl").write_text('{"path": "\\udcfc.png"}\n')
+    assert names(["p.jsonl"], PICTURES) == [os.path.join(".", "\udcfc.png")]
 
 
 def test_an_argument_of_a_text_model_is_a_text_unless_it_names_texts(place: Path):

@@ -85,6 +85,14 @@ def test_what_is_no_text_does_not_keep_the_other_texts_from_an_answer(reads: Any
     ]
 
 
+def test_half_a_surrogate_pair_does_not_keep_the_other_texts_from_an_answer(reads: Any):
+    answers = list(reads.stream(["a fine film", "a\ud83d b", "awful \U0001f600"], batch=2))
+    assert [answer.error is None for answer in answers] == [True, False, True]
+    assert answers[1].error.startswith("Input 1 has half a surrogate pair")
+    with pytest.raises(InputError, match="Input 1 has half a surrogate pair"):
+        reads.predict(["a fine film", "a\ud83d b"])
+
+
 def test_texts_keep_their_order_over_windows_of_growing_length(reads: Any):
     texts = [" ".join(["film"] * (1 + 7 * number % 19)) + f" {number}" for number in range(60)]
     answers = list(reads.stream(iter(texts), batch=2))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tlzoo
-from tlzoo.errors import UsageError
+from tlzoo.errors import DataError, UsageError
 
 QUICK = {"epochs": 1, "batch": 16}
 
@@ -37,6 +37,27 @@ def test_it_is_trained_by_gradient_descent_with_its_frozen_part_computed_once(
     assert run.frozen["identical"]
     assert set(run.metrics) == {"f1", "precision", "recall", "token_accuracy", "log_loss"}
     assert run.interval["metric"] == "f1"
+
+
+def test_tags_without_a_label_are_refused_in_training_and_in_evaluation(
+    zoo: Any, tagged_run: Any, tagged_file: Any, tmp_path: Path
+):
+    bare = tmp_path / "bare.conll"
+    bare.write_text("Ada B\nLovelace I\nruns O\n\nBob B\n" * 20)
+    for use in (
+        lambda: tlzoo.finetune("nlp/test-bert", bare, out=tmp_path / "run", task="tokens"),
+        lambda: tlzoo.evaluate(tagged_run.path, bare),
+        lambda: tlzoo.evaluate(tagged_file.path, bare),
+    ):
+        with pytest.raises(DataError, match="has the tag 'B' in line 1"):
+            use()
+
+
+def test_half_a_surrogate_pair_is_one_error_among_answers(zoo: Any, tagged_file: Any):
+    long = "a great film and it was awful . " * 30
+    answers = list(tagged_file.load().stream([long, "a\ud83d b", "great"]))
+    assert [answer.error is None for answer in answers] == [True, False, True]
+    assert "half a surrogate pair" in answers[1].error
 
 
 def test_auto_compares_and_keeps_one(zoo: Any, tagged: Path, tmp_path: Path):

@@ -263,7 +263,7 @@ def _input(row: Row, spec: _ReadSpec) -> Input:
 
 
 def _file_cell(row: Row, role: str, spec: _ReadSpec) -> str:
-    cell = row.text(role)
+    cell = row.file_name(role)
     file = Path(os.path.abspath(row.file.parent / cell.strip()))
     if "\0" in cell or not file.is_file():
         raise DataError(

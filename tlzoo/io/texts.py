@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tlzoo.errors import DataError
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a pair of UTF-16: no character, and nothing that UTF-8 can hold."""
+SURROGATE_HINT = "Write the whole character, or leave the half out."
 
 
 def read_text(path: Path) -> str:
@@ -28,6 +35,12 @@ def not_utf8(path: Path) -> DataError:
     with path.open("rb") as file:
         line = next((number for number, line in enumerate(file, start=1) if not _decodes(line)), 1)
     return DataError(f"File {path} is not UTF-8 text (line {line}).", hint="Save it again as UTF-8.")
+
+
+def has_lone_surrogate(value: Any) -> bool:
+    """Whether a text, or one in what JSON holds, has half a surrogate pair."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return LONE_SURROGATE.search(text) is not None
 
 
 def _decodes(line: bytes) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -12,11 +11,11 @@ from tokenizers import Tokenizer
 
 from tlzoo.errors import ArtifactError, InputError
 from tlzoo.interfaces import TextContext
+from tlzoo.io.texts import LONE_SURROGATE
 from tlzoo.io.words import in_same_word
 from tlzoo.specs import TextSpec
 
 CHARACTERS_PER_TOKEN = 64
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class TextPreprocessor:
@@ -106,7 +105,7 @@ class TextPreprocessor:
 
     def _words(self, text: str) -> list[tuple[int, int, int]]:
         """Begin, end and number of tokens of each word; of parts of a word that alone takes half of the room."""
-        cleaned = _LONE_SURROGATE.sub("\ufffd", text)
+        cleaned = LONE_SURROGATE.sub("\ufffd", text)
         [encoding] = _encoded(
             [cleaned], [0], lambda parts: self._unbounded.encode_batch(parts, add_special_tokens=False)
         )
@@ -142,7 +141,7 @@ class TextPreprocessor:
                 f"Input {position} is of type {type(text).__name__}, not a text.",
                 hint="Give strings; decode bytes first.",
             )
-        return _LONE_SURROGATE.sub("\ufffd", text)
+        return LONE_SURROGATE.sub("\ufffd", text)
 
 
 def _size(text: str | tuple[str, ...]) -> int:

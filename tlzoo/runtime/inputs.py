@@ -11,7 +11,7 @@ from typing import Any
 
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.tables import TABLES, MissingColumn, stream_table
-from tlzoo.io.texts import input_name, read_text, walk_files
+from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate, input_name, read_text, walk_files
 
 _WILD = "*?["
 
@@ -170,4 +170,6 @@ def _cell(path: Path, place: str, spec: InputSpec, column: str, cell: Any) -> An
     """A text, or a path from the table's folder on; an error for what is neither."""
     if not isinstance(cell, str) or (spec.modality != "text" and not cell.strip()):
         return InputError(f"File {path} has no {spec.modality} in {place}, column {column!r}.")
+    if spec.modality == "text" and has_lone_surrogate(cell):
+        return InputError(f"File {path} has half a surrogate pair in {place}, column {column!r}.", hint=SURROGATE_HINT)
     return cell if spec.modality == "text" else os.path.join(path.parent, cell.strip())

@@ -13,6 +13,7 @@ import numpy as np
 
 from tlzoo.errors import InputError
 from tlzoo.io.cores import available_cores
+from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.preprocess.prefetch import Arrays, prefetch_map
 from tlzoo.tasks.base import Output
@@ -197,14 +198,17 @@ def _by_shape(prepared: dict[int, Batch]) -> list[Batch]:
 
 
 def _check(chunk: Chunk, positions: Sequence[int], plan: BatchPlan) -> None:
-    """Raise for an input that is an error itself, or no text where one belongs."""
+    """Raise for an input that is an error itself, or no text of Unicode where one belongs."""
     for at in positions:
         item = chunk.items[at]
         if isinstance(item, InputError):
             raise item
-        strange = [type(each).__name__ for each in _parts(item) if not isinstance(each, str)]
-        if plan.modality == "text" and strange:
+        if plan.modality != "text":
+            continue
+        if strange := [type(each).__name__ for each in _parts(item) if not isinstance(each, str)]:
             raise InputError(f"Input {chunk.start + at} is not a text but {strange[0]}.", hint="Give strings.")
+        if any(map(has_lone_surrogate, _parts(item))):
+            raise InputError(f"Input {chunk.start + at} has half a surrogate pair.", hint=SURROGATE_HINT)
 
 
 def _parts(item: Any) -> tuple[Any, ...]:

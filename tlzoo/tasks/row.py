@@ -8,10 +8,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tlzoo.errors import DataError
+from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate
 
+T = TypeVar("T")
 _MEANT_AS_LIST = re.compile(r"""\[\s*[\["'{].*\]""", re.DOTALL)
 
 
@@ -51,8 +53,15 @@ class Row:
         """A cell that is not empty, as a string; raises DataError where it is empty or no scalar."""
         return self.scalar(role, self.value(role))
 
+    def file_name(self, role: str) -> str:
+        """As `text`, but bytes of a file's name that are not UTF-8 may be there as lone surrogates."""
+        return self._scalar(role, self.value(role))
+
     def scalar(self, role: str, value: Any) -> str:
         """A value of a cell, or of a list in it, as a string that is not empty."""
+        return self._checked(role, self._scalar(role, value))
+
+    def _scalar(self, role: str, value: Any) -> str:
         column = self.column(role)
         if isinstance(value, bool):
             return str(value).lower()
@@ -66,11 +75,11 @@ class Row:
     def listed(self, role: str) -> list[Any] | None:
         """The list in a cell, also one that is written as JSON, as CSV has no lists; None where it holds none.
 
-        Raises DataError for a cell that looks like a list, but is not JSON.
+        Raises DataError for a cell that looks like a list, but is not JSON, and for a lone surrogate.
         """
         value = self.value(role)
         if not isinstance(value, str) or not value.lstrip().startswith("["):
-            return value if isinstance(value, list) else None
+            return self._checked(role, value) if isinstance(value, list) else None
         try:
             found = json.loads(value)
         except (ValueError, RecursionError) as cause:
@@ -80,7 +89,12 @@ class Row:
                     'Write it with double quotes, such as ["a", "b"], or use JSONL or Parquet, which have lists.',
                 ) from cause
             return None
-        return found if isinstance(found, list) else None
+        return self._checked(role, found) if isinstance(found, list) else None
+
+    def _checked(self, role: str, value: T) -> T:
+        if has_lone_surrogate(value):
+            raise self.error(f"has half a surrogate pair in {self.column(role)!r}", SURROGATE_HINT)
+        return value
 
     def error(self, what: str, hint: str) -> DataError:
         """An error about this row: the file `what` in its place."""

@@ -23,6 +23,7 @@ from shared_fixtures.needs import CHROMIUM, missing
 import tlzoo
 from tlzoo.errors import ExportError, Offline
 from tlzoo.exporting.formats import web
+from tlzoo.io.texts import LONE_SURROGATE
 from tlzoo.preprocess.image import resize_and_crop
 from tlzoo.registry.schema import ImageSpec, PluginSpec
 from tlzoo.tasks import CORE
@@ -144,11 +145,12 @@ def tagged_site(browser: Any, served: tuple[Path, str], tagged_file: Any) -> Sit
 
 
 def assert_same_answer(site: Site, given: Any, within: float = SCALE) -> None:
-    expected = site.predictor.logits([given])[0]
+    read = LONE_SURROGATE.sub("\ufffd", given) if isinstance(given, str) else given  # a predictor refuses what is half
+    expected = site.predictor.logits([read])[0]
     answer = site.predict(given)
     assert answer["logits"] == pytest.approx(expected.tolist(), abs=within * float(np.abs(expected).max()))
     assert answer["label"] == site.predictor.labels[int(expected.argmax())]
-    [decoded] = site.predictor.predict([given])
+    [decoded] = site.predictor.predict([read])
     assert answer["scores"] == pytest.approx(decoded.scores, abs=1e-4 + within)
     assert answer["score"] == pytest.approx(decoded.score, abs=1e-4 + within)
 

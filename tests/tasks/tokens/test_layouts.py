@@ -183,10 +183,22 @@ BAD: dict[str, tuple[str, str, str]] = {
     "other columns": ("a.csv", "a,b\n1,2\n", "no tagged texts"),
     "no entities column": ("a.csv", "text,label\nAnna,x\n", "'entities'"),
     "a tag without a label": ("a.conll", "Anna B-\n", "'B-'"),
+    "a tag as a label": ("a.conll", "Anna B-X\nmet B-B-P\n", "the tag 'B-B-P' in line 2"),
+    "a tag as the label of a span": ("a.jsonl", '{"text": "Anna", "entities": [[0, 4, "B-P"]]}', "the tag 'B-P' as"),
+    "the inside of a span": (
+        "a.csv",
+        'text,entities\nAnna,"[[0, 4, ""I-P""]]"\n',
+        "'I-P' as the label of 'Anna' in line 2",
+    ),
+    "O as the label of a span": (
+        "a.jsonl",
+        '{"text": "Anna", "entities": [{"start": 0, "end": 4, "label": " O "}]}',
+        "the tag 'O' as the label of 'Anna' in line 1",
+    ),
     "a small letter for O": ("a.conll", "it o\nAnna B-X\n", "'o'"),
     **{
         f"the tag {tag}": ("a.conll", f"it {tag}\nAnna B-X\n", f"the tag {tag!r}")
-        for tag in ("0", "_", "I-", "B_PER", "b-PER", "i_PER")
+        for tag in ("0", "_", "I-", "B_PER", "b-PER", "i_PER", "B:PER", "i:PER")
     },
     "no number of a sentence": ("a.csv", "sentence,word,tag\n,Anna,B-X\n,it,O\n", "no 'sentence' in line 2"),
     "no words": (
@@ -222,6 +234,163 @@ def test_what_cannot_be_read_is_named_with_its_place(tmp_path: Path, kind: str):
         read(file, TASK)
     assert said in str(error.value)
     assert error.value.hint
+
+
+def tagged(file: Path, *texts: str) -> Path:
+    """Texts of tags as a file of the ending's layout: each word is one tag."""
+    rows = [text.split() for text in texts]
+    if file.suffix == ".conll":
+        return write(file, "\n".join("".join(f"w {tag}\n" for tag in tags) for tags in rows))
+    if file.suffix == ".csv":
+        words = [f"{number},w,{tag}\n" for number, tags in enumerate(rows) for tag in tags]
+        return write(file, "sentence,word,tag\n" + "".join(words))
+    return write(file, "".join(json.dumps({"tokens": ["w"] * len(tags), "tags": tags}) + "\n" for tags in rows))
+
+
+ENDS = (".conll", ".csv", ".jsonl")
+NO_LABEL = "B-NAME"
+UNREADABLE = {
+    "B and I alone": (("O B", "B I O"), "B", NO_LABEL),
+    "B and I in different texts": (("I O", "O B O"), "I", NO_LABEL),
+    "b and i": (("b i O",), "b", NO_LABEL),
+    "IOBES without a word inside": (("B E O S", "O"), "B", NO_LABEL),
+    "BILOU": (("U O B L",), "U", NO_LABEL),
+    "BMES": (("S B M M E",), "S", NO_LABEL),
+    "a B beside tags with labels": (("B-PER I-PER O", "B O"), "B", NO_LABEL),
+    "B and I beside labels": (("PER O", "B I"), "B", NO_LABEL),
+    "suffixes": (("O PER-B PER-I",), "PER-B", "B-PER"),
+    "suffixes behind another sign": (("PER_B PER_I", "LOC:B"), "PER_B", "B-PER"),
+    "suffixes of one label": (("DRUG vitamin-B", "PER-I", "PER-B"), "PER-I", "I-PER"),
+    "a suffix alone": (("O PER-B", "LOC-B O"), "PER-B", "B-PER"),
+    "a suffix beside tags with labels": (("B-PER O", "LOC-B O"), "LOC-B", "B-LOC"),
+    "suffixes of IOBES": (("PER-B PER-I PER-E LOC-S",), "PER-B", "B-PER"),
+    "no dash": (("O BPER IPER IPER", "BLOC"), "BPER", "B-PER"),
+    "a colon": (("O B:PER I:PER",), "B:PER", "B-PER"),
+    "a small letter": (("O b-PER i-PER",), "b-PER", "B-PER"),
+}
+
+
+@pytest.mark.parametrize("ending", ENDS)
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_tags_without_label_or_with_the_prefix_elsewhere_are_refused_where_they_are(
+    tmp_path: Path, ending: str, kind: str
+):
+    texts, tag, hint = UNREADABLE[kind]
+    file = tagged(tmp_path / f"a{ending}", *texts)
+    with pytest.raises(DataError, match=f"has the tag '{tag}' ") as error:
+        read(file, TASK)
+    text = next(number for number, each in enumerate(texts) if tag in each.split())
+    word = texts[text].split().index(tag)
+    before = sum(len(each.split()) for each in texts[:text])
+    places = {
+        ".conll": f"in line {before + text + word + 1}.",
+        ".csv": f"in line {before + word + 2}.",
+        ".jsonl": f"for word {word + 1}, 'w', in line {text + 1}.",
+    }
+    assert error.value.message == f"File {file} has the tag {tag!r} {places[ending]}"
+    assert hint in error.value.hint
+    assert len(read(file, TASK, labelled=False).train) == len(texts)
+
+
+ACCEPTED = {
+    "a label": ("PER PER O", ["PER"]),
+    "a label of one letter": ("O B B O B", ["B"]),
+    "I alone": ("I O I", ["I"]),
+    "classes by letter": ("A B C D E F G H I", list("ABCDEFGHI")),
+    "B and E without a scheme": ("B O E B", ["B", "E"]),
+    "dashes within labels": ("B-GPE-city I-GPE-city O", ["GPE-city"]),
+    "an end within a label": ("B-hepatitis-B O B-hepatitis-C", ["hepatitis-B", "hepatitis-C"]),
+    "a dash in a label alone": ("X-PER O", ["X-PER"]),
+    "an end of a label alone": ("vitamin-B O DRUG", ["DRUG", "vitamin-B"]),
+    "a word that begins with E": ("B-E-mail I-E-mail", ["E-mail"]),
+    "words that look glued": ("BRAND O ITEM IRAND BRAND", ["BRAND", "IRAND", "ITEM"]),
+}
+
+
+@pytest.mark.parametrize("ending", ENDS)
+@pytest.mark.parametrize("kind", ACCEPTED)
+def test_labels_alone_may_be_one_letter_or_have_dashes(tmp_path: Path, ending: str, kind: str):
+    tags, labels = ACCEPTED[kind]
+    [target] = read(tagged(tmp_path / f"a{ending}", tags), TASK).train.targets or ()
+    assert sorted({label for _, _, label in target}) == sorted(labels)
+
+
+def test_a_tag_is_looked_for_in_each_part_of_a_folder(tmp_path: Path):
+    tagged(tmp_path / "train.conll", "B-PER I-PER O")
+    tagged(tmp_path / "test.conll", "B I O")
+    with pytest.raises(DataError, match=r"test\.conll has the tag 'B' in line 1"):
+        read(tmp_path, TASK)
+
+
+def test_a_misspelt_tag_is_found_at_its_own_line_row_or_word(tmp_path: Path):
+    for name, text, place in (
+        ("a.conll", "-DOCSTART- O\n\nit O\nis o\n", "in line 4"),
+        ("b.conll", "1\tAnna\tB-X\n2-3\twont\t_\n2\two\to\n", "in line 3"),
+        ("a.csv", "sentence,word,tag\n1,it,O\n1,is,o\n", "in line 3"),
+        ("a.jsonl", '{"tokens": "it", "tags": "O"}\n{"tokens": "it is", "tags": "O o"}', "for word 2, 'is', in line 2"),
+    ):
+        with pytest.raises(DataError, match=f"has the tag 'o' {place}"):
+            read(write(tmp_path / name, text), TASK)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ada B-PER\rruns O\r\rBob B-PER\r",
+        "Ada B-PER\rruns O\r \nBob B-PER\n",
+        "Ada\tB-PER\r\r\nruns\tO\r\r\n\r\r\nBob\tB-PER\r\r\n",
+    ],
+)
+def test_a_carriage_return_alone_or_doubled_ends_a_line(tmp_path: Path, text: str):
+    found = read(write(tmp_path / "a.conll", text), TASK).train
+    assert (found.inputs, found.targets) == (("Ada runs", "Bob"), ([[0, 3, "PER"]], [[0, 3, "PER"]]))
+
+
+def test_lines_that_end_in_a_carriage_return_alone_are_counted(tmp_path: Path):
+    with pytest.raises(DataError, match="has the tag 'o' in line 4"):
+        read(write(tmp_path / "a.conll", "Ada B-PER\rruns O\r\rBob o\r"), TASK)
+
+
+HALF = {
+    "a text": (
+        "a.jsonl",
+        '{"text": "fine", "entities": []}\n{"text": "a\\ud83d b", "entities": []}',
+        "'text' in line 2",
+    ),
+    "a word": ("a.jsonl", '{"tokens": ["a\\udc00"], "tags": ["O"]}', "'tokens' in line 1"),
+    "a tag": ("a.jsonl", '{"tokens": ["a"], "tags": ["B-\\uD83D"]}', "'tags' in line 1"),
+    "words between blanks": ("a.jsonl", '{"tokens": "a \\ud83d", "tags": "O O"}', "'tokens' in line 1"),
+    "a list in a cell": ("a.csv", 'tokens,tags\n"[""a\\ud83d""]",O\n', "'tokens' in line 2"),
+    "a label": ("a.jsonl", '{"text": "a", "entities": [[0, 1, "\\ud83d"]]}', "'entities' in line 1"),
+    "the label of an object": (
+        "a.csv",
+        'text,entities\na,"[{""start"": 0, ""end"": 1, ""label"": ""\\ud83d""}]"\n',
+        "'entities' in line 2",
+    ),
+    "a row of a word": (
+        "a.jsonl",
+        '{"sentence": 1, "word": "a", "tag": "O"}\n{"word": "\\ud83d", "tag": "O"}',
+        "in line 2",
+    ),
+    "a row of a tag": (
+        "a.jsonl",
+        '{"sentence": 1, "word": "a", "tag": "O"}\n{"word": "b", "tag": "\\ud83d"}',
+        "in line 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HALF)
+def test_half_a_surrogate_pair_is_named_with_its_place(tmp_path: Path, kind: str):
+    name, text, place = HALF[kind]
+    with pytest.raises(DataError, match="half a surrogate pair") as error:
+        read(write(tmp_path / name, text), TASK)
+    assert place in error.value.message
+
+
+def test_a_whole_surrogate_pair_is_a_character(tmp_path: Path):
+    file = write(tmp_path / "a.jsonl", '{"tokens": ["\\ud83d\\ude00"], "tags": ["B-X"]}')
+    assert read(file, TASK).train.inputs == ("😀",)
 
 
 @pytest.mark.parametrize(

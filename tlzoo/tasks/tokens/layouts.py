@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise, starmap
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tlzoo.errors import DataError
 from tlzoo.io.texts import read_text
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.tokens.spans import join_words
+from tlzoo.tasks.tokens.tags import bad_tags, is_iob
 
 ENDINGS = (".conll", ".iob", ".iob2", ".bio")
 COLUMNS = ("text", "entities")
@@ -23,9 +25,20 @@ _Line = tuple[int, list[str]]
 _NUMBER = re.compile("[0-9]{1,9}")
 _NO_WORD = re.compile(r"#.*|[0-9]+[-.][0-9]+")
 """The first cells of comments, and of what CoNLL-U has beside words."""
-_MALFORMED_TAG = re.compile(r"o|0|_|.*-|[BI]_.*|[bi][-_].*")
-"""Tags that are meant to be O, B-LABEL or I-LABEL and are none."""
+_LINE_END = re.compile("\r*\n|\r")
+"""As editors count them: other line ends of Unicode may stand inside words."""
 _CONLL_HINT = "Write one word and its tag per line, and an empty line between texts."
+
+
+@dataclass(frozen=True)
+class _TaggedText:
+    """The words of a text and their tags; `where` says where a person finds the tag of a word."""
+
+    file: Path
+    place: str
+    words: Sequence[str]
+    tags: Sequence[str]
+    where: Callable[[int], str]
 
 
 def conll(path: Path) -> Iterator[Row]:
@@ -37,24 +50,25 @@ def conll(path: Path) -> Iterator[Row]:
     """
     texts = list(_sentences(path))
     counted = _counts_words(texts)
-    for lines in texts:
-        first = lines[0][0]
-        cells = _without_numbers(path, lines) if counted else [each for _, each in lines]
-        if cells:
-            yield _row(path, f"line {first}", [each[0] for each in cells], [each[-1] for each in cells])
+    found = [(lines[0][0], _without_numbers(path, lines) if counted else lines) for lines in texts]
+    yield from _rows([_text_of_lines(path, first, lines) for first, lines in found if lines])
+
+
+def _text_of_lines(path: Path, first: int, lines: Sequence[_Line]) -> _TaggedText:
+    words, tags = [cells[0] for _, cells in lines], [cells[-1] for _, cells in lines]
+    return _TaggedText(path, f"line {first}", words, tags, lambda at: f"in line {lines[at][0]}")
 
 
 def _sentences(path: Path) -> Iterator[list[_Line]]:
     """The lines of each text."""
-    # as editors count them: other line ends of Unicode may stand inside words
-    lines = read_text(path).split("\n")
+    lines = _LINE_END.split(read_text(path))
     found: list[_Line] = []
     for number, line in enumerate([*lines, ""], start=1):
-        parts = line.split("\t") if "\t" in line else _BLANKS.split(line.strip(" \r"))
-        cells = [cell.strip(" \r") for cell in parts]
+        parts = line.split("\t") if "\t" in line else _BLANKS.split(line.strip(" "))
+        cells = [cell.strip(" ") for cell in parts]
         if line.startswith("# ") or (cells and cells[0] == _DOCUMENT):
             continue
-        if not line.strip(" \t\r"):
+        if not line.strip(" \t"):
             if found:
                 yield found
             found = []
@@ -77,9 +91,9 @@ def _is_counted(lines: Sequence[_Line]) -> bool:
     return rising and all(len(cells) > 2 for _, cells in lines) and all(starmap(_follow, pairwise(numbers)))
 
 
-def _without_numbers(path: Path, lines: Sequence[_Line]) -> list[list[str]]:
-    """The cells of each word behind its number; raises DataError naming a line that is not the next word."""
-    found: list[list[str]] = []
+def _without_numbers(path: Path, lines: Sequence[_Line]) -> list[_Line]:
+    """The lines of words without their number; raises DataError naming a line that is not the next word."""
+    found: list[_Line] = []
     before = ""
     for line, cells in lines:
         if _NO_WORD.fullmatch(cells[0]):
@@ -89,7 +103,7 @@ def _without_numbers(path: Path, lines: Sequence[_Line]) -> list[list[str]]:
                 f"File {path} numbers the words of its texts, but line {line} begins with {cells[0]!r}.",
                 hint="Give each word of a text the next number, a word and a tag, or no line a number.",
             )
-        found.append(cells[1:])
+        found.append((line, cells[1:]))
         before = cells[0]
     return found
 
@@ -106,7 +120,7 @@ def samples(rows: Sequence[Row]) -> Sequence[Row]:
         _check_one_layout(rows[0])
         return rows
     if rows[0].has("tokens"):
-        return [_row_of_lists(row) for row in rows]
+        return _rows_of_lists(rows)
     if rows[0].has("word"):
         return _rows_of_words(rows)
     there = ", ".join(map(repr, rows[0].columns))
@@ -126,14 +140,17 @@ def _check_one_layout(row: Row) -> None:
         )
 
 
-def _row_of_lists(row: Row) -> Row:
-    words = _list(row, "tokens")
-    if not row.has("tags"):
-        return _untagged(row, words, "tags")
-    tags = _list(row, "tags")
+def _rows_of_lists(rows: Sequence[Row]) -> list[Row]:
+    if rows[0].has("tags"):
+        return _rows([_text_of_lists(row) for row in rows])
+    return [_untagged(row, _list(row, "tokens"), "tags") for row in rows]
+
+
+def _text_of_lists(row: Row) -> _TaggedText:
+    words, tags = _list(row, "tokens"), _list(row, "tags")
     if len(tags) != len(words):
         raise row.error(f"has {len(words)} tokens and {len(tags)} tags", "Give each token a tag.")
-    return _row(row.file, row.place, words, tags)
+    return _TaggedText(row.file, row.place, words, tags, lambda at: f"for word {at + 1}, {words[at]!r}, in {row.place}")
 
 
 def _untagged(row: Row, words: Sequence[str], role: str) -> Row:
@@ -148,7 +165,7 @@ def _untagged(row: Row, words: Sequence[str], role: str) -> Row:
 def _list(row: Row, role: str) -> list[str]:
     value, values = row.value(role), row.listed(role)
     if values is None and isinstance(value, str):
-        values = value.split()
+        values = row.scalar(role, value).split() if value.strip() else []
     if values is None:
         raise row.error(f"has no list in {row.column(role)!r}", "Write a list of strings, or words between blanks.")
     if not values and role == "tokens":
@@ -182,26 +199,35 @@ def _rows_of_words(rows: Sequence[Row]) -> list[Row]:
                 "Sort the rows, so that those of a text follow one another.",
             )
         texts.setdefault(known, []).append(row)
-    return [_join_rows(members) for members in texts.values()]
+    if rows[0].has("tag"):
+        return _rows([_text_of_rows(members) for members in texts.values()])
+    return [_untagged(members[0], _words(members), "tag") for members in texts.values()]
 
 
-def _join_rows(members: Sequence[Row]) -> Row:
-    words = [row.text("word").strip() for row in members]
-    if not members[0].has("tag"):
-        return _untagged(members[0], words, "tag")
+def _text_of_rows(members: Sequence[Row]) -> _TaggedText:
     tags = [row.text("tag").strip() for row in members]
-    return _row(members[0].file, members[0].place, words, tags)
+    first = members[0]
+    return _TaggedText(first.file, first.place, _words(members), tags, lambda at: f"in {members[at].place}")
 
 
-def _row(path: Path, place: str, words: Sequence[str], tags: Sequence[str]) -> Row:
-    """A text of words with tags; raises DataError for a tag that is a slip of the pen."""
-    if slips := [tag for tag in tags if _MALFORMED_TAG.fullmatch(tag)]:
-        raise DataError(
-            f"File {path} has the tag {slips[0]!r} in the text of {place}.",
-            hint="Write O outside of entities, B-LABEL and I-LABEL inside.",
-        )
-    text, entities = join_words(words, tags)
-    return Row(path, place, {"text": text, "entities": entities}, COLUMNS)
+def _words(members: Sequence[Row]) -> list[str]:
+    return [row.text("word").strip() for row in members]
+
+
+def _rows(texts: Sequence[_TaggedText]) -> list[Row]:
+    """The texts of a file; whoever asks for the entities of one with a tag that cannot be read gets its error."""
+    bad = bad_tags([text.tags for text in texts])
+    return [_row(text, bad) for text in texts]
+
+
+def _row(given: _TaggedText, bad: Mapping[str, str]) -> Row:
+    text, entities = join_words(given.words, given.tags)
+    cells: dict[str, Any] = {"text": text, "entities": entities}
+    at = next((at for at, tag in enumerate(given.tags) if tag in bad), None)
+    if at is not None:
+        tag = given.tags[at]
+        cells["entities"] = DataError(f"File {given.file} has the tag {tag!r} {given.where(at)}.", hint=bad[tag])
+    return Row(given.file, given.place, cells, COLUMNS)
 
 
 def entities_in(row: Row) -> list[list[Any]]:
@@ -247,4 +273,9 @@ def _entity(row: Row, text: str, given: Any) -> list[Any]:
         )
     if not isinstance(label, str) or not label.strip():
         raise row.error(f"has {label!r} as the label of {text[start:end]!r}", "Name its label.")
+    if is_iob(label.strip()):
+        raise row.error(
+            f"has the tag {label.strip()!r} as the label of {text[start:end]!r}",
+            "Give the label without a prefix, such as PER for B-PER; leave out what is no entity.",
+        )
     return [start, end, label.strip()]
