@@ -43,6 +43,14 @@ def test_an_error_inside_names_plugin_file_and_line(faulty: Any, train: Any, mod
     assert "--debug" in done.err
 
 
+def test_python_is_told_the_plugin_too(faulty: Any, numbers: Path, tmp_path: Path):
+    faulty("tasks", raising("read"))
+    with pytest.raises(
+        tlzoo.TlzooError, match=r"Plugin 'duo' \(tlzoo-duo 1.0\) failed in tasks.py, line .*lost my mind"
+    ):
+        tlzoo.finetune("duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune")
+
+
 def test_a_plugin_that_prints_leaves_stdout_to_the_document(faulty: Any, command: Any, numbers: Path, tmp_path: Path):
     faulty("heads", "print('at import')\n_head = build_head\n\n\ndef build_head(*given):\n    print('head')\n"
                     "    return _head(*given)")  # fmt: skip
@@ -175,7 +183,10 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("tasks", "Two.labels_in = lambda self, target: 3", "`labels_in` returns int, not a sequence of strings"),
         ("tasks", "Two.labels_in = lambda self, target: [3]", "`labels_in` returns 3, which is not a string"),
         ("tasks", "Two.inputs = property(lambda self: ('path',))", "`inputs` is ('path',), not a tuple of Input"),
-        ("tasks", "Two.windows = lambda self, input, preprocessor: 'abc'", "`windows` returns str"),
+        ("tasks", "Two.windows = lambda self, input, preprocessor: 'abc'\nTwo.merge = lambda self, parts: parts",
+         "`windows` returns str"),
+        ("tasks", "Two.windows = lambda self, input, preprocessor: []", "It has `windows` and no `merge`"),
+        ("tasks", "del Two.decode", "It has no `decode`"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 0)), Output('size', ('batch',))))",
          "`fit` leaves the output 'sign' with the axes ['batch', 0]"),
         ("tasks", "_collate = Two.collate\nTwo.collate = lambda self, targets, contexts: "
