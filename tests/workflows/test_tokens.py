@@ -33,7 +33,10 @@ def test_it_is_trained_by_gradient_descent_with_its_frozen_part_computed_once(
     run = tlzoo.finetune(
         "nlp/test-bert", tagged, out=tmp_path / "run", task="tokens", strategy=strategy, freeze=freeze, options=QUICK
     )
-    assert run.options["prefix"]["share"] > 0.2
+    if strategy == "lora":  # adapters from the first layer on leave hardly anything in front of them
+        assert run.options["prefix"] is None
+    else:
+        assert run.options["prefix"]["share"] > 0.2
     assert run.frozen["identical"]
     assert set(run.metrics) == {"f1", "precision", "recall", "token_accuracy", "log_loss"}
     assert run.interval["metric"] == "f1"
