@@ -121,6 +121,11 @@ def test_long_inputs_come_in_windows_with_the_targets_that_lie_in_them():
     assert data.collated([0, 3])["vowels"].tolist() == [[1, 1, 0, 0], [0, 1, 1, -100]]
 
 
+def test_copies_of_samples_are_counted_once_whole_or_in_windows():
+    assert make_dataset(SAMPLES.subset([1, 2, 1, 1]), TASK, Spelling()).distinct() == 2
+    assert make_dataset(SAMPLES.subset([0, 3, 0, 1, 1]), TASK, Spelling()).distinct() == 3
+
+
 def test_outputs_of_windows_become_those_of_whole_samples_and_are_measured_as_such():
     data = make_dataset(SAMPLES, TASK, Spelling())
     outputs, contexts = data.merge_outputs(by_the_model(data))

@@ -53,6 +53,8 @@ def test_of_few_samples_it_is_said_how_little_they_prove():
     assert "61%" in few_samples_note(SINGLE, 6)
     assert few_samples_note(NUMBER, 6) == "6 held-out samples prove little. Hold out 20 or more."
     assert few_samples_note(SINGLE, 20) == ""
+    said = few_samples_note(NUMBER, 3, "labelled target", "Label")
+    assert said == "3 labelled target samples prove little. Label 20 or more."
 
 
 @pytest.mark.parametrize(

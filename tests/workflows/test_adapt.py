@@ -14,9 +14,10 @@ from PIL import Image
 import tlzoo
 from tlzoo.adaptation.coral import coral_align, coral_probe
 from tlzoo.adaptation.methods import core_adapt
-from tlzoo.errors import DataError, HookError, PluginError, RunError, UsageError
+from tlzoo.errors import DataError, HookError, PluginError, RunError, TrainingError, UsageError
 from tlzoo.models.heads import probe_objective
 from tlzoo.tasks import make_task
+from tlzoo.training.intervals import wilson_interval
 from tlzoo.training.strategies.probe_fit import STRENGTHS, FittedProbe, fit_probe
 
 DIM = 6
@@ -139,6 +140,66 @@ def test_what_it_did_is_recorded_and_said(zoo: Any, picture_run: Any, pictures: 
     for when in ("before", "after"):
         assert sum(facts[f"answers_{when}"].values()) == pytest.approx(1, abs=1e-3)
         assert set(facts[f"target_metrics_{when}"]) == set(adapted.metrics)
+
+
+def write_texts(file: Path, texts: list[str]) -> Path:
+    file.write_text("\n".join(["text", *texts]) + "\n")
+    return file
+
+
+@pytest.mark.parametrize(("different", "times"), [(3, 20), (1, 60), (19, 4)])
+def test_copies_of_few_target_samples_are_refused(
+    zoo: Any, text_run: Any, texts: Path, tmp_path: Path, different: int, times: int
+):
+    few = [row.rpartition(",")[0] for row in texts.read_text().splitlines()[1 : different + 1]]
+    with pytest.raises(DataError, match=rf"20 target samples or more, not {different} \({different * times} are given"):
+        tlzoo.adapt(text_run, write_texts(tmp_path / "target.csv", few * times), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_copies_among_enough_target_samples_are_counted_and_said(
+    zoo: Any, text_run: Any, texts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    known = sorted({row.rpartition(",")[0] for row in texts.read_text().splitlines()[1:]})
+    adapted = tlzoo.adapt(text_run, write_texts(tmp_path / "target.csv", known * 2), out=tmp_path / "out")
+    assert (adapted.adapted["n_target"], adapted.adapted["n_copies"]) == (2 * len(known), len(known))
+    assert (
+        f"among the {2 * len(known)} target samples: {len(known)}; {len(known)} are distinct" in capfd.readouterr().err
+    )
+
+
+def test_the_adapted_run_has_the_interval_of_its_own_headline(zoo: Any, text_run: Any, texts: Path, tmp_path: Path):
+    adapted = tlzoo.adapt(text_run, texts, out=tmp_path / "out")
+    assert adapted.interval["metric"] == "accuracy"
+    right = round(adapted.metrics["accuracy"] * adapted.data.n_test)
+    wilson = wilson_interval(right, adapted.data.n_test)
+    assert (adapted.interval["low"], adapted.interval["high"]) == pytest.approx(wilson)
+
+
+def test_the_adapted_run_knows_the_target_samples_again(zoo: Any, text_run: Any, make_texts: Any, tmp_path: Path):
+    target, other = make_texts(tmp_path / "target.csv", seed=4), make_texts(tmp_path / "other.csv", seed=9)
+    adapted = tlzoo.adapt(text_run, target, out=tmp_path / "out", test=target)
+    assert tlzoo.evaluate(adapted.path, target).trained_on == 80
+    assert tlzoo.evaluate(text_run.path, target).trained_on < 20
+    assert tlzoo.evaluate(adapted.path, other).trained_on < 20
+    assert (adapted.adapted["n_labelled"], adapted.adapted["n_labelled_in_target"]) == (80, 80)
+
+
+def gibberish(file: Path, count: int = 60) -> Path:
+    """Texts of one to thirty words that nobody knows, each another."""
+    return write_texts(file, [" ".join([f"xx{at}"] * (1 + at % 30)) for at in range(count)])
+
+
+def test_an_adaptation_to_garbage_that_ruins_the_source_is_refused(zoo: Any, make_texts: Any, tmp_path: Path):
+    data, test = make_texts(tmp_path / "data.csv"), make_texts(tmp_path / "test.csv", seed=1)
+    run = tlzoo.finetune("nlp/test-bert", data, test=test, out=tmp_path / "run")
+    assert run.metrics["accuracy"] > 0.7
+    with pytest.raises(
+        TrainingError, match=r"collapsed on the source: accuracy goes from .* on its 80 held-out"
+    ) as error:
+        tlzoo.adapt(run, gibberish(tmp_path / "target.csv"), out=tmp_path / "out")
+    assert "test" in error.value.hint
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_refitted_head_keeps_its_class_weights_and_no_old_temperature(zoo: Any, make_texts: Any, tmp_path: Path):

@@ -93,7 +93,7 @@ def adapt_with_coral(
 
     `options["n_train"]` says how many of the source samples train; the rest chooses the strength. The other options are
     those of the head, such as `class_weights`. The backbone stays as it is. Raises UsageError for a task without a
-    probe and without source data, DataError for fewer than 20 target samples, whose moments say little of a domain.
+    probe and without source data, DataError for fewer than 20 distinct target samples, whose moments say little.
     """
     if "probe" not in model.task.supports:
         raise UsageError(
@@ -103,9 +103,10 @@ def adapt_with_coral(
         )
     if source is None or source.targets is None:
         raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
-    if target.samples < FEWEST:
+    if (distinct := target.distinct()) < FEWEST:
+        copies = f" ({target.samples} are given, most of them copies)" if distinct < target.samples else ""
         raise DataError(
-            f"CORAL needs {FEWEST} target samples or more, not {target.samples}: fewer say little of a domain, and "
+            f"CORAL needs {FEWEST} target samples or more, not {distinct}{copies}: fewer say little of a domain, and "
             "aligned with them a model gets worse.",
             hint="Add target data; labels are not needed.",
         )

@@ -6,12 +6,12 @@ import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
-from tlzoo.data.samples import Samples
+from tlzoo.data.samples import Samples, content_digests
 from tlzoo.errors import DataError, InputError
 from tlzoo.io.texts import input_name
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
@@ -53,6 +53,13 @@ class TaskDataset:
     def samples(self) -> int:
         """How many samples there are, whatever the number of their windows."""
         return len(self.inputs) if self.windows is None else len(self.windows)
+
+    def distinct(self) -> int:
+        """How many samples there are without copies; raises InputError for a file that cannot be read."""
+        digests = content_digests(self.inputs, self.modality)
+        if self.windows is None:
+            return len(set(digests))
+        return len({tuple(digests[start:end]) for start, end in pairwise(self._starts(self.windows))})
 
     def arrays(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
         """The preprocessed inputs at these positions, stacked."""

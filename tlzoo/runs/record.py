@@ -82,6 +82,14 @@ class FrozenRecord(TypedDict, total=False):
     merged: bool
 
 
+class ChangeRecord(TypedDict):
+    """What adapting changed on labelled samples: the headline metric after minus before, and what that says of the
+    adapted model: `better`, `worse` or within `chance`."""
+
+    difference: Difference
+    verdict: Literal["better", "worse", "chance"]
+
+
 AdaptedRecord = TypedDict(
     "AdaptedRecord",
     {
@@ -90,19 +98,25 @@ AdaptedRecord = TypedDict(
         "target": str,
         "target_fingerprint": str,
         "n_target": int,
+        "n_copies": NotRequired[int],
         "source_metrics_before": dict[str, float],
         "source_metrics_after": NotRequired[dict[str, float]],
+        "source_change": NotRequired[ChangeRecord],
         "changed": NotRequired[float],
         "answers_before": NotRequired[dict[str, float]],
         "answers_after": NotRequired[dict[str, float]],
         "target_metrics_before": NotRequired[dict[str, float]],
         "target_metrics_after": NotRequired[dict[str, float]],
+        "target_change": NotRequired[ChangeRecord],
+        "n_labelled": NotRequired[int],
+        "n_labelled_in_target": NotRequired[int],
     },
 )
 AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, the target data, and what it did.
 
-Metrics on the source's held-out samples before and after; which share of the answers for the target `changed`, and how
-often each label was one; metrics on labelled target data where there were any.
+`n_copies` of the target samples have the content of another. Metrics on the source's held-out samples before and after;
+which share of the answers for the target `changed`, and how often each label was one. On `n_labelled` labelled samples
+of the target, where there were any, the same metrics; `n_labelled_in_target` of them are among the target samples.
 """
 
 

@@ -56,16 +56,16 @@ def metric_interval(
     return {"metric": task.headline, "level": LEVEL, "low": low, "high": high}
 
 
-def few_samples_note(task: Task, count: int) -> str:
+def few_samples_note(task: Task, count: int, kind: str = "held-out", remedy: str = "Hold out") -> str:
     """What is to be said of figures of fewer than 20 samples; empty for more."""
     if count >= FEW:
         return ""
     if task.better(task.headline) == "min":  # answers are near or far, not right or wrong
-        return f"{count} held-out samples prove little. Hold out {FEW} or more."
+        return f"{count} {kind} samples prove little. {remedy} {FEW} or more."
     low, _ = wilson_interval(count, count)
     return (
-        f"{count} held-out samples prove little: even if all were right, of others as few as {low:.0%} might be. "
-        f"Hold out {FEW} or more."
+        f"{count} {kind} samples prove little: even if all were right, of others as few as {low:.0%} might be. "
+        f"{remedy} {FEW} or more."
     )
 
 

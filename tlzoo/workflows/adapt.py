@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.adaptation.methods import adapt_model
-from tlzoo.adaptation.verdict import answers_of, one_label_note, verdict
+from tlzoo.adaptation.verdict import Answers, Evidence, answers_of, notes, one_label_note, verdict
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.data import Samples, endings_of, fingerprint, read
-from tlzoo.data.dataset import TaskDataset
+from tlzoo.artifact.trained_on import TrainedOn
+from tlzoo.data import Samples, SampleSplits, content_digests, endings_of, fingerprint, read
 from tlzoo.errors import DataError
 from tlzoo.models.threads import limit_threads
 from tlzoo.plugins.adaptation import check_method
@@ -19,7 +19,7 @@ from tlzoo.plugins.attribution import name_plugins
 from tlzoo.progress import say, working
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.run import RunFolder, save_run
-from tlzoo.training.evaluation import measure
+from tlzoo.training.intervals import metric_interval
 from tlzoo.workflows.run import Run
 
 REFITTED = ("l2", "temperature")
@@ -41,9 +41,11 @@ def adapt(
     is a method of any plugin, for runs of any checkpoint. The new run in `out` keeps the labels and the data of the old
     one, so it is exported and proven as usual. `run.adapted` says what became of the answers for the target and of the
     metrics on the source's held-out samples; `test` is labelled data of the target domain, on which both are measured.
+    Copies of a target sample count once.
 
     Raises RunError when `out` exists, UsageError for an unknown method, DataError when the source or target data cannot
-    be read or the target is too small, TrainingError where the adapted model has collapsed or does harm on `test`.
+    be read or the target is too small, TrainingError where the adapted model has collapsed or does harm on `test`
+    (see `tlzoo.adaptation.verdict`).
     """
     began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
@@ -59,41 +61,75 @@ def adapt(
         model = run.model()
     both = run.dataset(_join(parts.train, parts.validation))
     say(f"Adapting {run.path} from {both.samples} source to {len(unlabelled)} target samples, seed {run.data.seed}")
-    n_train = len(run.dataset(parts.train))
-    there, targets = run.dataset(unlabelled), parts.train.targets or ()
-    before = answers_of(model, there, labelled)
-    if labelled is None and (note := one_label_note(before, _shares(run, targets), there.samples)):
+    n_train, targets = len(run.dataset(parts.train)), parts.train.targets or ()
+    data = Evidence(
+        run.dataset(unlabelled),
+        run.dataset(parts.test),
+        None if labelled is None else run.dataset(labelled),
+        targets,
+        run.data.seed,
+    )
+    distinct = data.target.distinct()
+    if copies := len(unlabelled) - distinct:
+        say(f"Copies of others among the {len(unlabelled)} target samples: {copies}; {distinct} are distinct.")
+    before = answers_of(model, data)
+    if labelled is None and (note := one_label_note(before, _shares(run, targets), distinct)):
         say(note)
     with working("Adapting"):
         adapted, used, fitted = adapt_model(
-            model, both, there, method, {"n_train": n_train, **_head_options(run, targets)}
+            model, both, data.target, method, {"n_train": n_train, **_head_options(run, targets)}
         )
     adapted.eval()
-    found = verdict(run.task, before, answers_of(adapted, there, labelled), there, labelled)
-    heldout = run.dataset(parts.test)
-    metrics = measure(adapted, heldout)
+    after = answers_of(adapted, data)
+    facts: dict[str, Any] = {
+        "method": used,
+        "from": str(run.path.resolve()),
+        "target": str(Path(target).resolve()),
+        "target_fingerprint": fingerprint(unlabelled),
+        "n_target": len(unlabelled),
+        "n_copies": copies,
+        **verdict(run.task, before, after, data),
+        "source_metrics_before": dict(run.metrics),
+        **_counts(labelled, unlabelled),
+    }
+    for note in filter(None, notes(run.task, facts, data)):
+        say(note)
     save_run(
         Path(out),
         adapted,
-        heldout,
+        data.heldout,
         [],
-        trained_on=run.trained_on(),
+        trained_on=_trained_on(parts, unlabelled),
         data=run.data,
         options={**{name: value for name, value in run.options.items() if name not in REFITTED}, **fitted},
-        metrics=metrics,
+        metrics=facts["source_metrics_after"],
+        interval=_interval(run, after, data, facts["source_metrics_after"]),
         seconds={"total": round(time.monotonic() - began, 2)},
-        adapted={
-            "method": used,
-            "from": str(run.path.resolve()),
-            "target": str(Path(target).resolve()),
-            "target_fingerprint": fingerprint(unlabelled),
-            "n_target": len(unlabelled),
-            "source_metrics_before": dict(run.metrics),
-            "source_metrics_after": metrics,
-            **found,
-        },
+        adapted=facts,
     )
     return Run.load(out)
+
+
+def _counts(labelled: Samples | None, unlabelled: Samples) -> dict[str, int]:
+    """How many labelled samples there are, and how many of them have the content of a target sample."""
+    if labelled is None:
+        return {}
+    known = set(content_digests(unlabelled.inputs, unlabelled.modality))
+    found = content_digests(labelled.inputs, labelled.modality)
+    return {"n_labelled": len(found), "n_labelled_in_target": sum(each in known for each in found)}
+
+
+def _trained_on(parts: SampleSplits, unlabelled: Samples) -> TrainedOn:
+    """The filter of all that the adapted model has seen: the source's samples and the target's."""
+    inputs = (*parts.train.inputs, *parts.validation.inputs, *unlabelled.inputs)
+    return TrainedOn.of(content_digests(inputs, parts.train.modality))
+
+
+def _interval(run: RunFolder, after: Answers, data: Evidence, metrics: dict[str, float]) -> dict[str, Any]:
+    """The interval of the adapted model's headline on the held-out samples."""
+    merged, contexts = data.heldout.merge_outputs(after.heldout)
+    value = metrics[run.task.headline]
+    return metric_interval(run.task, merged, data.heldout.sample_targets, contexts, value, run.data.seed)
 
 
 def _head_options(run: RunFolder, targets: Any) -> dict[str, Any]:
@@ -110,14 +146,14 @@ def _shares(run: RunFolder, targets: Any) -> dict[str, float]:
     return {label: count / len(targets) for label, count in counts.items()} if counts.total() == len(targets) else {}
 
 
-def _labelled(run: RunFolder, test: str | Path | None) -> TaskDataset | None:
+def _labelled(run: RunFolder, test: str | Path | None) -> Samples | None:
     if test is None:
         return None
     collection = read(test, run.task, columns=run.data.columns, endings=endings_of(run.preprocess))
     samples = collection.test or collection.train
     if not samples.targets:
         raise DataError(f"{test} has no labels.", hint="Name labelled data of the target domain.", parameter="test")
-    return run.dataset(samples)
+    return samples
 
 
 def _target_samples(run: RunFolder, target: str | Path) -> Samples:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Evaluation:
     """The task's metrics over `n` samples.
 
-    `trained_on` of them are among the samples that the model was trained on or chosen by, and `heldout` are the metrics
-    over the others; `None` where there are none of either, or the model does not know what it was trained on.
+    `trained_on` of them are among the samples that the model was trained on, chosen by or adapted to, and `heldout` are
+    the metrics over the others; `None` where there are none of either, or the model does not know what it has seen.
     """
 
     metrics: dict[str, float]

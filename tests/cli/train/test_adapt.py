@@ -25,3 +25,23 @@ def test_lines_tell_what_to_type_next(command: Command, text_run: Any, texts: Pa
     done = command("adapt", text_run.path, "--target", texts, "--out", tmp_path / "adapted", "--method", "coral")
     assert done.code == 0
     assert f"tlzoo export {tmp_path / 'adapted'}" in done.out
+
+
+def test_lines_tell_number_interval_and_verdict_and_what_was_seen(
+    command: Command, text_run: Any, make_texts: Any, tmp_path: Path
+):
+    target = make_texts(tmp_path / "target.csv", seed=4)
+    rows = target.read_text().splitlines()
+    (tmp_path / "three.csv").write_text("\n".join([rows[0], rows[1], rows[2], rows[-1]]) + "\n")
+    given = ["--target", target, "--test", tmp_path / "three.csv"]
+    done = command("adapt", text_run.path, *given, "--out", tmp_path / "adapted")
+    (line,) = [line for line in done.out.splitlines() if line.startswith("Target, 3 labelled samples: accuracy ")]
+    assert "(95%: " in line
+    assert line.endswith("no difference beyond chance")
+    assert "3 of these 3 are among the target samples" in done.out
+    assert "3 labelled target samples prove little" in done.err
+    document = command("adapt", text_run.path, *given, "--out", tmp_path / "again", "--json", "--quiet").json
+    facts = document["adapted"]
+    assert (facts["n_labelled"], facts["n_labelled_in_target"], facts["n_copies"]) == (3, 3, 0)
+    assert facts["target_change"]["verdict"] == "chance"
+    assert facts["source_change"]["difference"]["level"] == document["interval"]["level"] == 0.95

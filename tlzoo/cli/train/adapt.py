@@ -12,6 +12,11 @@ from tlzoo.cli.shared.options import Json, Out, Quiet
 from tlzoo.cli.shared.output import announce, print_json, single
 
 SHOWN = 5
+VERDICTS = {
+    "better": "better by more than chance",
+    "worse": "worse by more than chance",
+    "chance": "no difference beyond chance",
+}
 
 
 def adapt(
@@ -44,12 +49,14 @@ def adapt(
             {
                 "run": str(adapted.path),
                 "metrics": dict(adapted.metrics),
+                "interval": adapted.interval,
                 "seconds": adapted.seconds["total"],
                 "adapted": facts,
             }
         )
         return
-    seen = f"{facts['n_target']} unlabelled samples of {facts['target']}"
+    copies = f" ({facts['n_copies']} of them copies)" if facts["n_copies"] else ""
+    seen = f"{facts['n_target']} unlabelled samples{copies} of {facts['target']}"
     print(f"Run {adapted.path}: adapted by {facts['method']} to {seen}")
     for line in _verdict(facts, int(adapted.data.n_test)):
         print(line)
@@ -58,19 +65,27 @@ def adapt(
 
 def _verdict(facts: dict[str, Any], n_test: int) -> Iterator[str]:
     """What adapting did, in lines."""
-    headline = next(iter(facts["source_metrics_before"]))
-    was, now = (facts[f"source_metrics_{when}"][headline] for when in ("before", "after"))
-    yield f"Source, {n_test} held-out samples: {headline} {was:.4f} before, {now:.4f} after"
+    yield f"Source, {n_test} held-out samples: {_change(facts, 'source')}"
     yield f"Target: {facts['changed']:.1%} of {facts['n_target']} answers changed"
     for when in ("before", "after"):
         if shares := facts.get(f"answers_{when}"):
             shown = [f"{label} {share:.0%}" for label, share in list(shares.items())[:SHOWN]]
             yield f"Answers {when}: {', '.join(shown)}{', ...' if len(shares) > SHOWN else ''}"
-    if "target_metrics_before" in facts:
-        was, now = (facts[f"target_metrics_{when}"][headline] for when in ("before", "after"))
-        yield f"Target, labelled: {headline} {was:.4f} before, {now:.4f} after"
+    if "target_change" in facts:
+        yield f"Target, {facts['n_labelled']} labelled samples: {_change(facts, 'target')}"
+        if among := facts["n_labelled_in_target"]:
+            yield f"{among} of these {facts['n_labelled']} are among the target samples that it was adapted to"
     else:
         yield "Whether it is better on the target, only labels can tell: --test LABELLED measures it"
+
+
+def _change(facts: dict[str, Any], where: str) -> str:
+    """The headline metric before and after, the difference with its interval, and the verdict in words."""
+    change = facts[f"{where}_change"]
+    found = change["difference"]
+    was, now = (facts[f"{where}_metrics_{when}"][found["metric"]] for when in ("before", "after"))
+    by = f"{found['value']:+.4f} ({found['level']:.0%}: {found['low']:+.4f} to {found['high']:+.4f})"
+    return f"{found['metric']} {was:.4f} before, {now:.4f} after: {by}, {VERDICTS[change['verdict']]}"
 
 
 app = single(adapt)
