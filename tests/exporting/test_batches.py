@@ -11,7 +11,7 @@ import pytest
 
 import tlzoo
 from tlzoo.exporting import batches, context
-from tlzoo.exporting.batches import BATCHES, LIMIT, WHOLE, draw_samples, extra_positions, plan_batches
+from tlzoo.exporting.batches import BATCHES, LARGE, LIMIT, WHOLE, draw_samples, plan_batches
 from tlzoo.runtime import Predictor
 
 ROOM = 30
@@ -24,18 +24,17 @@ def test_every_input_runs_once_and_all_together_no_more_than_the_limit(count: in
     once = [int(at) for part in parts if not part.again for at in part.positions]
     assert sorted(once) == list(range(count))
     assert sum(len(part.positions) for part in parts) <= max(LIMIT, count)
-    assert set(extra_positions(count)) <= set(once)
-    assert 0 < len(extra_positions(count)) <= 64
-    assert all(len(part.positions) <= WHOLE for part in parts if part.extra)
+    assert all(set(part.positions) <= set(once) for part in parts)
 
 
-@pytest.mark.parametrize("count", [3, 200, 388, 500, 900])
+@pytest.mark.parametrize("count", [1, 3, 32, 64, 65, 97, 98, 200, 388, 389, 500, 900])
 def test_every_batch_size_is_tried(count: int):
     tried = Counter[int]()
     for part in plan_batches(count):
         tried[part.size] += len(part.positions)
-    assert set(tried) == {*BATCHES, WHOLE}
+    assert set(tried) == {*BATCHES, WHOLE, LARGE}
     assert all(tried[size] >= min(size, count) for size in tried)
+    assert tried[LARGE] == LARGE
 
 
 def test_few_samples_are_all_drawn_and_many_in_proportion_by_the_seed():
@@ -81,7 +80,7 @@ def test_each_precision_runs_once_over_the_drawn_samples_and_torch_once_for_all(
     zoo: Any, counted: Any, request: pytest.FixtureRequest, tmp_path: Path, run: str, most: int
 ):
     exported = request.getfixturevalue(run).export(tmp_path / "model.onnx", precision="auto")
-    again = len(BATCHES) * most
+    again = sum(max(size, most) for size in BATCHES) + LARGE
     assert exported.parity.samples == most
     assert counted["torch"] == {"samples": most}
     assert set(counted["file"]) >= {"fp32", "fp16"}
@@ -96,7 +95,7 @@ def test_of_more_samples_than_the_limit_a_part_is_drawn_and_the_sentence_says_so
     assert (exported.parity.samples, exported.parity.drawn_from) == (ROOM, 80)
     assert exported.parity.counted == f"{ROOM} of 80 held-out samples"
     assert counted["torch"] == {"samples": ROOM}
-    assert counted["file"] == {"fp32": ROOM, "fp16": ROOM}
+    assert counted["file"] == {"fp32": ROOM + LARGE, "fp16": ROOM + LARGE}
     manifest = exported.load().manifest
     assert manifest.reference is not None
     assert manifest.reference.samples == ROOM
@@ -113,7 +112,7 @@ def test_a_run_by_gradient_descent_answers_its_validation_samples_once(
     run = tlzoo.finetune("nlp/test-bert", texts, out=tmp_path / "run", strategy="finetune", epochs=1, probe=False)
     counted["file"].clear()
     run.export(tmp_path / "model.onnx")
-    [proof] = [run.data.n_test * (1 + len(BATCHES))]
+    proof = run.data.n_test * (1 + len(BATCHES)) + LARGE
     assert counted["file"] == {"fp32": proof + run.data.n_validation}
 
 

@@ -58,6 +58,46 @@ def batch_of(size: int) -> Condition:
     return nodes
 
 
+def batch_above(size: int) -> Condition:
+    """In batches that are larger than this."""
+
+    def nodes(proto: onnx.ModelProto) -> Sequence[NodeProto]:
+        equal = list(batch_of(size)(proto))
+        return [
+            *equal[:-2],
+            helper.make_node("Greater", ["planted.count", "planted.size"], ["planted.same"]),
+            equal[-1],
+        ]
+
+    return nodes
+
+
+def length_from(tokens: int) -> Condition:
+    """In batches of texts that are padded to at least so many tokens."""
+
+    def nodes(proto: onnx.ModelProto) -> Sequence[NodeProto]:
+        return [
+            helper.make_node("Shape", ["input_ids"], ["planted.columns"], start=1, end=2),
+            helper.make_node("Squeeze", ["planted.columns"], ["planted.count"]),
+            constant("planted.size", np.int64(tokens)),
+            helper.make_node("GreaterOrEqual", ["planted.count", "planted.size"], ["planted.same"]),
+            as_float("planted.same"),
+        ]
+
+    return nodes
+
+
+def length_of(tokens: int) -> Condition:
+    """In batches of texts that are padded to exactly so many tokens."""
+
+    def nodes(proto: onnx.ModelProto) -> Sequence[NodeProto]:
+        found = list(length_from(tokens)(proto))
+        found[3] = helper.make_node("Equal", ["planted.count", "planted.size"], ["planted.same"])
+        return found
+
+    return nodes
+
+
 def all_are(value: float) -> Condition:
     """Where each number of the input is this one."""
 
@@ -107,6 +147,36 @@ def add_to(proto: onnx.ModelProto, output: str, condition: Condition, amount: An
             helper.make_node("Where", ["planted.is", "planted.other", "planted.right"], [output]),
         ]
     )
+
+
+def replace_where(proto: onnx.ModelProto, output: str, condition: Condition, nodes: Sequence[NodeProto]) -> None:
+    """Where the condition holds, let an output be the `planted.other` that the nodes make of `planted.right`."""
+    for node in proto.graph.node:
+        node.input[:] = ["planted.right" if name == output else name for name in node.input]
+        node.output[:] = ["planted.right" if name == output else name for name in node.output]
+    proto.graph.node.extend(
+        [
+            *condition(proto),
+            *nodes,
+            constant("planted.half", np.float32(0.5)),
+            helper.make_node("Greater", ["wrong", "planted.half"], ["planted.is"]),
+            helper.make_node("Where", ["planted.is", "planted.other", "planted.right"], [output]),
+        ]
+    )
+
+
+ZEROS = [helper.make_node("Sub", ["planted.right", "planted.right"], ["planted.other"])]
+REVERSED = [
+    constant("planted.from", np.array([-1])),
+    constant("planted.to", np.array([np.iinfo(np.int64).min])),
+    constant("planted.rows.axis", np.array([0])),
+    helper.make_node(
+        "Slice",
+        ["planted.right", "planted.from", "planted.to", "planted.rows.axis", "planted.from"],
+        ["planted.other"],
+    ),
+]
+"""The embeddings of the batch in the opposite order."""
 
 
 @pytest.fixture
@@ -164,11 +234,109 @@ def test_a_great_error_for_a_short_text_beside_a_longer_one(refusal: Export, tex
     assert "For a short text beside a longer one" in said
 
 
+@pytest.mark.parametrize(
+    ("run", "precision", "size"),
+    [
+        *[("text_run", "fp32", size) for size in (1, 2, 3, 7)],
+        *[("text_run", precision, 2) for precision in LOWER],
+        *[("picture_run", "fp32", size) for size in (1, 7)],
+    ],
+)
+@pytest.mark.parametrize("wrong", ["nan", "zeros"])
+def test_embeddings_that_are_wrong_at_one_batch_size(
+    refusal: Export, request: pytest.FixtureRequest, precision: str, run: str, size: int, wrong: str
+):
+    def change(proto: onnx.ModelProto) -> None:
+        if wrong == "nan":
+            add_to(proto, "embeddings", batch_of(size), np.nan)
+        else:
+            replace_where(proto, "embeddings", batch_of(size), ZEROS)
+
+    said = refusal(request.getfixturevalue(run), precision, change)
+    assert "embeddings" in said
+    assert f"in batches of {size}" in said or (wrong == "nan" and "has NaN or infinity" in said)
+
+
+@pytest.mark.parametrize(("run", "precision"), [("picture_run", "fp32"), *[("text_run", each) for each in PRECISIONS]])
+def test_embeddings_in_the_wrong_order_in_batches_of_two(
+    refusal: Export, request: pytest.FixtureRequest, precision: str, run: str
+):
+    chosen = request.getfixturevalue(run)
+    said = refusal(chosen, precision, lambda proto: replace_where(proto, "embeddings", batch_of(2), REVERSED))
+    assert "embeddings" in said
+    assert "in batches of 2" in said
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize(("length", "where"), [(length_of(2), "at a length of 2"), (length_from(20), "")])
+def test_embeddings_of_zeros_at_some_lengths(
+    refusal: Export, text_run: Any, precision: str, length: Condition, where: str
+):
+    said = refusal(text_run, precision, lambda proto: replace_where(proto, "embeddings", length, ZEROS))
+    assert "embeddings" in said
+    assert where in said
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_probabilities_that_are_wrong_at_one_batch_size(refusal: Export, text_run: Any, size: int):
+    said = refusal(text_run, "fp16", lambda proto: add_to(proto, "probabilities", batch_of(size), [0.01, -0.01]))
+    assert "The output 'probabilities'" in said
+    assert f"in batches of {size}" in said
+
+
+def test_probabilities_that_are_wrong_at_one_length(refusal: Export, text_run: Any):
+    said = refusal(text_run, "fp16", lambda proto: add_to(proto, "probabilities", length_of(2), [0.01, -0.01]))
+    assert "The output 'probabilities'" in said
+    assert "at a length of 2" in said
+
+
+@pytest.mark.parametrize(("run", "precision"), [("picture_run", "fp32"), ("text_run", "fp32"), ("text_run", "int8")])
+@pytest.mark.parametrize("output", ["logits", "embeddings"])
+def test_an_error_of_batches_above_the_default_size(
+    refusal: Export, request: pytest.FixtureRequest, precision: str, run: str, output: str
+):
+    """Though there are fewer held-out samples than such a batch takes."""
+    chosen = request.getfixturevalue(run)
+    said = refusal(chosen, precision, lambda proto: add_to(proto, output, batch_above(32), np.nan))
+    assert "differs most on" in said if output == "logits" else "in batches of 33" in said
+
+
+def test_an_error_in_the_last_row_of_a_large_batch(refusal: Export, picture_run: Any):
+    """Though the sample there is right in the rows before."""
+    wrong = np.zeros((33, 1), np.float32)
+    wrong[-1] = 9
+
+    def change(proto: onnx.ModelProto) -> None:
+        last = [
+            constant("planted.wrong.rows", wrong),
+            helper.make_node("Shape", ["planted.right"], ["planted.shape"], start=0, end=1),
+            constant("planted.zero", np.array([0])),
+            helper.make_node("Slice", ["planted.wrong.rows", "planted.zero", "planted.shape"], ["planted.some"]),
+            helper.make_node("Add", ["planted.right", "planted.some"], ["planted.other"]),
+        ]
+        replace_where(proto, "logits", batch_of(33), last)
+
+    assert "differs most on" in refusal(picture_run, "fp32", change)
+
+
 EXTREMES = [
     ("picture_run", 0.0, "On a black picture"),
+    ("picture_run", 128.0, "On a grey picture"),
     ("picture_run", 255.0, "On a white picture"),
     ("recording_run", 0.0, "On silence"),
+    ("recording_run", 1.0, "On a constant recording"),
 ]
+
+
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("fp16", marks=pytest.mark.release)])
+@pytest.mark.parametrize(("run", "value", "where"), EXTREMES)
+def test_embeddings_that_are_off_on_an_extreme_input(
+    refusal: Export, request: pytest.FixtureRequest, run: str, value: float, where: str, precision: str
+):
+    chosen = request.getfixturevalue(run)
+    said = refusal(chosen, precision, lambda proto: add_to(proto, "embeddings", all_are(value), 9.0))
+    assert "embeddings" in said
+    assert where.lower() in said
 
 
 @pytest.mark.parametrize(("run", "value", "where"), EXTREMES)

@@ -92,6 +92,13 @@ def test_a_missing_field_is_named(run: Path):
         read_record(run)
 
 
+def test_a_side_of_an_interval_may_have_no_bound(run: Path, tmp_path: Path):
+    interval = {"metric": "rmse", "level": 0.95, "low": 0.0, "high": None}
+    write_record(tmp_path, read_record(changed(run, interval=interval)))
+    assert read_record(tmp_path).interval == interval
+    assert json.loads((tmp_path / "run.json").read_text())["interval"] == interval
+
+
 def test_a_field_that_somebody_added_is_no_reason_to_refuse_a_run(run: Path):
     before = read_record(run)
     data = {**before.data.model_dump(), "size": "3 GB"}

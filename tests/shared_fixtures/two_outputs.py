@@ -48,6 +48,7 @@ class Tagging(Task):
     family: ClassVar[str] = "tagging"
     headline: ClassVar[str] = "found"
     directions: ClassVar[Mapping[str, Direction]] = {"found": "max"}
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"found": (0, 1)}
     derived: ClassVar[tuple[DerivedOutput, ...]] = (DerivedOutput("probabilities", "tags", "Softmax"),)
     prediction: ClassVar[type[Prediction]] = TagsPrediction
 

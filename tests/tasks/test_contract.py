@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tlzoo.tasks import OperatingPoint, make_task
-from tlzoo.tasks.contract import operating_point_problem, prior_problem, shares_problem
+from tlzoo.tasks.contract import class_problem, operating_point_problem, prior_problem, shares_problem
 
 TASK: Any = make_task("image-classification", ("a", "b"))
 POINT = OperatingPoint(0.5, "recall >= 0.9", 12, "accuracy", 0.92, 0.8, 0.97)
@@ -69,3 +69,17 @@ def test_outputs_that_see_no_input_are_the_tasks_or_none(prior: Any, problem: st
 )
 def test_shares_of_answers_are_by_label(shares: Any, problem: str):
     assert shares_problem(shares) == problem
+
+
+@pytest.mark.parametrize(
+    ("ranges", "problem"),
+    [
+        (["accuracy"], "not a mapping of metrics"),
+        ({"recall": (0, 1)}, "which is not among `directions`"),
+        ({"accuracy": (1, 0)}, "The range of 'accuracy' is (1, 0)"),
+        ({"accuracy": "01"}, "The range of 'accuracy' is '01'"),
+    ],
+)
+def test_a_range_has_a_least_and_a_largest_value(ranges: Any, problem: str):
+    assert problem in class_problem(type("Odd", (type(TASK),), {"ranges": ranges}))
+    assert class_problem(type("Odd", (type(TASK),), {"ranges": {"accuracy": (0, 1)}})) == ""

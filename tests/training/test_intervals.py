@@ -32,7 +32,7 @@ def test_six_of_six_right_are_at_least_three_fifths():
     assert interval(SINGLE, {"logits": logits}, ["a"] * 6) == pytest.approx((0.6097, 1.0), abs=1e-4)
 
 
-@pytest.mark.parametrize("count", [2, 6, 40])
+@pytest.mark.parametrize("count", [5, 6, 40])
 def test_no_interval_has_width_zero(count: int):
     perfect = interval(SEVERAL, {"logits": np.tile([3.0, -3.0], (count, 1))}, ["a"] * count)
     assert perfect[0] <= 1 - 0.5 / count
@@ -52,9 +52,55 @@ def test_of_few_samples_it_is_said_how_little_they_prove():
     assert "6 held-out samples prove little: even if all were right" in few_samples_note(SINGLE, 6)
     assert "61%" in few_samples_note(SINGLE, 6)
     assert few_samples_note(NUMBER, 6) == "6 held-out samples prove little. Hold out 20 or more."
+    assert few_samples_note(NUMBER, 1) == "1 held-out sample proves nothing of rmse. Hold out 20 or more."
     assert few_samples_note(SINGLE, 20) == ""
     said = few_samples_note(NUMBER, 3, "labelled target", "Label")
     assert said == "3 labelled target samples prove little. Label 20 or more."
+
+
+def numbers(errors: list[float]) -> tuple[dict[str, np.ndarray], list[float]]:
+    """Answers of a regression that are off by these errors, and the targets."""
+    targets = [float(at) for at in range(len(errors))]
+    return {
+        "logits": np.array(targets, dtype=np.float32)[:, None] + np.array(errors, dtype=np.float32)[:, None]
+    }, targets
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_of_a_handful_of_numbers_nothing_but_the_range_of_the_metric_is_known(count: int):
+    outputs, targets = numbers([0.0002] * count)
+    value = NUMBER.metrics(outputs, targets)["rmse"]
+    found = metric_interval(NUMBER, outputs, targets, [None] * count, value, 0)
+    assert (found["low"], found["high"]) == (0.0, None)
+
+
+def test_errors_of_0_and_1_do_not_make_a_share_of_an_rmse():
+    for errors in ([1.0] * 30, [0.0] * 30, [1.0, 0.0] * 15):
+        low, high = interval(NUMBER, *numbers(errors))
+        share = wilson_interval(sum(errors), 30)
+        assert (low, high) != pytest.approx(share, abs=1e-6)
+    assert interval(NUMBER, *numbers([1.0] * 30)) == pytest.approx((1 - 0.5 / 30, 1 + 0.5 / 30), abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 3, 30, 40])
+def test_a_share_of_0_is_as_uncertain_as_one_of_1(count: int):
+    """Also where each sample's score is no 0 or 1 whose mean is the metric."""
+    right = {"logits": np.tile([3.0, -3.0], (count, 1))}
+    wrong = {"logits": np.tile([-3.0, 3.0], (count, 1))}
+    low, _ = interval(SEVERAL, right, ["a"] * count)
+    assert low == pytest.approx(wilson_interval(count, count)[0])
+    assert interval(SEVERAL, wrong, ["a"] * count) == pytest.approx((0, 1 - low))
+    empty = {"logits": np.full((count, 2), -3.0)}
+    some = ["a"] * (count - count // 2) + [""] * (count // 2)
+    assert SEVERAL.samplewise(empty, some).mean() == pytest.approx(count // 2 / count)
+    assert interval(SEVERAL, empty, some) == pytest.approx((0, 1 - low))
+
+
+def test_a_metric_of_no_declared_range_is_no_share(monkeypatch: pytest.MonkeyPatch):
+    logits, targets = np.tile([3.0, -3.0], (6, 1)), ["a"] * 6
+    monkeypatch.setattr(type(SINGLE), "ranges", {})
+    assert interval(SINGLE, {"logits": logits}, targets) == pytest.approx((1 - 0.5 / 6, 1 + 0.5 / 6))
+    assert metric_interval(SINGLE, {"logits": logits[:1]}, ["a"], [None], 1.0, 0)["low"] is None
 
 
 @pytest.mark.parametrize(
@@ -101,6 +147,19 @@ def test_of_a_pair_of_models_the_difference_has_an_interval_and_a_verdict():
     worse = compared([1] * 70 + [0] * 30, [1] * 90 + [0] * 10)
     assert worse.verdict == "worse"
     assert (worse.low, worse.high) == pytest.approx((-better.high, -better.low))
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_a_difference_of_shares_is_at_most_1(count: int):
+    assert compared([1] * count, [0] * count).high == 1.0
+    assert compared([0] * count, [1] * count).low == -1.0
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_difference_between_a_handful_of_numbers_is_chance_without_a_bound(count: int):
+    (near, targets), (far, _) = numbers([0.1] * count), numbers([5.0] * count)
+    found = paired_difference(NUMBER, near, far, targets, [None] * count, 0)
+    assert (found.low, found.high, found.verdict) == (None, None, "chance")
 
 
 @pytest.mark.parametrize(

@@ -78,12 +78,13 @@ class Parity(StrictModel):
 
 
 class MetricInterval(StrictModel):
-    """The 95 % confidence interval of the file's own headline metric over the samples of the proof."""
+    """The 95 % confidence interval of the file's own headline metric over the samples of the proof; a side without a
+    bound is `None`."""
 
     metric: str
     level: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
 
 class Calibration(StrictModel):

@@ -10,29 +10,34 @@ import numpy as np
 
 BATCHES = (1, 2, 3, 7)
 WHOLE = 32
+LARGE = WHOLE + 1
+"""One batch that is larger than what a predictor takes by default."""
 PER_BATCH_SIZE = 28
 LIMIT = 500
-"""Held-out samples that a proof looks at, and inputs that it runs, at most."""
-EXTRA = 2 * WHOLE
-"""Inputs whose embeddings and derived outputs are looked at."""
+"""Held-out samples that a proof looks at, and inputs that it runs, at most; a large batch of repeated inputs aside."""
 
 
 @dataclass(frozen=True)
 class BatchPart:
-    """Inputs, by their positions, that run in batches of `size`; with `extra` in one batch, whose other outputs count
-    too. They are `again` where they run for a second time."""
+    """Inputs, by their positions, that run in batches of `size`. They are `again` where they run for a second time;
+    then a position may occur more than once."""
 
     size: int
     positions: np.ndarray
-    extra: bool = False
     again: bool = False
+
+    @property
+    def where(self) -> str:
+        """A part of a sentence on them."""
+        return f"in batches of {self.size}"
 
 
 def plan_batches(count: int) -> list[BatchPart]:
     """Every input once and, where at most LIMIT run then, some of them again at each size: the inputs that are no
     `again` are all of them.
 
-    Of more inputs some run at the small sizes alone: each is compared with the trained model, whatever its batch.
+    Of more inputs some run at the small sizes alone: each is compared with the trained model, whatever its batch. The
+    large batch is of inputs that run nowhere else. Where there are too few for one batch, they are repeated.
     """
     order = np.random.default_rng(0).permutation(count)
     few = min(PER_BATCH_SIZE, count)
@@ -40,18 +45,16 @@ def plan_batches(count: int) -> list[BatchPart]:
     few = few if again else min(few, count // (2 * len(BATCHES)))
     starts = [0 if again else few * at for at in range(len(BATCHES))]
     small = [
-        BatchPart(size, np.sort(order[start : start + few]), again=again)
+        BatchPart(size, np.resize(rows, max(few, size)) if again else rows, again)
         for size, start in zip(BATCHES, starts, strict=True)
+        for rows in [np.sort(order[start : start + few])]
     ]
     rest = order if again else order[len(BATCHES) * few :]
-    whole = [BatchPart(WHOLE, np.sort(rest[at : at + WHOLE]), extra=True) for at in range(0, EXTRA, WHOLE)]
-    whole.append(BatchPart(WHOLE, np.sort(rest[EXTRA:])))
-    return [part for part in (*whole, *small) if len(part.positions)]
-
-
-def extra_positions(count: int) -> list[int]:
-    """The inputs whose embeddings and derived outputs a proof of so many looks at, in the order of its parts."""
-    return [int(at) for part in plan_batches(count) if part.extra for at in part.positions]
+    if len(rest) >= LARGE + WHOLE:
+        large, rest = BatchPart(LARGE, np.sort(rest[:LARGE])), rest[LARGE:]
+    else:
+        large = BatchPart(LARGE, np.resize(order, LARGE), again=True)
+    return [part for part in (BatchPart(WHOLE, np.sort(rest)), *small, large) if len(part.positions)]
 
 
 def draw_samples(groups: Sequence[Any], sizes: Sequence[int], seed: int) -> list[int]:

@@ -7,18 +7,23 @@ import numpy as np
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.exporting.check import ArrayCase
 from tlzoo.models.model import TaskModel
-from tlzoo.models.onnx_export import eager_outputs
+from tlzoo.models.onnx_export import eager_outputs_and_features
 from tlzoo.models.padding import beside_a_longer_text, pad_rows
 from tlzoo.specs import Preprocess, TextSpec
+from tlzoo.tasks.contract import EMBEDDINGS
 
 SAMPLES = 5
 TOKENS = (2, 8, 32, 128, 512)
 SHARES = (0.1, 0.35, 0.7)
 """Of a recording, what is left before silence."""
+PICTURES = {"black": 0, "grey": 128, "white": 255}
+RECORDINGS = {"on silence": 0, "on a constant recording": 1}
+"""Values that all numbers of an input have."""
 
 
 def array_cases(model: TaskModel, data: TaskDataset, spec: Preprocess) -> list[ArrayCase]:
-    """Some held-out samples at other lengths, a short text beside a long one, extreme inputs; with torch's outputs.
+    """Some held-out samples at other lengths, a short text beside a long one, extreme inputs; with torch's outputs
+    and, where its head is given a vector, that as `embeddings`.
 
     None for plugins' own kinds of input.
     """
@@ -28,20 +33,24 @@ def array_cases(model: TaskModel, data: TaskDataset, spec: Preprocess) -> list[A
     if isinstance(spec, TextSpec):
         return [*_lengths_of_text(model, arrays, spec), *_beside_a_longer_text(model, arrays, spec)]
     if spec.kind == "image":
-        whites = {name: np.full_like(rows[:1], 255) for name, rows in arrays.items()}
-        return [_extreme(model, "on a black picture", _zeros(arrays)), _extreme(model, "on a white picture", whites)]
+        return [_extreme(model, f"on a {name} picture", _constant(arrays, value)) for name, value in PICTURES.items()]
     samples = arrays["audio"].shape[1]
     heard = [(round(share * samples), _heard(arrays, round(share * samples))) for share in SHARES]
     lengths = [_tried(model, f"at a length of {length}", each, length) for length, each in heard]
-    return [*lengths, _extreme(model, "on silence", _zeros(arrays))]
+    return [*lengths, *(_extreme(model, where, _constant(arrays, value)) for where, value in RECORDINGS.items())]
+
+
+def _torch_outputs(model: TaskModel, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    outputs, given = eager_outputs_and_features(model, arrays)
+    return outputs if given is None or given.ndim != 2 else {**outputs, EMBEDDINGS: given}
 
 
 def _extreme(model: TaskModel, where: str, arrays: dict[str, np.ndarray]) -> ArrayCase:
-    return ArrayCase(where, arrays, eager_outputs(model, arrays), extreme=True)
+    return ArrayCase(where, arrays, _torch_outputs(model, arrays), extreme=True)
 
 
 def _tried(model: TaskModel, where: str, arrays: dict[str, np.ndarray], length: int = 0) -> ArrayCase:
-    return ArrayCase(where, arrays, eager_outputs(model, arrays), length)
+    return ArrayCase(where, arrays, _torch_outputs(model, arrays), length)
 
 
 def _lengths_of_text(model: TaskModel, arrays: dict[str, np.ndarray], spec: TextSpec) -> list[ArrayCase]:
@@ -55,7 +64,7 @@ def _beside_a_longer_text(model: TaskModel, arrays: dict[str, np.ndarray], spec:
     if (found := beside_a_longer_text(arrays, spec)) is None:
         return []
     alone, together = found
-    each = [eager_outputs(model, one) for one in alone]
+    each = [_torch_outputs(model, one) for one in alone]
     wide = {
         name: np.concatenate([_widened(one[name], max(len(rows[name][0]) for rows in each)) for one in each])
         if each[0][name].ndim > 1
@@ -85,5 +94,5 @@ def _heard(arrays: dict[str, np.ndarray], samples: int) -> dict[str, np.ndarray]
     return {**arrays, "audio": audio}
 
 
-def _zeros(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: np.zeros_like(rows[:1]) for name, rows in arrays.items()}
+def _constant(arrays: dict[str, np.ndarray], value: int) -> dict[str, np.ndarray]:
+    return {name: np.full_like(rows[:1], value) for name, rows in arrays.items()}

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tlzoo.artifact.manifest import OutputParity, Parity, Thresholds
 from tlzoo.errors import InputError, ParityError
-from tlzoo.exporting.batches import BATCHES, WHOLE, BatchPart, plan_batches
+from tlzoo.exporting.batches import BatchPart, plan_batches
 from tlzoo.io.entry_points import REPORT_HINT
 from tlzoo.io.texts import input_name
 from tlzoo.preprocess import row_lengths
@@ -23,7 +23,7 @@ from tlzoo.runtime import Predictor
 from tlzoo.tasks.agreement import differences
 from tlzoo.tasks.base import Agreement, Task
 from tlzoo.tasks.contract import compare
-from tlzoo.tasks.rows import OutputCollector, Outputs, Rows, finite
+from tlzoo.tasks.rows import OutputCollector, Outputs, Rows, finite, select
 
 NOT_WRITTEN_HINT = f"No file was written. {REPORT_HINT}"
 
@@ -50,18 +50,27 @@ def default_thresholds(precision: str, raw_input: bool = False) -> Thresholds:
 class Proof:
     """The figures, the file's outputs for all inputs, and the name of the one that differs most.
 
-    `extra` holds the other outputs that were asked for, of the inputs at `extra_positions`.
+    `parts` and `cases` hold what the file gave for each of them: the task's outputs and the others that were asked for.
     """
 
     parity: Parity
     exported: Outputs
     worst: str
-    extra: Mapping[str, Sequence[np.ndarray]] = field(default_factory=dict)
+    parts: tuple[tuple[BatchPart, Outputs], ...] = ()
+    cases: tuple[tuple[ArrayCase, Outputs], ...] = ()
+
+    @property
+    def tried(self) -> list[tuple[str, Outputs]]:
+        """Where each part and case was tried, as a part of a sentence, and what the file gave."""
+        return [
+            *((part.where, outputs) for part, outputs in self.parts),
+            *((case.where, outputs) for case, outputs in self.cases),
+        ]
 
 
 @dataclass(frozen=True)
 class ArrayCase:
-    """Arrays as the graph takes them, and torch's outputs for them.
+    """Arrays as the graph takes them, and torch's outputs for them, `embeddings` among them where it has them.
 
     `where` is a part of a sentence on them, such as `on silence`; `length` is in tokens or samples of audio, 0 where it
     is not what is tried. In int8 an `extreme` one need only give numbers: there, what lies outside the ranges of
@@ -114,58 +123,61 @@ def prove(
     its scale, when too many answers differ that are no ties, or, with `measure`, when the task's headline metric loses
     too much; the task says what scale and answer are. The default thresholds are those of fp32. `whole` is how many
     samples the inputs are windows of, `drawn_from` how many held-out samples there are where these are some of them;
-    `extra` names outputs of the file beside the task's that are wanted of the inputs at `extra_positions`.
+    `extra` names outputs of the file beside the task's that are wanted of every part and case.
     """
     task, limits = predictor.task, thresholds or THRESHOLDS["fp32"]
     parts = plan_batches(len(inputs))
     with progress("Proof", sum(len(part.positions) for part in parts) + len(cases), "inputs") as advance:
-        exported, others = _run_once(predictor, inputs, [part for part in parts if not part.again], extra, advance)
+        ran = [(part, _answers(predictor, inputs, part, extra, advance)) for part in parts]
+        exported = _together(task, [pair for pair in ran if not pair[0].again], len(inputs))
         first = compare(task, exported, reference, limits.difference)
         found = _Comparison(
             first.scale, {name: rows.copy() for name, rows in first.difference.items()}, first.same.astype(float)
         )
-        for part in parts:
-            if part.again:
-                mixed = _replaced(exported, part.positions, _answers(predictor, inputs, part))
+        for part, answers in ran:
+            for places in _rounds(part.positions) if part.again else ():
+                mixed = _replaced(exported, part.positions[places], select(answers, places))
                 found.add(compare(task, mixed, reference, limits.difference))
-                advance(len(part.positions))
         # of outputs that are infinite the scale is, too
         tolerances = {
             name: limits.difference * scale if math.isfinite(scale) else 0.0 for name, scale in found.scale.items()
         }
         drop = metric_drop(task, measure(reference), measure(exported)) if measure and finite(exported).all() else 0.0
-        parity = _parity(found, tolerances, limits, drop, tuple(case.length for case in cases if case.length))
+        parity = _parity(found, tolerances, limits, drop, parts, cases)
         parity = parity.model_copy(update={"whole": whole, "drawn_from": drawn_from})
         longest = 120 if task.modality == "text" else None  # of a path, every letter counts
         name = repr(input_name(inputs[parity.worst or 0], longest))
         _judge(parity, limits, name, task)
+        tried = []
         for case in cases:
-            gaps = _differences(predictor, case, tolerances, extra)
+            tried.append((case, _case_outputs(predictor, case, extra)))
+            gaps = _differences(task, *tried[-1], tolerances, extra)
             if not (case.extreme and predictor.manifest.precision == "int8"):
                 _judge_case(case, gaps, tolerances)
             advance(1)
-    return Proof(parity, exported, name, others)
+    return Proof(parity, exported, name, tuple(ran), tuple(tried))
 
 
-def _run_once(
-    predictor: Predictor, inputs: Sequence[Any], parts: Sequence[BatchPart], extra: Sequence[str], advance: Advance
-) -> tuple[dict[str, Rows], dict[str, list[np.ndarray]]]:
-    """The task's outputs for all inputs, each of which is in one of the parts, and the extra outputs of some."""
-    names = [output.name for output in predictor.task.outputs]
-    ragged = {output.name for output in predictor.task.outputs if output.ragged}
-    found: dict[str, list[Any]] = {}
-    others: dict[str, list[np.ndarray]] = {name: [] for name in extra}
-    for part in parts:
-        answers = _answers(predictor, inputs, part, (*names, *extra) if part.extra and extra else None)
-        for name, rows in answers.items():
-            if name in others:
-                others[name].extend(rows)
-                continue
-            kept = found.setdefault(name, [None] * len(inputs))
-            for at, row in zip(part.positions, rows, strict=True):
+def _together(task: Task, ran: Sequence[tuple[BatchPart, Outputs]], count: int) -> dict[str, Rows]:
+    """The task's outputs for all inputs, each of which is in one of the parts."""
+    together: dict[str, Rows] = {}
+    for output in task.outputs:
+        kept: list[Any] = [None] * count
+        for part, answers in ran:
+            for at, row in zip(part.positions, answers[output.name], strict=True):
                 kept[at] = row
-        advance(len(part.positions))
-    return {name: rows if name in ragged else _stacked(rows) for name, rows in found.items()}, others
+        together[output.name] = kept if output.ragged else _stacked(kept)
+    return together
+
+
+def _rounds(positions: np.ndarray) -> list[np.ndarray]:
+    """Places in `positions` so that no position is twice in a round, and each place in one."""
+    seen: dict[int, int] = {}
+    rounds: dict[int, list[int]] = {}
+    for place, position in enumerate(positions.tolist()):
+        seen[position] = seen.get(position, -1) + 1
+        rounds.setdefault(seen[position], []).append(place)
+    return [np.array(places) for places in rounds.values()]
 
 
 def _stacked(rows: list[np.ndarray]) -> Rows:
@@ -178,15 +190,21 @@ def _replaced(every: Outputs, positions: np.ndarray, few: Outputs) -> dict[str, 
     mixed: dict[str, Rows] = {}
     for name, rows in every.items():
         kept = list(rows)
-        for at, row in zip(positions, few[name], strict=True):
+        for at, row in zip(positions.tolist(), few[name], strict=True):
             kept[at] = row
         mixed[name] = kept if isinstance(rows, list) else _stacked(kept)
     return mixed
 
 
 def _parity(
-    found: _Comparison, tolerances: Mapping[str, float], limits: Thresholds, drop: float, lengths: tuple[int, ...]
+    found: _Comparison,
+    tolerances: Mapping[str, float],
+    limits: Thresholds,
+    drop: float,
+    parts: Sequence[BatchPart],
+    cases: Sequence[ArrayCase],
 ) -> Parity:
+    batches = tuple(sorted(part.size for part in parts if len(part.positions) >= part.size))
     each = {
         name: OutputParity(
             max_abs_diff=float(rows.max(initial=0.0)), scale=found.scale[name], tolerance=tolerances[name]
@@ -197,8 +215,8 @@ def _parity(
     worst = found.worst[headline]
     return Parity(
         samples=len(worst),
-        batches=(*BATCHES, WHOLE),
-        lengths=lengths,
+        batches=batches,
+        lengths=tuple(case.length for case in cases if case.length),
         **each[headline].model_dump(),
         top1_agreement=float(found.same.mean()),
         worst=int(np.where(np.isfinite(worst), worst, np.inf).argmax()),
@@ -216,30 +234,37 @@ def metric_drop(task: Task, before: float, after: float) -> float:
 
 
 def _answers(
-    predictor: Predictor, inputs: Sequence[Any], part: BatchPart, names: Sequence[str] | None = None
+    predictor: Predictor, inputs: Sequence[Any], part: BatchPart, extra: Sequence[str], advance: Advance
 ) -> Outputs:
     given = [inputs[at] for at in part.positions]
     try:
-        if names is None:
-            return predictor.outputs(given, batch=part.size, finite=False)
-        return predictor.outputs(given, names, batch=part.size, finite=False)
+        if extra:
+            names = (*(output.name for output in predictor.task.outputs), *extra)
+            answers = predictor.outputs(given, names, batch=part.size, finite=False)
+        else:
+            answers = predictor.outputs(given, batch=part.size, finite=False)
     except InputError:
         raise
     except Exception as cause:
-        raise _fails(f"on held-out samples in batches of {part.size}", cause) from cause
+        raise _fails(f"on held-out samples {part.where}", cause) from cause
+    advance(len(given))
+    return answers
+
+
+def _case_outputs(predictor: Predictor, case: ArrayCase, extra: Sequence[str]) -> dict[str, np.ndarray]:
+    declared = [output.name for output in predictor.task.outputs]
+    try:
+        return predictor.run(case.arrays, (*declared, *extra))
+    except Exception as cause:
+        raise _fails(case.where, cause) from cause
 
 
 def _differences(
-    predictor: Predictor, case: ArrayCase, names: Collection[str], extra: Sequence[str]
+    task: Task, case: ArrayCase, found: Mapping[str, np.ndarray], names: Collection[str], extra: Sequence[str]
 ) -> dict[str, float]:
     """The largest difference of each of these outputs, padding aside; of the extra ones that they are numbers."""
-    declared = [output.name for output in predictor.task.outputs]
-    try:
-        found = predictor.run(case.arrays, (*declared, *extra))
-    except Exception as cause:
-        raise _fails(case.where, cause) from cause
     lengths, gaps = row_lengths(case.arrays), {}
-    for output in predictor.task.outputs:
+    for output in task.outputs:
         if output.name not in names:
             continue
         for whose, rows in (("exported file", found), ("trained model", case.reference)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from tlzoo.artifact.trained_on import seen_note
 from tlzoo.data import SampleSplits, content_digests, fingerprint
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
-from tlzoo.exporting.batches import draw_samples, extra_positions
+from tlzoo.exporting.batches import draw_samples
 from tlzoo.exporting.cases import array_cases
 from tlzoo.exporting.check import ArrayCase
 from tlzoo.models.model import TaskModel
@@ -39,8 +39,8 @@ class ExportContext:
     """A run's model, the held-out samples that it is proven on, and the torch model's `reference` outputs for them.
 
     They are 500 inputs at most, drawn from `held` samples, and torch runs once over them for all precisions; `features`
-    is what its head was given for the inputs at some positions. `proven_on` is the fingerprint of the samples that they
-    were drawn from. `parts` are the samples it was trained on; None where they are gone, with the reason in
+    is what its head was given for them, where that is a vector each. `proven_on` is the fingerprint of the samples that
+    they were drawn from. `parts` are the samples it was trained on; None where they are gone, with the reason in
     `parts_error`.
     """
 
@@ -49,7 +49,7 @@ class ExportContext:
     heldout: TaskDataset
     held: int
     reference: Outputs
-    features: Mapping[int, np.ndarray]
+    features: np.ndarray | None
     proven_on: str
     parts: SampleSplits | None
     parts_error: DataError | None = None
@@ -108,7 +108,7 @@ def make_context(run: RunFolder, data: str | Path | None) -> ExportContext:
         say(note)
     whole = run.dataset(samples)
     heldout = drawn(whole, run.data.seed)
-    reference, features = outputs_and_features(model, heldout, set(extra_positions(len(heldout))))
+    reference, features = outputs_and_features(model, heldout)
     return ExportContext(
         run, model, heldout, whole.samples, reference, features, fingerprint(samples), parts, parts_error
     )

@@ -18,15 +18,22 @@ RAW_INPUT_COSINE = 0.9
 NEIGHBOURS = 0.9
 """The share of samples whose embedding must be nearest to its own reference among all."""
 SAME = 1e-6
+GROUP = 64
+"""Samples among which a neighbour is looked for: among more of them rounding alone changes who is nearest."""
 
 
 def embeddings_problem(
-    exported: Sequence[np.ndarray], reference: Sequence[np.ndarray], precision: Precision, raw_input: bool = False
+    exported: Sequence[np.ndarray],
+    reference: Sequence[np.ndarray],
+    precision: Precision,
+    raw_input: bool = False,
+    *,
+    neighbours: bool = True,
 ) -> str:
     """What is wrong with the embeddings of N samples, one array of any shape each; empty where nothing is.
 
-    Cosines are those of whole embeddings; neighbours are looked for around the mean of all references, of sequences by
-    their mean over positions.
+    Cosines are those of whole embeddings; `neighbours` are looked for among 64 samples at a time, around the mean of
+    their references, of sequences by their mean over positions.
     """
     if any(one.shape != other.shape for one, other in zip(exported, reference, strict=True)):
         return "have other shapes than the trained model's"
@@ -36,18 +43,27 @@ def embeddings_problem(
     cosines = [_cosine(one.ravel(), other.ravel()) for one, other in zip(exported, reference, strict=True)]
     if not min(cosines) >= least:
         return f"point elsewhere than the trained model's: a cosine of {min(cosines):.4f} ({least:g} required)"
-    agree = _neighbour_agreement(_vectors(exported), _vectors(reference))
+    agree = _neighbour_agreement(exported, reference) if neighbours else 1.0
     if not agree >= NEIGHBOURS:
         return f"are nearest to their own of the trained model for {agree:.0%} of samples ({NEIGHBOURS:.0%} required)"
     return ""
 
 
-def _neighbour_agreement(exported: np.ndarray, reference: np.ndarray) -> float:
-    """The share of rows [N, D] nearest to the row at their place; rows that are alike in the reference are as good."""
+def _neighbour_agreement(exported: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> float:
+    """The share of samples whose embedding is nearest to its own reference among those of its group."""
+    groups = [slice(start, start + GROUP) for start in range(0, len(reference), GROUP)]
+    return float(np.concatenate([_is_nearest(_vectors(exported[g]), _vectors(reference[g])) for g in groups]).mean())
+
+
+def _is_nearest(exported: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Which rows [N, D] are nearest to the row at their place; rows that are alike in the reference are as good."""
+    if len(reference) < 2:
+        return np.ones(len(reference), dtype=bool)
     middle = reference.mean(axis=0)
     near, right = _directions(exported - middle), _directions(reference - middle)
     chosen = (near @ right.T).argmax(axis=1)
-    return float((np.einsum("nd,nd->n", right[chosen], right) >= 1 - SAME).mean()) if len(reference) > 1 else 1.0
+    alike: np.ndarray = np.einsum("nd,nd->n", right[chosen], right) >= 1 - SAME
+    return alike
 
 
 def _vectors(rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -22,7 +22,6 @@ from tlzoo.artifact.manifest import (
     parse_manifest,
 )
 from tlzoo.errors import ExportError, ParityError
-from tlzoo.exporting.batches import extra_positions
 from tlzoo.exporting.check import NOT_WRITTEN_HINT, Proof, default_thresholds, prove
 from tlzoo.exporting.context import ExportContext, fit_on_validation, measure_calibration
 from tlzoo.exporting.embeddings import embeddings_problem
@@ -39,6 +38,7 @@ from tlzoo.runtime.session import open_session
 from tlzoo.specs import ImageSpec
 from tlzoo.tasks.agreement import differences, largest_magnitude
 from tlzoo.tasks.base import OperatingPoint, Task
+from tlzoo.tasks.contract import EMBEDDINGS
 from tlzoo.tasks.probabilities import PROBABILITY_FUNCTIONS
 from tlzoo.tasks.rows import Rows
 
@@ -46,8 +46,8 @@ AS_FAST = 1.03
 """Of models within three percent of the fastest the smallest is taken: noise is as large."""
 SPEED_BATCH = 32
 NOTHING = Parity(samples=0, batches=(), max_abs_diff=0, scale=0, tolerance=0, top1_agreement=0)
-ROUNDING = 1e-5
-"""By how much probabilities computed twice in float32 may differ."""
+ROUNDING, EPSILON = 1e-5, 2.4e-7
+"""By how much probabilities computed twice in float32 may differ, and by which share of the logits besides."""
 PROVIDER = "CPUExecutionProvider"
 
 
@@ -201,42 +201,50 @@ def _prove(
         cases=context.cases,
         whole=None if data.windows is None else data.samples,
         drawn_from=None if data.samples == context.held else context.held,
-        extra=[*derived, *(["embeddings"] if "embeddings" in base.graph.outputs else [])],
+        extra=[*derived, *([EMBEDDINGS] if EMBEDDINGS in base.graph.outputs else [])],
     )
     _check_derived(base, predictor.task, proof)
-    _check_embeddings(base, proof, precision, limits, raw_input)
+    if EMBEDDINGS in base.graph.outputs and context.features is not None:
+        _check_embeddings(context.features, proof, precision, limits, raw_input)
     return proof
 
 
 def _check_derived(base: BaseGraph, task: Task, proof: Proof) -> None:
-    """Raise ParityError unless derived outputs are what they should be of the file's own."""
+    """Raise ParityError unless derived outputs are what they should be of the file's own, in every part and case."""
     temperature = base.calibration.temperature if base.calibration else 1.0
-    positions = extra_positions(len(base.context.heldout))
     for derived in task.derived:
-        squash, source = PROBABILITY_FUNCTIONS[derived.operator], proof.exported[derived.source]
-        rows: Rows = [squash(source[at] / temperature) for at in positions]
-        _check_difference(derived.name, list(proof.extra[derived.name]), rows, ROUNDING)
+        squash = PROBABILITY_FUNCTIONS[derived.operator]
+        for where, outputs in proof.tried:
+            source = outputs[derived.source]
+            rows: Rows = [squash(row / temperature) for row in source]
+            allowed = ROUNDING + EPSILON * largest_magnitude(source) / temperature
+            _check_difference(derived.name, outputs[derived.name], rows, allowed, where)
 
 
-def _check_embeddings(base: BaseGraph, proof: Proof, precision: Precision, limits: Thresholds, raw_input: bool) -> None:
-    """Raise ParityError unless embeddings are what torch's head is given, in fp32 to the share of their scale that
-    outputs are, in lower precisions by their directions and neighbours."""
-    if "embeddings" not in proof.extra:
-        return
-    positions = extra_positions(len(base.context.heldout))
-    right = [base.context.features[at] for at in positions]
-    made = [np.asarray(row)[: len(one)] for row, one in zip(proof.extra["embeddings"], right, strict=True)]
-    if precision == "fp32" and not raw_input:
-        _check_difference("embeddings", made, right, limits.difference * largest_magnitude(right))
-    if wrong := embeddings_problem(made, right, precision, raw_input):
-        raise ParityError(f"The embeddings of the exported file {wrong}.", hint=NOT_WRITTEN_HINT)
+def _check_embeddings(
+    features: np.ndarray, proof: Proof, precision: Precision, limits: Thresholds, raw_input: bool
+) -> None:
+    """Raise ParityError unless embeddings are what torch's head is given, in every part and case: in fp32 to the share
+    of their scale that outputs are, in lower precisions by their directions, in parts by their neighbours too."""
+    allowed = limits.difference * largest_magnitude(features)
+    parts = [(part.where, outputs[EMBEDDINGS], features[part.positions], True) for part, outputs in proof.parts]
+    cases = [
+        (case.where, outputs[EMBEDDINGS], case.reference[EMBEDDINGS], False)
+        for case, outputs in proof.cases
+        if not (case.extreme and precision == "int8")
+    ]
+    for where, made, right, neighbours in (*parts, *cases):
+        if precision == "fp32" and not raw_input:
+            _check_difference(EMBEDDINGS, made, right, allowed, where)
+        if wrong := embeddings_problem(list(made), list(right), precision, raw_input, neighbours=neighbours):
+            raise ParityError(f"The embeddings of the exported file {wrong}, {where}.", hint=NOT_WRITTEN_HINT)
 
 
-def _check_difference(name: str, found: Rows, right: Rows, allowed: float) -> None:
+def _check_difference(name: str, found: Rows, right: Rows, allowed: float, where: str) -> None:
     difference = float(differences(found, right).max())
     if not difference <= allowed:
         raise ParityError(
-            f"The output {name!r} of the exported file is off by {difference:.3g} ({allowed:.3g} allowed).",
+            f"The output {name!r} of the exported file is off by {difference:.3g} ({allowed:.3g} allowed), {where}.",
             hint=NOT_WRITTEN_HINT,
         )
 

@@ -42,12 +42,12 @@ class DataRecord(StrictModel):
 
 
 class Interval(TypedDict):
-    """The confidence interval of a metric over the test samples; `level` is 0.95."""
+    """The confidence interval of a metric over the test samples; `level` is 0.95. A side without a bound is null."""
 
     metric: str
     level: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 class Difference(Interval):

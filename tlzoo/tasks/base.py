@@ -182,6 +182,9 @@ class Task:
     headline: ClassVar[str] = ""
     monitor: ClassVar[str] = ""
     directions: ClassVar[Mapping[str, Direction]] = {}
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """The least and the largest value of metrics, where they have any: their intervals stay within. One that is to grow
+    from 0 to 1 is a share."""
     prediction: ClassVar[type[Prediction]] = Prediction
     derived: ClassVar[tuple[DerivedOutput, ...]] = ()
     resamples: ClassVar[int] = 200

@@ -90,6 +90,14 @@ def _directions_problem(task: type[Task]) -> str:
             return f"The {role} {metric!r} is not among `directions`."
     if wrong := [name for name, direction in task.directions.items() if direction not in get_args(Direction)]:
         return f"The direction of {wrong[0]!r} is {task.directions[wrong[0]]!r}, neither min nor max."
+    if not isinstance(task.ranges, Mapping):
+        return f"`ranges` is {task.ranges!r}, not a mapping of metrics to their least and largest value."
+    for name, ends in task.ranges.items():
+        if name not in task.directions:
+            return f"`ranges` has {name!r}, which is not among `directions`."
+        numbers = isinstance(ends, tuple) and len(ends) == 2 and all(isinstance(end, int | float) for end in ends)
+        if not numbers or not ends[0] < ends[1]:
+            return f"The range of {name!r} is {ends!r}, not its least and its largest value."
     return ""
 
 

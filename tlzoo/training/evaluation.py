@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -26,24 +26,19 @@ def measure(model: TaskModel, data: TaskDataset) -> dict[str, float]:
 
 def outputs(model: TaskModel, data: TaskDataset, batch: int = 32) -> Outputs:
     """The task's outputs by eager torch in eval mode; raises TrainingError where one is not finite."""
-    return outputs_and_features(model, data, (), batch)[0]
+    return outputs_and_features(model, data, batch)[0]
 
 
-def outputs_and_features(
-    model: TaskModel, data: TaskDataset, wanted: Collection[int], batch: int = 32
-) -> tuple[Outputs, dict[int, np.ndarray]]:
-    """As `outputs`, and in the same pass what the head is given for the inputs at the positions `wanted`, without
-    padding; none where the head takes several kinds."""
-    rows, features = OutputCollector(model.task.outputs, len(data)), dict[int, np.ndarray]()
+def outputs_and_features(model: TaskModel, data: TaskDataset, batch: int = 32) -> tuple[Outputs, np.ndarray | None]:
+    """As `outputs`, and from the same pass what the head is given, [N, D]; `None` where that is no vector each."""
+    rows, features = OutputCollector(model.task.outputs, len(data)), None
     with progress("Evaluating (torch)", len(data)) as advance:
         for positions, arrays in prefetch(data.arrays, order_by_length(data), batch):
             found, given = eager_outputs_and_features(model, arrays)
-            lengths = row_lengths(arrays)
-            rows.put(positions, found, lengths)
-            for at, position in enumerate(positions):
-                if given is not None and position in wanted:
-                    size = len(given[at]) if lengths is None or given[at].ndim < 2 else int(lengths[at])
-                    features[position] = given[at][:size].copy()
+            rows.put(positions, found, row_lengths(arrays))
+            if given is not None and given.ndim == 2:
+                features = np.zeros((len(data), given.shape[1]), given.dtype) if features is None else features
+                features[list(positions)] = given
             advance(len(positions))
     check_finite(rows.outputs(), "", "Train again with a smaller `lr`.")
     return rows.outputs(), features

@@ -18,18 +18,20 @@ Z = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
 FEW = 20
 CHANCE = 0.05
+LEAST = 5
+"""Samples below which nothing but its range is known of a metric that is no share."""
 EXACT, FLIPS = 14, 4000
 """Differences up to which all patterns of signs are counted, and how many are drawn of more."""
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The difference of the headline metric between two models on the same samples, its 95 % interval, and the verdict
-    on the first: `better`, `worse` or `chance`."""
+    """The difference of the headline metric between two models on the same samples, its 95 % interval (`None` where it
+    has no bound), and the verdict on the first: `better`, `worse` or `chance`."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     verdict: Literal["better", "worse", "chance"]
 
 
@@ -43,37 +45,37 @@ def wilson_interval(right: float, count: int) -> tuple[float, float]:
 
 def metric_interval(
     task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], metric: float, seed: int
-) -> dict[str, float | str]:
+) -> dict[str, float | str | None]:
     """The 95 % confidence interval of the task's headline metric over N test samples, whose value is `metric`.
 
     It covers which samples the test set happens to hold, not the training. Wilson's where the metric is the share of
     samples that are right; else the bootstrap's percentiles (Efron 1979), widened by half a sample: where all resamples
-    agree, the samples there might be do not. Raises HookError where a plugin's figures are no numbers.
+    agree, the samples there might be do not. Of fewer than 5 samples of a metric that is no share it is the metric's
+    range. A side without a bound is `None`. Raises HookError where a plugin's figures are no numbers.
     """
     low, high = _share_interval(task, outputs, targets, contexts, metric) or _widened(
         task, bootstrap_interval(task, outputs, targets, contexts, seed), metric, len(targets)
     )
-    return {"metric": task.headline, "level": LEVEL, "low": low, "high": high}
+    return {"metric": task.headline, "level": LEVEL, "low": _bound(low), "high": _bound(high)}
 
 
 def few_samples_note(task: Task, count: int, kind: str = "held-out", remedy: str = "Hold out") -> str:
     """What is to be said of figures of fewer than 20 samples; empty for more."""
     if count >= FEW:
         return ""
-    if task.better(task.headline) == "min":  # answers are near or far, not right or wrong
-        return f"{count} {kind} samples prove little. {remedy} {FEW} or more."
+    samples = f"{count} {kind} sample{'s prove' if count > 1 else ' proves'}"
+    if not _is_share(task):  # answers are near or far, not right or wrong
+        much = f"nothing of {task.headline}" if count < LEAST else "little"
+        return f"{samples} {much}. {remedy} {FEW} or more."
     low, _ = wilson_interval(count, count)
-    return (
-        f"{count} {kind} samples prove little: even if all were right, of others as few as {low:.0%} might be. "
-        f"{remedy} {FEW} or more."
-    )
+    return f"{samples} little: even if all were right, of others as few as {low:.0%} might be. {remedy} {FEW} or more."
 
 
 def _share_interval(
     task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], metric: float
 ) -> tuple[float, float] | None:
-    """Wilson's interval; `None` where the metric is no mean of what is right or wrong."""
-    if not task.overrides("samplewise") or (task.plugin and task.overrides("resample")):
+    """Wilson's interval; `None` where the metric is no share, or no mean of what is right or wrong."""
+    if not _is_share(task) or not task.overrides("samplewise") or (task.plugin and task.overrides("resample")):
         return None
     scores = np.asarray(task.samplewise(outputs, targets, contexts), dtype=float)
     if not np.isin(scores, (0.0, 1.0)).all() or abs(scores.mean() - metric) > 1e-9:
@@ -82,19 +84,39 @@ def _share_interval(
 
 
 def _widened(task: Task, found: tuple[float, float], metric: float, count: int) -> tuple[float, float]:
-    """The interval with half a sample's worth on each side, within the bounds of a share where it is one."""
+    """The interval with half a sample's worth on each side, within the metric's range.
+
+    Where a share is 0 or 1 resamples say nothing of the others there might be: it is no narrower than Wilson's.
+    """
+    least, most = _range(task)
+    if count < LEAST and not _is_share(task):
+        return least, most
     half = _half_a_sample(task, metric, count)
     low, high = min(found[0], metric - half), max(found[1], metric + half)
-    return (max(0.0, low), min(1.0, high)) if _is_share(task, metric) else (low, high)
+    if _is_share(task) and metric <= 0:
+        high = max(high, wilson_interval(0, count)[1])
+    if _is_share(task) and metric >= 1:
+        low = min(low, wilson_interval(count, count)[0])
+    return max(least, low), min(most, high)
 
 
-def _is_share(task: Task, metric: float) -> bool:
-    return task.better(task.headline) == "max" and 0 <= metric <= 1
+def _range(task: Task) -> tuple[float, float]:
+    """The least and the largest value of the headline; infinite where the task does not declare them."""
+    return task.ranges.get(task.headline, (-math.inf, math.inf))
+
+
+def _is_share(task: Task) -> bool:
+    return task.better(task.headline) == "max" and _range(task) == (0, 1)
+
+
+def _bound(value: float) -> float | None:
+    """A bound as JSON holds it."""
+    return value if math.isfinite(value) else None
 
 
 def _half_a_sample(task: Task, metric: float, count: int) -> float:
     """What half a sample in `count` can move the headline by; of a metric in a unit, as a share of its value."""
-    return 0.5 / count * (1.0 if _is_share(task, metric) else max(abs(metric), 1e-12))
+    return 0.5 / count * (1.0 if _is_share(task) else max(abs(metric), 1e-12))
 
 
 def bootstrap_interval(
@@ -126,7 +148,8 @@ def paired_difference(
 ) -> PairedDifference:
     """How the headline metric of one model differs from another's on the same N samples, and whether that is chance.
 
-    `value` is `run` - `other`; the interval is the bootstrap's, over the same draws of both, widened by half a sample.
+    `value` is `run` - `other`; the interval is the bootstrap's, over the same draws of both, widened by half a sample,
+    within the metric's range. Of fewer than 5 samples of a metric that is no share it has no bound narrower than that.
     The verdict is `better` or `worse` where neither the interval nor the paired test (see `beats`) leaves it to chance,
     else `chance`; then the interval holds 0. Raises HookError where a plugin's figures are no numbers.
     """
@@ -141,9 +164,13 @@ def paired_difference(
     if certain and task.overrides("samplewise"):
         scores = [sign * np.asarray(task.samplewise(each, targets, contexts), dtype=float) for each in (other, run)]
         certain = beats(scores[won], scores[not won])
+    least, most = _range(task)
+    if len(targets) < LEAST and not _is_share(task):
+        low, high, certain = -math.inf, math.inf, False
     if not certain:
         low, high = min(low, 0.0), max(high, 0.0)
-    return PairedDifference(value, low, high, ("better" if won else "worse") if certain else "chance")
+    low, high = max(low, least - most), min(high, most - least)
+    return PairedDifference(value, _bound(low), _bound(high), ("better" if won else "worse") if certain else "chance")
 
 
 def beats(one: np.ndarray, other: np.ndarray) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,6 +46,7 @@ class Forecasting(Task):
     headline: ClassVar[str] = "mae"
     monitor: ClassVar[str] = "log_loss"
     directions: ClassVar[Mapping[str, Any]] = {"mae": "min", "rmse": "min", "coverage": "max", "log_loss": "min"}
+    ranges: ClassVar[Mapping[str, Any]] = {"mae": (0, inf), "rmse": (0, inf), "coverage": (0, 1)}
     prediction: ClassVar[type[Prediction]] = ForecastPrediction
 
     @property

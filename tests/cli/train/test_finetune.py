@@ -12,14 +12,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tlzoo import Run, tasks
+from tlzoo.cli.shared.output import span
+from tlzoo.cli.train.finetune import _beside
 from tlzoo.features import store_folders
 from tlzoo.options import core_options, strategies_taking
 from tlzoo.runs import tensors
+from tlzoo.tasks import make_task
 from tlzoo.training import loop
 
 Command = Callable[..., Any]
@@ -44,6 +48,22 @@ def test_without_json_it_says_what_came_out_and_what_to_type_next(command: Comma
     assert "accuracy" in done.out
     assert f"tlzoo export {tmp_path / 'run'}" in done.out
     assert "seed 0" in done.err
+
+
+def test_an_interval_without_a_bound_is_no_reason_to_call_a_run_better():
+    task = make_task("text-regression")
+    interval: dict[str, Any] = {"metric": "rmse", "level": 0.95, "low": 0.0, "high": None}
+    [line] = _beside(SimpleNamespace(task=task, interval=interval, baseline={"rmse": 5.0}))
+    assert "The run is not better than that by more than chance" in line
+    [line] = _beside(SimpleNamespace(task=task, interval={**interval, "high": 1.0}, baseline={"rmse": 5.0}))
+    assert "not better" not in line
+
+
+def test_a_side_without_a_bound_is_said():
+    assert span(0.25, 1) == "0.2500 to 1.0000"
+    assert span(0.0, None) == "0.0000 or more"
+    assert span(None, 1.0) == "1.0000 or less"
+    assert span(None, None, "+.4f") == "any value"
 
 
 @pytest.mark.beside_probe

@@ -34,6 +34,7 @@ class Two(Task):
     headline: ClassVar[str] = "accuracy"
     monitor: ClassVar[str] = "error"
     directions: ClassVar[dict] = {"accuracy": "max", "error": "min"}
+    ranges: ClassVar[dict] = {"accuracy": (0, 1)}
     prediction: ClassVar[type] = TwoPrediction
     supports: ClassVar[frozenset] = frozenset({"threshold"})
 

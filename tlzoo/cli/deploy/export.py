@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
-from tlzoo.cli.shared.output import announce, print_json, single
+from tlzoo.cli.shared.output import announce, print_json, single, span
 
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Thresholds
@@ -134,7 +134,7 @@ def _print(exported: Exported, answers: str, headline: str) -> None:
     for name, value in exported.metrics["reference"].items():
         lost = f"\t{_change(parity.drop)}" if name == headline and exported.precision != "fp32" else ""
         between = exported.interval
-        sure = f" ({between.level:.0%}: {between.low:.4f} to {between.high:.4f})" if name == between.metric else ""
+        sure = f" ({between.level:.0%}: {span(between.low, between.high)})" if name == between.metric else ""
         print(f"{name}\t{value:.4f} trained\t{exported.metrics['exported'][name]:.4f} exported{sure}{lost}")
     if measured:
         kept = f", {len(exported.kept_fp32)} nodes left in fp32" if exported.kept_fp32 else ""

@@ -109,3 +109,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 def _cell(value: object) -> str:
     return "" if value is None else printable(str(value))
+
+
+def span(low: float | None, high: float | None, shown: str = ".4f") -> str:
+    """An interval in words; a side without a bound is `None`."""
+    if low is None:
+        return "any value" if high is None else f"{high:{shown}} or less"
+    return f"{low:{shown}} or more" if high is None else f"{low:{shown}} to {high:{shown}}"

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, Out, PathColumn, Quiet, TextColumn, columns
-from tlzoo.cli.shared.output import announce, print_json, single
+from tlzoo.cli.shared.output import announce, print_json, single, span
 from tlzoo.errors import UsageError
 from tlzoo.options import CORE_STRATEGIES, Option, core_options
 from tlzoo.options import strategies_taking as takers_of
@@ -166,14 +166,14 @@ def _summary(run: Any) -> list[str]:
     figures = [f"{name} {value:.4f}" for name, value in run.metrics.items()]
     interval = run.interval
     headline = list(run.metrics).index(interval["metric"])
-    figures[headline] += f" ({interval['level']:.0%}: {interval['low']:.4f} to {interval['high']:.4f})"
+    figures[headline] += f" ({interval['level']:.0%}: {span(interval['low'], interval['high'])})"
     seconds = dict(run.seconds)
     total = seconds.pop("total")
     spent = ", ".join(
         f"{on} {value:.1f}" for on, value in sorted(seconds.items(), key=lambda item: -item[1]) if value >= 0.05
     )
     return [
-        f"Run {run.path}: {', '.join(figures)} on {run.data.n_test} held-out samples",
+        f"Run {run.path}: {', '.join(figures)} on {run.data.n_test} held-out sample{'s' * (run.data.n_test != 1)}",
         *_beside(run),
         *_beside_probe(run),
         _parameters(run.frozen),
@@ -191,7 +191,8 @@ def _beside(run: Any) -> list[str]:
     name, interval = run.interval["metric"], run.interval
     least = run.baseline[name]
     line = f"Answering by the frequencies of the training targets alone: {name} {least:.4f}"
-    better = interval["low"] > least if run.task.better(name) == "max" else interval["high"] < least
+    low, high = interval["low"], interval["high"]
+    better = low is not None and low > least if run.task.better(name) == "max" else high is not None and high < least
     return [line if better else f"{line}. The run is not better than that by more than chance"]
 
 
@@ -201,7 +202,7 @@ def _beside_probe(run: Any) -> list[str]:
         return []
     found, least = run.probe["difference"], run.probe["metrics"][run.probe["difference"]["metric"]]
     line = f"A probe of the same features: {found['metric']} {least:.4f}."
-    by = f"{found['value']:+.4f} ({found['level']:.0%}: {found['low']:+.4f} to {found['high']:+.4f})"
+    by = f"{found['value']:+.4f} ({found['level']:.0%}: {span(found['low'], found['high'], '+.4f')})"
     if run.probe["verdict"] == "chance":
         return [f"{line} The run differs by {by}, no more than by chance"]
     if run.probe["verdict"] == "better":

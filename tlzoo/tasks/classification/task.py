@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -50,6 +51,7 @@ class Classification(Task):
     monitor: ClassVar[str] = "log_loss"
     headline: ClassVar[str] = "accuracy"
     directions: ClassVar[Mapping[str, Direction]] = {"accuracy": "max", "macro_f1": "max", "log_loss": "min"}
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"accuracy": (0, 1), "macro_f1": (0, 1), "log_loss": (0, inf)}
     prediction: ClassVar[type[Prediction]] = LabelPrediction
     derived: ClassVar[tuple[DerivedOutput, ...]] = (DerivedOutput("probabilities", "logits", "Softmax"),)
     resamples: ClassVar[int] = 2000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,6 +59,12 @@ class MultiLabel(Task):
         "micro_f1": "max",
         "mean_average_precision": "max",
         "log_loss": "min",
+    }
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "macro_f1": (0, 1),
+        "micro_f1": (0, 1),
+        "mean_average_precision": (0, 1),
+        "log_loss": (0, inf),
     }
     prediction: ClassVar[type[Prediction]] = MultiLabelPrediction
     derived: ClassVar[tuple[DerivedOutput, ...]] = (DerivedOutput("probabilities", "logits", "Sigmoid"),)

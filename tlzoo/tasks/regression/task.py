@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,6 +38,7 @@ class Regression(Task):
     monitor: ClassVar[str] = "rmse"
     headline: ClassVar[str] = "rmse"
     directions: ClassVar[Mapping[str, Direction]] = {"rmse": "min", "mae": "min", "r2": "max"}
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {"rmse": (0, inf), "mae": (0, inf), "r2": (-inf, 1)}
     prediction: ClassVar[type[Prediction]] = ValuePrediction
     resamples: ClassVar[int] = 2000
     head: ClassVar[str] = "tlzoo.tasks.regression.head"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -65,6 +66,13 @@ class Tokens(Task):
         "recall": "max",
         "token_accuracy": "max",
         "log_loss": "min",
+    }
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "f1": (0, 1),
+        "precision": (0, 1),
+        "recall": (0, 1),
+        "token_accuracy": (0, 1),
+        "log_loss": (0, inf),
     }
     prediction: ClassVar[type[Prediction]] = EntitiesPrediction
     derived: ClassVar[tuple[DerivedOutput, ...]] = (DerivedOutput("probabilities", "logits", "Softmax"),)
