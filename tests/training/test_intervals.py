@@ -55,7 +55,7 @@ def test_of_few_samples_it_is_said_how_little_they_prove():
     assert few_samples_note(NUMBER, 1) == "1 held-out sample proves nothing of rmse. Hold out 20 or more."
     assert few_samples_note(SINGLE, 20) == ""
     said = few_samples_note(NUMBER, 3, "labelled target", "Label")
-    assert said == "3 labelled target samples prove little. Label 20 or more."
+    assert said == "3 labelled target samples prove nothing of rmse. Label 20 or more."
 
 
 def numbers(errors: list[float]) -> tuple[dict[str, np.ndarray], list[float]]:
