@@ -40,11 +40,13 @@ def tampered(file: Any, tensor: str, change: Tamper) -> Predictor:
     return Predictor(open_session(proto.SerializeToString()), manifest, make_preprocessor(manifest.preprocess))
 
 
-def test_a_good_file_is_proven_on_every_sample_at_every_batch_size(zoo: Any, picture_file: Any, proven: Any):
+def test_a_good_file_is_proven_on_every_sample_at_every_batch_size_that_the_samples_fill(
+    zoo: Any, picture_file: Any, proven: Any
+):
     inputs, reference = proven
     proof = prove(load(picture_file.path), inputs, reference)
     assert proof.parity.samples == len(inputs)
-    assert proof.parity.batches == (1, 2, 3, 7, 32, 33)
+    assert proof.parity.batches == (1, 2, 3, 7, 33)
     assert proof.parity.top1_agreement == 1.0
     assert list(proof.exported) == ["logits"]
     logits = reference["logits"]
