@@ -50,5 +50,5 @@ def test_predicting_and_evaluating_import_no_torch(
         prediction.label for prediction in file.load().predict(samples.inputs[:4])
     ]
     if kind == "text":
-        assert blocked("evaluate", file.path, data, "--json")["n"] == 80
+        assert blocked("evaluate", file.path, data, "--json", "--quiet")["n"] == 80
         assert blocked("inspect", file.path, "--json")["labels"] == ["bad", "good"]

@@ -166,12 +166,6 @@ class Predictor(Generic[PredictionT]):
     def _predict(
         self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool
     ) -> Iterator[PredictionT | Failure]:
-        with name_plugins():
-            yield from self._answers(inputs, batch, options, strict)
-
-    def _answers(
-        self, inputs: Iterable[Any], batch: int, options: PredictOptions, strict: bool
-    ) -> Iterator[PredictionT | Failure]:
         options.check(self.task)
         if options.embeddings:
             self._check_output("embeddings")
@@ -191,14 +185,16 @@ class Predictor(Generic[PredictionT]):
     def _decoded(
         self, parts: Iterable[Chunk], options: PredictOptions, strict: bool
     ) -> Iterator[PredictionT | Failure]:
-        for part in parts:
-            for item, answer in zip(part.items, decode_chunk(self.task, part, self._temperature, options), strict=True):
-                if not isinstance(answer, InputError):
-                    yield cast(PredictionT, answer)
-                elif strict:
-                    raise answer
-                else:
-                    yield as_failure(item, answer)
+        with name_plugins():
+            for part in parts:
+                answers = decode_chunk(self.task, part, self._temperature, options)
+                for item, answer in zip(part.items, answers, strict=True):
+                    if not isinstance(answer, InputError):
+                        yield cast(PredictionT, answer)
+                    elif strict:
+                        raise answer
+                    else:
+                        yield as_failure(item, answer)
 
     def _chunks(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterator[Chunk]:
         if batch < 1:

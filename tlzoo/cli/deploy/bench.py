@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
-from tlzoo.cli.shared.output import announce, print_json, print_table, single
+from tlzoo.cli.shared.output import announce_file, print_json, print_table, single
 from tlzoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure latency and throughput of ONNX files on this machine."""
-    announce(f"Loading {file}", quiet)
+    announce_file(file, quiet)
     from tlzoo.workflows.bench import bench as measure
 
     batches, counts = _numbers(batch, "--batch"), _numbers(threads, "--threads") if threads else ()

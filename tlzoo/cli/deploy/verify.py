@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
-from tlzoo.cli.shared.output import announce, print_json, single
+from tlzoo.cli.shared.output import announce_file, print_json, single
 
 
 def verify(
@@ -23,7 +23,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Repeat an ONNX file's proof on its held-out data, on this machine, without torch."""
-    announce(f"Loading {file}", quiet)
+    announce_file(file, quiet)
     from tlzoo.workflows.verify import verify as repeat
 
     found = repeat(file, data, columns=columns(text_column, path_column, label_column, column))

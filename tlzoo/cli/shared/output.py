@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TextIO
 
 import typer
@@ -20,6 +21,13 @@ def announce(line: str, quiet: bool) -> None:
     """Switch progress on or off and say what begins, before imports that take seconds."""
     set_quiet(quiet)
     say(line)
+
+
+def announce_file(file: Path, quiet: bool) -> None:
+    """As `announce`, of a model that is there; of another the error says enough."""
+    set_quiet(quiet)
+    if file.exists():
+        say(f"Loading {file}")
 
 
 def make_app(help: str) -> typer.Typer:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
-from tlzoo.cli.shared.output import announce, print_json, single
+from tlzoo.cli.shared.output import announce_file, print_json, single
 
 
 def evaluate(
@@ -26,7 +26,7 @@ def evaluate(
 
     if model.exists():
         check_exists(data)
-    announce(f"Loading {model}", quiet)
+    announce_file(model, quiet)
     if model.is_dir():
         from tlzoo.runs.record import read_record
 
