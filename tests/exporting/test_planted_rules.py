@@ -347,7 +347,10 @@ def test_an_error_on_an_extreme_input(
     assert refusal(chosen, "fp32", lambda proto: add_to(proto, "logits", all_are(value), 1.0)).startswith(where)
 
 
-@pytest.mark.parametrize("precision", ["fp32", pytest.param("fp16", marks=pytest.mark.release), "int8"])
+@pytest.mark.parametrize(
+    "precision",
+    ["fp32", pytest.param("fp16", marks=pytest.mark.release), pytest.param("int8", marks=pytest.mark.release)],
+)
 @pytest.mark.parametrize("output", ["logits", "embeddings"])
 @pytest.mark.parametrize(("run", "value", "where"), EXTREMES)
 def test_no_number_on_an_extreme_input_in_any_output_by_its_name(

@@ -123,6 +123,7 @@ def killing(state: Any) -> None:
     raise Killed
 
 
+@pytest.mark.release
 def test_a_process_killed_at_any_moment_is_no_loss(go: Go, zoo: Any, pictures: Path, tmp_path: Path):
     options = {"freeze": "last:1", "epochs": 15, "lr": 1e-4}
     go(RESNET, tmp_path / "whole", **options)

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile, TextSpec
 from tlzoo.testing import PluginSuite
 
@@ -32,6 +34,7 @@ class TestNlpConformance(PluginSuite):
     )
 
 
+@pytest.mark.release
 class TestTokens(TestNlpConformance):
     task_name = "tokens"
 

@@ -76,6 +76,7 @@ def test_the_exported_graph_equals_torch_at_other_batches_than_the_example(tiny:
     assert max(differences(backbone, session)) < 1e-4
 
 
+@pytest.mark.release
 @pytest.mark.parametrize(("name", "seconds"), [("speech/whisper-tiny-en", 1.0), ("speech/resemblyzer", 1.6)])
 def test_the_exported_graph_of_real_weights_equals_torch(
     real: Callable[..., object], name: str, seconds: float
