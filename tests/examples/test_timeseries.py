@@ -81,7 +81,7 @@ def test_it_trains_and_the_exported_file_is_proven_equal(trained: dict[str, Any]
 
 def test_adapting_to_a_worse_sensor_wins_back_most_of_what_it_costs(trainer: Any, exported: dict[str, Any]):
     before = answers(trainer, "evaluate", "gunpoint.onnx", "shifted")["metrics"]["accuracy"]
-    trainer.ran("tlzoo", "adapt", "run", "--target", "shifted", "--out", "adapted")
+    trainer.ran("tlzoo", "adapt", "run", "--target", "shifted", "--test", "shifted", "--out", "adapted")
     after = answers(trainer, "evaluate", "adapted", "shifted")["metrics"]["accuracy"]
     assert before < 0.7
     assert after > 0.85

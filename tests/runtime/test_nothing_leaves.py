@@ -11,12 +11,6 @@ from typing import Any
 import pytest
 from shared_fixtures.outgoing import LONG_ENOUGH, hosts
 
-PLAIN = """
-import sys, time
-import onnxruntime
-onnxruntime.InferenceSession(sys.argv[1])
-time.sleep(float(sys.argv[2]))
-"""
 COMMANDS = """
 import json, sys, time
 from tlzoo.cli import main
@@ -44,13 +38,6 @@ def test_whatever_is_looked_up_is_recorded():
     assert [host for host in found if "host.invalid" in host] != [], said
 
 
-@pytest.mark.release
-def test_what_would_be_sent_is_recorded(text_file: Any):
-    code, found, said = hosts([sys.executable, "-c", PLAIN, str(text_file.file), "40"])
-    assert code == 0, said
-    assert len(found) == 1  # should ONNX Runtime no longer report anything: this test and the switch may go
-
-
 @pytest.mark.parametrize("offline", ["0", pytest.param("1", marks=pytest.mark.release)])
 def test_a_file_that_is_used_reaches_for_no_host(zoo: Any, text_file: Any, texts: Path, offline: str):
     file = str(text_file.file)
@@ -71,7 +58,7 @@ def test_the_whole_way_from_data_to_answers_reaches_for_no_host(
     commands = [
         ["finetune", checkpoint, str(data), "--out", run, "--strategy", "finetune", "--epochs", "1"],
         ["adapt", run, "--target", str(data), "--out", adapted],
-        ["export", run, "--out", file, "--precision", "int8", "--max-drop", "10"],
+        ["export", run, "--out", file, "--precision", "fp32"],
         ["verify", file, str(data)],
         ["evaluate", file, str(data)],
         ["bench", file],

@@ -153,7 +153,7 @@ def prove(
             tried.append((case, _case_outputs(predictor, case, extra)))
             gaps = _differences(task, *tried[-1], tolerances, extra)
             if not (case.extreme and predictor.manifest.precision == "int8"):
-                _judge_case(case, gaps, tolerances)
+                _judge_case(case, gaps, _of_case(case, tolerances, limits.difference))
             advance(1)
     return Proof(parity, exported, name, tuple(ran), tuple(tried))
 
@@ -290,6 +290,14 @@ def _differences(
 
 def _sentence(case: ArrayCase) -> str:
     return case.where[0].upper() + case.where[1:]
+
+
+def _of_case(case: ArrayCase, tolerances: Mapping[str, float], share: float) -> dict[str, float]:
+    """What is allowed here: a share of the largest value among held-out samples, or of this case where that is more."""
+    return {
+        name: max(least, share * float(np.abs(case.reference[name]).max(initial=0.0)))
+        for name, least in tolerances.items()
+    }
 
 
 def _judge_case(case: ArrayCase, found: Mapping[str, float], tolerances: Mapping[str, float]) -> None:
