@@ -43,59 +43,39 @@ def always(proto: onnx.ModelProto) -> Sequence[NodeProto]:
     return [constant("wrong", np.float32(1))]
 
 
-def batch_of(size: int) -> Condition:
-    """In batches of this size."""
+def size_is(axis: int, operator: str, size: int) -> Condition:
+    """Where this axis of the first input is equal to, greater than, ... this size."""
 
     def nodes(proto: onnx.ModelProto) -> Sequence[NodeProto]:
         return [
-            helper.make_node("Shape", [proto.graph.input[0].name], ["planted.rows"], start=0, end=1),
-            helper.make_node("Squeeze", ["planted.rows"], ["planted.count"]),
+            helper.make_node("Shape", [proto.graph.input[0].name], ["planted.sizes"], start=axis, end=axis + 1),
+            helper.make_node("Squeeze", ["planted.sizes"], ["planted.count"]),
             constant("planted.size", np.int64(size)),
-            helper.make_node("Equal", ["planted.count", "planted.size"], ["planted.same"]),
+            helper.make_node(operator, ["planted.count", "planted.size"], ["planted.same"]),
             as_float("planted.same"),
         ]
 
     return nodes
+
+
+def batch_of(size: int) -> Condition:
+    """In batches of this size."""
+    return size_is(0, "Equal", size)
 
 
 def batch_above(size: int) -> Condition:
     """In batches that are larger than this."""
-
-    def nodes(proto: onnx.ModelProto) -> Sequence[NodeProto]:
-        equal = list(batch_of(size)(proto))
-        return [
-            *equal[:-2],
-            helper.make_node("Greater", ["planted.count", "planted.size"], ["planted.same"]),
-            equal[-1],
-        ]
-
-    return nodes
+    return size_is(0, "Greater", size)
 
 
 def length_from(tokens: int) -> Condition:
     """In batches of texts that are padded to at least so many tokens."""
-
-    def nodes(proto: onnx.ModelProto) -> Sequence[NodeProto]:
-        return [
-            helper.make_node("Shape", ["input_ids"], ["planted.columns"], start=1, end=2),
-            helper.make_node("Squeeze", ["planted.columns"], ["planted.count"]),
-            constant("planted.size", np.int64(tokens)),
-            helper.make_node("GreaterOrEqual", ["planted.count", "planted.size"], ["planted.same"]),
-            as_float("planted.same"),
-        ]
-
-    return nodes
+    return size_is(1, "GreaterOrEqual", tokens)
 
 
 def length_of(tokens: int) -> Condition:
     """In batches of texts that are padded to exactly so many tokens."""
-
-    def nodes(proto: onnx.ModelProto) -> Sequence[NodeProto]:
-        found = list(length_from(tokens)(proto))
-        found[3] = helper.make_node("Equal", ["planted.count", "planted.size"], ["planted.same"])
-        return found
-
-    return nodes
+    return size_is(1, "Equal", tokens)
 
 
 def all_are(value: float) -> Condition:

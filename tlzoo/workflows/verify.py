@@ -51,9 +51,11 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
     samples = _read_samples(data, predictor, columns or {})
     here = make_dataset(samples, predictor.task, predictor.preprocessor)
     places = {name: at for at, name in enumerate(reference.contents)}
-    if note := seen_note(of_file(predictor.metadata, str(file)), content_digests(samples.inputs, samples.modality)):
+    digests = content_digests(samples.inputs, samples.modality)
+    if note := seen_note(of_file(predictor.metadata, str(file)), digests):
         say(note)
-    known = [digest[:DIGEST_BYTES] for digest in content_digests(here.inputs, samples.modality)]
+    parts = digests if here.windows is None else content_digests(here.inputs, samples.modality)
+    known = [digest[:DIGEST_BYTES] for digest in parts]
     pairs = {places[name]: at for at, name in enumerate(known) if name in places}
     if not pairs:
         raise DataError(
