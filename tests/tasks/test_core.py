@@ -11,7 +11,7 @@ import pytest
 
 from tlzoo.errors import DataError, UsageError
 from tlzoo.tasks import CORE, Prediction, Task, make_task
-from tlzoo.training.intervals import bootstrap_interval, metric_interval
+from tlzoo.tasks.intervals import bootstrap_interval, metric_interval
 
 LABELS = ("a", "b", "c")
 SINGLE, SEVERAL = make_task("text-classification", LABELS), make_task("text-multilabel", LABELS)

@@ -17,7 +17,7 @@ from tlzoo.adaptation.methods import core_adapt
 from tlzoo.errors import DataError, HookError, PluginError, RunError, TrainingError, UsageError
 from tlzoo.models.heads import probe_objective
 from tlzoo.tasks import make_task
-from tlzoo.training.intervals import wilson_interval
+from tlzoo.tasks.intervals import wilson_interval
 from tlzoo.training.strategies.probe_fit import STRENGTHS, FittedProbe, fit_probe
 
 DIM = 6

@@ -10,6 +10,7 @@ import pytest
 
 import tlzoo
 from tlzoo.errors import ArtifactError, DataError, RunError, UsageError
+from tlzoo.tasks.intervals import wilson_interval
 from tlzoo.workflows.evaluate import Evaluation
 
 
@@ -39,6 +40,24 @@ def test_where_data_has_a_test_part_that_part_alone_counts(zoo: Any, picture_fil
         (tmp_path / "data" / "test" / label).mkdir(parents=True)
         shutil.copy(pictures / label / "003.png", tmp_path / "data" / "test" / label)
     assert tlzoo.evaluate(picture_file.path, tmp_path / "data").n == 3
+
+
+def test_the_interval_is_wilsons_and_the_rate_of_each_class_has_its_own(zoo: Any, text_file: Any, texts: Path):
+    found = tlzoo.evaluate(text_file.path, texts)
+    right = round(found.metrics["accuracy"] * found.n)
+    assert (found.interval["metric"], found.interval["level"]) == ("accuracy", 0.95)
+    assert (found.interval["low"], found.interval["high"]) == pytest.approx(wilson_interval(right, found.n))
+    assert found.trained_on == 64
+    assert found.heldout is not None
+    assert found.heldout_interval is not None
+    new = round(found.heldout["accuracy"] * 16)
+    assert found.heldout_interval["low"] == pytest.approx(wilson_interval(new, 16)[0])
+    assert sum(each.found for each in found.labels.values()) == new
+    assert sum(each.n for each in found.labels.values()) == 16
+    for each in found.labels.values():
+        assert (each.low, each.high) == wilson_interval(each.found, each.n)
+    shares = [each.found / each.n for each in found.labels.values()]
+    assert shares == sorted(shares)
 
 
 def test_one_class_is_enough_to_measure(zoo: Any, picture_run: Any, picture_file: Any, pictures: Path, tmp_path: Path):

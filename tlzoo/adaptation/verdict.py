@@ -16,9 +16,9 @@ from tlzoo.models.model import TaskModel
 from tlzoo.tasks import Task
 from tlzoo.tasks.base import Target
 from tlzoo.tasks.contract import compare
+from tlzoo.tasks.intervals import LEVEL, few_samples_note, paired_difference
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import outputs
-from tlzoo.training.intervals import LEVEL, few_samples_note, paired_difference
 
 ENOUGH = 20
 """Distinct target samples below which shares of answers say nothing."""

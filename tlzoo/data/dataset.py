@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Any
@@ -16,7 +16,8 @@ from tlzoo.errors import DataError, InputError
 from tlzoo.io.texts import input_name
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
-from tlzoo.tasks.contract import metrics_problem, split_windows, task_error
+from tlzoo.tasks.contract import found_labels_problem, metrics_problem, split_windows, task_error
+from tlzoo.tasks.intervals import metric_interval
 from tlzoo.tasks.merging import merge_windows
 from tlzoo.tasks.rows import Outputs
 from tlzoo.tasks.windows import Window
@@ -159,6 +160,23 @@ class TaskDataset:
         if self.task.plugin and (wrong := metrics_problem(self.task, found)):
             raise task_error(self.task, f"returns unusable metrics: {wrong}")
         return {name: float(value) for name, value in found.items()}
+
+    def interval(self, outputs: Outputs, seed: int = 0) -> dict[str, float | str | None]:
+        """The 95 % confidence interval of the headline metric of these outputs (see `metric_interval`)."""
+        merged, contexts = self.merge_outputs(outputs)
+        metric = self.metrics(outputs)[self.task.headline]
+        return metric_interval(self.task, merged, self.sample_targets, contexts, metric, seed)
+
+    def found_labels(self, outputs: Outputs) -> Mapping[str, tuple[int, int]]:
+        """Of each label, in how many of the samples that have it it is found, and how many have it.
+
+        Raises HookError where a plugin's are no such numbers.
+        """
+        merged, contexts = self.merge_outputs(outputs)
+        found = self.task.found_labels(merged, self.sample_targets, contexts)
+        if self.task.plugin and (wrong := found_labels_problem(found)):
+            raise task_error(self.task, wrong)
+        return found
 
     def sample_of(self, position: int) -> int:
         """The sample that the input at a position is, or is a window of."""

@@ -24,9 +24,9 @@ from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
 from tlzoo.tasks.base import OperatingPoint
 from tlzoo.tasks.contract import check_number, operating_point_problem, task_error
+from tlzoo.tasks.intervals import few_samples_note
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import outputs_and_features
-from tlzoo.training.intervals import few_samples_note
 
 CALIBRATION_BATCH = 16
 CALIBRATION_SAMPLES = 256

@@ -45,7 +45,6 @@ from tlzoo.plugins.extensions import PluginExtension, find_extension, warn_name_
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
 from tlzoo.specs import ImageSpec
-from tlzoo.training.intervals import metric_interval
 
 
 @dataclass(frozen=True)
@@ -219,10 +218,7 @@ def _metrics(context: ExportContext, proven: VerifiedVariant) -> dict[str, dict[
 
 
 def _interval(context: ExportContext, proven: VerifiedVariant) -> MetricInterval:
-    task, data = context.run.task, context.heldout
-    merged, contexts = data.merge_outputs(proven.proof.exported)
-    value = task.metrics(merged, data.sample_targets, contexts)[task.headline]
-    found = metric_interval(task, merged, data.sample_targets, contexts, value, context.run.data.seed)
+    found = context.heldout.interval(proven.proof.exported, context.run.data.seed)
     return MetricInterval.model_validate(found)
 
 

@@ -309,6 +309,16 @@ class Task:
         """A score of each sample, float64 [N], that moves with the headline: where that is to grow, more is better."""
         raise NotImplementedError
 
+    def found_labels(
+        self, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]
+    ) -> Mapping[str, tuple[int, int]]:
+        """Of each label, in how many of the samples that have it it is found, and how many have it.
+
+        Empty where there are none to count, or several of a label may be in one sample: shares of these are not of
+        independent samples.
+        """
+        return {}
+
     def resample(
         self, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any], draws: Iterable[np.ndarray]
     ) -> list[float]:

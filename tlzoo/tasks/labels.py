@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from tlzoo.errors import DataError
 
 
@@ -30,6 +32,13 @@ def label_shares(labels: Sequence[str], counts: Sequence[float]) -> dict[str, fl
     whole = float(sum(counts)) or 1.0
     pairs = sorted(zip(labels, counts, strict=True), key=lambda pair: -pair[1])
     return {label: round(float(count) / whole, 4) for label, count in pairs if count}
+
+
+def count_found(labels: Sequence[str], found: np.ndarray, there: np.ndarray) -> dict[str, tuple[int, int]]:
+    """By label, in how many samples it is `found`, and in how many it is `there`, of bools [N, C] each; labels that are
+    nowhere are left out."""
+    counts = zip(labels, found.sum(axis=0).tolist(), there.sum(axis=0).tolist(), strict=True)
+    return {label: (hits, count) for label, hits, count in counts if count}
 
 
 def top_scores(scores: dict[str, float], top_k: int | None) -> dict[str, float]:

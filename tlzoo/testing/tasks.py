@@ -118,9 +118,9 @@ class Tasks(SuiteBase):
 
     @requires("test_its_outputs_are_as_declared")
     def test_its_metrics_are_finite(self) -> None:
-        """Metrics are those of `directions`, all finite, and there is a finite score for each sample.
+        """Metrics are those of `directions`, all finite; samples have finite scores, and labels are counted.
 
-        Fix: `metrics` and `samplewise`.
+        Fix: `metrics`, `samplewise` and `found_labels`.
         """
         model = self.model()
         outputs, targets, contexts = self._answered(model), self._targets(model), self._contexts(model)
@@ -131,6 +131,8 @@ class Tasks(SuiteBase):
         wrong = contract.metrics_problem(model.task, metrics)
         assert not wrong, wrong
         wrong = contract.scores_problem(model.task.samplewise(outputs, targets, contexts), len(targets))
+        assert not wrong, wrong
+        wrong = contract.found_labels_problem(model.task.found_labels(outputs, targets, contexts))
         assert not wrong, wrong
         drawn = np.zeros(len(targets), dtype=int)
         [figure] = model.task.resample(outputs, targets, contexts, [drawn])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.adaptation.methods import adapt_model
-from tlzoo.adaptation.verdict import Answers, Evidence, answers_of, notes, one_label_note, verdict
+from tlzoo.adaptation.verdict import Evidence, answers_of, notes, one_label_note, verdict
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, content_digests, endings_of, fingerprint, read
@@ -19,7 +19,6 @@ from tlzoo.plugins.attribution import name_plugins
 from tlzoo.progress import say, working
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.run import RunFolder, save_run
-from tlzoo.training.intervals import metric_interval
 from tlzoo.workflows.run import Run
 
 REFITTED = ("l2", "temperature")
@@ -103,7 +102,7 @@ def adapt(
         data=run.data,
         options={**{name: value for name, value in run.options.items() if name not in REFITTED}, **fitted},
         metrics=facts["source_metrics_after"],
-        interval=_interval(run, after, data, facts["source_metrics_after"]),
+        interval=data.heldout.interval(after.heldout, run.data.seed),
         seconds={"total": round(time.monotonic() - began, 2)},
         adapted=facts,
     )
@@ -123,13 +122,6 @@ def _trained_on(parts: SampleSplits, unlabelled: Samples) -> TrainedOn:
     """The filter of all that the adapted model has seen: the source's samples and the target's."""
     inputs = (*parts.train.inputs, *parts.validation.inputs, *unlabelled.inputs)
     return TrainedOn.of(content_digests(inputs, parts.train.modality))
-
-
-def _interval(run: RunFolder, after: Answers, data: Evidence, metrics: dict[str, float]) -> dict[str, Any]:
-    """The interval of the adapted model's headline on the held-out samples."""
-    merged, contexts = data.heldout.merge_outputs(after.heldout)
-    value = metrics[run.task.headline]
-    return metric_interval(run.task, merged, data.heldout.sample_targets, contexts, value, run.data.seed)
 
 
 def _head_options(run: RunFolder, targets: Any) -> dict[str, Any]:

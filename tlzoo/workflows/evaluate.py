@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact import trained_on
@@ -16,24 +16,38 @@ from tlzoo.plugins.attribution import name_plugins
 from tlzoo.progress import say
 from tlzoo.specs import Preprocess
 from tlzoo.tasks import Task
+from tlzoo.tasks.intervals import few_samples_note, wilson_interval
 from tlzoo.tasks.rows import Outputs, select
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass(frozen=True)
+class FoundLabel:
+    """In how many of the `n` samples that have a label it is found; the 95 % interval of their share (Wilson 1927)."""
+
+    found: int
+    n: int
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The task's metrics over `n` samples.
+    """The task's metrics over `n` samples, and the 95 % confidence `interval` of the headline metric.
 
     `trained_on` of them are among the samples that the model was trained on, chosen by or adapted to, and `heldout` are
-    the metrics over the others; `None` where there are none of either, or the model does not know what it has seen.
+    the metrics over the others with their own interval; `None` where there are none of either, or the model does not
+    know what it has seen. An interval has `metric`, `level`, `low`, `high`; a side without a bound is `None`. `labels`
+    are those of the samples that it has not seen, or of all where it has seen all or none, the least found first; empty
+    where the task has no labels, or may have one several times in a sample.
     """
 
     metrics: dict[str, float]
     n: int
+    interval: dict[str, Any]
+    labels: dict[str, FoundLabel]
     trained_on: int | None = None
     heldout: dict[str, float] | None = None
+    heldout_interval: dict[str, Any] | None = None
 
 
 @name_plugins()
@@ -74,14 +88,33 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
 
 def _evaluation(dataset: TaskDataset, samples: Samples, found: Outputs, known: TrainedOn | None) -> Evaluation:
     """The metrics of all samples, and of those that the model has not seen."""
-    whole, count = dataset.metrics(found), len(samples)
     if known is None:
         say("Whether some of these samples were trained on is not known: no list of those was kept.")
-        return Evaluation(whole, count)
-    new = [at for at, each in enumerate(content_digests(samples.inputs, samples.modality)) if each not in known]
-    if len(new) in (0, count):
-        return Evaluation(whole, count, count - len(new))
-    return Evaluation(whole, count, count - len(new), dataset.subset(new).metrics(select(found, dataset.places(new))))
+        seen, new = None, list(range(len(samples)))
+    else:
+        digests = content_digests(samples.inputs, samples.modality)
+        new = [at for at, each in enumerate(digests) if each not in known]
+        seen = len(samples) - len(new)
+    whole = dataset.metrics(found), len(samples), dataset.interval(found)
+    _note(dataset, len(new))
+    if not seen or not new:
+        return Evaluation(*whole, _labels(dataset, found), seen)
+    others, outputs = dataset.subset(new), select(found, dataset.places(new))
+    return Evaluation(*whole, _labels(others, outputs), seen, others.metrics(outputs), others.interval(outputs))
+
+
+def _labels(dataset: TaskDataset, outputs: Outputs) -> dict[str, FoundLabel]:
+    found = {
+        label: FoundLabel(hits, count, *wilson_interval(hits, count))
+        for label, (hits, count) in dataset.found_labels(outputs).items()
+    }
+    return dict(sorted(found.items(), key=lambda item: (item[1].found / item[1].n, -item[1].n)))
+
+
+def _note(dataset: TaskDataset, count: int) -> None:
+    """Say how little few samples prove."""
+    if count and (note := few_samples_note(dataset.task, count, "new", "Take")):
+        say(note)
 
 
 def _labelled(data: str | Path, task: Task, spec: Preprocess, columns: Columns) -> Samples:

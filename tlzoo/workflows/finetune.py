@@ -27,9 +27,9 @@ from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.prepare import data_record, fit_task, prepare, with_preprocess
 from tlzoo.runs.record import DataRecord, Difference, ProbeRecord
 from tlzoo.runs.run import save_run
+from tlzoo.tasks.intervals import LEVEL, few_samples_note, metric_interval, paired_difference
 from tlzoo.training.dry_run import dry_run
 from tlzoo.training.history import EVENTS
-from tlzoo.training.intervals import LEVEL, few_samples_note, metric_interval, paired_difference
 from tlzoo.training.loop_state import Tensors
 from tlzoo.training.resume import FILE, load_snapshot
 from tlzoo.training.step_model import DatasetSplits

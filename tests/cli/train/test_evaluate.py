@@ -28,7 +28,11 @@ def test_lines_name_every_metric(command: Command, text_file: Any, texts: Path):
     done = command("evaluate", text_file.path, texts)
     names = ["accuracy", "macro_f1", "log_loss"]
     said = "64 of these 80 samples were trained on; on the 16 others:"
-    assert [line.split("\t")[0] for line in done.out.splitlines()] == [*names, "n", said, *names]
+    lines = [line.split("\t") for line in done.out.splitlines()]
+    assert [line[0] for line in lines[:8]] == [*names, "n", said, *names]
+    assert {line[0] for line in lines[8:]} == {"bad", "good"}
+    assert lines[0][2].startswith("95%: ")
+    assert lines[5][2].startswith("95%: ")
 
 
 def test_other_columns_can_be_named(command: Command, text_file: Any, texts: Path, tmp_path: Path):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
-from tlzoo.cli.shared.output import announce_file, print_json, single
+from tlzoo.cli.shared.output import announce_file, print_json, single, span
+from tlzoo.progress import printable
+
+if TYPE_CHECKING:
+    from tlzoo.workflows.evaluate import Evaluation
+
+SHOWN = 10
+"""Labels on a screen."""
 
 
 def evaluate(
@@ -35,11 +43,17 @@ def evaluate(
 
     result = measure(model, data, columns=columns(text_column, path_column, label_column, column))
     if json:
-        seen = {"trained_on": result.trained_on, "heldout": result.heldout}
-        print_json({"metrics": result.metrics, "n": result.n, **seen, "model": str(model)})
+        print_json({**asdict(result), "model": str(model)})
         return
-    for name, value in result.metrics.items():
-        print(f"{name}\t{value:.4f}")
+    _print_figures(result)
+    for label, share in list(result.labels.items())[:SHOWN]:
+        print(f"{printable(label)}\t{share.found} of {share.n} found\t95%: {span(share.low, share.high)}")
+    if len(result.labels) > SHOWN:
+        print(f"These {SHOWN} of {len(result.labels)} labels are found least; --json has all.")
+
+
+def _print_figures(result: Evaluation) -> None:
+    _print(result.metrics, result.interval)
     print(f"n\t{result.n}")
     if not result.trained_on:
         return
@@ -48,8 +62,14 @@ def evaluate(
         return
     left = result.n - result.trained_on
     print(f"{result.trained_on} of these {result.n} samples were trained on; on the {left} others:")
-    for name, value in result.heldout.items():
-        print(f"{name}\t{value:.4f}")
+    _print(result.heldout, result.heldout_interval)
+
+
+def _print(metrics: dict[str, float], interval: dict[str, Any] | None) -> None:
+    """A line for each metric: its name, its value and, of the headline, the interval."""
+    for name, value in metrics.items():
+        sure = f"\t95%: {span(interval['low'], interval['high'])}" if interval and interval["metric"] == name else ""
+        print(f"{name}\t{value:.4f}{sure}")
 
 
 app = single(evaluate)

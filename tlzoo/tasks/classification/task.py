@@ -13,7 +13,7 @@ import numpy as np
 from tlzoo.tasks.agreement import EPSILON, TIE, single_output
 from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, DerivedOutput, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
-from tlzoo.tasks.labels import check_two_classes, class_numbers, label_shares, top_scores
+from tlzoo.tasks.labels import check_two_classes, class_numbers, count_found, label_shares, top_scores
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
 from tlzoo.tasks.probabilities import softmax
 from tlzoo.tasks.row import Row
@@ -116,6 +116,14 @@ class Classification(Task):
         """1 where the likeliest label is right, else 0; the mean is the accuracy."""
         right: np.ndarray = np.argmax(outputs["logits"], axis=1) == self.collate(targets)["labels"]
         return right.astype(np.float64)
+
+    def found_labels(
+        self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()
+    ) -> Mapping[str, tuple[int, int]]:
+        """Each class's samples whose likeliest label it is."""
+        right = self.samplewise(outputs, targets) > 0
+        there = np.eye(len(self.labels), dtype=bool)[self.collate(targets)["labels"]]
+        return count_found(self.labels, there & right[:, None], there)
 
     def resample(
         self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any], draws: Iterable[np.ndarray]

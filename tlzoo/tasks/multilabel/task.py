@@ -15,7 +15,7 @@ from tlzoo.errors import DataError
 from tlzoo.tasks.agreement import EPSILON, TIE, single_output
 from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, DerivedOutput, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, logistic_loss
-from tlzoo.tasks.labels import class_numbers, top_scores
+from tlzoo.tasks.labels import class_numbers, count_found, top_scores
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
 from tlzoo.tasks.probabilities import sigmoid
 from tlzoo.tasks.row import Row
@@ -162,6 +162,13 @@ class MultiLabel(Task):
         Their mean is not macro F1, which is no mean over samples, but moves with it.
         """
         return _f1(*_hits_and_misses(np.asarray(outputs["logits"]), self.collate(targets)["labels"], axis=1))
+
+    def found_labels(
+        self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()
+    ) -> Mapping[str, tuple[int, int]]:
+        """Each label's samples for which it is predicted."""
+        there = self.collate(targets)["labels"] > 0.5
+        return count_found(self.labels, there & (np.asarray(outputs["logits"]) >= 0), there)
 
     def resample(
         self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any], draws: Iterable[np.ndarray]

@@ -14,9 +14,9 @@ from tlzoo.models.heads import probe_objective
 from tlzoo.models.model import TaskModel
 from tlzoo.options import Auto
 from tlzoo.progress import say
+from tlzoo.tasks.intervals import CHANCE, beats
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import check_finite
-from tlzoo.training.intervals import CHANCE, beats
 from tlzoo.training.loop import outputs, train
 from tlzoo.training.strategies.base import TrainJob, TrainResult, with_probe
 from tlzoo.training.strategies.finetune import batch_norms, freeze_plan

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from tlzoo.tasks import make_task
-from tlzoo.training.intervals import beats, few_samples_note, metric_interval, paired_difference, wilson_interval
+from tlzoo.tasks.intervals import beats, few_samples_note, metric_interval, paired_difference, wilson_interval
 
 SINGLE = make_task("text-classification", ("a", "b"))
 SEVERAL = make_task("text-multilabel", ("a", "b"))
