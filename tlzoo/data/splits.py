@@ -22,11 +22,12 @@ VALIDATION_SHARE = 0.2
 
 @dataclass(frozen=True)
 class SampleSplits:
-    """Training, validation and held-out samples of one data set."""
+    """Training, validation and test samples of one data set; whether the last were `held_out` here, or given."""
 
     train: Samples
     validation: Samples
     test: Samples
+    held_out: bool = True
 
 
 def read_splits(
@@ -42,6 +43,7 @@ def read_splits(
     if test is not None:
         other = read(test, task, columns=columns, endings=endings)
         held = other.test or other.train
+    given = held is not None
     if held is None:
         train, held = split(train, TEST_SHARE, seed, task)
     if names := unseen_labels(train, held, task):
@@ -50,7 +52,7 @@ def read_splits(
             hint="Add training samples with these labels, or remove them from the test data.",
         )
     rest, validation = split(train, VALIDATION_SHARE, seed, task)
-    return SampleSplits(rest, validation, held)
+    return SampleSplits(rest, validation, held, not given)
 
 
 def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Samples, Samples]:

@@ -86,9 +86,10 @@ def fit_task(task: Task, parts: SampleSplits, columns: Columns) -> Task:
 def make_dataset_splits(parts: SampleSplits, model: TaskModel) -> DatasetSplits:
     """The three parts as the model takes them."""
     preprocessor = make_preprocessor(model.checkpoint, model.parts.preprocess)
-    return DatasetSplits(
-        *(make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test))
+    train, validation, test = (
+        make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test)
     )
+    return DatasetSplits(train, validation, test, parts.held_out)
 
 
 def data_record(

@@ -17,7 +17,7 @@ from tlzoo.specs import StrictModel
 
 RUN_VERSION: Literal[2] = 2
 RUN_FILE = "run.json"
-MAY_BE_LEFT_OUT = ("settings", "plugin", "baseline", "probe")
+MAY_BE_LEFT_OUT = ("settings", "plugin", "baseline", "probe", "cross_validation")
 """Fields that are not written where they are empty."""
 
 
@@ -66,6 +66,15 @@ class ProbeRecord(TypedDict):
     metrics: dict[str, float]
     difference: Difference
     verdict: Literal["better", "worse", "chance"]
+
+
+class CrossValidationRecord(TypedDict):
+    """What probes of the same kind reach on all `n` samples, each answered by one of `folds` that had not seen it."""
+
+    metrics: dict[str, float]
+    interval: Interval
+    n: int
+    folds: int
 
 
 class FrozenRecord(TypedDict, total=False):
@@ -126,8 +135,9 @@ class RunRecord(StrictModel):
     `labels` are in the order of the logits; `settings` are the task's other fields, and `plugin` provides the task
     where the core does not. `options` are those of the command and what training decided itself; `metrics` are measured
     on the held-out samples, `baseline` those of answers that see no input, `probe` those of a probe of the same
-    features; `seconds` says by what they were spent, `total` among them. `head` is `linear` for the task's own,
-    `plugin` for the checkpoint's plugin's, `name/head` for another plugin's. A field that is not known is null.
+    features, `cross_validation` those of probes on all samples; `seconds` says by what they were spent, `total` among
+    them. `head` is `linear` for the task's own, `plugin` for the checkpoint's plugin's, `name/head` for another
+    plugin's. A field that is not known is null.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -141,6 +151,7 @@ class RunRecord(StrictModel):
     interval: Interval | None = None
     baseline: dict[str, float] | None = None
     probe: ProbeRecord | None = None
+    cross_validation: CrossValidationRecord | None = None
     frozen: FrozenRecord | None = None
     adapted: AdaptedRecord | None = None
     head: str = Field(pattern=r"^(linear|plugin|[^/]+/[^/]+)$")

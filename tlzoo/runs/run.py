@@ -23,7 +23,15 @@ from tlzoo.plugins.tasks import task_of
 from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.paths import check_output_path
-from tlzoo.runs.record import DataRecord, ProbeRecord, RunRecord, read_record, short_reason, write_record
+from tlzoo.runs.record import (
+    CrossValidationRecord,
+    DataRecord,
+    ProbeRecord,
+    RunRecord,
+    read_record,
+    short_reason,
+    write_record,
+)
 from tlzoo.runs.tensors import (
     LOAD_ERRORS,
     WEIGHTS,
@@ -117,6 +125,12 @@ class RunFolder:
         larger), and `verdict`: `better`, `worse` or `chance`. `None` where no probe was measured.
         """
         return self.record.probe
+
+    @property
+    def cross_validation(self) -> CrossValidationRecord | None:
+        """Of a probe with fewer than 20 samples held out: `metrics`, `interval` and `n` of all samples, each answered
+        by a probe of the same kind that had not seen it. `None` elsewhere."""
+        return self.record.cross_validation
 
     @property
     def frozen(self) -> Mapping[str, Any] | None:

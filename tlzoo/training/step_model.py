@@ -31,11 +31,12 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class DatasetSplits:
-    """Training, validation and test data as the model takes them."""
+    """Training, validation and test data as the model takes them; whether the last was `held_out` here, or given."""
 
     train: TaskDataset
     validation: TaskDataset
     test: TaskDataset
+    held_out: bool = True
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import choose
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.prepare import data_record, fit_task, prepare, with_preprocess
-from tlzoo.runs.record import DataRecord, Difference, ProbeRecord
+from tlzoo.runs.record import CrossValidationRecord, DataRecord, Difference, ProbeRecord
 from tlzoo.runs.run import save_run
 from tlzoo.tasks.intervals import LEVEL, few_samples_note, metric_interval, paired_difference
 from tlzoo.training.dry_run import dry_run
@@ -131,13 +131,23 @@ def _beside_probe(result: TrainResult, sets: DatasetSplits, seed: int) -> ProbeR
     return ProbeRecord(metrics=sets.test.metrics(result.probe), difference=between, verdict=found.verdict)
 
 
+def _cross_validation(result: TrainResult, seed: int) -> CrossValidationRecord | None:
+    """What probes reach on all samples, where those held out are few."""
+    found = result.cross_validated
+    if found is None:
+        return None
+    sure: Any = found.data.interval(found.outputs, seed)
+    metrics = found.data.metrics(found.outputs)
+    return CrossValidationRecord(metrics=metrics, interval=sure, n=found.data.samples, folds=found.folds)
+
+
 def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: StrategyOptions) -> None:
     labels = f", {len(model.task.labels)} labels" if model.task.labels else ""
     say(
         f"{model.checkpoint.id}: {sets.train.samples} training, {sets.validation.samples} validation, "
         f"{sets.test.samples} test samples{labels}, seed {options.seed}"
     )
-    for name, part in vars(sets).items():
+    for name, part in {"train": sets.train, "validation": sets.validation, "test": sets.test}.items():
         for line in part.notes():
             say(f"{name.capitalize()} data: {line}")
     unfreeze = getattr(options, "unfreeze_every", 0)
@@ -241,6 +251,7 @@ def _save(
         interval=sure,
         baseline=baseline,
         probe=beside,
+        cross_validation=_cross_validation(result, options["seed"]),
         frozen=result.frozen,
         seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )

@@ -174,6 +174,7 @@ def _summary(run: Any) -> list[str]:
     )
     return [
         f"Run {run.path}: {', '.join(figures)} on {run.data.n_test} held-out sample{'s' * (run.data.n_test != 1)}",
+        *_cross_validated(run),
         *_beside(run),
         *_beside_probe(run),
         _parameters(run.frozen),
@@ -182,6 +183,16 @@ def _summary(run: Any) -> list[str]:
         f"Next: tlzoo export {run.path} --out model.onnx"
         + ("   (or train more layers: --strategy auto)" if run.options["strategy"] == "probe" else ""),
     ]
+
+
+def _cross_validated(run: Any) -> list[str]:
+    """What a probe reaches on all samples, where those held out prove little."""
+    if run.cross_validation is None:
+        return []
+    found, sure = run.cross_validation["metrics"], run.cross_validation["interval"]
+    figure = f"{sure['metric']} {found[sure['metric']]:.4f} ({sure['level']:.0%}: {span(sure['low'], sure['high'])})"
+    n, folds = run.cross_validation["n"], run.cross_validation["folds"]
+    return [f"Cross-validated, each of all {n} samples by a probe that had not seen it, {folds} folds: {figure}"]
 
 
 def _beside(run: Any) -> list[str]:
@@ -237,6 +248,7 @@ def _document(run: Any) -> dict[str, Any]:
         "interval": run.interval,
         "baseline": run.baseline,
         "probe": run.probe,
+        "cross_validation": run.cross_validation,
         "frozen": run.frozen,
         "seconds": run.seconds["total"],
         "timing": dict(run.seconds),

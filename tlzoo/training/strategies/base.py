@@ -19,6 +19,7 @@ from tlzoo.options import StrategyOptions
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.loop_state import Tensors
 from tlzoo.training.step_model import DatasetSplits
+from tlzoo.training.strategies.cross_validation import CrossValidated
 from tlzoo.training.strategies.probe_fit import FittedProbe
 
 ROUNDING_SAMPLES = 64
@@ -50,7 +51,8 @@ class TrainJob(Generic[OptionsT]):
 class TrainResult:
     """The trained model, its outputs for the test data, its history, the check of frozen tensors, and details.
 
-    `probe` holds the outputs of a probe of the same features for the test data, where one was fitted to compare with.
+    `probe` holds the outputs of a probe of the same features for the test data, where one was fitted to compare with;
+    `cross_validated` those of a probe for all samples, where few are held out.
     """
 
     model: TaskModel
@@ -59,6 +61,7 @@ class TrainResult:
     frozen: dict[str, Any]
     details: dict[str, Any]
     probe: Outputs | None = None
+    cross_validated: CrossValidated | None = None
 
 
 def frozen_record(before: Mapping[str, str], model: TaskModel, frozen: Freeze) -> dict[str, Any]:

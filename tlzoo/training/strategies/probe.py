@@ -19,6 +19,7 @@ from tlzoo.options import Probe, StrategyOptions
 from tlzoo.training.evaluation import rounding_effect
 from tlzoo.training.loop import finish
 from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, frozen_record, with_probe
+from tlzoo.training.strategies.cross_validation import cross_validate
 from tlzoo.training.strategies.probe_fit import FittedProbe, apply_probe, fit_probe, labelled_features
 
 _INNER_SHARE = 0.2
@@ -39,7 +40,10 @@ def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
     fitted = frozenset(f"head.{name}" for name, _ in model.head.named_parameters())  # a plugin's head had other names
     record = frozen_record(before, model, replace(frozen, trainable=fitted))
     history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
-    return TrainResult(model, apply_probe(probe, test_x, objective.output), history, record, facts)
+    with job.clock.spent("validate"):
+        crossed = cross_validate(job.sets, (train_x, validation_x, test_x), objective, _l2(job), job.options.seed)
+    outputs = apply_probe(probe, test_x, objective.output)
+    return TrainResult(model, outputs, history, record, facts, cross_validated=crossed)
 
 
 def _import_in_background() -> None:
