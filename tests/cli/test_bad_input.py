@@ -18,6 +18,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from tlzoo.workflows import finetune as workflow
+from tlzoo.workflows import train as training
 
 Command = Callable[..., Any]
 Arguments = tuple[object, ...]
@@ -433,7 +434,7 @@ def test_a_run_resumed_with_other_options_is_refused_by_name(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(workflow, "save_run", stop)
+        patch.setattr(training, "save_run", stop)
         started = finetune(pictures, "vision/test-resnet", "--strategy", "finetune", "--epochs", "1")
         assert command(*started).code == 130
     done = command(*started, "--resume", "--weight-decay", "0.5")
@@ -477,7 +478,7 @@ def test_a_full_disk_is_no_bug(command: Command, place: Path, pictures: Path, mo
     def full(*given: Any, **named: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place / "out"))
 
-    monkeypatch.setattr(workflow, "save_run", full)
+    monkeypatch.setattr(training, "save_run", full)
     done = command(*finetune(pictures))
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "No space left" in done.err

@@ -21,8 +21,8 @@ import torch
 
 import tlzoo
 from tlzoo.errors import RunError, TrainingError
+from tlzoo.runs.paths import unfinished_dir
 from tlzoo.training import loop, resume
-from tlzoo.workflows.finetune import unfinished_dir
 
 Go = Callable[..., Any]
 RESNET, VIT, BERT, WAV2VEC2 = "vision/test-resnet", "vision/test-vit", "nlp/test-bert", "speech/test-wav2vec2"

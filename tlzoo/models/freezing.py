@@ -16,7 +16,8 @@ from tlzoo.io.entry_points import describe_plugin
 from tlzoo.models import lora
 from tlzoo.models.digests import named_tensors, tensor_digests
 from tlzoo.models.model import TaskModel
-from tlzoo.options.freezing import FREEZE_POLICIES, check_stage_policy, names_plugin, parse_lora_size, unknown_policy
+from tlzoo.options.freezing import FREEZE_POLICIES, check_stage_policy, names_plugin, parse_lora_size
+from tlzoo.options.freezing import training_stages as stage_names
 from tlzoo.plugins.extensions import split_plugin_name
 
 NORMALISATION = (
@@ -143,22 +144,8 @@ def core_freeze(model: TaskModel, policy: str) -> Freeze:
 
 def training_stages(model: TaskModel, policy: str) -> list[Stage]:
     """The stages that train under `all`, `none`, `until:<stage>` or `last:<n>`, from input to output."""
-    stages = list(model.parts.stages)
-    kind, _, argument = policy.partition(":")
-    if policy == "all":
-        return []
-    if policy == "none":
-        return stages
-    if kind == "until" and argument:
-        return stages[_stage_index(stages, argument) + 1 :]
-    if kind == "last" and argument.isdecimal():
-        if int(argument) > len(stages):
-            raise UsageError(
-                f"Freeze policy {policy!r} needs {argument} stages; this backbone has {len(stages)}.",
-                hint=f"Stages: {', '.join(stage.name for stage in stages)}",
-            )
-        return stages[len(stages) - int(argument) :]
-    raise unknown_policy(policy)
+    stages = {stage.name: stage for stage in model.parts.stages}
+    return [stages[name] for name in stage_names(policy, list(stages))]
 
 
 def unfreeze_plan(model: TaskModel, policy: str, every: int, epochs: int) -> list[Freeze]:
@@ -191,13 +178,6 @@ def _check_not_empty(model: TaskModel, policy: str, answer: Freeze) -> None:
         raise UsageError(
             f"Freeze policy {policy!r}{whose} leaves nothing to train.", hint=f"Try {way_out}.", parameter="freeze"
         )
-
-
-def _stage_index(stages: list[Stage], name: str) -> int:
-    names = [stage.name for stage in stages]
-    if name not in names:
-        raise UsageError(f"This backbone has no stage {name!r}.", hint=f"Stages: {', '.join(names)}")
-    return names.index(name)
 
 
 def _head_names(model: TaskModel) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from tlzoo.errors import UsageError
 from tlzoo.options.strategies import MAX_RANK
@@ -48,6 +49,33 @@ def parse_lora_size(argument: str) -> tuple[int, float | None]:
 
 def _is_positive(number: str) -> bool:
     return bool(re.fullmatch(r"[0-9]+(\.[0-9]+)?", number)) and float(number) > 0
+
+
+def training_stages(policy: str, stages: Sequence[str]) -> list[str]:
+    """Which of a backbone's stages, from input to output, train under `all`, `none`, `until:<stage>` or `last:<n>`.
+
+    Raises UsageError for another policy, and for a stage that is not there.
+    """
+    kind, _, argument = policy.partition(":")
+    if policy == "all":
+        return []
+    if policy == "none":
+        return list(stages)
+    if kind == "until" and argument:
+        if argument not in stages:
+            raise UsageError(
+                f"This backbone has no stage {argument!r}.", hint=f"Stages: {', '.join(stages)}", parameter="freeze"
+            )
+        return list(stages[stages.index(argument) + 1 :])
+    if kind == "last" and argument.isdecimal():
+        if int(argument) > len(stages):
+            raise UsageError(
+                f"Freeze policy {policy!r} needs {argument} stages; this backbone has {len(stages)}.",
+                hint=f"Stages: {', '.join(stages)}",
+                parameter="freeze",
+            )
+        return list(stages[len(stages) - int(argument) :])
+    raise unknown_policy(policy)
 
 
 def check_stage_policy(policy: str) -> None:

@@ -12,7 +12,7 @@ from tlzoo import plugins
 from tlzoo.augment import signature
 from tlzoo.errors import UsageError
 from tlzoo.options import Finetune, GradientDescent, StrategyOptions
-from tlzoo.options.freezing import check_stage_policy, is_core_policy, names_plugin, parse_lora_size, unknown_policy
+from tlzoo.options.freezing import check_stage_policy, is_core_policy, names_plugin, parse_lora_size, training_stages
 from tlzoo.plugins.extensions import declared_extensions, split_plugin_name
 from tlzoo.plugins.strategies import resolve_strategy
 from tlzoo.plugins.tasks import unfitted_task
@@ -83,8 +83,10 @@ def _check_policy(checkpoint: Checkpoint, policy: str) -> None:
     """Raise UsageError for a freeze policy that neither the core knows nor, as far as it has its own, the plugin."""
     if names_plugin(policy):
         split_plugin_name("freeze policy", policy)
-    elif not is_core_policy(policy) and "freeze" not in plugins.import_plugin(checkpoint.plugin).hooks:
-        raise unknown_policy(policy)
+        return
+    of_stages = policy.partition(":")[0] in ("until", "last") and checkpoint.stages
+    if (of_stages or not is_core_policy(policy)) and "freeze" not in plugins.import_plugin(checkpoint.plugin).hooks:
+        training_stages(policy, [stage.name for stage in checkpoint.stages])
 
 
 def _check_options(task: Task, strategy: str, policy: str, options: StrategyOptions, head: str | None = None) -> None:

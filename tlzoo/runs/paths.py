@@ -15,3 +15,8 @@ def check_output_path(path: Path) -> None:
         raise RunError(f"{path} already exists.", hint="Choose another `out`, or remove it.", parameter="out")
     if reason := why_unwritable(path):
         raise RunError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
+
+
+def unfinished_dir(out: Path) -> Path:
+    """The folder of a run's snapshots while it trains."""
+    return out.with_name(out.name + ".unfinished")

@@ -1,44 +1,28 @@
-"""`tlzoo.finetune`: from a checkpoint and labelled data to a run."""
+"""`tlzoo.finetune`: from a checkpoint and labelled data to a run.
+
+What can be refused without a network is refused here, before torch is imported, which takes seconds.
+"""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tlzoo import registry
-from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.artifact.trained_on import TrainedOn, seen_note
-from tlzoo.data import Columns, content_digests, endings_of, read_splits
+from tlzoo.data import Columns, endings_of, read_splits
 from tlzoo.errors import RunError
-from tlzoo.features.prefetch import FeaturePrefetch
+from tlzoo.io.extras import require_training
 from tlzoo.io.timings import Clock
-from tlzoo.models.devices import check_device
-from tlzoo.models.model import TaskModel
-from tlzoo.models.threads import limit_threads
-from tlzoo.options import GradientDescent, StrategyOptions, changed_options, flat, run_options
+from tlzoo.options import StrategyOptions
 from tlzoo.plugins.attribution import name_plugins
-from tlzoo.progress import say, working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import choose
-from tlzoo.runs.paths import check_output_path
-from tlzoo.runs.prepare import data_record, fit_task, prepare, with_preprocess
-from tlzoo.runs.record import CrossValidationRecord, DataRecord, Difference, ProbeRecord
-from tlzoo.runs.run import save_run
-from tlzoo.tasks.intervals import LEVEL, few_samples_note, metric_interval, paired_difference
-from tlzoo.training.dry_run import dry_run
-from tlzoo.training.history import EVENTS
-from tlzoo.training.loop_state import Tensors
-from tlzoo.training.resume import FILE, load_snapshot
-from tlzoo.training.step_model import DatasetSplits
-from tlzoo.training.strategies.base import TrainJob, TrainResult
-from tlzoo.training.strategies.table import strategy_function
-from tlzoo.workflows.run import Run
+from tlzoo.runs.paths import check_output_path, unfinished_dir
 
-MAY_CHANGE_ON_RESUME = {"lr"}
-"""Options that change weights and may still differ on resume: a smaller rate is the remedy for a diverged loss."""
+if TYPE_CHECKING:
+    from tlzoo.workflows.run import Run
 
 
 @name_plugins()
@@ -76,184 +60,24 @@ def finetune(
     Raises a TlzooError for anything a user can cause: DataError, UnknownCheckpoint, PluginError, SourceError,
     UsageError, TrainingError, RunError when `out` exists or the snapshot does not match.
     """
+    require_training()
     clock, out = Clock(), Path(out)
     with clock.spent("prepare"):
         chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
         check_output_path(out)
-        resumed = _load_resumed(unfinished_dir(out), resume)
+        _check_unfinished(unfinished_dir(out), resume)
         others = signature(finetune).parameters
-        blank, name, policy, how = choose(chosen, task, strategy, freeze, head, options or {}, more, others=others)
-        check_device(how)
-        parts = read_splits(data, test, blank, columns or {}, how.seed, endings_of(chosen.preprocess))
-        raise_malloc_thresholds()
-        limit_threads()
-        chosen = with_preprocess(chosen, preprocess)
-    prefetch = (
-        FeaturePrefetch(chosen, blank, (parts.train, parts.validation, parts.test), how) if name == "probe" else None
-    )
-    try:
-        with clock.spent("prepare"):
-            target = fit_task(blank, parts, columns or {})
-            model, sets, about = prepare(chosen, target, parts, how, head or "")
-            record = data_record(data, test, columns or {}, how.seed, parts)
-            with working("Trying one step"):
-                dry_run(model, sets.train)
-        facts = _run_identity(model, record, name, policy, how)
-        if resumed:
-            facts = _check_same_run(unfinished_dir(out), resumed[1], facts, how)
-        seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
-        _report_data(model, sets, name, how)
-        if note := seen_note(seen, content_digests(parts.test.inputs, parts.test.modality)):
-            say(note)
-        job = TrainJob(model, policy, sets, how, about, clock, unfinished_dir(out), facts, resumed, prefetch)
-        result = _run(name, job)
-    finally:
-        if prefetch is not None:
-            prefetch.cancel()
-    return _save(out, result, sets, clock, seen, record, {"strategy": name, "freeze": policy, **run_options(how)})
+        choices = choose(chosen, task, strategy, freeze, head, options or {}, more, others=others)
+        columns = columns or {}
+        parts = read_splits(data, test, choices.task, columns, choices.options.seed, endings_of(chosen.preprocess))
+        from tlzoo.workflows.train import TrainRequest, train
+    return train(TrainRequest(chosen, choices, head or "", data, test, columns, preprocess, parts, out, resume), clock)
 
 
-def _baseline(sets: DatasetSplits, contexts: Sequence[Any]) -> dict[str, float] | None:
-    """The metrics on the test samples of answering by the frequencies of the training targets."""
-    task, targets = sets.test.task, sets.test.sample_targets
-    found = task.prior_outputs(sets.train.sample_targets, len(targets))
-    return None if found is None else task.metrics(found, targets, contexts)
-
-
-def _beside_probe(result: TrainResult, sets: DatasetSplits, seed: int) -> ProbeRecord | None:
-    """What a probe of the same features reaches on the test samples, and how the run compares."""
-    if result.probe is None:
-        return None
-    (run, contexts), (probe, _) = sets.test.merge_outputs(result.outputs), sets.test.merge_outputs(result.probe)
-    task = sets.test.task
-    found = paired_difference(task, run, probe, sets.test.sample_targets, contexts, seed)
-    between = Difference(metric=task.headline, level=LEVEL, value=found.value, low=found.low, high=found.high)
-    return ProbeRecord(metrics=sets.test.metrics(result.probe), difference=between, verdict=found.verdict)
-
-
-def _cross_validation(result: TrainResult, seed: int) -> CrossValidationRecord | None:
-    """What probes reach on all samples, where those held out are few."""
-    found = result.cross_validated
-    if found is None:
-        return None
-    sure: Any = found.data.interval(found.outputs, seed)
-    metrics = found.data.metrics(found.outputs)
-    return CrossValidationRecord(metrics=metrics, interval=sure, n=found.data.samples, folds=found.folds)
-
-
-def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: StrategyOptions) -> None:
-    labels = f", {len(model.task.labels)} labels" if model.task.labels else ""
-    say(
-        f"{model.checkpoint.id}: {sets.train.samples} training, {sets.validation.samples} validation, "
-        f"{sets.test.samples} test samples{labels}, seed {options.seed}"
-    )
-    for name, part in {"train": sets.train, "validation": sets.validation, "test": sets.test}.items():
-        for line in part.notes():
-            say(f"{name.capitalize()} data: {line}")
-    unfreeze = getattr(options, "unfreeze_every", 0)
-    if isinstance(options, GradientDescent) and options.epochs <= unfreeze:
-        say(f"unfreeze_every={unfreeze} with epochs={options.epochs} trains only the head.")
-
-
-def unfinished_dir(out: Path) -> Path:
-    """The folder of a run's snapshots while it trains."""
-    return out.with_name(out.name + ".unfinished")
-
-
-def _load_resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] | None:
+def _check_unfinished(place: Path, resume: bool) -> None:
     if place.exists() and not resume:
         raise RunError(
             f"There is an unfinished run in {place}.",
             hint="Continue it with `resume=True`, or remove the folder.",
             parameter="resume",
         )
-    found = load_snapshot(place) if place.exists() else None
-    if found:
-        counts = found[1]["counts"]
-        say(f"Resuming {place} from step {counts['step']}, epoch {counts['epoch'] + 1}")
-    elif resume:
-        say(f"No snapshot in {place}: training starts from the beginning.")
-    return found
-
-
-def _run_identity(
-    model: TaskModel, data: DataRecord, strategy: str, policy: str, options: StrategyOptions
-) -> dict[str, Any]:
-    """What a resumed run must share with the run that was stopped."""
-    return {
-        "checkpoint": model.checkpoint.id,
-        "preprocess": model.parts.preprocess.model_dump(mode="json", exclude={"tokenizer"}),
-        "task": model.task.name,
-        "data": data.fingerprint,
-        "test data": data.heldout_fingerprint,
-        "strategy": strategy,
-        "freeze policy": policy,
-        "options": flat(options),
-    }
-
-
-def _check_same_run(
-    place: Path, before: Mapping[str, Any], now: dict[str, Any], options: StrategyOptions
-) -> dict[str, Any]:
-    """Raise RunError where a snapshot is of another run; else the facts for the next snapshot."""
-    changed = [name for name in now if name != "options" and before.get(name) != now[name]]
-    changed += [name for name in changed_options(before["options"], options) if name not in MAY_CHANGE_ON_RESUME]
-    if changed:
-        raise RunError(
-            f"The run in {place} was started with another {' and another '.join(changed)}.",
-            hint="Resume it with the command that started it, or remove the folder and start again.",
-        )
-    if isinstance(options, GradientDescent) and before["options"]["lr"] != options.lr:
-        say(f"The learning rate changes from {before['options']['lr']} to {options.lr}.")
-        if options.lr != "auto":
-            before["counts"]["lr"] = options.lr
-    return {**now, **{name: before[name] for name in ("auto",) if name in before}}
-
-
-def _run(strategy: str, job: TrainJob[StrategyOptions]) -> TrainResult:
-    """Train; remove the folder of an unfinished run that has no snapshot."""
-    try:
-        return strategy_function(strategy)(job)
-    finally:
-        if job.folder is not None and not (job.folder / FILE).exists():
-            shutil.rmtree(job.folder, ignore_errors=True)
-
-
-def _save(
-    out: Path,
-    result: TrainResult,
-    sets: DatasetSplits,
-    clock: Clock,
-    trained_on: TrainedOn,
-    record: DataRecord,
-    options: Mapping[str, Any],
-) -> Run:
-    model = result.model
-    with clock.spent("validate"), working("Measuring on the test samples"):
-        metrics = sets.test.metrics(result.outputs)
-        merged, contexts = sets.test.merge_outputs(result.outputs)
-        measured = merged, sets.test.sample_targets, contexts, metrics[model.task.headline]
-        sure = metric_interval(model.task, *measured, options["seed"])
-        if note := few_samples_note(model.task, sets.test.samples):
-            say(note)
-        baseline, beside = _baseline(sets, contexts), _beside_probe(result, sets, options["seed"])
-    seconds = clock.rounded()
-    save_run(
-        out,
-        model,
-        sets.test,
-        result.history,
-        keep=sorted(unfinished_dir(out).glob(EVENTS)),
-        trained_on=trained_on,
-        data=record,
-        options={**options, **result.details},
-        metrics=metrics,
-        interval=sure,
-        baseline=baseline,
-        probe=beside,
-        cross_validation=_cross_validation(result, options["seed"]),
-        frozen=result.frozen,
-        seconds={**seconds, "total": round(sum(seconds.values()), 2)},
-    )
-    shutil.rmtree(unfinished_dir(out), ignore_errors=True)
-    return Run.load(out)

@@ -81,9 +81,6 @@ def finetune(
     check_exists(data, test)
     given = _parse_assignments("--option", option) | _without_unset(options)
     announce(f"Training {chosen.id} on {data}", quiet)
-    from tlzoo.runs.checks import choose
-
-    choose(chosen, task, strategy, freeze, head, given)  # before the import of torch, which takes seconds
     from tlzoo.workflows.finetune import finetune as train
 
     run = train(
