@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
@@ -23,6 +24,9 @@ from tlzoo.features.store import Layout
 from tlzoo.features.subgraphs import NotFunctional
 from tlzoo.models.model import TaskModel
 from tlzoo.progress import say
+
+if TYPE_CHECKING:
+    import networkx
 
 aten = torch.ops.aten
 MIN_SHARE = 0.2
@@ -256,10 +260,33 @@ def _minimum_cut(
     axes: Mapping[str, str],
     traced: fx.GraphModule,
 ) -> list[fx.Node]:
-    """The cut: nodes in order. Empty where no set of values can be stored."""
+    """The cut: nodes in order. Empty where no set of values can be stored.
+
+    In front of it is all that has weights; where that cannot be, as of a bias for each pair of tokens that every layer
+    is given, work whose result cannot be stored may stay behind it.
+    """
     import networkx  # half a second, for which a probe has no use
 
     parameters = {name for name, _ in traced.named_parameters()}
+    heavy = {node for node in values - live if node.op == "placeholder" or _is_heavy(node, parameters)}
+    storable = {node for node in heavy if node.op == "placeholder" or _layout(node, axes) is not None}
+    for first in (heavy, storable):
+        flow = _flow(nodes, live, values, axes, first)
+        if "live" not in flow or "data" not in flow:
+            return []
+        with suppress(networkx.NetworkXUnbounded):
+            _, (near, _) = networkx.minimum_cut(flow, "live", "data")
+            return [node for node in nodes if (node, "out") in near and (node, "in") not in near]
+    _say_uncut("nothing in front of it can be stored sample by sample")
+    return []
+
+
+def _flow(
+    nodes: list[fx.Node], live: set[fx.Node], values: set[fx.Node], axes: Mapping[str, str], first: set[fx.Node]
+) -> networkx.DiGraph:
+    """The network whose minimum cut is sought: from what is live to the nodes that must be in front of it, `first`."""
+    import networkx
+
     flow = networkx.DiGraph()
     for node in nodes:
         if node not in values or node in live:
@@ -267,18 +294,11 @@ def _minimum_cut(
         layout = _layout(node, axes)
         capacity = {} if layout is None else {"capacity": bytes_per_sample(node)}
         flow.add_edge((node, "out"), (node, "in"), **capacity)  # towards the input: the last of equal cuts is found
-        if node.op == "placeholder" or _is_heavy(node, parameters):
+        if node in first:
             flow.add_edge((node, "in"), "data")
         for user in node.users:
             flow.add_edge("live" if user in live else (user, "in"), (node, "out"))
-    if "live" not in flow or "data" not in flow:
-        return []
-    try:
-        _, (near, _) = networkx.minimum_cut(flow, "live", "data")
-    except networkx.NetworkXUnbounded:
-        _say_uncut("nothing in front of it can be stored sample by sample")
-        return []
-    return [node for node in nodes if (node, "out") in near and (node, "in") not in near]
+    return flow
 
 
 def _is_heavy(node: fx.Node, parameters: set[str]) -> bool:

@@ -137,7 +137,7 @@ def _torch_runner(module: nn.Module, device: torch.device) -> Runner:
     module.to(device)
 
     def run(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
-        with torch.inference_mode():
+        with torch.no_grad():
             made = module(*(torch.from_numpy(array).to(device) for array in arrays.values()))
         return [value.cpu().numpy() for value in as_tuple(made)]
 

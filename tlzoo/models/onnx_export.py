@@ -122,7 +122,7 @@ def eager_outputs_and_features(
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """As `eager_outputs`, with the head's input from the same pass; `None` where that is not one tensor."""
     model.eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         given = model.head_input(model.backbone(*(torch.from_numpy(array) for array in arrays.values())))
         made = [tensor.numpy() for tensor in as_tuple(model.head(given))]
     return named_outputs(model.task, made), given.numpy() if isinstance(given, torch.Tensor) else None
@@ -130,6 +130,6 @@ def eager_outputs_and_features(
 
 def module_outputs(module: nn.Module, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
     """A module's outputs for these inputs, in its current mode."""
-    with torch.inference_mode():
+    with torch.no_grad():
         made = module(*(torch.from_numpy(array) for array in arrays.values()))
     return [tensor.numpy() for tensor in as_tuple(made)]

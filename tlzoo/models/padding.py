@@ -45,7 +45,7 @@ def beside_a_longer_text(arrays: Arrays, spec: TextSpec) -> tuple[list[Arrays], 
     return [short, long], {name: np.concatenate([padded[name], long[name]]) for name in short}
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def check_padding(model: TaskModel, data: TaskDataset) -> None:
     """Raise TrainingError where the backbone's values for a text change by more than rounding beside a longer one.
 

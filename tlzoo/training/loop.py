@@ -327,7 +327,7 @@ def outputs(
     step_model.prepare(False)
     rows = OutputCollector(model.task.outputs, len(source))
     batches = prefetch(lambda chunk: source.arrays(chunk, 0), order_by_length(source.data), batch)
-    with progress(f"Evaluating on {part}", len(source)) as advance, torch.inference_mode():
+    with progress(f"Evaluating on {part}", len(source)) as advance, torch.no_grad():
         for positions, arrays in clock.waiting(batches, "decode"):
             with clock.spent("validate"):
                 made = model.named(step_model.evaluate(*to_tensors(arrays, step_model.device)))

@@ -56,7 +56,7 @@ def torch_calls(
 
 def _call(model: Callable[..., Any], arrays: Sequence[np.ndarray], device: str) -> Call:
     def call() -> object:
-        with torch.inference_mode():
+        with torch.no_grad():
             made = model(*(torch.from_numpy(array).to(device) for array in arrays))
             return [output.cpu() for output in as_tuple(made)]
 

@@ -120,7 +120,7 @@ def random_batch(texts: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_text_gives_one_vector_or_one_per_token(family: str):
     input_ids, mask = random_batch(3, 11)
-    with torch.inference_mode():
+    with torch.no_grad():
         vector, sequence = (build(family, output).module(input_ids, mask) for output in ("vector", "sequence"))
     assert (tuple(vector.shape), tuple(sequence.shape)) == ((3, 32), (3, 11, 32))
     expected = torch.stack([row[kept == 1].mean(dim=0) for row, kept in zip(sequence, mask, strict=True)])
@@ -131,7 +131,7 @@ def test_a_text_gives_one_vector_or_one_per_token(family: str):
 def test_padding_does_not_change_a_texts_vector(family: str):
     module = build(family).module
     input_ids, mask = random_batch(4, 20)
-    with torch.inference_mode():
+    with torch.no_grad():
         batch = module(input_ids, mask)
         for row in range(4):
             kept = int(mask[row].sum())
@@ -175,7 +175,7 @@ def layer_outputs(backbone: Backbone) -> dict[str, torch.Tensor]:
 
     layers = [stage for stage in backbone.stages if stage.name.startswith("layer.")]
     hooks = [backbone.module.get_submodule(s.prefixes[0]).register_forward_hook(keep(s.name)) for s in layers]
-    with torch.inference_mode():
+    with torch.no_grad():
         backbone.module(*backbone.example_inputs.values())
     for hook in hooks:
         hook.remove()
@@ -221,7 +221,7 @@ def test_the_exported_graph_equals_torch_at_other_batches_and_lengths(family: st
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     for size in ((1, 1), (1, 5), (3, 17), (7, LENGTH)):
         input_ids, mask = random_batch(*size)
-        with torch.inference_mode():
+        with torch.no_grad():
             expected = backbone.module(input_ids, mask).numpy()
         (actual,) = session.run(None, {"input_ids": input_ids.numpy(), "attention_mask": mask.numpy()})
         np.testing.assert_allclose(actual, expected, atol=1e-5)

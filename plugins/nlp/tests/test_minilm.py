@@ -24,7 +24,7 @@ def minilm() -> Backbone:
 
 def embed(backbone: Backbone, texts: list[str]) -> np.ndarray:
     arrays = make_preprocessor(backbone.preprocess)(texts)
-    with torch.inference_mode():
+    with torch.no_grad():
         vectors = backbone.module(*(torch.from_numpy(arrays[name]) for name in backbone.example_inputs))
     return torch.nn.functional.normalize(vectors, dim=1).numpy()
 

@@ -66,7 +66,7 @@ def test_an_entry_says_what_is_built_of_it(family: str, tmp_path: Path):
         assert found.parameters == sum(counts.values())
     ids, mask = load_backbone(found, weights, "sequence").example_inputs.values()
     encoder = model.get_encoder() if model.config.is_encoder_decoder else model
-    with torch.inference_mode():
+    with torch.no_grad():
         vectors = load_backbone(found, weights, "sequence").module(ids, mask)
         expected = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
     assert vectors.shape[-1] == found.feature_dim

@@ -87,7 +87,7 @@ def test_vectors_and_maps_have_the_shapes_promised(architecture):
     grid = build(entry(architecture, SMALL[architecture]), None, "map")
     images = vector.example_inputs["image"]
     assert (images.dtype, images.shape) == (torch.uint8, (2, 160, 160, 3))
-    with torch.inference_mode():
+    with torch.no_grad():
         assert vector.module(images).shape == (2, vector.feature_dim)
         found = grid.module(images)
     assert found.shape[:2] == (2, grid.feature_dim)
@@ -112,7 +112,7 @@ def test_the_map_of_a_vision_transformer_is_its_patches_in_place():
     torch.manual_seed(0)
     module = build(entry("test_vit", 64), None, "map").module
     images = torch.randint(0, 256, (1, 160, 160, 3), dtype=torch.uint8)
-    with torch.inference_mode():
+    with torch.no_grad():
         tokens = module.net.forward_features(((images / 255 - module.mean) / module.std).permute(0, 3, 1, 2))
         found = module(images)
     torch.testing.assert_close(found[0, :, 3, 7], tokens[0, 1 + 3 * 10 + 7])
@@ -124,7 +124,7 @@ def test_arithmetic_inside_the_module_equals_torchvisions_outside(resnet, tmp_pa
     module = load_classifier(entry("test_resnet", 96), stored(tmp_path, resnet.state_dict()))
     images = torch.randint(0, 256, (2, 160, 160, 3), dtype=torch.uint8)
     outside = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])(images.permute(0, 3, 1, 2))
-    with torch.inference_mode():
+    with torch.no_grad():
         torch.testing.assert_close(module(images), resnet(outside))
 
 

@@ -107,7 +107,7 @@ def test_a_repository_of_timm_is_read_from_its_own_configuration(tmp_path: Path)
     net.eval().reset_classifier(0)
     images = backbone.example_inputs["image"]
     arithmetic = (images / 255 - torch.tensor(MEAN)) / torch.tensor(STD)
-    with torch.inference_mode():
+    with torch.no_grad():
         torch.testing.assert_close(backbone.module(images), net(arithmetic.permute(0, 3, 1, 2)))
 
 
@@ -124,7 +124,7 @@ def test_a_vision_model_of_transformers_gives_vectors_maps_and_stages(family: st
     for name in (*parameters, *dict(backbone.module.named_buffers())):
         assert sum(stage.owns(name) for stage in backbone.stages) == 1, name
     images = backbone.example_inputs["image"]
-    with torch.inference_mode():
+    with torch.no_grad():
         assert tuple(backbone.module(images).shape) == (2, found.feature_dim)
         features = load_backbone(found, weights, "map").module(images)
     assert (features.ndim, features.shape[1]) == (4, found.feature_dim)
@@ -139,7 +139,7 @@ def test_a_stage_changes_nothing_before_it(tmp_path: Path):
     first = backbone.module.net.encoder.block[1]
     first[-1].register_forward_hook(lambda module, given, output: seen.append(output[0]))
     late = [stage for stage in backbone.stages if stage.name.endswith((".2", ".3"))]
-    with torch.inference_mode():
+    with torch.no_grad():
         before = backbone.module(images)
         for name, parameter in backbone.module.named_parameters():
             if any(stage.owns(name) for stage in late):
@@ -160,7 +160,7 @@ def test_of_clip_the_half_that_sees_is_used(tmp_path: Path):
     backbone = load_backbone(found, weights, "vector")
     images = backbone.example_inputs["image"]
     pixels = ((images / 255 - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2)
-    with torch.inference_mode():
+    with torch.no_grad():
         torch.testing.assert_close(backbone.module(images), model.vision_model(pixels).pooler_output)
 
 

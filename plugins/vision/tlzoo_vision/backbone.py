@@ -46,7 +46,7 @@ def backbone_of(checkpoint: Checkpoint, module: nn.Module, parts: tuple[Stage, .
     """The backbone around `module`; raises PluginError where its width is not the entry's `feature_dim`."""
     spec = image_spec(checkpoint)
     images = torch.randint(0, 256, (2, *spec.size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
+    with torch.no_grad():
         feature_dim = module(images).shape[1]
     if output == "vector" and feature_dim != checkpoint.feature_dim:
         raise PluginError(
@@ -72,7 +72,7 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     spec = image_spec(checkpoint)
     net = _network(checkpoint, None, headless=True)
     module = TimmNetwork(net, spec.mean, spec.std, "vector").eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         feature_dim = module(torch.empty(2, *spec.size, 3, dtype=torch.uint8)).shape[1]
     return {"feature_dim": feature_dim, **count(module, stages(module, net, "net"))}
 

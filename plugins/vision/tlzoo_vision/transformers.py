@@ -199,7 +199,7 @@ def _quiet_transformers() -> Iterator[None]:
 
 
 def _width(module: TransformersNetwork, images: torch.Tensor) -> int:
-    with torch.inference_mode():
+    with torch.no_grad():
         return int(module.eval()(images).shape[1])
 
 

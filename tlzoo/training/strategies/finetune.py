@@ -105,7 +105,7 @@ def _rounding(model: TaskModel, step_model: StepModel) -> dict[str, Any]:
     both = []
     for arrays in (source.arrays(positions, 0), step_model.exact_arrays(positions)):
         rows = OutputCollector(model.task.outputs, len(positions))
-        with torch.inference_mode():
+        with torch.no_grad():
             made = model.named(step_model.evaluate(*to_tensors(arrays, step_model.device)))
         rows.put(positions, {name: value.cpu().numpy() for name, value in made.items()}, source.data.lengths(positions))
         both.append(rows.outputs())
