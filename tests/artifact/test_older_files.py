@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 import tlzoo
-from tlzoo.artifact import reference
+from tlzoo.artifact import reference, seal
 from tlzoo.artifact.manifest import KEY, VERSION, parse_manifest
 from tlzoo.errors import ArtifactError
 
@@ -20,8 +20,9 @@ FIRST = json.loads((Path(__file__).parents[2] / "fuzz" / "manifest.json").read_t
 NEW_IN = {
     2: ("precision", "kept_fp32", "raw_input", "calibration", "reference", "measured"),
     3: ("settings", "plugin", "distribution", "signature", "operating_point"),
+    4: ("sealed",),
 }
-NEW_IN_PARITY = {2: ("lengths", "worst", "drop", "thresholds"), 3: ("outputs",)}
+NEW_IN_PARITY = {2: ("lengths", "worst", "drop", "thresholds"), 3: ("outputs",), 4: ()}
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def older(tmp_path: Path) -> Callable[[Any, int], Path]:
                 manifest.pop(name, None)
             for name in NEW_IN_PARITY[number]:
                 manifest["parity"].pop(name, None)
+        del stored[seal.KEY]
         packed = json.loads(stored.pop(reference.KEY))
         if version == 2:
             logits = packed["outputs"]["logits"]

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from shared_fixtures import sealed
 
 import tlzoo
 from tlzoo.artifact.manifest import KEY, VERSION
@@ -29,8 +30,7 @@ def rewritten(file: Any, path: Path, **changes: Any) -> Path:
     proto = onnx.load(file.path)
     [stored] = [prop for prop in proto.metadata_props if prop.key == KEY]
     stored.value = json.dumps({**json.loads(stored.value), **changes})
-    onnx.save(proto, path)
-    return path
+    return sealed.save(proto, path)
 
 
 def test_a_file_without_manifest_was_not_exported_by_tlzoo(tmp_path: Path):
@@ -80,7 +80,7 @@ def test_a_manifest_that_is_no_json_object_is_broken(picture_file: Any, tmp_path
     proto = onnx.load(picture_file.path)
     [stored] = [prop for prop in proto.metadata_props if prop.key == KEY]
     stored.value = text
-    onnx.save(proto, tmp_path / "broken.onnx")
+    sealed.save(proto, tmp_path / "broken.onnx")
     refused(tmp_path / "broken.onnx", "broken manifest")
 
 
@@ -115,7 +115,7 @@ def test_weights_outside_the_file_are_refused_even_from_the_folder_they_lie_in(
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in (("location", name), ("offset", "0"), ("length", str(len(content)))):
         tensor.external_data.add(key=key, value=value)
-    (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
+    sealed.save(proto, tmp_path / "model.onnx")
     if inside:
         monkeypatch.chdir(tmp_path)
     refused(tmp_path / "model.onnx", "not an ONNX model that can run")

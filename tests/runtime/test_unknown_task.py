@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from shared_fixtures import sealed
 
 import tlzoo
 from tlzoo.artifact import reference
@@ -27,8 +28,7 @@ def changed(tmp_path: Path, picture_file: Any) -> Callable[..., Path]:
         proto = onnx.load(path)
         [outputs] = [prop.value for prop in proto.metadata_props if prop.key == reference.KEY]
         embed(proto, embedded_manifest(proto).model_copy(update=fields), outputs)
-        onnx.save(proto, tmp_path / "changed.onnx")
-        return tmp_path / "changed.onnx"
+        return sealed.save(proto, tmp_path / "changed.onnx")
 
     return write
 

@@ -13,8 +13,8 @@ from tlzoo.specs import Preprocess, StrictModel
 from tlzoo.tasks.base import OperatingPoint
 
 KEY = "tlzoo.manifest"
-VERSION = 3
-"""Version 3 added the signature, the task's settings and plugin, and the operating point; 1 and 2 are read as well."""
+VERSION = 4
+"""Version 3 added the signature, the task's settings and plugin, and the operating point, 4 the seal; all are read."""
 
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -158,7 +158,8 @@ class Manifest(StrictModel):
     `metrics` are those of the trained model (`reference`) and of this file (`exported`) on the samples of the proof.
     `settings` are what the task keeps beside its labels; `plugin` and `distribution` say which plugin provides a
     task that is not built in. `kept_fp32` names the nodes that a reduced `precision` left in float32. With `raw_input`
-    the graph resizes and crops pictures itself and takes any size, all pictures of a batch the same.
+    the graph resizes and crops pictures itself and takes any size, all pictures of a batch the same. A `sealed` file
+    ends in the SHA-256 of all its other bytes, see `tlzoo.artifact.seal`.
     """
 
     version: int = VERSION
@@ -187,6 +188,7 @@ class Manifest(StrictModel):
     reference: Reference | None = None
     measured: SpeedMeasurement | None = None
     adapted: Mapping[str, Any] | None = None
+    sealed: bool = False
 
     @property
     def columns(self) -> dict[str, Any]:

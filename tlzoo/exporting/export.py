@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import onnx
 from onnx import ModelProto
 
 from tlzoo.allocator import raise_malloc_thresholds
@@ -25,6 +24,7 @@ from tlzoo.artifact.manifest import (
 )
 from tlzoo.artifact.reference import digest, pack
 from tlzoo.artifact.reference import select_samples as choose_samples
+from tlzoo.artifact.seal import seal
 from tlzoo.data import content_digests
 from tlzoo.errors import ExportError, UsageError
 from tlzoo.exporting.choices import FORMATS, check_choices, unknown_format
@@ -172,7 +172,7 @@ def _writer(format: str) -> tuple[Callable[[Path, bytes, Manifest], None], Plugi
 
 def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
     """Fill the folder; where the model lies in it. Raises ExportError unless that is the model that was proven."""
-    model = proto.SerializeToString()
+    model = _sealed(proto)
     write, extension = _writer(format)
     write(folder, model, embedded_manifest(proto))
     found = [file for file in folder.rglob("model.onnx") if file.read_bytes() == model]
@@ -203,6 +203,7 @@ def _finished(base: BaseGraph, chosen: VerifiedVariant, seen: str) -> ModelProto
         calibration=base.calibration_of(chosen),
         reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
         measured=chosen.measured,
+        sealed=True,
     )
     proto = ModelProto()
     proto.CopyFrom(chosen.proto)
@@ -222,7 +223,13 @@ def _interval(context: ExportContext, proven: VerifiedVariant) -> MetricInterval
     return MetricInterval.model_validate(found)
 
 
+def _sealed(proto: ModelProto) -> bytes:
+    """The file's bytes, the seal at their end."""
+    model: bytes = proto.SerializeToString()
+    return model + seal(model)
+
+
 def _write_file(path: Path, proto: ModelProto) -> Path:
     with atomic_file(path) as temporary:
-        onnx.save(proto, temporary)
+        temporary.write_bytes(_sealed(proto))
     return path

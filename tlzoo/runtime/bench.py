@@ -18,7 +18,7 @@ from tlzoo.io.cores import available_cores
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
 from tlzoo.progress import progress
-from tlzoo.runtime.predictor import open_artifact, read_manifest
+from tlzoo.runtime.predictor import open_artifact
 from tlzoo.runtime.session import run_session
 from tlzoo.runtime.timing import time_interleaved
 from tlzoo.runtime.unknown_task import task_of_manifest
@@ -105,8 +105,7 @@ def _open(files: Sequence[str | Path], providers: Sequence[str], threads: int) -
     tasks = {}
     for file in files:
         for provider in providers:
-            session = open_artifact(file, [provider], threads)
-            manifest = read_manifest(session, file)
+            session, manifest = open_artifact(file, [provider], threads)
             tasks[manifest.preprocess.kind] = file
             own = {output.name for output in task_of_manifest(manifest).outputs}
             there = [output.name for output in session.get_outputs()]

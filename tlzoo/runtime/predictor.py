@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
+from tlzoo.artifact.seal import SealCheck, seal_error
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
 from tlzoo.plugins.attribution import name_plugins
 from tlzoo.plugins.preprocess import preprocessor_of
@@ -279,8 +280,7 @@ def load(
     UsageError for a provider that is not there or that ONNX Runtime would quietly have replaced by the CPU, and where
     the file answers otherwise.
     """
-    session = open_artifact(path, providers, threads)
-    manifest = read_manifest(session, path)
+    session, manifest = open_artifact(path, providers, threads)
     predictor: Predictor[Any] = Predictor(
         session, manifest, preprocessor or preprocessor_of(manifest.preprocess, manifest.raw_input)
     )
@@ -296,9 +296,12 @@ def load(
 
 def open_artifact(
     path: str | Path, providers: Sequence[str] | None = None, threads: int | None = None
-) -> ort.InferenceSession:
-    """A session on an ONNX file; raises ArtifactError when it is missing or not a model."""
-    file = Path(path)
+) -> tuple[ort.InferenceSession, Manifest]:
+    """A session on an exported file, and its manifest; the file's seal is hashed while the session opens.
+
+    Raises ArtifactError when the file is missing, no model, damaged, or has no manifest that this version reads.
+    """
+    file, seal = Path(path), None
     if not file.is_file():
         raise ArtifactError(
             f"{file} does not exist." if not file.exists() else f"{file} is not a file.",
@@ -310,23 +313,25 @@ def open_artifact(
                 f"{file} is larger than 2 GiB, the limit of ONNX files.", hint="Name an exported ONNX file."
             )
         model = file.read_bytes()
-        entries = session_entries(check_model(model, KEY))
-        return open_session(model, threads, providers, entries=entries)
-    except TlzooError:
+        seal = SealCheck(model)
+        session = open_session(model, threads, providers, entries=session_entries(check_model(model, KEY)))
+        manifest = parse_manifest(session.get_modelmeta().custom_metadata_map, str(path))
+    except UsageError:
         raise
     except OSError as cause:
         raise ArtifactError(f"{file} cannot be read: {cause.strerror}.") from cause
     except Exception as cause:
+        if seal is not None and seal.broken():
+            raise seal_error(file) from cause
+        if isinstance(cause, TlzooError):
+            raise
         reason = str(cause).strip().splitlines()[0][:200] if str(cause).strip() else type(cause).__name__
         raise ArtifactError(
             f"{file} is not an ONNX model that can run: {reason.rstrip('.')}.",
             hint="Export it again: tlzoo export RUN --out FILE.onnx",
         ) from cause
-
-
-def read_manifest(session: ort.InferenceSession, path: str | Path) -> Manifest:
-    """The manifest of an opened file."""
-    return parse_manifest(session.get_modelmeta().custom_metadata_map, str(path))
+    seal.check(file, manifest.sealed)
+    return session, manifest
 
 
 def _raise_first(chunk: Chunk, finite: bool) -> None:

@@ -10,7 +10,7 @@ from tlzoo.errors import UsageError
 from tlzoo.plugins.attribution import name_plugins
 from tlzoo.runtime.bench import LENGTH, Baselines, BenchResult
 from tlzoo.runtime.bench import bench as measure
-from tlzoo.runtime.predictor import open_artifact, read_manifest
+from tlzoo.runtime.predictor import open_artifact
 
 if TYPE_CHECKING:
     from tlzoo.runs.run import RunFolder
@@ -52,7 +52,7 @@ def bench(
 
 def _in_torch(file: str | Path, run: str | Path | RunFolder, providers: Sequence[str]) -> Baselines:
     """Torch's ways to answer as the file does; raises UsageError for what cannot be compared."""
-    manifest = read_manifest(open_artifact(file), file)
+    _, manifest = open_artifact(file)
     if manifest.raw_input:
         raise UsageError(
             f"{file} resizes pictures inside the graph; the run in torch does not.",

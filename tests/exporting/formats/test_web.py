@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw
 from shared_fixtures.needs import CHROMIUM, missing
 
 import tlzoo
+from tlzoo.artifact import seal
 from tlzoo.errors import ExportError, Offline
 from tlzoo.exporting.formats import web
 from tlzoo.io.texts import LONE_SURROGATE
@@ -108,12 +109,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
 
 
 def opened(browser: Any, served: tuple[Path, str], name: str, file: Path, **changes: Any) -> Site:
-    """Write the page of an exported file, with its manifest changed like this, and open it."""
+    """Write the page of an exported file, with its manifest changed like this and no seal then, and open it."""
     folder, address = served
-    predictor = tlzoo.load(file)
+    predictor, content = tlzoo.load(file), file.read_bytes()
     (folder / name).mkdir()
+    if changes:
+        changes, content = {**changes, "sealed": False}, content[: -seal.SIZE]
     try:
-        web.write(folder / name, file.read_bytes(), predictor.manifest.model_copy(update=changes))
+        web.write(folder / name, content, predictor.manifest.model_copy(update=changes))
     except Offline as problem:
         missing(str(problem))
     context = browser.new_context(permissions=["microphone"])
@@ -486,6 +489,22 @@ class TestPage:
         manifest = picture_site.predictor.manifest
         for fact in (*manifest.labels, manifest.checkpoint.license, manifest.checkpoint.id, "Accuracy", "Proof"):
             assert fact in shown
+
+    @pytest.mark.parametrize(
+        ("name", "said"), [("model.onnx", "model.onnx is damaged"), ("manifest.json", "manifest.json is not the one")]
+    )
+    def test_refuses_a_model_or_a_manifest_that_was_changed(
+        self, browser: Any, served: tuple[Path, str], picture_site: Site, name: str, said: str
+    ):
+        folder, address = served
+        copy = folder / f"changed-{name.partition('.')[0]}"
+        shutil.copytree(folder / "picture", copy)
+        content = (copy / name).read_bytes()
+        at = content.index(b'"labels":["') + 11 if name == "manifest.json" else len(content) // 2
+        (copy / name).write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        page = browser.new_context().new_page()
+        page.goto(f"{address}/{copy.name}/")
+        page.get_by_text(said).wait_for()
 
     @pytest.mark.parametrize("family", DECIDED)
     def test_decides_as_the_task_does(self, text_site: Site, served: tuple[Path, str], family: str):

@@ -82,10 +82,10 @@ def _inputs(file: Path, data: Sequence[str]) -> list[Any]:
     """The given inputs as the file takes them: a folder is what lies in it; raises DataError for none."""
     from tlzoo.data import endings_of, read
     from tlzoo.errors import DataError
-    from tlzoo.runtime.predictor import open_artifact, read_manifest
+    from tlzoo.runtime.predictor import open_artifact
     from tlzoo.runtime.unknown_task import task_of_manifest
 
-    manifest = read_manifest(open_artifact(file), file)
+    _, manifest = open_artifact(file)
     task, endings = task_of_manifest(manifest), endings_of(manifest.preprocess)
     found: list[Any] = []
     for item in data:

@@ -18,9 +18,9 @@ def inspect(
     json: Json = False,
 ) -> None:
     """Print the manifest of an exported ONNX file: labels, preprocessing, provenance, metrics and proof."""
-    from tlzoo.runtime.predictor import open_artifact, read_manifest
+    from tlzoo.runtime.predictor import open_artifact
 
-    document = read_manifest(open_artifact(file), file).model_dump(mode="json", exclude_none=True)
+    document = open_artifact(file)[1].model_dump(mode="json", exclude_none=True)
     if json:
         print_json(document)
         return

@@ -8,21 +8,26 @@ from typing import Annotated
 
 import typer
 
-from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
 from tlzoo.cli.shared.output import announce_file, print_json, single
+from tlzoo.errors import UsageError
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="An exported ONNX file")],
-    data: Data,
+    file: Annotated[Path, typer.Argument(help="An exported ONNX file; with --seal also a folder that holds some")],
+    data: Annotated[Path | None, typer.Argument(help="The data that was held out at export; none with --seal")] = None,
     text_column: TextColumn = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    seal: Annotated[bool, typer.Option("--seal", help="Check alone that no byte changed since the export")] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Repeat an ONNX file's proof on its held-out data, on this machine, without torch."""
+    """Repeat an ONNX file's proof on its held-out data, on this machine, without torch; or check its seal alone."""
+    if seal or data is None:
+        _check_seal(file, data, seal, json)
+        return
     announce_file(file, quiet)
     from tlzoo.workflows.verify import verify as repeat
 
@@ -40,6 +45,22 @@ def verify(
         print(f"{found.missing} samples of the original proof are not in {data}")
     for name, value in (found.metrics or {}).items():
         print(f"{name}\t{value:.4f} here, {found.n} samples\t{found.exported_metrics[name]:.4f} when exported")
+
+
+def _check_seal(file: Path, data: Path | None, asked: bool, json: bool) -> None:
+    """Say of an exported file, or of each in a folder, that it is whole."""
+    if not asked:
+        raise UsageError("A proof is repeated on data.", hint="Name the data, or check the seal alone: --seal")
+    if data is not None:
+        raise UsageError("A seal is checked without data.", hint="Leave out the data, or --seal to repeat the proof.")
+    from tlzoo.artifact.seal import check_path
+
+    found = check_path(file)
+    if json:
+        print_json([{"file": str(each), "sha256": digest} for each, digest in found.items()])
+        return
+    for each, digest in found.items():
+        print(f"{each} is whole: its bytes are those that were sealed, sha256 {digest}")
 
 
 app = single(verify)

@@ -13,7 +13,7 @@ from tlzoo.runtime.unknown_task import task_of_manifest
 from tlzoo.specs import Preprocess, TextSpec
 from tlzoo.tasks.base import Task
 
-PAGE = ("facts.js", "index.html", "inputs.js", "model.js", "numbers.js", "page.css", "page.js")
+PAGE = ("facts.js", "index.html", "inputs.js", "model.js", "numbers.js", "page.css", "page.js", "seal.js")
 OWN = "arrays.js"
 """The page of a task that brings none."""
 PREPROCESSING = {

@@ -1,6 +1,7 @@
 /** The model in this folder, run by ONNX Runtime in this browser. */
 
 import * as ort from "./vendor/onnxruntime.js";
+import { checkSeal } from "./seal.js";
 import { decode } from "./task.js";
 
 const here = (path) => new URL(path, import.meta.url).href;
@@ -13,11 +14,15 @@ ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(4, navigator
  * @returns {Promise<object>}
  */
 export async function loadManifest() {
-  return (await download("./manifest.json")).json();
+  return JSON.parse(await manifestText());
+}
+
+async function manifestText() {
+  return (await download("./manifest.json")).text();
 }
 
 /**
- * Load the model beside this module.
+ * Load the model beside this module; fails where it is not what was exported.
  * @param {object} manifest
  * @param {(share: number) => void} [progress] told how much of the model has arrived, 0..1
  * @returns {Promise<{prepare: Function, predict: Function}>} `prepare(input)` gives the arrays that the graph takes,
@@ -27,6 +32,7 @@ export async function loadModel(manifest, progress = () => {}) {
   const { makePreprocessor } = await import(`./preprocess-${manifest.preprocess.kind}.js`);
   const prepare = makePreprocessor(manifest);
   const bytes = await read(await download("./model.onnx"), progress);
+  await checkSeal(bytes, await manifestText(), manifest.sealed);
   const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
   const wanted = session.outputNames.filter((name) => name !== "embeddings");
 
