@@ -57,7 +57,7 @@ def test_its_fields_have_types(run: Path):
     ("fields", "said"),
     [
         ({"version": 1}, "version 1"),
-        ({"version": 3}, "version 3"),
+        ({"version": 4}, "version 4"),
         ({"metrics": {"accuracy": "high"}}, "metrics.accuracy"),
         ({"labels": None}, "labels"),
         ({"head": "round"}, "head"),

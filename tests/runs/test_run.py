@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from shared_fixtures.sealed import edit_record, seal_files
 
 import tlzoo
 from tlzoo import Run
@@ -124,8 +125,7 @@ def test_a_run_of_another_version_is_refused_by_its_number(copy: Path):
 
 @pytest.mark.parametrize("task", ["image-banana", "banana", ""])
 def test_a_run_of_a_task_that_is_none_is_refused_with_its_folder(copy: Path, task: str):
-    document = json.loads((copy / "run.json").read_text())
-    (copy / "run.json").write_text(json.dumps({**document, "task": task}))
+    edit_record(copy, task=task)
     with pytest.raises(RunError) as error:
         Run.load(copy)
     assert str(copy) in error.value.message
@@ -133,8 +133,7 @@ def test_a_run_of_a_task_that_is_none_is_refused_with_its_folder(copy: Path, tas
 
 def test_a_checkpoint_with_unknown_fields_is_refused_by_the_first(copy: Path):
     document = json.loads((copy / "run.json").read_text())
-    document["checkpoint"]["favourite"] = "colour"
-    (copy / "run.json").write_text(json.dumps(document))
+    edit_record(copy, checkpoint={**document["checkpoint"], "favourite": "colour"})
     with pytest.raises(RunError, match="favourite"):
         Run.load(copy)
 
@@ -144,6 +143,7 @@ def test_weights_that_are_not_those_that_were_saved_are_noticed_by_their_outputs
     state = load_file(copy / "model.safetensors")
     state[tensor] = state[tensor] + np.float32(0.05)
     save_file(state, copy / "model.safetensors")
+    seal_files(copy)
     with pytest.raises(RunError, match="does not return the outputs"):
         Run.load(copy).model()
 

@@ -1,12 +1,15 @@
-"""Exported files that a test changes and seals anew, as somebody would who changes one on purpose."""
+"""Exported files and runs that a test changes and seals anew, as somebody would who changes one on purpose."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from onnx import ModelProto
 
 from tlzoo.artifact import seal
+from tlzoo.runs import seals
 
 
 def save(proto: ModelProto, path: Path) -> Path:
@@ -17,3 +20,16 @@ def save(proto: ModelProto, path: Path) -> Path:
     model = proto.SerializeToString()
     path.write_bytes(model + seal.seal(model))
     return path
+
+
+def edit_record(run: Path, **fields: Any) -> None:
+    """Change fields of a run's record and seal it anew."""
+    document = {**json.loads((run / "run.json").read_text()), **fields}
+    (run / "run.json").write_text(json.dumps({**document, seals.KEY: seals.seal_of(document)}))
+
+
+def seal_files(run: Path) -> None:
+    """Put the hashes of a run's files as they are into its record."""
+    hashes = seals.hashes_of(run)
+    del hashes["run.json"]
+    edit_record(run, files=hashes)

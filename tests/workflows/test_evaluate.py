@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shared_fixtures.sealed import seal_files
 
 import tlzoo
 from tlzoo.errors import ArtifactError, DataError, RunError, UsageError
@@ -130,6 +131,7 @@ def test_a_file_may_leave_out_what_it_was_trained_on(zoo: Any, picture_run: Any,
 def test_a_torn_filter_is_an_error_that_names_its_file(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path):
     shutil.copytree(picture_run.path, tmp_path / "run")
     (tmp_path / "run" / "trained_on.json").write_text('{"count": 1')
+    seal_files(tmp_path / "run")
     with pytest.raises(RunError, match=r"trained_on\.json cannot be read"):
         tlzoo.evaluate(tmp_path / "run", pictures)
 

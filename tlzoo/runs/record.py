@@ -13,11 +13,13 @@ from tlzoo.data.reading import Columns
 from tlzoo.errors import RunError
 from tlzoo.io.files import write_json
 from tlzoo.registry.schema import Checkpoint
+from tlzoo.runs import seals
 from tlzoo.specs import StrictModel
 
-RUN_VERSION: Literal[2] = 2
+RUN_VERSION: Literal[3] = 3
+"""Version 3 added the hashes of the other files, and the seal; 2 is read as well."""
 RUN_FILE = "run.json"
-MAY_BE_LEFT_OUT = ("settings", "plugin", "baseline", "probe", "cross_validation")
+MAY_BE_LEFT_OUT = ("files", "settings", "plugin", "baseline", "probe", "cross_validation")
 """Fields that are not written where they are empty."""
 
 
@@ -137,12 +139,13 @@ class RunRecord(StrictModel):
     on the held-out samples, `baseline` those of answers that see no input, `probe` those of a probe of the same
     features, `cross_validation` those of probes on all samples; `seconds` says by what they were spent, `total` among
     them. `head` is `linear` for the task's own, `plugin` for the checkpoint's plugin's, `name/head` for another
-    plugin's. A field that is not known is null.
+    plugin's. `files` are the SHA-256 of the other files, `seal` is that of all these fields. A field that is not known
+    is null.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    version: Literal[2] = RUN_VERSION
+    version: Literal[2, 3] = RUN_VERSION
     task: str
     labels: tuple[str, ...]
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -160,16 +163,18 @@ class RunRecord(StrictModel):
     metrics: dict[str, float]
     seconds: dict[str, float]
     versions: dict[str, str]
+    files: dict[str, str] = Field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The record as JSON holds it, without what a core task and the checkpoint leave empty."""
         checkpoint = self.checkpoint.model_dump(mode="json", exclude_none=True)
         whole = {**self.model_dump(mode="json"), "checkpoint": checkpoint}
-        return {name: value for name, value in whole.items() if value or name not in MAY_BE_LEFT_OUT}
+        kept = {name: value for name, value in whole.items() if value or name not in MAY_BE_LEFT_OUT}
+        return kept if self.version < RUN_VERSION else {**kept, seals.KEY: seals.seal_of(kept)}
 
 
 def read_record(folder: Path) -> RunRecord:
-    """Read a run folder's record; raises RunError when it is none, is torn, or was written by another version."""
+    """Read a run folder's record; raises RunError when it is none, is damaged, or was written by another version."""
     file = folder / RUN_FILE
     if not file.is_file():
         raise RunError(
@@ -179,17 +184,35 @@ def read_record(folder: Path) -> RunRecord:
         document = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(document, dict):
             raise ValueError("it holds no JSON object")
-        if document.get("version") != RUN_VERSION:
+        if document.get("version") not in (2, RUN_VERSION):
             raise RunError(
-                f"{folder} has run version {document.get('version')}; this tlzoo reads {RUN_VERSION}.",
+                f"{folder} has run version {document.get('version')}; this tlzoo reads 2 and {RUN_VERSION}.",
                 hint="Use the tlzoo that wrote it, or train again.",
             )
+        sealed = seals.KEY in document or document["version"] == RUN_VERSION
+        if sealed and document.get(seals.KEY) != seals.seal_of(document):
+            raise seals.damaged_record(file)
         return RunRecord.model_validate(document)
     except (ValueError, RecursionError, OSError) as cause:
         raise RunError(
             f"{folder / RUN_FILE} cannot be read: {short_reason(cause)}.",
             hint="Train again, or restore the folder.",
         ) from cause
+
+
+def check_run(folder: Path) -> dict[Path, str]:
+    """The SHA-256 of every file that a run's record names.
+
+    Raises RunError as `read_record` does, for a file that is not what it was, and for a run of an older version, whose
+    record has none.
+    """
+    record = read_record(folder)
+    if not record.files:
+        raise RunError(
+            f"{folder} has no seals: a tlzoo before they were there wrote it.", hint="Train again to have some."
+        )
+    seals.check_files(folder, record.files, record.files)
+    return {folder / name: digest for name, digest in record.files.items()}
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

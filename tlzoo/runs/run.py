@@ -32,8 +32,10 @@ from tlzoo.runs.record import (
     short_reason,
     write_record,
 )
+from tlzoo.runs.seals import check_files, hashes_of
 from tlzoo.runs.tensors import (
     LOAD_ERRORS,
+    REFERENCE,
     WEIGHTS,
     check_reference,
     load_weights,
@@ -62,6 +64,7 @@ class RunFolder:
         """Read a run folder; raises RunError when it is none, is torn, or was written by another version."""
         folder = Path(path)
         record = read_record(folder)
+        check_files(folder, record.files, (PREPROCESS,))
         try:
             return cls(folder, record, _read_preprocess(folder), _task(record))
         except UsageError as cause:
@@ -145,8 +148,9 @@ class RunFolder:
     def model(self) -> TaskModel:
         """The trained model in eval mode, checked against the outputs it had when it was saved.
 
-        Raises RunError when its weights are missing or torn, or when the plugin now builds something else.
+        Raises RunError when its weights are missing or damaged, or when the plugin now builds something else.
         """
+        check_files(self.path, self.record.files, (WEIGHTS, REFERENCE))
         try:
             backbone = load_backbone(self.checkpoint, None, self.task.needs)
             backbone = replace(backbone, preprocess=self.preprocess)
@@ -187,6 +191,7 @@ class RunFolder:
     def trained_on(self) -> TrainedOn | None:
         """The filter of what it was trained on; `None` where it has none. Raises RunError for one that is torn."""
         file = self.path / TRAINED_ON
+        check_files(self.path, self.record.files, (TRAINED_ON,))
         if not file.is_file():
             return None
         try:
@@ -228,7 +233,6 @@ def save_run(
         **facts,
     )
     with working(f"Writing {path}"), atomic_folder(path) as folder:
-        write_record(folder, record)
         write_json(folder / PREPROCESS, model.parts.preprocess.model_dump(mode="json"))
         save_weights(folder, model)
         write_history(folder / HISTORY, history)
@@ -237,6 +241,7 @@ def save_run(
         save_reference(folder, model, reference)
         if trained_on is not None:
             (folder / TRAINED_ON).write_text(trained_on.to_json(), encoding="ascii")
+        write_record(folder, record.model_copy(update={"files": hashes_of(folder)}))
 
 
 def _versions(model: TaskModel) -> dict[str, str]:

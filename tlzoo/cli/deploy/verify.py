@@ -14,7 +14,7 @@ from tlzoo.errors import UsageError
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="An exported ONNX file; with --seal also a folder that holds some")],
+    file: Annotated[Path, typer.Argument(help="An exported ONNX file; with --seal also a run, or a folder of files")],
     data: Annotated[Path | None, typer.Argument(help="The data that was held out at export; none with --seal")] = None,
     text_column: TextColumn = None,
     path_column: PathColumn = None,
@@ -54,8 +54,9 @@ def _check_seal(file: Path, data: Path | None, asked: bool, json: bool) -> None:
     if data is not None:
         raise UsageError("A seal is checked without data.", hint="Leave out the data, or --seal to repeat the proof.")
     from tlzoo.artifact.seal import check_path
+    from tlzoo.runs.record import RUN_FILE, check_run
 
-    found = check_path(file)
+    found = check_run(file) if (file / RUN_FILE).is_file() else check_path(file)
     if json:
         print_json([{"file": str(each), "sha256": digest} for each, digest in found.items()])
         return

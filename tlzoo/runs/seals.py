@@ -1,0 +1,64 @@
+"""What notices that a file of a run was damaged or changed: hashes in its record, and a hash of the record itself.
+
+Torch-free.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tlzoo.errors import RunError
+
+KEY = "seal"
+
+
+def seal_of(document: Mapping[str, Any]) -> str:
+    """The SHA-256 of a record's fields but the seal, however they are written down."""
+    fields = {name: value for name, value in document.items() if name != KEY}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def hashes_of(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file in a folder, by name."""
+    return {file.name: _hash(file) for file in sorted(folder.iterdir())}
+
+
+def check_files(folder: Path, hashes: Mapping[str, str], names: Iterable[str]) -> None:
+    """Raise RunError for the first of these files that is not what its record says, naming those that are.
+
+    One that the record has no hash of, as older runs have none, is left to who reads it.
+    """
+    for name in names:
+        if name not in hashes or _is_whole(folder, name, hashes):
+            continue
+        whole = [each for each in hashes if _is_whole(folder, each, hashes)]
+        there = (folder / name).is_file()
+        what = "is damaged, or was changed after the run was written: its bytes are not those that were sealed"
+        raise RunError(
+            f"{folder / name} {what if there else 'is missing'}.",
+            hint=f"Restore it from a copy, or train again. Whole are: {', '.join(whole) or 'no others'}.",
+        )
+
+
+def damaged_record(file: Path) -> RunError:
+    """The error of a record whose seal is not that of its fields."""
+    return RunError(
+        f"{file} is damaged, or was changed after the run was written: its fields are not those that were sealed.",
+        hint="Restore it from a copy, or train again. To use other data give it to the command, as in export's --data.",
+    )
+
+
+def _is_whole(folder: Path, name: str, hashes: Mapping[str, str]) -> bool:
+    try:
+        return _hash(folder / name) == hashes[name]
+    except FileNotFoundError:
+        return False
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
