@@ -222,10 +222,11 @@ class Outcome:
 def command(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
     """Runs `tlzoo` with these arguments in this process."""
     from tlzoo.cli import main
+    from tlzoo.io.stops import NUMBERS
     from tlzoo.plugins.attribution import CALLED_PLUGINS
     from tlzoo.progress import set_quiet
 
-    terminate = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in NUMBERS}
 
     def run(*arguments: object) -> Outcome:
         CALLED_PLUGINS.clear()
@@ -234,7 +235,8 @@ def command(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..
         return Outcome(code, *capfd.readouterr())
 
     yield run
-    signal.signal(signal.SIGTERM, terminate)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     set_quiet(False)
 
 

@@ -7,11 +7,9 @@ import errno
 import gc
 import importlib
 import os
-import signal
 import sys
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from types import FrameType
 
 COMMANDS = {
     "demo": "Train, export and evaluate on small real data sets",
@@ -35,12 +33,21 @@ _FOLDERS = {
     "deploy": ("export", "verify", "predict", "bench", "inspect"),
     "storage": ("pull", "lock", "cache"),
 }
+_STOPPED = {
+    **dict.fromkeys(("models", "evaluate", "verify", "bench", "inspect"), "Nothing was changed."),
+    "cache": "What was not yet removed is still there. Run the same command again.",
+    "demo": "The runs that are complete are kept. Run the same command again.",
+    "plugins": "Run the same command again.",
+    "predict": "Run the same command again; with --out it can go on where it was stopped.",
+    "pull": "Files that arrived whole are in the cache. Run the same command again.",
+}
+"""What is said of a command that is stopped, where it says nothing more exact itself."""
 _ENVIRONMENT = {errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENOSPC, errno.EPERM, errno.EROFS}
 _USAGE = "Usage: tlzoo [--debug] [--version] COMMAND [OPTIONS]   (tlzoo COMMAND --help)"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; return 0, 2 for a user's error, 1 for a bug, 130 or 143 when stopped."""
+    """Run one command; return 0, 2 for a user's error, 1 for a bug, 130, 143 or 129 when stopped."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _replace_closed_streams()
     debug = "--debug" in arguments or os.environ.get("TLZOO_DEBUG") == "1"
@@ -61,7 +68,10 @@ def main(argv: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    signal.signal(signal.SIGTERM, _terminate)
+    from tlzoo.io.stops import forget, handle_signals
+
+    forget()
+    handle_signals()
     return _run(name, rest, debug)
 
 
@@ -81,10 +91,6 @@ def _replace_closed_streams() -> None:
     if not sys.stdout or not sys.stderr:
         nowhere = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
-
-
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(143)
 
 
 def _stdout_for(arguments: list[str]) -> AbstractContextManager[None]:
@@ -121,30 +127,38 @@ _default_formatwarning = warnings.formatwarning
 
 def _run(name: str, arguments: list[str], debug: bool) -> int:
     from tlzoo.errors import TlzooError
+    from tlzoo.io.stops import AGAIN, CODES, if_stopped, keep_note, say_stopped, stop_code
 
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # else one distribution with damaged metadata stops it
     warnings.formatwarning = _format_warning
     gc.set_threshold(100_000, 50, 50)  # looking for garbage while torch is imported costs an eighth of that
     try:
-        with _named_while_silent(name, arguments):
+        with if_stopped(_STOPPED.get(name, AGAIN)), _named_while_silent(name, arguments):
             app = importlib.import_module(module_of(name)).app
             with _stdout_for(arguments):
                 code = app(arguments, prog_name=f"tlzoo {name}", standalone_mode=False)
         sys.stdout.flush()
+        if code in CODES:  # Click makes a code of Ctrl-C
+            keep_note(_STOPPED.get(name, AGAIN))
+            return say_stopped(code)
         return code if isinstance(code, int) else 0
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):
             return _stdout_closed()
-        from tlzoo.plugins.attribution import is_user_interrupt, raised_by_plugin
+        if (code := stop_code(stop)) is not None:
+            return say_stopped(code)
+        from tlzoo.plugins.attribution import raised_by_plugin
 
-        if not is_user_interrupt(stop) and (fault := raised_by_plugin(stop)) is not None:
+        if (fault := raised_by_plugin(stop)) is not None:
             return _fail(2, f"Error: {fault}")
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as stop:
+        return say_stopped(stop_code(stop) or 130)
     except BrokenPipeError:
         return _stdout_closed()
     except BaseException as error:  # noqa: BLE001 - what is no user's error is a bug, and is reported as one
+        if (code := stop_code(error)) is not None:
+            return say_stopped(code)
         if debug:
             import traceback
 

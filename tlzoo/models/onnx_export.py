@@ -13,6 +13,7 @@ from torch import nn
 
 from tlzoo.errors import ExportError
 from tlzoo.interfaces import Graph
+from tlzoo.io.stops import raise_stop, stop_code
 from tlzoo.models.model import TaskModel, as_tuple, named_outputs
 from tlzoo.progress import working
 
@@ -82,6 +83,8 @@ def to_onnx(model: TaskModel, module: nn.Module, path: Path, opset: int, outputs
     except ExportError:
         raise
     except Exception as cause:
+        if (code := stop_code(cause)) is not None:  # the exporter makes an error of its own of whatever is raised in it
+            raise_stop(code - 128)
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
         raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: {reason}") from cause
     return Graph(path, names, outputs, opset)

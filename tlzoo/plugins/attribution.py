@@ -9,10 +9,9 @@ from pathlib import Path
 
 from tlzoo.errors import HookError, TlzooError
 from tlzoo.io.entry_points import describe_plugin
+from tlzoo.io.stops import is_stop
 from tlzoo.plugins.discovery import FIRST_PARTY, enabled_plugins
 
-_TERMINATED = 143
-"""The exit code with which the command line unwinds on SIGTERM: that stop is the user's, not the plugin's."""
 DEBUG_HINT = "Run the command with --debug for the whole trace, and report it to the plugin's author."
 CALLED_PLUGINS: set[str] = set()
 """The plugins whose hooks a command has called."""
@@ -26,7 +25,7 @@ def attribute_errors(what: str, plugin: str) -> Iterator[None]:
     except TlzooError:
         raise
     except BaseException as cause:
-        if is_user_interrupt(cause):
+        if is_stop(cause):
             raise
         raise HookError(f"{what} of {describe_plugin(plugin)} failed: {error_line(cause)}", hint=DEBUG_HINT) from cause
 
@@ -39,14 +38,9 @@ def name_plugins() -> Iterator[None]:
     except TlzooError:
         raise
     except BaseException as cause:
-        if is_user_interrupt(cause) or (fault := raised_by_plugin(cause)) is None:
+        if is_stop(cause) or (fault := raised_by_plugin(cause)) is None:
             raise
         raise fault from cause
-
-
-def is_user_interrupt(cause: BaseException) -> bool:
-    """Whether the user stops the program, by Ctrl-C or SIGTERM."""
-    return isinstance(cause, KeyboardInterrupt) or (isinstance(cause, SystemExit) and cause.code == _TERMINATED)
 
 
 def error_line(cause: BaseException) -> str:

@@ -19,8 +19,9 @@ import pluggy
 
 from tlzoo.errors import HookError, PluginError
 from tlzoo.io.entry_points import REPORT_HINT
+from tlzoo.io.stops import is_stop
 from tlzoo.plugins import hookspecs
-from tlzoo.plugins.attribution import CALLED_PLUGINS, attribute_errors, error_line, is_user_interrupt
+from tlzoo.plugins.attribution import CALLED_PLUGINS, attribute_errors, error_line
 from tlzoo.plugins.discovery import GROUP, InstalledPlugin, enabled_plugins, find
 from tlzoo.plugins.versions import unmet_requirement
 from tlzoo.version import __version__
@@ -59,7 +60,7 @@ def import_plugin(name: str) -> ImportedPlugin:
             manager.register(metadata.EntryPoint(plugin.name, plugin.module, GROUP).load(), plugin.name)
         manager.check_pending()
     except BaseException as cause:
-        if is_user_interrupt(cause):
+        if is_stop(cause):
             raise
         raise PluginError(
             f"Plugin {plugin.name!r} ({plugin}) cannot be imported: {error_line(cause)}{_advice(cause)}",

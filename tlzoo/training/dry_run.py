@@ -12,9 +12,10 @@ import torch
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import HookError, TlzooError
 from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
+from tlzoo.io.stops import is_stop
 from tlzoo.models.model import TaskModel, as_tuple, named_outputs
 from tlzoo.models.padding import check_padding
-from tlzoo.plugins.attribution import error_line, is_user_interrupt, raised_by_plugin
+from tlzoo.plugins.attribution import error_line, raised_by_plugin
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
 from tlzoo.tasks.rows import OutputCollector
@@ -66,7 +67,7 @@ def _attempt(problem: Callable[[], str]) -> str:
     except TlzooError:
         raise
     except BaseException as cause:
-        if is_user_interrupt(cause):
+        if is_stop(cause):
             raise
         if (error := raised_by_plugin(cause)) is not None:
             raise error from cause

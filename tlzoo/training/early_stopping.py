@@ -8,24 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from tlzoo.io.stops import NUMBERS, notice, raise_stop
+
 
 class StopSignal:
-    """Whether Ctrl-C or SIGTERM was received. A second one stops at once."""
+    """Whether Ctrl-C, SIGTERM or SIGHUP was received. A second one stops at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
+        notice(number)
         if self.signal is not None:
             self.exit()
         self.signal = number
 
     def exit(self) -> None:
-        """Raise KeyboardInterrupt, or exit with code 143 for SIGTERM."""
-        if self.signal == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(143)
+        """Raise KeyboardInterrupt, or SystemExit with the signal's exit code."""
+        if self.signal is not None:
+            raise_stop(self.signal)
 
 
 @contextmanager
@@ -35,7 +37,8 @@ def catch_stop_signals() -> Iterator[StopSignal]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [number for number in NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop.handle) for number in heeded}
     try:
         yield stop
     finally:

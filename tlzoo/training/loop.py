@@ -18,6 +18,7 @@ import torch
 from tlzoo.errors import TrainingError
 from tlzoo.features.extract import order_by_length
 from tlzoo.interfaces import Freeze
+from tlzoo.io.stops import keep_note
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import catch_out_of_memory, grad_scaler, select_device
 from tlzoo.models.freezing import set_trainable
@@ -170,7 +171,8 @@ def _finish_epoch(context: LoopContext, step_model: StepModel, advance: Advance)
         _save(context)
         if context.folder is not None:
             step = context.state.counts.step
-            say(f"Stopped at step {step}. To continue, run the same command with --resume (in Python: resume=True).")
+            place = f"All up to step {step} is in {context.folder}."
+            keep_note(f"{place} Go on with the same command and --resume (in Python: resume=True).")
         context.stop.exit()
 
 

@@ -269,8 +269,11 @@ def test_a_signal_stops_it_and_leaves_a_checkpoint_and_no_temporary_files(
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", *ENDLESS, "--quiet")
     signal.signal(signal.SIGINT, before)
-    assert (done.code, done.out, done.err) == (code, "", "")
-    assert said[-1].startswith("Stopped at step 2.")
+    assert (done.code, done.out) == (code, "")
+    name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    place = tmp_path / "run.unfinished"
+    how = "Go on with the same command and --resume (in Python: resume=True)."
+    assert done.err == f"Stopped by {name}. All up to step 2 is in {place}. {how}\n"
     assert list(tmp_path.iterdir()) == [tmp_path / "run.unfinished"]
     assert kept(tmp_path) == {"checkpoint.safetensors", "history.jsonl", "events"}
     assert left_behind(zoo, tmp_path) == []

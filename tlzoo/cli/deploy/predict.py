@@ -14,6 +14,7 @@ import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
 from tlzoo.cli.shared.output import json_stream, print_json, print_line, print_table, single
+from tlzoo.io.stops import if_stopped
 
 if TYPE_CHECKING:
     from tlzoo.data import Columns
@@ -193,7 +194,8 @@ def _to_file(
     resume_point = find_resume_point(into, named)
     if resume_point.count:
         say(f"Resuming after {resume_point.count} predictions in {into.part}")
-    with progress("Predicting", None, "inputs", resume_point.count) as advance:
+    go_on = f"The answers so far are whole: {into.part}. Go on with the same command and --resume."
+    with if_stopped(go_on), progress("Predicting", None, "inputs", resume_point.count) as advance:
         write_predictions(into, resume_point, answer(resume_point.inputs), advance)
     say(f"Predictions in {out}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from json import loads
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ import typer
 from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, Out, PathColumn, Quiet, TextColumn, columns
 from tlzoo.cli.shared.output import announce, print_json, single, span
 from tlzoo.errors import UsageError
+from tlzoo.io.stops import AGAIN, if_stopped
 from tlzoo.options import CORE_STRATEGIES, Option, core_options
 from tlzoo.options import strategies_taking as takers_of
 
@@ -83,25 +85,37 @@ def finetune(
     announce(f"Training {chosen.id} on {data}", quiet)
     from tlzoo.workflows.finetune import finetune as train
 
-    run = train(
-        chosen,
-        data,
-        out=out,
-        test=test,
-        task=task,
-        strategy=strategy,
-        freeze=freeze,
-        head=head,
-        options=given,
-        columns=columns(text_column, path_column, label_column, column),
-        preprocess=_parse_assignments("--preprocess", preprocess)
-        | _without_unset({"seconds": seconds, "max_length": max_length}),
-        resume=resume,
-    )
+    with if_stopped(partial(_how_to_go_on, out)):
+        run = train(
+            chosen,
+            data,
+            out=out,
+            test=test,
+            task=task,
+            strategy=strategy,
+            freeze=freeze,
+            head=head,
+            options=given,
+            columns=columns(text_column, path_column, label_column, column),
+            preprocess=_parse_assignments("--preprocess", preprocess)
+            | _without_unset({"seconds": seconds, "max_length": max_length}),
+            resume=resume,
+        )
     if json:
         print_json(_document(run))
     else:
         print("\n".join(_summary(run)))
+
+
+def _how_to_go_on(out: Path) -> str:
+    """What of a training that was stopped is whole, and how it goes on."""
+    from tlzoo.runs.paths import unfinished_dir
+
+    if out.exists():
+        return f"The run is complete: {out}."
+    if (place := unfinished_dir(out)).exists():  # it is removed where there is no snapshot yet
+        return f"The last snapshot is whole, in {place}. Go on with the same command and --resume."
+    return f"{AGAIN} Features that were computed are in the cache."
 
 
 def _without_unset(values: dict[str, Any]) -> dict[str, Any]:

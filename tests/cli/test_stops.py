@@ -1,0 +1,153 @@
+"""Signals in real processes: one line says what was stopped, what is whole and how to go on, with the right code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tlzoo.io import stops
+
+Start = Callable[..., "subprocess.Popen[str]"]
+HANGING = """
+import signal, sys, time
+from tlzoo.cli import main
+{patch}
+sys.exit(main(sys.argv[1:]))
+"""
+IN_THE_EXPORTER = """
+import torch
+
+def export(*given, **options):
+    try:
+        print("EXPORTING", file=sys.stderr, flush=True)
+        time.sleep(60)
+    except BaseException as cause:
+        raise torch.onnx.errors.OnnxExporterError("it failed") from cause
+
+torch.onnx.export = export
+"""
+"""torch's exporter makes an error of its own of whatever is raised in it."""
+DEAF = """
+import tlzoo.workflows.evaluate as workflow
+
+def evaluate(*given, **options):
+    said = "EVALUATING"
+    while True:
+        try:
+            print(said, file=sys.stderr, flush=True)
+            time.sleep(60)
+        except BaseException:
+            said = "DEAF"
+
+workflow.evaluate = evaluate
+"""
+
+
+@pytest.fixture
+def start(zoo: Any) -> Iterator[Start]:
+    """Starts `tlzoo` in a child of its own, in which `patch` was run."""
+    children: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: object, patch: str = "", ignoring: tuple[int, ...] = ()) -> subprocess.Popen[str]:
+        def before() -> None:
+            for number in ignoring:
+                signal.signal(number, signal.SIG_IGN)
+
+        child = subprocess.Popen(
+            [sys.executable, "-c", HANGING.format(patch=patch), *map(str, arguments)],
+            env={**os.environ, **zoo.environment, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=before,
+        )
+        children.append(child)
+        return child
+
+    yield run
+    for child in children:
+        child.kill()
+        child.communicate()
+
+
+def wait_for(child: subprocess.Popen[str], word: str) -> None:
+    assert child.stderr is not None
+    assert any(word in line for line in child.stderr)
+
+
+def ended(child: subprocess.Popen[str]) -> tuple[int, str, list[str]]:
+    out, err = child.communicate(timeout=60)
+    return child.returncode, out, err.splitlines()
+
+
+@pytest.mark.parametrize(("number", "code", "name"), [(2, 130, "Ctrl-C"), (15, 143, "SIGTERM"), (1, 129, "SIGHUP")])
+def test_a_signal_in_torchs_exporter_is_a_stop_and_no_error(
+    start: Start, text_run: Any, tmp_path: Path, number: int, code: int, name: str
+):
+    child = start("export", text_run.path, "--out", tmp_path / "model.onnx", patch=IN_THE_EXPORTER)
+    wait_for(child, "EXPORTING")
+    child.send_signal(number)
+    found, out, err = ended(child)
+    assert (found, out) == (code, "")
+    assert err[-1] == f"Stopped by {name}. {stops.AGAIN}"
+    assert "Error" not in "".join(err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_ctrl_c_ends_what_hears_no_first_one(start: Start, text_file: Any, texts: Path):
+    child = start("evaluate", text_file.path, texts, patch=DEAF)
+    wait_for(child, "EVALUATING")
+    child.send_signal(signal.SIGINT)
+    wait_for(child, "DEAF")
+    began = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    assert ended(child)[0] == 130
+    assert time.monotonic() - began < 20
+
+
+def test_what_nohup_ignores_stays_ignored(start: Start, text_file: Any, texts: Path):
+    child = start("evaluate", text_file.path, texts, "--json", ignoring=(signal.SIGHUP,))
+    wait_for(child, "Loading")
+    child.send_signal(signal.SIGHUP)
+    code, out, _ = ended(child)
+    assert code == 0
+    assert '"metrics"' in out
+
+
+def test_predictions_that_are_stopped_say_where_they_are_and_go_on(
+    start: Start, command: Any, text_file: Any, tmp_path: Path
+):
+    table = tmp_path / "many.csv"
+    table.write_text("text\n" + "a rather good film\n" * 200_000)
+    arguments = ("predict", text_file.path, table, "--out", tmp_path / "out.jsonl", "--batch", 8)
+    child = start(*arguments)
+    while not (tmp_path / "out.jsonl.part").exists() and child.poll() is None:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGTERM)
+    code, _, err = ended(child)
+    assert code == 143
+    part = tmp_path / "out.jsonl.part"
+    assert (
+        err[-1]
+        == f"Stopped by SIGTERM. The answers so far are whole: {part}. Go on with the same command and --resume."
+    )
+    assert not (tmp_path / "out.jsonl").exists()
+    table.write_text("text\n" + "a rather good film\n" * max(1, len(part.read_text().splitlines())))
+    assert command(*arguments, "--resume", "--quiet").code == 0
+
+
+def test_an_interrupt_inside_another_error_is_found():
+    stopped = ValueError("of a library")
+    stopped.__cause__ = KeyboardInterrupt()
+    assert stops.stop_code(stopped) == 130
+    assert stops.stop_code(ValueError()) is None
+    assert stops.stop_code(SystemExit(3)) is None
+    assert stops.stop_code(SystemExit(143)) == 143
