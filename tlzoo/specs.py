@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class StrictModel(BaseModel):
@@ -13,6 +13,36 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Label = Annotated[str, Field(max_length=200)]
+"""A name, a tag or a version: what stands on one line."""
+MAX_VALUES = 10_000
+"""Names, numbers and texts in a document of a plugin's own."""
+MAX_CHARACTERS = 100_000
+"""Of its names and texts together."""
+MAX_DEPTH = 20
+
+
+def _bounded(document: dict[str, Any]) -> dict[str, Any]:
+    """The document, unless it holds so much that reading it would take a machine's memory or time."""
+    values = characters = 0
+    waiting: list[tuple[Any, int]] = [(document, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        values += 1
+        if isinstance(value, str):
+            characters += len(value)
+        elif isinstance(value, dict | list | tuple):
+            parts = [*value, *value.values()] if isinstance(value, dict) else value
+            waiting += [(part, depth + 1) for part in parts[: MAX_VALUES + 1]]
+        if depth > MAX_DEPTH or values + len(waiting) > MAX_VALUES or characters > MAX_CHARACTERS:
+            raise ValueError(
+                f"must hold at most {MAX_VALUES:,} values, {MAX_CHARACTERS:,} characters and {MAX_DEPTH} levels"
+            )
+    return document
+
+
+Document = Annotated[dict[str, Any], AfterValidator(_bounded)]
+"""Options in a plugin's own names."""
 Side = Annotated[int, Field(gt=0, le=4096)]
 
 
@@ -64,9 +94,9 @@ class PluginSpec(StrictModel):
     """
 
     kind: Literal["plugin"] = "plugin"
-    plugin: str
-    options: dict[str, Any] = {}
-    endings: tuple[Annotated[str, Field(pattern=r"^(\.[a-z0-9]+)+$")], ...] = ()
+    plugin: Label
+    options: Document = {}
+    endings: tuple[Annotated[str, Field(pattern=r"^(\.[a-z0-9]+)+$", max_length=20)], ...] = Field((), max_length=50)
 
 
 Preprocess = Annotated[ImageSpec | TextSpec | AudioSpec | PluginSpec, Field(discriminator="kind")]

@@ -144,6 +144,16 @@ def test_a_bomb_before_the_member_is_not_unpacked(unpack: Any, monkeypatch: pyte
         unpack(SDIST, bomb)
 
 
+@pytest.mark.parametrize("kind", [b"L", b"K", b"x"])
+def test_headers_that_announce_each_other_without_end_are_refused(unpack: Any, kind: bytes) -> None:
+    """tarfile reads what follows such a header by calling itself."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = kind, 512
+    block = info.tobuf(tarfile.GNU_FORMAT) + (b"20 path=pkg/w.bin00\n" if kind == b"x" else b"a" * 20).ljust(512, b"\0")
+    with pytest.raises(SourceError, match=r"tiny-1\.0\.tar\.gz"):
+        unpack(SDIST, gzip.compress(block * 5000 + bytes(1024)))
+
+
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
 def test_a_header_of_many_mebibytes_is_not_read(unpack: Any, kind: bytes) -> None:
     header = tarred((special("x", kind), bytes(5_000_000)), format=tarfile.GNU_FORMAT)

@@ -8,6 +8,7 @@ import math
 import re
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -46,6 +47,13 @@ _STARTS_WITHIN = 400
 """Characters before a licence's own text: its title, and who holds the copyright."""
 
 
+_BROKEN = (
+    OSError, zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, KeyError, ValueError, NotImplementedError,
+    OverflowError, RecursionError,
+)  # fmt: skip
+"""What reading an archive that is damaged, or is none, raises."""
+
+
 def pin_file(path: Path, name: str) -> dict[str, Any]:
     """A file as sources name it: path, sha256 in hex and size in bytes. Raises SourceError."""
     try:
@@ -63,7 +71,7 @@ def unpack_archive(archive: Path, members: Sequence[str], into: Path) -> tuple[d
     """
     try:
         contents = _members(archive, members)
-    except (OSError, zipfile.BadZipFile, tarfile.TarError, KeyError, EOFError) as cause:
+    except _BROKEN as cause:
         raise SourceError(
             f"{archive} cannot be unpacked: {cause}.", hint="Name members of it with --member."
         ) from cause

@@ -30,6 +30,10 @@ from tlzoo.registry.schema import (
 )
 
 MAX_BYTES = 80 * 2**20
+MAX_ENTRY = 2**20
+"""Characters of one entry; the largest of the built-in registry has a hundredth of them."""
+MAX_FAULTS = 1000
+_SHOWN = 200
 """Room for 100,000 entries of 800 bytes; a larger file is an accident or an attack."""
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
@@ -166,7 +170,7 @@ class _Document:
             yield Fault("", "", "it begins with a byte order mark; save it as UTF-8 without one")
         else:
             try:
-                yield from self._fields()
+                yield from _until_too_many(self._fields())
             except (ValueError, RecursionError) as cause:
                 after = f" after entry {self._last!r}" if self._last else ""
                 reason = str(cause).replace("\n", " ")
@@ -198,6 +202,10 @@ class _Document:
     def _entry(self, number: int, entry: Any) -> Iterator[tuple[Checkpoint, str] | Fault]:
         text, id = self._scanner.raw, entry.get("id") if isinstance(entry, dict) else None
         name = id if isinstance(id, str) and id else str(number)
+        name = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+        if len(text) > MAX_ENTRY:
+            yield Fault(name, "", f"it has {len(text):,} characters; the limit of an entry is {MAX_ENTRY:,}")
+            return
         checkpoint, faults = _validated(Checkpoint, text, name)
         faults = [*self._value_faults(name, entry), *faults]
         if checkpoint:
@@ -221,6 +229,19 @@ class _Document:
             yield Fault(name, field, f"duplicate key {key!r}")
         for constant in self._scanner.constants:
             yield Fault(name, "", f"{constant} is not a JSON number")
+
+
+def _until_too_many(
+    found: Iterator[tuple[Checkpoint, str] | Fault],
+) -> Iterator[tuple[Checkpoint, str] | Fault]:
+    """What is found, up to as many faults as anybody reads."""
+    faults = 0
+    for each in found:
+        faults += isinstance(each, Fault)
+        if faults > MAX_FAULTS:
+            yield Fault("", "", f"it has more than {MAX_FAULTS:,} faults; what follows was not read")
+            return
+        yield each
 
 
 class _Scanner:

