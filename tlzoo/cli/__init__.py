@@ -6,6 +6,7 @@ import difflib
 import errno
 import gc
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -49,7 +50,7 @@ _USAGE = "Usage: tlzoo [--debug] [--version] COMMAND [OPTIONS]   (tlzoo COMMAND 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return 0, 2 for a user's error, 1 for a bug, 130, 143 or 129 when stopped."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _replace_closed_streams()
+    _repair_streams()
     debug = "--debug" in arguments or os.environ.get("TLZOO_DEBUG") == "1"
     arguments = [a for a in arguments if a != "--debug"]
     if not arguments or arguments[0] in ("--help", "-h", "help"):
@@ -86,11 +87,13 @@ def _help() -> str:
     return "\n".join([_USAGE, "", "Transfer learning that ends in one proven ONNX file.", "", "Commands:", *rows])
 
 
-def _replace_closed_streams() -> None:
-    """Send output to a stream that the shell has closed (`>&-`) to the null device."""
+def _repair_streams() -> None:
+    """Send output to a stream that the shell has closed (`>&-`) to the null device, and escape what one cannot show."""
     if not sys.stdout or not sys.stderr:
         nowhere = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a test's may be another
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name, where the terminal is not UTF-8
 
 
 def _stdout_for(arguments: list[str]) -> AbstractContextManager[None]:

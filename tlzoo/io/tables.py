@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tlzoo.errors import DataError, InputError, UsageError
-from tlzoo.io.texts import not_utf8
+from tlzoo.io.regular import open_regular
+from tlzoo.io.texts import LONGEST, bounded_lines, not_utf8
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
-_LONGEST_CELL = 64 * 2**20
 _ROWS_AT_ONCE = 1024
 
 Rows = Iterator[tuple[str, dict[str, Any] | InputError]]
@@ -38,8 +39,11 @@ def stream_table(path: Path, only: Sequence[str] = ()) -> Rows:
             hint=f"Give a folder or one of: {', '.join(TABLES)}",
         )
     try:
-        if path.stat().st_size == 0:
-            raise DataError(f"File {path} has zero bytes.", hint="Write a header line and at least two rows into it.")
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise DataError(
+                    f"File {path} has zero bytes.", hint="Write a header line and at least two rows into it."
+                )
         yield from reader(path, only)
     except OSError as cause:
         raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
@@ -59,7 +63,8 @@ def _check_columns(path: Path, columns: Sequence[str], only: Sequence[str]) -> N
 
 def _delimited(path: Path, only: Sequence[str]) -> Rows:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+        lines = bounded_lines(file, f"File {path}")
+        reader = csv.reader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         start = 1
         try:
             columns = _next_cells(reader) or []
@@ -81,7 +86,7 @@ def _delimited(path: Path, only: Sequence[str]) -> Rows:
 def _next_cells(reader: Iterator[list[str]]) -> list[str] | None:
     """The next row; cells may be long in this row alone, as the limit is the whole process's."""
     before = csv.field_size_limit()
-    csv.field_size_limit(max(before, _LONGEST_CELL))
+    csv.field_size_limit(max(before, LONGEST))
     try:
         return next(reader, None)
     finally:
@@ -104,7 +109,7 @@ def _nul(path: Path, place: str) -> InputError:
 def _json_lines(path: Path, only: Sequence[str]) -> Rows:
     with path.open(encoding="utf-8-sig", newline="\n") as file:
         first = True
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(bounded_lines(file, f"File {path}"), start=1):
             if not line.strip():
                 continue
             row = _object(path, f"line {number}", line)

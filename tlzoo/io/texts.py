@@ -6,20 +6,40 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tlzoo.errors import DataError
+from tlzoo.io.regular import read_regular
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a pair of UTF-16: no character, and nothing that UTF-8 can hold."""
 SURROGATE_HINT = "Write the whole character, or leave the half out."
 
 
+LONGEST = 64 * 2**20
+"""Bytes of a text, or characters of a line or a cell: what is longer is no text, or would fill the memory."""
+
+
+def bounded_lines(file: TextIO, what: str) -> Iterator[str]:
+    """The lines of a text as iterating it gives them; raises DataError for one without end, `what` says of what."""
+    for number in count(1):
+        line = file.readline(LONGEST + 1)
+        if len(line) > LONGEST:
+            raise DataError(
+                f"{what} has more than {LONGEST:,} characters in line {number}.",
+                hint="Is it text? Give one input on each line.",
+            )
+        if not line:
+            return
+        yield line
+
+
 def read_text(path: Path) -> str:
     """A file's text, UTF-8 with or without a byte order mark; raises DataError for anything else."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path, LONGEST).decode("utf-8-sig")
     except OSError as cause:
         raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
     except UnicodeDecodeError as cause:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tlzoo.errors import InputError
-from tlzoo.preprocess.regular import open_regular
+from tlzoo.io.regular import open_regular
 from tlzoo.specs import AudioSpec
 
 Read = Callable[[int], np.ndarray]

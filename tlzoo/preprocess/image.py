@@ -18,8 +18,8 @@ from PIL import Image
 
 from tlzoo.errors import InputError
 from tlzoo.io.cores import available_cores
+from tlzoo.io.regular import read_regular
 from tlzoo.preprocess.dicom import is_dicom, read_dicom
-from tlzoo.preprocess.regular import read_regular
 from tlzoo.specs import ImageSpec
 
 # Just under the size at which Pillow itself starts to warn.

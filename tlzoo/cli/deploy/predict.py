@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
-from tlzoo.cli.shared.output import json_stream, print_json, print_line, print_table, single
+from tlzoo.cli.shared.output import print_json, print_json_line, print_line, print_table, single
 from tlzoo.io.stops import if_stopped
 
 if TYPE_CHECKING:
@@ -161,7 +161,12 @@ def _input_spec(inputs: list[str], predictor: Predictor, columns: Sequence[str])
 
 def _lines() -> Iterator[str]:
     """The lines of stdin, read when they are wanted."""
-    yield from sys.stdin
+    from tlzoo.errors import UsageError
+    from tlzoo.io.texts import bounded_lines
+
+    if sys.stdin is None or sys.stdin.closed:
+        raise UsageError("Standard input is closed, and '-' stands for it.", hint="Name files or texts.")
+    yield from bounded_lines(sys.stdin, "Standard input")
 
 
 def _predictions(predictor: Predictor, named: Iterable[tuple[str, Any]], **options: Any) -> Predictions:
@@ -207,10 +212,8 @@ def _to_stdout(answers: Predictions, form: str, counts: InputCounts) -> None:
             print_json(documents)
         return
     if form == "jsonl":
-        from tlzoo.runtime.results import json_line
-
         for answer in answers:
-            json_stream().write(json_line(answer.as_row()))
+            print_json_line(answer.as_row())
         return
     _print_lines(answers)
 

@@ -85,12 +85,21 @@ def json_stream() -> TextIO:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
+    _write_json(document, indent=2)
+
+
+def print_json_line(document: Any) -> None:
+    """One JSON document on a line of stdout."""
+    _write_json(document, indent=None)
+
+
+def _write_json(document: Any, indent: int | None) -> None:
     stream = json_stream()
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
     try:
         text.encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:  # half a surrogate pair, or a stdout that is not UTF-8
-        text = json.dumps(document, indent=2)
+        text = json.dumps(document, indent=indent)
     stream.write(f"{text}\n")
 
 
