@@ -27,6 +27,7 @@ else:
     watched = nullcontext()
 with watched:
     import corpus
+    import documents
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     import tlzoo
@@ -60,6 +61,7 @@ TARGETS: dict[str, tuple[Target, Callable[[], list[bytes]]]] = {
     "audio": (lambda data: RECORDINGS([data]), corpus.recordings),
     "text": (lambda data: TEXTS([data.decode("utf-8", "surrogateescape")]), corpus.texts),
     "model": (load_model, corpus.models),
+    **documents.TARGETS,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import struct
 import tarfile
@@ -45,7 +46,9 @@ def extract(archive: Path, members: Sequence[Member], folder: Path, key: str) ->
         raise SourceError(
             f"{key}: {archive.name} is refused: {cause}.", hint="Tell the registry's author; nothing of it was used."
         ) from cause
-    except (*_BROKEN, NotImplementedError) as cause:
+    except (*_BROKEN, NotImplementedError, OSError) as cause:
+        if isinstance(cause, OSError) and not isinstance(cause, gzip.BadGzipFile) and cause.errno != errno.EINVAL:
+            raise  # what is written cannot be; EINVAL is a place in the archive that cannot
         raise SourceError(f"{key}: {archive.name} is not a valid archive: {cause}.", hint="Try again.") from cause
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".sig"
 MAX_BYTES = 1024
+_SHOWN = 100
 """A file that is longer is no signature and no key."""
 
 _KEY_BYTES, _SIGNATURE_BYTES = 32, 64
@@ -27,13 +28,13 @@ _KEY_BYTES, _SIGNATURE_BYTES = 32, 64
 
 def read_public_key(given: str) -> str:
     """The public key that is given as base64 or as a file (PEM, base64 or the raw 32 bytes). Raises UsageError."""
-    key = _from_base64(given.encode(), _KEY_BYTES)
+    key = _from_base64(given.encode("utf-8", "surrogateescape"), _KEY_BYTES)
     if key is None:
         content = _content(Path(given).expanduser())
         key = _from_pem(content, given) if b"-----BEGIN" in content else _decoded(content, _KEY_BYTES)
     if key is None:
         raise UsageError(
-            f"{given!r} is not an Ed25519 public key.",
+            f"{_shown(given)} is not an Ed25519 public key.",
             hint="Give the base64 of its 32 bytes, or a file that holds it, PEM or base64 or raw.",
         )
     return base64.b64encode(key).decode()
@@ -127,6 +128,12 @@ def _from_base64(content: bytes, length: int) -> bytes | None:
     return raw if len(raw) == length else None
 
 
+def _shown(given: object) -> str:
+    """A path on one line, and no more of it: it may be a key that nobody else is to see."""
+    text = repr(str(given))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
@@ -134,7 +141,7 @@ def _content(path: Path) -> bytes:
     except (OSError, ValueError) as cause:
         reason = cause.strerror if isinstance(cause, OSError) else cause
         raise UsageError(
-            f"{path} is neither a key nor a readable key file: {reason}.", hint="Check the key or path."
+            f"{_shown(path)} is neither a key nor a readable key file: {reason}.", hint="Check the key or path."
         ) from cause
     if len(content) > MAX_BYTES:
         raise UsageError(f"{path} is too long for an Ed25519 key.", hint="Check the path.")
