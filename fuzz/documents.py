@@ -23,9 +23,9 @@ from tlzoo.artifact.manifest import KEY, Reference, parse_manifest
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import read
 from tlzoo.errors import TlzooError
+from tlzoo.io import signatures
 from tlzoo.registry.reading import check_published
 from tlzoo.registry.schema import Member
-from tlzoo.registry.subscriptions import signatures
 from tlzoo.runs.record import read_record
 from tlzoo.runtime.results import find_resume_point, prediction_file
 from tlzoo.runtime.unknown_task import task_of_manifest

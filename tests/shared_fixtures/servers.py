@@ -244,7 +244,7 @@ class Publisher:
 
     def publish(self, document: Any, key: Path | None = None, path: str = "/registry.json") -> str:
         """Serve a document (bytes as they are), with `key` also its signature; return its address."""
-        from tlzoo.registry.subscriptions import signatures
+        from tlzoo.io import signatures
 
         content = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.pages[path] = content

@@ -13,6 +13,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from tlzoo.allocator import raise_malloc_thresholds
+from tlzoo.artifact import signature
 from tlzoo.artifact.manifest import (
     Calibration,
     Manifest,
@@ -82,10 +83,13 @@ def export(
     format: str = "onnx",
     thresholds: Thresholds | None = None,
     trained_on: bool = True,
+    sign: str | Path | None = None,
 ) -> Exported:
     """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
     started, out = time.monotonic(), Path(path)
     _refuse(run, out, precision, raw_input, format)
+    if sign is not None:
+        signature.entry(b"", sign)  # a key that is none is refused before the work
     raise_malloc_thresholds()
     limit_threads()
     context = make_context(run, data)
@@ -99,7 +103,7 @@ def export(
     except ExportError as failed:
         if precision in ("fp32", "auto"):
             raise
-        fp32_file = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full, seen))
+        fp32_file = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full, seen), sign)
         raise type(failed)(
             failed.message,
             hint=f"The fp32 file passed its proof: {fp32_file}. {failed.hint}",
@@ -107,10 +111,10 @@ def export(
         ) from failed
     proto = _finished(base, chosen, seen)
     if format == "onnx":
-        file = _write_file(out, proto)
+        file = _write_file(out, proto, sign)
     else:
         with atomic_folder(out) as temporary:
-            file = out / _write_layout(format, temporary, proto).relative_to(temporary)
+            file = out / _write_layout(format, temporary, proto, sign).relative_to(temporary)
     return Exported(
         path=out,
         file=file,
@@ -170,9 +174,9 @@ def _writer(format: str) -> tuple[Callable[[Path, bytes, Manifest], None], Plugi
     return partial(found.run, "write"), found
 
 
-def _write_layout(format: str, folder: Path, proto: ModelProto) -> Path:
+def _write_layout(format: str, folder: Path, proto: ModelProto, sign: str | Path | None) -> Path:
     """Fill the folder; where the model lies in it. Raises ExportError unless that is the model that was proven."""
-    model = _sealed(proto)
+    model = _sealed(proto, sign)
     write, extension = _writer(format)
     write(folder, model, embedded_manifest(proto))
     found = [file for file in folder.rglob("model.onnx") if file.read_bytes() == model]
@@ -223,13 +227,15 @@ def _interval(context: ExportContext, proven: VerifiedVariant) -> MetricInterval
     return MetricInterval.model_validate(found)
 
 
-def _sealed(proto: ModelProto) -> bytes:
-    """The file's bytes, the seal at their end."""
+def _sealed(proto: ModelProto, key: str | Path | None) -> bytes:
+    """The file's bytes, at their end the signature by a private key, if there is one, and the seal."""
     model: bytes = proto.SerializeToString()
+    if key is not None:
+        model += signature.entry(model, key)
     return model + seal(model)
 
 
-def _write_file(path: Path, proto: ModelProto) -> Path:
+def _write_file(path: Path, proto: ModelProto, sign: str | Path | None) -> Path:
     with atomic_file(path) as temporary:
-        temporary.write_bytes(_sealed(proto))
+        temporary.write_bytes(_sealed(proto, sign))
     return path

@@ -10,7 +10,7 @@ import onnx
 from onnx import ModelProto, ValueInfoProto, helper, numpy_helper
 
 from tlzoo import plugins
-from tlzoo.artifact import reference, seal, trained_on
+from tlzoo.artifact import reference, seal, signature, trained_on
 from tlzoo.artifact.manifest import KEY, Manifest, Signature, Tensor, parse_manifest
 from tlzoo.errors import ExportError
 from tlzoo.exporting.nodes import with_inner
@@ -102,7 +102,7 @@ def embed(proto: ModelProto, manifest: Manifest, outputs: str = "", seen: str = 
     """Put the manifest into the metadata in place of what is there, and where there are any the reference outputs and
     the filter of what it was trained on."""
     texts = {KEY: manifest.model_dump_json(exclude_none=True), reference.KEY: outputs, trained_on.KEY: seen}
-    kept = [prop for prop in proto.metadata_props if prop.key not in (*texts, seal.KEY)]
+    kept = [prop for prop in proto.metadata_props if prop.key not in (*texts, signature.KEY, seal.KEY)]
     del proto.metadata_props[:]
     proto.metadata_props.extend(kept)
     for key, text in texts.items():

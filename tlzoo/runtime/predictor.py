@@ -11,9 +11,11 @@ from typing import Any, Generic, cast, overload
 import numpy as np
 import onnxruntime as ort
 
+from tlzoo.artifact import signature
 from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.artifact.seal import SealCheck, seal_error
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
+from tlzoo.io.signatures import read_public_key
 from tlzoo.plugins.attribution import name_plugins
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
@@ -254,6 +256,7 @@ def load(
     providers: Sequence[str] | None = None,
     threads: int | None = None,
     preprocessor: Preprocessor | None = None,
+    trusted: str | None = None,
 ) -> Predictor[CorePrediction]: ...
 @overload
 def load(
@@ -263,6 +266,7 @@ def load(
     providers: Sequence[str] | None = None,
     threads: int | None = None,
     preprocessor: Preprocessor | None = None,
+    trusted: str | None = None,
 ) -> Predictor[PredictionT]: ...
 def load(
     path: str | Path,
@@ -271,16 +275,18 @@ def load(
     providers: Sequence[str] | None = None,
     threads: int | None = None,
     preprocessor: Preprocessor | None = None,
+    trusted: str | None = None,
 ) -> Predictor[Any]:
     """Load an exported ONNX file to run on the CPU, or on `providers`, named as ONNX Runtime does or in short (`cuda`).
 
     `threads` share one operation, by default one per core. Where the preprocessing is a plugin's own that plugin is
-    asked for it, without torch too; `preprocessor` replaces it. Raises ArtifactError when the file is missing, not
+    asked for it, without torch too; `preprocessor` replaces it. `trusted` is an Ed25519 public key (base64, or a file
+    that holds it): what it has not signed is refused. Raises ArtifactError when the file is missing, not
     an ONNX model, or has no manifest that this version reads, PluginError where a plugin is missing or broken,
     UsageError for a provider that is not there or that ONNX Runtime would quietly have replaced by the CPU, and where
     the file answers otherwise.
     """
-    session, manifest = open_artifact(path, providers, threads)
+    session, manifest = open_artifact(path, providers, threads, trusted)
     predictor: Predictor[Any] = Predictor(
         session, manifest, preprocessor or preprocessor_of(manifest.preprocess, manifest.raw_input)
     )
@@ -295,13 +301,18 @@ def load(
 
 
 def open_artifact(
-    path: str | Path, providers: Sequence[str] | None = None, threads: int | None = None
+    path: str | Path,
+    providers: Sequence[str] | None = None,
+    threads: int | None = None,
+    trusted: str | None = None,
 ) -> tuple[ort.InferenceSession, Manifest]:
     """A session on an exported file, and its manifest; the file's seal is hashed while the session opens.
 
-    Raises ArtifactError when the file is missing, no model, damaged, or has no manifest that this version reads.
+    Raises ArtifactError when the file is missing, no model, damaged, not signed by the key `trusted` where there is
+    one, or has no manifest that this version reads.
     """
     file, seal = Path(path), None
+    key = None if trusted is None else read_public_key(trusted)
     if not file.is_file():
         raise ArtifactError(
             f"{file} does not exist." if not file.exists() else f"{file} is not a file.",
@@ -314,6 +325,8 @@ def open_artifact(
             )
         model = file.read_bytes()
         seal = SealCheck(model)
+        if key is not None:
+            signature.check(model, key, file)
         session = open_session(model, threads, providers, entries=session_entries(check_model(model, KEY)))
         manifest = parse_manifest(session.get_modelmeta().custom_metadata_map, str(path))
     except UsageError:

@@ -25,6 +25,7 @@ def export(
     thresholds: Thresholds | None = None,
     opset: int | None = None,
     trained_on: bool = True,
+    sign: str | Path | None = None,
 ) -> Exported:
     """Write one ONNX file from a run and prove it equal to the trained model on held-out samples.
 
@@ -33,6 +34,7 @@ def export(
     pictures itself. `format` is onnx (one file), triton (a model repository), web (a page) or a plugin's. `thresholds`
     stand in for those of the precision, `opset` for ONNX's operators that all others are made for. `trained_on` puts a
     filter into the file by which `tlzoo.evaluate` knows samples it was trained on (see `tlzoo.artifact.trained_on`).
+    `sign` is a file with an Ed25519 private key (PEM): `tlzoo.load` with `trusted` takes what it signed, nothing else.
 
     Nothing appears at `out` unless the proof holds. Raises ParityError when it does not; where only a lower precision
     fails, the fp32 file is kept beside `out` and named. ExportError when the graph cannot be written, UsageError for
@@ -51,4 +53,5 @@ def export(
         format=format,
         thresholds=thresholds,
         trained_on=trained_on,
+        sign=sign,
     )

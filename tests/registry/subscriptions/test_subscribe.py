@@ -16,8 +16,9 @@ import pytest
 
 from tlzoo import registry
 from tlzoo.errors import HashMismatch, Offline, RegistryError, SourceError, UnknownCheckpoint, UsageError
+from tlzoo.io import signatures
 from tlzoo.registry.files import origins
-from tlzoo.registry.subscriptions import config, signatures, subscribe
+from tlzoo.registry.subscriptions import config, subscribe
 
 
 def document(*entries: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -40,6 +40,9 @@ def export(
     trained_on: Annotated[
         bool, typer.Option(help="Keep a filter by which evaluate knows samples of training; it holds none of them")
     ] = True,
+    sign: Annotated[
+        Path | None, typer.Option(help="Sign it with this private key; make one: tlzoo registry new-key KEYFILE")
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -64,6 +67,7 @@ def export(
         format=format,
         thresholds=asked,
         trained_on=trained_on,
+        sign=sign,
     )
     if json:
         print_json(_document(exported))

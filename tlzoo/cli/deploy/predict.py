@@ -54,6 +54,9 @@ def predict(
         str | None, typer.Option(help="ONNX Runtime provider, such as cuda; no fallback \\[cpu]")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the model \\[one per core]")] = None,
+    trusted: Annotated[
+        str | None, typer.Option(help="Refuse a file that this public key (base64 or a file) has not signed")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Batch size")] = 32,
     quiet: Quiet = False,
     json: Json = False,
@@ -74,7 +77,7 @@ def predict(
         raise UsageError("--resume needs --out.", hint="Add --out FILE.")
     if (out is not None) + json + jsonl > 1:
         raise UsageError("--out, --json and --jsonl are mutually exclusive.", hint="Choose one.")
-    predictor = load(file, providers=[provider] if provider else None, threads=threads)
+    predictor = load(file, providers=[provider] if provider else None, threads=threads, trusted=trusted)
     named = named_inputs(inputs, _input_spec(inputs, predictor, column or ()), _lines())
     counts = InputCounts()
 

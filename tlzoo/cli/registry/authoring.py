@@ -9,11 +9,11 @@ import typer
 
 from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import RegistryError, UsageError
+from tlzoo.io import signatures
 from tlzoo.io.files import atomic_file
 from tlzoo.progress import say
 from tlzoo.registry.reading import CheckedFile, Fault, check_file, check_published, file_stamp
 from tlzoo.registry.schema import schema_document
-from tlzoo.registry.subscriptions import signatures
 
 
 def validate(

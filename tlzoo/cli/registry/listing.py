@@ -11,11 +11,11 @@ import typer
 
 from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import RegistryError
+from tlzoo.io.signatures import fingerprint
 from tlzoo.progress import say
 from tlzoo.registry.catalogue import ids_of
 from tlzoo.registry.files import RegistryOrigin, origins
 from tlzoo.registry.subscriptions import config
-from tlzoo.registry.subscriptions.signatures import fingerprint
 
 STALE_DAYS = 30
 _SHOWN = 5

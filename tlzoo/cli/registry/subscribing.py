@@ -9,12 +9,12 @@ import typer
 from tlzoo.cli.registry.listing import ShadowedId, report_shadowed, shadow_conflicts
 from tlzoo.cli.shared.output import print_json, print_table
 from tlzoo.errors import RegistryError
+from tlzoo.io.signatures import fingerprint
 from tlzoo.progress import say
 from tlzoo.registry.catalogue import ids_of
 from tlzoo.registry.files import origin_of
 from tlzoo.registry.subscriptions import config
 from tlzoo.registry.subscriptions import subscribe as registries
-from tlzoo.registry.subscriptions.signatures import fingerprint
 from tlzoo.registry.subscriptions.subscribe import UpdateResult
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]

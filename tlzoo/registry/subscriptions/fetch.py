@@ -10,9 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 from tlzoo.errors import Offline, SourceError
 from tlzoo.io.https import MinimumRate, Response, TooSlow, network_errors, open_https
 from tlzoo.io.offline import network_is_off
+from tlzoo.io.signatures import MAX_BYTES as LARGEST_SIGNATURE
+from tlzoo.io.signatures import SUFFIX
 from tlzoo.registry.reading import MAX_BYTES
-from tlzoo.registry.subscriptions.signatures import MAX_BYTES as LARGEST_SIGNATURE
-from tlzoo.registry.subscriptions.signatures import SUFFIX
 
 TIMEOUT_S = 30.0
 """For connecting, for the headers, and for each wait within the body."""

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from tlzoo.errors import HashMismatch, RegistryError, TlzooError, UsageError
+from tlzoo.io.signatures import SUFFIX, fingerprint, is_signed, read_public_key
 from tlzoo.registry.reading import CheckedFile, check_file, check_published
 from tlzoo.registry.schema import HttpsUrl
 from tlzoo.registry.subscriptions import config
 from tlzoo.registry.subscriptions.config import FetchedCopy, Subscription
-from tlzoo.registry.subscriptions.signatures import SUFFIX, fingerprint, is_signed, read_public_key
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 

@@ -1,4 +1,4 @@
-"""Ed25519 signatures (RFC 8032) of registry files: who wrote the bytes, as far as the pinned public key says.
+"""Ed25519 signatures (RFC 8032) of registries and exported files: who wrote the bytes, as far as a public key says.
 
 A public key is written as the base64 of its 32 bytes. A signature is detached: 64 bytes over the file's bytes, raw or
 in base64, beside the file under its name with `.sig` added.
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".sig"
 MAX_BYTES = 1024
-_SHOWN = 100
 """A file that is longer is no signature and no key."""
+_SHOWN = 100
 
 _KEY_BYTES, _SIGNATURE_BYTES = 32, 64
 
