@@ -101,8 +101,16 @@ def test_the_operating_point_is_chosen_on_validation_samples_and_used_unless_a_t
 
 def test_a_task_without_a_probe_says_which_strategy_to_take(duo: Any, numbers: Path, tmp_path: Path):
     with pytest.raises(UsageError, match="does not support a probe") as error:
-        tlzoo.finetune("duo/means", numbers, out=tmp_path / "run", task="two")
+        tlzoo.finetune("duo/means", numbers, out=tmp_path / "run", task="two", strategy="probe")
     assert "`strategy='finetune'`" in error.value.hint
+
+
+def test_a_task_without_a_probe_is_trained_by_gradient_descent_and_says_so(
+    duo: Any, numbers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tlzoo.finetune("duo/means", numbers, out=tmp_path / "run", task="two", epochs=1)
+    assert run.options["strategy"] == "finetune"
+    assert "has no probe: all layers are trained (--strategy finetune --freeze none)" in capsys.readouterr().err
 
 
 def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(

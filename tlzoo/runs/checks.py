@@ -34,7 +34,7 @@ class Choices(NamedTuple):
 def choose(
     checkpoint: Checkpoint,
     task: str | None,
-    strategy: str | StrategyOptions,
+    strategy: str | StrategyOptions | None,
     freeze: str | None,
     head: str | None,
     *given: Mapping[str, Any],
@@ -42,10 +42,13 @@ def choose(
 ) -> Choices:
     """What users ask for, as far as it can be told from the checkpoint's entry; see `resolve_strategy`.
 
+    Without a strategy it is `probe`, or `finetune` where the task has no probe.
+
     Raises UsageError for what cannot be or has no effect, HookError or PluginError where a plugin's part of it is not
     as it must be.
     """
     blank = task_for(checkpoint, task)
+    strategy = strategy or ("probe" if "probe" in blank.supports else "finetune")
     _check_probe(blank, strategy if isinstance(strategy, str) else getattr(strategy, "strategy", ""))
     name, policy, options = resolve_strategy(strategy, freeze, *given, others=others)
     if blank.plugin and (wrong := contract.class_problem(type(blank)) or contract.inputs_problem(blank)):

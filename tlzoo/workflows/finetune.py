@@ -17,6 +17,7 @@ from tlzoo.io.extras import require_training
 from tlzoo.io.timings import Clock
 from tlzoo.options import StrategyOptions
 from tlzoo.plugins.attribution import name_plugins
+from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import choose
 from tlzoo.runs.paths import check_output_path, unfinished_dir
@@ -33,7 +34,7 @@ def finetune(
     out: str | Path,
     test: str | Path | None = None,
     task: str | None = None,
-    strategy: str | StrategyOptions = "probe",
+    strategy: str | StrategyOptions | None = None,
     freeze: str | None = None,
     head: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -47,7 +48,8 @@ def finetune(
     `strategy` is `probe` (a linear head on frozen features; see `tlzoo.training.strategies.probe_fit`), `finetune`
     (AdamW with warm-up and cosine), `lp-ft` (a probe, then `finetune`), `lora` (adapters, merged at the end) or `auto`
     (a short comparison), a plugin's `plugin/name`, or a name with its options: `tlzoo.Probe`, `Finetune`, `LPFT`,
-    `LoRA` or `Auto`. Options are also keywords, such as `epochs=3`, `augment="light"`, `cache=False`, or come from the
+    `LoRA` or `Auto`; by default `probe`, or `finetune` where the task has no probe.
+    Options are also keywords, such as `epochs=3`, `augment="light"`, `cache=False`, or come from the
     mapping `options`; each may be given once. `freeze` is `all`, `none`, `until:<stage>`, `last:<n>`, `norm`,
     `lora:<rank>` or what a plugin adds; the frozen prefix is computed once and cached, and at the end all that is
     frozen is checked to be bit-identical. Beside what trains by gradient descent a probe is measured, see `Run.probe`;
@@ -68,6 +70,9 @@ def finetune(
         _check_unfinished(unfinished_dir(out), resume)
         others = signature(finetune).parameters
         choices = choose(chosen, task, strategy, freeze, head, options or {}, more, others=others)
+        if strategy is None and choices.strategy != "probe":
+            how = f"--strategy {choices.strategy} --freeze {choices.policy}"
+            say(f"{choices.task.name} has no probe: all layers are trained ({how}).")
         columns = columns or {}
         parts = read_splits(data, test, choices.task, columns, choices.options.seed, endings_of(chosen.preprocess))
         from tlzoo.workflows.train import TrainRequest, train

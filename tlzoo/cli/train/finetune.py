@@ -38,12 +38,13 @@ def finetune(
         _option(help=f"{', '.join(_TASKS)}, or PLUGIN/NAME [the checkpoint's first]"),
     ] = None,
     strategy: Annotated[
-        str,
+        str | None,
         _option(
             help="probe: a head on frozen features; finetune: gradient descent; lp-ft: first probe, then finetune; "
-            "lora: adapters; auto: the best of a short comparison; or PLUGIN/NAME"
+            "lora: adapters; auto: the best of a short comparison; or PLUGIN/NAME "
+            "[probe, or finetune where the task has none]"
         ),
-    ] = "probe",
+    ] = None,
     freeze: Annotated[
         str | None,
         _option(help="all, none, until:STAGE, last:N, norm, lora:RANK or PLUGIN/NAME; stages: tlzoo models show ID"),
