@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from tlzoo.artifact.manifest import (
 from tlzoo.artifact.reference import digest, pack
 from tlzoo.artifact.reference import select_samples as choose_samples
 from tlzoo.artifact.seal import seal
+from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import content_digests
 from tlzoo.errors import ExportError, UsageError
 from tlzoo.exporting.choices import FORMATS, check_choices, unknown_format
@@ -38,7 +38,9 @@ from tlzoo.exporting.variants import (
     reduced_variant,
     select_fastest,
 )
-from tlzoo.io.files import atomic_file, atomic_folder
+from tlzoo.io.disk import write_errors
+from tlzoo.io.files import atomic_file, atomic_folder, temporary_folder
+from tlzoo.io.locks import output_lock
 from tlzoo.models.onnx_export import OPSET
 from tlzoo.models.threads import limit_threads
 from tlzoo.plugins.extensions import PluginExtension, find_extension, warn_name_conflict
@@ -86,31 +88,16 @@ def export(
     """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
     started, out = time.monotonic(), Path(path)
     _refuse(run, out, precision, raw_input, format)
-    raise_malloc_thresholds()
-    limit_threads()
-    context = make_context(run, data)
-    known = run.trained_on() if trained_on else None
-    seen = "" if known is None else known.to_json()
-    with tempfile.TemporaryDirectory() as folder:
+    with output_lock(out, ExportError):
+        check_choices(out, precision, format)  # another process may have ended meanwhile
+        raise_malloc_thresholds()
+        limit_threads()
+        context = make_context(run, data)
+        known = run.trained_on() if trained_on else None
         own = thresholds if precision == "fp32" and not raw_input else None
-        base, full = fp32_variant(context, Path(folder) / "model.onnx", opset, own)
-    try:
-        chosen = _chosen(base, full, precision, raw_input, thresholds)
-    except ExportError as failed:
-        if precision in ("fp32", "auto"):
-            raise
-        fp32_file = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full, seen))
-        raise type(failed)(
-            failed.message,
-            hint=f"The fp32 file passed its proof: {fp32_file}. {failed.hint}",
-            parameter=failed.parameter,
-        ) from failed
-    proto = _finished(base, chosen, seen)
-    if format == "onnx":
-        file = _write_file(out, proto)
-    else:
-        with atomic_folder(out) as temporary:
-            file = out / _write_layout(format, temporary, proto).relative_to(temporary)
+        base, full = _fp32(context, opset, own)
+        chosen, proto = _proven(base, full, out, precision, raw_input, thresholds, known)
+        file = _write(out, format, proto)
     return Exported(
         path=out,
         file=file,
@@ -125,6 +112,48 @@ def export(
         measured=chosen.measured,
         seconds=round(time.monotonic() - started, 2),
     )
+
+
+def _fp32(context: ExportContext, opset: int, thresholds: Thresholds | None) -> tuple[BaseGraph, VerifiedVariant]:
+    """The graph as torch gives it, and the fp32 file's proof."""
+    with temporary_folder() as folder, write_errors(folder / "model.onnx", hint=_CACHE_HINT):
+        return fp32_variant(context, folder / "model.onnx", opset, thresholds)
+
+
+_CACHE_HINT = "Free disk space there, or set TLZOO_CACHE to another folder; then export again."
+
+
+def _proven(
+    base: BaseGraph,
+    full: VerifiedVariant,
+    out: Path,
+    precision: str,
+    raw_input: bool,
+    thresholds: Thresholds | None,
+    known: TrainedOn | None,
+) -> tuple[VerifiedVariant, ModelProto]:
+    """The variant asked for and its model; where a lower precision fails its proof, the fp32 file is written."""
+    seen = "" if known is None else known.to_json()
+    try:
+        chosen = _chosen(base, full, precision, raw_input, thresholds)
+    except ExportError as failed:
+        if precision in ("fp32", "auto"):
+            raise
+        fp32_file = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full, seen))
+        raise type(failed)(
+            failed.message,
+            hint=f"The fp32 file passed its proof: {fp32_file}. {failed.hint}",
+            parameter=failed.parameter,
+        ) from failed
+    return chosen, _finished(base, chosen, seen)
+
+
+def _write(out: Path, format: str, proto: ModelProto) -> Path:
+    """Write the file or the folder; where the model lies."""
+    if format == "onnx":
+        return _write_file(out, proto)
+    with atomic_folder(out) as temporary:
+        return out / _write_layout(format, temporary, proto).relative_to(temporary)
 
 
 def _chosen(

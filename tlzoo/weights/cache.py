@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 
 from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.interfaces import Weights
-from tlzoo.io.files import cache_folder, file_lock, sync, write_json
+from tlzoo.io.disk import sync
+from tlzoo.io.files import cache_folder, write_json
+from tlzoo.io.locks import file_lock
 
 if TYPE_CHECKING:
     from filelock import ReadWriteLock

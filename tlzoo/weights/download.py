@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tlzoo.errors import HashMismatch, SourceError
-from tlzoo.io.files import file_lock
 from tlzoo.io.https import UNREACHABLE, Response, open_https
+from tlzoo.io.locks import file_lock
 from tlzoo.progress import Advance, progress
 from tlzoo.weights import cache
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlzoo.io import files
+from tlzoo.io.locks import file_lock
 from tlzoo.weights import cache
 
 KINDS = {
@@ -119,7 +120,7 @@ def remove(entry: CacheEntry, dry_run: bool = False) -> bool:
 def _exclusive(entry: CacheEntry) -> Iterator[bool]:
     """Whether no other process uses the entry, and none can begin to while this lasts."""
     if entry.kind == "partial" and entry.path.parent == cache.root() / "partial":
-        with files.file_lock(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
+        with file_lock(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
             yield bool(alone)
     elif entry.kind == "weights":
         with ExitStack() as stack:
