@@ -109,6 +109,11 @@ def sweep(path: Path) -> None:
                 remove_abandoned(part)
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a file or folder has the name of a temporary of this version, or of its lock."""
+    return re.fullmatch(r"\..+(?:\.[0-9a-f]{8}){2}\.(?:part|lock)", path.name) is not None
+
+
 def is_abandoned(path: Path) -> bool:
     """Whether no living process writes this temporary: nobody holds its lock, or where locks cannot tell, as of one
     made on another machine, nothing was written to it for a day."""
