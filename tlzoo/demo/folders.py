@@ -15,13 +15,18 @@ from tlzoo.io.files import atomic_folder, write_json
 _CARD = ".tlzoo-demo.json"
 
 
+def write_card(folder: Path, card: Mapping[str, object]) -> None:
+    """Say what the folder holds."""
+    write_json(folder / _CARD, card)
+
+
 @contextmanager
 def filling(folder: Path, card: Mapping[str, object]) -> Iterator[Path]:
     """A folder that becomes `folder`, with its card, unless another process is faster with the same data."""
     try:
         with atomic_folder(folder) as temporary:
             yield temporary
-            write_json(temporary / _CARD, card)
+            write_card(temporary, card)
     except WriteError as error:
         if error.errno != errno.EEXIST or not is_complete(folder, card):
             raise
