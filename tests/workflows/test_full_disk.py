@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from shared_fixtures.faults import faulty_disk
 
+from tlzoo.errors import TlzooError
+
 Command = Callable[..., Any]
 NAMES = {"ENOSPC": errno.ENOSPC, "EDQUOT": errno.EDQUOT, "EFBIG": errno.EFBIG, "EROFS": errno.EROFS, "EIO": errno.EIO}
-EVERY = pytest.param(1, marks=pytest.mark.release)
-"""Each fault in turn; ordinary tests take some."""
 
 
 def walk(
@@ -55,16 +55,77 @@ def only(name: str) -> Callable[[Path], None]:
     return check
 
 
-@pytest.mark.parametrize("every", [5, EVERY])
+def walk_function(root: Path, write: Callable[[Path], object], name: str) -> None:
+    """Fail each write of a function in turn: a typed error names the file, nothing is left, and then it works."""
+    with faulty_disk(root, 0, 0) as disk:
+        write(root / "count" / name)
+    numbers = list(NAMES.values())
+    assert disk.count > 3
+    for n in range(1, disk.count + 1):
+        place = root / f"at-{n}"
+        with faulty_disk(root, n, numbers[n % len(numbers)]) as disk, pytest.raises(TlzooError) as raised:
+            write(place / name)
+        assert disk.failed
+        assert str(place) in raised.value.message, (disk.failed, raised.value)
+        assert raised.value.hint
+        assert ".part" not in str(raised.value)
+        left = list(place.iterdir()) if place.exists() else []
+        assert [path.name for path in left] in ([], [name]), (disk.failed, left)
+        write(place / name)
+        assert [path.name for path in place.iterdir()] == [name]
+
+
 @pytest.mark.parametrize("format", ["onnx", "triton"])
-def test_export(command: Command, picture_run: Any, tmp_path: Path, format: str, every: int) -> None:
+def test_every_write_of_an_export(picture_file: Any, tmp_path: Path, format: str) -> None:
+    import onnx
+
+    from tlzoo.exporting.export import _write
+
+    proto = onnx.load(picture_file.path)
+    walk_function(tmp_path, lambda out: _write(out, format, proto), "out")
+
+
+def test_every_write_of_a_run(picture_run: Any, tmp_path: Path) -> None:
+    from tlzoo.runs.run import save_run
+
+    record, kept = picture_run.record, tmp_path / "events.out.tfevents.1"
+    kept.write_bytes(b"events")
+    names = "interval baseline probe cross_validation frozen adapted data options metrics seconds".split()
+    facts = {name: getattr(record, name) for name in names}
+    model, data = picture_run.model(), picture_run.dataset(picture_run.splits().test)
+    seen = picture_run.trained_on()
+
+    def write(out: Path) -> None:
+        save_run(out, model, data, [{"epoch": 1}], keep=[kept], trained_on=seen, **facts)
+
+    walk_function(tmp_path / "places", write, "out")
+
+
+def test_every_write_of_snapshots_history_and_events(tmp_path: Path) -> None:
+    import torch
+
+    from tlzoo.training.history import open_metrics_writer
+    from tlzoo.training.resume import save_snapshot
+
+    def write(folder: Path) -> None:
+        with open_metrics_writer(folder, 3) as writer:
+            writer.scalars(4, {"loss": 1.0})
+            writer.epoch([{"epoch": 1, "steps": 4, "accuracy": 1.0}])
+            save_snapshot(folder, {"a": torch.zeros(3)}, {})
+
+    walk_function(tmp_path, write, "out.unfinished")
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("format", ["onnx", "triton"])
+def test_export(command: Command, picture_run: Any, tmp_path: Path, format: str) -> None:
     def arguments(place: Path) -> list[Any]:
         return ["export", picture_run.path, "--out", place / "out", "--format", format]
 
-    walk(command, tmp_path / "places", arguments, only("out"), every)
+    walk(command, tmp_path / "places", arguments, only("out"), 1)
 
 
-@pytest.mark.parametrize("every", [3, EVERY])
+@pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.release)])
 @pytest.mark.parametrize("ending", ["jsonl", "csv"])
 def test_predict(command: Command, picture_file: Any, pictures: Path, tmp_path: Path, ending: str, every: int) -> None:
     def arguments(place: Path) -> list[Any]:
@@ -73,26 +134,26 @@ def test_predict(command: Command, picture_file: Any, pictures: Path, tmp_path: 
     walk(command, tmp_path / "places", arguments, only(f"out.{ending}"), every)
 
 
-@pytest.mark.parametrize("every", [9, EVERY])
-def test_a_probe(command: Command, pictures: Path, tmp_path: Path, every: int) -> None:
+@pytest.mark.release
+def test_a_probe(command: Command, pictures: Path, tmp_path: Path) -> None:
     def arguments(place: Path) -> list[Any]:
         return ["finetune", "vision/test-resnet", pictures, "--out", place / "out"]
 
-    walk(command, tmp_path / "places", arguments, only("out"), every)
+    walk(command, tmp_path / "places", arguments, only("out"), 1)
 
 
-@pytest.mark.parametrize("every", [17, EVERY])
-def test_gradient_descent_goes_on_where_it_was(command: Command, pictures: Path, tmp_path: Path, every: int) -> None:
+@pytest.mark.release
+def test_gradient_descent_goes_on_where_it_was(command: Command, pictures: Path, tmp_path: Path) -> None:
     def arguments(place: Path) -> list[Any]:
         how = ["--strategy", "finetune", "--epochs", 2, "--lr", 1e-3, "--checkpoint-every", 0]
         return ["finetune", "vision/test-resnet", pictures, "--out", place / "out", *how]
 
-    walk(command, tmp_path / "places", arguments, only("out"), every)
+    walk(command, tmp_path / "places", arguments, only("out"), 1)
 
 
-@pytest.mark.parametrize("every", [4, EVERY])
-def test_adapt(command: Command, picture_run: Any, pictures: Path, tmp_path: Path, every: int) -> None:
+@pytest.mark.release
+def test_adapt(command: Command, picture_run: Any, pictures: Path, tmp_path: Path) -> None:
     def arguments(place: Path) -> list[Any]:
         return ["adapt", picture_run.path, pictures, "--out", place / "out"]
 
-    walk(command, tmp_path / "places", arguments, only("out"), every)
+    walk(command, tmp_path / "places", arguments, only("out"), 1)
