@@ -21,13 +21,13 @@ def walk(
     command: Command, root: Path, arguments: Callable[[Path], list[Any]], check: Callable[[Path], None], every: int
 ):
     """Fail each `every`-th write below `root` in turn; each time the command ends with 2, names a file, then works."""
+    place = root / "count"
+    place.mkdir(parents=True)
     with faulty_disk(root, 0, errno.ENOSPC) as disk:
-        place = root / "count"
-        place.mkdir(parents=True)
         assert command(*arguments(place)).code == 0
     numbers = list(NAMES.values())
     assert disk.count > 3
-    total = disk.count - 1  # the folder made here
+    total = disk.count
     for n in range(1, total + 1, every):
         place = root / f"at-{n}"
         place.mkdir()
@@ -57,6 +57,7 @@ def only(name: str) -> Callable[[Path], None]:
 
 def walk_function(root: Path, write: Callable[[Path], object], name: str) -> None:
     """Fail each write of a function in turn: a typed error names the file, nothing is left, and then it works."""
+    root.mkdir(exist_ok=True)
     with faulty_disk(root, 0, 0) as disk:
         write(root / "count" / name)
     numbers = list(NAMES.values())
@@ -68,6 +69,9 @@ def walk_function(root: Path, write: Callable[[Path], object], name: str) -> Non
         assert disk.failed
         assert str(place) in raised.value.message, (disk.failed, raised.value)
         assert raised.value.hint
+        named = Path(disk.failed.rpartition(" ")[2]).name
+        if named.endswith((".safetensors", ".json", ".jsonl")):
+            assert f"{named} cannot be written" in str(raised.value), disk.failed
         assert ".part" not in str(raised.value)
         left = list(place.iterdir()) if place.exists() else []
         assert [path.name for path in left] in ([], [name]), (disk.failed, left)
@@ -76,13 +80,17 @@ def walk_function(root: Path, write: Callable[[Path], object], name: str) -> Non
 
 
 @pytest.mark.parametrize("format", ["onnx", "triton"])
-def test_every_write_of_an_export(picture_file: Any, tmp_path: Path, format: str) -> None:
+def test_every_write_of_an_export(
+    picture_file: Any, tmp_path: Path, format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import onnx
 
-    from tlzoo.exporting.export import _write
+    from tlzoo.exporting import export
 
+    content = picture_file.path.read_bytes()
+    monkeypatch.setattr(export, "_sealed", lambda proto: content)
     proto = onnx.load(picture_file.path)
-    walk_function(tmp_path, lambda out: _write(out, format, proto), "out")
+    walk_function(tmp_path, lambda out: export._write(out, format, proto), "out")
 
 
 def test_every_write_of_a_run(picture_run: Any, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class _FolderWriter:
 
     def _errors(self) -> AbstractContextManager[None]:
         names = sorted(self._folder.glob(EVENTS))
-        return write_errors(names[-1] if names else self._folder / "events.out.tfevents")
+        return write_errors(names[-1] if names else self._folder)
 
 
 _NOT_METRICS = {"epoch", "steps", "loss", "seconds"}
