@@ -181,7 +181,7 @@ def partial_folder(key: str) -> Iterator[Path]:
         yield folder
     except OSError as cause:
         raise SourceError(
-            f"{key}: cannot write to the cache {root()}: {cause.strerror or cause}.",
+            f"{key}: {cause.filename or root()} cannot be written: {cause.strerror or cause}.",
             hint="Choose another folder with TLZOO_CACHE, or free disk space.",
         ) from cause
     finally:
