@@ -15,10 +15,14 @@ TlzooError
 ├── RunError               a run folder is missing, damaged or of another version
 ├── ExportError            the model could not be exported
 │   └── ParityError        the exported file does not equal the trained model
-└── ArtifactError          an ONNX file is not one that tlzoo can run
+├── ArtifactError          an ONNX file is not one that tlzoo can run
+└── WriteError             a file cannot be written: the disk is full, read-only or broken
 """
 
 from __future__ import annotations
+
+import errno
+import os
 
 
 class TlzooError(Exception):
@@ -96,3 +100,32 @@ class ParityError(ExportError):
 
 class ArtifactError(TlzooError):
     """An ONNX file is not one that tlzoo can run."""
+
+
+class WriteError(TlzooError, OSError):
+    """A file cannot be written: the disk is full, read-only or broken. `filename`, `errno` and `strerror` say more."""
+
+    errno: int
+    filename: str
+
+    def __init__(
+        self, file: str | os.PathLike[str], number: int, *, message: str = "", hint: str = "", parameter: str = ""
+    ) -> None:
+        reason = os.strerror(number)
+        super().__init__(
+            message or f"{os.fspath(file)} cannot be written: {reason}.",
+            hint=hint or _DISK_HINTS.get(number, "Choose another folder, or make this one writable."),
+            parameter=parameter,
+        )
+        self.errno, self.strerror, self.filename = number, reason, os.fspath(file)
+
+
+_DISK_HINTS = {
+    errno.ENOSPC: "Free disk space there, or choose another folder; then run the command again.",
+    errno.EDQUOT: "Free some of your disk quota, or choose another folder; then run the command again.",
+    errno.EFBIG: "Raise the limit (ulimit -f), or choose a file system that takes files of this size.",
+    errno.EROFS: "The file system is read-only: choose another folder.",
+    errno.EIO: "The disk reports an error: check it, or choose another one; then run the command again.",
+    errno.EEXIST: "Remove it, or choose another name.",
+    errno.EMFILE: "Raise the limit on open files (ulimit -n).",
+}

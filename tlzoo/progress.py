@@ -18,6 +18,7 @@ EVERY_S = 4.0
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Terminal control characters and lone surrogates; line ends and tabs are allowed."""
 _quiet = False
+_lost = False
 
 
 class Advance(Protocol):
@@ -42,7 +43,25 @@ def say(line: str) -> None:
     """Print one line to stderr, unless progress is off."""
     if not _quiet:
         with _heartbeat.spoken():
-            print(printable(line), file=sys.stderr, flush=True)
+            _print(printable(line))
+
+
+def _print(line: str) -> None:
+    """Print to stderr; a full disk there stops no work, but the command's exit code says that lines were lost."""
+    global _lost
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _lost = True
+
+
+def lines_lost() -> bool:
+    """Whether stderr took a line no more, since this was last asked."""
+    global _lost
+    lost, _lost = _lost, False
+    return lost
 
 
 def alive() -> None:

@@ -1,55 +1,140 @@
-"""File locks between processes: one holder at a time, and none that outlives its process."""
+"""Files and folders that appear whole, on the disk, or not at all; and what says so names the file."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from tlzoo.io.files import file_lock
+import pytest
+from shared_fixtures.faults import faulty_disk
 
-HOLD = """
-import sys
-from pathlib import Path
-from tlzoo.io.files import file_lock
-with file_lock(Path(sys.argv[1])) as alone:
-    print(alone, flush=True)
-    sys.stdin.read()
-"""
+from tlzoo.errors import WriteError
+from tlzoo.io.files import atomic_file, atomic_folder, write_json
+
+ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
-def start(lock: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+def write_file(path: Path) -> None:
+    write_json(path, {"a": 1})
 
 
-def test_a_lock_is_held_by_one_process_at_a_time_and_is_free_once_that_was_killed(tmp_path: Path) -> None:
-    with start(tmp_path / "locks" / "a") as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "True\n"
-        with file_lock(tmp_path / "locks" / "a") as alone:
-            assert alone is False
-        with file_lock(tmp_path / "locks" / "b") as alone:
-            assert alone is True
-        first.send_signal(signal.SIGKILL)
-        first.wait()
-    with file_lock(tmp_path / "locks" / "a") as alone:  # the file that it left blocks nobody
-        assert alone is True
+def write_folder(path: Path) -> None:
+    with atomic_folder(path) as folder:
+        (folder / "a").write_text("a")
+        (folder / "deep").mkdir()
+        (folder / "deep" / "b").write_bytes(b"b")
+        write_json(folder / "c.json", [])
 
 
-def test_a_waiting_process_gets_the_lock_when_the_other_lets_go(tmp_path: Path) -> None:
-    with start(tmp_path / "a") as first:
-        assert first.stdout is not None
-        first.stdout.readline()
-        assert first.stdin is not None
-        first.stdin.close()
-        with file_lock(tmp_path / "a", timeout=60) as alone:
-            assert alone is True
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was synced and renamed, in this order."""
+    done: list[str] = []
+    names: dict[int, str] = {}
+    real_open, real_sync = os.open, os.fsync
+
+    def opened(path: Any, *args: Any, **more: Any) -> int:
+        found = real_open(path, *args, **more)
+        names[found] = os.path.basename(os.fsdecode(path))
+        return found
+
+    def synced(descriptor: int) -> None:
+        done.append(f"sync {names[descriptor]}")
+        real_sync(descriptor)
+
+    def renaming(name: str) -> Any:
+        real = getattr(os, name)
+
+        def rename(path: Any, to: Any, **more: Any) -> Any:
+            done.append(f"rename to {os.path.basename(to)}")
+            return real(path, to, **more)
+
+        return rename
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "fsync", synced)
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, renaming(name))
+    return done
 
 
-def test_where_no_lock_file_can_be_made_nobody_can_say(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with file_lock(tmp_path / "file" / "a") as alone:
-        assert alone is None
+def test_a_file_is_on_the_disk_before_its_rename_and_its_name_after(tmp_path: Path, order: list[str]) -> None:
+    with atomic_file(tmp_path / "x") as temporary:
+        temporary.write_text("x")
+    assert order == [f"sync {temporary.name}", "rename to x", f"sync {tmp_path.name}"]
+
+
+def test_every_file_and_folder_of_a_folder_is_on_the_disk_before_its_rename(tmp_path: Path, order: list[str]) -> None:
+    with atomic_folder(tmp_path / "x") as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "b").write_text("b")
+        (folder / "a").write_text("a")
+    before, after = order[: order.index("rename to x")], order[order.index("rename to x") + 1 :]
+    assert before == ["sync b", "sync deep", "sync a", f"sync {folder.name}"]
+    assert after == [f"sync {tmp_path.name}"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_cannot_sync_folders_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    real = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    write_folder(tmp_path / "x")
+    write_file(tmp_path / "y")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y"]
+
+
+@pytest.mark.parametrize("write", [write_file, write_folder])
+@pytest.mark.parametrize("number", ERRNOS)
+def test_whatever_fails_names_the_file_leaves_nothing_and_can_be_repeated(
+    tmp_path: Path, write: Callable[[Path], None], number: int
+) -> None:
+    with faulty_disk(tmp_path, 0, number) as disk:
+        write(tmp_path / "counted")
+    assert disk.count >= 5
+    for n in range(1, disk.count + 1):
+        out = tmp_path / f"{n}" / "out"
+        with faulty_disk(tmp_path, n, number) as disk, pytest.raises(WriteError) as raised:
+            write(out)
+        assert disk.failed
+        assert raised.value.errno == number
+        assert (raised.value.filename or "").startswith((str(out), str(out.parent)))
+        assert ".part" not in str(raised.value)
+        assert os.strerror(number) in str(raised.value)
+        assert raised.value.hint
+        whole = disk.failed == f"fsync {out.parent}" and write is write_file  # it is there, only not surely on the disk
+        assert not out.parent.exists() or [path.name for path in out.parent.iterdir()] == ["out"] * whole, disk.failed
+        write(out)
+        assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_a_file_in_a_folder_is_named_as_it_will_be(tmp_path: Path) -> None:
+    with pytest.raises(WriteError) as raised, atomic_folder(tmp_path / "x") as folder:
+        (folder / "none" / "a").write_text("a")
+    assert raised.value.filename == str(tmp_path / "x" / "none" / "a")
+
+
+def test_what_cannot_be_read_meanwhile_is_no_fault_of_the_output(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "x"):
+        (tmp_path / "elsewhere" / "y").read_bytes()
+
+
+def test_a_folder_that_appears_meanwhile_stays_and_is_named(tmp_path: Path) -> None:
+    late = atomic_folder(tmp_path / "x")
+    (late.__enter__() / "late").touch()
+    with atomic_folder(tmp_path / "x") as early:
+        (early / "early").touch()
+    with pytest.raises(WriteError, match="x already exists") as raised:
+        late.__exit__(None, None, None)
+    assert raised.value.errno == errno.EEXIST
+    assert [path.name for path in tmp_path.rglob("*")] == ["x", "early"]

@@ -20,9 +20,10 @@ import pytest
 import torch
 
 import tlzoo
-from tlzoo.errors import RunError, TrainingError
+from tlzoo.errors import RunError, TrainingError, WriteError
 from tlzoo.runs.paths import unfinished_dir
 from tlzoo.training import loop, resume
+from tlzoo.workflows import train as workflow
 
 Go = Callable[..., Any]
 RESNET, VIT, BERT, WAV2VEC2 = "vision/test-resnet", "vision/test-vit", "nlp/test-bert", "speech/test-wav2vec2"
@@ -230,6 +231,22 @@ def test_a_full_disk_keeps_the_snapshot_before(go: Go, halfway: Path, tmp_path: 
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
     assert not unfinished_dir(tmp_path / "new").exists()
     go(RESNET, halfway, freeze="last:1", resume=True)
+
+
+def test_a_run_that_does_not_fit_on_the_disk_is_saved_when_it_is_resumed(
+    go: Go, halfway: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(path: Path, *_: Any, **__: Any) -> None:
+        raise WriteError(path / "model.safetensors", errno.ENOSPC)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workflow, "save_run", full)
+        with pytest.raises(WriteError, match=r"model\.safetensors cannot be written: No space left") as raised:
+            go(RESNET, halfway, freeze="last:1", resume=True)
+    assert raised.value.hint.endswith("then continue with `resume=True`.")
+    assert not halfway.exists()
+    go(RESNET, halfway, freeze="last:1", resume=True)
+    assert [path.name for path in halfway.parent.iterdir()] == [halfway.name]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 COMMANDS = {
     "demo": "Train, export and evaluate on small real data sets",
@@ -43,12 +43,31 @@ _STOPPED = {
     "pull": "Files that arrived whole are in the cache. Run the same command again.",
 }
 """What is said of a command that is stopped, where it says nothing more exact itself."""
-_ENVIRONMENT = {errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENOSPC, errno.EPERM, errno.EROFS}
+_ENVIRONMENT = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENOSPC,
+    errno.EPERM,
+    errno.EROFS,
+}
+_CHECK_DISK = "Check the disk space and permissions."
 _USAGE = "Usage: tlzoo [--debug] [--version] COMMAND [OPTIONS]   (tlzoo COMMAND --help)"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return 0, 2 for a user's error, 1 for a bug, 130, 143 or 129 when stopped."""
+    try:
+        return _with_streams_flushed(_main(argv))
+    except OSError as error:  # of the help, or of a message
+        if isinstance(error, BrokenPipeError) or error.errno not in _ENVIRONMENT:
+            raise
+        return _with_streams_flushed(_fail(2, f"Error: {_unnamed_file(error)}: {error.strerror}. {_CHECK_DISK}"))
+
+
+def _main(argv: list[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     _repair_streams()
     debug = "--debug" in arguments or os.environ.get("TLZOO_DEBUG") == "1"
@@ -175,9 +194,8 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
             command = getattr(getattr(error, "ctx", None), "command_path", f"tlzoo {name}")
             return _fail(2, f"Error: {error.format_message()} See: {command} --help")
         if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
-            return _fail(
-                2, f"Error: {error.filename or 'A file'}: {error.strerror}. Check the disk space and permissions."
-            )
+            name = error.filename or _unnamed_file(error)
+            return _fail(2, f"Error: {name}: {error.strerror}. {_CHECK_DISK}")
         from tlzoo.plugins.attribution import plugin_error
 
         if (fault := plugin_error(error)) is not None:
@@ -199,8 +217,41 @@ def with_flags(text: str) -> str:
 def _fail(code: int, message: str) -> int:
     from tlzoo.progress import printable
 
-    print(printable(" ".join(message.split("\n"))), file=sys.stderr)
+    try:
+        print(printable(" ".join(message.split("\n"))), file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except OSError:  # stderr leads to a full disk
+        pass
     return code
+
+
+def _unnamed_file(error: OSError) -> str:
+    """What an error without a file's name is of: stdout where a command printed, else nobody knows."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    module = "" if frame is None else str(frame.tb_frame.f_globals.get("__name__"))
+    return "stdout" if module.startswith(("tlzoo.cli", "typer", "click", "rich")) else "A file"
+
+
+def _with_streams_flushed(code: int) -> int:
+    """The exit code; 2 where output was lost, as on a full disk, which is said if stderr still can be written to."""
+    from tlzoo.progress import lines_lost
+
+    failed = lines_lost()
+    for stream, name in ((sys.stdout, "stdout"), (sys.stderr, "stderr")):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            continue
+        except OSError as error:
+            failed = True
+            with suppress(OSError, ValueError):  # else the interpreter tries again when it ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if name == "stdout" and not code:
+                _fail(2, f"Error: stdout: {error.strerror}. {_CHECK_DISK}")
+    return code or 2 * failed
 
 
 def _stdout_closed() -> int:

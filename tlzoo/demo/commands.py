@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tlzoo.demo.folders import is_complete, write_card
+from tlzoo.demo.folders import filling, is_complete
 from tlzoo.errors import DataError, UsageError
-from tlzoo.io.files import atomic_folder
 from tlzoo.registry.schema import Member, PypiSource
 from tlzoo.weights.fetch import fetch_source
 
@@ -71,7 +70,7 @@ def prepare(
     if is_complete(folder, card):
         return folder
     draw = random.Random(seed)
-    with atomic_folder(folder) as temporary:
+    with filling(folder, card) as temporary:
         utterances = []
         for half, voices in halves.items():
             for word in words:
@@ -81,7 +80,6 @@ def prepare(
                         path = temporary / half / word / f"{voice}-{take}.wav"
                         utterances.append(_utterance(path, word, voice, draw))
         _speak(utterances)
-        write_card(temporary, card)
     return folder
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tlzoo.demo.folders import is_complete, write_card
+from tlzoo.demo.folders import filling, is_complete
 from tlzoo.errors import UsageError
-from tlzoo.io.files import atomic_folder
 from tlzoo.registry.schema import Member, PypiSource
 
 # 5,000 of MNIST's pictures, 500 per digit, one per line: 784 pixels (0..255), then the digit.
@@ -45,12 +44,11 @@ def prepare(folder: Path, *, n_train: int, n_test: int, seed: int = 0) -> Path:
         return folder
     pixels, digits = _mnist()
     generator = np.random.default_rng(seed)
-    with atomic_folder(folder) as temporary:
+    with filling(folder, card) as temporary:
         for digit in range(10):
             chosen = generator.permutation(np.flatnonzero(digits == digit))[: (n_train + n_test) // 10]
             _write(temporary / "train" / str(digit), pixels, chosen[: n_train // 10])
             _write(temporary / "test" / str(digit), pixels, chosen[n_train // 10 :])
-        write_card(temporary, card)
     return folder
 
 
@@ -71,10 +69,9 @@ def prepare_target(folder: Path) -> Path:
         ) from cause
     digits = load_digits()
     pixels = np.rint(digits.images / 16 * 255).astype(np.uint8)
-    with atomic_folder(folder) as temporary:
+    with filling(folder, card) as temporary:
         for digit in range(10):
             _write(temporary / str(digit), pixels, np.flatnonzero(digits.target == digit))
-        write_card(temporary, card)
     return folder
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from tlzoo.errors import DataError
-from tlzoo.io.files import write_json
+from tlzoo.errors import DataError, WriteError
+from tlzoo.io.files import atomic_folder, write_json
 
 _CARD = ".tlzoo-demo.json"
 
@@ -16,6 +18,18 @@ _CARD = ".tlzoo-demo.json"
 def write_card(folder: Path, card: Mapping[str, object]) -> None:
     """Say what the folder holds."""
     write_json(folder / _CARD, card)
+
+
+@contextmanager
+def filling(folder: Path, card: Mapping[str, object]) -> Iterator[Path]:
+    """A folder that becomes `folder`, with its card, unless another process is faster with the same data."""
+    try:
+        with atomic_folder(folder) as temporary:
+            yield temporary
+            write_card(temporary, card)
+    except WriteError as error:
+        if error.errno != errno.EEXIST or not is_complete(folder, card):
+            raise
 
 
 def is_complete(folder: Path, card: Mapping[str, object]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from tlzoo.artifact.manifest import (
 from tlzoo.artifact.reference import digest, pack
 from tlzoo.artifact.reference import select_samples as choose_samples
 from tlzoo.artifact.seal import seal
+from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import content_digests
 from tlzoo.errors import ExportError, UsageError
 from tlzoo.exporting.choices import FORMATS, check_choices, unknown_format
@@ -39,7 +39,9 @@ from tlzoo.exporting.variants import (
     reduced_variant,
     select_fastest,
 )
-from tlzoo.io.files import atomic_file, atomic_folder
+from tlzoo.io.disk import write_errors
+from tlzoo.io.files import atomic_file, atomic_folder, temporary_folder
+from tlzoo.io.locks import output_lock
 from tlzoo.models.onnx_export import OPSET
 from tlzoo.models.threads import limit_threads
 from tlzoo.plugins.extensions import PluginExtension, find_extension, warn_name_conflict
@@ -88,33 +90,19 @@ def export(
     """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
     started, out = time.monotonic(), Path(path)
     _refuse(run, out, precision, raw_input, format)
+    write = partial(_write, key=sign)
     if sign is not None:
         signature.entry(b"", sign)  # a key that is none is refused before the work
-    raise_malloc_thresholds()
-    limit_threads()
-    context = make_context(run, data)
-    known = run.trained_on() if trained_on else None
-    seen = "" if known is None else known.to_json()
-    with tempfile.TemporaryDirectory() as folder:
+    with output_lock(out, ExportError):
+        check_choices(out, precision, format)  # another process may have ended meanwhile
+        raise_malloc_thresholds()
+        limit_threads()
+        context = make_context(run, data)
+        known = run.trained_on() if trained_on else None
         own = thresholds if precision == "fp32" and not raw_input else None
-        base, full = fp32_variant(context, Path(folder) / "model.onnx", opset, own)
-    try:
-        chosen = _chosen(base, full, precision, raw_input, thresholds)
-    except ExportError as failed:
-        if precision in ("fp32", "auto"):
-            raise
-        fp32_file = _write_file(out.with_name(f"{out.stem}.fp32.onnx"), _finished(base, full, seen), sign)
-        raise type(failed)(
-            failed.message,
-            hint=f"The fp32 file passed its proof: {fp32_file}. {failed.hint}",
-            parameter=failed.parameter,
-        ) from failed
-    proto = _finished(base, chosen, seen)
-    if format == "onnx":
-        file = _write_file(out, proto, sign)
-    else:
-        with atomic_folder(out) as temporary:
-            file = out / _write_layout(format, temporary, proto, sign).relative_to(temporary)
+        base, full = _fp32(context, opset, own)
+        chosen, proto = _proven(base, full, out, precision, raw_input, thresholds, known, write)
+        file = write(out, format, proto)
     return Exported(
         path=out,
         file=file,
@@ -129,6 +117,52 @@ def export(
         measured=chosen.measured,
         seconds=round(time.monotonic() - started, 2),
     )
+
+
+def _fp32(context: ExportContext, opset: int, thresholds: Thresholds | None) -> tuple[BaseGraph, VerifiedVariant]:
+    """The graph as torch gives it, and the fp32 file's proof."""
+    with temporary_folder() as folder, write_errors(folder / "model.onnx", hint=_CACHE_HINT):
+        return fp32_variant(context, folder / "model.onnx", opset, thresholds)
+
+
+_CACHE_HINT = "Free disk space there, or set TLZOO_CACHE to another folder; then export again."
+
+
+def _proven(
+    base: BaseGraph,
+    full: VerifiedVariant,
+    out: Path,
+    precision: str,
+    raw_input: bool,
+    thresholds: Thresholds | None,
+    known: TrainedOn | None,
+    write: Callable[[Path, str, ModelProto], Path],
+) -> tuple[VerifiedVariant, ModelProto]:
+    """The variant asked for and its model; where a lower precision fails its proof, the fp32 file is written."""
+    seen = "" if known is None else known.to_json()
+    try:
+        chosen = _chosen(base, full, precision, raw_input, thresholds)
+    except ExportError as failed:
+        if precision in ("fp32", "auto"):
+            raise
+        fp32_file = write(out.with_name(f"{out.stem}.fp32.onnx"), "onnx", _finished(base, full, seen))
+        raise type(failed)(
+            failed.message,
+            hint=f"The fp32 file passed its proof: {fp32_file}. {failed.hint}",
+            parameter=failed.parameter,
+        ) from failed
+    return chosen, _finished(base, chosen, seen)
+
+
+def _write(out: Path, format: str, proto: ModelProto, key: str | Path | None) -> Path:
+    """Write the file or the folder, signed where there is a key; where the model lies."""
+    model = _sealed(proto, key)
+    if format == "onnx":
+        with atomic_file(out) as temporary:
+            temporary.write_bytes(model)
+        return out
+    with atomic_folder(out) as folder:
+        return out / _write_layout(format, folder, model, embedded_manifest(proto)).relative_to(folder)
 
 
 def _chosen(
@@ -174,11 +208,10 @@ def _writer(format: str) -> tuple[Callable[[Path, bytes, Manifest], None], Plugi
     return partial(found.run, "write"), found
 
 
-def _write_layout(format: str, folder: Path, proto: ModelProto, sign: str | Path | None) -> Path:
+def _write_layout(format: str, folder: Path, model: bytes, manifest: Manifest) -> Path:
     """Fill the folder; where the model lies in it. Raises ExportError unless that is the model that was proven."""
-    model = _sealed(proto, sign)
     write, extension = _writer(format)
-    write(folder, model, embedded_manifest(proto))
+    write(folder, model, manifest)
     found = [file for file in folder.rglob("model.onnx") if file.read_bytes() == model]
     if len(found) != 1:
         title = f"The format {format!r}" if extension is None else extension.description
@@ -233,9 +266,3 @@ def _sealed(proto: ModelProto, key: str | Path | None) -> bytes:
     if key is not None:
         model += signature.entry(model, key)
     return model + seal(model)
-
-
-def _write_file(path: Path, proto: ModelProto, sign: str | Path | None) -> Path:
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(_sealed(proto, sign))
-    return path

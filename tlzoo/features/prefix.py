@@ -182,7 +182,8 @@ def _writable_path(kept: Path) -> Iterator[Path]:
                 yield Path(folder) / kept.name
     except OSError as cause:
         raise TrainingError(
-            f"The ONNX graph of the frozen layers cannot be written to {kept.parent}: {cause.strerror or cause}.",
+            f"The ONNX graph of the frozen layers, {cause.filename or kept}, cannot be written: "
+            f"{cause.strerror or cause}.",
             hint="Free disk space there, or set TLZOO_CACHE to another folder.",
         ) from cause
 

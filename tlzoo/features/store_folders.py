@@ -18,7 +18,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tlzoo.errors import TrainingError
-from tlzoo.io.files import file_lock, remove, sync
+from tlzoo.io.disk import sync
+from tlzoo.io.files import remove
+from tlzoo.io.locks import file_lock
 from tlzoo.weights import cache
 
 GB = 1_000_000_000

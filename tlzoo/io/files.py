@@ -1,43 +1,159 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole, on the disk, or not at all; what killed processes left of them is removed.
+
+.NAME.<host>.<random>.part    what is being written, or what a kill left of it
+.NAME.<host>.<random>.lock    the file lock by which others know that whoever writes it is alive
+.NAME.<random>.gone           a folder on its way out
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import platform
+import re
+import secrets
 import shutil
+import time
 import uuid
+import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tlzoo.errors import DataError
+from tlzoo.io.disk import sync, sync_tree, write_errors
+from tlzoo.io.locks import file_lock
+
+_STALE_AFTER_S = 24 * 3600.0
+_LOCK_S = 5.0
+_LONGEST = 180
+"""Bytes of a name that are kept in those of its temporaries, which no file system limits to less than 255."""
+_TEMPORARY = r"(?:\.[0-9a-f]{8}){1,2}\.(?:part|lock|gone)"
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it into place when the block succeeds, remove it when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
+    """Yield a temporary path beside `path`; when the block succeeds it is on the disk and renamed into place.
+
+    Raises WriteError naming `path` where it cannot be written; what was there before stays.
+    """
+    with write_errors(path), temporary_beside(path) as temporary, write_errors(path, temporary):
         yield temporary
         sync(temporary)
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        sync(path.parent)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; rename it into place when the block succeeds, remove it when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    temporary.mkdir()
-    try:
+    """Yield a temporary folder beside `path`; when the block succeeds it is on the disk and renamed into place.
+
+    Raises WriteError naming the file in it that cannot be written, or `path` where that exists; then nothing is there.
+    """
+    with write_errors(path), temporary_beside(path) as temporary, write_errors(path, temporary):
+        temporary.mkdir()
         yield temporary
+        sync_tree(temporary)
         temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            sync(path.parent)
+        except OSError:
+            path.rename(temporary)
+            raise
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for what is not kept, gone afterwards: in the cache, where what killed processes leave is removed, or
+    where that cannot be written, in the system's folder for temporary files."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(temporary_beside(cache_folder() / "temporary" / "work"))
+            folder.mkdir()
+        except OSError:
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+        yield folder
+
+
+def _host() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """A free path beside `path`, whose folder is made, under a file lock; whatever is there afterwards is removed.
+
+    What killed processes left of the same output is removed first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path)
+    part = path.with_name(f".{_stem(path)}.{_host()}.{secrets.token_hex(4)}.part")
+    with file_lock(_lock(part), _LOCK_S):  # held before others see the file
+        try:
+            yield part
+        finally:
+            _delete(part)
+            with suppress(OSError):
+                _lock(part).unlink()
+
+
+def sweep(path: Path) -> None:
+    """Remove the temporaries of an output that no living process writes."""
+    name = re.compile(rf"\.{re.escape(_stem(path))}{_TEMPORARY}")
+    with suppress(OSError):
+        found = [Path(entry.path) for entry in os.scandir(path.parent) if name.fullmatch(entry.name)]
+        for part in {each.with_suffix(".part") if each.suffix == ".lock" else each for each in found}:
+            if is_abandoned(part):
+                remove_abandoned(part)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file or folder has the name of a temporary of this version, or of its lock."""
+    return re.fullmatch(r"\..+(?:\.[0-9a-f]{8}){2}\.(?:part|lock)", path.name) is not None
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether no living process writes this temporary: nobody holds its lock, or where locks cannot tell, as of one
+    made on another machine, nothing was written to it for a day."""
+    if path.suffix == ".gone":
+        return True
+    if _lock(path).exists():  # else its maker had no locks
+        with file_lock(_lock(path)) as alone:
+            if alone is False or (alone and f".{_host()}." in path.name):
+                return bool(alone)
+    try:
+        return max(each.lstat().st_mtime for each in (path, *path.rglob("*"))) < time.time() - _STALE_AFTER_S
+    except OSError:
+        return False  # its owner is renaming or removing it right now
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove a temporary whose process is gone, and its lock."""
+    _delete(path)
+    with suppress(OSError):
+        _lock(path).unlink(missing_ok=True)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _lock(part: Path) -> Path:
+    return part.with_suffix(".lock")
+
+
+def _stem(path: Path) -> str:
+    """The name in those of its temporaries; a long one is cut, with a checksum."""
+    name = os.fsencode(path.name)
+    if len(name) <= _LONGEST:
+        return path.name
+    return f"{os.fsdecode(name[: _LONGEST - 9])}~{zlib.crc32(name):08x}"
 
 
 def cache_folder() -> Path:
@@ -62,25 +178,6 @@ def _home() -> Path:
         return Path.home()
     except RuntimeError:
         return Path(os.devnull)
-
-
-@contextmanager
-def file_lock(path: Path, timeout: float = 0.0) -> Iterator[bool | None]:
-    """Yield whether this process alone holds the file lock for the block, waiting up to `timeout` seconds for it.
-
-    `None` where it cannot be said: the folder is read-only, or its file system has no locks. Forever: `timeout=-1`.
-    """
-    from filelock import FileLock, Timeout
-
-    with ExitStack() as stack:
-        alone: bool | None = True
-        try:
-            stack.enter_context(FileLock(path, timeout=timeout, fallback_to_soft=False))
-        except Timeout:
-            alone = False
-        except OSError:
-            alone = None
-        yield alone
 
 
 def why_unwritable(path: Path) -> str | None:
@@ -110,17 +207,6 @@ def remove(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def sync(path: Path) -> None:
-    """Have the disk hold a file, or a folder's names; on Windows folders do it themselves."""
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def check_exists(*paths: str | os.PathLike[str] | None) -> None:

@@ -13,7 +13,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlzoo.errors import UsageError
+from tlzoo.errors import UsageError, WriteError
+from tlzoo.io.disk import write_errors
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -155,5 +156,9 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
         raise UsageError(f"{path} already exists.", hint="Choose another name; a key is never overwritten.") from cause
     except OSError as cause:
         raise UsageError(f"{path} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
-    with open(descriptor, "wb") as file:
-        file.write(content)
+    try:
+        with write_errors(path), open(descriptor, "wb") as file:
+            file.write(content)
+    except WriteError:
+        path.unlink()  # half a key is none
+        raise

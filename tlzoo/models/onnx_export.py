@@ -11,8 +11,9 @@ import onnx
 import torch
 from torch import nn
 
-from tlzoo.errors import ExportError
+from tlzoo.errors import ExportError, WriteError
 from tlzoo.interfaces import Graph
+from tlzoo.io.disk import write_errors
 from tlzoo.io.stops import raise_stop, stop_code
 from tlzoo.models.model import TaskModel, as_tuple, named_outputs
 from tlzoo.progress import working
@@ -79,8 +80,9 @@ def to_onnx(model: TaskModel, module: nn.Module, path: Path, opset: int, outputs
             )
         if program is None:
             raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: torch returned nothing.")
-        onnx.save(_named(program.model_proto, outputs), path)
-    except ExportError:
+        with write_errors(path):
+            onnx.save(_named(program.model_proto, outputs), path)
+    except (ExportError, WriteError):
         raise
     except Exception as cause:
         if (code := stop_code(cause)) is not None:  # the exporter makes an error of its own of whatever is raised in it

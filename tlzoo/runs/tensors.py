@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import HookError, RunError
+from tlzoo.io.disk import write_errors
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.models.model import TaskModel
 from tlzoo.models.onnx_export import eager_outputs
@@ -31,7 +32,8 @@ LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
 def save_weights(folder: Path, model: TaskModel) -> None:
     """Write all weights, those of the frozen part too."""
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    save_file(state, folder / WEIGHTS)
+    with write_errors(folder / WEIGHTS):
+        save_file(state, folder / WEIGHTS)
 
 
 def load_weights(folder: Path, model: TaskModel) -> None:
@@ -43,7 +45,8 @@ def save_reference(folder: Path, model: TaskModel, data: TaskDataset) -> None:
     """Write some preprocessed samples with the model's outputs."""
     arrays = data.arrays(range(min(REFERENCE_SAMPLES, len(data))))
     outputs = {name: np.ascontiguousarray(array) for name, array in eager_outputs(model, arrays).items()}
-    save_arrays({**arrays, **outputs}, folder / REFERENCE)
+    with write_errors(folder / REFERENCE):
+        save_arrays({**arrays, **outputs}, folder / REFERENCE)
 
 
 def check_reference(folder: Path, model: TaskModel, upgraded: str = "") -> None:

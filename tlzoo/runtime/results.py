@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tlzoo.errors import UsageError
+from tlzoo.io.disk import sync, write_errors
 from tlzoo.io.files import why_unwritable
 
 FORMATS = (".jsonl", ".csv", ".tsv")
@@ -42,9 +43,19 @@ class PredictionFile:
 def prediction_file(path: Path, columns: Sequence[str], *, resume: bool, embeddings: bool) -> PredictionFile:
     """Where answers with these columns go.
 
-    Raises UsageError for another ending, embeddings in a table, a folder that cannot be written to, or a file that is
-    there already, finished or (without `resume`) not.
+    Raises UsageError as `check_target`, or for an unfinished file that is there already (without `resume`).
     """
+    check_target(path, embeddings=embeddings)
+    ending = path.suffix.lower()
+    into = _json_target(path) if ending == ".jsonl" else _table_target(path, columns, "\t" if ending == ".tsv" else ",")
+    if into.part.exists() and not resume:
+        raise UsageError(f"{into.part} is unfinished.", hint="Add --resume, or delete it.")
+    return into
+
+
+def check_target(path: Path, *, embeddings: bool) -> None:
+    """Raise UsageError for another ending, embeddings in a table, a folder that cannot be written to, or a file that
+    is there already."""
     ending = path.suffix.lower()
     if ending not in FORMATS:
         raise UsageError(f"--out {path} must end in {', '.join(FORMATS)}.", hint="Example: --out predictions.jsonl")
@@ -56,10 +67,6 @@ def prediction_file(path: Path, columns: Sequence[str], *, resume: bool, embeddi
         raise UsageError(f"{path} already exists.", hint="Choose another --out, or delete it.")
     if reason := why_unwritable(path):
         raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another --out.")
-    into = _json_target(path) if ending == ".jsonl" else _table_target(path, columns, "\t" if ending == ".tsv" else ",")
-    if into.part.exists() and not resume:
-        raise UsageError(f"{into.part} is unfinished.", hint="Add --resume, or delete it.")
-    return into
 
 
 def read_records(into: PredictionFile) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -123,6 +130,17 @@ def write_predictions(
 
     Raises UsageError where the answer made again is not the one that is there.
     """
+    with write_errors(into.part, hint="Free disk space there, then add --resume."):
+        failed = _append(into, resume_point, answers, done)
+        os.replace(into.part, into.path)
+        sync(into.path.parent)
+    return failed
+
+
+def _append(
+    into: PredictionFile, resume_point: ResumePoint, answers: Iterator[Any], done: Callable[[int], None]
+) -> int:
+    """Write the answers to the unfinished file, which then is on the disk; how many of them failed."""
     failed = 0
     with into.part.open("r+b" if into.part.exists() else "w+b") as file:
         file.seek(resume_point.at)
@@ -141,7 +159,6 @@ def write_predictions(
             _begin(file, into.header)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(into.part, into.path)
     return failed
 
 

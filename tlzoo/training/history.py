@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from tlzoo.errors import WriteError
+from tlzoo.io.disk import write_errors
 from tlzoo.io.files import atomic_file
 
 HISTORY = "history.jsonl"
@@ -33,20 +37,49 @@ class _NullWriter:
 
 
 class _FolderWriter:
+    """Writes events in this thread: tensorboardX's own dies of a full disk unnoticed, and its queue then blocks."""
+
     def __init__(self, folder: Path, step: int) -> None:
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
 
         self._folder = folder
-        self.events = SummaryWriter(str(folder), purge_step=step or None)
+        with self._errors():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._events = EventsWriter(str(folder / "events"), f".{os.getpid()}")
+            if step:
+                self._write(
+                    step=step, session_log=SessionLog(status=SessionLog.START)
+                )  # hides later ones, as of a kill
+            self._events.flush()
 
     def scalars(self, step: int, figures: Mapping[str, float]) -> None:
-        for name, value in figures.items():
-            self.events.add_scalar(name, value, step)
+        from tensorboardX.summary import scalar
+
+        with self._errors():
+            for name, value in figures.items():
+                self._write(step=step, summary=scalar(name, value))
 
     def epoch(self, rows: Sequence[Mapping[str, float]]) -> None:
         last = rows[-1]
         self.scalars(int(last["steps"]), {f"validation/{k}": v for k, v in last.items() if k not in _NOT_METRICS})
+        with self._errors():
+            self._events.flush()
         write_history(self._folder / HISTORY, rows)
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        with self._errors():
+            self._events.close()
+
+    def _write(self, **fields: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        self._events.write_event(Event(wall_time=time.time(), **fields))
+
+    def _errors(self) -> AbstractContextManager[None]:
+        names = sorted(self._folder.glob(EVENTS))
+        return write_errors(names[-1] if names else self._folder)
 
 
 _NOT_METRICS = {"epoch", "steps", "loss", "seconds"}
@@ -67,5 +100,8 @@ def open_metrics_writer(folder: Path | None, step: int) -> Iterator[MetricsWrite
     record = _FolderWriter(folder, step)
     try:
         yield record
-    finally:
-        record.events.close()
+    except BaseException:
+        with suppress(WriteError):
+            record.close()
+        raise
+    record.close()

@@ -31,7 +31,7 @@ def save_snapshot(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapp
         reason = getattr(cause, "strerror", None) or str(cause).strip().splitlines()[0]
         before = "the previous snapshot is intact" if (folder / FILE).exists() else "there is no previous snapshot"
         raise TrainingError(
-            f"The snapshot in {folder} cannot be written: {reason}; {before}.",
+            f"Snapshot {folder / FILE} cannot be written: {reason}; {before}.",
             hint="Free disk space and continue with `resume=True`.",
             parameter="resume",
         ) from cause

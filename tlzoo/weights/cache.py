@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 
 from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.interfaces import Weights
-from tlzoo.io.files import cache_folder, file_lock, sync, write_json
+from tlzoo.io.disk import sync
+from tlzoo.io.files import cache_folder, write_json
+from tlzoo.io.locks import file_lock
 
 if TYPE_CHECKING:
     from filelock import ReadWriteLock
@@ -179,7 +181,7 @@ def partial_folder(key: str) -> Iterator[Path]:
         yield folder
     except OSError as cause:
         raise SourceError(
-            f"{key}: cannot write to the cache {root()}: {cause.strerror or cause}.",
+            f"{key}: {cause.filename or root()} cannot be written: {cause.strerror or cause}.",
             hint="Choose another folder with TLZOO_CACHE, or free disk space.",
         ) from cause
     finally:

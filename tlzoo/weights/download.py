@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tlzoo.errors import HashMismatch, SourceError
-from tlzoo.io.files import file_lock
+from tlzoo.io.disk import write_errors
 from tlzoo.io.https import UNREACHABLE, Response, open_https
+from tlzoo.io.locks import file_lock
 from tlzoo.progress import Advance, progress
 from tlzoo.weights import cache
 
@@ -123,7 +124,7 @@ def _write(
         etag = answer.headers.get("etag", "")
         version = etag if etag.startswith('"') else answer.headers.get("last-modified")
         _version(part).write_text(json.dumps({"version": version}), encoding="utf-8")
-    with part.open("ab" if done else "wb") as file:
+    with write_errors(part), part.open("ab" if done else "wb") as file:
         for chunk in answer.chunks():
             done += len(chunk)
             if done > pinned.size:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from tlzoo.errors import HashMismatch, SourceError, TlzooError
 from tlzoo.interfaces import Weights
-from tlzoo.io.files import file_lock
+from tlzoo.io.locks import file_lock
 from tlzoo.progress import Advance, progress
 from tlzoo.registry.schema import HubFile, HubSource
 from tlzoo.weights import cache, hub_api, lockfile

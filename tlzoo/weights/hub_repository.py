@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from tlzoo.errors import Offline, SourceError, TlzooError, UnknownCheckpoint
 from tlzoo.interfaces import Repository
-from tlzoo.io.files import cache_folder, write_json
+from tlzoo.io.files import cache_folder, temporary_folder, write_json
 from tlzoo.progress import say
 from tlzoo.registry import licenses
 from tlzoo.registry.schema import Sha256
@@ -104,7 +103,7 @@ def _write(path: Path, known: _CachedDescription) -> None:
         write_json(path, known.model_dump(mode="json"))
     except OSError as cause:
         raise SourceError(
-            f"Cannot write to the cache {cache_folder()}: {cause.strerror or cause}.",
+            f"{cause.filename or path} cannot be written: {cause.strerror or cause}.",
             hint="Choose another folder with TLZOO_CACHE, or free disk space.",
         ) from cause
 
@@ -146,7 +145,7 @@ def _query_hub(name: str, revision: str | None) -> _CachedDescription:
 def _documents(api: HfApi, name: str, commit: str, sizes: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     """The configuration files at the top, parsed; what is not a JSON object is left out."""
     found: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         for path in _configurations(sizes):
             got = Path(api.hf_hub_download(name, path, revision=commit, local_dir=folder))
             if got.stat().st_size <= MAX_DOCUMENT_BYTES:

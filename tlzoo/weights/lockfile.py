@@ -16,7 +16,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import SourceError
-from tlzoo.io.files import atomic_file, file_lock
+from tlzoo.io.files import atomic_file
+from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import Checkpoint, Sha256
 from tlzoo.specs import StrictModel
 from tlzoo.weights import cache

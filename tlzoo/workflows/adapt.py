@@ -12,7 +12,8 @@ from tlzoo.adaptation.verdict import Evidence, answers_of, notes, one_label_note
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, content_digests, endings_of, fingerprint, read
-from tlzoo.errors import DataError
+from tlzoo.errors import DataError, RunError
+from tlzoo.io.locks import output_lock
 from tlzoo.models.threads import limit_threads
 from tlzoo.plugins.adaptation import check_method
 from tlzoo.plugins.attribution import name_plugins
@@ -46,10 +47,17 @@ def adapt(
     be read or the target is too small, TrainingError where the adapted model has collapsed or does harm on `test`
     (see `tlzoo.adaptation.verdict`).
     """
-    began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
     check_output_path(Path(out))
     check_method(method, run.checkpoint.plugin)
+    with output_lock(Path(out), RunError):
+        check_output_path(Path(out))  # another process may have ended meanwhile
+        return _adapt(run, target, Path(out), method, test)
+
+
+def _adapt(run: RunFolder, target: str | Path, out: Path, method: str, test: str | Path | None) -> Run:
+    """What `adapt` does once nobody else writes to `out`."""
+    began = time.monotonic()
     raise_malloc_thresholds()
     limit_threads()
     parts = run.splits()
@@ -94,7 +102,7 @@ def adapt(
     for note in filter(None, notes(run.task, facts, data)):
         say(note)
     save_run(
-        Path(out),
+        out,
         adapted,
         data.heldout,
         [],

@@ -14,6 +14,7 @@ from tlzoo import registry
 from tlzoo.data import Columns, endings_of, read_splits
 from tlzoo.errors import RunError
 from tlzoo.io.extras import require_training
+from tlzoo.io.locks import output_lock
 from tlzoo.io.timings import Clock
 from tlzoo.options import StrategyOptions
 from tlzoo.plugins.attribution import name_plugins
@@ -75,8 +76,13 @@ def finetune(
             say(f"{choices.task.name} has no probe: all layers are trained ({how}).")
         columns = columns or {}
         parts = read_splits(data, test, choices.task, columns, choices.options.seed, endings_of(chosen.preprocess))
-        from tlzoo.workflows.train import TrainRequest, train
-    return train(TrainRequest(chosen, choices, head or "", data, test, columns, preprocess, parts, out, resume), clock)
+    with output_lock(out, RunError):
+        check_output_path(out)  # another process may have ended meanwhile
+        _check_unfinished(unfinished_dir(out), resume)
+        with clock.spent("prepare"):
+            from tlzoo.workflows.train import TrainRequest, train
+        request = TrainRequest(chosen, choices, head or "", data, test, columns, preprocess, parts, out, resume)
+        return train(request, clock)
 
 
 def _check_unfinished(place: Path, resume: bool) -> None:

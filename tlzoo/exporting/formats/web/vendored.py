@@ -7,12 +7,12 @@ import hashlib
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlzoo.errors import ExportError, HashMismatch, Offline
+from tlzoo.io.files import temporary_folder
 from tlzoo.io.offline import network_is_off
 from tlzoo.weights.cache import FetchRequest, PinnedFile, fetch_or_cache, source_folder, verify_files
 
@@ -81,8 +81,8 @@ def fetch_library(package: Package) -> Mapping[str, Path]:
 
 
 def _fetch(package: Package, into: Path) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        archive = _pack(package, Path(scratch))
+    with temporary_folder() as scratch:
+        archive = _pack(package, scratch)
         found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if found != package.integrity:
             raise HashMismatch(
