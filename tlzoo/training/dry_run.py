@@ -14,6 +14,7 @@ from tlzoo.errors import HookError, TlzooError
 from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
 from tlzoo.models.model import TaskModel, as_tuple, named_outputs
 from tlzoo.models.padding import check_padding
+from tlzoo.models.seeds import keep_generators
 from tlzoo.plugins.attribution import error_line, is_user_interrupt, raised_by_plugin
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
@@ -37,7 +38,7 @@ def dry_run(model: TaskModel, data: TaskDataset) -> None:
     check_padding(model, data)
     if not (model.task.plugin or head_plugin):
         return
-    with torch.random.fork_rng(devices=[]):
+    with keep_generators():
         trial = _Trial(model.eval(), data.first(FEW))
         if model.task.plugin and (wrong := trial.names_problem()):
             raise contract.task_error(model.task, f"cannot be used: {wrong}")

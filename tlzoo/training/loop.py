@@ -22,6 +22,7 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.devices import catch_out_of_memory, grad_scaler, select_device
 from tlzoo.models.freezing import set_trainable
 from tlzoo.models.model import TaskModel
+from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent
 from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import Advance, progress, say
@@ -212,7 +213,7 @@ def _step(
     """One optimizer step over these batches; returns their mean loss."""
     options, state = context.options, context.state
     step, optimizer = state.counts.step, state.optimizer
-    torch.manual_seed(int(np.random.SeedSequence([options.seed, step]).generate_state(1, np.uint64)[0] >> 1))
+    seed_generators(int(np.random.SeedSequence([options.seed, step]).generate_state(1, np.uint64)[0] >> 1))
     set_learning_rate(optimizer, step, context.steps, options.warmup)
     optimizer.zero_grad()
     samples = sum(len(positions) for positions, _ in batches)

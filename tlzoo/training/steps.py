@@ -16,6 +16,7 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.devices import autocast_dtype, grad_scaler
 from tlzoo.models.freezing import set_trainable
 from tlzoo.models.model import TaskModel
+from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent
 from tlzoo.progress import say
 from tlzoo.training.loop_state import changing_tensors
@@ -123,7 +124,7 @@ def lr_range_test(model: TaskModel, frozen: Freeze, step_model: StepModel, optio
         scaler.update()
         return loss.item()
 
-    torch.manual_seed(options.seed)
+    seed_generators(options.seed)
     found = find_learning_rate(step)
     optimizer.zero_grad()
     with torch.no_grad():

@@ -13,6 +13,7 @@ from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, content_digests, endings_of, fingerprint, read
 from tlzoo.errors import DataError
+from tlzoo.models.seeds import keep_generators, seed_generators
 from tlzoo.models.threads import limit_threads
 from tlzoo.plugins.adaptation import check_method
 from tlzoo.plugins.attribution import name_plugins
@@ -26,6 +27,7 @@ REFITTED = ("l2", "temperature")
 
 
 @name_plugins()
+@keep_generators()
 def adapt(
     run: str | Path | RunFolder,
     target: str | Path,
@@ -48,6 +50,7 @@ def adapt(
     """
     began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
+    seed_generators(run.data.seed)
     check_output_path(Path(out))
     check_method(method, run.checkpoint.plugin)
     raise_malloc_thresholds()
