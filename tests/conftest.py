@@ -223,12 +223,14 @@ def command(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..
     """Runs `tlzoo` with these arguments in this process."""
     from tlzoo.cli import main
     from tlzoo.plugins.attribution import CALLED_PLUGINS
+    from tlzoo.plugins.containment import REPORTED_CHANGES
     from tlzoo.progress import set_quiet
 
     terminate = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> Outcome:
         CALLED_PLUGINS.clear()
+        REPORTED_CHANGES.clear()
         capfd.readouterr()
         code = main([str(argument) for argument in arguments])
         return Outcome(code, *capfd.readouterr())

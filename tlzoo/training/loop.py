@@ -24,6 +24,7 @@ from tlzoo.models.freezing import set_trainable
 from tlzoo.models.model import TaskModel
 from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent
+from tlzoo.plugins.containment import watch
 from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import Advance, progress, say
 from tlzoo.tasks.rows import OutputCollector, Outputs
@@ -330,7 +331,7 @@ def outputs(
     batches = prefetch(lambda chunk: source.arrays(chunk, 0), order_by_length(source.data), batch)
     with progress(f"Evaluating on {part}", len(source)) as advance, torch.no_grad():
         for positions, arrays in clock.waiting(batches, "decode"):
-            with clock.spent("validate"):
+            with clock.spent("validate"), watch("The forward pass", *model.plugins):
                 made = model.named(step_model.evaluate(*to_tensors(arrays, step_model.device)))
             rows.put(
                 positions, {name: value.cpu().numpy() for name, value in made.items()}, source.data.lengths(positions)

@@ -16,7 +16,7 @@ from tlzoo.errors import DataError
 from tlzoo.models.seeds import keep_generators, seed_generators
 from tlzoo.models.threads import limit_threads
 from tlzoo.plugins.adaptation import check_method
-from tlzoo.plugins.attribution import name_plugins
+from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import say, working
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.run import RunFolder, save_run
@@ -26,7 +26,7 @@ REFITTED = ("l2", "temperature")
 """What a run's options say of a probe that adapting fits again."""
 
 
-@name_plugins()
+@guard_workflow()
 @keep_generators()
 def adapt(
     run: str | Path | RunFolder,

@@ -16,7 +16,7 @@ from tlzoo.errors import RunError
 from tlzoo.io.extras import require_training
 from tlzoo.io.timings import Clock
 from tlzoo.options import StrategyOptions
-from tlzoo.plugins.attribution import name_plugins
+from tlzoo.plugins.containment import guard_workflow
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import choose
 from tlzoo.runs.paths import check_output_path, unfinished_dir
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tlzoo.workflows.run import Run
 
 
-@name_plugins()
+@guard_workflow()
 def finetune(
     checkpoint: str | Checkpoint,
     data: str | Path,
