@@ -70,7 +70,7 @@ def to_onnx(model: TaskModel, module: nn.Module, path: Path, opset: int, outputs
         with exporting, warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             _silence_exporter()
-            with watch("The forward pass", *model.plugins):
+            with watch("Tracing the network", *model.plugins):
                 program = torch.onnx.export(
                     module,
                     tuple(parts.example_inputs.values()),

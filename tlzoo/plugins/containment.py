@@ -44,6 +44,9 @@ def watch(what: str, *plugins: str, draws: bool = True, alone: bool = False) -> 
     numbers go on as before it. What runs long is named on stderr, also when the user stops it; without `alone` only
     within other work that is named.
     """
+    if _transparent:
+        yield
+        return
     _put_back_baseline()
     before, generators, began = read_settings(), None if draws else _generators(), time.monotonic()
 
@@ -69,6 +72,17 @@ def watch(what: str, *plugins: str, draws: bool = True, alone: bool = False) -> 
 
 
 @contextmanager
+def uncontained() -> Iterator[None]:
+    """Let plugins do in this block what they do, for the check that is about it."""
+    global _transparent
+    _transparent = True
+    try:
+        yield
+    finally:
+        _transparent = False
+
+
+@contextmanager
 def guard_workflow() -> Iterator[None]:
     """Around what users call: errors of plugins are named, and at the end the process is as it was before."""
     global _baseline
@@ -85,6 +99,7 @@ def guard_workflow() -> Iterator[None]:
         _baseline = None
 
 
+_transparent = False
 _baseline: dict[str, Any] | None = None
 """The settings with which a workflow began, for changes by code that is not watched, such as a task's or a thread's."""
 

@@ -15,14 +15,13 @@ from typing import Any, ClassVar, Literal, TypeVar
 from unittest import SkipTest
 from unittest.mock import patch
 
-import torch
-
 from tlzoo import plugins, registry
 from tlzoo.data import Samples, endings_of, read
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import PluginError
 from tlzoo.interfaces import Backbone, FeatureKind, Needs, Weights
 from tlzoo.models.model import TaskModel, build_model, make_preprocessor
+from tlzoo.models.seeds import seed_generators
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import task_for
 from tlzoo.specs import TextSpec
@@ -82,7 +81,7 @@ def requires(*names: str) -> Callable[[Callable[[S], None]], Callable[[S], None]
                     if not isinstance(reason, SkippedCheck):
                         continue  # there was nothing to judge
                     raise SkippedCheck(f"Skipped until {name} passes.") from None
-                except Exception:  # noqa: BLE001 - the check itself reports it
+                except (Exception, SystemExit):  # noqa: BLE001 - the check itself reports it
                     raise SkippedCheck(f"Skipped until {name} passes.") from None
             check(self)
 
@@ -171,7 +170,7 @@ class SuiteBase:
 
     def built(self, output: Needs = "vector", seed: int = 0, **changes: Any) -> Backbone:
         """A fresh backbone as the plugin answers, for the entry with `changes`; `weights` replaces the files."""
-        torch.manual_seed(seed)
+        seed_generators(seed)
         weights = changes.pop("weights") if "weights" in changes else self.files()
         checkpoint = self.entry().model_copy(update=changes)
         return plugins.call(

@@ -81,7 +81,7 @@ def build_step_model(
     if not options.cache.enabled or not _inputs_are_fixed(options):
         return _full_step_model(model, frozen, sets, options, device)
     looking = working("Looking for the frozen part of the network")
-    with clock.spent("prepare"), looking, watch("The forward pass", *model.plugins):
+    with clock.spent("prepare"), looking, watch("Tracing the network", *model.plugins):
         cut = _checked_cut(model, frozen, sets.train)
     if cut is None:
         return _full_step_model(model, frozen, sets, options, device)
