@@ -117,49 +117,6 @@ FAULTS: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "no gradient": ("test_a_step_changes_only_what_trains", {"last": "self.last(x.detach())"}),
-    "a default dtype": (
-        "test_it_leaves_the_process_as_it_was",
-        {"built": "torch.set_default_dtype(torch.float64)"},
-    ),
-    "a handler of Ctrl-C": (
-        "test_it_leaves_the_process_as_it_was",
-        {"built": "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"},
-    ),
-    "a filter of warnings in forward": (
-        "test_it_leaves_the_process_as_it_was",
-        {"first": "__import__('warnings').simplefilter('once') or self.norm(torch.relu(self.first(x)))"},
-    ),
-    "a print in the hook": ("test_it_prints_nothing_to_stdout", {"built": "print('built')"}),
-    "a print in the network": ("test_it_prints_nothing_to_stdout", {"last": "print('here') or self.last(x)"}),
-    "bytes to the descriptor of stdout": (
-        "test_it_prints_nothing_to_stdout",
-        {"last": "__import__('os').write(1, b'here') and self.last(x)"},
-    ),
-    "an exit in training": (
-        "test_it_does_not_end_the_program",
-        {"last": "__import__('sys').exit() if self.training and len(x) == 3 else self.last(x)"},
-    ),
-    "weights from the clock": (
-        "test_the_same_seed_gives_the_same_bits",
-        {
-            "built": "nn.init.normal_(module.first.weight, generator=torch.Generator().manual_seed(time.time_ns()))",
-            "top": "import time",
-        },
-    ),
-    "weights from an unseeded generator": (
-        "test_the_same_seed_gives_the_same_bits",
-        {
-            "built": "module.last.bias.data += torch.from_numpy(np.random.default_rng().random(8, np.float32))",
-            "top": "import numpy as np",
-        },
-    ),
-    "dropout of its own generator": (
-        "test_the_same_seed_gives_the_same_bits",
-        {
-            "last": "self.last(x * (torch.rand(x.shape, generator=drawn) > 0.5) if self.training else x)",
-            "built": "drawn = torch.Generator(); drawn.seed()",
-        },
-    ),
     "freezing that forgets": (
         "test_freezing_twice_answers_the_same",
         {

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tlzoo import progress
-from tlzoo.io.entry_points import describe_plugin
+from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
 from tlzoo.plugins.attribution import CALLED_PLUGINS, attribute_errors, is_user_interrupt, name_plugins
 from tlzoo.plugins.discovery import FIRST_PARTY
 from tlzoo.plugins.process_state import (
@@ -25,8 +25,10 @@ from tlzoo.plugins.process_state import (
 )
 from tlzoo.progress import overdue, printable
 
+SHOWN = 200
+"""Characters of a setting before and after up to which a warning shows them."""
 REPORTED_CHANGES: set[tuple[str, str]] = set()
-"""Changes that were warned of, by who made them and what: each is once."""
+"""Changes that were warned of, by plugin and setting: each is once."""
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def watch(what: str, *plugins: str, draws: bool = True, alone: bool = False) -> 
             if generators is not None:
                 _put_back_generators(generators)
     if changed:
-        _warn_of(changed, f"{what} of {_names(plugins)}")
+        _warn_of(changed, what, plugins)
 
 
 @contextmanager
@@ -109,20 +111,22 @@ def _put_back_baseline(leave: Iterable[str] = CHANGED_BY_CORE) -> None:
         return
     if changed := put_back_settings({**torch_defaults(), **_baseline}, leave):
         guests = sorted(name for name in CALLED_PLUGINS if name not in FIRST_PARTY) or sorted(CALLED_PLUGINS)
-        _warn_of(changed, f"Something of {_names(guests)}")
+        _warn_of(changed, "Something", guests)
 
 
-def _names(plugins: Any) -> str:
+def _names(plugins: Iterable[str]) -> str:
     return " or ".join(map(describe_plugin, dict.fromkeys(filter(None, plugins)))) or "a plugin"
 
 
-def _warn_of(changed: dict[str, tuple[Any, Any]], who: str) -> None:
-    for title, (old, new) in changed.items():
+def _warn_of(changed: dict[str, tuple[Any, Any]], what: str, plugins: Iterable[str]) -> None:
+    who = _names(plugins)
+    for title, values in changed.items():
         if (who, title) not in REPORTED_CHANGES:
             REPORTED_CHANGES.add((who, title))
-            values = f" from {_shown(old)} to {_shown(new)}" if title not in STREAMS else ""
+            old, new = map(_shown, values)
+            shown = f" from {old} to {new}" if title not in STREAMS and len(old + new) < SHOWN else ""
             warnings.warn(
-                f"{who} changes {title}{values}, for the whole process; it is put back. Report it to its author.",
+                f"{what} of {who} changes {title}{shown}, for the whole process; it is put back. {REPORT_HINT}",
                 RuntimeWarning,
                 stacklevel=4,
             )
@@ -130,10 +134,9 @@ def _warn_of(changed: dict[str, tuple[Any, Any]], who: str) -> None:
 
 def _shown(value: Any) -> str:
     try:
-        text = repr(value)
+        return repr(value)
     except Exception:  # noqa: BLE001 - of a plugin's own object
-        text = type(value).__name__
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        return type(value).__name__
 
 
 def _generators() -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -156,7 +156,7 @@ def read_settings() -> dict[str, Any]:
     return found
 
 
-def put_back_settings(before: dict[str, Any], leave: Iterable[str] = ()) -> dict[str, tuple[Any, Any]]:
+def put_back_settings(before: Mapping[str, Any], leave: Iterable[str] = ()) -> dict[str, tuple[Any, Any]]:
     """Put back what has changed since; returns it by title, with its value before and after."""
     now, changed = read_settings(), {}
     for each in SETTINGS:

@@ -7,10 +7,11 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar
 from unittest import SkipTest
 from unittest.mock import patch
@@ -22,6 +23,7 @@ from tlzoo.errors import PluginError
 from tlzoo.interfaces import Backbone, FeatureKind, Needs, Weights
 from tlzoo.models.model import TaskModel, build_model, make_preprocessor
 from tlzoo.models.seeds import seed_generators
+from tlzoo.plugins.process_state import STREAMS, put_back_settings, read_settings
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import task_for
 from tlzoo.specs import TextSpec
@@ -103,6 +105,20 @@ class SuiteBase:
     import_seconds: float = 10.0
 
     _cache: ClassVar[dict[str, Any]] = {}
+
+    _before: Mapping[str, Any] = MappingProxyType({})
+
+    def setup_method(self) -> None:
+        """Note the process's settings: what a plugin changes in one check is not to fail another."""
+        self._before = read_settings()
+
+    def put_back(self) -> None:
+        """Put the process's settings back as they were before this check."""
+        put_back_settings(self._before, STREAMS)
+
+    def teardown_method(self) -> None:
+        """After a check."""
+        self.put_back()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -90,6 +90,7 @@ class Process(Freezing):
     def _behaviour(self) -> Behaviour:
         """What the plugin's code does, run once as training runs it, without tlzoo's own containment."""
         found, held = Behaviour(), dict[str, Any]()
+        self.put_back()  # what other checks' calls of the plugin have changed
         with keep_generators(), uncontained():
             for part, work in self._work(held):
                 if not _notice(part, work, found):
@@ -149,7 +150,8 @@ def _stdout_into(found: list[str]) -> Iterator[None]:
     with tempfile.TemporaryFile() as file:
         kept = -1
         with suppress(OSError):  # a process without stdout
-            sys.__stdout__ and sys.__stdout__.flush()
+            if sys.__stdout__ is not None:
+                sys.__stdout__.flush()
             kept = os.dup(1)
             os.dup2(file.fileno(), 1)
         try:
