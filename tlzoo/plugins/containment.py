@@ -49,8 +49,7 @@ def watch(what: str, *plugins: str, draws: bool = True, alone: bool = False) -> 
     if _transparent:
         yield
         return
-    _put_back_baseline()
-    before, generators, began = read_settings(), None if draws else _generators(), time.monotonic()
+    before, generators, began = _put_back_baseline(), None if draws else _generators(), time.monotonic()
 
     def line(seconds: float) -> str:
         return f"{what} of {_names(plugins)} has run for {seconds:.0f} s. Ctrl-C stops it; in training, twice."
@@ -106,12 +105,16 @@ _baseline: dict[str, Any] | None = None
 """The settings with which a workflow began, for changes by code that is not watched, such as a task's or a thread's."""
 
 
-def _put_back_baseline(leave: Iterable[str] = CHANGED_BY_CORE) -> None:
+def _put_back_baseline(leave: Iterable[str] = CHANGED_BY_CORE) -> dict[str, Any]:
+    """The settings as they are, once those are put back that differ from the workflow's beginning."""
+    now = read_settings()
     if _baseline is None or threading.current_thread() is not threading.main_thread():
-        return
-    if changed := put_back_settings({**torch_defaults(), **_baseline}, leave):
+        return now
+    if changed := put_back_settings({**torch_defaults(), **_baseline}, leave, now):
         guests = sorted(name for name in CALLED_PLUGINS if name not in FIRST_PARTY) or sorted(CALLED_PLUGINS)
         _warn_of(changed, "Something", guests)
+        return read_settings()
+    return now
 
 
 def _names(plugins: Iterable[str]) -> str:

@@ -14,8 +14,13 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_UNREADABLE = (AttributeError, ImportError, OSError, ValueError, locale.Error)
-"""What reading raises of a library that another thread is importing, or of a folder that was removed."""
+_VARIABLES = (
+    *("TLZOO_ALLOCATOR", "TLZOO_CACHE", "TLZOO_CONFIG", "TLZOO_DEBUG", "TLZOO_LOCK", "TLZOO_MEMORY"),
+    *("TLZOO_OFFLINE", "TLZOO_PLUGINS", "TLZOO_REGISTRY", "TLZOO_STRICT_PLUGINS", "TLZOO_TRUSTED_HOSTS"),
+)
+"""Those that steer tlzoo: reading the whole environment would take most of the time that a call is watched."""
+_UNREADABLE = (KeyError, AttributeError, ImportError, OSError, ValueError, locale.Error)
+"""What reading raises of a library that is not imported, or only in part so far, and of a folder that was removed."""
 
 
 class Setting(NamedTuple):
@@ -69,13 +74,13 @@ def _put_back_handlers(before: tuple[Any, ...]) -> None:
 
 
 def _put_back_environment(before: dict[str, str]) -> None:
-    for name in _environment():
+    for name in set(_environment()) - set(before):
         del os.environ[name]
     os.environ.update(before)
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("TLZOO_")}
+    return {name: value for name in _VARIABLES if (value := os.environ.get(name)) is not None}
 
 
 def _put_back_logging(before: tuple[Any, ...]) -> None:
@@ -151,14 +156,18 @@ def read_settings() -> dict[str, Any]:
     found, first = {}, threading.current_thread() is threading.main_thread()
     for each in SETTINGS:
         if first or each.thread:
-            with suppress(KeyError, *_UNREADABLE):  # of a library that is not imported there is nothing to keep
+            try:
                 found[each.title] = each.read()
+            except _UNREADABLE:
+                continue
     return found
 
 
-def put_back_settings(before: Mapping[str, Any], leave: Iterable[str] = ()) -> dict[str, tuple[Any, Any]]:
-    """Put back what has changed since; returns it by title, with its value before and after."""
-    now, changed = read_settings(), {}
+def put_back_settings(
+    before: Mapping[str, Any], leave: Iterable[str] = (), now: Mapping[str, Any] | None = None
+) -> dict[str, tuple[Any, Any]]:
+    """Put back what has changed since, or until `now`; returns it by title, with its value before and after."""
+    now, changed = read_settings() if now is None else now, {}
     for each in SETTINGS:
         if each.title not in before or each.title not in now or each.title in leave:
             continue

@@ -5,12 +5,11 @@ from __future__ import annotations
 from tlzoo.testing.entries import Entries
 from tlzoo.testing.exporting import Exporting
 from tlzoo.testing.foreign import Foreign
-from tlzoo.testing.freezing import Freezing
+from tlzoo.testing.freezing import Freezing, Stages
 from tlzoo.testing.importing import Importing
 from tlzoo.testing.preprocessing import Preprocessing
 from tlzoo.testing.process import Process
 from tlzoo.testing.shapes import Shapes
-from tlzoo.testing.stages import Stages
 from tlzoo.testing.tasks import Tasks
 
 
