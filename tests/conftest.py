@@ -224,12 +224,14 @@ def command(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..
     from tlzoo.cli import main
     from tlzoo.io.stops import NUMBERS
     from tlzoo.plugins.attribution import CALLED_PLUGINS
+    from tlzoo.plugins.containment import REPORTED_CHANGES
     from tlzoo.progress import set_quiet
 
     before = {number: signal.getsignal(number) for number in NUMBERS}
 
     def run(*arguments: object) -> Outcome:
         CALLED_PLUGINS.clear()
+        REPORTED_CHANGES.clear()
         capfd.readouterr()
         code = main([str(argument) for argument in arguments])
         return Outcome(code, *capfd.readouterr())

@@ -15,6 +15,8 @@ from typing import Protocol
 
 EVERY_S = 4.0
 """Seconds after which silent work is named, and a log gets its next line."""
+PATIENCE_S = 10.0
+"""Seconds after which code of a plugin is named."""
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Terminal control characters and lone surrogates; line ends and tabs are allowed."""
 _quiet = False
@@ -70,8 +72,8 @@ def alive() -> None:
         pass
 
 
-Line = Callable[[], str]
-"""The line that says how far some work is; empty where a bar shows it."""
+Line = Callable[[], str | None]
+"""The line that says how far some work is; empty where a bar shows it, `None` to leave it to what it is part of."""
 
 
 class _Heartbeat:
@@ -95,13 +97,13 @@ class _Heartbeat:
         return time.monotonic() - self._spoke >= EVERY_S
 
     @contextmanager
-    def during(self, line: Line) -> Iterator[None]:
-        """Name this work for as long as it goes on."""
+    def during(self, line: Line, alone: bool = True) -> Iterator[None]:
+        """Name this work for as long as it goes on; without `alone` only if other work is being named."""
         with self._changed:
             if not self._lines:
                 self._spoke = time.monotonic()
             self._lines.append(line)
-            if self._thread is None:
+            if self._thread is None and alone:
                 self._thread = threading.Thread(target=self._beat, name="tlzoo-heartbeat", daemon=True)
                 self._thread.start()
         try:
@@ -123,7 +125,8 @@ class _Heartbeat:
                 if self._thread is not threading.current_thread() or not self.due():
                     continue
                 self._spoke = time.monotonic()
-                if not _quiet and (line := self._lines[-1]()):
+                line = next((said for each in reversed(self._lines) if (said := each()) is not None), "")
+                if line and not _quiet:
                     with suppress(OSError, ValueError):  # a stream that was closed meanwhile
                         print(line, file=sys.stderr, flush=True)
 
@@ -146,6 +149,22 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
 
     with _heartbeat.during(lambda: f"{name}: {time.monotonic() - began:.0f} s"):
         yield rename
+
+
+@contextmanager
+def overdue(line: Callable[[float], str], alone: bool = True) -> Iterator[None]:
+    """Within other work: once the block has run for `PATIENCE_S`, `line` of its seconds stands for that work.
+
+    With `alone` it is said outside of other work, too.
+    """
+    began = time.monotonic()
+
+    def text() -> str | None:
+        seconds = time.monotonic() - began
+        return printable(line(seconds)) if seconds >= PATIENCE_S else None
+
+    with _heartbeat.during(text, alone):
+        yield
 
 
 @contextmanager

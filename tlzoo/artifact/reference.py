@@ -21,6 +21,8 @@ KEY = "tlzoo.reference"
 MAX_SAMPLES = 1000
 MAX_BYTES = 2**20
 DIGEST_BYTES = 16
+DTYPES = ("<f2", "<f4", "<f8", "|b1", "|i1", "|u1", "<i2", "<i4", "<i8", "<u2", "<u4", "<u8")
+"""Types of outputs, as numpy writes them; of a byte there is no order."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ def _packed(rows: Rows) -> dict[str, Any]:
 
 
 def _unpacked(packed: Mapping[str, Any], count: int) -> Rows:
+    if packed["dtype"] not in DTYPES:  # numpy would evaluate it
+        raise ValueError("an output is of no known type")
     values = np.frombuffer(base64.b64decode(packed["data"]), dtype=np.dtype(packed["dtype"]))
     values = values.astype(values.dtype.newbyteorder("="))
     shapes = [tuple(shape) for shape in packed["shapes"]]
-    if values.dtype.kind not in "fiub":
-        raise ValueError(f"an output is of type {values.dtype}")
     if len(shapes) == 1 and count != 1:
         return values.reshape(count, *shapes[0])
     if len(shapes) != count:

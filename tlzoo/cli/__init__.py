@@ -115,13 +115,14 @@ def _repair_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name, where the terminal is not UTF-8
 
 
-def _stdout_for(arguments: list[str]) -> AbstractContextManager[None]:
-    """What keeps stdout for JSON where a command is asked for it."""
-    if "--help" in arguments or not {"--json", "--jsonl"} & set(arguments):
+def _stdout_for(name: str, arguments: list[str]) -> AbstractContextManager[None]:
+    """What keeps stdout for JSON where a command is asked for it, and from compiled code of plugins."""
+    from_plugins = any(name in _FOLDERS[folder] for folder in ("train", "deploy"))
+    if "--help" in arguments or not ({"--json", "--jsonl"} & set(arguments) or from_plugins):
         return nullcontext()
-    from tlzoo.cli.shared.output import reserved_stdout
+    from tlzoo.cli.shared.output import reserved_stdout, separate_stdout
 
-    return reserved_stdout()
+    return reserved_stdout() if {"--json", "--jsonl"} & set(arguments) else separate_stdout()
 
 
 def _named_while_silent(name: str, arguments: list[str]) -> AbstractContextManager[object]:
@@ -157,7 +158,7 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
     try:
         with if_stopped(_STOPPED.get(name, AGAIN)), _named_while_silent(name, arguments):
             app = importlib.import_module(module_of(name)).app
-            with _stdout_for(arguments):
+            with _stdout_for(name, arguments):
                 code = app(arguments, prog_name=f"tlzoo {name}", standalone_mode=False)
         sys.stdout.flush()
         if code in CODES:  # Click makes a code of Ctrl-C

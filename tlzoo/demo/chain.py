@@ -13,6 +13,7 @@ from tlzoo.demo import commands, digits, tweets
 from tlzoo.demo.folders import is_complete, write_card
 from tlzoo.models.freezing import freeze
 from tlzoo.models.model import TaskModel, build_model, load_backbone
+from tlzoo.models.seeds import seed_generators
 from tlzoo.options import Finetune
 from tlzoo.progress import say
 from tlzoo.runs.prepare import make_dataset_splits
@@ -108,10 +109,8 @@ def from_scratch(run: Run, budget: float) -> dict[str, float]:
 
     Returns its accuracy on the run's test samples, the steps taken and the seconds they took.
     """
-    import torch
-
     options = Finetune(lr=SCRATCH_LR, seed=run.data.seed)
-    torch.manual_seed(options.seed)
+    seed_generators(options.seed)
     backbone = replace(load_backbone(run.checkpoint, None), preprocess=run.preprocess)
     model: TaskModel = build_model(run.checkpoint, run.task, backbone)
     sets = make_dataset_splits(run.splits(), model)

@@ -13,6 +13,7 @@ from tlzoo.data.dataset import TaskDataset
 from tlzoo.features.cut import Cut
 from tlzoo.features.extract import order_by_length
 from tlzoo.models.model import TaskModel, as_tuple
+from tlzoo.models.seeds import keep_generators, seed_generators
 
 Tensors = tuple[torch.Tensor, ...]
 BATCHES = (2, 3)
@@ -83,11 +84,11 @@ def _same_draws(model: nn.Module) -> Iterator[Callable[[], None]]:
     kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
 
     def again() -> None:
-        torch.manual_seed(0)
+        seed_generators(0)
         for name, buffer in model.named_buffers():
             buffer.copy_(kept[name])
 
-    with torch.random.fork_rng(devices=[]):
+    with keep_generators():
         yield again
         again()
 

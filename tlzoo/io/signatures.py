@@ -31,7 +31,7 @@ def read_public_key(given: str) -> str:
     """The public key that is given as base64 or as a file (PEM, base64 or the raw 32 bytes). Raises UsageError."""
     key = _from_base64(given.encode("utf-8", "surrogateescape"), _KEY_BYTES)
     if key is None:
-        content = _content(Path(given).expanduser())
+        content = _content(Path(given))
         key = _from_pem(content, given) if b"-----BEGIN" in content else _decoded(content, _KEY_BYTES)
     if key is None:
         raise UsageError(
@@ -137,9 +137,9 @@ def _shown(given: object) -> str:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with path.expanduser().open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as cause:
+    except (OSError, ValueError, RuntimeError) as cause:  # the last where a user named by ~ has no folder
         reason = cause.strerror if isinstance(cause, OSError) else cause
         raise UsageError(
             f"{_shown(path)} is neither a key nor a readable key file: {reason}.", hint="Check the key or path."

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import nn
 
 from tlzoo import plugins
@@ -16,6 +15,7 @@ from tlzoo.io.entry_points import describe_plugin
 from tlzoo.models import lora
 from tlzoo.models.digests import named_tensors, tensor_digests
 from tlzoo.models.model import TaskModel
+from tlzoo.models.seeds import keep_generators
 from tlzoo.options.freezing import FREEZE_POLICIES, check_stage_policy, names_plugin, parse_lora_size
 from tlzoo.options.freezing import training_stages as stage_names
 from tlzoo.plugins.extensions import split_plugin_name
@@ -58,7 +58,7 @@ def _ask_twice(model: TaskModel, policy: str) -> tuple[Freeze, str]:
     before = {name: each for name, each in named_tensors(model).items() if not each.is_meta}
     digests = tensor_digests(before)
     answer = _plugin_or_core(model, policy)
-    with torch.random.fork_rng(devices=[]):
+    with keep_generators():
         again = _plugin_or_core(model, policy)
     kept = {id(each) for each in named_tensors(model).values()}
     if lost := [name for name, each in before.items() if id(each) not in kept]:

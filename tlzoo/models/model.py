@@ -45,6 +45,17 @@ class TaskModel(nn.Module):
         self.backbone = parts.module
         self.head = head.module
 
+    @property
+    def head_plugin(self) -> str:
+        """The plugin that builds the head; empty where the core does."""
+        known = {"linear": self.task.plugin, "plugin": self.checkpoint.plugin}
+        return known.get(self.head_name, self.head_name.partition("/")[0])
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Those whose code runs in `forward`, once each."""
+        return tuple(dict.fromkeys(filter(None, (self.checkpoint.plugin, self.head_plugin))))
+
     def forward(self, *inputs: torch.Tensor) -> Any:
         return self.head(self.head_input(self.backbone(*inputs)))
 

@@ -16,6 +16,9 @@ from tlzoo.interfaces import Graph
 from tlzoo.io.disk import write_errors
 from tlzoo.io.stops import raise_stop, stop_code
 from tlzoo.models.model import TaskModel, as_tuple, named_outputs
+from tlzoo.plugins.attribution import raised_by_plugin
+from tlzoo.plugins.containment import watch
+from tlzoo.plugins.discovery import FIRST_PARTY
 from tlzoo.progress import working
 
 OPSET = 20
@@ -65,19 +68,21 @@ def to_onnx(model: TaskModel, module: nn.Module, path: Path, opset: int, outputs
     starred = isinstance(module, TaskModel | WithFeatures)  # `*inputs` is one argument
     shapes = tuple({at: dims[axis] for at, axis in parts.dynamic_axes.get(name, {}).items()} for name in names)
     try:
-        with working(f"Exporting the graph of {model.checkpoint.id}"), warnings.catch_warnings(), torch.no_grad():
+        exporting = working(f"Exporting the graph of {model.checkpoint.id}")
+        with exporting, warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             _silence_exporter()
-            program = torch.onnx.export(
-                module,
-                tuple(parts.example_inputs.values()),
-                dynamo=True,
-                dynamic_shapes=(shapes,) if starred else shapes,
-                input_names=list(names),
-                output_names=[f"{_OUTPUT_PREFIX}{name}" for name in outputs],
-                opset_version=opset,
-                verbose=False,
-            )
+            with watch("Tracing the network", *model.plugins):
+                program = torch.onnx.export(
+                    module,
+                    tuple(parts.example_inputs.values()),
+                    dynamo=True,
+                    dynamic_shapes=(shapes,) if starred else shapes,
+                    input_names=list(names),
+                    output_names=[f"{_OUTPUT_PREFIX}{name}" for name in outputs],
+                    opset_version=opset,
+                    verbose=False,
+                )
         if program is None:
             raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: torch returned nothing.")
         with write_errors(path):
@@ -87,7 +92,8 @@ def to_onnx(model: TaskModel, module: nn.Module, path: Path, opset: int, outputs
     except Exception as cause:
         if (code := stop_code(cause)) is not None:  # the exporter makes an error of its own of whatever is raised in it
             raise_stop(code - 128)
-        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+        fault = None if model.checkpoint.plugin in FIRST_PARTY else raised_by_plugin(cause)
+        reason = str(fault.message if fault else cause).strip().partition("\n")[0] or type(cause).__name__
         raise ExportError(f"{model.checkpoint.id} cannot be exported to ONNX: {reason}") from cause
     return Graph(path, names, outputs, opset)
 
@@ -127,7 +133,7 @@ def eager_outputs_and_features(
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """As `eager_outputs`, with the head's input from the same pass; `None` where that is not one tensor."""
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), watch("The forward pass", *model.plugins):
         given = model.head_input(model.backbone(*(torch.from_numpy(array) for array in arrays.values())))
         made = [tensor.numpy() for tensor in as_tuple(model.head(given))]
     return named_outputs(model.task, made), given.numpy() if isinstance(given, torch.Tensor) else None

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from tlzoo.errors import HookError, PluginError, UsageError
 from tlzoo.io.entry_points import REPORT_HINT, DeclaredEntry, declared_entries, describe_plugin, is_enabled
-from tlzoo.plugins.attribution import attribute_errors
+from tlzoo.plugins.containment import contain
 
 ExtensionKind = Literal["tasks", "adaptation", "strategies", "formats"]
 EXTENSION_KINDS: tuple[ExtensionKind, ...] = ("tasks", "adaptation", "strategies", "formats")
@@ -42,7 +42,7 @@ class PluginExtension(NamedTuple):
 
     def run(self, function: str, *given: Any, **named: Any) -> Any:
         """Call its function of this name; raises HookError naming the plugin where that fails."""
-        with attribute_errors(self.title, self.plugin):
+        with contain(self.title, self.plugin, draws=self.kind != "formats"):
             return getattr(self.value, function)(*given, **named)
 
     def wrong(self, what: str) -> HookError:

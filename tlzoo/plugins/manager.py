@@ -21,13 +21,16 @@ from tlzoo.errors import HookError, PluginError
 from tlzoo.io.entry_points import REPORT_HINT
 from tlzoo.io.stops import is_stop
 from tlzoo.plugins import hookspecs
-from tlzoo.plugins.attribution import CALLED_PLUGINS, attribute_errors, error_line
+from tlzoo.plugins.attribution import CALLED_PLUGINS, error_line
+from tlzoo.plugins.containment import contain, watch
 from tlzoo.plugins.discovery import GROUP, InstalledPlugin, enabled_plugins, find
 from tlzoo.plugins.versions import unmet_requirement
 from tlzoo.version import __version__
 
 T = TypeVar("T")
 _SLOW_IMPORT_S = 10.0
+DRAWING_HOOKS = ("load_backbone", "build_head", "freeze", "adapt_domain")
+"""Those that may draw random numbers; after others they go on as before."""
 
 
 @dataclass
@@ -56,7 +59,7 @@ def import_plugin(name: str) -> ImportedPlugin:
     manager = pluggy.PluginManager("tlzoo")
     manager.add_hookspecs(hookspecs)
     try:
-        with _report_slow_import(plugin):
+        with _report_slow_import(plugin), watch("The import", name):
             manager.register(metadata.EntryPoint(plugin.name, plugin.module, GROUP).load(), plugin.name)
         manager.check_pending()
     except BaseException as cause:
@@ -133,7 +136,7 @@ def call(
     """
     loaded = import_plugin(plugin)
     CALLED_PLUGINS.add(plugin)
-    with attribute_errors(f"Hook {hook!r}", plugin):
+    with contain(f"Hook {hook!r}", plugin, draws=hook in DRAWING_HOOKS):
         answer = getattr(loaded.manager.hook, hook)(**given)
     if answer is None and default is not None:
         return default(**given)

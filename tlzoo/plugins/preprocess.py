@@ -9,7 +9,7 @@ import numpy as np
 
 from tlzoo.errors import HookError
 from tlzoo.io.entry_points import describe_plugin
-from tlzoo.plugins.attribution import attribute_errors
+from tlzoo.plugins.containment import contain
 from tlzoo.preprocess import Preprocessor, make_preprocessor, with_contexts
 from tlzoo.specs import ImageSpec, PluginSpec, Preprocess
 
@@ -52,13 +52,13 @@ class PluginPreprocessor:
 
     def __call__(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """The arrays of N inputs."""
-        with attribute_errors(_TITLE, self._plugin):
+        with contain(_TITLE, self._plugin, alone=False):
             arrays = self._preprocessor(inputs)
         return self._checked(arrays, inputs)
 
     def with_contexts(self, inputs: Sequence[Any]) -> tuple[dict[str, np.ndarray], list[Any]]:
         """The arrays, and what it knows of each input, for tasks that ask."""
-        with attribute_errors(_TITLE, self._plugin):
+        with contain(_TITLE, self._plugin, alone=False):
             arrays, found = with_contexts(self._preprocessor, inputs)
             known = len(found)
         if known != len(inputs):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
 from tlzoo.data import Columns, SampleSplits, fingerprint
@@ -14,6 +13,7 @@ from tlzoo.data.dataset import make_dataset
 from tlzoo.errors import UsageError
 from tlzoo.interfaces import Backbone
 from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
+from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent, StrategyOptions
 from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
@@ -66,8 +66,9 @@ def prepare(
     """The model with a fresh head, the parts of the data as it takes them, the options of its head."""
     given = head_options(task, parts, options)
     with working(f"Building the network of {checkpoint.id}"):
+        seed_generators(options.seed)  # for what the backbone's plugin draws beside its weights
         backbone, checkpoint = prepare_backbone(checkpoint, task)
-        torch.manual_seed(options.seed)  # for what the head starts from
+        seed_generators(options.seed)  # for what the head starts from, however much the backbone drew
         model = build_model(checkpoint, task, backbone, head=head, options=given)
         return model, make_dataset_splits(parts, model), given
 

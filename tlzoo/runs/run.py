@@ -19,6 +19,7 @@ from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError
 from tlzoo.io.files import atomic_folder, write_json
 from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
+from tlzoo.models.seeds import keep_generators, seed_generators
 from tlzoo.plugins.tasks import task_of
 from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
@@ -152,9 +153,11 @@ class RunFolder:
         """
         check_files(self.path, self.record.files, (WEIGHTS, REFERENCE))
         try:
-            backbone = load_backbone(self.checkpoint, None, self.task.needs)
-            backbone = replace(backbone, preprocess=self.preprocess)
-            model = build_model(self.checkpoint, self.task, backbone, head=self.head)
+            with keep_generators():
+                seed_generators(self.data.seed)  # for what a plugin draws and the weights do not hold
+                backbone = load_backbone(self.checkpoint, None, self.task.needs)
+                backbone = replace(backbone, preprocess=self.preprocess)
+                model = build_model(self.checkpoint, self.task, backbone, head=self.head)
             load_weights(self.path, model)
         except LOAD_ERRORS as cause:
             raise RunError(

@@ -7,15 +7,14 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeVar
 from unittest import SkipTest
 from unittest.mock import patch
-
-import torch
 
 from tlzoo import plugins, registry
 from tlzoo.data import Samples, endings_of, read
@@ -23,6 +22,8 @@ from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import PluginError
 from tlzoo.interfaces import Backbone, FeatureKind, Needs, Weights
 from tlzoo.models.model import TaskModel, build_model, make_preprocessor
+from tlzoo.models.seeds import seed_generators
+from tlzoo.plugins.process_state import STREAMS, put_back_settings, read_settings
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import task_for
 from tlzoo.specs import TextSpec
@@ -82,7 +83,7 @@ def requires(*names: str) -> Callable[[Callable[[S], None]], Callable[[S], None]
                     if not isinstance(reason, SkippedCheck):
                         continue  # there was nothing to judge
                     raise SkippedCheck(f"Skipped until {name} passes.") from None
-                except Exception:  # noqa: BLE001 - the check itself reports it
+                except (Exception, SystemExit):  # noqa: BLE001 - the check itself reports it
                     raise SkippedCheck(f"Skipped until {name} passes.") from None
             check(self)
 
@@ -104,6 +105,20 @@ class SuiteBase:
     import_seconds: float = 10.0
 
     _cache: ClassVar[dict[str, Any]] = {}
+
+    _before: Mapping[str, Any] = MappingProxyType({})
+
+    def setup_method(self) -> None:
+        """Note the process's settings: what a plugin changes in one check is not to fail another."""
+        self._before = read_settings()
+
+    def put_back(self) -> None:
+        """Put the process's settings back as they were before this check."""
+        put_back_settings(self._before, STREAMS)
+
+    def teardown_method(self) -> None:
+        """After a check."""
+        self.put_back()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -171,7 +186,7 @@ class SuiteBase:
 
     def built(self, output: Needs = "vector", seed: int = 0, **changes: Any) -> Backbone:
         """A fresh backbone as the plugin answers, for the entry with `changes`; `weights` replaces the files."""
-        torch.manual_seed(seed)
+        seed_generators(seed)
         weights = changes.pop("weights") if "weights" in changes else self.files()
         checkpoint = self.entry().model_copy(update=changes)
         return plugins.call(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from tlzoo.testing.entries import Entries
 from tlzoo.testing.exporting import Exporting
 from tlzoo.testing.foreign import Foreign
-from tlzoo.testing.freezing import Freezing
+from tlzoo.testing.freezing import Freezing, Stages
 from tlzoo.testing.importing import Importing
 from tlzoo.testing.preprocessing import Preprocessing
+from tlzoo.testing.process import Process
 from tlzoo.testing.shapes import Shapes
-from tlzoo.testing.stages import Stages
 from tlzoo.testing.tasks import Tasks
 
 
-class PluginSuite(Exporting, Tasks, Preprocessing, Freezing, Stages, Shapes, Foreign, Entries, Importing):
+class PluginSuite(Exporting, Process, Tasks, Preprocessing, Freezing, Stages, Shapes, Foreign, Entries, Importing):
     """Subclass it under a name that starts with `Test`, set `plugin`, and pytest runs every check.
 
     `checkpoint` is an id or a Checkpoint, by default the smallest of the plugin's entries. `task_name` is the task to

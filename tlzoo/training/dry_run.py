@@ -15,7 +15,9 @@ from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
 from tlzoo.io.stops import is_stop
 from tlzoo.models.model import TaskModel, as_tuple, named_outputs
 from tlzoo.models.padding import check_padding
+from tlzoo.models.seeds import keep_generators
 from tlzoo.plugins.attribution import error_line, raised_by_plugin
+from tlzoo.plugins.containment import watch
 from tlzoo.preprocess import row_lengths
 from tlzoo.tasks import contract
 from tlzoo.tasks.rows import OutputCollector
@@ -32,13 +34,11 @@ def dry_run(model: TaskModel, data: TaskDataset) -> None:
     row for each sample, the loss is no number that the head can learn from, or metrics, scores and predictions break
     the contract; of tasks and heads of the core none of this. Raises TrainingError where padding reaches answers.
     """
-    head_plugin = {"linear": model.task.plugin, "plugin": model.checkpoint.plugin}.get(
-        model.head_name, model.head_name.partition("/")[0]
-    )
+    head_plugin = model.head_plugin
     check_padding(model, data)
     if not (model.task.plugin or head_plugin):
         return
-    with torch.random.fork_rng(devices=[]):
+    with keep_generators(), watch("A trial step", *model.plugins, model.task.plugin):
         trial = _Trial(model.eval(), data.first(FEW))
         if model.task.plugin and (wrong := trial.names_problem()):
             raise contract.task_error(model.task, f"cannot be used: {wrong}")

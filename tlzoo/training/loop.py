@@ -23,7 +23,9 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.devices import catch_out_of_memory, grad_scaler, select_device
 from tlzoo.models.freezing import set_trainable
 from tlzoo.models.model import TaskModel
+from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent
+from tlzoo.plugins.containment import watch
 from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import Advance, progress, say
 from tlzoo.tasks.rows import OutputCollector, Outputs
@@ -214,7 +216,7 @@ def _step(
     """One optimizer step over these batches; returns their mean loss."""
     options, state = context.options, context.state
     step, optimizer = state.counts.step, state.optimizer
-    torch.manual_seed(int(np.random.SeedSequence([options.seed, step]).generate_state(1, np.uint64)[0] >> 1))
+    seed_generators(int(np.random.SeedSequence([options.seed, step]).generate_state(1, np.uint64)[0] >> 1))
     set_learning_rate(optimizer, step, context.steps, options.warmup)
     optimizer.zero_grad()
     samples = sum(len(positions) for positions, _ in batches)
@@ -331,7 +333,7 @@ def outputs(
     batches = prefetch(lambda chunk: source.arrays(chunk, 0), order_by_length(source.data), batch)
     with progress(f"Evaluating on {part}", len(source)) as advance, torch.no_grad():
         for positions, arrays in clock.waiting(batches, "decode"):
-            with clock.spent("validate"):
+            with clock.spent("validate"), watch("The forward pass", *model.plugins):
                 made = model.named(step_model.evaluate(*to_tensors(arrays, step_model.device)))
             rows.put(
                 positions, {name: value.cpu().numpy() for name, value in made.items()}, source.data.lengths(positions)

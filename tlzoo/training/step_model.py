@@ -24,6 +24,7 @@ from tlzoo.models.devices import select_device
 from tlzoo.models.freezing import train_mode
 from tlzoo.models.model import TaskModel
 from tlzoo.options import GradientDescent
+from tlzoo.plugins.containment import watch
 from tlzoo.progress import say, working
 
 Arrays = dict[str, np.ndarray]
@@ -79,7 +80,8 @@ def build_step_model(
     train_mode(model.cpu(), frozen)
     if not options.cache.enabled or not _inputs_are_fixed(options):
         return _full_step_model(model, frozen, sets, options, device)
-    with clock.spent("prepare"), working("Looking for the frozen part of the network"):
+    looking = working("Looking for the frozen part of the network")
+    with clock.spent("prepare"), looking, watch("Tracing the network", *model.plugins):
         cut = _checked_cut(model, frozen, sets.train)
     if cut is None:
         return _full_step_model(model, frozen, sets, options, device)

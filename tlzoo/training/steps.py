@@ -16,7 +16,9 @@ from tlzoo.io.timings import Clock
 from tlzoo.models.devices import autocast_dtype, grad_scaler
 from tlzoo.models.freezing import set_trainable
 from tlzoo.models.model import TaskModel
+from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent
+from tlzoo.plugins.containment import watch
 from tlzoo.progress import say
 from tlzoo.training.loop_state import changing_tensors
 from tlzoo.training.optim import build_adamw
@@ -90,14 +92,15 @@ def batch_loss(
         mix = draw_mix(generator, "cutmix" if cuts else "mixup", alpha, len(positions), size)
         given = apply_mix(given, mix)
     dtype = autocast_dtype(options.precision, step_model.device)
-    with torch.autocast(step_model.device.type, dtype=dtype, enabled=dtype is not None):
-        made = step_model.train(*given)
-    outputs = model.named(made)
-    if mix is None:
-        return model.loss(outputs, batch)
-    order = torch.from_numpy(mix.permutation).to(step_model.device)
-    other = {name: array[order] for name, array in batch.items()}
-    return mix.lam * model.loss(outputs, batch) + (1 - mix.lam) * model.loss(outputs, other)
+    with watch("The forward pass", *model.plugins):
+        with torch.autocast(step_model.device.type, dtype=dtype, enabled=dtype is not None):
+            made = step_model.train(*given)
+        outputs = model.named(made)
+        if mix is None:
+            return model.loss(outputs, batch)
+        order = torch.from_numpy(mix.permutation).to(step_model.device)
+        other = {name: array[order] for name, array in batch.items()}
+        return mix.lam * model.loss(outputs, batch) + (1 - mix.lam) * model.loss(outputs, other)
 
 
 def lr_range_test(model: TaskModel, frozen: Freeze, step_model: StepModel, options: GradientDescent) -> float:
@@ -123,7 +126,7 @@ def lr_range_test(model: TaskModel, frozen: Freeze, step_model: StepModel, optio
         scaler.update()
         return loss.item()
 
-    torch.manual_seed(options.seed)
+    seed_generators(options.seed)
     found = find_learning_rate(step)
     optimizer.zero_grad()
     with torch.no_grad():

@@ -14,9 +14,10 @@ from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, content_digests, endings_of, fingerprint, read
 from tlzoo.errors import DataError, RunError
 from tlzoo.io.locks import output_lock
+from tlzoo.models.seeds import keep_generators, seed_generators
 from tlzoo.models.threads import limit_threads
 from tlzoo.plugins.adaptation import check_method
-from tlzoo.plugins.attribution import name_plugins
+from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import say, working
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.run import RunFolder, save_run
@@ -26,7 +27,8 @@ REFITTED = ("l2", "temperature")
 """What a run's options say of a probe that adapting fits again."""
 
 
-@name_plugins()
+@guard_workflow()
+@keep_generators()
 def adapt(
     run: str | Path | RunFolder,
     target: str | Path,
@@ -48,6 +50,7 @@ def adapt(
     (see `tlzoo.adaptation.verdict`).
     """
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
+    seed_generators(run.data.seed)
     check_output_path(Path(out))
     check_method(method, run.checkpoint.plugin)
     with output_lock(Path(out), RunError):

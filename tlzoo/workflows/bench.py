@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlzoo.errors import UsageError
-from tlzoo.plugins.attribution import name_plugins
+from tlzoo.plugins.containment import guard_workflow
 from tlzoo.runtime.bench import LENGTH, Baselines, BenchResult
 from tlzoo.runtime.bench import bench as measure
 from tlzoo.runtime.predictor import open_artifact
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tlzoo.runs.run import RunFolder
 
 
-@name_plugins()
+@guard_workflow()
 def bench(
     files: str | Path | Sequence[str | Path],
     *,

@@ -12,7 +12,7 @@ from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Columns, Samples, content_digests, endings_of, read
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, UsageError
-from tlzoo.plugins.attribution import name_plugins
+from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import say
 from tlzoo.specs import Preprocess
 from tlzoo.tasks import Task
@@ -50,7 +50,7 @@ class Evaluation:
     heldout_interval: dict[str, Any] | None = None
 
 
-@name_plugins()
+@guard_workflow()
 def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = None) -> Evaluation:
     """Measure a run folder (by torch) or an exported ONNX file (without torch) on labelled data.
 

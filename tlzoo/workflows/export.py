@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlzoo.plugins.attribution import name_plugins
+from tlzoo.plugins.containment import guard_workflow
 from tlzoo.runs.run import RunFolder
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tlzoo.exporting.export import Exported
 
 
-@name_plugins()
+@guard_workflow()
 def export(
     run: str | Path | RunFolder,
     out: str | Path,

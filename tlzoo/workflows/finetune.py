@@ -17,7 +17,7 @@ from tlzoo.io.extras import require_training
 from tlzoo.io.locks import output_lock
 from tlzoo.io.timings import Clock
 from tlzoo.options import StrategyOptions
-from tlzoo.plugins.attribution import name_plugins
+from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import say
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import choose
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tlzoo.workflows.run import Run
 
 
-@name_plugins()
+@guard_workflow()
 def finetune(
     checkpoint: str | Checkpoint,
     data: str | Path,

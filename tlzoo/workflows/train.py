@@ -13,9 +13,12 @@ from tlzoo.artifact.trained_on import TrainedOn, seen_note
 from tlzoo.data import Columns, SampleSplits, content_digests
 from tlzoo.errors import RunError, WriteError
 from tlzoo.features.prefetch import FeaturePrefetch
+from tlzoo.io.entry_points import describe_plugin
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import check_device
+from tlzoo.models.digests import named_tensors, tensor_digests
 from tlzoo.models.model import TaskModel
+from tlzoo.models.seeds import keep_generators, seed_generators
 from tlzoo.models.threads import limit_threads
 from tlzoo.options import GradientDescent, StrategyOptions, changed_options, flat, run_options
 from tlzoo.progress import say, working
@@ -35,6 +38,8 @@ from tlzoo.training.strategies.base import TrainJob, TrainResult
 from tlzoo.training.strategies.table import strategy_function
 from tlzoo.workflows.run import Run
 
+WEIGHT_DIGEST = 16
+"""Hexadecimal digits of each tensor's digest that a snapshot keeps."""
 MAY_CHANGE_ON_RESUME = {"lr"}
 """Options that change weights and may still differ on resume: a smaller rate is the remedy for a diverged loss."""
 
@@ -55,9 +60,11 @@ class TrainRequest:
     resume: bool
 
 
+@keep_generators()
 def train(asked: TrainRequest, clock: Clock) -> Run:
     """Train and save the run; errors as `finetune` raises them."""
     blank, name, policy, how = asked.choices
+    seed_generators(how.seed)
     parts, columns = asked.parts, asked.columns
     with clock.spent("prepare"):
         check_device(how)
@@ -75,9 +82,10 @@ def train(asked: TrainRequest, clock: Clock) -> Run:
             record = data_record(asked.data, asked.test, columns, how.seed, parts)
             with working("Trying one step"):
                 dry_run(model, sets.train)
-        facts = _run_identity(model, record, name, policy, how)
+        with clock.spent("prepare"):
+            facts = _run_identity(model, record, name, policy, how)
         if resumed:
-            facts = _check_same_run(unfinished_dir(asked.out), resumed[1], facts, how)
+            facts = _check_same_run(unfinished_dir(asked.out), resumed[1], facts, how, chosen.plugin)
         seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
         _report_data(model, sets, name, how)
         if note := seen_note(seen, content_digests(parts.test.inputs, parts.test.modality)):
@@ -157,8 +165,14 @@ def _load_resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] |
 def _run_identity(
     model: TaskModel, data: DataRecord, strategy: str, policy: str, options: StrategyOptions
 ) -> dict[str, Any]:
-    """What a resumed run must share with the run that was stopped."""
+    """What a resumed run must share with the run that was stopped.
+
+    `weights` are digests of the tensors before training: a snapshot holds those alone that training changes. A probe
+    has no snapshot.
+    """
+    digests = {} if strategy == "probe" else tensor_digests(named_tensors(model))
     return {
+        "weights": {name: digest[:WEIGHT_DIGEST] for name, digest in digests.items()},
         "checkpoint": model.checkpoint.id,
         "preprocess": model.parts.preprocess.model_dump(mode="json", exclude={"tokenizer"}),
         "task": model.task.name,
@@ -171,21 +185,32 @@ def _run_identity(
 
 
 def _check_same_run(
-    place: Path, before: Mapping[str, Any], now: dict[str, Any], options: StrategyOptions
+    place: Path, before: Mapping[str, Any], now: dict[str, Any], options: StrategyOptions, plugin: str
 ) -> dict[str, Any]:
     """Raise RunError where a snapshot is of another run; else the facts for the next snapshot."""
-    changed = [name for name in now if name != "options" and before.get(name) != now[name]]
+    changed = [name for name in now if name not in ("options", "weights") and before.get(name) != now[name]]
     changed += [name for name in changed_options(before["options"], options) if name not in MAY_CHANGE_ON_RESUME]
     if changed:
         raise RunError(
             f"The run in {place} was started with another {' and another '.join(changed)}.",
             hint="Resume it with the command that started it, or remove the folder and start again.",
         )
+    if (name := _changed_weight(before.get("weights", {}), now["weights"])) is not None:
+        raise RunError(
+            f"The run in {place} was started from other weights: {describe_plugin(plugin)} now builds {name!r} "
+            "with other values.",
+            hint="Install the version of the plugin that started the run, or remove the folder and start again.",
+        )
     if isinstance(options, GradientDescent) and before["options"]["lr"] != options.lr:
         say(f"The learning rate changes from {before['options']['lr']} to {options.lr}.")
         if options.lr != "auto":
             before["counts"]["lr"] = options.lr
     return {**now, **{name: before[name] for name in ("auto",) if name in before}}
+
+
+def _changed_weight(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """The first tensor that differs, appeared or disappeared."""
+    return next((name for name in {**now, **before} if before.get(name) != now.get(name)), None)
 
 
 def _run(strategy: str, job: TrainJob[StrategyOptions]) -> TrainResult:

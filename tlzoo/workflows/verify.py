@@ -14,7 +14,7 @@ from tlzoo.data import Columns, Samples, content_digests, endings_of, read
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, ParityError, UsageError
 from tlzoo.exporting.check import Measure, Proof, prove
-from tlzoo.plugins.attribution import name_plugins
+from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import say, working
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.unknown_task import UnknownTask
@@ -37,7 +37,7 @@ class Verification:
     exported_metrics: dict[str, float]
 
 
-@name_plugins()
+@guard_workflow()
 def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None) -> Verification:
     """Compare an exported file's outputs here with the trained model's outputs at export.
 

@@ -62,6 +62,19 @@ print("after")
     assert sorted(done.stderr.splitlines()) == ["printed", "written by a child", "written raw"]
 
 
+def test_what_compiled_code_writes_to_the_descriptor_is_no_part_of_the_answer():
+    program = """
+import os
+from tlzoo.cli.shared.output import separate_stdout
+with separate_stdout():
+    print("answer")
+    os.write(1, b"compiled")
+print("after")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "answer\nafter\n", "compiled")
+
+
 def test_a_reader_that_went_away_ends_the_json_as_it_ends_other_output():
     command = f"{sys.executable} -m tlzoo models --json | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)

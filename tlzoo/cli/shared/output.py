@@ -59,6 +59,13 @@ def reserved_stdout() -> Iterator[None]:
 
 
 @contextmanager
+def separate_stdout() -> Iterator[None]:
+    """Keep stdout for what Python prints: what compiled code or a program writes to its descriptor goes to stderr."""
+    with _own_stdout() as stream, redirect_stdout(stream):
+        yield
+
+
+@contextmanager
 def _own_stdout() -> Iterator[TextIO]:
     """A stream to where stdout leads, whose descriptor leads to stderr meanwhile; stdout itself where it has none."""
     stdout = sys.stdout

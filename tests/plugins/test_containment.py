@@ -1,0 +1,183 @@
+"""What a plugin's code does to the process is undone and named: prints, settings, generators, handlers, silence."""
+
+from __future__ import annotations
+
+import locale
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tlzoo.errors import HookError
+from tlzoo.plugins import containment
+from tlzoo.plugins.containment import contain, guard_workflow, watch
+from tlzoo.plugins.process_state import SETTINGS, read_settings
+from tlzoo.progress import working
+
+CHANGES: dict[str, Callable[[], object]] = {
+    "torch's default dtype": lambda: torch.set_default_dtype(torch.float64),
+    "torch's default device": lambda: torch.set_default_device("meta"),
+    "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+    "torch's grad mode": lambda: torch.set_grad_enabled(not torch.is_grad_enabled()),
+    "torch's deterministic algorithms": lambda: torch.use_deterministic_algorithms(True, warn_only=True),
+    "torch's precision of float32 products": lambda: torch.set_float32_matmul_precision("medium"),
+    "numpy's handling of errors": lambda: np.seterr(all="raise"),
+    "the handlers of SIGINT and SIGTERM": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    "the filters of warnings": lambda: warnings.simplefilter("error"),
+    "the working directory": lambda: os.chdir("/"),
+    "the locale": lambda: locale.setlocale(locale.LC_ALL, "C" if locale.setlocale(locale.LC_ALL) != "C" else "C.UTF-8"),
+    "the recursion limit": lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 7),
+    "sys.stdout": lambda: setattr(sys, "stdout", None),
+    "sys.stderr": lambda: setattr(sys, "stderr", open(os.devnull, "w")),  # noqa: SIM115
+    "the handlers of the root logger": lambda: logging.root.addHandler(logging.NullHandler()),
+    "the environment of tlzoo": lambda: os.environ.update(TLZOO_OFFLINE="perhaps"),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_reported() -> Iterator[None]:
+    containment.REPORTED_CHANGES.clear()
+    yield
+    containment.REPORTED_CHANGES.clear()
+
+
+def test_every_setting_is_tested():
+    assert list(CHANGES) == [each.title for each in SETTINGS]
+
+
+@pytest.mark.parametrize("title", CHANGES)
+def test_what_a_plugin_changes_of_the_process_is_put_back_and_named(title: str):
+    before = read_settings()
+    with pytest.warns(RuntimeWarning, match=f"Hook 'x' of plugin 'odd' changes {title}.* it is put back"):  # noqa: SIM117
+        with contain("Hook 'x'", "odd"):
+            CHANGES[title]()
+    assert read_settings() == before
+
+
+@pytest.mark.parametrize("title", CHANGES)
+def test_what_code_between_changes_is_put_back_when_the_workflow_ends(title: str):
+    before = read_settings()
+    with warnings.catch_warnings(record=True) as said:
+        with guard_workflow():
+            CHANGES[title]()
+        after = read_settings()
+        if title == "torch's number of threads":  # the core sets it for the process
+            torch.set_num_threads(before[title])
+        else:
+            assert after[title] == before[title]
+    silent = ("torch's number of threads", "sys.stdout")  # the latter is the core's own meanwhile
+    assert title in silent or title in str(said[-1].message)
+
+
+def test_a_change_by_code_that_is_not_watched_is_put_back_before_a_plugin_runs_next():
+    with warnings.catch_warnings(record=True) as said, guard_workflow():
+        torch.set_default_dtype(torch.float64)
+        with watch("The forward pass", "odd"):
+            assert torch.get_default_dtype() == torch.float32
+    assert "torch's default dtype" in str(said[0].message)
+
+
+def test_it_is_put_back_where_the_plugin_fails_and_said_once_each():
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            with contain("Hook 'x'", "odd"):
+                torch.set_default_dtype(torch.float64)
+    assert len([one for one in said if "default dtype" in str(one.message)]) == 1
+    with pytest.raises(HookError), contain("Hook 'x'", "odd"):
+        fails()
+    assert torch.get_default_dtype() == torch.float32
+
+
+def fails() -> None:
+    torch.set_default_dtype(torch.float64)
+    raise RuntimeError
+
+
+def test_filters_that_a_library_adds_for_its_own_warnings_stay():
+    with warnings.catch_warnings():
+        with watch("Hook 'x'", "odd"):
+            warnings.filterwarnings("ignore", message="of a library")
+        assert warnings.filters[0][0] == "ignore"
+        assert not containment.REPORTED_CHANGES
+
+
+def test_code_that_may_not_draw_leaves_the_generators(capsys: pytest.CaptureFixture[str]):
+    def drawn() -> tuple[Any, ...]:
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    expected = drawn()
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+    with watch("Hook 'export'", "odd", draws=False):
+        torch.manual_seed(0)
+        np.random.seed(0)
+        random.seed(0)
+    assert drawn() == expected
+
+
+def test_prints_go_to_stderr_however_deep(capsys: pytest.CaptureFixture[str]):
+    with guard_workflow(), watch("The forward pass", "odd"):
+        with contain("Hook 'x'", "odd"):
+            print("inner")
+        print("outer")
+    print("document")
+    assert capsys.readouterr() == ("document\n", "inner\nouter\n")
+
+
+@pytest.mark.parametrize("code", [0, 1, None])
+def test_a_plugin_that_ends_the_program_is_an_error(code: int | None):
+    with pytest.raises(HookError, match="Hook 'x' of plugin 'odd' failed: SystemExit"), contain("Hook 'x'", "odd"):
+        sys.exit(code)
+
+
+def test_long_silence_is_named_and_so_is_stopping_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("tlzoo.progress.EVERY_S", 0.02)
+    monkeypatch.setattr("tlzoo.progress.PATIENCE_S", 0.05)
+    with pytest.raises(KeyboardInterrupt), working("Training"), contain("Hook 'x'", "odd"):  # noqa: PT012
+        time.sleep(0.3)
+        raise KeyboardInterrupt
+    said = capsys.readouterr().err.splitlines()
+    assert "Hook 'x' of plugin 'odd' has run for 0 s. Ctrl-C stops it; in training, twice." in said
+    assert said[-1] == "Stopped in: Hook 'x' of plugin 'odd', after 0 s."
+
+
+def test_in_patience_the_work_around_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr("tlzoo.progress.EVERY_S", 0.02)
+    with working("Training"), watch("The forward pass", "odd"):
+        time.sleep(0.2)
+    assert set(capsys.readouterr().err.splitlines()) == {"Training: 0 s"}
+
+
+def test_another_thread_changes_nothing_of_the_first(tmp_path: Path):
+    started, ended = threading.Event(), threading.Event()
+
+    def prepare() -> None:
+        with contain("The preprocessing", "odd"):
+            started.set()
+            assert ended.wait(5)
+
+    thread = threading.Thread(target=prepare)
+    thread.start()
+    assert started.wait(5)
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    ended.set()
+    thread.join()
+    assert torch.get_num_threads() == before + 1
+    torch.set_num_threads(before)

@@ -1,0 +1,188 @@
+"""Contain a plugin's code: prints go to stderr, changes of the process are put back, what is slow is named."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from tlzoo import progress
+from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
+from tlzoo.io.stops import is_stop
+from tlzoo.plugins.attribution import CALLED_PLUGINS, attribute_errors, name_plugins
+from tlzoo.plugins.discovery import FIRST_PARTY
+from tlzoo.plugins.process_state import (
+    CHANGED_BY_CORE,
+    KEPT_BY_CORE,
+    STREAMS,
+    put_back_settings,
+    read_settings,
+    torch_defaults,
+)
+from tlzoo.progress import overdue, printable
+
+SHOWN = 200
+"""Characters of a setting before and after up to which a warning shows them."""
+REPORTED_CHANGES: set[tuple[str, str]] = set()
+"""Changes that were warned of, by plugin and setting: each is once."""
+
+
+@contextmanager
+def contain(what: str, plugin: str, *, draws: bool = True, alone: bool = True) -> Iterator[None]:
+    """Run a plugin's code as `watch` does, and raise its errors as `attribute_errors` does."""
+    with watch(what, plugin, draws=draws, alone=alone), attribute_errors(what, plugin):
+        yield
+
+
+@contextmanager
+def watch(what: str, *plugins: str, draws: bool = True, alone: bool = False) -> Iterator[None]:
+    """Run code of these plugins: in the block, `what` of them runs.
+
+    Prints go to stderr. Changes of the process are put back and warned of, once each; where it `draws` not, random
+    numbers go on as before it. What runs long is named on stderr, also when the user stops it; without `alone` only
+    within other work that is named.
+    """
+    if _transparent:
+        yield
+        return
+    before, generators, began = _put_back_baseline(), None if draws else _generators(), time.monotonic()
+
+    def line(seconds: float) -> str:
+        return f"{what} of {_names(plugins)} has run for {seconds:.0f} s. Ctrl-C stops it; in training, twice."
+
+    with overdue(line, alone), _stdout_to_stderr():
+        streams = {name: getattr(sys, name.removeprefix("sys.")) for name in STREAMS if name in before}
+        try:
+            yield
+        except BaseException as cause:
+            seconds = time.monotonic() - began
+            if is_stop(cause) and seconds >= progress.PATIENCE_S and not getattr(cause, "__notes__", None):
+                cause.add_note(f"Stopped in: {what} of {_names(plugins)}, after {seconds:.0f} s.")
+                print(printable(cause.__notes__[-1]), file=sys.stderr, flush=True)
+            raise
+        finally:
+            changed = put_back_settings({**torch_defaults(), **before, **streams})
+            if generators is not None:
+                _put_back_generators(generators)
+    if changed:
+        _warn_of(changed, what, plugins)
+
+
+@contextmanager
+def uncontained() -> Iterator[None]:
+    """Let plugins do in this block what they do, for the check that is about it."""
+    global _transparent
+    _transparent = True
+    try:
+        yield
+    finally:
+        _transparent = False
+
+
+@contextmanager
+def guard_workflow() -> Iterator[None]:
+    """Around what users call: errors of plugins are named, and at the end the process is as it was before."""
+    global _baseline
+    if _baseline is not None or threading.current_thread() is not threading.main_thread():
+        with name_plugins():
+            yield
+        return
+    _baseline = read_settings()
+    try:
+        with name_plugins(), _stdout_to_stderr():
+            yield
+    finally:
+        _put_back_baseline(KEPT_BY_CORE)
+        _baseline = None
+
+
+_transparent = False
+_baseline: dict[str, Any] | None = None
+"""The settings with which a workflow began, for changes by code that is not watched, such as a task's or a thread's."""
+
+
+def _put_back_baseline(leave: Iterable[str] = CHANGED_BY_CORE) -> dict[str, Any]:
+    """The settings as they are, once those are put back that differ from the workflow's beginning."""
+    now = read_settings()
+    if _baseline is None or threading.current_thread() is not threading.main_thread():
+        return now
+    if changed := put_back_settings({**torch_defaults(), **_baseline}, leave, now):
+        guests = sorted(name for name in CALLED_PLUGINS if name not in FIRST_PARTY) or sorted(CALLED_PLUGINS)
+        _warn_of(changed, "Something", guests)
+        return read_settings()
+    return now
+
+
+def _names(plugins: Iterable[str]) -> str:
+    return " or ".join(map(describe_plugin, dict.fromkeys(filter(None, plugins)))) or "a plugin"
+
+
+def _warn_of(changed: dict[str, tuple[Any, Any]], what: str, plugins: Iterable[str]) -> None:
+    who = _names(plugins)
+    for title, values in changed.items():
+        if (who, title) not in REPORTED_CHANGES:
+            REPORTED_CHANGES.add((who, title))
+            old, new = map(_shown, values)
+            shown = f" from {old} to {new}" if title not in STREAMS and len(old + new) < SHOWN else ""
+            warnings.warn(
+                f"{what} of {who} changes {title}{shown}, for the whole process; it is put back. {REPORT_HINT}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - of a plugin's own object
+        return type(value).__name__
+
+
+def _generators() -> tuple[Any, ...]:
+    """The states of the generators of Python, numpy and torch, of those that are imported."""
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    return (
+        random.getstate(),
+        None if numpy is None else numpy.random.get_state(),
+        None if not hasattr(torch, "get_rng_state") else torch.get_rng_state(),  # type: ignore[union-attr]
+    )
+
+
+def _put_back_generators(states: tuple[Any, ...]) -> None:
+    random.setstate(states[0])
+    if states[1] is not None:
+        sys.modules["numpy"].random.set_state(states[1])
+    if states[2] is not None:
+        sys.modules["torch"].set_rng_state(states[2])
+
+
+class _Redirection:
+    """Stdout leads to stderr while a block runs; blocks of the first thread may lie in each other."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        if self._depth:
+            yield
+            return
+        self._depth, kept = 1, sys.stdout
+        sys.stdout = sys.stderr
+        try:
+            yield
+        finally:
+            self._depth, sys.stdout = 0, kept
+
+
+_redirection = _Redirection()
+
+
+def _stdout_to_stderr() -> Any:
+    """Another thread's prints are left: what it restored would be another's."""
+    return _redirection() if threading.current_thread() is threading.main_thread() else nullcontext()

@@ -1,0 +1,191 @@
+"""What a plugin's code may change for the whole process: read before it runs, and put back after it."""
+
+from __future__ import annotations
+
+import locale
+import logging
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_VARIABLES = (
+    *("TLZOO_ALLOCATOR", "TLZOO_CACHE", "TLZOO_CONFIG", "TLZOO_DEBUG", "TLZOO_LOCK", "TLZOO_MEMORY"),
+    *("TLZOO_OFFLINE", "TLZOO_PLUGINS", "TLZOO_REGISTRY", "TLZOO_STRICT_PLUGINS", "TLZOO_TRUSTED_HOSTS"),
+)
+"""Those that steer tlzoo: reading the whole environment would take most of the time that a call is watched."""
+_UNREADABLE = (KeyError, AttributeError, ImportError, OSError, ValueError, locale.Error)
+"""What reading raises of a library that is not imported, or only in part so far, and of a folder that was removed."""
+
+
+class Setting(NamedTuple):
+    """One thing that a process has one of; `thread` where each thread has its own."""
+
+    title: str
+    read: Callable[[], Any]
+    put_back: Callable[[Any], object]
+    thread: bool = False
+
+
+class _Filters(tuple[Any, ...]):
+    """The filters of warnings; libraries add some for their own warnings, so that equal means: for all warnings."""
+
+    def _blanket(self) -> list[Any]:
+        return [one for one in self if one[1] is one[3] is None and one[2].__module__ == "builtins"]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Filters) and self._blanket() == other._blanket()
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
+
+    def __repr__(self) -> str:
+        return f"{len(self._blanket())} for all warnings"
+
+
+def _put_back_filters(before: _Filters) -> None:
+    known = set(before)
+    own = [one for one in warnings.filters if one not in known and one not in _Filters(warnings.filters)._blanket()]
+    warnings.filters[:] = [*own, *before]  # type: ignore[index]
+    with warnings.catch_warnings():  # lets Python see that they changed
+        pass
+
+
+def _torch() -> Any:
+    """Torch where it is imported."""
+    return sys.modules["torch"]
+
+
+def _put_back_device(before: Any) -> None:
+    _torch().set_default_device(None if before.type == "cpu" else before)  # none is faster than naming the CPU
+
+
+def _put_back_handlers(before: tuple[Any, ...]) -> None:
+    for number, handler in zip(_SIGNALS, before, strict=True):
+        if handler is not None:  # one that was not installed from Python
+            signal.signal(number, handler)
+
+
+def _put_back_environment(before: dict[str, str]) -> None:
+    for name in set(_environment()) - set(before):
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name in _VARIABLES if (value := os.environ.get(name)) is not None}
+
+
+def _put_back_logging(before: tuple[Any, ...]) -> None:
+    logging.root.handlers[:] = before[0]
+    logging.root.setLevel(before[1])
+    logging.disable(before[2])
+
+
+def _put_back_stream(name: str) -> Callable[[Any], None]:
+    return lambda before: setattr(sys, name, before)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    torch = _torch()
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+SETTINGS = (
+    Setting("torch's default dtype", lambda: _torch().get_default_dtype(), lambda b: _torch().set_default_dtype(b)),
+    Setting("torch's default device", lambda: _torch().get_default_device(), _put_back_device),
+    Setting("torch's number of threads", lambda: _torch().get_num_threads(), lambda b: _torch().set_num_threads(b)),
+    Setting("torch's grad mode", lambda: _torch().is_grad_enabled(), lambda b: _torch().set_grad_enabled(b), True),
+    Setting(
+        "torch's deterministic algorithms",
+        _deterministic,
+        lambda b: _torch().use_deterministic_algorithms(b[0], warn_only=b[1]),
+    ),
+    Setting(
+        "torch's precision of float32 products",
+        lambda: _torch().get_float32_matmul_precision(),
+        lambda b: _torch().set_float32_matmul_precision(b),
+    ),
+    Setting(
+        "numpy's handling of errors",
+        lambda: sys.modules["numpy"].geterr(),
+        lambda b: sys.modules["numpy"].seterr(**b),
+        True,
+    ),
+    Setting("the handlers of SIGINT and SIGTERM", lambda: tuple(map(signal.getsignal, _SIGNALS)), _put_back_handlers),
+    Setting("the filters of warnings", lambda: _Filters(warnings.filters), _put_back_filters),
+    Setting("the working directory", os.getcwd, os.chdir),
+    Setting(
+        "the locale", lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)
+    ),
+    Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    Setting("sys.stdout", lambda: sys.stdout, _put_back_stream("stdout")),
+    Setting("sys.stderr", lambda: sys.stderr, _put_back_stream("stderr")),
+    Setting(
+        "the handlers of the root logger",
+        lambda: (list(logging.root.handlers), logging.root.level, logging.root.manager.disable),
+        _put_back_logging,
+    ),
+    Setting("the environment of tlzoo", _environment, _put_back_environment),
+)
+STREAMS = ("sys.stdout", "sys.stderr")
+"""What the core replaces itself, as while a bar is drawn."""
+KEPT_BY_CORE = {"torch's number of threads"}
+"""What the core sets once for the process."""
+CHANGED_BY_CORE = {
+    *STREAMS,
+    *KEPT_BY_CORE,
+    "torch's default device",
+    "torch's grad mode",
+    "numpy's handling of errors",
+    "the handlers of SIGINT and SIGTERM",
+    "the filters of warnings",
+}
+"""What the core itself changes for a while, around calls of plugins."""
+
+
+def read_settings() -> dict[str, Any]:
+    """Every setting by its title, as it is now; in another thread than the first those of the thread alone."""
+    found, first = {}, threading.current_thread() is threading.main_thread()
+    for each in SETTINGS:
+        if first or each.thread:
+            try:
+                found[each.title] = each.read()
+            except _UNREADABLE:
+                continue
+    return found
+
+
+def put_back_settings(
+    before: Mapping[str, Any], leave: Iterable[str] = (), now: Mapping[str, Any] | None = None
+) -> dict[str, tuple[Any, Any]]:
+    """Put back what has changed since, or until `now`; returns it by title, with its value before and after."""
+    now, changed = read_settings() if now is None else now, {}
+    for each in SETTINGS:
+        if each.title not in before or each.title not in now or each.title in leave:
+            continue
+        old, new = before[each.title], now[each.title]
+        if old is not new and old != new:
+            with suppress(*_UNREADABLE):
+                each.put_back(old)
+            changed[each.title] = (old, new)
+    return changed
+
+
+def torch_defaults() -> dict[str, Any]:
+    """The settings of a torch that has just been imported, where it was; for code that imports it first."""
+    if (torch := sys.modules.get("torch")) is None or not hasattr(torch, "float32"):
+        return {}
+    return {
+        "torch's default dtype": torch.float32,
+        "torch's default device": torch.device("cpu"),
+        "torch's grad mode": True,
+        "torch's deterministic algorithms": (False, False),
+    }
