@@ -30,11 +30,10 @@ from tlzoo.registry.schema import (
 )
 
 MAX_BYTES = 80 * 2**20
+"""Room for 100,000 entries of 800 bytes; a larger file is an accident or an attack."""
 MAX_ENTRY = 2**20
 """Characters of one entry; the largest of the built-in registry has a hundredth of them."""
-MAX_FAULTS = 1000
-_SHOWN = 200
-"""Room for 100,000 entries of 800 bytes; a larger file is an accident or an attack."""
+MAX_FAULTS, _SHOWN = 1000, 200
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 _CHUNK = 2**20
