@@ -228,6 +228,9 @@ def command(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..
     from tlzoo.progress import set_quiet
 
     before = {number: signal.getsignal(number) for number in NUMBERS}
+    for number, handler in before.items():
+        if handler is signal.SIG_IGN:  # as a shell's background jobs ignore Ctrl-C
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
     def run(*arguments: object) -> Outcome:
         CALLED_PLUGINS.clear()
@@ -240,6 +243,14 @@ def command(zoo: Zoo, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..
     for number, handler in before.items():
         signal.signal(number, handler)
     set_quiet(False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_waiting_for_disks() -> Iterator[None]:
+    """What is written is gone after the tests: nobody waits for the disk, but where that is what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session")

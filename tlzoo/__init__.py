@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tlzoo.io import telemetry
 from tlzoo.io.lazy import lazy_names
+from tlzoo.io.network import telemetry
 from tlzoo.version import __version__
 
 telemetry.switch_off()

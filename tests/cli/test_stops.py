@@ -58,8 +58,8 @@ def start(zoo: Any) -> Iterator[Start]:
 
     def run(*arguments: object, patch: str = "", ignoring: tuple[int, ...] = ()) -> subprocess.Popen[str]:
         def before() -> None:
-            for number in ignoring:
-                signal.signal(number, signal.SIG_IGN)
+            for number in stops.NUMBERS:  # a shell's background jobs ignore Ctrl-C, and so do their children
+                signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
 
         child = subprocess.Popen(
             [sys.executable, "-c", HANGING.format(patch=patch), *map(str, arguments)],

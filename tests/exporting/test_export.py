@@ -92,7 +92,7 @@ def test_the_manifest_describes_the_graph_and_the_task_in_it(exported: tuple[str
     _, file = exported
     proto, predictor = onnx.load(file.path), file.load()
     manifest, signature = predictor.manifest, predictor.manifest.signature
-    assert manifest.version == VERSION == 3
+    assert manifest.version == VERSION == 4
     assert (manifest.settings, manifest.plugin, manifest.distribution, manifest.operating_point) == ({}, "", "", None)
     for described, values in ((signature.inputs, proto.graph.input), (signature.outputs, proto.graph.output)):
         assert [(each.name, list(each.axes)) for each in described] == [(each.name, shape(each)) for each in values]

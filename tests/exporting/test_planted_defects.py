@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from shared_fixtures import sealed
 
 import tlzoo
 from tlzoo.artifact.manifest import Thresholds
@@ -164,7 +165,7 @@ def test_a_file_that_was_changed_after_its_proof_is_found_wherever_it_is_verifie
 ):
     proto = onnx.load(picture_file.path)
     swap_channels(proto)
-    onnx.save(proto, tmp_path / "model.onnx")
+    sealed.save(proto, tmp_path / "model.onnx")
     with pytest.raises(ParityError, match="fails its proof on this machine"):
         tlzoo.verify(tmp_path / "model.onnx", pictures)
 

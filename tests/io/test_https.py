@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from tlzoo.errors import Offline, SourceError
-from tlzoo.io import https
-from tlzoo.io.addresses import AddressRefused, is_public
-from tlzoo.io.https import UNREACHABLE, MinimumRate, TooSlow, open_https
+from tlzoo.io.network import https
+from tlzoo.io.network.addresses import AddressRefused, is_public
+from tlzoo.io.network.https import UNREACHABLE, MinimumRate, TooSlow, open_https
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -33,7 +33,7 @@ CHANGES: dict[str, Callable[[], object]] = {
     "torch's deterministic algorithms": lambda: torch.use_deterministic_algorithms(True, warn_only=True),
     "torch's precision of float32 products": lambda: torch.set_float32_matmul_precision("medium"),
     "numpy's handling of errors": lambda: np.seterr(all="raise"),
-    "the handlers of SIGINT and SIGTERM": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    "the handlers of SIGINT and SIGTERM": lambda: signal.signal(signal.SIGTERM, lambda *_: None),
     "the filters of warnings": lambda: warnings.simplefilter("error"),
     "the working directory": lambda: os.chdir("/"),
     "the locale": lambda: locale.setlocale(locale.LC_ALL, "C" if locale.setlocale(locale.LC_ALL) != "C" else "C.UTF-8"),
@@ -76,7 +76,7 @@ def test_what_code_between_changes_is_put_back_when_the_workflow_ends(title: str
             torch.set_num_threads(before[title])
         else:
             assert after[title] == before[title]
-    silent = ("torch's number of threads", "sys.stdout")  # the latter is the core's own meanwhile
+    silent = ("torch's number of threads", "sys.stdout", containment.FILTERS)  # the last two without a guest
     assert title in silent or title in str(said[-1].message)
 
 

@@ -225,7 +225,7 @@ def test_a_cache_that_cannot_be_written_is_reported_in_one_line(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TLZOO_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(SourceError, match="cannot write") as caught:
+    with pytest.raises(SourceError, match="cannot be written") as caught:
         get(make_wheel({"w.bin": CONTENT}))
     assert "TLZOO_CACHE" in caught.value.hint
 

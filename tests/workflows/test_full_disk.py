@@ -88,9 +88,9 @@ def test_every_write_of_an_export(
     from tlzoo.exporting import export
 
     content = picture_file.path.read_bytes()
-    monkeypatch.setattr(export, "_sealed", lambda proto: content)
+    monkeypatch.setattr(export, "_sealed", lambda proto, key: content)
     proto = onnx.load(picture_file.path)
-    walk_function(tmp_path, lambda out: export._write(out, format, proto), "out")
+    walk_function(tmp_path, lambda out: export._write(out, format, proto, None), "out")
 
 
 def test_every_write_of_a_run(picture_run: Any, tmp_path: Path) -> None:

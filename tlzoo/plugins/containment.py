@@ -26,6 +26,7 @@ from tlzoo.plugins.process_state import (
 )
 from tlzoo.progress import overdue, printable
 
+FILTERS = "the filters of warnings"
 SHOWN = 200
 """Characters of a setting before and after up to which a warning shows them."""
 REPORTED_CHANGES: set[tuple[str, str]] = set()
@@ -123,8 +124,10 @@ def _names(plugins: Iterable[str]) -> str:
 
 
 def _warn_of(changed: dict[str, tuple[Any, Any]], what: str, plugins: Iterable[str]) -> None:
-    who = _names(plugins)
+    who, guests = _names(plugins), set(plugins) - FIRST_PARTY.keys()
     for title, values in changed.items():
+        if title == FILTERS and not guests:
+            continue  # they are every thread's, and the libraries that tlzoo's own plugins import change them
         if (who, title) not in REPORTED_CHANGES:
             REPORTED_CHANGES.add((who, title))
             old, new = map(_shown, values)

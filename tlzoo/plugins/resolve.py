@@ -7,7 +7,7 @@ import re
 from tlzoo.errors import HookError, PluginError, TlzooError, UnknownCheckpoint
 from tlzoo.interfaces import Repository
 from tlzoo.io.entry_points import declared_entries, is_enabled
-from tlzoo.io.offline import network_is_off
+from tlzoo.io.network.offline import network_is_off
 from tlzoo.plugins.discovery import PREFIX_GROUP, find
 from tlzoo.plugins.manager import call
 from tlzoo.registry.files import warn_once

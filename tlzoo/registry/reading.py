@@ -362,7 +362,7 @@ def _semantic_faults(checkpoint: Checkpoint, rules: _Rules) -> list[Fault]:
     elif isinstance(source, PackageSource) and rules.path and not _inside_package(rules.path, source.package):
         faults.append(("source.package", f"this registry file is not inside the package {source.package!r}"))
     elif isinstance(source, UrlSource) and rules.published:
-        from tlzoo.io import addresses
+        from tlzoo.io.network import addresses
 
         try:
             addresses.check_address(source.url)

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from tlzoo.errors import HashMismatch, SourceError
 from tlzoo.io.disk import write_errors
-from tlzoo.io.https import UNREACHABLE, Response, open_https
 from tlzoo.io.locks import file_lock
+from tlzoo.io.network.https import UNREACHABLE, Response, open_https
 from tlzoo.progress import Advance, progress
 from tlzoo.weights import cache
 

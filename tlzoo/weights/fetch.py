@@ -6,7 +6,7 @@ import re
 
 from tlzoo.errors import SourceError
 from tlzoo.interfaces import Weights
-from tlzoo.io.offline import network_is_off
+from tlzoo.io.network.offline import network_is_off
 from tlzoo.registry.schema import Checkpoint, FileSource, HubSource, PackageSource, PypiSource, Source, UrlSource
 from tlzoo.weights.cache import FetchRequest
 

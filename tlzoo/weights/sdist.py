@@ -20,7 +20,7 @@ from urllib.request import url2pathname
 import httpx2 as httpx
 from packaging.utils import canonicalize_name
 
-from tlzoo.io.https import TooSlow, enforce_rate
+from tlzoo.io.network.https import TooSlow, enforce_rate
 
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+html, text/html;q=0.9", "Accept-Encoding": "identity"}
 

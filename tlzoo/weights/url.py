@@ -18,7 +18,7 @@ def fetch(source: UrlSource, request: cache.FetchRequest) -> Weights:
     pinned = cache.PinnedFile(file_name(source.url), source.sha256, source.size)
 
     def download(folder: Path) -> None:
-        from tlzoo.io.https import network_errors
+        from tlzoo.io.network.https import network_errors
         from tlzoo.weights.download import download_file
 
         with network_errors(f"{request.key}: {source.url}"):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 from tlzoo.errors import Offline, SourceError
-from tlzoo.io.https import MinimumRate, Response, TooSlow, network_errors, open_https
-from tlzoo.io.offline import network_is_off
+from tlzoo.io.network.https import MinimumRate, Response, TooSlow, network_errors, open_https
+from tlzoo.io.network.offline import network_is_off
 from tlzoo.io.signatures import MAX_BYTES as LARGEST_SIGNATURE
 from tlzoo.io.signatures import SUFFIX
 from tlzoo.registry.reading import MAX_BYTES

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tlzoo.errors import ExportError, HashMismatch, Offline
 from tlzoo.io.files import temporary_folder
-from tlzoo.io.offline import network_is_off
+from tlzoo.io.network.offline import network_is_off
 from tlzoo.weights.cache import FetchRequest, PinnedFile, fetch_or_cache, source_folder, verify_files
 
 _TIMEOUT_S = 600

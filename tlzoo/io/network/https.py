@@ -24,7 +24,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore2 as httpcore
 
 from tlzoo.errors import Offline, SourceError
-from tlzoo.io.addresses import AddressRefused, check_address, check_characters, is_public, is_trusted
+from tlzoo.io.network.addresses import AddressRefused, check_address, check_characters, is_public, is_trusted
 
 __all__ = ["UNREACHABLE", "MinimumRate", "Response", "TooSlow", "enforce_rate", "network_errors", "open_https"]
 

@@ -1,0 +1,1 @@
+"""What asks other machines, and whether it may."""
