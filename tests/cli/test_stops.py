@@ -88,7 +88,14 @@ def ended(child: subprocess.Popen[str]) -> tuple[int, str, list[str]]:
     return child.returncode, out, err.splitlines()
 
 
-@pytest.mark.parametrize(("number", "code", "name"), [(2, 130, "Ctrl-C"), (15, 143, "SIGTERM"), (1, 129, "SIGHUP")])
+@pytest.mark.parametrize(
+    ("number", "code", "name"),
+    [
+        (2, 130, "Ctrl-C"),
+        pytest.param(15, 143, "SIGTERM", marks=pytest.mark.release),
+        pytest.param(1, 129, "SIGHUP", marks=pytest.mark.release),
+    ],
+)
 def test_a_signal_in_torchs_exporter_is_a_stop_and_no_error(
     start: Start, text_run: Any, tmp_path: Path, number: int, code: int, name: str
 ):
