@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +21,7 @@ MAPS = Layout("maps", "float32", (3, 4))
 WORDS = Layout("words", "float32", (None, 5))
 MASK = Layout("mask", "bool", (None,))
 HEADS = Layout("heads", "int64", (2, None, 3))
-linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+linux = pytest.mark.needs("linux")
 
 
 @pytest.fixture

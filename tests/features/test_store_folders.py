@@ -18,7 +18,7 @@ from tlzoo.features.store import Activations, ActivationWriter, Layout, evict, l
 from tlzoo.features.store_folders import GB
 
 WORDS = Layout("words", "float32", (None, 5))
-linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limits or mounts")
+linux = pytest.mark.needs("linux")
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ if child:
 def compute"""
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks itself, as eight starts would import numpy eight times")
+@pytest.mark.needs("fork")
 def test_eight_processes_on_one_cold_key_compute_it_once(store: Path, tmp_path: Path):
     said, _ = start(tmp_path / "log", 0.05, script=SCRIPT.replace("def compute", FORK)).communicate()
     values = [float(i) for i in range(10)]
@@ -123,7 +123,7 @@ def test_a_process_waits_past_the_end_of_its_turn_for_one_that_still_computes(
         assert keep("a", compute=never).reused
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows removes no file that is open")
+@pytest.mark.needs("posix")
 def test_an_entry_in_use_elsewhere_keeps_working_after_its_eviction(store: Path, tmp_path: Path):
     with start(tmp_path / "log", 0, "stay") as process:
         assert process.stdout is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +52,7 @@ def test_the_least_quota_of_the_groups_above_counts(
     assert cpu_quota(*groups(tmp_path, own, **files)) == quota
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot tie a process to a core")
+@pytest.mark.needs("affinity")
 def test_a_process_tied_to_one_core_starts_one_thread_everywhere():
     program = """
 import os

@@ -46,10 +46,22 @@ CHANGES: dict[str, Callable[[], object]] = {
 
 
 @pytest.fixture(autouse=True)
-def nothing_reported() -> Iterator[None]:
+def a_guest() -> Iterator[None]:
+    """Nothing was reported yet, and of a plugin that anyone may publish hooks were called."""
     containment.REPORTED_CHANGES.clear()
+    containment.CALLED_PLUGINS.add("odd")
     yield
+    containment.CALLED_PLUGINS.discard("odd")
     containment.REPORTED_CHANGES.clear()
+
+
+@pytest.mark.parametrize("plugins", [(), ("vision",), ("vision", "nlp")])
+def test_what_tlzoos_own_plugins_import_accuses_nobody(plugins: tuple[str, ...], recwarn: pytest.WarningsRecorder):
+    before = read_settings()
+    with containment.watch("Hook 'x'", *plugins):
+        CHANGES["the recursion limit"]()
+    assert read_settings() == before
+    assert not recwarn.list
 
 
 def test_every_setting_is_tested():
@@ -76,7 +88,7 @@ def test_what_code_between_changes_is_put_back_when_the_workflow_ends(title: str
             torch.set_num_threads(before[title])
         else:
             assert after[title] == before[title]
-    silent = ("torch's number of threads", "sys.stdout", containment.FILTERS)  # the last two without a guest
+    silent = ("torch's number of threads", "sys.stdout")  # the latter is the core's own meanwhile
     assert title in silent or title in str(said[-1].message)
 
 

@@ -53,7 +53,7 @@ def refused(modality: str, source: object, word: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.needs("mkfifo")
 @pytest.mark.parametrize("modality", ["image", "audio"])
 def test_pipes_devices_folders_and_loops_are_no_files_and_nothing_waits_for_them(tmp_path: Path, modality: str):
     os.mkfifo(tmp_path / "pipe")
@@ -238,13 +238,13 @@ def transparent(file: Path, side: int) -> None:
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux")
+@pytest.mark.needs("linux")
 def test_two_of_the_largest_transparent_pictures_side_by_side_take_less_than_a_gigabyte(tmp_path: Path):
     transparent(tmp_path / "large.png", 9_400)
     assert peak("IMAGE([file, file])", tmp_path / "large.png") < 10**9
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux")
+@pytest.mark.needs("linux")
 def test_an_hour_of_six_channels_takes_no_more_than_what_is_read_of_it(tmp_path: Path):
     head = sound(np.zeros((1, 6)), 96_000, "PCM_24")
     body = 3600 * 96_000 * 18 // 2  # half an hour: a plain WAV holds no more

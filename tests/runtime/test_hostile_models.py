@@ -285,7 +285,7 @@ def doubled(first: str, times: int) -> list[onnx.NodeProto]:
     return total(*(node("Concat", a, a, out=b, axis=0) for a, b in pairwise(names)))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux")
+@pytest.mark.needs("linux")
 @pytest.mark.parametrize("first", ["x", "weight"])
 def test_what_grows_without_a_constant_shape_ends_by_a_typed_error_in_a_gigabyte(tmp_path: Path, first: str):
     path = saved(model(doubled(first, 40)), tmp_path / "growing.onnx")

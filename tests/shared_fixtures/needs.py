@@ -1,14 +1,28 @@
-"""Programs and downloads that a test needs: where one is missing the test is skipped, but in CI it fails."""
+"""Programs, downloads and what systems differ in that a test needs: missing it is skipped, but in CI it fails."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+SYSTEM = {
+    "linux": sys.platform == "linux",
+    "posix": os.name == "posix",
+    "fork": hasattr(os, "fork"),
+    "mkfifo": hasattr(os, "mkfifo"),
+    "affinity": hasattr(os, "sched_setaffinity"),
+    "/dev/full": Path("/dev/full").exists(),
+    "/dev/zero": Path("/dev/zero").exists(),
+}
+"""What not every system has, and whether this one does."""
 
 
 def missing(what: str) -> NoReturn:
@@ -19,7 +33,8 @@ def missing(what: str) -> NoReturn:
 
 
 def check_needs(item: pytest.Item) -> None:
-    """Look for the programs that `@pytest.mark.needs("npm", "chromium")` names."""
+    """Look for the programs and features that `@pytest.mark.needs("npm", "mkfifo")` names."""
     for name in [name for mark in item.iter_markers("needs") for name in mark.args]:
-        if not (CHROMIUM if name == "chromium" else shutil.which(name)):
+        there = SYSTEM[name] if name in SYSTEM else CHROMIUM if name == "chromium" else shutil.which(name)
+        if not there:
             missing(name)

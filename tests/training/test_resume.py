@@ -81,7 +81,7 @@ except TrainingError as error:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="limits of the operating system")
+@pytest.mark.needs("posix")
 def test_a_file_that_the_system_does_not_let_grow_keeps_the_last_one(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=True)
     assert "intact" in done.stdout

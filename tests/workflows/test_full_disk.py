@@ -162,6 +162,6 @@ def test_gradient_descent_goes_on_where_it_was(command: Command, pictures: Path,
 @pytest.mark.release
 def test_adapt(command: Command, picture_run: Any, pictures: Path, tmp_path: Path) -> None:
     def arguments(place: Path) -> list[Any]:
-        return ["adapt", picture_run.path, pictures, "--out", place / "out"]
+        return ["adapt", picture_run.path, "--target", pictures, "--out", place / "out"]
 
     walk(command, tmp_path / "places", arguments, only("out"), 1)

@@ -107,7 +107,7 @@ def test_of_three_processes_one_wins_and_the_others_say_so(
         "export": ["export", picture_run.path, "--out", out],
         "triton": ["export", picture_run.path, "--out", out, "--format", "triton"],
         "finetune": ["finetune", "vision/test-resnet", pictures, "--out", out, "--strategy", "finetune"],
-        "adapt": ["adapt", picture_run.path, pictures, "--out", out],
+        "adapt": ["adapt", picture_run.path, "--target", pictures, "--out", out],
         "predict": ["predict", picture_file.path, pictures, "--out", out, "--resume"],
     }[kind]
     line = [sys.executable, "-m", "tlzoo", *map(str, arguments)]

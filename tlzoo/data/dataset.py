@@ -161,11 +161,10 @@ class TaskDataset:
             raise task_error(self.task, f"returns unusable metrics: {wrong}")
         return {name: float(value) for name, value in found.items()}
 
-    def interval(self, outputs: Outputs, seed: int = 0) -> dict[str, float | str | None]:
-        """The 95 % confidence interval of the headline metric of these outputs (see `metric_interval`)."""
+    def interval(self, outputs: Outputs, metrics: Mapping[str, float], seed: int = 0) -> dict[str, float | str | None]:
+        """The 95 % confidence interval of the headline of these outputs' `metrics` (see `metric_interval`)."""
         merged, contexts = self.merge_outputs(outputs)
-        metric = self.metrics(outputs)[self.task.headline]
-        return metric_interval(self.task, merged, self.sample_targets, contexts, metric, seed)
+        return metric_interval(self.task, merged, self.sample_targets, contexts, metrics[self.task.headline], seed)
 
     def found_labels(self, outputs: Outputs) -> Mapping[str, tuple[int, int]]:
         """Of each label, in how many of the samples that have it it is found, and how many have it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -103,6 +103,8 @@ def export(
         base, full = _fp32(context, opset, own)
         chosen, proto = _proven(base, full, out, precision, raw_input, thresholds, known, write)
         file = write(out, format, proto)
+    manifest = embedded_manifest(proto)
+    assert manifest.interval is not None
     return Exported(
         path=out,
         file=file,
@@ -111,8 +113,8 @@ def export(
         kept_fp32=chosen.kept,
         parity=chosen.proof.parity,
         worst=chosen.proof.worst,
-        metrics=_metrics(context, chosen),
-        interval=_interval(context, chosen),
+        metrics={name: dict(found) for name, found in manifest.metrics.items()},
+        interval=manifest.interval,
         calibration=base.calibration_of(chosen),
         measured=chosen.measured,
         seconds=round(time.monotonic() - started, 2),
@@ -228,14 +230,15 @@ def _finished(base: BaseGraph, chosen: VerifiedVariant, seen: str) -> ModelProto
     context = base.context
     kept = choose_samples(content_digests(context.heldout.inputs, context.heldout.modality), context.reference)
     outputs = pack(kept)
+    metrics = _metrics(context, chosen)
     manifest = base.describe(
         chosen.precision,
         kept_fp32=chosen.kept,
         raw_input=chosen.raw_input,
         signature=signature_of(chosen.proto, context.run.task),
         data={"proven_on": context.proven_on},
-        metrics=_metrics(context, chosen),
-        interval=_interval(context, chosen),
+        metrics=metrics,
+        interval=_interval(context, chosen, metrics["exported"]),
         parity=chosen.proof.parity,
         calibration=base.calibration_of(chosen),
         reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
@@ -255,8 +258,8 @@ def _metrics(context: ExportContext, proven: VerifiedVariant) -> dict[str, dict[
     }
 
 
-def _interval(context: ExportContext, proven: VerifiedVariant) -> MetricInterval:
-    found = context.heldout.interval(proven.proof.exported, context.run.data.seed)
+def _interval(context: ExportContext, proven: VerifiedVariant, metrics: Mapping[str, float]) -> MetricInterval:
+    found = context.heldout.interval(proven.proof.exported, metrics, context.run.data.seed)
     return MetricInterval.model_validate(found)
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -207,6 +208,12 @@ def remove(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def sha256_of(path: Path) -> str:
+    """A file's SHA-256 in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_exists(*paths: str | os.PathLike[str] | None) -> None:

@@ -71,6 +71,16 @@ def _decodes(line: bytes) -> bool:
     return True
 
 
+def json_text(document: Any, encoding: str = "utf-8", indent: int | None = None) -> str:
+    """A document as JSON; what the encoding lacks, such as half a surrogate pair of a path's byte, is escaped."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=indent)
+    return f"{text}\n"
+
+
 def input_name(given: object, longest: int | None = None) -> str:
     """What an input is called: a text or path is itself, several have a bar between them, all within `longest`."""
     parts = given if isinstance(given, tuple) else (given,)

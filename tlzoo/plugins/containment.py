@@ -26,7 +26,6 @@ from tlzoo.plugins.process_state import (
 )
 from tlzoo.progress import overdue, printable
 
-FILTERS = "the filters of warnings"
 SHOWN = 200
 """Characters of a setting before and after up to which a warning shows them."""
 REPORTED_CHANGES: set[tuple[str, str]] = set()
@@ -113,8 +112,7 @@ def _put_back_baseline(leave: Iterable[str] = CHANGED_BY_CORE) -> dict[str, Any]
     if _baseline is None or threading.current_thread() is not threading.main_thread():
         return now
     if changed := put_back_settings({**torch_defaults(), **_baseline}, leave, now):
-        guests = sorted(name for name in CALLED_PLUGINS if name not in FIRST_PARTY) or sorted(CALLED_PLUGINS)
-        _warn_of(changed, "Something", guests)
+        _warn_of(changed, "Something", sorted(CALLED_PLUGINS - FIRST_PARTY.keys()))
         return read_settings()
     return now
 
@@ -124,10 +122,10 @@ def _names(plugins: Iterable[str]) -> str:
 
 
 def _warn_of(changed: dict[str, tuple[Any, Any]], what: str, plugins: Iterable[str]) -> None:
-    who, guests = _names(plugins), set(plugins) - FIRST_PARTY.keys()
+    if not set(plugins) - FIRST_PARTY.keys():  # what they import, as torch and transformers do, changes such things
+        return
+    who = _names(plugins)
     for title, values in changed.items():
-        if title == FILTERS and not guests:
-            continue  # they are every thread's, and the libraries that tlzoo's own plugins import change them
         if (who, title) not in REPORTED_CHANGES:
             REPORTED_CHANGES.add((who, title))
             old, new = map(_shown, values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -16,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tlzoo.errors import SourceError, UsageError
+from tlzoo.io.files import sha256_of
 from tlzoo.registry.licenses import spdx
 
 PICKLED = (".bin", ".ckpt", ".pt", ".pth")
@@ -57,9 +57,7 @@ _BROKEN = (
 def pin_file(path: Path, name: str) -> dict[str, Any]:
     """A file as sources name it: path, sha256 in hex and size in bytes. Raises SourceError."""
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"path": name, "sha256": digest, "size": path.stat().st_size}
+        return {"path": name, "sha256": sha256_of(path), "size": path.stat().st_size}
     except OSError as cause:
         raise SourceError(f"{path} cannot be read: {cause.strerror}.", hint="Check the path.") from cause
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.errors import RunError
+from tlzoo.io.files import sha256_of
 
 KEY = "seal"
 
@@ -24,7 +25,7 @@ def seal_of(document: Mapping[str, Any]) -> str:
 
 def hashes_of(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file in a folder, by name."""
-    return {file.name: _hash(file) for file in sorted(folder.iterdir())}
+    return {file.name: sha256_of(file) for file in sorted(folder.iterdir())}
 
 
 def check_files(folder: Path, hashes: Mapping[str, str], names: Iterable[str]) -> None:
@@ -54,11 +55,6 @@ def damaged_record(file: Path) -> RunError:
 
 def _is_whole(folder: Path, name: str, hashes: Mapping[str, str]) -> bool:
     try:
-        return _hash(folder / name) == hashes[name]
+        return sha256_of(folder / name) == hashes[name]
     except FileNotFoundError:
         return False
-
-
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

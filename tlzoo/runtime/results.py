@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from tlzoo.errors import UsageError
 from tlzoo.io.disk import sync, write_errors
 from tlzoo.io.files import why_unwritable
+from tlzoo.io.texts import json_text
 
 FORMATS = (".jsonl", ".csv", ".tsv")
 _DECISIONS = ("label", "labels")
@@ -133,7 +134,11 @@ def write_predictions(
     with write_errors(into.part, hint="Free disk space there, then add --resume."):
         failed = _append(into, resume_point, answers, done)
         os.replace(into.part, into.path)
-        sync(into.path.parent)
+        try:
+            sync(into.path.parent)
+        except OSError:
+            os.replace(into.path, into.part)
+            raise
     return failed
 
 
@@ -190,7 +195,7 @@ def _close(one: Any, other: Any) -> bool:
 
 def _json_target(path: Path) -> PredictionFile:
     def encode(fields: dict[str, Any]) -> str:
-        return json_line(fields)
+        return json_text(fields)
 
     def decode(line: str) -> dict[str, Any]:
         fields = json.loads(line)
@@ -199,16 +204,6 @@ def _json_target(path: Path) -> PredictionFile:
         return fields
 
     return PredictionFile(path, encode, decode, "")
-
-
-def json_line(fields: dict[str, Any]) -> str:
-    """One line of JSON; a path that is no UTF-8 keeps its bytes as escapes."""
-    line = json.dumps(fields, ensure_ascii=False)
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        line = json.dumps(fields)
-    return line + "\n"
 
 
 def _table_target(path: Path, columns: Sequence[str], separator: str) -> PredictionFile:

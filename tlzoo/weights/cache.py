@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.interfaces import Weights
 from tlzoo.io.disk import sync
-from tlzoo.io.files import cache_folder, write_json
+from tlzoo.io.files import cache_folder, sha256_of, write_json
 from tlzoo.io.locks import file_lock
 
 if TYPE_CHECKING:
@@ -156,12 +156,6 @@ def verify_files(folder: Path, files: Sequence[PinnedFile]) -> str | None:
         if digest != file.sha256:
             return f"{file.name} has sha256 {digest[:16]}…, not {file.sha256[:16]}…"
     return None
-
-
-def sha256_of(path: Path) -> str:
-    """The file's sha256 in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tlzoo.errors import HashMismatch, SourceError
 from tlzoo.io.disk import write_errors
+from tlzoo.io.files import sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.io.network.https import UNREACHABLE, Response, open_https
 from tlzoo.progress import Advance, progress
@@ -36,10 +37,10 @@ def download_file(url: str, pinned: cache.PinnedFile, folder: Path, key: str) ->
     """
     with _partial(pinned, folder) as part:
         resumed = _download(url, pinned, part, key)
-        if resumed and cache.sha256_of(part) != pinned.sha256:
+        if resumed and sha256_of(part) != pinned.sha256:
             _discard(part)
             _download(url, pinned, part, key)
-        if cache.sha256_of(part) != pinned.sha256:
+        if sha256_of(part) != pinned.sha256:
             _discard(part)
             raise HashMismatch(
                 f"{key}: {url} sends {pinned.size} bytes whose sha256 is not {pinned.sha256[:16]}….", hint=_CHANGED_HINT

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tlzoo.errors import HashMismatch, SourceError, TlzooError
 from tlzoo.interfaces import Weights
+from tlzoo.io.files import sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.progress import Advance, progress
 from tlzoo.registry.schema import HubFile, HubSource
@@ -171,7 +172,7 @@ def _download(source: HubSource, folder: Path, request: cache.FetchRequest) -> s
     except Exception as cause:
         raise _fetch_error(cause, source, request) from cause
     for path, digest in listing.sha256.items():
-        if (folder / path).is_file() and cache.sha256_of(folder / path) != digest:
+        if (folder / path).is_file() and sha256_of(folder / path) != digest:
             raise HashMismatch(
                 f"{request.key}: {path} of {source.repo} does not match the hub's listing.", hint="Try again."
             )

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import SourceError
-from tlzoo.io.files import atomic_file
+from tlzoo.io.files import atomic_file, sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import Checkpoint, Sha256
 from tlzoo.specs import StrictModel
@@ -67,7 +67,7 @@ class LockFile(StrictModel):
 
 def hash_file(file: Path) -> LockedFile:
     """What a file is pinned as."""
-    return LockedFile(sha256=cache.sha256_of(file), size=file.stat().st_size)
+    return LockedFile(sha256=sha256_of(file), size=file.stat().st_size)
 
 
 def path() -> Path:

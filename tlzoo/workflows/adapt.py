@@ -113,7 +113,7 @@ def _adapt(run: RunFolder, target: str | Path, out: Path, method: str, test: str
         data=run.data,
         options={**{name: value for name, value in run.options.items() if name not in REFITTED}, **fitted},
         metrics=facts["source_metrics_after"],
-        interval=data.heldout.interval(after.heldout, run.data.seed),
+        interval=data.heldout.interval(after.heldout, facts["source_metrics_after"], run.data.seed),
         seconds={"total": round(time.monotonic() - began, 2)},
         adapted=facts,
     )

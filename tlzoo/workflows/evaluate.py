@@ -95,12 +95,14 @@ def _evaluation(dataset: TaskDataset, samples: Samples, found: Outputs, known: T
         digests = content_digests(samples.inputs, samples.modality)
         new = [at for at, each in enumerate(digests) if each not in known]
         seen = len(samples) - len(new)
-    whole = dataset.metrics(found), len(samples), dataset.interval(found)
+    metrics = dataset.metrics(found)
+    whole = metrics, len(samples), dataset.interval(found, metrics)
     _note(dataset, len(new))
     if not seen or not new:
         return Evaluation(*whole, _labels(dataset, found), seen)
     others, outputs = dataset.subset(new), select(found, dataset.places(new))
-    return Evaluation(*whole, _labels(others, outputs), seen, others.metrics(outputs), others.interval(outputs))
+    heldout = others.metrics(outputs)
+    return Evaluation(*whole, _labels(others, outputs), seen, heldout, others.interval(outputs, heldout))
 
 
 def _labels(dataset: TaskDataset, outputs: Outputs) -> dict[str, FoundLabel]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlzoo.io import files
+from tlzoo.io.files import sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.weights import cache
 
@@ -228,7 +229,7 @@ def _check_converted(entry: CacheEntry) -> str | None:
         pinned = entry.path.with_name(f"{entry.path.name}.sha256").read_text("ascii").strip()
     except (OSError, ValueError):
         return "its hash is missing"
-    return "" if cache.sha256_of(entry.path) == pinned else "its sha256 differs from the recorded one"
+    return "" if sha256_of(entry.path) == pinned else "its sha256 differs from the recorded one"
 
 
 _CHECKS: dict[str, Callable[[CacheEntry], str | None]] = {

@@ -133,8 +133,8 @@ def _cross_validation(result: TrainResult, seed: int) -> CrossValidationRecord |
     found = result.cross_validated
     if found is None:
         return None
-    sure: Any = found.data.interval(found.outputs, seed)
     metrics = found.data.metrics(found.outputs)
+    sure: Any = found.data.interval(found.outputs, metrics, seed)
     return CrossValidationRecord(metrics=metrics, interval=sure, n=found.data.samples, folds=found.folds)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 Command = Callable[..., Any]
-ENDLESS = pytest.mark.skipif(not Path("/dev/zero").exists(), reason="There is no device without end.")
+ENDLESS = pytest.mark.needs("/dev/zero")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_device_is_no_table_and_no_text(command: Command, text_file: Any, tmp_
     assert "it is a device" in done.err
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="There are no named pipes.")
+@pytest.mark.needs("mkfifo")
 @pytest.mark.parametrize("ending", [".txt", ".csv", ".jsonl", ".parquet"])
 def test_a_named_pipe_is_refused_at_once(command: Command, text_file: Any, tmp_path: Path, ending: str):
     os.mkfifo(tmp_path / f"inputs{ending}")

@@ -349,7 +349,7 @@ def test_every_command_and_option_of_the_page_exists(tlzoo: Any) -> None:
             assert option in known.out, f"{name} {option}"
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.needs("mkfifo")
 @pytest.mark.parametrize("command", [("validate",), ("add",), ("sign", "--key", "key")])
 def test_a_pipe_is_refused_without_waiting_for_whoever_writes_into_it(tmp_path: Path, command: tuple[str, ...]) -> None:
     os.mkfifo(tmp_path / "pipe.json")

@@ -12,7 +12,7 @@ import pytest
 from tlzoo import progress
 
 FULL = Path("/dev/full")
-pytestmark = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+pytestmark = pytest.mark.needs("/dev/full")
 
 
 def run(*arguments: str, out: str = os.devnull, err: str | None = None, unbuffered: str = "") -> tuple[int, str]:

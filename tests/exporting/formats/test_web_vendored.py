@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,7 @@ def test_offline_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch):
         vendored.fetch_library(vendored.ONNXRUNTIME)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="stands in for npm with a shell script")
+@pytest.mark.needs("posix")
 @pytest.mark.parametrize(
     ("script", "error"),
     [

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
-from tlzoo.cli.shared.output import print_json, print_json_line, print_line, print_table, single
+from tlzoo.cli.shared.output import print_json, print_line, print_table, single
 from tlzoo.io.stops import if_stopped
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _to_stdout(answers: Predictions, form: str, counts: InputCounts) -> None:
         return
     if form == "jsonl":
         for answer in answers:
-            print_json_line(answer.as_row())
+            print_json(answer.as_row(), indent=None)
         return
     _print_lines(answers)
 

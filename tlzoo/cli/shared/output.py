@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -15,6 +14,7 @@ from typing import Any, TextIO
 import typer
 
 from tlzoo.io.disk import DISK_ERRNOS
+from tlzoo.io.texts import json_text
 from tlzoo.progress import printable, say, set_quiet
 
 
@@ -99,24 +99,10 @@ def json_stream() -> TextIO:
     return _reserved.get() or sys.stdout
 
 
-def print_json(document: Any) -> None:
-    """One JSON document on stdout."""
-    _write_json(document, indent=2)
-
-
-def print_json_line(document: Any) -> None:
-    """One JSON document on a line of stdout."""
-    _write_json(document, indent=None)
-
-
-def _write_json(document: Any, indent: int | None) -> None:
+def print_json(document: Any, indent: int | None = 2) -> None:
+    """One JSON document on stdout; without an indent on one line."""
     stream = json_stream()
-    text = json.dumps(document, indent=indent, ensure_ascii=False)
-    try:
-        text.encode(stream.encoding or "utf-8")
-    except UnicodeEncodeError:  # half a surrogate pair, or a stdout that is not UTF-8
-        text = json.dumps(document, indent=indent)
-    stream.write(f"{text}\n")
+    stream.write(json_text(document, stream.encoding or "utf-8", indent))
 
 
 def print_line(row: Iterable[object]) -> None:

@@ -24,7 +24,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from tlzoo.errors import RegistryError
-from tlzoo.io.files import atomic_file, config_folder
+from tlzoo.io.files import atomic_file, config_folder, sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import HttpsUrl, Sha256
 from tlzoo.specs import StrictModel
@@ -184,8 +184,7 @@ def copy_is_intact(registry: Subscription) -> bool:
     path = copy_path(registry)
     if path is None or registry.held is None or not path.is_file():
         return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == registry.held.sha256
+    return sha256_of(path) == registry.held.sha256
 
 
 def now() -> datetime:

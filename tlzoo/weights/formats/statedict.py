@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from tlzoo.errors import HashMismatch, SourceError
 from tlzoo.interfaces import Weights
-from tlzoo.io.files import atomic_file
+from tlzoo.io.files import atomic_file, sha256_of
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.weights import cache
 from tlzoo.weights.pins import pinned_sha256
@@ -83,7 +83,7 @@ def _load_pickle_once(checkpoint: Checkpoint, path: Path, name: str) -> _StateCo
     kept = _read_converted(converted, path.stat().st_size)
     if kept is not None:
         return kept
-    if cache.sha256_of(path) != sha256:
+    if sha256_of(path) != sha256:
         raise HashMismatch(
             f"{name} of {checkpoint.id!r} is not the file whose sha256 {sha256[:16]}… is pinned.",
             hint=f"Fetch it again: tlzoo pull {checkpoint.id}",
@@ -136,7 +136,7 @@ def _write_converted(path: Path, content: _StateContent, size: int) -> None:
     about = {"order": list(content.tensors), "ties": ties, "others": content.others, "size": size}
     with atomic_file(path) as temporary:
         save_file(stored, temporary, {"tlzoo": json.dumps(about)})
-        digest = cache.sha256_of(temporary)
+        digest = sha256_of(temporary)
     with atomic_file(_digest_path(path)) as temporary:
         temporary.write_text(f"{digest}\n", encoding="ascii")
 
@@ -167,7 +167,7 @@ def _digest_path(path: Path) -> Path:
 def _read_converted(path: Path, size: int) -> _StateContent | None:
     """What was written there of a pickle of `size` bytes; `None` where there is nothing whole."""
     try:
-        if cache.sha256_of(path) != _digest_path(path).read_text("ascii").strip():
+        if sha256_of(path) != _digest_path(path).read_text("ascii").strip():
             return None
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["tlzoo"])
