@@ -14,9 +14,11 @@ from shared_fixtures.needs import check_needs
 from shared_fixtures.once import Once
 
 pytest_plugins = [
+    "shared_fixtures.children",
     "shared_fixtures.duo_plugin",
     "shared_fixtures.prepared",
     "shared_fixtures.servers",
+    "shared_fixtures.sweeps",
     "shared_fixtures.two_outputs",
 ]
 
