@@ -1,4 +1,4 @@
-"""kill -9 at any moment of a training, an export, a download or a prediction: the same command then ends as it would."""
+"""kill -9 at any moment of a training, an export, download or prediction: the same command then ends as it would."""
 
 from __future__ import annotations
 
