@@ -28,7 +28,7 @@ def run(asked):
     os.environ.update(asked["environment"])
     os.chdir(asked["cwd"])
     for number in stops.NUMBERS:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.signal(number, signal.SIG_DFL)
     for number, name in (1, "out"), (2, "err"):
         file = os.open(os.path.join(asked["streams"], name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
