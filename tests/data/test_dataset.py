@@ -199,7 +199,7 @@ def test_a_copy_of_other_inputs_knows_nothing_of_the_first_ones_contexts_and_len
 def test_labels_that_the_task_does_not_know_are_refused_and_unlabelled_data_are_not_asked():
     with pytest.raises(DataError, match=r"not in the training data: x\. The first is sample 2, 'cow'"):
         make_dataset(Samples(("bee", "cow"), ("011", "0x0"), "text"), TASK, Spelling())
-    with pytest.raises(DataError, match=r"not in the training data: x\. The first is sample 1, 'aard'"):
+    with pytest.raises(DataError, match=r"not in the training data: x\. The first is sample 1, 'aardvarks'"):
         make_dataset(Samples(("aardvarks",), ("11010x000",), "text"), TASK, Spelling())
     with pytest.raises(DataError, match=r"The first is sample 1, 'bee \| cow'"):
         make_dataset(Samples((("bee", "cow"),), ("0x0",), "text"), TASK, Spelling())

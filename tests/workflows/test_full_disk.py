@@ -94,7 +94,7 @@ def test_every_write_of_an_export(
 
 
 def test_every_write_of_a_run(picture_run: Any, tmp_path: Path) -> None:
-    from tlzoo.runs.run import save_run
+    from tlzoo.runs.trained import save_run
 
     record, kept = picture_run.record, tmp_path / "events.out.tfevents.1"
     kept.write_bytes(b"events")

@@ -9,11 +9,11 @@ from typing import Any
 from tlzoo import plugins
 from tlzoo.adaptation.coral import coral_probe
 from tlzoo.data.dataset import TaskDataset
-from tlzoo.errors import DataError, UsageError
+from tlzoo.errors import UsageError
 from tlzoo.features.extract import extract
 from tlzoo.models.heads import linear_head, probe_objective
 from tlzoo.models.model import TaskModel, not_finite
-from tlzoo.plugins.adaptation import METHODS, method_names, unknown_method, unknown_method_of
+from tlzoo.plugins.adaptation import METHODS, check_coral, unknown_method, unknown_method_of
 from tlzoo.plugins.extensions import (
     SINGULAR,
     PluginExtension,
@@ -23,8 +23,6 @@ from tlzoo.plugins.extensions import (
     warn_name_conflict,
 )
 from tlzoo.training.strategies.probe_fit import labelled_features
-
-FEWEST = 20
 
 
 def adapt_model(
@@ -95,21 +93,9 @@ def adapt_with_coral(
     those of the head, such as `class_weights`. The backbone stays as it is. Raises UsageError for a task without a
     probe and without source data, DataError for fewer than 20 distinct target samples, whose moments say little.
     """
-    if "probe" not in model.task.supports:
-        raise UsageError(
-            f"CORAL fits a probe, a linear head on features, which {model.task.name} does not support.",
-            hint=f"Choose a plugin's method: `method='PLUGIN/NAME'`. Methods: {method_names()}",
-            parameter="method",
-        )
     if source is None or source.targets is None:
         raise UsageError("CORAL needs the labelled source data.", hint="Restore the data that the run was trained on.")
-    if (distinct := target.distinct()) < FEWEST:
-        copies = f" ({target.samples} are given, most of them copies)" if distinct < target.samples else ""
-        raise DataError(
-            f"CORAL needs {FEWEST} target samples or more, not {distinct}{copies}: fewer say little of a domain, and "
-            "aligned with them a model gets worse.",
-            hint="Add target data; labels are not needed.",
-        )
+    check_coral(model.task, target.distinct(), target.samples)
     head = {name: value for name, value in options.items() if name != "n_train"}
     objective = probe_objective(model.task, head)
     source_x, target_x = extract(model, source, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlzoo.data.reading import Columns, endings_of, read
+from tlzoo.data.reading import Columns, endings_of, read, read_labelled
 from tlzoo.data.samples import Samples, TrainTestSamples, content_digests, fingerprint
 from tlzoo.data.splits import SampleSplits, read_splits, split
 
@@ -15,6 +15,7 @@ __all__ = [
     "endings_of",
     "fingerprint",
     "read",
+    "read_labelled",
     "read_splits",
     "split",
 ]

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from tlzoo.data.reading import check_labels
 from tlzoo.data.samples import Samples, content_digests
-from tlzoo.errors import DataError, InputError
-from tlzoo.io.texts import input_name
+from tlzoo.errors import InputError
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import found_labels_problem, metrics_problem, split_windows, task_error
@@ -215,35 +215,15 @@ class TaskDataset:
 
 def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> TaskDataset:
     """Samples as the model takes them; raises DataError for a label the task does not know."""
+    check_labels(samples, task)
     if not task.overrides("windows"):
-        return _with_known_labels(TaskDataset(samples.inputs, samples.targets, preprocessor, task))
+        return TaskDataset(samples.inputs, samples.targets, preprocessor, task)
     windows = [split_windows(task, given, preprocessor) for given in samples.inputs]
     if all(len(each) == 1 for each in windows):
-        return _with_known_labels(TaskDataset(samples.inputs, samples.targets, preprocessor, task))
+        return TaskDataset(samples.inputs, samples.targets, preprocessor, task)
     inputs = [window.input for each in windows for window in each]
     targets = None
     if samples.targets is not None:
         pairs = zip(samples.targets, windows, strict=True)
         targets = [task.cut(target, window) for target, each in pairs for window in each]
-    return _with_known_labels(TaskDataset(inputs, targets, preprocessor, task, windows, samples.targets))
-
-
-def _with_known_labels(data: TaskDataset) -> TaskDataset:
-    if data.targets is None or not len(data):
-        return data
-    try:
-        data.task.check_known(data.sample_targets)
-    except DataError as error:
-        raise DataError(f"{error.message} {_first_unknown_label(data)}".rstrip(), hint=error.hint) from error
-    return data
-
-
-def _first_unknown_label(data: TaskDataset) -> str:
-    """Which sample is the first with a label that the task does not know, for people."""
-    for at, target in enumerate(data.sample_targets):
-        try:
-            data.task.check_known([target])
-        except DataError:
-            given = data.inputs[at] if data.windows is None else data.windows[at][0].input
-            return f"The first is sample {at + 1}, {input_name(given, 80 if data.modality == 'text' else None)!r}."
-    return ""
+    return TaskDataset(inputs, targets, preprocessor, task, windows, samples.targets)

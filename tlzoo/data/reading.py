@@ -14,7 +14,7 @@ from tlzoo.data.samples import Input, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.files import check_exists
 from tlzoo.io.tables import TABLES, stream_table
-from tlzoo.io.texts import is_hidden, read_text, walk_files
+from tlzoo.io.texts import input_name, is_hidden, read_text, walk_files
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
@@ -109,6 +109,40 @@ def read(
         task.check(collection.train.targets or (), place)
         _check_test(place, collection, task)
     return collection
+
+
+def read_labelled(
+    path: str | os.PathLike[str], task: Task, *, columns: Columns, endings: tuple[str, ...], parameter: str = ""
+) -> Samples:
+    """Samples to measure a trained task on: those of the `test` part where the data has one, else all.
+
+    Raises what `read` raises, and DataError where there are no labels, or labels that the task does not know.
+    """
+    collection = read(path, task, columns=columns, endings=endings)
+    samples = collection.test or collection.train
+    if not samples.targets:
+        raise DataError(f"{path} has no labels.", hint="Name labelled data.", parameter=parameter)
+    check_labels(samples, task, f"{path}: ")
+    return samples
+
+
+def check_labels(samples: Samples, task: Task, place: str = "") -> None:
+    """Raise DataError, which begins with `place`, for labels that the task does not know, naming the first sample."""
+    try:
+        task.check_known(samples.targets or ())
+    except DataError as error:
+        first = _first_unknown_label(samples, task)
+        raise DataError(f"{place}{error.message} {first}".rstrip(), hint=error.hint) from error
+
+
+def _first_unknown_label(samples: Samples, task: Task) -> str:
+    for at, target in enumerate(samples.targets or ()):
+        try:
+            task.check_known([target])
+        except DataError:
+            shown = input_name(samples.inputs[at], 80 if samples.modality == "text" else None)
+            return f"The first is sample {at + 1}, {shown!r}."
+    return ""
 
 
 def endings_of(spec: Preprocess) -> tuple[str, ...]:

@@ -31,6 +31,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def distinct(self) -> int:
+        """How many there are without copies; raises InputError for a file that cannot be read."""
+        return len(set(content_digests(self.inputs, self.modality)))
+
     def subset(self, indices: Iterable[int]) -> Samples:
         """The samples at these positions, in this order."""
         chosen = [int(i) for i in indices]

@@ -28,8 +28,8 @@ from tlzoo.features.unique import deduplicate
 from tlzoo.io.files import write_json
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import select_device
-from tlzoo.models.model import make_preprocessor
 from tlzoo.options import StrategyOptions
+from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runtime.session import open_session
 from tlzoo.specs import Preprocess
@@ -54,7 +54,7 @@ class FeaturePrefetch:
         if options.cache.enabled and select_device(options.device).type == "cpu" and (noted := _read_note(self._place)):
             noted_prefix, spec = noted
             self._prefix = replace(noted_prefix, open=self._open)
-            self._preprocessor = make_preprocessor(checkpoint, spec)
+            self._preprocessor = checkpoint_preprocessor(checkpoint, spec)
             self._thread = threading.Thread(target=self._compute, daemon=True)
             self._thread.start()
 

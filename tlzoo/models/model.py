@@ -15,11 +15,7 @@ from tlzoo.interfaces import Backbone, Head, Needs, Weights
 from tlzoo.io.entry_points import REPORT_HINT, describe_plugin
 from tlzoo.models.heads import default_head, head_problem
 from tlzoo.plugins.extensions import split_plugin_name
-from tlzoo.plugins.preprocess import plugin_preprocessor
-from tlzoo.preprocess import Preprocessor
-from tlzoo.preprocess import make_preprocessor as core_preprocessor
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks import Task
 from tlzoo.tasks.contract import task_error
 from tlzoo.tasks.heads import LINEAR
@@ -139,16 +135,6 @@ def _nan_buffer(module: nn.Module) -> str:
         ),
         "",
     )
-
-
-def make_preprocessor(checkpoint: Checkpoint, spec: Preprocess) -> Preprocessor:
-    """The preprocessor of the plugin that the specification names, else the checkpoint's, else the core's."""
-    if isinstance(spec, PluginSpec):
-        return plugin_preprocessor(spec)
-    answer: Preprocessor = plugins.call(
-        "make_preprocessor", checkpoint.plugin, object, default=core_preprocessor, spec=spec
-    )  # type: ignore[assignment]
-    return answer
 
 
 def build_model(

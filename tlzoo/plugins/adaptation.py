@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlzoo.errors import UsageError
+from tlzoo.errors import DataError, UsageError
 from tlzoo.plugins.extensions import (
     SINGULAR,
     declared_extensions,
@@ -11,9 +11,12 @@ from tlzoo.plugins.extensions import (
     split_plugin_name,
 )
 from tlzoo.plugins.manager import import_plugin
+from tlzoo.tasks.base import Task
 
 METHODS = ("auto", "coral")
 """The core's methods."""
+FEWEST = 20
+"""Distinct target samples below which CORAL's moments say little."""
 
 
 def check_method(method: str, plugin: str) -> None:
@@ -29,6 +32,28 @@ def check_method(method: str, plugin: str) -> None:
     declared = {one.name for one in declared_extensions("adaptation")}
     if method not in {*METHODS, *declared} and not _has_hook(plugin):
         raise unknown_method(method)
+
+
+def is_coral(method: str, plugin: str) -> bool:
+    """Whether a method is certainly CORAL, for a checkpoint of this plugin."""
+    return method in METHODS and not _has_hook(plugin)
+
+
+def check_coral(task: Task, distinct: int, samples: int) -> None:
+    """Raise UsageError for a task without a probe, DataError for too few distinct samples among those of the target."""
+    if "probe" not in task.supports:
+        raise UsageError(
+            f"CORAL fits a probe, a linear head on features, which {task.name} does not support.",
+            hint=f"Choose a plugin's method: `method='PLUGIN/NAME'`. Methods: {method_names()}",
+            parameter="method",
+        )
+    if distinct < FEWEST:
+        copies = f" ({samples} are given, most of them copies)" if distinct < samples else ""
+        raise DataError(
+            f"CORAL needs {FEWEST} target samples or more, not {distinct}{copies}: fewer say little of a domain, and "
+            "aligned with them a model gets worse.",
+            hint="Add target data; labels are not needed.",
+        )
 
 
 def _has_hook(plugin: str) -> bool:

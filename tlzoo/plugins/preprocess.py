@@ -11,6 +11,7 @@ from tlzoo.errors import HookError
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.plugins.containment import contain
 from tlzoo.preprocess import Preprocessor, make_preprocessor, with_contexts
+from tlzoo.registry.schema import Checkpoint
 from tlzoo.specs import ImageSpec, PluginSpec, Preprocess
 
 _TITLE = "The preprocessing"
@@ -25,6 +26,16 @@ def preprocessor_of(spec: Preprocess, raw_input: bool = False) -> Preprocessor:
 
         return RawImages(spec)
     return make_preprocessor(spec)
+
+
+def checkpoint_preprocessor(checkpoint: Checkpoint, spec: Preprocess) -> Preprocessor:
+    """The preprocessor of the plugin that the specification names, else the checkpoint's, else the core's."""
+    from tlzoo.plugins.manager import call
+
+    if isinstance(spec, PluginSpec):
+        return plugin_preprocessor(spec)
+    answer: Any = call("make_preprocessor", checkpoint.plugin, object, default=make_preprocessor, spec=spec)
+    return answer  # type: ignore[no-any-return]
 
 
 def plugin_preprocessor(spec: PluginSpec) -> Preprocessor:

@@ -12,9 +12,10 @@ from tlzoo.data import Columns, SampleSplits, fingerprint
 from tlzoo.data.dataset import make_dataset
 from tlzoo.errors import UsageError
 from tlzoo.interfaces import Backbone
-from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
+from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent, StrategyOptions
+from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.record import DataRecord
@@ -86,7 +87,7 @@ def fit_task(task: Task, parts: SampleSplits, columns: Columns) -> Task:
 
 def make_dataset_splits(parts: SampleSplits, model: TaskModel) -> DatasetSplits:
     """The three parts as the model takes them."""
-    preprocessor = make_preprocessor(model.checkpoint, model.parts.preprocess)
+    preprocessor = checkpoint_preprocessor(model.checkpoint, model.parts.preprocess)
     train, validation, test = (
         make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test)
     )

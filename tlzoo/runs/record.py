@@ -9,6 +9,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
+from tlzoo import plugins
 from tlzoo.data.reading import Columns
 from tlzoo.errors import RunError
 from tlzoo.io.files import write_json
@@ -18,7 +19,7 @@ from tlzoo.specs import StrictModel
 
 RUN_VERSION: Literal[3] = 3
 """Version 3 added the hashes of the other files, and the seal; 2 is read as well."""
-RUN_FILE = "run.json"
+RUN_FILE, PREPROCESS, TRAINED_ON = "run.json", "preprocess.json", "trained_on.json"
 MAY_BE_LEFT_OUT = ("files", "settings", "plugin", "baseline", "probe", "cross_validation")
 """Fields that are not written where they are empty."""
 
@@ -229,3 +230,14 @@ def short_reason(cause: Exception) -> str:
         return f"{cause} is missing"
     lines = [line.strip() for line in str(cause).strip().splitlines()]
     return " ".join(lines[:2]).rstrip(".") or type(cause).__name__
+
+
+def upgraded(record: RunRecord) -> str:
+    """Which plugins are installed in another version than a run was made with, as a sentence; empty for none."""
+    now = {each.distribution: each.version for each in plugins.enabled_plugins()}
+    changed = [
+        f"{name} {version}, and {name} {now[name]} is installed"
+        for name, version in record.versions.items()
+        if now.get(name, version) != version
+    ]
+    return f"It was made with {'; '.join(changed)}. " if changed else ""

@@ -3,52 +3,37 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib import metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
-from tlzoo import plugins
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read, read_splits
+from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read_labelled, read_splits
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError
-from tlzoo.io.files import atomic_folder, write_json
-from tlzoo.models.model import TaskModel, build_model, load_backbone, make_preprocessor
-from tlzoo.models.seeds import keep_generators, seed_generators
+from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.plugins.tasks import task_of
-from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.record import (
+    PREPROCESS,
+    TRAINED_ON,
     CrossValidationRecord,
     DataRecord,
     ProbeRecord,
     RunRecord,
     read_record,
     short_reason,
-    write_record,
+    upgraded,
 )
-from tlzoo.runs.seals import check_files, hashes_of
-from tlzoo.runs.tensors import (
-    LOAD_ERRORS,
-    REFERENCE,
-    WEIGHTS,
-    check_reference,
-    load_weights,
-    save_reference,
-    save_weights,
-)
+from tlzoo.runs.seals import check_files
 from tlzoo.specs import Preprocess
 from tlzoo.tasks import Task
-from tlzoo.training.history import HISTORY, write_history
 
-PREPROCESS = "preprocess.json"
-TRAINED_ON = "trained_on.json"
+if TYPE_CHECKING:
+    from tlzoo.models.model import TaskModel
 
 
 @dataclass(frozen=True)
@@ -69,7 +54,7 @@ class RunFolder:
         try:
             return cls(folder, record, _read_preprocess(folder), _task(record))
         except UsageError as cause:
-            raise RunError(f"{folder} cannot be used: {cause.message}", hint=_upgraded(record) + cause.hint) from cause
+            raise RunError(f"{folder} cannot be used: {cause.message}", hint=upgraded(record) + cause.hint) from cause
         except (ValueError, OSError) as cause:
             raise RunError(
                 f"run.json or {PREPROCESS} in {folder} cannot be read: {short_reason(cause)}.",
@@ -151,26 +136,13 @@ class RunFolder:
 
         Raises RunError when its weights are missing or damaged, or when the plugin now builds something else.
         """
-        check_files(self.path, self.record.files, (WEIGHTS, REFERENCE))
-        try:
-            with keep_generators():
-                seed_generators(self.data.seed)  # for what a plugin draws and the weights do not hold
-                backbone = load_backbone(self.checkpoint, None, self.task.needs)
-                backbone = replace(backbone, preprocess=self.preprocess)
-                model = build_model(self.checkpoint, self.task, backbone, head=self.head)
-            load_weights(self.path, model)
-        except LOAD_ERRORS as cause:
-            raise RunError(
-                f"{self.path}/{WEIGHTS} cannot be loaded: {short_reason(cause)}.",
-                hint=f"{_upgraded(self.record)}Train again.",
-            ) from cause
-        model.eval()
-        check_reference(self.path, model, _upgraded(self.record))
-        return model
+        from tlzoo.runs.trained import trained_model
+
+        return trained_model(self.path, self.record, self.task, self.preprocess)
 
     def dataset(self, samples: Samples) -> TaskDataset:
         """Samples as this run's model takes them."""
-        return make_dataset(samples, self.task, make_preprocessor(self.checkpoint, self.preprocess))
+        return make_dataset(samples, self.task, checkpoint_preprocessor(self.checkpoint, self.preprocess))
 
     def splits(self) -> SampleSplits:
         """The samples it was trained and tested on, read again; raises DataError when they moved or changed."""
@@ -206,63 +178,7 @@ class RunFolder:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         if data is None:
             return self.splits().test
-        collection = read(data, self.task, columns=self.data.columns, endings=endings_of(self.preprocess))
-        return collection.test or collection.train
-
-
-def save_run(
-    path: Path,
-    model: TaskModel,
-    reference: TaskDataset,
-    history: Sequence[Mapping[str, float]],
-    *,
-    keep: Sequence[Path] = (),
-    trained_on: TrainedOn | None = None,
-    **facts: Any,
-) -> None:
-    """Write a run folder, whole, with copies of the files `keep`; `facts` are RunRecord's fields from `interval` on.
-
-    Raises RunError when `path` exists.
-    """
-    check_output_path(path)
-    record = RunRecord(
-        task=model.task.name,
-        labels=tuple(model.task.labels),
-        settings=model.task.settings(),
-        plugin=model.task.plugin,
-        checkpoint=model.checkpoint,
-        head=model.head_name,
-        versions=_versions(model),
-        **facts,
-    )
-    with working(f"Writing {path}"), atomic_folder(path) as folder:
-        write_json(folder / PREPROCESS, model.parts.preprocess.model_dump(mode="json"))
-        save_weights(folder, model)
-        write_history(folder / HISTORY, history)
-        for file in keep:
-            shutil.copy(file, folder / file.name)
-        save_reference(folder, model, reference)
-        if trained_on is not None:
-            (folder / TRAINED_ON).write_text(trained_on.to_json(), encoding="ascii")
-        write_record(folder, record.model_copy(update={"files": hashes_of(folder)}))
-
-
-def _versions(model: TaskModel) -> dict[str, str]:
-    """Versions of what made a run, the distributions of its plugins included."""
-    owners = (model.checkpoint.plugin, model.task.plugin, model.head_name.rpartition("/")[0])
-    ours = dict.fromkeys(plugins.find(owner).distribution for owner in owners if owner)
-    return {name: metadata.version(name) for name in ("tlzoo", *ours, "torch", "onnxruntime", "onnx", "numpy")}
-
-
-def _upgraded(record: RunRecord) -> str:
-    """Which plugins are installed in another version than a run was made with, as a sentence; empty for none."""
-    now = {each.distribution: each.version for each in plugins.enabled_plugins()}
-    changed = [
-        f"{name} {version}, and {name} {now[name]} is installed"
-        for name, version in record.versions.items()
-        if now.get(name, version) != version
-    ]
-    return f"It was made with {'; '.join(changed)}. " if changed else ""
+        return read_labelled(data, self.task, columns=self.data.columns, endings=endings_of(self.preprocess))
 
 
 def _task(record: RunRecord) -> Task:

@@ -21,8 +21,9 @@ from tlzoo.data import Samples, endings_of, read
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import PluginError
 from tlzoo.interfaces import Backbone, FeatureKind, Needs, Weights
-from tlzoo.models.model import TaskModel, build_model, make_preprocessor
+from tlzoo.models.model import TaskModel, build_model
 from tlzoo.models.seeds import seed_generators
+from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.plugins.process_state import STREAMS, put_back_settings, read_settings
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import task_for
@@ -252,7 +253,9 @@ class SuiteBase:
 
     def dataset(self, model: TaskModel) -> TaskDataset:
         """The samples as a model takes them."""
-        return make_dataset(self.collection(), model.task, make_preprocessor(model.checkpoint, model.parts.preprocess))
+        return make_dataset(
+            self.collection(), model.task, checkpoint_preprocessor(model.checkpoint, model.parts.preprocess)
+        )
 
     def model(self) -> TaskModel:
         """A fresh backbone under a fresh head."""

@@ -15,7 +15,7 @@ from tlzoo.models.model import build_model
 from tlzoo.models.onnx_export import eager_outputs
 from tlzoo.options import Finetune, Probe, StrategyOptions, run_options
 from tlzoo.runs.prepare import data_record, head_options, make_dataset_splits
-from tlzoo.runs.run import save_run
+from tlzoo.runs.trained import save_run
 from tlzoo.runtime import load
 from tlzoo.tasks.agreement import differences, largest_magnitude
 from tlzoo.testing import without_torch

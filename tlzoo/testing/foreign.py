@@ -9,7 +9,7 @@ from tlzoo import plugins
 from tlzoo.data.dataset import make_dataset
 from tlzoo.errors import TlzooError
 from tlzoo.interfaces import Repository
-from tlzoo.models.model import make_preprocessor
+from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.specs import PluginSpec
 from tlzoo.testing.base import SuiteBase, requires
 
@@ -98,7 +98,7 @@ class Foreign(SuiteBase):
         self._hook("adapt_domain")
         model, samples = self.model(), self.collection()
         unlabelled = type(samples)(samples.inputs, None, samples.modality)
-        preprocessor = make_preprocessor(self.entry(), self.backbone().preprocess)
+        preprocessor = checkpoint_preprocessor(self.entry(), self.backbone().preprocess)
         target = make_dataset(unlabelled, model.task, preprocessor)
         what = f"method {STRANGER!r}"
         self._gets_none("adapt_domain", what, model=model, source=None, target=target, method=STRANGER, options={})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tlzoo.errors import InputError
-from tlzoo.models.model import make_preprocessor
+from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.preprocess import Preprocessor
 from tlzoo.testing import without_torch
 from tlzoo.testing.base import SuiteBase, cached, requires
@@ -22,7 +22,7 @@ class Preprocessing(SuiteBase):
     @cached
     def preprocessor(self) -> Preprocessor:
         """As training makes it."""
-        return make_preprocessor(self.entry(), self.backbone().preprocess)
+        return checkpoint_preprocessor(self.entry(), self.backbone().preprocess)
 
     @requires("test_outputs_are_as_declared")
     def test_arrays_fit_the_example_inputs(self) -> None:

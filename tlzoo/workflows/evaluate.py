@@ -9,11 +9,12 @@ from typing import Any
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact import trained_on
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Columns, Samples, content_digests, endings_of, read
+from tlzoo.data import Columns, Samples, content_digests, endings_of, read_labelled
 from tlzoo.data.dataset import TaskDataset, make_dataset
-from tlzoo.errors import DataError, UsageError
+from tlzoo.errors import UsageError
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import say
+from tlzoo.runs.run import RunFolder
 from tlzoo.specs import Preprocess
 from tlzoo.tasks import Task
 from tlzoo.tasks.intervals import few_samples_note, wilson_interval
@@ -65,12 +66,11 @@ def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = N
 
 
 def _evaluate_run(path: Path, data: str | Path, columns: Columns) -> Evaluation:
-    from tlzoo.runs.run import RunFolder
-    from tlzoo.training.evaluation import outputs
-
     run = RunFolder.load(path)
     samples = _labelled(data, run.task, run.preprocess, {**run.data.columns, **columns})
     dataset = run.dataset(samples)
+    from tlzoo.training.evaluation import outputs
+
     return _evaluation(dataset, samples, outputs(run.model(), dataset), run.trained_on())
 
 
@@ -122,8 +122,4 @@ def _note(dataset: TaskDataset, count: int) -> None:
 def _labelled(data: str | Path, task: Task, spec: Preprocess, columns: Columns) -> Samples:
     if not str(data):
         raise UsageError("No data was given.", hint="Pass a folder or a table.")
-    collection = read(data, task, columns=columns, endings=endings_of(spec))
-    samples = collection.test or collection.train
-    if samples.targets is None:
-        raise DataError(f"{data} has no labels.", hint="Evaluation needs labelled data.")
-    return samples
+    return read_labelled(data, task, columns=columns, endings=endings_of(spec))

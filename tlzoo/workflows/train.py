@@ -27,7 +27,7 @@ from tlzoo.runs.checks import Choices
 from tlzoo.runs.paths import unfinished_dir
 from tlzoo.runs.prepare import data_record, fit_task, prepare, with_preprocess
 from tlzoo.runs.record import CrossValidationRecord, DataRecord, Difference, ProbeRecord
-from tlzoo.runs.run import save_run
+from tlzoo.runs.trained import save_run
 from tlzoo.tasks.intervals import LEVEL, few_samples_note, metric_interval, paired_difference
 from tlzoo.training.dry_run import dry_run
 from tlzoo.training.history import EVENTS

@@ -73,6 +73,11 @@ CASES: dict[str, Case] = {
     "adapt, run exists": (("adapt", "RUN", "--target", "TEXTS", "--out", "RUN"), ("already exists",)),
     "adapt, target": (("adapt", "RUN", "--target", NONE, *NEW), (NONE, "does not exist")),
     "adapt, test": (("adapt", "RUN", "--target", "TEXTS", "--test", NONE, *NEW), (NONE, "does not exist")),
+    "adapt, few samples": (
+        ("adapt", "RUN", "--target", "FEW", *NEW),
+        ("20 target samples or more, not 2 (3 are given",),
+    ),
+    "adapt, other labels": (("adapt", "RUN", "--target", "TEXTS", "--test", "FEW", *NEW), ("FEW", "'terrible'")),
     "adapt, method": (("adapt", "RUN", "--target", "TEXTS", *NEW, "--method", "magic"), ("'magic'", "coral")),
     "adapt, method of a plugin": (
         ("adapt", "RUN", "--target", "TEXTS", *NEW, "--method", "nlp/magic"),
@@ -80,6 +85,7 @@ CASES: dict[str, Case] = {
     ),
     "evaluate, model": (("evaluate", NONE, "TEXTS"), (NONE, "Name an exported ONNX file")),
     "evaluate, data": (("evaluate", "RUN", NONE), (NONE, "does not exist")),
+    "evaluate, other labels": (("evaluate", "RUN", "FEW"), ("FEW", "'terrible'")),
     "evaluate, no run": (("evaluate", ".", "TEXTS"), ("is not a run folder",)),
     "predict, file": (("predict", NONE, "a text"), (NONE, "Name an exported ONNX file")),
     "verify, file": (("verify", NONE, "TEXTS"), (NONE, "Name an exported ONNX file")),
@@ -92,7 +98,9 @@ def refused(
     shared_zoo: Any, text_run: Any, texts: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[int, str, list[str]]]:
     """What each of these commands said, run one after another in a process, and what had been imported by then."""
-    names = {"CHECKPOINT": "nlp/test-bert", "TEXTS": str(texts), "RUN": str(text_run.path)}
+    few = tmp_path_factory.mktemp("few") / "FEW.csv"
+    few.write_text("text,label\na film,terrible\na film,terrible\na room,terrible\n")
+    names = {"FEW": str(few), "CHECKPOINT": "nlp/test-bert", "TEXTS": str(texts), "RUN": str(text_run.path)}
     given = [[names.get(word, word) for word in arguments] for arguments, _ in CASES.values()]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
