@@ -17,7 +17,7 @@ import shutil
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -195,6 +195,32 @@ def write_json(path: Path, document: Any) -> None:
     """Write one JSON document, whole."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+SEAL = "seal"
+"""The field of a sealed JSON object that holds the SHA-256 of the others."""
+
+
+def seal_of(document: Mapping[str, Any]) -> str:
+    """The SHA-256 of a JSON object's fields but the seal, however they are written down."""
+    fields = {name: value for name, value in document.items() if name != SEAL}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def write_sealed_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write one JSON object with its seal, whole."""
+    write_json(path, {**document, SEAL: seal_of(document)})
+
+
+def read_sealed_json(path: Path) -> dict[str, Any] | None:
+    """What `write_sealed_json` wrote, without the seal; `None` where nothing is, or it was damaged."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or document.pop(SEAL, None) != seal_of(document):
+        return None
+    return document
 
 
 def remove(path: Path) -> bool:
