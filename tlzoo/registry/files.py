@@ -45,7 +45,8 @@ def origins() -> list[RegistryOrigin]:
 
 
 def origin_of(registry: config.Subscription) -> RegistryOrigin | None:
-    """The file of a registry that the user has added; `None`, and a warning, where a remote one's copy is gone or damaged."""
+    """The file of a registry that the user has added; `None`, and a warning, where a remote one's copy is gone or not
+    what was fetched."""
     if registry.path is not None:
         return RegistryOrigin(registry.name, "user", Path(registry.path))
     path = config.copy_path(registry)

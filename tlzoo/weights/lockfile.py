@@ -1,8 +1,8 @@
 """`tlzoo.lock`: the files that a project's checkpoints are made of, by size and sha256.
 
 `hub` is written by itself: the commit and hashes that a repository had when it was first used here. `checkpoints` is
-written by `tlzoo lock` alone, which is how the user says that these bytes are trusted. Each entry has a seal of its own,
-so that branches which add entries merge.
+written by `tlzoo lock` alone, which is how the user says that these bytes are trusted. Each entry has a seal of its
+own, so that branches which add entries merge.
 """
 
 from __future__ import annotations
@@ -93,11 +93,12 @@ def read(file: Path | None = None) -> LockFile:
             f"Lock file {file} cannot be read: {_reason(cause)}.",
             hint="Restore it from version control, or delete it to pin again.",
         ) from cause
-    for name, entry in (*lock.hub.items(), *lock.checkpoints.items()):
+    entries: dict[str, LockedRepository | LockedCheckpoint] = {**lock.hub, **lock.checkpoints}
+    for name, entry in (*entries.items(), *lock.hub.items()):
         if entry.seal != _seal(name, entry) and (entry.seal is not None or lock.version == VERSION):
             raise SourceError(
-                f"Lock file {file} is damaged, or was changed by hand: the entry {name!r} is not the one that was written.",
-                hint=f"Restore it from version control, or remove that entry and pin again with tlzoo lock.",
+                f"Lock file {file} is damaged, or was changed by hand: its entry {name!r} is not what was written.",
+                hint="Restore it from version control, or remove that entry and pin again with tlzoo lock.",
             )
     return lock
 
