@@ -264,6 +264,25 @@ def _description(get: Get, tmp_path: Path) -> Damageable:
     return Damageable(cache / "resolved", lambda: describe("mine/net", offline=True))
 
 
+def _pins(get: Get, tmp_path: Path) -> Damageable:
+    from tlzoo.registry.schema import HubFile, HubSource
+    from tlzoo.weights import cache
+    from tlzoo.weights.hub import fetch
+
+    where, hub = get("cache"), get("hub")
+    hub.repositories["mine/net"] = {"w.bin": b"weights" * 100}
+    hub.large.add("w.bin")
+    source = HubSource(repo="mine/net", files=(HubFile(path="w.bin"),))
+
+    def read(offline: bool = True) -> object:
+        (tmp_path / "tlzoo.lock").unlink(missing_ok=True)
+        found = fetch(source, cache.FetchRequest("vision/net", offline))
+        return {name: file.read_bytes() for name, file in found.files.items()}
+
+    read(offline=False)
+    return Damageable(where / "weights", read, ("**/*.pins.json",))
+
+
 def _entry(get: Get, tmp_path: Path) -> Damageable:
     from tlzoo_vision.cached_entries import resolve_timm
 
@@ -340,6 +359,7 @@ KINDS: dict[str, Callable[[Get, Path], Damageable]] = {
     "activations": _activations,
     "index": _index,
     "description": _description,
+    "pins": _pins,
     "entry": _entry,
     "lock": _lock,
     "copies": _registries("registries/*.json"),

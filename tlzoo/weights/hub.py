@@ -89,7 +89,8 @@ def _pin_on_first_use(source: HubSource, known: HubSource, request: cache.FetchR
         pinned = _with_pins(known, lockfile.LockedRepository(revision=revision, files=seen), request)
         folder, files = _folder(pinned, request), _files(pinned)
         cache.commit(request, partial, folder, files)
-    lockfile.write_atomically(_pins_path(source, request), _pins(pinned).model_dump_json())
+    pins = lockfile.sealed(source.repo, _pins(pinned))
+    lockfile.write_atomically(_pins_path(source, request), pins.model_dump_json())
     return cache.as_weights(folder, files), pinned
 
 
@@ -135,10 +136,20 @@ def _pins_path(source: HubSource, request: cache.FetchRequest) -> Path:
 
 
 def _cached_pins(source: HubSource, request: cache.FetchRequest) -> lockfile.LockedRepository | None:
+    """What was seen at the first use; raises SourceError where that is damaged: another commit could come instead."""
+    path = _pins_path(source, request)
     try:
-        return lockfile.LockedRepository.model_validate_json(_pins_path(source, request).read_bytes())
-    except (OSError, ValidationError):
+        pins = lockfile.LockedRepository.model_validate_json(path.read_bytes())
+    except OSError:
         return None
+    except ValidationError:
+        pins = None
+    if pins is None or not lockfile.is_whole(source.repo, pins):
+        raise SourceError(
+            f"{request.key}: {path}, which pins {source.repo}, is damaged.",
+            hint="Remove it to pin what the hub has now; or pin in the project: tlzoo lock.",
+        )
+    return pins
 
 
 def _download(source: HubSource, folder: Path, request: cache.FetchRequest) -> str:

@@ -12,7 +12,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -58,6 +58,9 @@ class LockedCheckpoint(StrictModel):
     seal: Sha256 | None = None
 
 
+_Locked = TypeVar("_Locked", LockedRepository, LockedCheckpoint)
+
+
 class LockFile(StrictModel):
     """The whole file; `hub` is by repository, or by `repository@revision` where the registry pins the revision.
 
@@ -93,9 +96,9 @@ def read(file: Path | None = None) -> LockFile:
             f"Lock file {file} cannot be read: {_reason(cause)}.",
             hint="Restore it from version control, or delete it to pin again.",
         ) from cause
-    entries: dict[str, LockedRepository | LockedCheckpoint] = {**lock.hub, **lock.checkpoints}
-    for name, entry in (*entries.items(), *lock.hub.items()):
-        if entry.seal != _seal(name, entry) and (entry.seal is not None or lock.version == VERSION):
+    entries: list[tuple[str, LockedRepository | LockedCheckpoint]] = [*lock.hub.items(), *lock.checkpoints.items()]
+    for name, entry in entries:
+        if not is_whole(name, entry) or (entry.seal is None and lock.version == VERSION):
             raise SourceError(
                 f"Lock file {file} is damaged, or was changed by hand: its entry {name!r} is not what was written.",
                 hint="Restore it from version control, or remove that entry and pin again with tlzoo lock.",
@@ -103,8 +106,17 @@ def read(file: Path | None = None) -> LockFile:
     return lock
 
 
+def sealed(name: str, entry: _Locked) -> _Locked:
+    """An entry of this name with its seal."""
+    return entry.model_copy(update={"seal": _seal(name, entry)})
+
+
+def is_whole(name: str, entry: LockedRepository | LockedCheckpoint) -> bool:
+    """Whether an entry is what was sealed under this name, or was never sealed."""
+    return entry.seal in (None, _seal(name, entry))
+
+
 def _seal(name: str, entry: LockedRepository | LockedCheckpoint) -> str:
-    """What an entry of this name is sealed with."""
     return seal_of({"name": name, "entry": entry.model_dump(mode="json", exclude={"seal"}, exclude_none=True)})
 
 
@@ -142,11 +154,9 @@ def locked_entry(id: str) -> Checkpoint | None:
 
 
 def _write(file: Path, lock: LockFile) -> None:
-    sealed = {
-        kind: {name: entry.model_copy(update={"seal": _seal(name, entry)}) for name, entry in entries.items()}
-        for kind, entries in (("hub", lock.hub), ("checkpoints", lock.checkpoints))
-    }
-    document = lock.model_copy(update={"version": VERSION, **sealed}).model_dump(mode="json", exclude_none=True)
+    hub = {name: sealed(name, entry) for name, entry in lock.hub.items()}
+    checkpoints = {name: sealed(name, entry) for name, entry in lock.checkpoints.items()}
+    document = LockFile(hub=hub, checkpoints=checkpoints).model_dump(mode="json", exclude_none=True)
     if not lock.checkpoints:
         del document["checkpoints"]
     write_atomically(file, f"{_lines(document)}\n")
