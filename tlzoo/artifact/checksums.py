@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tlzoo.errors import ArtifactError
+from tlzoo.io.disk import write_text
 from tlzoo.io.files import sha256_of
 
 NAME: Final = "SHA256SUMS"
@@ -20,7 +21,7 @@ def write(folder: Path) -> None:
         folder = inside[0]
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     lines = [f"{sha256_of(file)}  {file.relative_to(folder).as_posix()}\n" for file in files]
-    (folder / NAME).write_text("".join(lines), encoding="utf-8")
+    write_text(folder / NAME, "".join(lines))
 
 
 def check(sums: Path) -> dict[Path, str]:

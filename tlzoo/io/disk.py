@@ -45,6 +45,18 @@ def write_errors(path: Path, staged: Path | None = None, *, hint: str = "", para
         raise WriteError(file, number, message=exists, hint=hint, parameter=parameter) from cause
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file; raises WriteError, which names it even where the system does not."""
+    with write_errors(path):
+        path.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8; raises as `write_bytes`."""
+    with write_errors(path):
+        path.write_text(text, encoding="utf-8")
+
+
 def _errno_of(cause: Exception) -> int | None:
     """The system's number of an error, also of one that a library in Rust, such as safetensors, passes on as text."""
     if isinstance(cause, OSError):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from tlzoo.errors import HashMismatch, SourceError, TlzooError
+from tlzoo.errors import HashMismatch, SourceError, TlzooError, WriteError
 from tlzoo.interfaces import Weights
+from tlzoo.io.disk import DISK_ERRNOS
 from tlzoo.io.files import sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.progress import Advance, progress
@@ -181,6 +182,8 @@ def _download(source: HubSource, folder: Path, request: cache.FetchRequest) -> s
     except TlzooError:
         raise
     except Exception as cause:
+        if isinstance(cause, OSError) and cause.errno in DISK_ERRNOS:
+            raise  # the cache cannot be written
         raise _fetch_error(cause, source, request) from cause
     for path, digest in listing.sha256.items():
         if (folder / path).is_file() and sha256_of(folder / path) != digest:
@@ -234,15 +237,20 @@ def _download_file(api: HfApi, repo: str, revision: str, path: str, beside: Path
             advance(int(n or 0))
             return None
 
-    return hf_hub_download(
-        repo,
-        path,
-        revision=revision,
-        local_dir=beside,
-        endpoint=api.endpoint,
-        library_name="tlzoo",
-        tqdm_class=Reported,
-    )
+    try:
+        return hf_hub_download(
+            repo,
+            path,
+            revision=revision,
+            local_dir=beside,
+            endpoint=api.endpoint,
+            library_name="tlzoo",
+            tqdm_class=Reported,
+        )
+    except OSError as cause:
+        if cause.errno in DISK_ERRNOS:
+            raise WriteError(beside / path, cause.errno) from cause
+        raise
 
 
 def _fetch_error(cause: Exception, source: HubSource, request: cache.FetchRequest) -> TlzooError:
