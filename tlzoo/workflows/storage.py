@@ -139,10 +139,9 @@ def _exclusive(entry: CacheEntry) -> Iterator[bool]:
                 stack.enter_context(cache.use_lock(entry.path).write_lock(blocking=False))
                 alone = True
             except (OSError, RuntimeError, sqlite3.Error) as cause:  # in use, unless it is the disk
-                if getattr(cause, "errno", None) in DISK_ERRNOS:
-                    raise WriteError(cause.filename or cache.root() / "locks", cause.errno) from cause
-                if not os.access(cache.root() / "locks", os.W_OK):
-                    raise WriteError(cache.root() / "locks", errno.EACCES) from cause
+                locks, number = cache.root() / "locks", getattr(cause, "errno", None)
+                if number in DISK_ERRNOS or not os.access(locks, os.W_OK):
+                    raise WriteError(getattr(cause, "filename", None) or locks, number or errno.EACCES) from cause
             yield alone
     else:
         yield entry.kind != "temporary" or files.is_abandoned(entry.path)
