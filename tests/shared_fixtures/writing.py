@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -211,7 +212,10 @@ def _pull(kind: str, *first: str) -> Callable[[Get, Path], Work]:
                 patch.setenv("TLZOO_OFFLINE", "")
                 return run.act(place, resume)
 
-        return Work(act, run.content, leave=run.leave)
+        def content(place: Path) -> object:
+            return [re.sub("/[0-9a-f]{16}/", "/SOURCE/", name) for name in names(place)]
+
+        return Work(act, content, leave=run.leave)
 
     return make
 

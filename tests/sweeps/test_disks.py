@@ -41,7 +41,7 @@ def final_name(failed: str) -> str:
     """What the file that failed is called once it is there."""
     path = Path(failed.rpartition(" ")[2])
     name = path.parent.name if path.name.startswith(".partial-") else path.name
-    if name.endswith(".incomplete"):  # the hub's library's
+    if any(folder.name.startswith("hub--") for folder in path.parents):  # the hub's library's
         return "w.bin"
     return found[1] if (found := TEMPORARY.fullmatch(name)) else name
 

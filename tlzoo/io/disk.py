@@ -72,9 +72,11 @@ def _name_in(cause: Exception) -> str | None:
 
 
 def _newest(path: Path, staged: Path | None) -> str:
-    """Which file an error without a name is of: the one of a folder that was written last."""
-    found = [file for file in staged.rglob("*") if file.is_file()] if staged is not None else []
-    return str(max(found, key=lambda file: file.stat().st_mtime_ns, default=path))
+    """Which file an error without a name is of: the one of a folder that was written last, of several one without
+    content."""
+    found = [(file, file.stat()) for file in staged.rglob("*") if file.is_file()] if staged is not None else []
+    file, _ = max(found, key=lambda each: (each[1].st_mtime_ns, not each[1].st_size), default=(path, None))
+    return str(file)
 
 
 def _final_name(name: str, path: Path, staged: Path | None) -> str:

@@ -77,7 +77,11 @@ def make_key(path: Path) -> str:
     if os.path.lexists(beside):
         raise UsageError(f"{beside} already exists.", hint="Choose another name; a key is never overwritten.")
     _write_new(path, secret, 0o600)
-    _write_new(beside, f"{public}\n".encode(), 0o644)
+    try:
+        _write_new(beside, f"{public}\n".encode(), 0o644)
+    except (UsageError, WriteError):
+        path.unlink()  # one without the other is no pair
+        raise
     return public
 
 

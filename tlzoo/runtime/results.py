@@ -233,7 +233,7 @@ class _Sums:
     def note(self) -> None:
         """What was written is handed to the system, then its checksum."""
         self._file.flush()
-        with self._path.open("a", encoding="ascii") as sums:
+        with write_errors(self._path), self._path.open("a", encoding="ascii") as sums:
             sums.write(self._line())
 
     def _line(self) -> str:

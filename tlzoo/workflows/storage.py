@@ -122,7 +122,7 @@ def remove(entry: CacheEntry, dry_run: bool = False) -> bool:
     with _exclusive(entry) as alone:
         if not alone or dry_run:
             return alone
-        paths = (entry.path, *_companion_files(entry))
+        paths = (*_companion_files(entry), entry.path)  # these first: without the entry nobody would find them
         return all(files.remove(path, strict=True) for path in paths)
 
 
