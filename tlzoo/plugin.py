@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         TextContext,
         Weights,
     )
-    from tlzoo.io.files import cache_folder, write_json
+    from tlzoo.io.files import cache_folder, read_sealed_json, write_json, write_sealed_json
     from tlzoo.models.heads import default_head
     from tlzoo.models.meta_device import meta_device
     from tlzoo.options import Finetune, GradientDescent, Probe, StrategyOptions
@@ -112,10 +112,12 @@ __all__ = [
     "hookimpl",
     "make_preprocessor",
     "meta_device",
+    "read_sealed_json",
     "read_state",
     "run_finetune",
     "run_probe",
     "write_json",
+    "write_sealed_json",
 ]
 
 _NAMES = {
@@ -139,7 +141,9 @@ _NAMES = {
     ),
     "tlzoo.io.files": (
         "cache_folder",
+        "read_sealed_json",
         "write_json",
+        "write_sealed_json",
     ),
     "tlzoo.models.heads": ("default_head",),
     "tlzoo.models.meta_device": ("meta_device",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -112,10 +113,21 @@ def test_whatever_fails_names_the_file_leaves_nothing_and_can_be_repeated(
         assert ".part" not in str(raised.value)
         assert os.strerror(number) in str(raised.value)
         assert raised.value.hint
-        whole = disk.failed == f"fsync {out.parent}" and write is write_file  # it is there, only not surely on the disk
-        assert not out.parent.exists() or [path.name for path in out.parent.iterdir()] == ["out"] * whole, disk.failed
+        assert not out.parent.exists() or not list(out.parent.iterdir()), disk.failed
         write(out)
         assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_a_file_that_was_there_stays_whatever_fails(tmp_path: Path) -> None:
+    with faulty_disk(tmp_path, 0, 0) as disk:
+        write_json(tmp_path / "count", [])
+    for n in range(1, disk.count + 1):
+        out = tmp_path / f"{n}.json"
+        write_json(out, ["before"])
+        with faulty_disk(tmp_path, n, errno.EIO) as disk, pytest.raises(WriteError):
+            write_json(out, ["after"])
+        assert json.loads(out.read_text()) == ["before"], disk.failed
+        assert not list(tmp_path.glob(".*")), disk.failed
 
 
 def test_a_file_in_a_folder_is_named_as_it_will_be(tmp_path: Path) -> None:

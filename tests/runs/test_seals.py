@@ -13,7 +13,7 @@ import pytest
 
 import tlzoo
 from tlzoo.errors import RunError
-from tlzoo.runs import seals
+from tlzoo.io.files import seal_of
 from tlzoo.runs.record import read_record
 
 READ = ("preprocess.json", "trained_on.json", "model.safetensors", "reference.safetensors")
@@ -41,7 +41,7 @@ def test_every_file_of_a_run_is_hashed_in_its_record(copy: Path):
     record = read_record(copy)
     assert set(record.files) == {file.name for file in copy.iterdir()} - {"run.json"}
     assert set(READ) <= set(record.files)
-    assert json.loads((copy / "run.json").read_text())["seal"] == seals.seal_of(record.document())
+    assert json.loads((copy / "run.json").read_text())["seal"] == seal_of(record.document())
 
 
 @pytest.mark.parametrize("name", READ)

@@ -57,19 +57,26 @@ class _FaultyFile:
 
 
 @contextmanager
-def faulty_disk(root: Path, n: int, number: int) -> Iterator[FaultyDisk]:
-    """The n-th open, write, sync, rename or new folder below `root` fails; n=0 only counts."""
+def faulty_disk(root: Path, n: int, number: int, removals: bool = False) -> Iterator[FaultyDisk]:
+    """The n-th open, write, sync, rename or new folder below `root` fails, or with `removals` one of these; n=0 only
+    counts."""
     disk = FaultyDisk(root, n, number)
     real_open, descriptors = io.open, dict[int, str]()
 
     def opened(file: Any, mode: str = "r", *args: Any, **more: Any) -> Any:
-        if not set(mode) & set("wax+") or isinstance(file, int):
+        if not set(mode) & set("wax+"):
             return real_open(file, mode, *args, **more)
+        if isinstance(file, int):
+            return _FaultyFile(real_open(file, mode, *args, **more), disk, descriptors.get(file, ""))
         disk.step("open", file)
-        return _FaultyFile(real_open(file, mode, *args, **more), disk, file)
+        found = real_open(file, mode, *args, **more)
+        descriptors[found.fileno()] = os.fsdecode(file)
+        return _FaultyFile(found, disk, file)
 
-    def open_descriptor(path: Any, *args: Any, **more: Any) -> int:
-        found = real_os_open(path, *args, **more)
+    def open_descriptor(path: Any, flags: int, *args: Any, **more: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            disk.step("open", path)
+        found = real_os_open(path, flags, *args, **more)
         descriptors[found] = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
         return found
 
@@ -89,7 +96,7 @@ def faulty_disk(root: Path, n: int, number: int) -> Iterator[FaultyDisk]:
 
     real_os_open, real_fsync = os.open, os.fsync
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("replace", "rename", "mkdir"):
+        for name in ("replace", "rename", "mkdir", *(("unlink", "rmdir") if removals else ())):
             patch.setattr(os, name, counted(name))
         patch.setattr(os, "open", open_descriptor)
         patch.setattr(os, "fsync", fsync)

@@ -9,6 +9,7 @@ from typing import Any
 from onnx import ModelProto
 
 from tlzoo.artifact import seal
+from tlzoo.io.files import SEAL, seal_of
 from tlzoo.runs import seals
 
 
@@ -25,7 +26,7 @@ def save(proto: ModelProto, path: Path) -> Path:
 def edit_record(run: Path, **fields: Any) -> None:
     """Change fields of a run's record and seal it anew."""
     document = {**json.loads((run / "run.json").read_text()), **fields}
-    (run / "run.json").write_text(json.dumps({**document, seals.KEY: seals.seal_of(document)}))
+    (run / "run.json").write_text(json.dumps({**document, SEAL: seal_of(document)}))
 
 
 def seal_files(run: Path) -> None:

@@ -31,7 +31,7 @@ def test_what_is_saved_comes_back(tmp_path: Path):
     tensors, facts = found
     assert TENSORS.keys() == tensors.keys()
     assert all(torch.equal(TENSORS[name], tensors[name]) for name in TENSORS)
-    assert facts == {"version": 1, "counts": {"step": 3, "best": None}, "name": "Übung"}
+    assert facts == {"version": 2, "counts": {"step": 3, "best": None}, "name": "Übung"}
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 

@@ -134,13 +134,13 @@ def test_with_nothing_to_lock_the_command_says_what_to_type(write: Any, capsys: 
     assert "tlzoo lock ID" in capsys.readouterr().err
 
 
-def test_a_lock_file_of_version_1_is_read_and_written_as_version_2(filled: Any, tmp_path: Path) -> None:
+def test_a_lock_file_of_version_1_is_read_and_written_as_version_3(filled: Any, tmp_path: Path) -> None:
     old = {"version": 1, "hub": {"some/other": {"revision": "b" * 40, "files": {"x": {"sha256": DIGEST, "size": 1}}}}}
     (tmp_path / "tlzoo.lock").write_text(json.dumps(old))
-    fetch(registry.get("mine/hub"))
     assert lockfile.read().version == 1
+    fetch(registry.get("mine/hub"))
     assert main(["lock", "mine/hub"]) == 0
-    assert lockfile.read().version == 2
+    assert lockfile.read().version == 3
     assert set(lockfile.read().hub) == {"some/other", REPO}
 
 
@@ -266,9 +266,18 @@ def test_a_lock_cannot_bring_an_entry_that_names_local_files(filled: Any, write:
 
 
 def test_a_damaged_lock_is_named(filled: Any, tmp_path: Path) -> None:
-    (tmp_path / "tlzoo.lock").write_text('{"version": 3}')
+    (tmp_path / "tlzoo.lock").write_text('{"version": 4}')
     with pytest.raises(SourceError, match=r"tlzoo\.lock cannot be read: version: "):
         lockfile.read()
+
+
+def test_an_entry_that_was_changed_is_named(filled: Any, tmp_path: Path) -> None:
+    assert main(["lock", "mine/hub"]) == 0
+    text = (tmp_path / "tlzoo.lock").read_text()
+    for old, new in ((DIGEST, "0" * 64), ('"mine/hub"', '"mine/hud"'), ('"seal"', '"sea1"')):
+        (tmp_path / "tlzoo.lock").write_text(text.replace(old, new))
+        with pytest.raises(SourceError, match=r"tlzoo\.lock"):
+            lockfile.read()
 
 
 def test_a_lock_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:

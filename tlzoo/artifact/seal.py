@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from tlzoo.artifact import checksums
 from tlzoo.errors import ArtifactError
 
 KEY: Final = "tlzoo.seal"
@@ -56,6 +57,11 @@ class SealCheck:
     def _hash(self, body: memoryview) -> None:
         self._found = hashlib.sha256(body).hexdigest()
 
+    @property
+    def sealed(self) -> bool:
+        """Whether there is a seal, right or wrong."""
+        return self._stated is not None
+
     def broken(self) -> bool:
         """Whether there is a seal of other bytes than these; waits for the hash."""
         if self._thread is not None:
@@ -77,14 +83,20 @@ def seal_error(file: str | os.PathLike[str]) -> ArtifactError:
 
 
 def check_path(path: Path) -> dict[Path, str]:
-    """The SHA-256 of an exported file, or of every `model.onnx` in a folder, such as a Triton repository or a page.
+    """The SHA-256 that an exported file is sealed with, or every `model.onnx` in a folder, such as a Triton repository
+    or a page; and of the other files that were exported with it.
 
-    Raises ArtifactError as `check_file` does, and where there is none.
+    Raises ArtifactError as `check_file` does, where there is no such file, and for one of the others that changed.
     """
-    files = sorted(path.rglob("model.onnx")) if path.is_dir() else [path]
-    if not files:
+    if not path.is_dir():
+        return {path: check_file(path)}
+    models = sorted(path.rglob("model.onnx"))
+    if not models:
         raise ArtifactError(f"{path} holds no file model.onnx.", hint="Name an exported file, or a folder with one.")
-    return {file: check_file(file) for file in files}
+    found = {model: check_file(model) for model in models}
+    for sums in sorted(path.rglob(checksums.NAME)):
+        found = {**checksums.check(sums), **found}
+    return found
 
 
 def check_file(path: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.artifact import signature
+from tlzoo.artifact import checksums, signature
 from tlzoo.artifact.manifest import (
     Calibration,
     Manifest,
@@ -164,7 +164,9 @@ def _write(out: Path, format: str, proto: ModelProto, key: str | Path | None) ->
             temporary.write_bytes(model)
         return out
     with atomic_folder(out) as folder:
-        return out / _write_layout(format, folder, model, embedded_manifest(proto)).relative_to(folder)
+        file = _write_layout(format, folder, model, embedded_manifest(proto))
+        checksums.write(folder)
+        return out / file.relative_to(folder)
 
 
 def _chosen(

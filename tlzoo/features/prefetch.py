@@ -8,7 +8,6 @@ They are used only if the network that was built has that graph.
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,9 +22,9 @@ from tlzoo import plugins
 from tlzoo.data import Samples
 from tlzoo.data.dataset import make_dataset
 from tlzoo.features.extract import extract_cached
-from tlzoo.features.prefix import Prefix, Runner, cached_prefix, session_runner
+from tlzoo.features.prefix import Prefix, Runner, cached_prefix, read_graph, session_runner
 from tlzoo.features.unique import deduplicate
-from tlzoo.io.files import write_json
+from tlzoo.io.files import read_sealed_json, write_sealed_json
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import select_device
 from tlzoo.options import StrategyOptions
@@ -80,7 +79,7 @@ class FeaturePrefetch:
         """
         assert self._prefix is not None
         assert self._prefix.graph is not None
-        model = self._prefix.graph.read_bytes()
+        model = read_graph(self._prefix.graph)
         alone, together = (
             session_runner(open_session(model, threads=1)),
             cache(lambda: session_runner(open_session(model))),
@@ -107,16 +106,16 @@ class FeaturePrefetch:
         [layout] = prefix.layouts
         spec = prefix.spec.model_dump(mode="json")
         with suppress(OSError):  # without a note the next run merely starts later
-            write_json(self._place, {"graph": prefix.graph.stem, "shape": layout.shape, "preprocess": spec})
+            write_sealed_json(self._place, {"graph": prefix.graph.stem, "shape": layout.shape, "preprocess": spec})
 
 
 def _read_note(place: Path) -> tuple[Prefix, Preprocess] | None:
     """The prefix of a note; `None` where the note or its graph is missing."""
     try:
-        noted = json.loads(place.read_text(encoding="utf-8"))
+        noted = read_sealed_json(place) or {}
         spec = _SPEC.validate_python(noted["preprocess"])
         prefix = cached_prefix(noted["graph"], tuple(noted["shape"]), spec)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError):
         return None
     return None if prefix is None else (prefix, spec)
 

@@ -18,6 +18,7 @@ import torch
 from torch import fx, nn
 
 from tlzoo import plugins
+from tlzoo.artifact.seal import SealCheck, seal
 from tlzoo.errors import ExportError, TrainingError
 from tlzoo.features.cut import Cut, move_graph
 from tlzoo.features.store import Layout
@@ -119,12 +120,20 @@ def cached_prefix(graph: str, shape: tuple[int | None, ...], spec: Preprocess) -
         return None
     layout = Layout("features", "float32", shape)
     name = _store_name(graph, spec, "onnxruntime")
-    return Prefix(name, spec, (layout,), lambda: session_runner(open_session(kept.read_bytes())), kept)
+    return Prefix(name, spec, (layout,), lambda: session_runner(open_session(read_graph(kept))), kept)
 
 
 def graph_path(key: str) -> Path:
     """The path of a cached graph."""
     return cache.root() / "graphs" / f"{key}.onnx"
+
+
+def read_graph(kept: Path) -> bytes:
+    """The bytes of a cached graph; raises ValueError where they are not those that were written."""
+    model = kept.read_bytes()
+    if (check := SealCheck(model)).broken() or not check.sealed:
+        raise ValueError(f"{kept} is damaged")
+    return model
 
 
 def _store_name(key: str, spec: Preprocess, by: str) -> str:
@@ -158,6 +167,8 @@ def _onnx_runner(model: TaskModel, module: nn.Module, kept: Path, write: Callabl
     say(f"Exporting the frozen layers of {model.checkpoint.id} to ONNX; later runs reuse the file")
     with _writable_path(kept) as temporary:
         write(temporary)
+        graph = temporary.read_bytes()
+        temporary.write_bytes(graph + seal(graph))
         session = open_session(temporary.read_bytes())
         if not (difference := _difference(session, model, module)) <= TOLERANCE:  # NaN is no agreement either
             raise ExportError(
@@ -204,7 +215,7 @@ def session_runner(session: ort.InferenceSession) -> Runner:
 def _open_if_valid(kept: Path, model: TaskModel, module: nn.Module) -> ort.InferenceSession | None:
     """A session on a cached graph; `None` where it is damaged or differs from the module."""
     try:
-        session = open_session(kept.read_bytes())
+        session = open_session(read_graph(kept))
         return session if _difference(session, model, module) <= TOLERANCE else None
     except Exception:  # noqa: BLE001 - ONNX Runtime has a type per cause; whatever it is, the graph is written again
         return None

@@ -21,7 +21,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -42,6 +42,7 @@ from tlzoo.features.store_folders import (
     staging_dir,
     store_root,
 )
+from tlzoo.io.disk import sync, write_errors
 from tlzoo.io.files import remove, write_json
 from tlzoo.weights import cache
 
@@ -100,8 +101,8 @@ def load_or_compute(
 class ActivationWriter:
     """Writes the samples of one entry, in any order, each once."""
 
-    def __init__(self, folder: Path, layouts: Sequence[Layout], count: int, limit: int) -> None:
-        self.count = count
+    def __init__(self, folder: Path, key: str, layouts: Sequence[Layout], count: int, limit: int) -> None:
+        self.count, self._key = count, key
         self._folder, self._layouts, self._limit = folder, layouts, limit
         self._written = np.zeros(count, dtype=bool)
         self._starts, self._lengths = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
@@ -109,7 +110,7 @@ class ActivationWriter:
         self._rows = 0
         self._files: list[IO[bytes]] = []
         self._check_limit()
-        with on_disk(self._estimate()):
+        with self._on_disk():
             for number in range(len(layouts)):
                 self._files.append((folder / f"{number}.bin").open("wb", buffering=0))
 
@@ -128,7 +129,7 @@ class ActivationWriter:
         mask = self._mask(taken, chosen, lengths)
         self._written[chosen] = True
         self._check_limit()
-        with on_disk(self._estimate()):
+        with self._on_disk():
             for number, layout in enumerate(self._layouts):
                 array = taken[layout.name]
                 if layout.axis is None:
@@ -182,6 +183,9 @@ class ActivationWriter:
     def _estimate(self) -> int:
         return self._nbytes(self._rows * self.count / max(1, int(self._written.sum())))
 
+    def _on_disk(self) -> AbstractContextManager[None]:
+        return on_disk(self._estimate(), self._folder, self._key)
+
     def _check_limit(self) -> None:
         if self._nbytes(self._rows) > self._limit:
             needed, allowed = format_gb(self._estimate()), format_gb(self._limit)
@@ -197,12 +201,12 @@ class ActivationWriter:
             raise RuntimeError(f"{len(missing)} of {self.count} samples were not computed, the first is {missing[0]}")
         arrays: tuple[np.ndarray, ...] = (self._starts, self._lengths, self._checksums)
         small = dict(zip(_SMALL, arrays, strict=True))
-        with on_disk(self._estimate()):
+        with self._on_disk():
             for name, array in small.items():
                 self._files.append((self._folder / name).open("wb", buffering=0))
                 _write(self._files[-1], array)
             for file in self._files:
-                os.fsync(file.fileno())
+                sync(Path(file.name))
             checksums = {name: zlib.crc32(_bytes(array)) for name, array in small.items()}
             document = _description(self._layouts, self.count) | {"crc32": checksums}
             write_json(self._folder / "meta.json", document)
@@ -331,14 +335,12 @@ def _load_or_compute(
 def _compute_entry(
     key: str, layouts: Sequence[Layout], count: int, compute: Callable[[ActivationWriter], None], limit_gb: float
 ) -> Activations:
-    with staging_dir(key) as part, closing(ActivationWriter(part, layouts, count, int(limit_gb * GB))) as writer:
+    with staging_dir(key) as part, closing(ActivationWriter(part, key, layouts, count, int(limit_gb * GB))) as writer:
         check_room(writer._estimate())
         compute(writer)
         writer._sync()
-        if not _open_entry(
-            key, layouts, count, reused=True
-        ):  # where locks do not work another process may have been faster
-            with on_disk(writer._estimate()):
+        if not _open_entry(key, layouts, count, reused=True):  # without locks another process may have been faster
+            with on_disk(writer._estimate(), part, key):
                 commit(part, store_root() / key)
     if found := _open_entry(key, layouts, count, reused=False):
         return found
@@ -374,8 +376,9 @@ def _bytes(array: np.ndarray) -> Any:
 def _write(file: IO[bytes], array: np.ndarray) -> None:
     """All bytes of the array; an unbuffered write may take fewer than it is given."""
     left = memoryview(_bytes(array))
-    while left.nbytes:
-        left = left[file.write(left) :]
+    with write_errors(Path(file.name)):
+        while left.nbytes:
+            left = left[file.write(left) :]
 
 
 def _map(path: Path) -> mmap.mmap | bytes:

@@ -14,11 +14,11 @@ import shutil
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from tlzoo.errors import TrainingError
-from tlzoo.io.disk import sync
+from tlzoo.io.disk import sync, write_errors
 from tlzoo.io.files import remove
 from tlzoo.io.locks import file_lock
 from tlzoo.weights import cache
@@ -57,7 +57,7 @@ def staging_dir(key: str) -> Iterator[Path]:
     part = store_root() / f".{key}.{_HOST}.{secrets.token_hex(4)}.part"
     try:
         with file_lock(_lock(part)):  # held before others see the folder
-            with on_disk(0):
+            with on_disk(0, part, key):
                 part.mkdir(parents=True)
                 (part / "used").touch()
             yield part
@@ -151,15 +151,18 @@ def check_room(needed: int) -> None:
 
 
 @contextmanager
-def on_disk(needed: int) -> Iterator[None]:
-    """Turn an OSError into a TrainingError that names the folder and what to do."""
+def on_disk(needed: int, part: Path | None = None, key: str = "") -> Iterator[None]:
+    """Turn an OSError into a TrainingError that names the file and what to do; of one in `part`, by its final name."""
     try:
-        yield
+        with nullcontext() if part is None else write_errors(store_root() / key, part):
+            yield
     except OSError as cause:
         size = f"{format_gb(needed)} of activations" if needed else "activations"
         reason = cause.strerror or cause
         raise TrainingError(
-            f"Cannot write {size} to {store_root()}: {reason}.", hint=_DISK_HINT, parameter="cache_precision"
+            f"Cannot write {size} to {cause.filename or store_root()}: {reason}.",
+            hint=_DISK_HINT,
+            parameter="cache_precision",
         ) from cause
 
 

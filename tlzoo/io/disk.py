@@ -45,6 +45,18 @@ def write_errors(path: Path, staged: Path | None = None, *, hint: str = "", para
         raise WriteError(file, number, message=exists, hint=hint, parameter=parameter) from cause
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file; raises WriteError, which names it even where the system does not."""
+    with write_errors(path):
+        path.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8; raises as `write_bytes`."""
+    with write_errors(path):
+        path.write_text(text, encoding="utf-8")
+
+
 def _errno_of(cause: Exception) -> int | None:
     """The system's number of an error, also of one that a library in Rust, such as safetensors, passes on as text."""
     if isinstance(cause, OSError):
@@ -60,9 +72,11 @@ def _name_in(cause: Exception) -> str | None:
 
 
 def _newest(path: Path, staged: Path | None) -> str:
-    """Which file an error without a name is of: the one of a folder that was written last."""
-    found = [file for file in staged.rglob("*") if file.is_file()] if staged is not None else []
-    return str(max(found, key=lambda file: file.stat().st_mtime_ns, default=path))
+    """Which file an error without a name is of: the one of a folder that was written last, of several one without
+    content."""
+    found = [(file, file.stat()) for file in staged.rglob("*") if file.is_file()] if staged is not None else []
+    file, _ = max(found, key=lambda each: (each[1].st_mtime_ns, not each[1].st_size), default=(path, None))
+    return str(file)
 
 
 def _final_name(name: str, path: Path, staged: Path | None) -> str:

@@ -17,14 +17,14 @@ import shutil
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tlzoo.errors import DataError
-from tlzoo.io.disk import sync, sync_tree, write_errors
+from tlzoo.errors import DataError, WriteError
+from tlzoo.io.disk import DISK_ERRNOS, sync, sync_tree, write_errors
 from tlzoo.io.locks import file_lock
 
 _STALE_AFTER_S = 24 * 3600.0
@@ -43,8 +43,27 @@ def atomic_file(path: Path) -> Iterator[Path]:
     with write_errors(path), temporary_beside(path) as temporary, write_errors(path, temporary):
         yield temporary
         sync(temporary)
-        os.replace(temporary, path)
-        sync(path.parent)
+        with _second_name(path, temporary.with_suffix(".gone")) as before:
+            os.replace(temporary, path)
+            try:
+                sync(path.parent)
+            except OSError:  # what is said to have failed has not happened
+                os.replace(path, temporary)
+                if before.exists():
+                    os.replace(before, path)
+                raise
+
+
+@contextmanager
+def _second_name(path: Path, before: Path) -> Iterator[Path]:
+    """Give the file at `path`, if there is one, a second name while another takes its own; where the file system has
+    links."""
+    with suppress(OSError):
+        os.link(path, before)
+    try:
+        yield before
+    finally:
+        _delete(before)
 
 
 @contextmanager
@@ -197,15 +216,49 @@ def write_json(path: Path, document: Any) -> None:
         temporary.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def remove(path: Path) -> bool:
-    """Remove a file or a folder, the folder from its name first, so that no process sees half of it; False in use."""
+SEAL = "seal"
+"""The field of a sealed JSON object that holds the SHA-256 of the others."""
+
+
+def seal_of(document: Mapping[str, Any]) -> str:
+    """The SHA-256 of a JSON object's fields but the seal, however they are written down."""
+    fields = {name: value for name, value in document.items() if name != SEAL}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def write_sealed_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write one JSON object with its seal, whole."""
+    write_json(path, {**document, SEAL: seal_of(document)})
+
+
+def read_sealed_json(path: Path) -> dict[str, Any] | None:
+    """What `write_sealed_json` wrote, without the seal; `None` where nothing is, or it was damaged."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or document.pop(SEAL, None) != seal_of(document):
+        return None
+    return document
+
+
+def remove(path: Path, *, strict: bool = False) -> bool:
+    """Remove a file or a folder, the folder from its name first, so that no process sees half of it; False in use.
+
+    `strict` raises WriteError where the disk is broken or read-only.
+    """
     try:
         if path.is_dir() and not path.is_symlink():
             gone = path.rename(path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.gone"))
             shutil.rmtree(gone, ignore_errors=True)
+            if strict and gone.exists():
+                shutil.rmtree(gone)
         else:
             path.unlink(missing_ok=True)
-    except OSError:
+    except OSError as cause:
+        if strict and cause.errno in DISK_ERRNOS:
+            message = f"{path} cannot be removed: {cause.strerror}."
+            raise WriteError(path, cause.errno, message=message, hint="Check the disk, then try again.") from cause
         return False
     return True
 

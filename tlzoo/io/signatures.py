@@ -77,7 +77,11 @@ def make_key(path: Path) -> str:
     if os.path.lexists(beside):
         raise UsageError(f"{beside} already exists.", hint="Choose another name; a key is never overwritten.")
     _write_new(path, secret, 0o600)
-    _write_new(beside, f"{public}\n".encode(), 0o644)
+    try:
+        _write_new(beside, f"{public}\n".encode(), 0o644)
+    except (UsageError, WriteError):
+        path.unlink()  # one without the other is no pair
+        raise
     return public
 
 
@@ -89,21 +93,34 @@ def sign(content: bytes, private_key: Path) -> tuple[str, str]:
 
 
 def _private(path: Path) -> Ed25519PrivateKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         key = load_pem_private_key(_content(path), password=None)
-    except (ValueError, TypeError) as cause:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as cause:
         raise UsageError(
             f"{path} is not a private key in PEM without a password.", hint="Make one: tlzoo registry new-key KEYFILE"
         ) from cause
     if not isinstance(key, Ed25519PrivateKey):
         raise UsageError(f"{path} is not an Ed25519 key.", hint="Make one: tlzoo registry new-key KEYFILE")
+    _check_half(path, key.public_key().public_bytes_raw())
     return key
 
 
+def _check_half(path: Path, public: bytes) -> None:
+    """Raise UsageError where the file beside a private key, which `make_key` wrote, holds another public one."""
+    beside = path.with_name(f"{path.name}.pub")
+    if beside.is_file() and base64.b64decode(read_public_key(str(beside))) != public:
+        raise UsageError(
+            f"{path} and {beside} are no pair: one of them is damaged, or of another key.",
+            hint=f"Restore them from a copy; or remove {beside} if {path} is right.",
+        )
+
+
 def _from_pem(content: bytes, given: str) -> bytes | None:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -111,7 +128,7 @@ def _from_pem(content: bytes, given: str) -> bytes | None:
         raise UsageError(f"{given} holds a private key.", hint="Give the public one, such as the .pub file beside it.")
     try:
         key = load_pem_public_key(content)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         return None
     return key.public_bytes_raw() if isinstance(key, Ed25519PublicKey) else None
 

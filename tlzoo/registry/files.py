@@ -45,13 +45,20 @@ def origins() -> list[RegistryOrigin]:
 
 
 def origin_of(registry: config.Subscription) -> RegistryOrigin | None:
-    """The file of a registry that the user has added; `None`, and a warning, where a remote one's copy is gone."""
+    """The file of a registry that the user has added; `None`, and a warning, where a remote one's copy is gone or not
+    what was fetched."""
     if registry.path is not None:
         return RegistryOrigin(registry.name, "user", Path(registry.path))
     path = config.copy_path(registry)
     if path is None or not path.is_file():
         warn_once(
             f"The registry {registry.name!r} is ignored: its copy is missing. "
+            f"Fetch it again: tlzoo registry update {registry.name}"
+        )
+        return None
+    if not config.copy_is_intact(registry):
+        warn_once(
+            f"The registry {registry.name!r} is ignored: its copy {path} is damaged. "
             f"Fetch it again: tlzoo registry update {registry.name}"
         )
         return None

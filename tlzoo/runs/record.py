@@ -12,7 +12,7 @@ from typing_extensions import TypedDict  # pydantic takes the standard library's
 from tlzoo import plugins
 from tlzoo.data.reading import Columns
 from tlzoo.errors import RunError
-from tlzoo.io.files import write_json
+from tlzoo.io.files import SEAL, seal_of, write_json
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs import seals
 from tlzoo.specs import StrictModel
@@ -171,7 +171,7 @@ class RunRecord(StrictModel):
         checkpoint = self.checkpoint.model_dump(mode="json", exclude_none=True)
         whole = {**self.model_dump(mode="json"), "checkpoint": checkpoint}
         kept = {name: value for name, value in whole.items() if value or name not in MAY_BE_LEFT_OUT}
-        return kept if self.version < RUN_VERSION else {**kept, seals.KEY: seals.seal_of(kept)}
+        return kept if self.version < RUN_VERSION else {**kept, SEAL: seal_of(kept)}
 
 
 def read_record(folder: Path) -> RunRecord:
@@ -190,8 +190,8 @@ def read_record(folder: Path) -> RunRecord:
                 f"{folder} has run version {document.get('version')}; this tlzoo reads 2 and {RUN_VERSION}.",
                 hint="Use the tlzoo that wrote it, or train again.",
             )
-        sealed = seals.KEY in document or document["version"] == RUN_VERSION
-        if sealed and document.get(seals.KEY) != seals.seal_of(document):
+        sealed = SEAL in document or document["version"] == RUN_VERSION
+        if sealed and document.get(SEAL) != seal_of(document):
             raise seals.damaged_record(file)
         return RunRecord.model_validate(document)
     except (ValueError, RecursionError, OSError) as cause:

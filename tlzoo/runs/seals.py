@@ -5,22 +5,11 @@ Torch-free.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from tlzoo.errors import RunError
 from tlzoo.io.files import sha256_of
-
-KEY = "seal"
-
-
-def seal_of(document: Mapping[str, Any]) -> str:
-    """The SHA-256 of a record's fields but the seal, however they are written down."""
-    fields = {name: value for name, value in document.items() if name != KEY}
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def hashes_of(folder: Path) -> dict[str, str]:

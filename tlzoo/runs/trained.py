@@ -13,6 +13,7 @@ from tlzoo import plugins
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import RunError
+from tlzoo.io.disk import write_text
 from tlzoo.io.files import atomic_folder, write_json
 from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.models.seeds import keep_generators, seed_generators
@@ -87,7 +88,7 @@ def save_run(
             shutil.copy(file, folder / file.name)
         save_reference(folder, model, reference)
         if trained_on is not None:
-            (folder / TRAINED_ON).write_text(trained_on.to_json(), encoding="ascii")
+            write_text(folder / TRAINED_ON, trained_on.to_json())
         write_record(folder, record.model_copy(update={"files": hashes_of(folder)}))
 
 

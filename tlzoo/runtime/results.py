@@ -1,6 +1,7 @@
 """Predictions in a file: JSON lines, CSV or TSV, written as they come, and resumable after any interruption.
 
-While it grows the file is called FILE.part; FILE itself appears when every input is answered.
+While it grows the file is called FILE.part; FILE itself appears when every input is answered. FILE.part.sums says what
+is whole of it: lines of a number of bytes and their CRC-32.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ import csv
 import io
 import json
 import os
+import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,8 +21,9 @@ from typing import Any, BinaryIO
 
 from tlzoo.errors import UsageError
 from tlzoo.io.disk import sync, write_errors
-from tlzoo.io.files import why_unwritable
+from tlzoo.io.files import atomic_file, why_unwritable
 from tlzoo.io.texts import json_text
+from tlzoo.progress import say
 
 FORMATS = (".jsonl", ".csv", ".tsv")
 _DECISIONS = ("label", "labels")
@@ -39,6 +44,11 @@ class PredictionFile:
     def part(self) -> Path:
         """The file while it is not finished."""
         return self.path.with_name(f"{self.path.name}.part")
+
+    @property
+    def sums(self) -> Path:
+        """Checksums of the file while it is not finished."""
+        return self.path.with_name(f"{self.path.name}.part.sums")
 
 
 def prediction_file(path: Path, columns: Sequence[str], *, resume: bool, embeddings: bool) -> PredictionFile:
@@ -71,15 +81,19 @@ def check_target(path: Path, *, embeddings: bool) -> None:
 
 
 def read_records(into: PredictionFile) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The complete records of an unfinished file, each with the byte where it begins; a torn last one is left out."""
+    """The complete records of an unfinished file, each with the byte where it begins; a torn last one is left out, and
+    all from the first damaged byte on."""
     if not into.part.exists():
         return
+    whole = _whole_bytes(into)
     with into.part.open("rb") as file:
         if into.header and file.readline() != into.header.encode():
             return
         start, record = file.tell(), b""
         for line in file:
             record += line
+            if start + len(record) > whole:
+                return
             if not record.endswith(b"\n") or (into.header and record.count(b'"') % 2):
                 continue  # torn, or a line break inside quotes
             try:
@@ -90,6 +104,33 @@ def read_records(into: PredictionFile) -> Iterator[tuple[int, dict[str, Any]]]:
                 ) from cause
             yield start, fields
             start, record = start + len(record), b""
+
+
+def _whole_bytes(into: PredictionFile) -> int:
+    """How many bytes of an unfinished file are those that were written; all, where there are no checksums of it."""
+    size = into.part.stat().st_size
+    if not into.sums.is_file():
+        return size
+    whole, crc = 0, 0
+    with into.part.open("rb") as file:
+        for line in into.sums.read_bytes().splitlines():
+            found = re.fullmatch(rb"(\d{1,18}) ([0-9a-f]{8})", line)
+            end = int(found[1]) if found else -1
+            if found is None or not whole < end <= size:
+                continue
+            crc = _crc_of(file, end - whole, crc)
+            if crc != int(found[2], 16):
+                say(f"{into.part} is damaged after byte {whole}: the predictions from there on are made again.")
+                break
+            whole = end
+    return whole
+
+
+def _crc_of(file: BinaryIO, count: int, crc: int = 0) -> int:
+    """The CRC-32 of so many bytes that come next, after those of `crc`."""
+    while count > 0 and (part := file.read(min(count, 2**20))):
+        crc, count = zlib.crc32(part, crc), count - len(part)
+    return crc
 
 
 @dataclass(frozen=True)
@@ -133,6 +174,7 @@ def write_predictions(
     """
     with write_errors(into.part, hint="Free disk space there, then add --resume."):
         failed = _append(into, resume_point, answers, done)
+        into.sums.unlink(missing_ok=True)
         os.replace(into.part, into.path)
         try:
             sync(into.path.parent)
@@ -148,30 +190,60 @@ def _append(
     """Write the answers to the unfinished file, which then is on the disk; how many of them failed."""
     failed = 0
     with into.part.open("r+b" if into.part.exists() else "w+b") as file:
-        file.seek(resume_point.at)
-        for number, answer in enumerate(answers):
-            record = into.encode(answer.as_row())
-            if number == 0:
-                if resume_point.last is not None:
-                    _check_same(into, resume_point.last, into.decode(record))
-                _begin(file, into.header)
-            file.write(record.encode("utf-8", "surrogateescape"))
-            failed += answer.error is not None
-            if number % _FLUSH_EVERY == 0:
-                file.flush()
-            done(1)
+        sums = _Sums(into, file, resume_point.at)
+        try:
+            for number, answer in enumerate(answers):
+                record = into.encode(answer.as_row())
+                if number == 0:
+                    if resume_point.last is not None:
+                        _check_same(into, resume_point.last, into.decode(record))
+                    sums.write(_begin(file, into.header))
+                sums.write(record.encode("utf-8", "surrogateescape"))
+                failed += answer.error is not None
+                if number % _FLUSH_EVERY == 0:
+                    sums.note()
+                done(1)
+        except BaseException:
+            with suppress(OSError):
+                sums.note()
+            raise
         if file.tell() == 0:
-            _begin(file, into.header)
+            sums.write(_begin(file, into.header))
         file.flush()
         os.fsync(file.fileno())
     return failed
 
 
-def _begin(file: BinaryIO, header: str) -> None:
-    """Truncate the file here, and write the header where it begins."""
+class _Sums:
+    """Writes to an unfinished file behind its first `at` bytes, and notes what of it is whole."""
+
+    def __init__(self, into: PredictionFile, file: BinaryIO, at: int) -> None:
+        self._path, self._file, self._end = into.sums, file, at
+        file.seek(0)
+        self._crc = _crc_of(file, at)
+        file.seek(at)
+        with atomic_file(self._path) as temporary:  # a kill while it is written must not cost all predictions
+            temporary.write_text(self._line(), encoding="ascii")
+
+    def write(self, content: bytes) -> None:
+        """Append to the unfinished file."""
+        self._file.write(content)
+        self._crc, self._end = zlib.crc32(content, self._crc), self._end + len(content)
+
+    def note(self) -> None:
+        """What was written is handed to the system, then its checksum."""
+        self._file.flush()
+        with write_errors(self._path), self._path.open("a", encoding="ascii") as sums:
+            sums.write(self._line())
+
+    def _line(self) -> str:
+        return f"{self._end} {self._crc:08x}\n"
+
+
+def _begin(file: BinaryIO, header: str) -> bytes:
+    """Truncate the file here; the header where the file begins."""
     file.truncate()
-    if file.tell() == 0:
-        file.write(header.encode())
+    return header.encode() if file.tell() == 0 else b""
 
 
 def _check_same(into: PredictionFile, there: dict[str, Any], now: dict[str, Any]) -> None:

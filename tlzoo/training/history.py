@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,9 +77,14 @@ class _FolderWriter:
 
         self._events.write_event(Event(wall_time=time.time(), **fields))
 
-    def _errors(self) -> AbstractContextManager[None]:
-        names = sorted(self._folder.glob(EVENTS))
-        return write_errors(names[-1] if names else self._folder)
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            names = sorted(self._folder.glob(EVENTS))  # the file is made by the first write
+            with write_errors(names[-1] if names else self._folder):
+                raise
 
 
 _NOT_METRICS = {"epoch", "steps", "loss", "seconds"}

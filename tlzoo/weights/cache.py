@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.interfaces import Weights
-from tlzoo.io.disk import sync
+from tlzoo.io.disk import sync, write_errors
 from tlzoo.io.files import cache_folder, sha256_of, write_json
 from tlzoo.io.locks import file_lock
 
@@ -171,8 +171,9 @@ def partial_folder(key: str) -> Iterator[Path]:
     remove_stale_downloads()
     folder = key_folder(key) / f"{_PARTIAL}{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        folder.mkdir(parents=True)
-        yield folder
+        with write_errors(key_folder(key), folder):
+            folder.mkdir(parents=True)
+            yield folder
     except OSError as cause:
         raise SourceError(
             f"{key}: {cause.filename or root()} cannot be written: {cause.strerror or cause}.",

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tlzoo.errors import HashMismatch, SourceError
-from tlzoo.io.disk import write_errors
+from tlzoo.io.disk import write_errors, write_text
 from tlzoo.io.files import sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.io.network.https import UNREACHABLE, Response, open_https
@@ -124,7 +124,7 @@ def _write(
         # for If-Range: a strong ETag, else the date of the last change
         etag = answer.headers.get("etag", "")
         version = etag if etag.startswith('"') else answer.headers.get("last-modified")
-        _version(part).write_text(json.dumps({"version": version}), encoding="utf-8")
+        write_text(_version(part), json.dumps({"version": version}))
     with write_errors(part), part.open("ab" if done else "wb") as file:
         for chunk in answer.chunks():
             done += len(chunk)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from tlzoo.errors import HashMismatch, SourceError, TlzooError
+from tlzoo.errors import HashMismatch, SourceError, TlzooError, WriteError
 from tlzoo.interfaces import Weights
+from tlzoo.io.disk import DISK_ERRNOS
 from tlzoo.io.files import sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.progress import Advance, progress
@@ -89,7 +90,8 @@ def _pin_on_first_use(source: HubSource, known: HubSource, request: cache.FetchR
         pinned = _with_pins(known, lockfile.LockedRepository(revision=revision, files=seen), request)
         folder, files = _folder(pinned, request), _files(pinned)
         cache.commit(request, partial, folder, files)
-    lockfile.write_atomically(_pins_path(source, request), _pins(pinned).model_dump_json())
+    pins = lockfile.sealed(source.repo, _pins(pinned))
+    lockfile.write_atomically(_pins_path(source, request), pins.model_dump_json())
     return cache.as_weights(folder, files), pinned
 
 
@@ -135,10 +137,20 @@ def _pins_path(source: HubSource, request: cache.FetchRequest) -> Path:
 
 
 def _cached_pins(source: HubSource, request: cache.FetchRequest) -> lockfile.LockedRepository | None:
+    """What was seen at the first use; raises SourceError where that is damaged: another commit could come instead."""
+    path = _pins_path(source, request)
     try:
-        return lockfile.LockedRepository.model_validate_json(_pins_path(source, request).read_bytes())
-    except (OSError, ValidationError):
+        pins = lockfile.LockedRepository.model_validate_json(path.read_bytes())
+    except OSError:
         return None
+    except ValidationError:
+        pins = None
+    if pins is None or not lockfile.is_whole(source.repo, pins):
+        raise SourceError(
+            f"{request.key}: {path}, which pins {source.repo}, is damaged.",
+            hint="Remove it to pin what the hub has now; or pin in the project: tlzoo lock.",
+        )
+    return pins
 
 
 def _download(source: HubSource, folder: Path, request: cache.FetchRequest) -> str:
@@ -170,6 +182,8 @@ def _download(source: HubSource, folder: Path, request: cache.FetchRequest) -> s
     except TlzooError:
         raise
     except Exception as cause:
+        if isinstance(cause, OSError) and cause.errno in DISK_ERRNOS:
+            raise  # the cache cannot be written
         raise _fetch_error(cause, source, request) from cause
     for path, digest in listing.sha256.items():
         if (folder / path).is_file() and sha256_of(folder / path) != digest:
@@ -223,15 +237,20 @@ def _download_file(api: HfApi, repo: str, revision: str, path: str, beside: Path
             advance(int(n or 0))
             return None
 
-    return hf_hub_download(
-        repo,
-        path,
-        revision=revision,
-        local_dir=beside,
-        endpoint=api.endpoint,
-        library_name="tlzoo",
-        tqdm_class=Reported,
-    )
+    try:
+        return hf_hub_download(
+            repo,
+            path,
+            revision=revision,
+            local_dir=beside,
+            endpoint=api.endpoint,
+            library_name="tlzoo",
+            tqdm_class=Reported,
+        )
+    except OSError as cause:
+        if cause.errno in DISK_ERRNOS:
+            raise WriteError(beside / path, cause.errno) from cause
+        raise
 
 
 def _fetch_error(cause: Exception, source: HubSource, request: cache.FetchRequest) -> TlzooError:

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from tlzoo.errors import Offline, SourceError, TlzooError, UnknownCheckpoint
 from tlzoo.interfaces import Repository
-from tlzoo.io.files import cache_folder, temporary_folder, write_json
+from tlzoo.io.files import cache_folder, read_sealed_json, temporary_folder, write_sealed_json
 from tlzoo.progress import say
 from tlzoo.registry import licenses
 from tlzoo.registry.schema import Sha256
@@ -62,6 +62,12 @@ def describe(name: str, offline: bool) -> Repository:
     known = _read(_cache_path(name, revision), name, revision) or _read(_cache_path(name, None), name, revision)
     if known is None:
         if offline:
+            torn = [path for path in (_cache_path(name, revision), _cache_path(name, None)) if path.is_file()]
+            if torn and read_sealed_json(torn[0]) is None:
+                raise Offline(
+                    f"The description of {name}, {torn[0]}, is damaged, and the network is switched off.",
+                    hint=f"Fetch it again: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo pull hf/{name}",
+                )
             raise Offline(
                 f"The description of {name} is not in the cache {cache_folder()}, and the network is switched off.",
                 hint=f"Fetch it first: TLZOO_OFFLINE=0 HF_HUB_OFFLINE=0 tlzoo pull hf/{name}",
@@ -92,15 +98,15 @@ def _cache_path(name: str, revision: str | None) -> Path:
 def _read(path: Path, name: str, revision: str | None) -> _CachedDescription | None:
     """What is remembered; `None` where nothing is, or it is torn, or of another repository or commit."""
     try:
-        known = _CachedDescription.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        known = _CachedDescription.model_validate(read_sealed_json(path))
+    except ValidationError:
         return None
     return known if known.name == name and revision in (None, known.revision) else None
 
 
 def _write(path: Path, known: _CachedDescription) -> None:
     try:
-        write_json(path, known.model_dump(mode="json"))
+        write_sealed_json(path, known.model_dump(mode="json"))
     except OSError as cause:
         raise SourceError(
             f"{cause.filename or path} cannot be written: {cause.strerror or cause}.",

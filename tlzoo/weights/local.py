@@ -26,6 +26,8 @@ def fetch(source: FileSource, request: cache.FetchRequest) -> Weights:
                 if whole:
                     shutil.copyfile(file.path, folder / pinned.name)
             except OSError as cause:
+                if cause.filename2 is not None or cause.filename != file.path:
+                    raise  # the cache cannot be written
                 raise SourceError(
                     f"{request.key}: {file.path} cannot be read: {cause.strerror}.",
                     hint="A relative path starts at the registry file's folder.",

@@ -1,7 +1,8 @@
 """`tlzoo.lock`: the files that a project's checkpoints are made of, by size and sha256.
 
 `hub` is written by itself: the commit and hashes that a repository had when it was first used here. `checkpoints` is
-written by `tlzoo lock` alone, which is how the user says that these bytes are trusted.
+written by `tlzoo lock` alone, which is how the user says that these bytes are trusted. Each entry has a seal of its
+own, so that branches which add entries merge.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import SourceError
-from tlzoo.io.files import atomic_file, sha256_of
+from tlzoo.io.files import atomic_file, seal_of, sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import Checkpoint, Sha256
 from tlzoo.specs import StrictModel
 from tlzoo.weights import cache
 
+VERSION: Literal[3] = 3
 _WRITER = "tlzoo.lock"
 
 
@@ -37,6 +39,7 @@ class LockedRepository(StrictModel):
 
     revision: str = Field(pattern=r"^[0-9a-f]{40}$")
     files: dict[str, LockedFile]
+    seal: Sha256 | None = None
 
 
 class LockedCheckpoint(StrictModel):
@@ -52,15 +55,19 @@ class LockedCheckpoint(StrictModel):
     revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
     files: dict[str, LockedFile]
     resolved: Checkpoint | None = None
+    seal: Sha256 | None = None
+
+
+_Locked = TypeVar("_Locked", LockedRepository, LockedCheckpoint)
 
 
 class LockFile(StrictModel):
     """The whole file; `hub` is by repository, or by `repository@revision` where the registry pins the revision.
 
-    Version 1 has no `checkpoints`; it is written for as long as there are none.
+    Version 3 added the seals; 1, which has no `checkpoints`, and 2 are read as well.
     """
 
-    version: Literal[1, 2] = 1
+    version: Literal[1, 2, 3] = VERSION
     hub: dict[str, LockedRepository] = Field(default_factory=dict)
     checkpoints: dict[str, LockedCheckpoint] = Field(default_factory=dict)
 
@@ -81,7 +88,7 @@ def read(file: Path | None = None) -> LockFile:
     try:
         if not stat.S_ISREG(file.stat().st_mode):
             raise OSError(errno.EINVAL, "it is not a file")  # reading a pipe would wait
-        return LockFile.model_validate_json(file.read_bytes())
+        lock = LockFile.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         return LockFile()
     except (OSError, ValidationError) as cause:
@@ -89,6 +96,28 @@ def read(file: Path | None = None) -> LockFile:
             f"Lock file {file} cannot be read: {_reason(cause)}.",
             hint="Restore it from version control, or delete it to pin again.",
         ) from cause
+    entries: list[tuple[str, LockedRepository | LockedCheckpoint]] = [*lock.hub.items(), *lock.checkpoints.items()]
+    for name, entry in entries:
+        if not is_whole(name, entry) or (entry.seal is None and lock.version == VERSION):
+            raise SourceError(
+                f"Lock file {file} is damaged, or was changed by hand: its entry {name!r} is not what was written.",
+                hint="Restore it from version control, or remove that entry and pin again with tlzoo lock.",
+            )
+    return lock
+
+
+def sealed(name: str, entry: _Locked) -> _Locked:
+    """An entry of this name with its seal."""
+    return entry.model_copy(update={"seal": _seal(name, entry)})
+
+
+def is_whole(name: str, entry: LockedRepository | LockedCheckpoint) -> bool:
+    """Whether an entry is what was sealed under this name, or was never sealed."""
+    return entry.seal in (None, _seal(name, entry))
+
+
+def _seal(name: str, entry: LockedRepository | LockedCheckpoint) -> str:
+    return seal_of({"name": name, "entry": entry.model_dump(mode="json", exclude={"seal"}, exclude_none=True)})
 
 
 def _reason(cause: OSError | ValidationError) -> str:
@@ -105,7 +134,7 @@ def record_repository(name: str, locked: LockedRepository) -> None:
         before = lock.hub.get(name)
         if before is not None and before.revision == locked.revision:
             locked = LockedRepository(revision=locked.revision, files={**before.files, **locked.files})
-        if before == locked:
+        if before is not None and before.model_copy(update={"seal": None}) == locked.model_copy(update={"seal": None}):
             return
         _write(path(), lock.model_copy(update={"hub": {**lock.hub, name: locked}}))
 
@@ -114,7 +143,7 @@ def record_checkpoints(found: dict[str, LockedCheckpoint], file: Path) -> None:
     """Put these checkpoints into the lock file, replacing their entries. Raises SourceError."""
     with file_lock(cache.root() / "locks" / _WRITER, timeout=-1):
         lock = read(file)
-        _write(file, lock.model_copy(update={"version": 2, "checkpoints": {**lock.checkpoints, **found}}))
+        _write(file, lock.model_copy(update={"checkpoints": {**lock.checkpoints, **found}}))
 
 
 def locked_entry(id: str) -> Checkpoint | None:
@@ -125,7 +154,9 @@ def locked_entry(id: str) -> Checkpoint | None:
 
 
 def _write(file: Path, lock: LockFile) -> None:
-    document = lock.model_dump(mode="json", exclude_none=True)
+    hub = {name: sealed(name, entry) for name, entry in lock.hub.items()}
+    checkpoints = {name: sealed(name, entry) for name, entry in lock.checkpoints.items()}
+    document = LockFile(hub=hub, checkpoints=checkpoints).model_dump(mode="json", exclude_none=True)
     if not lock.checkpoints:
         del document["checkpoints"]
     write_atomically(file, f"{_lines(document)}\n")

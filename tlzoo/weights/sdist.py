@@ -20,6 +20,7 @@ from urllib.request import url2pathname
 import httpx2 as httpx
 from packaging.utils import canonicalize_name
 
+from tlzoo.io.disk import write_errors
 from tlzoo.io.network.https import TooSlow, enforce_rate
 
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+html, text/html;q=0.9", "Accept-Encoding": "identity"}
@@ -56,7 +57,11 @@ def _write(client: httpx.Client, link: str, page: str, path: Path, report: Calla
     if link.startswith("file:"):
         shutil.copyfile(url2pathname(urlsplit(link).path), path)
         return
-    with client.stream("GET", link, auth=_credentials(link, page)) as response, path.open("wb") as file:
+    with (
+        client.stream("GET", link, auth=_credentials(link, page)) as response,
+        write_errors(path),
+        path.open("wb") as file,
+    ):
         response.raise_for_status()
         total = int(response.headers.get("content-length", 0))
         report(0, total)

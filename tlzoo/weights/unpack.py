@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from tlzoo.errors import HashMismatch, SourceError
+from tlzoo.io.disk import write_errors
 from tlzoo.registry.schema import Member
 from tlzoo.weights import cache
 
@@ -149,7 +150,7 @@ def _check_size(size: int, member: Member, key: str) -> None:
 
 
 def _write(stream: IO[bytes], member: Member, folder: Path, key: str) -> None:
-    with (folder / member.name).open("xb") as file:
+    with write_errors(folder / member.name), (folder / member.name).open("xb") as file:
         left = member.size
         while chunk := stream.read(min(cache.CHUNK, left + 1)):
             left -= len(chunk)

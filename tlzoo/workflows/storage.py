@@ -6,6 +6,7 @@ documents, or a link among the entries, costs nothing.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,7 +18,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tlzoo.errors import WriteError
 from tlzoo.io import files
+from tlzoo.io.disk import DISK_ERRNOS
 from tlzoo.io.files import sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.weights import cache
@@ -112,11 +115,15 @@ def prune(
 
 
 def remove(entry: CacheEntry, dry_run: bool = False) -> bool:
-    """Remove one entry, from its name first so that nobody meets half of it; False where it is in use."""
+    """Remove one entry, from its name first so that nobody meets half of it; False where it is in use.
+
+    Raises WriteError where the disk does not let go of it.
+    """
     with _exclusive(entry) as alone:
         if not alone or dry_run:
             return alone
-        return files.remove(entry.path) and all(files.remove(beside) for beside in _companion_files(entry))
+        paths = (*_companion_files(entry), entry.path)  # these first: without the entry nobody would find them
+        return all(files.remove(path, strict=True) for path in paths)
 
 
 @contextmanager
@@ -128,9 +135,13 @@ def _exclusive(entry: CacheEntry) -> Iterator[bool]:
     elif entry.kind == "weights":
         with ExitStack() as stack:
             alone = False
-            with suppress(OSError, RuntimeError, sqlite3.Error):
+            try:
                 stack.enter_context(cache.use_lock(entry.path).write_lock(blocking=False))
                 alone = True
+            except (OSError, RuntimeError, sqlite3.Error) as cause:  # in use, unless it is the disk
+                locks, number = cache.root() / "locks", getattr(cause, "errno", None)
+                if number in DISK_ERRNOS or not os.access(locks, os.W_OK):
+                    raise WriteError(getattr(cause, "filename", None) or locks, number or errno.EACCES) from cause
             yield alone
     else:
         yield entry.kind != "temporary" or files.is_abandoned(entry.path)

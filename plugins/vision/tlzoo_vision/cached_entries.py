@@ -7,21 +7,21 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-from tlzoo.plugin import Checkpoint, cache_folder, write_json
+from tlzoo.plugin import Checkpoint, cache_folder, read_sealed_json, write_sealed_json
 
 
 def resolve_timm(id: str) -> Checkpoint:
     """As `tlzoo_vision.resolving.resolve_timm`, which is asked once for each version of timm and of this plugin."""
     memory = cache_folder() / "resolved" / f"{id.replace('/', '--')}@{_versions()}.json"
-    with suppress(OSError, ValueError):
-        known = Checkpoint.model_validate_json(memory.read_bytes())
+    with suppress(ValueError):
+        known = Checkpoint.model_validate(read_sealed_json(memory))
         if known.id == id:
             return known
     from tlzoo_vision.resolving import resolve_timm as ask
 
     found = ask(id)
     with suppress(OSError):
-        write_json(memory, found.model_dump(mode="json"))
+        write_sealed_json(memory, found.model_dump(mode="json"))
     return found
 
 

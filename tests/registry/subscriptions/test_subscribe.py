@@ -318,7 +318,7 @@ def test_where_the_network_is_switched_off_nothing_is_asked(publisher: Any, entr
     [
         ("", "the file"),
         ("{", "the file"),
-        ('{"version": 2}', "version"),
+        ('{"version": 3}', "version"),
         ('{"registries": [{"name": "a"}]}', "registries.0"),
         ('{"registries": [{"name": "a", "url": "https://a.b/c"}]}', "sha256, key and unpinned"),
         ('{"registries": [{"name": "a", "path": "/a", "colour": "red"}]}', "colour"),

@@ -104,7 +104,7 @@ def _row(
     hidden: Mapping[str, list[ShadowedId]],
 ) -> dict[str, Any]:
     copy = registry.held if registry else None
-    state = fault or ("ok" if registry is None or copy is None else _state(registry, copy))
+    state = fault or _state(registry)
     return {
         "name": origin.name,
         "kind": origin.kind,
@@ -120,14 +120,17 @@ def _row(
 
 
 def _absent(registry: config.Subscription) -> dict[str, Any]:
-    """A remote registry whose copy is not here."""
+    """A remote registry whose copy is not here, or is not what was fetched."""
+    copy = config.copy_path(registry)
+    there = copy is not None and copy.is_file()
+    state = "modified on disk" if there else "not fetched"
     return {
         "name": registry.name,
         "kind": "remote",
-        "path": None,
+        "path": str(copy) if there else None,
         "url": registry.url,
         "entries": 0,
-        "state": f"not fetched: tlzoo registry update {registry.name}",
+        "state": f"{state}: tlzoo registry update {registry.name}",
         "fetched": None,
         "sequence": registry.held.sequence if registry.held else None,
         "signature": _signature(registry),
@@ -135,9 +138,10 @@ def _absent(registry: config.Subscription) -> dict[str, Any]:
     }
 
 
-def _state(registry: config.Subscription, copy: config.FetchedCopy) -> str:
-    if not config.copy_is_intact(registry):
-        return f"modified on disk: tlzoo registry update {registry.name}"
+def _state(registry: config.Subscription | None) -> str:
+    copy = registry.held if registry else None
+    if registry is None or copy is None:
+        return "ok"
     age = datetime.now(copy.fetched.tzinfo) - copy.fetched
     if registry.sha256 is None and age.days >= STALE_DAYS:
         return f"stale: {age.days} days old"

@@ -12,6 +12,7 @@ from onnx import TensorProto, ValueInfoProto
 
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
+from tlzoo.io.disk import write_bytes, write_text
 from tlzoo.runtime.unknown_task import task_of_manifest
 
 MAX_BATCH = 32
@@ -38,11 +39,11 @@ def write(folder: Path, model: bytes, manifest: Manifest) -> None:
     """
     place = folder / name_of(manifest)
     (place / "1").mkdir(parents=True)
-    (place / "1" / "model.onnx").write_bytes(model)
-    (place / "config.pbtxt").write_text(config(model, manifest), encoding="utf-8")
+    write_bytes(place / "1" / "model.onnx", model)
+    write_text(place / "config.pbtxt", config(model, manifest))
     if _labelled(manifest):
         lines = [" ".join(label.splitlines()) for label in manifest.labels]
-        (place / LABELS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(place / LABELS, "\n".join(lines) + "\n")
 
 
 def name_of(manifest: Manifest) -> str:

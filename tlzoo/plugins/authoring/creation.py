@@ -14,6 +14,7 @@ from string import Template
 from typing import Any
 
 from tlzoo.errors import UsageError
+from tlzoo.io.disk import write_text
 from tlzoo.io.entry_points import declared_entries as entries
 from tlzoo.io.entry_points import normalize_name
 from tlzoo.io.files import atomic_folder, why_unwritable
@@ -202,7 +203,7 @@ def _write(source: Path, folder: Path, words: Mapping[str, str]) -> None:
         parts = [names.get(part, part) for part in file.relative_to(source).with_suffix("").parts]
         target = folder.joinpath(*parts)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_ProjectTemplate(file.read_text("utf-8")).substitute(words), encoding="utf-8")
+        write_text(target, _ProjectTemplate(file.read_text("utf-8")).substitute(words))
 
 
 def _run_script(script: Path) -> None:

@@ -24,7 +24,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from tlzoo.errors import RegistryError
-from tlzoo.io.files import atomic_file, config_folder, sha256_of
+from tlzoo.io.files import atomic_file, config_folder, seal_of, sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import HttpsUrl, Sha256
 from tlzoo.specs import StrictModel
@@ -73,10 +73,14 @@ class Subscription(StrictModel):
 
 
 class Subscriptions(StrictModel):
-    """The whole file, the strongest first among those with `first` and among those without."""
+    """The whole file, the strongest first among those with `first` and among those without.
 
-    version: Literal[1] = 1
+    Version 2 added the seal; 1 is read as well.
+    """
+
+    version: Literal[1, 2] = 1
     registries: tuple[Subscription, ...] = ()
+    seal: Sha256 | None = None
 
     @model_validator(mode="after")
     def _no_name_twice(self) -> Subscriptions:
@@ -85,6 +89,16 @@ class Subscriptions(StrictModel):
         if twice is not None:
             raise ValueError(f"duplicate name {twice!r}")
         return self
+
+    @model_validator(mode="after")
+    def _sealed(self) -> Subscriptions:
+        if self.seal is not None and self.seal != self.seal_of_fields():
+            raise ValueError("its fields are not those that were sealed; after a change of your own remove 'seal'")
+        return self
+
+    def seal_of_fields(self) -> str:
+        """What these fields are sealed with."""
+        return seal_of(self.model_dump(mode="json", exclude_none=True))
 
 
 def config_file() -> Path:
@@ -143,7 +157,10 @@ def update_config(edit: Callable[[tuple[Subscription, ...]], tuple[Subscription,
                 )
             before = read()
             after = Subscriptions(registries=edit(before)).registries
-            text = Subscriptions(registries=after).model_dump_json(indent=1, exclude_none=True)
+            whole = Subscriptions(version=2, registries=after)
+            text = whole.model_copy(update={"seal": whole.seal_of_fields()}).model_dump_json(
+                indent=1, exclude_none=True
+            )
             with atomic_file(path) as temporary:
                 temporary.write_text(text + "\n", encoding="utf-8")
             _remove_unnamed({*map(copy_path, before), *map(copy_path, after)})
@@ -184,7 +201,13 @@ def copy_is_intact(registry: Subscription) -> bool:
     path = copy_path(registry)
     if path is None or registry.held is None or not path.is_file():
         return False
-    return sha256_of(path) == registry.held.sha256
+    status = path.stat()
+    return _sha256_at(path, (status.st_mtime_ns, status.st_size, status.st_ino)) == registry.held.sha256
+
+
+@lru_cache(maxsize=32)
+def _sha256_at(path: Path, stamp: tuple[int, int, int]) -> str:
+    return sha256_of(path)
 
 
 def now() -> datetime:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
 from tlzoo.exporting.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, fetch_library
+from tlzoo.io.disk import write_bytes, write_text
 from tlzoo.runtime.unknown_task import task_of_manifest
 from tlzoo.specs import Preprocess, TextSpec
 from tlzoo.tasks.base import Task
@@ -72,8 +73,8 @@ def write(folder: Path, model: bytes, manifest: Manifest) -> None:
     else:
         shutil.copyfile(task.page, folder / "task.js")
     _copy_own("onnxruntime-LICENSE.txt", folder / "vendor" / "onnxruntime-LICENSE.txt")
-    (folder / "manifest.json").write_text(manifest.model_dump_json(exclude_none=True), encoding="utf-8")
-    (folder / "model.onnx").write_bytes(model)
+    write_text(folder / "manifest.json", manifest.model_dump_json(exclude_none=True))
+    write_bytes(folder / "model.onnx", model)
 
 
 def _copy_own(name: str, to: Path) -> None:

