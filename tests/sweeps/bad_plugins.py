@@ -63,9 +63,9 @@ def resolve_checkpoint(id, repository):
     {body}
     from tlzoo import registry
 
-    source = {{"kind": "hub", "repo": "duo/means", "files": [{{"path": "x"}}]}}
+    source = {"kind": "hub", "repo": "duo/means", "files": [{"path": "x"}]}
     known = registry.get("duo/means").model_dump(mode="json", exclude_none=True)
-    return type(registry.get("duo/means")).model_validate({{**known, "id": id, "source": source}})
+    return type(registry.get("duo/means")).model_validate({**known, "id": id, "source": source})
 """
 
 
@@ -140,7 +140,8 @@ PLACES = {
     "network": _forward("Means.", "means", "train", "features"),
     "head": _forward("TwoLayers.", "heads", "train", "outputs"),
     "loss": Place("train", "heads", _LOSS, "loss"),
-    **{f"task's {name}": _method(name) for name in ("read", "fit", "collate", "metrics", "samplewise", "decode")},
+    "task's read": _method("read", returns="target"),
+    **{f"task's {name}": _method(name) for name in ("fit", "collate", "metrics", "samplewise", "decode")},
     "task's decode in predict": _method("decode", command="predict"),
     "strategy": _registered(
         "strategy", "strategies", "[replace(one, train=planted) for one in answer[:1]]", "[0].train", "value"
@@ -204,17 +205,17 @@ CHANGED = {
     "sys.stdout kept": "import io, sys; sys.stdout = io.StringIO()",
     "sys.stderr": "import io, sys; sys.stderr = io.StringIO()",
     "the handlers of the root logger": "import logging; logging.root.addHandler(logging.NullHandler())",
+    "a thread that changes the dtype": "import threading, torch; one = threading.Thread(target="
+                                       "lambda: torch.set_default_dtype(torch.float64)); one.start(); one.join()",
     "the environment of tlzoo": "__import__('os').environ['TLZOO_CACHE'] = '/nowhere'",
 }  # fmt: skip
 """What is changed for the whole process: put back, the plugin named, the answer as ever."""
 
 ENDURED = {
     "seeds": f"{_TORCH}.manual_seed(7), __import__('random').seed(7), __import__('numpy').random.seed(7)",
-    "hangs": "__import__('time').sleep(0.02)",
+    "hangs": "'_hung' in globals() or globals().update(_hung=__import__('time').sleep(0.4))",
     "a thread that goes on": "import threading, time; "
                              "threading.Thread(target=time.sleep, args=(0.2,), daemon=True).start()",
-    "a thread that changes the dtype": "import threading, torch; one = threading.Thread(target="
-                                       "lambda: torch.set_default_dtype(torch.float64)); one.start(); one.join()",
     "garbage": "__import__('gc').disable()",
 }  # fmt: skip
 """What is rude and changes no answer."""
@@ -224,6 +225,7 @@ RETURNED = {
     "object": ("3", "object()", "[]", "float('nan')"),
     "list": ("3", "[3]", "[None]", "None"),
     "value": ("None", "3", "'planted'", "object()", "[None]"),
+    "target": ("None", "'planted'", "object()", "[None]"),
     "features": (*_TENSORS, *(f"_planted_forward(*given){wrong}" for wrong in (
         "[:, :3]", "[:1]", "[None]", ".double()", " * float('nan')", ".tolist()", ".numpy(force=True)", ".long()",
     ))),

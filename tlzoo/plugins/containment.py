@@ -197,10 +197,9 @@ def _names(plugins: Iterable[str]) -> str:
 
 def _warn_of(changed: dict[str, tuple[Any, Any]], *suspects: tuple[str, Collection[str]]) -> None:
     """Warn, once each, of changes by code of these plugins; what tlzoo's own import, as torch does, accuses nobody."""
-    guests = [(what, plugins) for what, plugins in suspects if set(filter(None, plugins)) - FIRST_PARTY.keys()]
-    if not guests:
+    if not {name for _, plugins in suspects for name in plugins if name} - FIRST_PARTY.keys():
         return
-    who = " or ".join(dict.fromkeys(f"{what} of {_names(plugins)}" for what, plugins in guests))
+    who = " or ".join(dict.fromkeys(f"{what} of {_names(plugins)}" for what, plugins in suspects))
     for title, values in changed.items():
         if (who, title) not in REPORTED_CHANGES:
             REPORTED_CHANGES.add((who, title))

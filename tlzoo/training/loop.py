@@ -283,7 +283,7 @@ def _keep_if_best(context: LoopContext, step_model: StepModel, epoch: int) -> di
     counts, model = context.state.counts, context.model
     name = context.options.monitor or model.task.monitor
     found = outputs(model, step_model, "validation", context)
-    with watch_task("The metrics", model.task.plugin):
+    with watch_task("Computing metrics", model.task.plugin):
         metrics = step_model.sources["validation"].data.metrics(found)
     value = metrics[name] if model.task.better(name) == "min" else -metrics[name]
     if counts.best is None or value < counts.best:
