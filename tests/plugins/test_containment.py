@@ -89,12 +89,14 @@ def test_what_code_between_changes_is_put_back_when_the_workflow_ends(title: str
     assert title in str(said[-1].message)
 
 
-def test_what_the_core_sets_for_the_process_stays():
+def test_what_the_core_sets_for_the_process_stays_and_not_what_others_did():
     before = torch.get_num_threads()
-    with guard_workflow():
-        torch.set_num_threads(before + 1)
-        containment.keep_setting("torch's number of threads")
+    with warnings.catch_warnings(record=True) as said, guard_workflow():
+        torch.set_num_threads(before + 2)
+        with containment.keep_setting("torch's number of threads"):
+            torch.set_num_threads(torch.get_num_threads() + 1)
     assert torch.get_num_threads() == before + 1
+    assert "Something of plugin 'odd' changes torch's number of threads" in str(said[0].message)
     torch.set_num_threads(before)
 
 

@@ -24,8 +24,8 @@ to .8 (15M) of the time that it took on two threads."""
 
 def limit_threads() -> None:
     """Once per process: where it may use fewer cores than there are, no library starts more threads."""
-    _limit()
-    keep_setting(THREADS)
+    with keep_setting(THREADS):
+        _limit()
 
 
 @cache

@@ -125,8 +125,12 @@ _baseline: dict[str, Any] | None = None
 """The settings with which a workflow began, for changes by code that is not watched, such as a task's or a thread's."""
 
 
-def keep_setting(title: str) -> None:
-    """Let what the core has just set for the process stay when the workflow ends."""
+@contextmanager
+def keep_setting(title: str) -> Iterator[None]:
+    """What the core sets in the block for the process stays when the workflow ends; what others have set does not."""
+    if _baseline is not None and (changed := put_back_settings({t: v for t, v in _baseline.items() if t == title})):
+        _warn_of(changed, _somebody())
+    yield
     if _baseline is not None:
         _baseline[title] = read_settings((title,))[title]
 
