@@ -240,7 +240,7 @@ def judged(bad: BadPlugin, done: Any, made: Any, said: str, changed: list[str], 
             return "refused for something that is only rude"
         if WHOSE not in done.err:
             return "not named"
-        if done.out or made[1]:
+        if done.out or made[1] not in ([], ["out.unfinished"]):  # snapshots, to be resumed
             return f"left {done.out} {made[1]}"
         *before, last = done.err.splitlines()
         one_line = last.startswith("Error: ") and not any(line.startswith("Error: ") for line in before)
