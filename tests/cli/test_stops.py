@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from tlzoo.io import stops
+from tlzoo.plugins.containment import guard_workflow
 
 Start = Callable[..., "subprocess.Popen[str]"]
 HANGING = """
@@ -151,10 +153,57 @@ def test_predictions_that_are_stopped_say_where_they_are_and_go_on(
     assert command(*arguments, "--resume", "--quiet").code == 0
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The handlers of signals, which a test may change."""
+    before = {number: signal.getsignal(number) for number in stops.NUMBERS}
+    stops.forget()
+    yield
+    stops.forget()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 def test_an_interrupt_inside_another_error_is_found():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stopped = ValueError("of a library")
     stopped.__cause__ = KeyboardInterrupt()
     assert stops.stop_code(stopped) == 130
     assert stops.stop_code(ValueError()) is None
     assert stops.stop_code(SystemExit(3)) is None
-    assert stops.stop_code(SystemExit(143)) == 143
+
+
+def raised(function: Callable[[], object]) -> BaseException:
+    with pytest.raises(BaseException) as error:  # noqa: PT011 - whichever it is
+        function()
+    return error.value
+
+
+@pytest.mark.needs("posix")
+@pytest.mark.usefixtures("handlers")
+def test_only_what_a_signals_handler_raises_is_a_stop():
+    def ends(number: int, frame: object) -> None:
+        raise SystemExit(143)
+
+    for handler in (signal.SIG_DFL, signal.SIG_IGN, ends, functools.partial(ends)):
+        signal.signal(signal.SIGTERM, handler)
+        assert not stops.is_stop(raised(lambda: sys.exit(143)))
+    for handler in (ends, functools.partial(ends)):
+        signal.signal(signal.SIGTERM, handler)
+        assert stops.is_stop(raised(lambda: signal.raise_signal(signal.SIGTERM)))
+    stops.handle_signals()
+    assert stops.stop_code(raised(lambda: (_ for _ in ()).throw(KeyboardInterrupt))) is None
+    assert stops.is_stop(raised(lambda: signal.raise_signal(signal.SIGTERM)))
+
+
+@pytest.mark.needs("posix")
+@pytest.mark.usefixtures("handlers")
+def test_a_program_that_goes_on_after_a_stop_begins_anew():
+    stops.notice(signal.SIGINT)
+    with guard_workflow():
+        assert stops.stop_code(ValueError()) is None
+    stops.handle_signals()
+    stops.notice(signal.SIGINT)
+    with guard_workflow():
+        assert stops.stop_code(ValueError()) == 130

@@ -31,9 +31,11 @@ CHANGES: dict[str, Callable[[], object]] = {
     "torch's number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
     "torch's grad mode": lambda: torch.set_grad_enabled(not torch.is_grad_enabled()),
     "torch's deterministic algorithms": lambda: torch.use_deterministic_algorithms(True, warn_only=True),
+    "torch's autocast": lambda: torch.set_autocast_enabled("cpu", True),
+    "torch's detection of anomalies": lambda: torch.autograd.set_detect_anomaly(True),
     "torch's precision of float32 products": lambda: torch.set_float32_matmul_precision("medium"),
     "numpy's handling of errors": lambda: np.seterr(all="raise"),
-    "the handlers of SIGINT and SIGTERM": lambda: signal.signal(signal.SIGTERM, lambda *_: None),
+    "the handlers of SIGINT, SIGTERM and SIGHUP": lambda: signal.signal(signal.SIGTERM, lambda *_: None),
     "the filters of warnings": lambda: warnings.simplefilter("error"),
     "the working directory": lambda: os.chdir("/"),
     "the locale": lambda: locale.setlocale(locale.LC_ALL, "C" if locale.setlocale(locale.LC_ALL) != "C" else "C.UTF-8"),
@@ -83,13 +85,19 @@ def test_what_code_between_changes_is_put_back_when_the_workflow_ends(title: str
     with warnings.catch_warnings(record=True) as said:
         with guard_workflow():
             CHANGES[title]()
-        after = read_settings()
-        if title == "torch's number of threads":  # the core sets it for the process
-            torch.set_num_threads(before[title])
-        else:
-            assert after[title] == before[title]
-    silent = ("torch's number of threads", "sys.stdout")  # the latter is the core's own meanwhile
-    assert title in silent or title in str(said[-1].message)
+        assert read_settings()[title] == before[title]
+    assert title in str(said[-1].message)
+
+
+def test_what_the_core_sets_for_the_process_stays_and_not_what_others_did():
+    before = torch.get_num_threads()
+    with warnings.catch_warnings(record=True) as said, guard_workflow():
+        torch.set_num_threads(before + 2)
+        with containment.keep_setting("torch's number of threads"):
+            torch.set_num_threads(torch.get_num_threads() + 1)
+    assert torch.get_num_threads() == before + 1
+    assert "Something of plugin 'odd' changes torch's number of threads" in str(said[0].message)
+    torch.set_num_threads(before)
 
 
 def test_a_change_by_code_that_is_not_watched_is_put_back_before_a_plugin_runs_next():
@@ -161,6 +169,7 @@ def test_long_silence_is_named_and_so_is_stopping_it(
 ):
     monkeypatch.setattr("tlzoo.progress.EVERY_S", 0.02)
     monkeypatch.setattr("tlzoo.progress.PATIENCE_S", 0.05)
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt), working("Training"), contain("Hook 'x'", "odd"):  # noqa: PT012
         time.sleep(0.3)
         raise KeyboardInterrupt
@@ -193,3 +202,72 @@ def test_another_thread_changes_nothing_of_the_first(tmp_path: Path):
     thread.join()
     assert torch.get_num_threads() == before + 1
     torch.set_num_threads(before)
+
+
+def in_a_thread(work: Callable[[], object]) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("title", ["torch's default dtype", "the working directory", "the environment of tlzoo"])
+def test_preprocessing_in_another_thread_of_a_workflow_is_put_back_and_named(title: str):
+    before, after = read_settings(), dict[str, Any]()
+
+    def prepare() -> None:
+        with contain("The preprocessing", "odd"):
+            CHANGES[title]()
+        after.update(read_settings((title,)))
+
+    with warnings.catch_warnings(record=True) as said, guard_workflow():
+        in_a_thread(prepare)
+        assert after[title] == before[title]
+    assert read_settings() == before
+    assert [str(one.message).partition(" from ")[0] for one in said] == [
+        f"The preprocessing of plugin 'odd' changes {title}"
+    ]
+
+
+def test_of_two_plugins_that_run_at_once_both_are_named():
+    began, changed = threading.Event(), threading.Event()
+
+    def prepare() -> None:
+        with contain("The preprocessing", "even"):
+            began.set()
+            assert changed.wait(5)
+
+    thread = threading.Thread(target=prepare)
+    with warnings.catch_warnings(record=True) as said, guard_workflow(), watch("The forward pass", "odd"):
+        thread.start()
+        assert began.wait(5)
+        torch.set_default_dtype(torch.float64)
+    changed.set()
+    thread.join()
+    assert torch.get_default_dtype() == torch.float32
+    both = "The forward pass of plugin 'odd' or The preprocessing of plugin 'even' changes torch's default dtype"
+    assert str(said[0].message).startswith(both)
+
+
+@pytest.mark.parametrize("beside", [containment.beside_plugins, lambda: contain("The preprocessing", "even")])
+def test_nobody_is_blamed_for_filters_that_another_thread_changes_for_a_while(
+    beside: Callable[[], Any], recwarn: pytest.WarningsRecorder
+):
+    began, ended = threading.Event(), threading.Event()
+
+    def suppress() -> None:
+        with beside(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            began.set()
+            assert ended.wait(5)
+
+    thread = threading.Thread(target=suppress)
+    before = read_settings()
+    with guard_workflow():
+        with watch("The forward pass", "odd"):
+            thread.start()
+            assert began.wait(5)
+        ended.set()
+        thread.join()
+    assert read_settings() == before
+    assert not containment.REPORTED_CHANGES
+    assert not recwarn.list

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -237,9 +238,22 @@ def test_an_error_meant_for_the_user_passes_a_hook_unchanged(install: Install):
         ask("good")
 
 
+@pytest.mark.needs("posix")
 def test_being_stopped_during_a_hook_is_not_blamed_on_the_plugin(install: Install):
-    install("good", GOOD.replace("return Freeze(frozenset({policy}))", "raise SystemExit(143)"))
-    with pytest.raises(SystemExit):
+    stop = "__import__('signal').raise_signal(15)"
+    install("good", GOOD.replace("return Freeze(frozenset({policy}))", stop))
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+    try:
+        with pytest.raises(SystemExit):
+            ask("good")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("code", [129, 130, 143])
+def test_a_plugin_that_exits_as_after_a_signal_is_named(install: Install, code: int):
+    install("good", GOOD.replace("return Freeze(frozenset({policy}))", f"raise SystemExit({code})"))
+    with pytest.raises(HookError, match=f"tlzoo-good 1.2.* failed: SystemExit: {code}"):
         ask("good")
 
 
@@ -283,7 +297,8 @@ def test_a_slow_import_says_who_is_slow_and_how_to_go_on(
         assert part in said
 
 
-def test_ctrl_c_during_an_import_is_not_blamed_on_the_plugin(install: Install):
+def test_ctrl_c_during_an_import_is_not_blamed_on_the_plugin(install: Install, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)
     install("slow", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         plugins.import_plugin("slow")

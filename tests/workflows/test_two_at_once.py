@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -95,29 +94,3 @@ def test_predictions_being_written_are_refused(
     assert f"out.csv is being written by process {other.pid} " in done.err
     assert "another --out" in done.err
     assert (tmp_path / "out.csv.part").read_text() == "theirs"
-
-
-@pytest.mark.parametrize("kind", ["export", "triton", "finetune", "adapt", "predict"])
-@pytest.mark.release
-def test_of_three_processes_one_wins_and_the_others_say_so(
-    zoo: Any, picture_run: Any, picture_file: Any, pictures: Path, tmp_path: Path, kind: str
-) -> None:
-    out = tmp_path / "place" / {"predict": "out.jsonl", "export": "out.onnx"}.get(kind, "out")
-    arguments = {
-        "export": ["export", picture_run.path, "--out", out],
-        "triton": ["export", picture_run.path, "--out", out, "--format", "triton"],
-        "finetune": ["finetune", "vision/test-resnet", pictures, "--out", out, "--strategy", "finetune"],
-        "adapt": ["adapt", picture_run.path, "--target", pictures, "--out", out],
-        "predict": ["predict", picture_file.path, pictures, "--out", out, "--resume"],
-    }[kind]
-    line = [sys.executable, "-m", "tlzoo", *map(str, arguments)]
-    processes = [
-        subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
-        for _ in range(3)
-    ]
-    done = [(process.communicate(), process.returncode) for process in processes]
-    lost = [err for (_, err), code in done if code == 2]
-    assert sum(code == 0 for _, code in done) >= 1, done
-    assert len(lost) == 2 or kind == "export", done  # one that comes late writes the same file again
-    assert all("is being written by process" in err or "already exists" in err for err in lost), lost
-    assert [path.name for path in out.parent.iterdir()] == [out.name]

@@ -117,7 +117,7 @@ def _repair_streams() -> None:
 
 def _stdout_for(name: str, arguments: list[str]) -> AbstractContextManager[None]:
     """What keeps stdout for JSON where a command is asked for it, and from compiled code of plugins."""
-    from_plugins = any(name in _FOLDERS[folder] for folder in ("train", "deploy"))
+    from_plugins = name == "models" or any(name in names for names in _FOLDERS.values())
     if "--help" in arguments or not ({"--json", "--jsonl"} & set(arguments) or from_plugins):
         return nullcontext()
     from tlzoo.cli.shared.output import reserved_stdout, separate_stdout

@@ -28,6 +28,7 @@ from tlzoo.io.files import read_sealed_json, write_sealed_json
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import select_device
 from tlzoo.options import StrategyOptions
+from tlzoo.plugins.containment import beside_plugins
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runtime.session import open_session
@@ -89,10 +90,12 @@ class FeaturePrefetch:
     def _compute(self) -> None:
         assert self._prefix is not None
         try:
-            sets = [make_dataset(replace(part, targets=None), self._task, self._preprocessor) for part in self._samples]
-            extract_cached(
-                self._prefix, deduplicate(*sets), self._options.cache, Clock(), before_batch=self._check_cancelled
-            )
+            parts = self._samples
+            sets = [make_dataset(replace(part, targets=None), self._task, self._preprocessor) for part in parts]
+            with beside_plugins():
+                extract_cached(
+                    self._prefix, deduplicate(*sets), self._options.cache, Clock(), before_batch=self._check_cancelled
+                )
         except Exception:  # noqa: BLE001 - errors are raised by the regular extraction
             return
 

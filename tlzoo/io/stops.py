@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 NUMBERS = tuple(number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)))
 """Of the signals that stop tlzoo those that this system has."""
@@ -30,6 +32,12 @@ class _Stops:
 def forget() -> None:
     """Begin anew, as each command does."""
     _Stops.received, _Stops.note = None, ""
+
+
+def forget_earlier() -> None:
+    """Begin anew in a program of one's own, which may go on after a stop, as a notebook does."""
+    if _handle not in map(signal.getsignal, NUMBERS):
+        forget()
 
 
 def handle_signals() -> None:
@@ -72,14 +80,31 @@ def stop_code(error: BaseException) -> int | None:
 
 
 def is_stop(error: BaseException) -> bool:
-    """Whether an error is what a signal raises."""
+    """Whether an error is what a signal raised: code that raises the same of itself, as a plugin's may, is no stop."""
     return _own_code(error) is not None
 
 
 def _own_code(error: BaseException) -> int | None:
     if isinstance(error, KeyboardInterrupt):
-        return 128 + signal.SIGINT
-    return error.code if isinstance(error, SystemExit) and error.code in CODES else None  # type: ignore[return-value]
+        code: Any = 128 + signal.SIGINT
+    elif isinstance(error, SystemExit) and error.code in CODES:
+        code = error.code
+    else:
+        return None
+    return code if _Stops.received is not None or _raised_by_handler(error, code - 128) else None
+
+
+def _raised_by_handler(error: BaseException, number: int) -> bool:
+    """Whether the signal's handler is in the error's trace, as far as that can be told of the handler's kind."""
+    handler: Any = signal.getsignal(number)
+    if handler in (signal.SIG_DFL, signal.SIG_IGN, None):
+        return False
+    if handler is signal.default_int_handler:
+        return isinstance(error, KeyboardInterrupt)
+    function = getattr(handler, "func", handler)  # of a partial
+    function = getattr(function, "__func__", function)  # of a method
+    code = getattr(function, "__code__", None)
+    return code is None or any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 @contextmanager

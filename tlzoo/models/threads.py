@@ -14,15 +14,22 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from tlzoo.io.cores import available_cores, is_limited
+from tlzoo.plugins.containment import keep_setting
+from tlzoo.plugins.process_state import THREADS
 
 SMALL = 16 * 2**20
 """Values of a matrix of features up to which work has one thread: on two idle cores a probe's fit took .2 (1M values)
 to .8 (15M) of the time that it took on two threads."""
 
 
-@cache
 def limit_threads() -> None:
     """Once per process: where it may use fewer cores than there are, no library starts more threads."""
+    with keep_setting(THREADS):
+        _limit()
+
+
+@cache
+def _limit() -> None:
     if is_limited():
         torch.set_num_threads(min(torch.get_num_threads(), available_cores()))
         threadpool_limits(available_cores())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tlzoo.errors import DataError, UsageError
+from tlzoo.errors import DataError, TlzooError, UsageError
+from tlzoo.io.entry_points import describe_plugin
 from tlzoo.plugins.extensions import (
     SINGULAR,
     declared_extensions,
     extension_names,
+    only_declared,
     registered_extensions,
     split_plugin_name,
 )
@@ -22,7 +24,8 @@ FEWEST = 20
 def check_method(method: str, plugin: str) -> None:
     """Raise UsageError for a method that neither the core, `plugin`, which is the checkpoint's, nor another one knows.
 
-    What a plugin's hook `adapt_domain` knows only that hook can tell.
+    It is a PluginError where a plugin declares it alone. What a plugin's hook `adapt_domain` knows only that hook can
+    tell.
     """
     if "/" in method:
         named, short = split_plugin_name(SINGULAR["adaptation"], method)
@@ -65,10 +68,13 @@ def unknown_method(method: str) -> UsageError:
     return UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {method_names()}", parameter="method")
 
 
-def unknown_method_of(plugin: str, method: str) -> UsageError:
-    """The error for a method that the plugin named with it does not know."""
-    return UsageError(
-        f"Plugin {plugin!r} has no adaptation method {method!r}.", hint=f"Methods: {method_names()}", parameter="method"
+def unknown_method_of(plugin: str, method: str) -> TlzooError:
+    """The error for a method that the plugin named with it does not know, though it may declare it."""
+    whose = describe_plugin(plugin)
+    return only_declared("adaptation", plugin, method) or UsageError(
+        f"{whose[0].upper()}{whose[1:]} has no adaptation method {method!r}.",
+        hint=f"Methods: {method_names()}",
+        parameter="method",
     )
 
 

@@ -91,18 +91,25 @@ def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
         plugin = owners[0].value
     known = registered_extensions(kind, plugin)
     if short not in known:
-        if any((one.name, one.value) == (short, plugin) for one in declared_extensions(kind)):
-            raise PluginError(
-                f"The {SINGULAR[kind]} {short!r} is declared by {describe_plugin(plugin)}, but its hook "
-                f"register_{kind} does not register it.",
-                hint=REPORT_HINT,
-            )
+        if (error := only_declared(kind, plugin, short)) is not None:
+            raise error
         available = ", ".join(f"{plugin}/{each}" for each in known)
         raise UsageError(
             f"There is no {SINGULAR[kind]} {short!r} in {describe_plugin(plugin)}.",
             hint=f"It has: {available}." if known else f"It registers no {SINGULAR[kind]}, see: tlzoo plugins list",
         )
     return PluginExtension(kind, plugin, known[short])
+
+
+def only_declared(kind: ExtensionKind, plugin: str, name: str) -> PluginError | None:
+    """The error for a name that this plugin's distribution declares and its hook does not register."""
+    if not any((one.name, one.value) == (name, plugin) for one in declared_extensions(kind)):
+        return None
+    return PluginError(
+        f"The {SINGULAR[kind]} {name!r} is declared by {describe_plugin(plugin)}, but its hook "
+        f"register_{kind} does not register it.",
+        hint=REPORT_HINT,
+    )
 
 
 def registered_extensions(kind: ExtensionKind, plugin: str) -> dict[str, Any]:

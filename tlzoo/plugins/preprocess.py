@@ -55,6 +55,14 @@ def plugin_preprocessor(spec: PluginSpec) -> Preprocessor:
     return PluginPreprocessor(preprocessor, spec.plugin)
 
 
+def misfit(plugin: str, wrong: str) -> HookError:
+    """The error for arrays of a plugin's preprocessing that are not what the model takes."""
+    return HookError(
+        f"{_TITLE} of {describe_plugin(plugin)} does not fit the model: {wrong}.",
+        hint="Install the version that the file was exported with, or export it again.",
+    )
+
+
 class PluginPreprocessor:
     """A plugin's preprocessor, whose errors and results are attributed to the plugin."""
 

@@ -9,16 +9,25 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from tlzoo.io.stops import NUMBERS
+
 _VARIABLES = (
     *("TLZOO_ALLOCATOR", "TLZOO_CACHE", "TLZOO_CONFIG", "TLZOO_DEBUG", "TLZOO_LOCK", "TLZOO_MEMORY"),
     *("TLZOO_OFFLINE", "TLZOO_PLUGINS", "TLZOO_REGISTRY", "TLZOO_STRICT_PLUGINS", "TLZOO_TRUSTED_HOSTS"),
 )
 """Those that steer tlzoo: reading the whole environment would take most of the time that a call is watched."""
+STREAMS = ("sys.stdout", "sys.stderr")
+"""What the core replaces itself, as while a bar is drawn."""
+THREADS = "torch's number of threads"
+"""What the core sets once for the process."""
+FILTERS = "the filters of warnings"
+"""What every thread that suppresses warnings changes for a while."""
+_AUTOCAST = ("cpu", "cuda")
+"""The devices whose mixed precision is watched."""
 _UNREADABLE = (KeyError, AttributeError, ImportError, OSError, ValueError, locale.Error)
 """What reading raises of a library that is not imported, or only in part so far, and of a folder that was removed."""
 
@@ -68,7 +77,7 @@ def _put_back_device(before: Any) -> None:
 
 
 def _put_back_handlers(before: tuple[Any, ...]) -> None:
-    for number, handler in zip(_SIGNALS, before, strict=True):
+    for number, handler in zip(NUMBERS, before, strict=True):
         if handler is not None:  # one that was not installed from Python
             signal.signal(number, handler)
 
@@ -98,16 +107,32 @@ def _deterministic() -> tuple[bool, bool]:
     return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
 
 
+def _autocast() -> tuple[bool, bool]:
+    return tuple(map(_torch().is_autocast_enabled, _AUTOCAST))
+
+
+def _put_back_autocast(before: tuple[bool, bool]) -> None:
+    for kind, enabled in zip(_AUTOCAST, before, strict=True):
+        _torch().set_autocast_enabled(kind, enabled)
+
+
+def _anomalies() -> tuple[bool, bool]:
+    torch = _torch()
+    return torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+
+
 SETTINGS = (
     Setting("torch's default dtype", lambda: _torch().get_default_dtype(), lambda b: _torch().set_default_dtype(b)),
     Setting("torch's default device", lambda: _torch().get_default_device(), _put_back_device),
-    Setting("torch's number of threads", lambda: _torch().get_num_threads(), lambda b: _torch().set_num_threads(b)),
+    Setting(THREADS, lambda: _torch().get_num_threads(), lambda b: _torch().set_num_threads(b)),
     Setting("torch's grad mode", lambda: _torch().is_grad_enabled(), lambda b: _torch().set_grad_enabled(b), True),
     Setting(
         "torch's deterministic algorithms",
         _deterministic,
         lambda b: _torch().use_deterministic_algorithms(b[0], warn_only=b[1]),
     ),
+    Setting("torch's autocast", _autocast, _put_back_autocast, True),
+    Setting("torch's detection of anomalies", _anomalies, lambda b: _torch().autograd.set_detect_anomaly(*b)),
     Setting(
         "torch's precision of float32 products",
         lambda: _torch().get_float32_matmul_precision(),
@@ -119,8 +144,10 @@ SETTINGS = (
         lambda b: sys.modules["numpy"].seterr(**b),
         True,
     ),
-    Setting("the handlers of SIGINT and SIGTERM", lambda: tuple(map(signal.getsignal, _SIGNALS)), _put_back_handlers),
-    Setting("the filters of warnings", lambda: _Filters(warnings.filters), _put_back_filters),
+    Setting(
+        "the handlers of SIGINT, SIGTERM and SIGHUP", lambda: tuple(map(signal.getsignal, NUMBERS)), _put_back_handlers
+    ),
+    Setting(FILTERS, lambda: _Filters(warnings.filters), _put_back_filters),
     Setting("the working directory", os.getcwd, os.chdir),
     Setting(
         "the locale", lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)
@@ -135,27 +162,24 @@ SETTINGS = (
     ),
     Setting("the environment of tlzoo", _environment, _put_back_environment),
 )
-STREAMS = ("sys.stdout", "sys.stderr")
-"""What the core replaces itself, as while a bar is drawn."""
-KEPT_BY_CORE = {"torch's number of threads"}
-"""What the core sets once for the process."""
 CHANGED_BY_CORE = {
     *STREAMS,
-    *KEPT_BY_CORE,
+    THREADS,
+    FILTERS,
+    "torch's autocast",
     "torch's default device",
     "torch's grad mode",
     "numpy's handling of errors",
-    "the handlers of SIGINT and SIGTERM",
-    "the filters of warnings",
+    "the handlers of SIGINT, SIGTERM and SIGHUP",
 }
 """What the core itself changes for a while, around calls of plugins."""
 
 
-def read_settings() -> dict[str, Any]:
-    """Every setting by its title, as it is now; in another thread than the first those of the thread alone."""
+def read_settings(also: Container[str] = ()) -> dict[str, Any]:
+    """Every setting by its title, as it is now; in another thread than the first those of the thread, and `also`."""
     found, first = {}, threading.current_thread() is threading.main_thread()
     for each in SETTINGS:
-        if first or each.thread:
+        if first or each.thread or each.title in also:
             try:
                 found[each.title] = each.read()
             except _UNREADABLE:
@@ -167,7 +191,7 @@ def put_back_settings(
     before: Mapping[str, Any], leave: Iterable[str] = (), now: Mapping[str, Any] | None = None
 ) -> dict[str, tuple[Any, Any]]:
     """Put back what has changed since, or until `now`; returns it by title, with its value before and after."""
-    now, changed = read_settings() if now is None else now, {}
+    now, changed = read_settings(before) if now is None else now, {}
     for each in SETTINGS:
         if each.title not in before or each.title not in now or each.title in leave:
             continue
@@ -177,6 +201,12 @@ def put_back_settings(
                 each.put_back(old)
             changed[each.title] = (old, new)
     return changed
+
+
+def shared_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of these settings those that all threads share and the core leaves alone."""
+    own = {each.title for each in SETTINGS if each.thread} | CHANGED_BY_CORE
+    return {title: value for title, value in settings.items() if title not in own}
 
 
 def torch_defaults() -> dict[str, Any]:

@@ -48,6 +48,20 @@ def _check_output(output: Output, found: Any, file: str) -> None:
         )
 
 
+def arrays_problem(inputs: Sequence[Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """What of arrays differs from the graph's inputs in name, type or number of axes; empty where all fit."""
+    for given in inputs:
+        if given.name not in arrays:
+            return f"there is no {given.name!r} among {', '.join(map(repr, arrays)) or 'no arrays'}"
+        array = arrays[given.name]
+        if given.shape and array.ndim != len(given.shape):
+            return f"{given.name!r} has {array.ndim} axes, not {len(given.shape)}"
+        kind = {"float32": "float", "float64": "double"}.get(array.dtype.name, array.dtype.name)
+        if given.type != f"tensor({kind})":
+            return f"{given.name!r} is {array.dtype}, not {given.type}"
+    return ""
+
+
 def check_shapes(found: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], task: Task) -> None:
     """Raise ArtifactError where the graph returned another number of rows [N, ...] than it was given, or an output of
     the task in another shape than its axes say, whatever the file declares."""

@@ -17,9 +17,9 @@ from tlzoo.artifact.seal import SealCheck, seal_error
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
 from tlzoo.io.signatures import read_public_key
 from tlzoo.plugins.attribution import name_plugins
-from tlzoo.plugins.preprocess import preprocessor_of
+from tlzoo.plugins.preprocess import misfit, preprocessor_of
 from tlzoo.preprocess import Preprocessor
-from tlzoo.runtime.graph_signature import check_graph, check_shapes
+from tlzoo.runtime.graph_signature import arrays_problem, check_graph, check_shapes
 from tlzoo.runtime.limits import run_error, session_entries
 from tlzoo.runtime.model_check import MAX_BYTES, check_model
 from tlzoo.runtime.predictions import CorePrediction, Failure, PredictionT, PredictOptions, as_failure, decode_chunk
@@ -27,6 +27,7 @@ from tlzoo.runtime.session import open_session
 from tlzoo.runtime.stream import BatchPlan, Chunk, NotFinite, predict_chunks
 from tlzoo.runtime.unknown_task import task_of_manifest
 from tlzoo.runtime.windowing import Windows
+from tlzoo.specs import PluginSpec
 from tlzoo.tasks.base import Output
 from tlzoo.tasks.rows import OutputCollector, Outputs
 
@@ -72,6 +73,9 @@ class Predictor(Generic[PredictionT]):
         try:
             found = [np.asarray(rows) for rows in self._session.run(list(names), given)]
         except Exception as cause:
+            spec = self.manifest.preprocess
+            if isinstance(spec, PluginSpec) and (wrong := arrays_problem(self._session.get_inputs(), arrays)):
+                raise misfit(spec.plugin, wrong) from cause
             raise run_error(cause) from cause
         named = dict(zip(names, found, strict=True))
         check_shapes(named, given, self.task)

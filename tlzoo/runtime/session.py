@@ -52,11 +52,12 @@ def open_session(
         threads = available_cores()  # ONNX Runtime counts those of the machine
     if threads is not None:
         options.intra_op_num_threads = threads
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what they say, the check below says with an error
-        # on the CPU there is nothing to fall back to, and trying prints to stdout
-        again = int(names != (CPU,))
-        session = ort.InferenceSession(model, options, providers=list(names), enable_fallback=again)
+    if names == (CPU,):  # nothing to fall back to, which would print, nor to warn of: in threads filters stay alone
+        session = ort.InferenceSession(model, options, providers=list(names), enable_fallback=0)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # what they say, the check below says with an error
+            session = ort.InferenceSession(model, options, providers=list(names), enable_fallback=1)
     session.disable_fallback()  # else a failing run would silently continue on the CPU
     if unavailable := [name for name in names if name not in session.get_providers()]:
         raise UsageError(

@@ -25,7 +25,7 @@ from tlzoo.models.freezing import set_trainable
 from tlzoo.models.model import TaskModel
 from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent
-from tlzoo.plugins.containment import watch
+from tlzoo.plugins.containment import watch, watch_task
 from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import Advance, progress, say
 from tlzoo.tasks.rows import OutputCollector, Outputs
@@ -282,7 +282,9 @@ def _keep_if_best(context: LoopContext, step_model: StepModel, epoch: int) -> di
     """The metrics on validation; the weights are kept if these are the best so far."""
     counts, model = context.state.counts, context.model
     name = context.options.monitor or model.task.monitor
-    metrics = step_model.sources["validation"].data.metrics(outputs(model, step_model, "validation", context))
+    found = outputs(model, step_model, "validation", context)
+    with watch_task("Computing metrics", model.task.plugin):
+        metrics = step_model.sources["validation"].data.metrics(found)
     value = metrics[name] if model.task.better(name) == "min" else -metrics[name]
     if counts.best is None or value < counts.best:
         context.state.keep_best()

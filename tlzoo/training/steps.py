@@ -18,7 +18,7 @@ from tlzoo.models.freezing import set_trainable
 from tlzoo.models.model import TaskModel
 from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent
-from tlzoo.plugins.containment import watch
+from tlzoo.plugins.containment import watch, watch_task
 from tlzoo.progress import say
 from tlzoo.training.loop_state import changing_tensors
 from tlzoo.training.optim import build_adamw
@@ -81,7 +81,8 @@ def batch_loss(
     Mixing is mixup (Zhang et al. 2018; behind the cut, manifold mixup: Verma et al. 2019) or CutMix (Yun et al. 2019).
     """
     given = to_tensors(arrays, step_model.device)
-    collated = step_model.sources["train"].data.collated(positions)
+    with watch_task("Collating targets", model.task.plugin):
+        collated = step_model.sources["train"].data.collated(positions)
     batch = {name: torch.from_numpy(array).to(step_model.device) for name, array in collated.items()}
     mix = None
     if (options.mixup or options.cutmix) and len(positions) > 1:

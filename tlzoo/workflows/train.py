@@ -14,6 +14,7 @@ from tlzoo.data import Columns, SampleSplits, content_digests
 from tlzoo.errors import RunError, WriteError
 from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.io.entry_points import describe_plugin
+from tlzoo.io.files import remove
 from tlzoo.io.timings import Clock
 from tlzoo.models.devices import check_device
 from tlzoo.models.digests import named_tensors, tensor_digests
@@ -260,5 +261,5 @@ def _save(
         frozen=result.frozen,
         seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )
-    shutil.rmtree(unfinished_dir(out), ignore_errors=True)
+    remove(unfinished_dir(out))
     return Run.load(out)

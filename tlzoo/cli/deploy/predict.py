@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
-from tlzoo.cli.shared.output import print_json, print_line, print_table, single
+from tlzoo.cli.shared.output import answer_stream, print_json, print_line, print_table, single
 from tlzoo.io.stops import if_stopped
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def predict(
     of them fail, or with --strict.
     """
     from tlzoo.errors import UsageError
+    from tlzoo.plugins.containment import guard_workflow
     from tlzoo.progress import set_quiet
     from tlzoo.runtime import load
     from tlzoo.runtime.inputs import named_inputs
@@ -77,21 +78,22 @@ def predict(
         raise UsageError("--resume needs --out.", hint="Add --out FILE.")
     if (out is not None) + json + jsonl > 1:
         raise UsageError("--out, --json and --jsonl are mutually exclusive.", hint="Choose one.")
-    predictor = load(file, providers=[provider] if provider else None, threads=threads, trusted=trusted)
-    named = named_inputs(inputs, _input_spec(inputs, predictor, column or ()), _lines())
-    counts = InputCounts()
+    with guard_workflow():
+        predictor = load(file, providers=[provider] if provider else None, threads=threads, trusted=trusted)
+        named = named_inputs(inputs, _input_spec(inputs, predictor, column or ()), _lines())
+        counts = InputCounts()
 
-    def answer(rest: Iterable[tuple[str, Any]]) -> Predictions:
-        found = _predictions(
-            predictor, rest, batch=batch, strict=strict, top_k=top_k, threshold=threshold, embeddings=embeddings
-        )
-        return counts.counted(found)
+        def answer(rest: Iterable[tuple[str, Any]]) -> Predictions:
+            found = _predictions(
+                predictor, rest, batch=batch, strict=strict, top_k=top_k, threshold=threshold, embeddings=embeddings
+            )
+            return counts.counted(found)
 
-    if out is not None:
-        _to_file(out, predictor.task.prediction.columns(), named, answer, resume=resume, embeddings=embeddings)
-    else:
-        _to_stdout(answer(named), "json" if json else "jsonl" if jsonl else "lines", counts)
-    counts.report()
+        if out is not None:
+            _to_file(out, predictor.task.prediction.columns(), named, answer, resume=resume, embeddings=embeddings)
+        else:
+            _to_stdout(answer(named), "json" if json else "jsonl" if jsonl else "lines", counts)
+        counts.report()
 
 
 class InputCounts:
@@ -228,11 +230,11 @@ def _to_stdout(answers: Predictions, form: str, counts: InputCounts) -> None:
 def _print_lines(answers: Predictions) -> None:
     """Lines as they come; on a terminal, few answers are one aligned table."""
     lines = (answer.as_line() for answer in answers if answer.error is None)
-    first = list(islice(lines, _TABLE if sys.stdout.isatty() else 1))
+    first = list(islice(lines, _TABLE if answer_stream().isatty() else 1))
     if not first:
         return
     header = tuple(first[0])
-    if sys.stdout.isatty() and len(first) < _TABLE:
+    if answer_stream().isatty() and len(first) < _TABLE:
         print_table(header, [tuple(line.values()) for line in first])
         return
     for row in chain([header], (tuple(line.values()) for line in chain(first, lines))):

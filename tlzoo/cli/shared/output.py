@@ -61,8 +61,13 @@ def reserved_stdout() -> Iterator[None]:
 @contextmanager
 def separate_stdout() -> Iterator[None]:
     """Keep stdout for what Python prints: what compiled code or a program writes to its descriptor goes to stderr."""
-    with _own_stdout() as stream, redirect_stdout(stream):
-        yield
+    with _own_stdout() as stream:
+        token = _reserved.set(stream)
+        try:
+            with redirect_stdout(stream):
+                yield
+        finally:
+            _reserved.reset(token)
 
 
 @contextmanager
@@ -94,25 +99,25 @@ def _own_stdout() -> Iterator[TextIO]:
         os.close(kept)
 
 
-def json_stream() -> TextIO:
-    """Where JSON goes."""
+def answer_stream() -> TextIO:
+    """Where answers go: stdout, whatever `sys.stdout` is while plugins run."""
     return _reserved.get() or sys.stdout
 
 
 def print_json(document: Any, indent: int | None = 2) -> None:
     """One JSON document on stdout; without an indent on one line."""
-    stream = json_stream()
+    stream = answer_stream()
     stream.write(json_text(document, stream.encoding or "utf-8", indent))
 
 
 def print_line(row: Iterable[object]) -> None:
     """One tab-separated line, whatever is in the cells."""
-    print("\t".join(re.sub(r"\s*[\t\n]\s*", " ", _cell(cell)) for cell in row))
+    print("\t".join(re.sub(r"\s*[\t\n]\s*", " ", _cell(cell)) for cell in row), file=answer_stream())
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table on a terminal, tab-separated lines elsewhere."""
-    if not sys.stdout.isatty():
+    if not answer_stream().isatty():
         for row in [columns, *rows]:
             print_line(row)
         return
@@ -123,7 +128,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*(Text(_cell(cell)) for cell in row))  # a string would be read as markup
-    Console().print(table)
+    Console(file=answer_stream()).print(table)
 
 
 def _cell(value: object) -> str:

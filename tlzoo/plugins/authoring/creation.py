@@ -18,6 +18,7 @@ from tlzoo.io.disk import write_text
 from tlzoo.io.entry_points import declared_entries as entries
 from tlzoo.io.entry_points import normalize_name
 from tlzoo.io.files import atomic_folder, why_unwritable
+from tlzoo.io.locks import output_lock
 from tlzoo.plugins.discovery import FIRST_PARTY, PREFIX_GROUP, contributors, declared_plugins
 
 TEMPLATE = Path(__file__).with_name("template")
@@ -102,18 +103,24 @@ def create(name: str, modality: str, out: Path | None = None, author: str = "") 
     package = distribution.replace("-", "_")
     _check_free(name, distribution, package)
     path = Path(distribution) if out is None else out
-    if path.exists() or path.is_symlink():
-        raise UsageError(f"{path} already exists.", hint="Choose another `out`.", parameter="out")
+    _check_new(path)
     if reason := why_unwritable(path):
         raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
     kind = MODALITIES.get(modality) or _custom_modality(name)
     words = _words(name, modality, kind, author) | {"distribution": distribution, "package": package}
-    with atomic_folder(path) as folder:
-        for source in ("every", kind.folder):
-            _write(TEMPLATE / source, folder, words)
-        for script in ("make_tokenizer", "make_weights"):
-            _run_script(folder / "tools" / f"{script}.py")
+    with output_lock(path, UsageError):
+        _check_new(path)  # another process may have ended meanwhile
+        with atomic_folder(path) as folder:
+            for source in ("every", kind.folder):
+                _write(TEMPLATE / source, folder, words)
+            for script in ("make_tokenizer", "make_weights"):
+                _run_script(folder / "tools" / f"{script}.py")
     return Project(path.absolute(), distribution, _next(name, path))
+
+
+def _check_new(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise UsageError(f"{path} already exists.", hint="Choose another `out`.", parameter="out")
 
 
 def _next(name: str, path: Path) -> list[str]:

@@ -16,6 +16,7 @@ from tlzoo.models.devices import select_device
 from tlzoo.models.freezing import freeze
 from tlzoo.models.heads import probe_objective
 from tlzoo.options import Probe, StrategyOptions
+from tlzoo.plugins.containment import beside_plugins
 from tlzoo.training.evaluation import rounding_effect
 from tlzoo.training.loop import finish
 from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, frozen_record, with_probe
@@ -48,8 +49,9 @@ def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
 
 def _import_in_background() -> None:
     """What comes after the pass takes seconds to import, and ONNX Runtime leaves the interpreter free meanwhile."""
-    for name in ("scipy.optimize", "sklearn.metrics"):
-        importlib.import_module(name)
+    with beside_plugins():
+        for name in ("scipy.optimize", "sklearn.metrics"):
+            importlib.import_module(name)
 
 
 def _rounding_of_probe(
