@@ -51,7 +51,7 @@ class Watch:
             self._path("write" if writes else "read", path)
         elif event in _PATHS:
             for at in _PATHS[event]:
-                self._path(event, arguments[at])
+                self._path(event, arguments[at], arguments[-1])
         elif event in _PROGRAMS:
             started = arguments[1] if event == "subprocess.Popen" else arguments[0]
             program = str(started if isinstance(started, str | bytes | os.PathLike) else next(iter(started), ""))
@@ -64,12 +64,12 @@ class Watch:
         elif event == "socket.getaddrinfo" and arguments[0] not in ("localhost", "127.0.0.1", b"localhost", None):
             self._keep(f"{event} {arguments[0]!r}")
 
-    def _path(self, what: str, path: Any) -> None:
+    def _path(self, what: str, path: Any, folder: Any = -1) -> None:
+        """A path, which may be relative to the folder of a descriptor."""
         if not isinstance(path, str | bytes | os.PathLike):
             return
-        name = os.fsdecode(path)
-        name = name if os.path.isabs(name) else f"{os.getcwd()}/{name}"
-        place = os.path.normpath(name)
+        above = os.readlink(f"/proc/self/fd/{folder}") if isinstance(folder, int) and folder >= 0 else os.getcwd()
+        place = os.path.normpath(os.path.join(above, os.fsdecode(path)))
         if place.startswith(self.guarded) or (
             what != "read" and not place.startswith((*self.folders, *_ACCEPTED)) and "__pycache__" not in place
         ):
@@ -125,7 +125,7 @@ watch.install(watch.Watch({watch.folders!r}, {watch.guarded!r}, {watch.ports!r},
 
 @pytest.fixture
 def watch(tmp_path: Path, once: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    """Looks on during the test, which may write below `tmp_path`, and not even read `tmp_path / "outside" / "secret"`."""
+    """Looks on during the test, which may write below `tmp_path`, and not even read `outside/secret` there."""
     for name in ("outside", "temporary"):
         (tmp_path / name).mkdir()
     (tmp_path / "outside" / "secret").write_text("secret")
