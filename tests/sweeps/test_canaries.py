@@ -57,9 +57,7 @@ def read(path: Path) -> str:
 
 @pytest.mark.needs("linux")
 @pytest.mark.sweep(150)
-def test_a_pickle_runs_nothing(
-    cache: Path, command: Any, picture_file: Any, canary: int, watch: Watch, tmp_path: Path, trial: int
-):
+def test_a_pickle_runs_nothing(cache: Path, command: Any, canary: int, watch: Watch, tmp_path: Path, trial: int):
     set_quiet(False)  # which `cache` has set
     source, before = random.Random(trial), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     kinds = list(itertools.product(reducers(tmp_path / "outside", canary).items(), PROTOCOLS))
@@ -77,7 +75,7 @@ def test_a_pickle_runs_nothing(
                        "--task", "image-classification", "--feature-dim", 1, "--preprocess",
                        '{"kind": "text", "max_length": 8}')  # fmt: skip
         check_outcome(made, path.name, "parameters")
-        for arguments in (("predict", picture_file.path, path), ("inspect", path), ("predict", path, path)):
+        for arguments in (("inspect", path), ("predict", path, path)):
             done = command(*arguments)
             check_outcome(done, path.name)
             assert done.code == 2, label
@@ -98,7 +96,8 @@ def test_what_lies_around_runs_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     trial: int,
-    request: pytest.FixtureRequest,
+    picture_file: Any,
+    pictures: Path,
 ):
     set_quiet(False)
     watch.ports.add(int(hub.url.rpartition(":")[2]))
@@ -107,7 +106,7 @@ def test_what_lies_around_runs_nothing(
     place.mkdir()
     monkeypatch.chdir(place)
     shared = {"place": place, "outside": tmp_path / "outside", "port": canary, "index": index, "hub": hub}
-    situation = build(**shared, zoo=zoo, file=request.getfixturevalue)
+    situation = build(**shared, zoo=zoo, model=picture_file.path, pictures=pictures)
     for name, value in situation.environment.items():
         monkeypatch.setenv(name, value)
     for arguments in situation.commands:

@@ -149,13 +149,13 @@ def _project_file(kind: str, place: Path, outside: Path, **rest: Any) -> Situati
     return Situation([["plugins", "check", "."]], codes=(2,))
 
 
-def _external(where: str, place: Path, outside: Path, file: Any, **rest: Any) -> Situation:
+def _external(where: str, place: Path, outside: Path, model: Path, pictures: Path, **rest: Any) -> Situation:
     """The exported model with a tensor that lies, as ONNX lets it, in another file."""
     import onnx
 
     from shared_fixtures.sealed import save
 
-    proto = onnx.load(file("picture_file").path)
+    proto = onnx.load(model)
     tensors = [tensor for tensor in proto.graph.initializer if tensor.raw_data] or [
         node.attribute[0].t for node in proto.graph.node if node.op_type == "Constant"
     ]
@@ -164,15 +164,10 @@ def _external(where: str, place: Path, outside: Path, file: Any, **rest: Any) ->
     tensor.data_location = onnx.TensorProto.EXTERNAL
     for key, value in {"location": where.replace("OUTSIDE", str(outside)), "offset": "0", "length": "4"}.items():
         tensor.external_data.add(key=key, value=value)
-    model = save(proto, place / "model.onnx")
-    picture = next(file("pictures").glob("*/*.png"))
-    commands = (
-        ("predict", model, picture),
-        ("inspect", model),
-        ("bench", model),
-        ("verify", model, picture.parent.parent),
-    )
-    return Situation([list(each) for each in commands])
+    changed = save(proto, place / "model.onnx")
+    picture = next(pictures.glob("*/*.png"))
+    commands = [["predict", changed, picture], ["inspect", changed], ["bench", changed], ["verify", changed, pictures]]
+    return Situation(commands, codes=(2,))
 
 
 LOCATIONS = ("../outside/secret", "OUTSIDE/secret", "secret", "/etc/passwd", "/dev/zero", "", "a\0b", "pyproject.toml")
@@ -243,8 +238,8 @@ VARIABLES = {
 }
 
 
-def _variable(name: str, outside: Path, file: Any, **rest: Any) -> Situation:
-    model, picture = file("picture_file").path, next(file("pictures").glob("*/*.png"))
+def _variable(name: str, outside: Path, model: Path, pictures: Path, **rest: Any) -> Situation:
+    picture = next(pictures.glob("*/*.png"))
     value = VARIABLES[name].replace("OUTSIDE", str(outside))
     commands = [["models", "--limit", 1], ["models", "--help"], ["predict", model, picture], ["plugins", "list"]]
     return Situation([*commands, ["cache", "list"], ["pull", "vision/test-resnet"]], {name: value})
