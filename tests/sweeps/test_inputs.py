@@ -14,8 +14,8 @@ from shared_fixtures.hostile.media import Odd, _picture, _sound, files, pictures
 from shared_fixtures.hostile.tables import GOOD, tables, texts
 from shared_fixtures.watch import Watch, code_for_child
 
-MEGABYTES, SECONDS, TRAINING_SECONDS = 1000, 5, 20
-"""Above what a command without work takes; processor time, in which training has its own."""
+MEGABYTES, SECONDS, TRAINING_SECONDS = 1000, 20, 40
+"""Above what a command without work takes; processor time, which a machine with much else to do counts too high."""
 ENDING = "import resource, signal; signal.alarm(150); resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
 
 
