@@ -20,6 +20,7 @@ pytest_plugins = [
     "shared_fixtures.servers",
     "shared_fixtures.sweeps",
     "shared_fixtures.two_outputs",
+    "shared_fixtures.watch",
 ]
 
 settings.register_profile("no-seconds", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -116,3 +116,13 @@ def test_cells_may_be_long_and_the_limit_of_the_process_stays(tmp_path: Path):
 def test_a_blank_first_line_does_not_keep_columns_from_being_checked(tmp_path: Path):
     with pytest.raises(MissingColumn, match="no column 'text'"):
         list(stream_table(written(tmp_path / "t.jsonl", b'\n  \n{"words": "x"}\n{"words": "y"}\n'), ["text"]))
+
+
+def test_of_many_columns_the_first_are_named(tmp_path: Path):
+    (tmp_path / "wide.csv").write_text(",".join(f"c{at}" for at in range(100_000)) + "\n")
+    with pytest.raises(DataError, match="and 99,980 more") as caught:
+        list(stream_table(tmp_path / "wide.csv", ["text"]))
+    assert len(str(caught.value)) < 1000
+    (tmp_path / "twice.csv").write_text(",".join(f"c{at % 99_999}" for at in range(100_000)) + "\n")
+    with pytest.raises(DataError, match="duplicate column 'c0'"):
+        list(stream_table(tmp_path / "twice.csv"))

@@ -121,6 +121,12 @@ def test_16_bits_per_colour_are_read_as_8(kind: str):
     np.testing.assert_array_equal(PIXELS, np.asarray(load_image(data, "")))
 
 
+def test_a_picture_of_a_palette_that_is_not_there_is_refused():
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 9, 8, 3, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress(bytes(90))) + chunk(b"IEND", b"")
+    refused("image", b"\x89PNG\r\n\x1a\n" + head + body, "broken colours")
+
+
 def test_of_many_pages_and_of_any_animation_the_first_counts():
     first, second = Image.new("RGB", (9, 9), "red"), Image.new("RGB", (9, 9), "blue")
     for kind, options in (("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):

@@ -73,6 +73,13 @@ def test_the_largest_of_all_is_taken(entry: dict[str, Any]):
     assert faults_of({**entry, "tags": ["t" * 200] * 200, "languages": ["en"] * 7000, "config": {}}) == []
 
 
+@pytest.mark.parametrize("field", ["kind", "a" * 400_000])
+def test_a_long_value_or_name_of_a_field_is_not_repeated(entry: dict[str, Any], field: str):
+    [fault, *_] = faults_of({**entry, "source": {**entry["source"], field: "b" * 400_000}})
+    assert len(fault) < 1000
+    assert entry["id"] in fault
+
+
 def test_faults_end_where_nobody_reads_on(entry: dict[str, Any]):
     found = faults_of(*({"id": f"vision/x{at}"} for at in range(20_000)))
     assert len(found) == MAX_FAULTS + 1

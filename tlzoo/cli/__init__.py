@@ -53,6 +53,7 @@ _ENVIRONMENT = {
     errno.EPERM,
     errno.EROFS,
 }
+_LONGEST = 1500
 _CHECK_DISK = "Check the disk space and permissions."
 _USAGE = "Usage: tlzoo [--debug] [--version] COMMAND [OPTIONS]   (tlzoo COMMAND --help)"
 
@@ -218,8 +219,11 @@ def with_flags(text: str) -> str:
 def _fail(code: int, message: str) -> int:
     from tlzoo.progress import printable
 
+    line = printable(" ".join(message.split("\n")))
+    if len(line) > 2 * _LONGEST:  # a value in it, such as a cell or a label, may have a million characters
+        line = f"{line[:_LONGEST]} ... {line[-_LONGEST:]}"
     try:
-        print(printable(" ".join(message.split("\n"))), file=sys.stderr)
+        print(line, file=sys.stderr)
     except BrokenPipeError:
         raise
     except OSError:  # stderr leads to a full disk

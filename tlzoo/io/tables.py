@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.regular import open_regular
-from tlzoo.io.texts import LONGEST, bounded_lines, not_utf8
+from tlzoo.io.texts import LONGEST, bounded_lines, listed_names, not_utf8
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 _ROWS_AT_ONCE = 1024
@@ -53,12 +54,12 @@ def stream_table(path: Path, only: Sequence[str] = ()) -> Rows:
 
 def _check_columns(path: Path, columns: Sequence[str], only: Sequence[str]) -> None:
     if missing := [name for name in only if name not in columns]:
-        there = ", ".join(map(repr, columns)) or "none"
+        there = listed_names(columns) or "none"
         raise MissingColumn(
             f"File {path} has no column {missing[0]!r}.", hint=f"Name one with --column; it has: {there}"
         )
-    if twice := sorted({name for name in columns if columns.count(name) > 1}):
-        raise DataError(f"File {path} has a duplicate column {twice[0]!r}.", hint="Rename one of them.")
+    if twice := sorted(name for name, times in Counter(columns).items() if times > 1):
+        raise DataError(f"File {path} has a duplicate column {listed_names(twice[:1])}.", hint="Rename one of them.")
 
 
 def _delimited(path: Path, only: Sequence[str]) -> Rows:

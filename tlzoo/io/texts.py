@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
@@ -85,6 +85,12 @@ def input_name(given: object, longest: int | None = None) -> str:
     """What an input is called: a text or path is itself, several have a bar between them, all within `longest`."""
     parts = given if isinstance(given, tuple) else (given,)
     return " | ".join(str(each)[: longest and longest // len(parts)] for each in parts)
+
+
+def listed_names(names: Sequence[str], most: int = 20) -> str:
+    """The first names of a list, in quotes, each at most 80 characters long: a file may hold a million of them."""
+    shown = [repr(name if len(name) <= 80 else f"{name[:80]}...") for name in names[:most]]
+    return ", ".join([*shown, *([f"and {len(names) - most:,} more"] if len(names) > most else [])])
 
 
 def is_hidden(name: str) -> bool:

@@ -277,6 +277,8 @@ def _converted(image: Image.Image, name: str) -> Image.Image:
             f"{name} has the colour mode {image.mode!r}, which cannot be converted to RGB.",
             hint="Save it as an 8-bit or 16-bit picture.",
         ) from cause
+    except Exception as cause:  # Pillow asserts that a picture of palette has one
+        raise InputError(f"{name} has broken colours.", hint="Restore it or remove it from the data.") from cause
 
 
 def _from_array(pixels: np.ndarray, name: str) -> Image.Image:

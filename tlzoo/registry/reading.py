@@ -169,7 +169,7 @@ class _Document:
             yield Fault("", "", "it begins with a byte order mark; save it as UTF-8 without one")
         else:
             try:
-                yield from _until_too_many(self._fields())
+                yield from _readable(self._fields())
             except (ValueError, RecursionError) as cause:
                 after = f" after entry {self._last!r}" if self._last else ""
                 reason = str(cause).replace("\n", " ")
@@ -230,17 +230,22 @@ class _Document:
             yield Fault(name, "", f"{constant} is not a JSON number")
 
 
-def _until_too_many(
-    found: Iterator[tuple[Checkpoint, str] | Fault],
-) -> Iterator[tuple[Checkpoint, str] | Fault]:
-    """What is found, up to as many faults as anybody reads."""
+def _readable(found: Iterator[tuple[Checkpoint, str] | Fault]) -> Iterator[tuple[Checkpoint, str] | Fault]:
+    """What is found, up to as many faults as anybody reads, none of them longer than that."""
     faults = 0
     for each in found:
-        faults += isinstance(each, Fault)
-        if faults > MAX_FAULTS:
-            yield Fault("", "", f"it has more than {MAX_FAULTS:,} faults; what follows was not read")
-            return
+        if isinstance(each, Fault):
+            faults += 1
+            if faults > MAX_FAULTS:
+                yield Fault("", "", f"it has more than {MAX_FAULTS:,} faults; what follows was not read")
+                return
+            each = Fault(_shortened(each.entry), _shortened(each.field), _shortened(each.message))
         yield each
+
+
+def _shortened(text: str) -> str:
+    """The text without its middle, if it is long: a name or value in it may have a million characters."""
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]}...{text[-_SHOWN:]}"
 
 
 class _Scanner:

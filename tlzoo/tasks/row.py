@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tlzoo.errors import DataError
-from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate
+from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate, listed_names
 
 T = TypeVar("T")
 _MEANT_AS_LIST = re.compile(r"""\[\s*[\["'{].*\]""", re.DOTALL)
@@ -34,7 +34,7 @@ class Row:
         """What the table calls this role; raises DataError where it has no such column."""
         name = self.names.get(role, role)
         if name not in self.columns:
-            there = ", ".join(repr(column) for column in self.columns)
+            there = listed_names(self.columns)
             option = f"--{role}-column NAME" if role in ("text", "path", "label") else f"--column {role}=NAME"
             raise DataError(
                 f"File {self.file} has no column {name!r}; it has {there}.", hint=f"Name the right one: {option}"

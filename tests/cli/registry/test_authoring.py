@@ -268,6 +268,23 @@ def test_a_wheels_members_are_hashed_and_counted(tlzoo: Any, weights: Path) -> N
     assert tlzoo("new-entry", "my_weights-1.2-py3-none-any.whl", *GIVEN, "--member", "none").code == 2
 
 
+def test_two_members_of_one_name_are_not_taken_for_one(tlzoo: Any, weights: Path) -> None:
+    with zipfile.ZipFile("my_weights-1.2-py3-none-any.whl", "w") as wheel:
+        wheel.write(weights, "a/model.safetensors")
+        wheel.writestr("b/model.safetensors", "other")
+    said = tlzoo("new-entry", "my_weights-1.2-py3-none-any.whl", *GIVEN)
+    assert (said.code, "two files named 'model.safetensors'" in said.err, "--member" in said.err) == (2, True, True)
+    chosen = tlzoo("new-entry", "my_weights-1.2-py3-none-any.whl", *GIVEN, "--member", "a/model.safetensors").json
+    assert [member["path"] for member in chosen["source"]["members"]] == ["a/model.safetensors"]
+
+
+def test_a_member_that_is_empty_is_named(tlzoo: Any, weights: Path) -> None:
+    with zipfile.ZipFile("my_weights-1.2-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("a/w.bin", "")
+    said = tlzoo("new-entry", "my_weights-1.2-py3-none-any.whl", *GIVEN, "--member", "a/w.bin")
+    assert (said.code, "'a/w.bin' is empty" in said.err) == (2, True)
+
+
 def test_entries_gather_in_a_file_that_validates_and_is_used(tlzoo: Any, weights: Path, tmp_path: Path) -> None:
     assert tlzoo("new-entry", weights, *GIVEN, "--into", "zoo.json").code == 0
     other = ("--id", "my/other", *GIVEN[2:])

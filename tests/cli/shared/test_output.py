@@ -6,6 +6,8 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -81,3 +83,9 @@ def test_a_reader_that_went_away_ends_the_json_as_it_ends_other_output():
     assert done.stdout.strip() in ("0", "141")
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_an_error_does_not_repeat_a_value_of_megabytes(command: Callable[..., Any]):
+    done = command("models", "show", "vision/" + "a" * 10**6)
+    assert (done.code, done.err.count("\n"), len(done.err) < 4000) == (2, 1, True)
+    assert done.err.startswith("Error: Unknown checkpoint 'vision/aaa")

@@ -244,3 +244,47 @@ def test_a_file_that_is_no_wheel_is_refused(tmp_path: Path, capfd: pytest.Captur
     (tmp_path / "x.whl").write_bytes(b"PK\3\4 torn")
     assert main(["plugins", "check", str(tmp_path / "x.whl")]) == 2
     assert "is not a valid wheel" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ('name = "../../outside"', "'name'"),
+        ('name = "/outside"', "'name'"),
+        ('name = "a\\nRequires-Dist: b"', "'name'"),
+        ('name = "a"\nversion = [1]', "'version'"),
+        ('name = "a"\nlicense-files = ["/etc/*"]', "'license-files'"),
+        ('name = "a"\nlicense-files = ["../*"]', "'license-files'"),
+        ('name = "a"\ndependencies = 5', "'dependencies'"),
+        ('name = "a"\nentry-points = {"a]\\n[b" = {c = "d"}}', "'entry-points'"),
+        ('name = "a"\nx = ' + "[" * 20_000, "pyproject.toml"),
+    ],
+)
+def test_a_field_that_would_name_files_elsewhere_or_break_the_metadata_is_refused(
+    tmp_path: Path, line: str, named: str, capfd: pytest.CaptureFixture[str]
+):
+    project = tmp_path / "a" / "b"
+    project.mkdir(parents=True)
+    (project / "pyproject.toml").write_text(f"[project]\n{line}\n")
+    assert main(["plugins", "check", str(project)]) == 2
+    err = capfd.readouterr().err
+    assert (err.count("\n"), named in err) == (1, True)
+    assert not list(tmp_path.glob("**/outside*"))
+
+
+@pytest.mark.needs("mkfifo")
+def test_a_project_file_that_is_a_pipe_or_a_device_is_refused_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    os.mkfifo(tmp_path / "pyproject.toml")
+    assert main(["plugins", "check", str(tmp_path)]) == 2
+    assert "it is a named pipe" in capfd.readouterr().err
+
+
+def test_a_wheel_whose_stream_is_broken_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    path = tmp_path / "x.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.py", "x = 1\n" * 99)
+    path.write_bytes(path.read_bytes()[:34] + b"\xff" * 12 + path.read_bytes()[46:])
+    assert main(["plugins", "check", str(path)]) == 2
+    assert "is not a valid wheel" in capfd.readouterr().err

@@ -130,6 +130,24 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path, cache: Path) ->
     assert not (cache / "converted").exists()
 
 
+def test_a_mapping_that_is_named_again_and_again_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    node: Any = torch.ones(1)
+    for _ in range(8):
+        node = {f"k{at}": node for at in range(12)}
+    checkpoint, weights = stored(tmp_path, {"state": node})
+    with pytest.raises(SourceError, match="not a readable state dict"):
+        read_state(checkpoint, weights, NAME)
+
+
+@pytest.mark.parametrize("content", [b"\x80\x02" + b"(" * 99 + b"l" * 99, b"\x80\x04\x8e" + b"\xff" * 8, b"", b"\x80"])
+def test_bytes_that_break_the_unpickler_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / NAME).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    pinned = {"path": str(tmp_path / NAME), "sha256": digest, "size": max(1, len(content))}
+    with pytest.raises(SourceError, match="not a readable state dict"):
+        read_state(entry({"kind": "file", "files": [pinned]}), Weights(tmp_path, {NAME: tmp_path / NAME}), NAME)
+
+
 def test_other_bytes_than_pinned_are_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint, weights = stored(tmp_path, STATE)
     torch.save({"other": torch.ones(1)}, weights.files[NAME])

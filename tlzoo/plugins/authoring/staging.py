@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tlzoo.errors import PluginError
+from tlzoo.io.archives import BROKEN_ARCHIVE
+from tlzoo.io.regular import read_regular
 from tlzoo.plugins.discovery import metadata_fault
 
 _MAX_BYTES = 2 << 30
 _MAX_MEMBERS = 100_000
+_MAX_PROJECT = 2**20
 _LICENSE_FILES = ("LICEN[CS]E*", "COPYING*", "UNLICENSE*")
 
 
@@ -24,7 +28,7 @@ def check_wheel(path: Path, into: Path | None = None) -> None:
             _refuse_unsafe_members(path, wheel.infolist())
             if into is not None:
                 wheel.extractall(into)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as cause:
+    except (OSError, *BROKEN_ARCHIVE) as cause:
         raise PluginError(f"{path} is not a valid wheel: {cause}.", hint="Build it again: uv build") from cause
 
 
@@ -51,23 +55,74 @@ def stage(path: Path, into: Path) -> tuple[metadata.Distribution, list[Path]]:
 
 def _write_metadata(folder: Path, into: Path) -> None:
     """What a build would write of pyproject.toml into METADATA and entry_points.txt."""
-    file = folder / "pyproject.toml"
+    project = _read_project(folder / "pyproject.toml")
+    info = into / f"{project['name'].replace('-', '_')}-0.dist-info"
+    info.mkdir()
+    fields = "".join(f"{name}: {' '.join(str(value).split())}\n" for name, value in _fields(project, folder))
+    (info / "METADATA").write_text(fields, "utf-8")
+    groups = project.get("entry-points", {})
+    lines = [line for group in groups for line in (f"[{group}]", *_pairs(groups[group]))]
+    (info / "entry_points.txt").write_text("\n".join(lines), "utf-8")
+
+
+def _read_project(file: Path) -> dict[str, Any]:
+    """The [project] table, whose fields have their types. Raises PluginError naming what is wrong with it."""
     try:
-        project = tomllib.loads(file.read_text("utf-8")).get("project", {})
-    except (OSError, ValueError) as cause:
+        project = tomllib.loads(read_regular(file, _MAX_PROJECT).decode("utf-8")).get("project", {})
+    except (OSError, ValueError, RecursionError) as cause:
         reason = getattr(cause, "strerror", None) or cause
         raise PluginError(
             f"{file} cannot be read: {reason}.", hint="Give a plugin's name, a project's folder or a wheel."
         ) from cause
     if not isinstance(project, dict) or not isinstance(project.get("name"), str):
         raise PluginError(f"{file} has no [project] table with a name.", hint="See: tlzoo plugins new --help")
-    info = into / f"{project['name'].replace('-', '_')}-0.dist-info"
-    info.mkdir()
-    fields = "".join(f"{name}: {' '.join(str(value).split())}\n" for name, value in _fields(project, folder))
-    (info / "METADATA").write_text(fields, "utf-8")
-    groups = _table(project.get("entry-points"))
-    lines = [line for group in groups for line in (f"[{group}]", *_pairs(groups[group]))]
-    (info / "entry_points.txt").write_text("\n".join(lines), "utf-8")
+    wrong = next((name for name, valid in _VALID.items() if name in project and not valid(project[name])), None)
+    if wrong:
+        raise PluginError(
+            f"{file} has an invalid {wrong!r} in [project].",
+            hint="Its fields: https://packaging.python.org/en/latest/specifications/pyproject-toml/",
+        )
+    return project
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _are_lines(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_line, value))
+
+
+def _are_entries(value: object) -> bool:
+    """Whether each name in each group can be written into entry_points.txt and read again."""
+    return isinstance(value, dict) and all(
+        _is_key(group) and isinstance(pairs, dict) and all(map(_is_key, pairs)) and all(map(_is_line, pairs.values()))
+        for group, pairs in value.items()
+    )
+
+
+def _is_key(value: str) -> bool:
+    return value.isprintable() and bool(value.strip()) and not set(value) & set("=[]:#;")
+
+
+def _stays_inside(pattern: str) -> bool:
+    path = PurePosixPath(pattern)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\\" not in pattern
+
+
+_VALID: dict[str, Callable[[Any], bool]] = {
+    "name": lambda value: re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?", value) is not None,
+    "version": _is_line,
+    "dynamic": _are_lines,
+    "license": lambda value: (
+        isinstance(value, str) or (isinstance(value, dict) and all(isinstance(text, str) for text in value.values()))
+    ),
+    "license-files": lambda value: _are_lines(value) and all(map(_stays_inside, value)),
+    "dependencies": _are_lines,
+    "optional-dependencies": lambda value: isinstance(value, dict) and all(map(_are_lines, value.values())),
+    "entry-points": _are_entries,
+}
+"""Of the fields of [project] that are read, what they may hold."""
 
 
 def _fields(project: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, object]]:

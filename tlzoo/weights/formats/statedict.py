@@ -10,7 +10,6 @@ which tensors are one and the same, and what there is beside tensors.
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,7 +29,8 @@ from tlzoo.weights.pins import pinned_sha256
 
 State = dict[str, torch.Tensor]
 Keys = tuple[str, ...]
-_UNREADABLE = (RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError, pickle.UnpicklingError, AttributeError)
+MAX_LEAVES = 200_000
+"""Tensors and other values in a file: one of some hundred bytes could name the same mapping again and again."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _load_pickle_once(checkpoint: Checkpoint, path: Path, name: str) -> _StateCo
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
         content = _content(loaded)
-    except _UNREADABLE as cause:
+    except Exception as cause:  # whatever torch's unpickler, zip and storage readers raise
         raise _unreadable(checkpoint, path) from cause
     with suppress(OSError, SafetensorError, ValueError):  # no room, or a dtype that safetensors lacks
         _write_converted(converted, content, path.stat().st_size)
@@ -109,7 +109,9 @@ def _content(loaded: Any) -> _StateContent:
     if not isinstance(loaded, Mapping):
         raise TypeError("the file holds no mapping")
     content = _StateContent({}, [])
-    for keys, value in _leaves(loaded, ()):
+    for count, (keys, value) in enumerate(_leaves(loaded, ())):
+        if count >= MAX_LEAVES:
+            raise ValueError(f"the file holds more than {MAX_LEAVES:,} values")
         if isinstance(value, torch.Tensor):
             content.tensors[keys] = value.detach()
         else:
