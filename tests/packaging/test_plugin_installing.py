@@ -31,7 +31,7 @@ def run(python: Path, folder: Path, *arguments: object) -> subprocess.CompletedP
     """`tlzoo` of an environment, away from this tree."""
     code = "import sys; from tlzoo.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [str(python), "-P", "-c", code, *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, env=KEPT, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, env=KEPT, capture_output=True, text=True, timeout=1800)
 
 
 def listed(python: Path, folder: Path) -> dict[str, dict[str, Any]]:

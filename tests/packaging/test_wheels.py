@@ -72,9 +72,12 @@ def test_the_core_alone_brings_neither_torch_nor_a_plugin(core_alone: Path):
     assert ran(core_alone, "python", "-c", code).strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["Run", "adapt", "finetune", "default_head", "meta_device", "read_state"])
-def test_the_core_alone_says_what_training_needs(core_alone: Path, name: str):
-    done = run(core_alone, "python", "-c", f"import tlzoo; tlzoo.{name}")
+NEEDS_TORCH = ("default_head", "meta_device", "read_state", "finetune('a', 'b', out='c')")
+
+
+@pytest.mark.parametrize("code", [*NEEDS_TORCH, "adapt('a', 'b', out='c')"])
+def test_the_core_alone_says_what_training_needs(core_alone: Path, code: str):
+    done = run(core_alone, "python", "-c", f"import tlzoo; tlzoo.{code}")
     assert done.returncode != 0
     assert "PluginError: Training needs torch" in done.stderr
 

@@ -22,7 +22,7 @@ from tlzoo.plugins.authoring.inspection import PluginCheck
 from tlzoo.plugins.authoring.staging import stage
 from tlzoo.progress import alive, printable, say
 
-IMPORT_S = 30.0
+IMPORT_S = 120.0
 COLUMNS = ("stage", "check", "result", "message")
 
 
@@ -31,7 +31,7 @@ def check(
         str, typer.Argument(metavar="NAME|FOLDER|FILE.whl", help="An installed plugin, a project or a wheel")
     ],
     timeout: Annotated[
-        float, typer.Option(min=1, help="Time limit of the suite in seconds; the import gets at most 30")
+        float, typer.Option(min=1, help="Time limit of the suite in seconds; the import gets at most 120")
     ] = 600.0,
     json: Json = False,
 ) -> None:
