@@ -1,7 +1,7 @@
 """Sweeps: a test of `@pytest.mark.sweep(200)` is 200 trials, each drawn from its number, `trial`.
 
-The first runs with the ordinary tests, a tenth with `-m release`, all with `--full`, which does not repeat what passed
-for the same commit: a sweep that was stopped goes on where it was.
+The first runs with the ordinary tests (`ordinary=0`: none), a tenth with `-m release`, all with `--full`, which does not
+repeat what passed for the same commit: a sweep that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "sweep(trials): so many trials, each drawn from `trial`, its number")
+    config.addinivalue_line("markers", "sweep(trials, ordinary=1): so many trials, each drawn from `trial`, its number")
     if config.getoption("full"):
         config.option.markexpr = "sweep"
         if not hasattr(config, "workerinput"):
@@ -30,10 +30,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker("sweep")
     if mark is None:
         return
-    [trials] = mark.args
+    [trials], ordinary = mark.args, mark.kwargs.get("ordinary", 1)
     count = trials if metafunc.config.getoption("full") else max(1, trials // 10)
     release = [pytest.mark.release]
-    metafunc.parametrize("trial", [pytest.param(n, marks=release if n else []) for n in range(count)], ids=str)
+    metafunc.parametrize(
+        "trial", [pytest.param(n, marks=release if n >= ordinary else []) for n in range(count)], ids=str
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

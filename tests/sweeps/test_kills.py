@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 Interrupt = Callable[..., Any]
+LONG = pytest.mark.release
 
 
 @pytest.mark.needs("fork")
 @pytest.mark.sweep(50)
-@pytest.mark.parametrize("name", ["training", "export", "download", "prediction"])
+@pytest.mark.parametrize(
+    "name", ["download", "prediction", *(pytest.param(name, marks=LONG) for name in ("training", "export"))]
+)
 def test_a_kill_is_no_loss(
     children: Any,
     works: dict[str, Any],

@@ -155,15 +155,16 @@ def config_names(place: Path) -> list[str]:
     )
 
 
-NAMES = [
-    *("finetune", "adapt", "export", "triton", "web", "predict", "predict --resume", "pull", "features"),
-    *("registry add", "registries", "lock", "plugins new"),
-]
+SHORT = ("predict", "registries", "lock")
+LONG = (
+    *("finetune", "adapt", "export", "triton", "web", "predict --resume", "pull", "features"),
+    *("registry add", "plugins new"),
+)
 
 
 @pytest.mark.needs("fork")
 @pytest.mark.sweep(30)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*SHORT, *(pytest.param(name, marks=pytest.mark.release) for name in LONG)])
 def test_of_eight_at_once_the_result_is_whole(
     children: Any, races: dict[str, Race], wheel: dict[str, str], tmp_path: Path, name: str, trial: int
 ):

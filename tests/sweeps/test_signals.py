@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+LONG = pytest.mark.release
 CODES = {signal.SIGINT: (130, "Ctrl-C"), signal.SIGTERM: (143, "SIGTERM"), signal.SIGHUP: (129, "SIGHUP")}
 
 
 @pytest.mark.needs("fork")
 @pytest.mark.sweep(25)
-@pytest.mark.parametrize("name", ["training", "export", "download", "prediction"])
+@pytest.mark.parametrize(
+    "name", ["download", *(pytest.param(name, marks=LONG) for name in ("training", "export", "prediction"))]
+)
 def test_a_stop_is_one_line_and_no_loss(
     children: Any,
     works: dict[str, Any],
