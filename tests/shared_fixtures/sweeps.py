@@ -1,7 +1,7 @@
 """Sweeps: a test of `@pytest.mark.sweep(200)` is 200 trials, each drawn from its number, `trial`.
 
-The first runs with the ordinary tests (`ordinary=0`: none), a tenth with `-m release`, all with `--full`, which does not
-repeat what passed for the same commit: a sweep that was stopped goes on where it was.
+The first runs with the ordinary tests (`ordinary=0`: none), a tenth with `-m release`, all with `--full`, which does
+not repeat what passed for the same commit: a sweep that was stopped goes on where it was.
 """
 
 from __future__ import annotations
