@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,26 @@ def cheaper(once: Once) -> None:
     remember_operators()
     remember_traces()
     remember_exports(once.folder / "exports")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Progress is told, and the environment that steers tlzoo and the hub's library is afterwards as it was."""
+    from tlzoo.progress import set_quiet
+
+    set_quiet(False)
+    before = steering_environment()
+    yield
+    after = steering_environment()
+    for name in after.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+    assert after == before
+
+
+def steering_environment() -> dict[str, str]:
+    """What of the environment steers tlzoo and the hub's library."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("TLZOO_", "HF_"))}
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

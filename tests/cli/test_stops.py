@@ -157,6 +157,8 @@ def test_predictions_that_are_stopped_say_where_they_are_and_go_on(
 def handlers() -> Iterator[None]:
     """The handlers of signals, which a test may change."""
     before = {number: signal.getsignal(number) for number in stops.NUMBERS}
+    for number in stops.NUMBERS:
+        signal.signal(number, signal.SIG_DFL)
     stops.forget()
     yield
     stops.forget()

@@ -17,9 +17,10 @@ from tlzoo.errors import TrainingError
 from tlzoo.features import extract as extraction
 from tlzoo.features.extract import Features, extract
 from tlzoo.interfaces import FeatureKind, Head
-from tlzoo.models.model import TaskModel, make_preprocessor
+from tlzoo.models.model import TaskModel
 from tlzoo.models.onnx_export import eager_outputs_and_features
 from tlzoo.options import Cache, Probe
+from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.runs.prepare import prepare_backbone
 from tlzoo.tasks import Output, Task
 
@@ -51,7 +52,7 @@ def words(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Ta
     task = Words("text-words")
     backbone, checkpoint = prepare_backbone(registry.get("nlp/test-bert"), task)
     head = Head(nn.Linear(backbone.feature_dim, 2), lambda outputs, batch: outputs["logits"].sum())
-    preprocessor = make_preprocessor(checkpoint, backbone.preprocess)
+    preprocessor = checkpoint_preprocessor(checkpoint, backbone.preprocess)
     data = make_dataset(Samples(TEXTS, None, "text"), task, preprocessor)
     return TaskModel(checkpoint, task, backbone, head), data
 

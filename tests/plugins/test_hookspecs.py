@@ -34,7 +34,7 @@ def names(duo: Any, make_pictures: Callable[..., Path], picture_file: Any, tmp_p
     from tlzoo.data.dataset import make_dataset
     from tlzoo.interfaces import Weights
     from tlzoo.io.timings import Clock
-    from tlzoo.models.model import make_preprocessor
+    from tlzoo.plugins.preprocess import checkpoint_preprocessor
     from tlzoo.runs.prepare import prepare
     from tlzoo.tasks import make_task
     from tlzoo.training.strategies.base import TrainJob
@@ -63,7 +63,7 @@ def names(duo: Any, make_pictures: Callable[..., Path], picture_file: Any, tmp_p
         "task": task,
         "model": model.eval(),
         "source": sets.train,
-        "target": make_dataset(pictures, task, make_preprocessor(checkpoint, model.parts.preprocess)),
+        "target": make_dataset(pictures, task, checkpoint_preprocessor(checkpoint, model.parts.preprocess)),
         "job": TrainJob(model, "all", sets, options, about, Clock()),
         "exported": picture_file.path.read_bytes(),
         "manifest": picture_file.load().manifest,

@@ -236,6 +236,7 @@ def test_finding_a_rate_leaves_the_model_as_it_was(zoo: Any, prepared: Prepared)
     assert all(tensor.grad is None for tensor in changing_tensors(model, frozen).values())
 
 
+@pytest.mark.release
 def test_a_rate_that_was_found_is_the_one_of_the_run(finetuned: Go):
     run = finetuned("run", lr="auto", epochs=1)
     assert isinstance(run.options["lr"], float)

@@ -298,6 +298,7 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = socket.c
 """
 
 
+@pytest.mark.release
 def test_after_pull_locked_training_runs_with_the_network_cut(
     hub: Any, shared_zoo: Any, pictures: Path, tmp_path: Path, write: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

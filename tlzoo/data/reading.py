@@ -128,8 +128,10 @@ def read_labelled(
 
 def check_labels(samples: Samples, task: Task, place: str = "") -> None:
     """Raise DataError, which begins with `place`, for labels that the task does not know, naming the first sample."""
+    if not samples.targets:
+        return
     try:
-        task.check_known(samples.targets or ())
+        task.check_known(samples.targets)
     except DataError as error:
         first = _first_unknown_label(samples, task)
         raise DataError(f"{place}{error.message} {first}".rstrip(), hint=error.hint) from error

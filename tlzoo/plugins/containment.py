@@ -52,7 +52,8 @@ def watch(what: str, *plugins: str, draws: bool = True, alone: bool = False) -> 
     if _transparent:
         yield
         return
-    before, generators, began = _put_back_baseline(), None if draws else _generators(), time.monotonic()
+    workflow, before = _baseline, _put_back_baseline()
+    generators, began = None if draws else _generators(), time.monotonic()
 
     def line(seconds: float) -> str:
         return f"{what} of {_names(plugins)} has run for {seconds:.0f} s. Ctrl-C stops it; in training, twice."
@@ -70,6 +71,8 @@ def watch(what: str, *plugins: str, draws: bool = True, alone: bool = False) -> 
         finally:
             leave = (FILTERS,) if others else ()  # when those have ended, filters that are left will be seen
             imported = torch_defaults() if _in_first_thread() else {}
+            if not _in_first_thread() and _baseline is not workflow:  # which has ended: what all share is its caller's
+                before = {title: before[title] for title in read_settings() if title in before}
             changed = put_back_settings({**imported, **before, **streams}, leave)
             if generators is not None:
                 _put_back_generators(generators)
@@ -201,12 +204,14 @@ def _names(plugins: Iterable[str]) -> str:
 
 def _warn_of(changed: dict[str, tuple[Any, Any]], *suspects: tuple[str, Collection[str]]) -> None:
     """Warn, once each, of changes by code of these plugins; what tlzoo's own import, as torch does, accuses nobody."""
-    if not {name for _, plugins in suspects for name in plugins if name} - FIRST_PARTY.keys():
+    accused = {name for _, plugins in suspects for name in plugins if name}
+    if not accused - FIRST_PARTY.keys():
         return
+    plugins = " ".join(sorted(accused))
     who = " or ".join(dict.fromkeys(f"{what} of {_names(plugins)}" for what, plugins in suspects))
     for title, values in changed.items():
-        if (who, title) not in REPORTED_CHANGES:
-            REPORTED_CHANGES.add((who, title))
+        if (plugins, title) not in REPORTED_CHANGES:
+            REPORTED_CHANGES.add((plugins, title))
             old, new = map(_shown, values)
             shown = f" from {old} to {new}" if title not in STREAMS and len(old + new) < SHOWN else ""
             warnings.warn(

@@ -62,6 +62,7 @@ def test_the_picture_is_drawn(command: Command, picture_file: Any, tmp_path: Pat
         assert "<svg" in out.read_text()
 
 
+@pytest.mark.release
 def test_torch_is_measured_beside_it_or_its_row_says_why_not(
     command: Command, picture_file: Any, picture_run: Any, monkeypatch: pytest.MonkeyPatch
 ):

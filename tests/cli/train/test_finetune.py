@@ -320,6 +320,7 @@ def test_sigterm_stops_a_real_process_which_says_how_to_go_on(zoo: Any, pictures
     assert left_behind(zoo, tmp_path) == []
 
 
+@pytest.mark.release
 def test_a_real_process_writes_one_json_document_to_stdout_however_much_is_reported(
     zoo: Any, text_run: Any, texts: Path, tmp_path: Path
 ):

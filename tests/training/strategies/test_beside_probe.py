@@ -48,7 +48,7 @@ def test_beside_a_run_stands_what_the_strategy_probe_reaches(
     assert alone.probe is None
 
 
-@pytest.mark.parametrize("strategy", ["finetune", "lp-ft"])
+@pytest.mark.parametrize("strategy", ["finetune", pytest.param("lp-ft", marks=pytest.mark.release)])
 def test_a_run_trains_the_same_weights_with_the_probe_and_without(train: Train, strategy: str):
     beside, without = train(RESNET, strategy), train(RESNET, strategy, probe=False)
     weights = [(run.path / "model.safetensors").read_bytes() for run in (beside, without)]
