@@ -115,10 +115,11 @@ def _zoo(folder: Path) -> Zoo:
 
 
 @pytest.fixture
-def zoo(shared_zoo: Zoo) -> Iterator[Zoo]:
-    """The zoo, with the environment set so that tlzoo uses it."""
-    with shared_zoo.open():
-        yield shared_zoo
+def zoo(shared_zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> Zoo:
+    """The zoo, with the environment set so that tlzoo uses it; what a test patches within is undone before that is."""
+    for name, value in shared_zoo.environment.items():
+        monkeypatch.setenv(name, value)
+    return shared_zoo
 
 
 def _entry(id: str, architecture: str, folder: Path, task: str, feature_dim: int, **fields: Any) -> dict[str, Any]:
