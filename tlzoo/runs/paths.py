@@ -10,7 +10,9 @@ from tlzoo.errors import RunError, TlzooError
 from tlzoo.io.files import remove, sweep, why_unwritable
 from tlzoo.io.locks import output_lock
 from tlzoo.progress import say
-from tlzoo.training.history import HISTORY
+
+HISTORY = "history.jsonl"
+"""The file with a run's epochs, written by `tlzoo.training.history`."""
 
 
 def check_output_path(path: Path) -> None:
