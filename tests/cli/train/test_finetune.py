@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -240,8 +241,17 @@ def kept(folder: Path) -> set[str]:
 def left_behind(zoo: Any, folder: Path) -> list[Path]:
     """Other files that a stopped command left, but for the one that importing onnxruntime makes.
 
-    What a living process holds in the cache that all workers share is another test's.
+    What a living process holds in the cache that all workers share is another test's, and gone in a while.
     """
+    for _ in range(300):
+        if not (found := files_left(zoo, folder)):
+            break
+        time.sleep(0.1)
+    return found
+
+
+def files_left(zoo: Any, folder: Path) -> list[Path]:
+    """Those that are there now."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".ses"]
     files = [path for path in files if path.parent.name != "run.unfinished"]
     found = [path for path in zoo.folder.rglob("*") if path.suffix == ".part" or ".partial" in path.name]
