@@ -138,7 +138,8 @@ class Side:
 
 def machine() -> str:
     """What the figures depend on, in a line."""
-    import onnxruntime
+    import tlzoo  # noqa: F401  before onnxruntime, whose telemetry it switches off
+    import onnxruntime  # isort: skip
 
     names = Path("/proc/cpuinfo")
     lines = names.read_text().splitlines() if names.is_file() else []

@@ -1,7 +1,5 @@
 """`python -m tlzoo` is the command line."""
 
-import sys
+from tlzoo.cli import program
 
-from tlzoo.cli import main
-
-sys.exit(main())
+program()

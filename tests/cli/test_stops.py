@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import tlzoo
 from tlzoo.io import stops
 from tlzoo.plugins.containment import guard_workflow
 
@@ -209,3 +210,14 @@ def test_a_program_that_goes_on_after_a_stop_begins_anew():
     stops.notice(signal.SIGINT)
     with guard_workflow():
         assert stops.stop_code(ValueError()) == 130
+
+
+def test_a_thread_that_never_ends_is_named_and_the_program_ends():
+    code = (
+        "import sys, threading; from tlzoo.cli import program; sys.argv[1:] = ['--version'];"
+        "threading.Thread(target=threading.Event().wait, name='endless').start(); program()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0
+    assert done.stdout.strip() == tlzoo.__version__
+    assert "'endless' (threading)" in done.stderr

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import locale
 import logging
 import os
 import random
 import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -34,6 +36,7 @@ CHANGES: dict[str, Callable[[], object]] = {
     "torch's deterministic algorithms": lambda: torch.use_deterministic_algorithms(True, warn_only=True),
     "torch's autocast": lambda: torch.set_autocast_enabled("cpu", True),
     "torch's detection of anomalies": lambda: torch.autograd.set_detect_anomaly(True),
+    "torch's use of oneDNN and cuDNN": lambda: setattr(torch.backends.mkldnn, "enabled", False),
     "torch's precision of float32 products": lambda: torch.set_float32_matmul_precision("medium"),
     "numpy's handling of errors": lambda: np.seterr(all="raise"),
     "the handlers of SIGINT, SIGTERM and SIGHUP": lambda: signal.signal(signal.SIGTERM, lambda *_: None),
@@ -41,6 +44,10 @@ CHANGES: dict[str, Callable[[], object]] = {
     "the working directory": lambda: os.chdir("/"),
     "the locale": lambda: locale.setlocale(locale.LC_ALL, "C" if locale.setlocale(locale.LC_ALL) != "C" else "C.UTF-8"),
     "the recursion limit": lambda: sys.setrecursionlimit(sys.getrecursionlimit() + 7),
+    "the garbage collector": gc.disable,
+    "the umask": lambda: os.umask(0),
+    "the time limit of sockets": lambda: socket.setdefaulttimeout(0.001),
+    "sys.excepthook": lambda: setattr(sys, "excepthook", print),
     "sys.stdout": lambda: setattr(sys, "stdout", None),
     "sys.stderr": lambda: setattr(sys, "stderr", open(os.devnull, "w")),  # noqa: SIM115
     "the handlers of the root logger": lambda: logging.root.addHandler(logging.NullHandler()),

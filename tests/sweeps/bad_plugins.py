@@ -201,6 +201,11 @@ CHANGED = {
     "the locale": "import locale; locale.setlocale(locale.LC_ALL, 'C' if locale.setlocale(locale.LC_ALL) != 'C' "
                   "else 'C.UTF-8')",
     "the recursion limit": "import sys; sys.setrecursionlimit(1234)",
+    "the garbage collector": "__import__('gc').disable()",
+    "the umask": "__import__('os').umask(0o777)",
+    "the time limit of sockets": "import socket; socket.setdefaulttimeout(0.001)",
+    "sys.excepthook": "import sys; sys.excepthook = print",
+    "torch's use of oneDNN and cuDNN": f"{_TORCH}.backends.mkldnn.enabled = False",
     "sys.stdout": "__import__('sys').stdout = None",
     "sys.stdout kept": "import io, sys; sys.stdout = io.StringIO()",
     "sys.stderr": "import io, sys; sys.stderr = io.StringIO()",
@@ -216,7 +221,6 @@ ENDURED = {
     "hangs": "'_hung' in globals() or globals().update(_hung=__import__('time').sleep(0.4))",
     "a thread that goes on": "import threading, time; "
                              "threading.Thread(target=time.sleep, args=(0.2,), daemon=True).start()",
-    "garbage": "__import__('gc').disable()",
 }  # fmt: skip
 """What is rude and changes no answer."""
 

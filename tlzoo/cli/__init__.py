@@ -54,6 +54,7 @@ _ENVIRONMENT = {
     errno.EROFS,
 }
 _LONGEST = 1500
+_PATIENCE_S = 5
 _CHECK_DISK = "Check the disk space and permissions."
 _USAGE = "Usage: tlzoo [--debug] [--version] COMMAND [OPTIONS]   (tlzoo COMMAND --help)"
 
@@ -66,6 +67,29 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError) or error.errno not in _ENVIRONMENT:
             raise
         return _with_streams_flushed(_fail(2, f"Error: {_unnamed_file(error)}: {error.strerror}. {_CHECK_DISK}"))
+
+
+def program() -> None:
+    """`main` as a program, which ends some seconds after its command even where a thread goes on, as a plugin's may."""
+    import threading
+
+    code, first = main(), threading.main_thread()
+    if any(not thread.daemon and thread is not first for thread in threading.enumerate()):
+        threading.Thread(target=_end_without_threads, args=(code,), daemon=True).start()
+    sys.exit(code)
+
+
+def _end_without_threads(code: int) -> None:
+    """Wait while the interpreter waits for its threads, then end it."""
+    import threading
+    import time
+
+    time.sleep(_PATIENCE_S)
+    left = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    modules = {thread.name: getattr(getattr(thread, "_target", None), "__module__", None) for thread in left}
+    names = ", ".join(f"{name!r}" + (f" ({module})" if module else "") for name, module in modules.items())
+    print(f"Still running {_PATIENCE_S} s after the command: thread {names}. It is ended.", file=sys.stderr, flush=True)
+    os._exit(code)
 
 
 def _main(argv: list[str] | None) -> int:

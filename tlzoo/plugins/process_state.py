@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import locale
 import logging
 import os
@@ -11,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tlzoo.io.stops import NUMBERS
@@ -28,7 +30,8 @@ FILTERS = "the filters of warnings"
 """What every thread that suppresses warnings changes for a while."""
 _AUTOCAST = ("cpu", "cuda")
 """The devices whose mixed precision is watched."""
-_UNREADABLE = (KeyError, AttributeError, ImportError, OSError, ValueError, locale.Error)
+_STATUS = Path("/proc/self/status")
+_UNREADABLE = (IndexError, KeyError, AttributeError, ImportError, OSError, ValueError, locale.Error)
 """What reading raises of a library that is not imported, or only in part so far, and of a folder that was removed."""
 
 
@@ -98,6 +101,15 @@ def _put_back_logging(before: tuple[Any, ...]) -> None:
     logging.disable(before[2])
 
 
+def _umask() -> int:
+    """As Linux tells it; asking `os.umask` would change it for other threads for a moment."""
+    return int(_STATUS.read_bytes().split(b"\nUmask:", 1)[1].split(None, 1)[0], 8)
+
+
+def _put_back_collector(before: bool) -> None:
+    (gc.enable if before else gc.disable)()
+
+
 def _put_back_stream(name: str) -> Callable[[Any], None]:
     return lambda before: setattr(sys, name, before)
 
@@ -121,6 +133,17 @@ def _anomalies() -> tuple[bool, bool]:
     return torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
 
 
+def _libraries() -> tuple[bool, ...]:
+    backends = _torch().backends
+    return backends.mkldnn.enabled, backends.cudnn.enabled, backends.cudnn.benchmark, backends.cudnn.deterministic
+
+
+def _put_back_libraries(before: tuple[bool, ...]) -> None:
+    backends = _torch().backends
+    backends.mkldnn.enabled = before[0]
+    backends.cudnn.enabled, backends.cudnn.benchmark, backends.cudnn.deterministic = before[1:]
+
+
 SETTINGS = (
     Setting("torch's default dtype", lambda: _torch().get_default_dtype(), lambda b: _torch().set_default_dtype(b)),
     Setting("torch's default device", lambda: _torch().get_default_device(), _put_back_device),
@@ -133,6 +156,11 @@ SETTINGS = (
     ),
     Setting("torch's autocast", _autocast, _put_back_autocast, True),
     Setting("torch's detection of anomalies", _anomalies, lambda b: _torch().autograd.set_detect_anomaly(*b)),
+    Setting(
+        "torch's use of oneDNN and cuDNN",
+        _libraries,
+        _put_back_libraries,
+    ),
     Setting(
         "torch's precision of float32 products",
         lambda: _torch().get_float32_matmul_precision(),
@@ -153,6 +181,14 @@ SETTINGS = (
         "the locale", lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)
     ),
     Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    Setting("the garbage collector", gc.isenabled, _put_back_collector),
+    Setting("the umask", _umask, os.umask),
+    Setting(
+        "the time limit of sockets",
+        lambda: sys.modules["socket"].getdefaulttimeout(),
+        lambda before: sys.modules["socket"].setdefaulttimeout(before),
+    ),
+    Setting("sys.excepthook", lambda: sys.excepthook, lambda before: setattr(sys, "excepthook", before)),
     Setting("sys.stdout", lambda: sys.stdout, _put_back_stream("stdout")),
     Setting("sys.stderr", lambda: sys.stderr, _put_back_stream("stderr")),
     Setting(

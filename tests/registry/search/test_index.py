@@ -288,7 +288,7 @@ def test_a_file_that_ends_within_an_entry_says_after_which_and_on_which_line(tmp
 
 
 def test_entries_that_cross_the_chunks_of_reading_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tlzoo.registry.reading._CHUNK", 7)
+    monkeypatch.setattr("tlzoo.registry.scanning._CHUNK", 7)
     entries = [entry(f"mine/m{n}", tags=["é" * n]) for n in range(5)]
     index = SqliteTable(write(tmp_path / "r.json", *entries), allow_files=False)
     assert [index.get(f"mine/m{n}").tags[0] for n in range(5)] == ["é" * n for n in range(5)]
