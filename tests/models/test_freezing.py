@@ -210,16 +210,17 @@ def test_norm_is_refused_on_a_backbone_without_norms(toy: Any, make_pictures: An
     assert "`freeze='all'`" in error.value.hint
 
 
-def test_a_plugins_own_policy_is_asked_first(toy: Any, make_pictures: Any, tmp_path: Any):
+@pytest.mark.parametrize("names", ["frozenset({'backbone.mix.bias'})", "{'backbone.mix.bias'}"])
+def test_a_plugins_own_policy_is_asked_first(toy: Any, make_pictures: Any, tmp_path: Any, names: str):
     import tlzoo
 
     id = toy(
-        """
+        f"""
         from tlzoo import Freeze
 
         @hookimpl
         def freeze(model, policy):
-            return Freeze(frozenset({"backbone.mix.bias"})) if policy == "bias" else None
+            return Freeze({names}) if policy == "bias" else None
         """
     )
     options = {"epochs": 1, "batch": 8, "lr": 1e-2}

@@ -143,12 +143,10 @@ def test_a_declared_name_that_the_plugin_does_not_register_is_its_fault(ship: Sh
             find_extension("tasks", name)
 
 
-def test_a_plugin_that_is_not_here_says_what_to_install(ship: Ship):
-    ship("tide", entries=entries("tide", "[tlzoo.tasks]", "new = ghost"))
-    for name in ("new", "ghost/new"):
-        with pytest.raises(PluginError, match="'ghost'") as caught:
-            find_extension("tasks", name)
-        assert "tlzoo plugins install tlzoo-ghost" in caught.value.hint
+def test_a_plugin_that_is_not_here_says_what_to_install():
+    with pytest.raises(PluginError, match="'ghost'") as caught:
+        find_extension("tasks", "ghost/new")
+    assert "tlzoo plugins install tlzoo-ghost" in caught.value.hint
 
 
 @pytest.mark.parametrize("kind", EXTENSION_KINDS)
@@ -286,3 +284,19 @@ def test_a_name_with_an_empty_half_does_not_send_to_a_plugin_without_a_name(kind
         find_extension(kind, name)
     assert repr(name) in str(error.value)
     assert "tlzoo-" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", ["nowhere", "moon"])
+def test_a_name_declared_for_a_plugin_of_somebody_else_blames_who_declares_it(ship: Ship, value: str):
+    ship("moon", "", entries=entries("moon"))
+    ship("tide", "", entries=entries("tide", "[tlzoo.strategies]", f"glance = {value}"))
+    assert not [one for one in declared_extensions("strategies") if one.name == "glance"]
+    with pytest.raises(PluginError, match=rf"tlzoo-tide 1\.2 declares .* 'glance' of plugin '{value}', which it does"):
+        find_extension("strategies", "glance")
+
+
+def test_a_plugin_that_is_not_here_and_one_that_is_much_like_it(ship: Ship):
+    ship("tide", "", entries=entries("tide"))
+    for name in ("TIDE", "tides"):
+        with pytest.raises(PluginError, match="Did you mean 'tide'"):
+            find_extension("tasks", f"{name}/x")

@@ -28,7 +28,12 @@ _PATHS = {
 }
 _PROGRAMS = ("os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn", "subprocess.Popen")
 _EVENTS = frozenset(("open", "socket.connect", "socket.getaddrinfo", *_PATHS, *_PROGRAMS))
-_ACCEPTED = ("/dev/null", "/dev/tty", "/proc/")
+_ACCEPTED = (
+    "/dev/null",
+    "/dev/tty",
+    "/proc/",
+    f"{tempfile.gettempdir()}/torchinductor_",
+)  # the last when torch is imported
 
 
 @dataclass

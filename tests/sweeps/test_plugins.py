@@ -11,6 +11,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WHOSE = "(tlzoo-duo 1.0)"
 WATCHED = ("hook", "network", "head", "loss", "preprocessing", "strategy", "format", "adaptation")
 """Places where what takes long is named."""
-OWN = ("seeds", "torch's autocast")
+OWN = ("seeds", "torch's autocast", "torch's use of oneDNN and cuDNN")
 """What may change what the plugin's own code computes, in which it is not put back."""
 
 
@@ -152,6 +153,10 @@ def whole_process() -> Iterator[Callable[[], dict[str, Any]]]:
     for name in [name for name in os.environ if name.startswith("TLZOO_")]:
         del os.environ[name]
     os.environ.update(before["environment"])
+    os.umask(before["umask"])
+    socket.setdefaulttimeout(before["sockets"])
+    sys.excepthook = before["excepthook"]
+    torch.backends.mkldnn.enabled = before["mkldnn"]
     gc.enable()
 
 
@@ -172,8 +177,19 @@ def process() -> dict[str, Any]:
         "recursion": sys.getrecursionlimit(),
         "streams": (sys.stdout, sys.stderr),
         "logging": list(logging.root.handlers),
+        "umask": umask(),
+        "sockets": socket.getdefaulttimeout(),
+        "excepthook": sys.excepthook,
+        "mkldnn": torch.backends.mkldnn.enabled,
+        "collector": gc.isenabled(),
         "environment": {name: value for name, value in os.environ.items() if name.startswith("TLZOO_")},
     }
+
+
+def umask() -> int:
+    found = os.umask(0)
+    os.umask(found)
+    return found
 
 
 @pytest.mark.sweep(TRIALS)

@@ -112,7 +112,7 @@ def test_a_hostile_edition_of_an_added_registry_leaves_the_old_one_in_use(
         wanted = document.id if updated.code == 0 else "acme/net"
         for arguments in (("models", "show", wanted), ("pull", document.id), ("models", "--plugin", "vision")):
             done = bounded(*arguments)
-            check_outcome(done, document.id[:50])
+            check_outcome(done, document.id[:50], repr(document.id[:50])[1:-1])
             assert done.code == 0 or arguments[0] == "pull", f"{document.label}: {done}"
         if updated.code == 0:
             assert bounded("registry", "remove", "acme").code == 0

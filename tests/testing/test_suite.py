@@ -13,7 +13,7 @@ import pytest
 from cogapp import Cog
 
 from tlzoo.errors import PluginError, UsageError
-from tlzoo.testing import PluginSuite, run, suite_of
+from tlzoo.testing import PluginSuite, run, running, suite_of
 from tlzoo.testing.__main__ import main
 from tlzoo.testing.running import checks, suites_of
 
@@ -187,3 +187,41 @@ def test_where_pytest_is_missing_one_line_says_what_to_type():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert "pip install 'tlzoo[conformance]'" in done.stderr
+
+
+@pytest.fixture
+def policy_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_metadata: str) -> str:
+    """A plugin that brings a freeze policy and no checkpoint."""
+    info = tmp_path / "site" / "tlzoo_alone-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(tiny_metadata.replace("tlzoo-tiny", "tlzoo-alone"))
+    (info / "entry_points.txt").write_text("[tlzoo]\nalone = tlzoo_alone\n")
+    (tmp_path / "site" / "tlzoo_alone.py").write_text(
+        "from tlzoo.plugin import Freeze, hookimpl\n\n@hookimpl\ndef freeze(model, policy):\n"
+        "    names = {name for name, _ in model.named_parameters() if name.endswith('.bias')}\n"
+        "    return Freeze(frozenset(names)) if policy == 'biases' else None\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    return "alone"
+
+
+def test_what_a_plugin_without_checkpoints_adds_is_tried_on_one_of_another(
+    tiny: Any, policy_alone: str, tiny_entry: Any, monkeypatch: pytest.MonkeyPatch
+):
+    alone = type("Alone", (PluginSuite,), {"plugin": policy_alone})
+    found = {result.name: result for result in run(alone)}
+    assert [result for result in found.values() if not result.passed] == []
+    assert "It has no checkpoint." in found["test_a_step_changes_only_what_trains"].message
+    tiny()
+    chosen = ["test_an_unknown_freeze_policy_gets_none", "test_its_own_policies_train_the_backbone"]
+    tried = run(type("Tried", (alone,), {"checkpoint": tiny_entry, "policies": ("alone/biases",)}), chosen)
+    assert [(result.passed, result.message) for result in tried] == [(True, "")] * 2
+
+
+def test_a_check_of_one_plugin_lets_those_count_whose_checkpoints_it_names(
+    tiny_entry: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TLZOO_PLUGINS", "alone")
+    suites = [type("Of", (PluginSuite,), {"checkpoint": one}) for one in (None, "nlp/all-minilm-l6-v2", tiny_entry)]
+    running._enable_plugins_of(suites)
+    assert os.environ["TLZOO_PLUGINS"] == "alone,nlp,tiny"

@@ -159,7 +159,11 @@ def test_an_adaptation_method_that_fails_or_answers_wrongly_is_named(
 
 @pytest.mark.parametrize(
     ("body", "said"),
-    [("1 / 0", "failed: ZeroDivisionError"), ("None", "wrote 0 files named model.onnx")],
+    [
+        ("1 / 0", "failed: ZeroDivisionError"),
+        ("None", "wrote 0 files named model.onnx"),
+        ("(given[0] / 'more').symlink_to('/etc')", "wrote the link 'more'; a layout holds files and folders alone"),
+    ],
 )
 def test_a_format_that_fails_or_writes_no_model_is_named(
     faulty: Any, command: Any, picture_run: Any, tmp_path: Path, body: str, said: str

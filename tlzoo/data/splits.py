@@ -96,8 +96,8 @@ def _stratified(groups: Sequence[Hashable | None], share: float, generator: np.r
     for group in sorted(positions, key=lambda group: "" if group is None else str(group)):
         members = positions[group]
         if len(members) < 2:
-            of = "The data has" if group is None else f"Label {group!r} has"
-            raise DataError(f"{of} only 1 sample, too few to split.", hint="Add samples, or give a separate test set.")
+            what = "Only 1 sample is left" if group is None else f"Label {group!r} has only 1 sample"
+            raise DataError(f"{what}, too few to split.", hint="Add samples, or give a separate test set.")
         taken = min(len(members) - 1, max(1, int(len(members) * share + 0.5)))
         part += generator.permutation(members).tolist()[:taken]
     return part

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tlzoo.errors import ExportError, UsageError
 from tlzoo.io.files import why_unwritable
-from tlzoo.plugins.extensions import declared_extensions, extension_names
+from tlzoo.plugins.extensions import declared_names, extension_names
 
 FORMATS = {"triton": "tlzoo.exporting.formats.triton", "web": "tlzoo.exporting.formats.web"}
 """Writers of formats other than one file, imported on use."""
@@ -18,8 +18,7 @@ def check_choices(out: Path, precision: str, format: str) -> None:
     nothing of a plugin is imported."""
     if precision not in PRECISIONS:
         raise UsageError(f"Unknown precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}")
-    known = {"onnx", *FORMATS, *(one.name for one in declared_extensions("formats"))}
-    if "/" not in format and format not in known:
+    if "/" not in format and format not in {"onnx", *FORMATS, *declared_names("formats")}:
         raise unknown_format(format)
     reason = why_unwritable(out)
     if format == "onnx" and out.is_dir():

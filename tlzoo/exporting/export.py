@@ -216,6 +216,8 @@ def _write_layout(format: str, folder: Path, model: bytes, manifest: Manifest) -
     """Fill the folder; where the model lies in it. Raises ExportError unless that is the model that was proven."""
     write, extension = _writer(format)
     write(folder, model, manifest)
+    if extension and (links := [file.name for file in folder.rglob("*") if file.is_symlink()]):
+        raise extension.wrong(f"wrote the link {links[0]!r}; a layout holds files and folders alone")
     found = [file for file in folder.rglob("model.onnx") if file.read_bytes() == model]
     if len(found) != 1:
         title = f"The format {format!r}" if extension is None else extension.description

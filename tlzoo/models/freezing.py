@@ -47,6 +47,7 @@ def freeze(model: TaskModel, policy: str) -> Freeze:
             f"Freeze policy {policy!r} of {describe_plugin(plugin)} cannot be used: {wrong}",
             hint="Report it to the plugin's author, or choose another freeze policy.",
         )
+    answer = _of_frozensets(answer)
     _check_not_empty(model, policy, answer)
     set_trainable(model, answer)
     return answer
@@ -96,13 +97,22 @@ def _freeze_problem(model: TaskModel, answer: Freeze) -> str:
     return ""
 
 
+def _of_frozensets(answer: Freeze) -> Freeze:
+    """The same where a hook answered with sets, which cannot be hashed."""
+    return Freeze(*map(frozenset, (answer.trainable, answer.eval_modules, answer.eval_containers)))
+
+
 def _plugin_or_core(model: TaskModel, policy: str) -> Freeze:
     if not names_plugin(policy):
         return plugins.call("freeze", model.checkpoint.plugin, Freeze, default=core_freeze, model=model, policy=policy)
     plugin, name = split_plugin_name("freeze policy", policy)
 
     def unknown(**given: Any) -> Freeze:
-        raise UsageError(f"Plugin {plugin!r} has no freeze policy {name!r}.", hint=f"Core policies: {FREEZE_POLICIES}.")
+        raise UsageError(
+            f"P{describe_plugin(plugin)[1:]} has no freeze policy {name!r}.",
+            hint=f"Its documentation names those it has; the core's: {FREEZE_POLICIES}.",
+            parameter="freeze",
+        )
 
     return plugins.call("freeze", plugin, Freeze, default=unknown, model=model, policy=name)
 

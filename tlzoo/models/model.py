@@ -160,7 +160,9 @@ def build_model(
         made = _hook_head(plugin, **{**asked, "options": {**given, "head": name}})
         if made is None:
             raise UsageError(
-                f"Plugin {plugin!r} has no head {name!r} for {task.name}.", hint="Leave `head` out.", parameter="head"
+                f"Plugin {plugin!r} has no head {name!r} for {task.name}.",
+                hint="Its documentation names those it has; `head='linear'` is the task's own.",
+                parameter="head",
             )
         return TaskModel(checkpoint, task, backbone, made, head)
     own = _hook_head(checkpoint.plugin, **asked)

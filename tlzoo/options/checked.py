@@ -228,10 +228,13 @@ def from_flat(cls: type[Any], given: Mapping[str, Any]) -> Any:
     return cls(**values)
 
 
-def unknown_option(name: str, known: Sequence[str]) -> UsageError:
-    """The error for an unknown option, with similar names."""
+def unknown_option(name: str, known: Sequence[str], others: Sequence[str] = ()) -> UsageError:
+    """The error for an unknown option, with similar names of `known`, which are options, and of other arguments."""
     import difflib  # `--help` does without
 
-    near = [f"`{each}`" for each in difflib.get_close_matches(name, known, 3)]
+    if name in others:
+        hint = f"Give it as an argument of its own, `{name}`."
+        return UsageError(f"`{name}` is no option of a strategy.", hint=hint, parameter=name)
+    near = [f"`{each}`" for each in difflib.get_close_matches(name, dict.fromkeys([*known, *others]), 3)]
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Options: {', '.join(known)}."
     return UsageError(f"Unknown option `{name}`.", hint=hint, parameter=name)

@@ -32,7 +32,11 @@ def is_core_policy(policy: str) -> bool:
 
 def unknown_policy(policy: str) -> UsageError:
     """The error for a policy that nobody knows."""
-    return UsageError(f"Unknown freeze policy {policy!r}.", hint=f"Policies: {FREEZE_POLICIES}.", parameter="freeze")
+    return UsageError(
+        f"Unknown freeze policy {policy!r}.",
+        hint=f"Policies: {FREEZE_POLICIES}, or a plugin's: PLUGIN/NAME.",
+        parameter="freeze",
+    )
 
 
 def parse_lora_size(argument: str) -> tuple[int, float | None]:

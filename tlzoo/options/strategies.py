@@ -89,7 +89,7 @@ class StrategyOptions(CheckedOptions):
                 hint=f"Leave it out, or choose a strategy that takes it: {', '.join(strategies_taking(name))}.",
                 parameter=name,
             )
-        return unknown_option(name, list(dict.fromkeys([*flat_names_of(cls), *core_options(), *others])))
+        return unknown_option(name, flat_names_of(cls), [*core_options(), *others])
 
     seed: Annotated[int, Range(0, 2**63 - 1), "Random seed of the data split and of training"] = 0
     class_weights: Annotated[

@@ -6,7 +6,7 @@ from tlzoo.errors import DataError, TlzooError, UsageError
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.plugins.extensions import (
     SINGULAR,
-    declared_extensions,
+    declared_names,
     extension_names,
     only_declared,
     registered_extensions,
@@ -32,8 +32,7 @@ def check_method(method: str, plugin: str) -> None:
         if short not in registered_extensions("adaptation", named) and not _has_hook(named):
             raise unknown_method_of(named, short)
         return
-    declared = {one.name for one in declared_extensions("adaptation")}
-    if method not in {*METHODS, *declared} and not _has_hook(plugin):
+    if method not in {*METHODS, *declared_names("adaptation")} and not _has_hook(plugin):
         raise unknown_method(method)
 
 

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tlzoo.io.entry_points import UNREADABLE, is_enabled, normalize_name
 from tlzoo.io.entry_points import declared_entries as entries
 
 GROUP = "tlzoo"
+SIMILAR = 0.75
+"""How much, of 1, the name of an installed plugin must be like one that was not found to be suggested."""
 REGISTRY_GROUP = "tlzoo.registry"
 PREFIX_GROUP = "tlzoo.prefixes"
 """Entry points whose name is the first part of ids and whose value is the plugin that looks those up."""
@@ -130,5 +133,7 @@ def find(name: str) -> InstalledPlugin:
                 f"Plugin {name!r} is switched off by TLZOO_PLUGINS.", hint="Add its name there, or unset it."
             )
         package = FIRST_PARTY.get(name, f"tlzoo-{name}")
-        raise PluginError(f"No plugin {name!r} is installed.", hint=f"Install it: tlzoo plugins install {package}")
+        near = get_close_matches(name.lower(), [plugin.name for plugin in found], 1, SIMILAR)
+        meant = f"Did you mean {near[0]!r}? Otherwise install it" if near else "Install it"
+        raise PluginError(f"No plugin {name!r} is installed.", hint=f"{meant}: tlzoo plugins install {package}")
     return matches[0]

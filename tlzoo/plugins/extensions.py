@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from tlzoo.errors import HookError, PluginError, UsageError
 from tlzoo.io.entry_points import REPORT_HINT, DeclaredEntry, declared_entries, describe_plugin, is_enabled
 from tlzoo.plugins.containment import contain
+from tlzoo.plugins.discovery import GROUP
 
 ExtensionKind = Literal["tasks", "adaptation", "strategies", "formats"]
 EXTENSION_KINDS: tuple[ExtensionKind, ...] = ("tasks", "adaptation", "strategies", "formats")
@@ -65,15 +66,41 @@ def split_plugin_name(what: str, given: str) -> tuple[str, str]:
 
 
 def declared_extensions(kind: ExtensionKind) -> list[DeclaredEntry]:
-    """The names that installed plugins declare, sorted; a declaration's `value` is the plugin. Nothing is imported."""
-    return [one for one in declared_entries(f"tlzoo.{kind}") if is_enabled(one.value)]
+    """The names that installed plugins declare, sorted; a declaration's `value` is the plugin. Nothing is imported.
+
+    A name that a distribution declares for a plugin of another one does not count.
+    """
+    return [one for one in declared_entries(f"tlzoo.{kind}") if is_enabled(one.value) and _is_own(one)]
+
+
+def declared_names(kind: ExtensionKind) -> set[str]:
+    """The names that distributions declare, those that `find_extension` refuses included."""
+    return {one.name for one in declared_entries(f"tlzoo.{kind}")}
+
+
+def _is_own(declared: DeclaredEntry) -> bool:
+    """Whether the plugin that a name is declared for is one of the same distribution."""
+    return any(
+        (one.distribution, one.name) == (declared.distribution, declared.value) for one in declared_entries(GROUP)
+    )
+
+
+def _check_declared(kind: ExtensionKind, name: str) -> None:
+    """Raise PluginError where this name is only declared for a plugin that its distribution does not have."""
+    for one in declared_entries(f"tlzoo.{kind}"):
+        if one.name == name and not _is_own(one):
+            raise PluginError(
+                f"{one.distribution} {one.version} declares the {SINGULAR[kind]} {name!r} of plugin {one.value!r}, "
+                "which it does not have.",
+                hint=REPORT_HINT,
+            )
 
 
 def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
     """The extension `plugin/name`, or that of a declared name; `None` for a name that no plugin declares.
 
-    Raises PluginError for a name that two distributions declare, or whose plugin is missing or broken, and UsageError
-    where the plugin that is named has none of this name.
+    Raises PluginError for a name that two distributions declare, that one declares for a plugin of another, or whose
+    plugin is missing or broken, and UsageError where the plugin that is named has none of this name.
     """
     short = name
     if "/" in name:
@@ -81,6 +108,7 @@ def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
     else:
         owners = [one for one in declared_extensions(kind) if one.name == name]
         if not owners:
+            _check_declared(kind, name)
             return None
         if len(owners) > 1:
             first, second = (f"{one.distribution} {one.version}" for one in owners[:2])

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tlzoo.errors import ArtifactError, InputError
 from tlzoo.interfaces import TextContext
 from tlzoo.io.texts import LONE_SURROGATE
-from tlzoo.io.words import in_same_word
+from tlzoo.io.words import end_of_marks, touch_in_word
 from tlzoo.specs import TextSpec
 
 CHARACTERS_PER_TOKEN = 64
@@ -104,7 +104,7 @@ class TextPreprocessor:
         return _cut(words, len(text), room, room // share)
 
     def _words(self, text: str) -> list[tuple[int, int, int]]:
-        """Begin, end and number of tokens of each word; of parts of a word that alone takes half of the room."""
+        """Begin, end with marks, number of tokens of each word; of parts of one that alone takes half of the room."""
         cleaned = LONE_SURROGATE.sub("\ufffd", text)
         [encoding] = _encoded(
             [cleaned], [0], lambda parts: self._unbounded.encode_batch(parts, add_special_tokens=False)
@@ -112,11 +112,13 @@ class TextPreprocessor:
         words: list[tuple[int, int, int]] = []
         for begin, end in encoding.offsets:
             first, last, size = words[-1] if words else (0, -1, 0)
-            if begin < last or (begin == last and size < self._room // 2 and in_same_word(text, begin)):
+            if begin < last or (size < self._room // 2 and touch_in_word(text, last, begin)):
                 words[-1] = (first, max(end, last), size + 1)
             else:
                 words.append((begin, end, 1))
-        return words
+        limits = [*(begin for begin, _, _ in words[1:]), len(text)]
+        marked = zip(words, limits, strict=False)
+        return [(begin, end_of_marks(text, end, limit), size) for (begin, end, size), limit in marked]
 
     @cached_property
     def _unbounded(self) -> Tokenizer:

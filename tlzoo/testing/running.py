@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from types import ModuleType
@@ -143,12 +143,23 @@ def run_suites(
 
     Raises as `suite_of` and `run`.
     """
+    suites = suites_of(plugin)
+    _enable_plugins_of(suites.values())
     _run(
-        suites_of(plugin),
+        suites,
         only,
         lambda result: tell(asdict(result)),
         lambda name: tell({"running": name}) if running else None,
     )
+
+
+def _enable_plugins_of(suites: Iterable[type[PluginSuite]]) -> None:
+    """Where `TLZOO_PLUGINS` names the plugins that count, add those of the checkpoints that the suites name."""
+    if (chosen := os.environ.get("TLZOO_PLUGINS")) is None:
+        return
+    given = [suite.checkpoint for suite in suites if suite.checkpoint is not None]
+    needed = [each.partition("/")[0] if isinstance(each, str) else each.plugin for each in given]
+    os.environ["TLZOO_PLUGINS"] = ",".join(dict.fromkeys([*filter(None, chosen.split(",")), *needed]))
 
 
 def suite_of(plugin: str) -> type[PluginSuite]:

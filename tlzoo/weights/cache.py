@@ -175,6 +175,8 @@ def partial_folder(key: str) -> Iterator[Path]:
             folder.mkdir(parents=True)
             yield folder
     except OSError as cause:
+        if any(part.startswith(_PARTIAL) for part in Path(cause.filename or "").parts):
+            raise  # a file of the partial folder around this one, which knows what it becomes
         raise SourceError(
             f"{key}: {cause.filename or root()} cannot be written: {cause.strerror or cause}.",
             hint="Choose another folder with TLZOO_CACHE, or free disk space.",

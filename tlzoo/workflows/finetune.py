@@ -69,7 +69,7 @@ def finetune(
         chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
         check_output_path(out)
         _check_unfinished(unfinished_dir(out), resume)
-        others = signature(finetune).parameters
+        others = [name for name in signature(finetune).parameters if name != "more"]
         choices = choose(chosen, task, strategy, freeze, head, options or {}, more, others=others)
         if strategy is None and choices.strategy != "probe":
             how = f"--strategy {choices.strategy} --freeze {choices.policy}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -63,14 +64,31 @@ class Forecasting(Task):
         except (TypeError, ValueError):
             found = []
         if not found or not np.isfinite(found).all():
-            raise row.error(f"has no numbers in {row.column('future')!r}", "Write the values that follow: 1.5 1.7 1.6")
+            shown = f"{str(value)[:40]!r}" if value else "nothing"
+            raise row.error(
+                f"has {shown} in {row.column('future')!r}, which is no list of finite numbers",
+                "Write the values that follow: 1.5 1.7 1.6",
+            )
         return found
 
-    def fit(self, targets: Sequence[Any], column: str) -> Forecasting:
-        """The horizon; raises DataError where targets differ in length."""
+    def check(self, targets: Sequence[Any], place: Path) -> None:
+        """As many values for each series."""
         if len(lengths := sorted({len(target) for target in targets})) > 1:
-            raise DataError(f"Targets have {lengths[0]} to {lengths[-1]} values.", hint="Give as many for each series.")
-        return Forecasting(self.name, horizon=lengths[0])
+            raise DataError(
+                f"{place} has targets of {lengths[0]} to {lengths[-1]} values.", hint="Give as many for each series."
+            )
+
+    def check_known(self, targets: Sequence[Any]) -> None:
+        """As many values as were trained on."""
+        if other := [target for target in targets if len(target) != self.horizon]:
+            raise DataError(
+                f"A target has {len(other[0])} values, and the model forecasts {self.horizon}.",
+                hint="Give as many as it was trained on.",
+            )
+
+    def fit(self, targets: Sequence[Any], column: str) -> Forecasting:
+        """The horizon."""
+        return Forecasting(self.name, horizon=len(targets[0]))
 
     def collate(self, targets: Sequence[Any], contexts: Sequence[Any]) -> dict[str, np.ndarray]:
         """`future` float32 [N, H], in units of the series."""

@@ -98,9 +98,11 @@ def read(item: Any, channels: int) -> np.ndarray:
     bad = np.argwhere(~(np.abs(found) <= np.finfo(np.float32).max))
     if len(bad):
         step, channel = (int(place) for place in bad[0])
+        value = found[step, channel]
+        too_large = abs(value) > np.finfo(np.float32).max and np.isfinite(value)
         raise InputError(
-            f"{name} has {found[step, channel]:g} in step {step + 1}, channel {channel + 1}.",
-            hint="Fill gaps first, for example by interpolation.",
+            f"{name} has {value:g} in step {step + 1}, channel {channel + 1}.",
+            hint="Use a larger unit." if too_large else "Fill gaps first, for example by interpolation.",
         )
     return found
 

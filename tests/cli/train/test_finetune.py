@@ -170,13 +170,32 @@ def test_help_names_every_task(command: Command, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_plugins_strategy_is_given_options_of_its_own(duo: Any, command: Command, pictures: Path, tmp_path: Path):
-    how = ("--strategy", "duo/fixed", "--option", "times=3", "--l2", "0.5", "--quiet")
+    how = ("--strategy", "duo/fixed", "--l2", "0.5", "--quiet", "--option", "times=3")
     run = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "run", "--json", *how).json
     assert (run["options"]["times"], run["options"]["l2"], run["options"]["told"]) == (3, 0.5, 3)
-    done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "two", *how, "--option", "times=0")
-    assert (done.code, "--times cannot be 0. Input should be greater than or equal to 1." in done.err) == (2, True)
-    done = command("finetune", "vision/test-resnet", pictures, "--out", tmp_path / "two", *how, "--epochs", "3")
-    assert (done.code, "--epochs has no effect with --strategy duo/fixed" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--option", "times=0"), "--option times cannot be 0. Input should be greater than or equal to 1."),
+        (("--epochs", "3"), "--epochs has no effect with --strategy duo/fixed"),
+        (("--option", "epochs=3"), "--option epochs has no effect with --strategy duo/fixed"),
+        (("--option", "times=3", "--option", "times=3"), "--option times=... is given twice."),
+        (("--option", "l2=x", "--l2", "1"), "--l2 and --option l2=... are both given."),
+        (("--option", "tmes=3"), "--option tmes is unknown. Did you mean --option times=... or --test?"),
+        (("--option", "nothing=3"), "--option nothing is unknown. Options: "),
+        (("--option", "out=x"), "--option out is no option of a strategy. Give it as an argument of its own, --out."),
+        (("--preprocess", "max_length=8", "--max-length", "8"), "--max-length and --preprocess max_length=..."),
+    ],
+)
+def test_an_option_is_told_as_it_was_given(
+    duo: Any, command: Command, pictures: Path, tmp_path: Path, given: tuple[str, ...], said: str
+):
+    out = ("--out", tmp_path / "run", "--strategy", "duo/fixed", "--quiet")
+    done = command("finetune", "vision/test-resnet", pictures, *out, *given)
+    assert done.code == 2
+    assert said in done.err
 
 
 def test_events_can_be_read_back_and_hold_the_history(command: Command, pictures: Path, tmp_path: Path):

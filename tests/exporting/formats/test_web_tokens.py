@@ -18,7 +18,7 @@ from tlzoo.exporting.formats.web import vendored
 from tlzoo.exporting.formats.web.folder import PREPROCESSING
 from tlzoo.preprocess.text import TextPreprocessor
 from tlzoo.specs import TextSpec
-from tlzoo.tasks.tokens.spans import group_words
+from tlzoo.tasks.tokens.spans import group_words, word_offsets
 
 pytestmark = pytest.mark.needs("node", "npm")  # npm fetches the package
 
@@ -43,6 +43,7 @@ ODD = [
     "İstanbul İn i̇n",
     "東京Ada東京 𠀀𠀁 한국어각",
     "न्वर्ध क्षत्रिय ทดสอบ ျမန္မာ",
+    "करमचंद दिल्ली مُحَمَّد שָׁלוֹם می\u200cخواهم ที่นี่ Ose\u0301 o\u0302\u0323",
     "e\u0301\u0301\u0323x \u0301start o\u0323\u0302slo",
     "[UNK] [CLS] Ada [SEP]x ##ada ada##",
     "x" * 120 + " Ada",
@@ -62,13 +63,15 @@ SIGNS = [
 DRIVER = """
 import fs from "node:fs";
 import { makePreprocessor } from "./preprocess-text.js";
-import { wordsOf } from "./offsets-text.js";
+import { placesOf, wordsOf } from "./offsets-text.js";
 const { preprocess, texts } = JSON.parse(fs.readFileSync("case.json"));
 const prepare = makePreprocessor({ preprocess });
 const found = [];
 for (const text of texts) {
   const { input_ids, context } = await prepare(text);
-  found.push({ ids: Array.from(input_ids.data, Number), places: context.offsets, words: wordsOf(context) });
+  const words = wordsOf(context);
+  const spots = placesOf(context, words);
+  found.push({ ids: Array.from(input_ids.data, Number), places: context.offsets, words, spots });
 }
 fs.writeFileSync("found.json", JSON.stringify(found));
 """
@@ -191,12 +194,14 @@ def in_node(folder: Path, spec: TextSpec, texts: list[str]) -> list[dict[str, An
     return found
 
 
-def in_python(spec: TextSpec, text: str) -> tuple[list[int], list[Any], list[list[int]]]:
-    """Ids, the tokens' places and the words' pieces, places in UTF-16 units; those of what is nowhere are None."""
+def in_python(spec: TextSpec, text: str) -> tuple[list[int], list[Any], list[list[int]], list[list[int]]]:
+    """Ids, the tokens' places, the words' pieces and places, in UTF-16 units; those of what is nowhere are None."""
     arrays, [context] = TextPreprocessor(spec).with_contexts([text])
     units = np.cumsum([0, *(1 + (ord(sign) > 0xFFFF) for sign in text)]).tolist()
     places = [None if begin == end else [units[begin], units[end]] for begin, end in context.offsets.tolist()]
-    return arrays["input_ids"][0].tolist(), places, group_words(context)
+    words = group_words(context)
+    spots = [[units[begin], units[end]] for begin, end in word_offsets(context, words)]
+    return arrays["input_ids"][0].tolist(), places, words, spots
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
@@ -206,7 +211,7 @@ def test_tokens_places_and_words_are_those_of_python(folder: Path, kind: str):
     wrong = []
     for text, found in zip(texts, in_node(folder, spec, texts), strict=True):
         places = [None if begin == end else [begin, end] for begin, end in found["places"]]
-        mine = (found["ids"], places, found["words"])
+        mine = (found["ids"], places, found["words"], found["spots"])
         if mine != in_python(spec, text):
             wrong.append((text, mine, in_python(spec, text)))
     assert not wrong, f"{len(wrong)} of {len(texts)}: " + "\n".join(map(repr, wrong[:8]))

@@ -54,8 +54,11 @@ def test_a_row_tells_checkpoints_prefixes_and_licence(ship: Ship, registry_text:
         "prefixes": ["sea"],
         "adds": {"tasks": ["ebb"], "formats": ["coral", "shell"]},
         "license": "MIT",
-        "status": "ok",
-        "error": None,
+        "status": "broken",
+        "error": (
+            "'wreck' in group 'tlzoo.formats' is of plugin 'others', which this distribution does not have; "
+            "write wreck = 'tides'"
+        ),
     }
 
 

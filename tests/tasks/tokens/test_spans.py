@@ -30,6 +30,7 @@ def test_tags_of_iob_hold_the_entities_that_seqeval_finds(tags: list[str]):
         (["I-X", "I-X", "B-X", "O"], [(0, 2, "X"), (2, 3, "X")]),  # IOB1
         (["B-X", "E-X", "S-X", "O", "S-Y"], [(0, 2, "X"), (2, 3, "X"), (4, 5, "Y")]),  # IOBES
         (["B-X", "L-X", "U-X"], [(0, 2, "X"), (2, 3, "X")]),  # BILOU
+        (["B-X", "M-X", "E-X", "S-Y"], [(0, 3, "X"), (3, 4, "Y")]),  # BMES
         (["X", "X", "Y", "O"], [(0, 2, "X"), (2, 3, "Y")]),  # labels alone
         (["B-X", "I-Y"], [(0, 1, "X"), (1, 2, "Y")]),
         (["O", "O"], []),
@@ -74,3 +75,25 @@ def test_a_word_is_tagged_by_the_entity_that_it_shares_a_character_with():
     spots = [(0, 4), (5, 9), (10, 12)]
     assert word_tags([[2, 9, "X"], [10, 12, None]], spots) == ["B-X", "I-X", None]
     assert word_tags([[4, 5, "X"]], spots) == ["O", "O", "O"]
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces", "words"),
+    [
+        ("Jose\u0301 went", [(0, 4), (6, 10)], ["Jose\u0301", "went"]),  # the accent at the end is in no piece
+        ("e\u0301e\u0301e\u0301", [(0, 1), (2, 3), (4, 5)], ["e\u0301e\u0301e\u0301"]),
+        ("करमचंद", [(0, 4), (5, 6)], ["करमचंद"]),
+        ("दिल्ली में", [(0, 3), (4, 6), (7, 8)], ["दिल्ली", "में"]),
+        ("مُحَمَّد", [(0, 1), (2, 3), (4, 5), (7, 8)], ["مُحَمَّد"]),
+        ("שָׁלוֹם", [(0, 1), (3, 5), (6, 7)], ["שָׁלוֹם"]),
+        ("می\u200cخواهم", [(0, 2), (3, 8)], ["می\u200cخواهم"]),
+        ("o\u0302\u0323", [(0, 1)], ["o\u0302\u0323"]),
+        ("ที่นี่", [(0, 1), (3, 4)], ["ที่", "นี่"]),
+        ("a\u0301 b", [(0, 1), (3, 4)], ["a\u0301", "b"]),
+        ("a\u200bb", [(0, 1), (2, 3)], ["a", "b"]),
+    ],
+)
+def test_marks_that_a_tokenizer_leaves_out_end_no_word(text: str, pieces: list[tuple[int, int]], words: list[str]):
+    given = context(text, *pieces)
+    spots = word_offsets(given, group_words(given))
+    assert [text[begin:end] for begin, end in spots] == words

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from json import loads
 from pathlib import Path
@@ -82,11 +84,12 @@ def finetune(
     find(chosen.plugin)
     check_output_path(out)
     check_exists(data, test)
-    given = _parse_assignments("--option", option) | _without_unset(options)
+    given = _joined("--option", option, options)
+    prepared = _joined("--preprocess", preprocess, {"seconds": seconds, "max_length": max_length})
     announce(f"Training {chosen.id} on {data}", quiet)
     from tlzoo.workflows.finetune import finetune as train
 
-    with if_stopped(partial(_how_to_go_on, out)):
+    with if_stopped(partial(_how_to_go_on, out)), _options_named(_parse_assignments("--option", option)):
         run = train(
             chosen,
             data,
@@ -98,8 +101,7 @@ def finetune(
             head=head,
             options=given,
             columns=columns(text_column, path_column, label_column, column),
-            preprocess=_parse_assignments("--preprocess", preprocess)
-            | _without_unset({"seconds": seconds, "max_length": max_length}),
+            preprocess=prepared,
             resume=resume,
         )
     if json:
@@ -119,17 +121,44 @@ def _how_to_go_on(out: Path) -> str:
     return f"{AGAIN} Features that were computed are in the cache."
 
 
-def _without_unset(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+@contextmanager
+def _options_named(names: Iterable[str]) -> Iterator[None]:
+    """What is wrong with an option is told by how it was given, after --option."""
+    try:
+        yield
+    except UsageError as error:
+        if error.parameter in names:
+            said = error.message.replace(
+                f"Unknown option `{error.parameter}`", f"--option {error.parameter} is unknown"
+            )
+            said = said.replace(f"`{error.parameter}`", f"--option {error.parameter}")
+            flags = {*core_options(), *inspect.signature(finetune).parameters}
+            hint = re.sub(
+                r"`(\w+)`", lambda name: name[0] if name[1] in flags else f"--option {name[1]}=...", error.hint or ""
+            )
+            raise UsageError(said, hint=hint, parameter=error.parameter) from error
+        raise
+
+
+def _joined(flag: str, pairs: list[str] | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """What a repeatable flag and flags of their own give, by name; raises UsageError for what is given twice."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    assigned = _parse_assignments(flag, pairs)
+    if twice := sorted(given.keys() & assigned.keys()):
+        own = f"--{twice[0].replace('_', '-')}"
+        raise UsageError(f"{own} and {flag} {twice[0]}=... are both given.", hint="Leave one of them out.")
+    return assigned | given
 
 
 def _parse_assignments(flag: str, pairs: list[str] | None) -> dict[str, Any]:
     """NAME=VALUE by name; a value that is JSON, such as 3 or true, is what it says, any other a text."""
-    found = {}
+    found: dict[str, Any] = {}
     for pair in pairs or []:
         name, sign, value = pair.partition("=")
         if not sign or not name:
             raise UsageError(f"{flag} must be NAME=VALUE, not {pair!r}.", hint=f"Example: {flag} length=256")
+        if name in found:
+            raise UsageError(f"{flag} {name}=... is given twice.", hint="Leave one of them out.")
         try:
             found[name] = loads(value)
         except ValueError:

@@ -13,6 +13,7 @@ from importlib.machinery import PathFinder
 from tlzoo.errors import TlzooError
 from tlzoo.io.entry_points import normalize_name
 from tlzoo.plugins.discovery import CONFORMANCE_GROUP, FIRST_PARTY, GROUP, REGISTRY_GROUP
+from tlzoo.plugins.extensions import EXTENSION_KINDS
 from tlzoo.plugins.versions import tlzoo_requirements, unmet_requirement
 from tlzoo.version import __version__
 
@@ -40,7 +41,9 @@ def static_checks(distribution: metadata.Distribution, name: str) -> list[Plugin
 
 def first_fault(distribution: metadata.Distribution, name: str) -> str | None:
     """What keeps it from working, the gravest; the requirement on tlzoo apart."""
-    messages = (_fault_message(partial(look, distribution, name)) for look in (_name, _entry_point, checkpoints))
+    messages = (
+        _fault_message(partial(look, distribution, name)) for look in (_name, _entry_point, _extensions, checkpoints)
+    )
     return next(filter(None, messages), None)
 
 
@@ -154,12 +157,26 @@ def _suite(distribution: metadata.Distribution, name: str) -> str:
     return _entry_point(distribution, name, CONFORMANCE_GROUP) if declared else ""  # the generic one is run
 
 
+def _extensions(distribution: metadata.Distribution, name: str) -> str:
+    """What it declares by name is of a plugin of its own."""
+    own = distribution.entry_points.select(group=GROUP).names
+    for kind in EXTENSION_KINDS:
+        for entry in distribution.entry_points.select(group=f"{GROUP}.{kind}"):
+            if entry.value.strip() not in own:
+                return (
+                    f"{entry.name!r} in group '{GROUP}.{kind}' is of plugin {entry.value!r}, which this distribution "
+                    f"does not have; write {entry.name} = {name!r}"
+                )
+    return ""
+
+
 _CHECKS: dict[str, Callable[[metadata.Distribution, str], str | list[str] | None]] = {
     "metadata": _metadata,
     "name": _name,
     "licence": _license,
     "requirement": _requirement,
     "entry point": _entry_point,
+    "named things": _extensions,
     "registry": checkpoints,
     "shipped files": _package_files,
     "suite": _suite,

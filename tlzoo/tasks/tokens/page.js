@@ -1,7 +1,7 @@
 /** Entities of a text: the answer in the web page; the same decisions as task.py. */
 
 import { percent, softmax } from "./numbers.js";
-import { wordsOf } from "./offsets-text.js";
+import { placesOf, wordsOf } from "./offsets-text.js";
 
 const OUTSIDE = "O";
 const ENDS = ["E", "L", "S", "U"];
@@ -18,17 +18,18 @@ export const question = (manifest, thing) => `What is named in this ${thing}?`;
 export function decode({ labels, calibration }, outputs, context) {
   const { data, dims } = outputs.logits;
   const temperature = calibration?.temperature ?? 1;
-  const words = wordsOf(context).map((pieces) => {
+  const grouped = wordsOf(context);
+  const places = placesOf(context, grouped);
+  const words = grouped.map((pieces, number) => {
     const first = pieces[0] * dims[2];
     const row = Array.from(data.slice(first, first + dims[2]), (logit) => logit / temperature);
     const best = row.indexOf(Math.max(...row));
-    return { pieces, tag: labels[best], share: softmax(row)[best] };
+    return { place: places[number], tag: labels[best], share: softmax(row)[best] };
   });
-  const place = (pieces) => [context.offsets[pieces[0]][0], Math.max(...pieces.map((at) => context.offsets[at][1]))];
   const entities = chunks(words.map(({ tag }) => tag)).map(([first, after, label]) => {
     const members = words.slice(first, after);
     const score = members.reduce((sum, { share }) => sum + share, 0) / members.length;
-    return { start: place(members[0].pieces)[0], end: place(members.at(-1).pieces)[1], label, score };
+    return { start: members[0].place[0], end: members.at(-1).place[1], label, score };
   });
   return { entities };
 }

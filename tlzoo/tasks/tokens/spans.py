@@ -1,7 +1,8 @@
 """Entities as spans of characters: from the tags of words, and onto the pieces that a tokenizer makes of a text.
 
-Nothing is aligned by blanks. Pieces belong to a word where they touch within one run of letters and digits; in scripts
-that are written without blanks every piece is a word of its own.
+Nothing is aligned by blanks. Pieces belong to a word where nothing else than one run of letters, digits and marks lies
+between; in scripts that are written without blanks every piece is a word of its own. Marks that a tokenizer leaves out
+belong to what stands before them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlzoo.interfaces import TextContext
-from tlzoo.io.words import in_same_word
+from tlzoo.io.words import end_of_marks, touch_in_word
 
 Span = Sequence[Any]
 """Start, end (characters) and label of an entity; the label is `None` where only a part of it is there."""
@@ -22,7 +23,7 @@ _BEGINS = ("B", "S", "U")
 
 
 def iob_entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:
-    """The entities in tags of IOB1, IOB2, IOBES, BILOU or without prefixes: first word, word after the last, label.
+    """Entities in tags of IOB1, IOB2, IOBES, BILOU, BMES or without prefixes: first word, word after the last, label.
 
     Read as conlleval does (Tjong Kim Sang & Buchholz 2000) and seqeval after it: an entity also begins where the label
     changes, whatever the prefix.
@@ -45,7 +46,7 @@ def split_tag(tag: str) -> tuple[str, str]:
     if tag == OUTSIDE or not tag:
         return OUTSIDE, ""
     prefix, dash, label = tag.partition("-")
-    if dash and prefix in ("B", "I", *_ENDS) and label:
+    if dash and prefix in ("B", "I", "M", *_ENDS) and label:
         return prefix, label
     return "I", tag
 
@@ -65,7 +66,7 @@ def group_words(context: TextContext) -> list[list[int]]:
     for at, (begin, stop) in enumerate(context.offsets.tolist()):
         if begin == stop:
             continue
-        if words and (begin < end or (begin == end and in_same_word(context.text, begin))):
+        if words and (begin < end or touch_in_word(context.text, end, begin)):
             words[-1].append(at)  # of the same character, or of the same word
         else:
             words.append([at])
@@ -74,9 +75,12 @@ def group_words(context: TextContext) -> list[list[int]]:
 
 
 def word_offsets(context: TextContext, words: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """Where each word begins and ends in the text."""
-    offsets = context.offsets
-    return [(int(offsets[word[0], 0]), int(max(offsets[at, 1] for at in word))) for word in words]
+    """Where each word begins and ends in the text, with the marks behind it."""
+    begins = [int(context.offsets[word[0], 0]) for word in words]
+    limits = [*begins[1:], len(context.text)]
+    ends = [int(max(context.offsets[at, 1] for at in word)) for word in words]
+    marked = [end_of_marks(context.text, end, limit) for end, limit in zip(ends, limits, strict=False)]
+    return list(zip(begins, marked, strict=True))
 
 
 def word_tags(entities: Iterable[Span], spots: Sequence[tuple[int, int]]) -> list[str | None]:
