@@ -55,7 +55,7 @@ def _exported(name: str, signed: bool = False) -> Callable[[Get, Path], Damageab
 
         def read() -> object:
             found = tlzoo.load(file, trusted=key)
-            return found.manifest, seal.check_file(file)
+            return found.manifest, hashlib.sha256(file.read_bytes()).hexdigest()
 
         return Damageable(file.parent, read)
 

@@ -32,7 +32,7 @@ DEFECTS: dict[str, tuple[str, str]] = {
         """,
     ),
     "signals": (
-        "test_signals.py -k download",
+        "test_signals.py -k training",
         """
         import tlzoo.io.stops as stops
         stops.say_stopped = lambda code: 0
@@ -54,7 +54,7 @@ DEFECTS: dict[str, tuple[str, str]] = {
         """,
     ),
     "races": (
-        "test_races.py -k export",
+        "test_races.py -k finetune",
         """
         import contextlib
         import tlzoo.io.locks as locks
@@ -106,19 +106,11 @@ DEFECTS: dict[str, tuple[str, str]] = {
 def test_a_sweep_notices_a_defect(line: str, tmp_path: Path):
     (file, *chosen), code = DEFECTS[line][0].split(), DEFECTS[line][1]
     (tmp_path / "sitecustomize.py").write_text(dedent(code), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "--exitfirst", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    options = ("addopts=--import-mode=importlib", "required_plugins=", f"cache_dir={tmp_path}")
+    settings = [part for option in options for part in ("-o", option)]
+    command = [sys.executable, "-m", "pytest", "-q", "--exitfirst", "-p", "no:xdist", "--full", *settings]
     done = subprocess.run(
-        [
-            *command,
-            "-o",
-            "addopts=--import-mode=importlib",
-            "-o",
-            "required_plugins=",
-            "-m",
-            "sweep",
-            str(HERE / file),
-            *chosen,
-        ],
+        [*command, str(HERE / file), *chosen],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
