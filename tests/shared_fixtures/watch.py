@@ -28,12 +28,8 @@ _PATHS = {
 }
 _PROGRAMS = ("os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn", "subprocess.Popen")
 _EVENTS = frozenset(("open", "socket.connect", "socket.getaddrinfo", *_PATHS, *_PROGRAMS))
-_ACCEPTED = (
-    "/dev/null",
-    "/dev/tty",
-    "/proc/",
-    f"{tempfile.gettempdir()}/torchinductor_",
-)  # the last when torch is imported
+_ACCEPTED = ("/dev/null", "/dev/tty", "/proc/", "/tmp/torchinductor_")
+"""The last is torch's own, of the process that imported it."""
 
 
 @dataclass
