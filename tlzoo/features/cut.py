@@ -124,7 +124,7 @@ def find_cut(model: TaskModel) -> Cut | None:
         return None
     nodes = list(graph.nodes)
     live = _live(nodes, traced)
-    if strange := [node for node in live if _is_random(node) and not _has_evaluation_twin(node)]:
+    if strange := [node for node in nodes if node in live and _is_random(node) and not _has_evaluation_twin(node)]:
         _say_uncut(f"{strange[0].target} draws random numbers")
         return None
     values = _data_dependent(nodes)
