@@ -70,30 +70,27 @@ def declared_extensions(kind: ExtensionKind) -> list[DeclaredEntry]:
 
     A name that a distribution declares for a plugin of another one does not count.
     """
-    return [one for one in declared_entries(f"tlzoo.{kind}") if is_enabled(one.value) and _is_own(one)]
+    own = {(one.distribution, one.name) for one in declared_entries(GROUP)}
+    return [one for one in _declared(kind) if (one.distribution, one.value) in own]
 
 
 def declared_names(kind: ExtensionKind) -> set[str]:
     """The names that distributions declare, those that `find_extension` refuses included."""
-    return {one.name for one in declared_entries(f"tlzoo.{kind}")}
+    return {one.name for one in _declared(kind)}
 
 
-def _is_own(declared: DeclaredEntry) -> bool:
-    """Whether the plugin that a name is declared for is one of the same distribution."""
-    return any(
-        (one.distribution, one.name) == (declared.distribution, declared.value) for one in declared_entries(GROUP)
-    )
+def _declared(kind: ExtensionKind) -> list[DeclaredEntry]:
+    return [one for one in declared_entries(f"tlzoo.{kind}") if is_enabled(one.value)]
 
 
 def _check_declared(kind: ExtensionKind, name: str) -> None:
-    """Raise PluginError where this name is only declared for a plugin that its distribution does not have."""
-    for one in declared_entries(f"tlzoo.{kind}"):
-        if one.name == name and not _is_own(one):
-            raise PluginError(
-                f"{one.distribution} {one.version} declares the {SINGULAR[kind]} {name!r} of plugin {one.value!r}, "
-                "which it does not have.",
-                hint=REPORT_HINT,
-            )
+    """Raise PluginError for a name that no plugin declares, but a distribution for a plugin that it does not have."""
+    if one := next((one for one in _declared(kind) if one.name == name), None):
+        raise PluginError(
+            f"{one.distribution} {one.version} declares the {SINGULAR[kind]} {name!r} of plugin {one.value!r}, "
+            "which it does not have.",
+            hint=REPORT_HINT,
+        )
 
 
 def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
