@@ -56,7 +56,7 @@ _CHANGED_HINT = "The published file has changed; tell the registry's author."
 def _partial(pinned: cache.PinnedFile, folder: Path) -> Iterator[Path]:
     """Where to collect the bytes: the place that the next run finds again, unless another process writes there."""
     kept = cache.root() / "partial"
-    kept.mkdir(parents=True, exist_ok=True)
+    kept.mkdir(exist_ok=True)
     with file_lock(cache.root() / "locks" / f"partial--{pinned.sha256}") as alone:
         yield kept / pinned.sha256 if alone else folder / f"{pinned.name}.part"
 
