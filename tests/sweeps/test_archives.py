@@ -93,4 +93,4 @@ def check_nothing_else(archive: Archive, cache: Path, watch: Watch, tmp_path: Pa
     assert watch.events == [], archive.label
     assert files_below(tmp_path / "outside") == ["secret"], archive.label
     assert files_below(tmp_path / "temporary", cache / "temporary") == [], archive.label
-    assert [path.name for path in cache.rglob(".partial-*")] == [], archive.label
+    assert [path.name for path in cache.rglob(".download.*")] == [], archive.label

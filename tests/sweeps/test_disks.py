@@ -40,7 +40,7 @@ def new_place(work: Work, place: Path) -> Path:
 def final_name(failed: str) -> str:
     """What the file that failed is called once it is there."""
     path = Path(failed.rpartition(" ")[2])
-    name = path.parent.name if path.name.startswith(".partial-") else path.name
+    name = path.parent.name if path.name.startswith(".download.") else path.name
     if any(folder.name.startswith("hub--") for folder in path.parents):  # the hub's library's
         return "w.bin"
     return found[1] if (found := TEMPORARY.fullmatch(name)) else name
@@ -56,8 +56,8 @@ def disturb(work: Work, place: Path, n: int, number: int, right: object) -> None
         assert work.removes or final_name(disk.failed) in said, (disk.failed, said)
         assert str(place) in said, (disk.failed, said)
         assert os.strerror(number) in said, (disk.failed, said)
-        assert not re.search(r"\.[0-9a-f]{8}\.part|\.partial-|Bug", said), (disk.failed, said)
-        left = [path for path in place.rglob(".*") if TEMPORARY.fullmatch(path.name) or ".partial-" in path.name]
+        assert not re.search(r"\.[0-9a-f]{8}\.part|Bug", said), (disk.failed, said)
+        left = [path for path in place.rglob(".*") if TEMPORARY.fullmatch(path.name)]
         assert not left or work.removes, (disk.failed, left)
         unfinished = list(place.glob("*.unfinished")) or list(place.glob("out.*.part"))
         again = work.act(place, bool(unfinished))

@@ -116,7 +116,7 @@ def test_a_killed_download_resumes_where_it_was(server: Server, cache: Path) -> 
     process.send_signal(signal.SIGKILL)
     process.wait()
     whole.set()
-    assert [path for path in cache.glob("weights/*/*/*") if not path.name.startswith(".partial-")] == []
+    assert [path for path in cache.glob("weights/*/*/*") if not path.name.startswith(".download.")] == []
     server.asked.clear()
     assert get(server) == CONTENT
     assert server.asked == [("bytes=100000-", '"1"')]

@@ -206,5 +206,5 @@ def test_a_download_that_failed_leaves_no_folder_among_the_weights(filled: Any, 
     lock = FileLock(cache / "locks" / f"partial--hub--{name}")
     with lock if others else nullcontext(), pytest.raises(SourceError):
         get(source("model.safetensors", "config.json"))
-    assert list((cache / "weights").rglob(".partial-*")) == []
+    assert list((cache / "weights").rglob(".download.*")) == []
     assert (cache / "partial").exists() is not others

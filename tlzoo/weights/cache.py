@@ -2,17 +2,15 @@
 
 <root>/weights/<plugin>/<name>/<16 hex digits of the source>/<files>
 <root>/weights/<plugin>/<name>/<the same>.files.json                what is pinned of them, for `tlzoo cache verify`
-<root>/weights/<plugin>/<name>/.partial-<pid>-<random>/            a download in progress, or what a kill left of it
+<root>/weights/<plugin>/<name>/.download.<host>.<random>.part/     a download in progress, or what a kill left of it
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,16 +20,15 @@ from typing import TYPE_CHECKING
 from tlzoo.errors import HashMismatch, Offline, SourceError
 from tlzoo.interfaces import Weights
 from tlzoo.io.disk import sync, write_errors
-from tlzoo.io.files import cache_folder, sha256_of, write_json
+from tlzoo.io.files import cache_folder, is_temporary, sha256_of, sweep, temporary_beside, write_json
 from tlzoo.io.locks import file_lock
 
 if TYPE_CHECKING:
     from filelock import ReadWriteLock
 
 CHUNK = 1 << 20
-_STALE_AFTER_S = 3600.0
 _DOWNLOAD_LOCK_S = 600.0
-_PARTIAL = ".partial-"
+_DOWNLOAD = "download"
 
 
 @dataclass(frozen=True)
@@ -167,34 +164,20 @@ def download_lock(key: str) -> Iterator[None]:
 
 @contextmanager
 def partial_folder(key: str) -> Iterator[Path]:
-    """A fresh folder beside the destination, gone afterwards; what killed processes left is cleaned on the way."""
-    remove_stale_downloads()
-    folder = key_folder(key) / f"{_PARTIAL}{os.getpid()}-{secrets.token_hex(4)}"
+    """A fresh folder beside the destination, gone afterwards; what killed processes left is removed on the way."""
+    for left in root().glob(f"weights/**/.{_DOWNLOAD}.*"):
+        sweep(left.with_name(_DOWNLOAD))
     try:
-        with write_errors(key_folder(key), folder):
-            folder.mkdir(parents=True)
+        with temporary_beside(key_folder(key) / _DOWNLOAD) as folder, write_errors(key_folder(key), folder):
+            folder.mkdir()
             yield folder
     except OSError as cause:
-        if any(part.startswith(_PARTIAL) for part in Path(cause.filename or "").parts):
+        if any(is_temporary(above) for above in Path(cause.filename or "").parents):
             raise  # a file of the partial folder around this one, which knows what it becomes
         raise SourceError(
             f"{key}: {cause.filename or root()} cannot be written: {cause.strerror or cause}.",
             hint="Choose another folder with TLZOO_CACHE, or free disk space.",
         ) from cause
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def remove_stale_downloads() -> None:
-    """Remove partial downloads in which nothing was written for an hour."""
-    oldest = time.time() - _STALE_AFTER_S
-    for folder in root().glob(f"weights/**/{_PARTIAL}*"):
-        try:
-            last = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
-        except OSError:
-            continue  # its owner is removing it right now
-        if last < oldest:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def commit(request: FetchRequest, partial: Path, folder: Path, files: Sequence[PinnedFile]) -> None:

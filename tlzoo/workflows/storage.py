@@ -172,9 +172,7 @@ def _weights(folder: Path) -> Iterator[CacheEntry]:
     for path in _listed(folder):
         if files.is_temporary(path):
             if path.suffix != ".lock":
-                yield _entry("temporary", path)
-        elif path.name.startswith(".partial-"):
-            yield _entry("partial", path, _checkpoint(path))
+                yield _entry("temporary", path, _checkpoint(path))
         elif re.fullmatch("[0-9a-f]{16}", path.name) and _is_folder(path):
             yield _entry("weights", path, _checkpoint(path))
         elif path.name.endswith(".gone"):

@@ -135,8 +135,8 @@ def test_gc_alone_removes_only_downloads_that_nobody_took_up(cache: Path, run: A
     old = file(cache / "partial" / DIGEST, age=2 * DAY)
     file(old.with_name(f"{DIGEST}.json"), b"{}", age=2 * DAY)
     new = file(cache / "partial" / ("0" * 64), age=60)
-    file(cache / "weights" / "vision" / "tiny" / ".partial-1-abc" / "w.bin")
-    aged(cache / "weights" / "vision" / "tiny" / ".partial-1-abc", 2 * DAY)
+    file(cache / "weights" / "vision" / "tiny" / ".download.00000000.abcdef01.part" / "w.bin")
+    aged(cache / "weights" / "vision" / "tiny" / ".download.00000000.abcdef01.part", 2 * DAY)
     assert run("gc")["freed"] == 2 * len(CONTENT)
     assert sorted(cache.glob("partial/*")) == [new]
     assert [row["kind"] for row in run("list")["entries"]] == ["partial", "weights"]
