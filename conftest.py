@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from shared_fixtures.cheaper import one_thread, remember_exports, remember_operators, remember_traces
+from shared_fixtures.cheaper import few_calls, one_thread, remember_exports, remember_operators, remember_traces
 from shared_fixtures.needs import check_needs
 from shared_fixtures.once import Once
 
@@ -59,6 +59,7 @@ def own_configuration(once: Once) -> None:
 def cheaper(once: Once) -> None:
     """No model is traced or exported to ONNX twice; sessions have one thread."""
     one_thread()
+    few_calls()
     remember_operators()
     remember_traces()
     remember_exports(once.folder / "exports")

@@ -9,6 +9,8 @@ test is always exported.
 Where a model is cut, `torch.export` traces it, most of what a tiny model's training takes: a network of the same
 structure, modes and settings as one that this process has traced gets a copy of that graph with its own weights.
 
+How fast a lower precision is, is said after a few calls instead of a hundred.
+
 A session has a thread per core unless it is told otherwise, and these wait by spinning: 2.4 times the processor time
 on two cores for the same small batches. Here it is one, as for torch.
 """
@@ -45,6 +47,13 @@ def remember_operators() -> None:
         return fresh
 
     registry.from_torchlib = classmethod(from_torchlib)
+
+
+def few_calls() -> None:
+    """Let the speed of a lower precision be measured by few calls."""
+    module = sys.modules.get("tlzoo.exporting.precision.speed")
+    if module is not None:
+        module.ENOUGH = 5
 
 
 def one_thread() -> None:
