@@ -470,6 +470,9 @@ class TestPluginsTask:
             assert [line.partition(":")[0] for line in shown.splitlines()] == ["sign", "size"]
 
 
+MARKUP = "<img/src=x/onerror=window.ran={0}><script>ran='{0}'</script>"
+
+
 class TestPage:
     pytestmark = in_a_browser
 
@@ -489,6 +492,28 @@ class TestPage:
         manifest = picture_site.predictor.manifest
         for fact in (*manifest.labels, manifest.checkpoint.license, manifest.checkpoint.id, "Accuracy", "Proof"):
             assert fact in shown
+
+    @pytest.mark.parametrize("kind", ["text", "tagged"])
+    def test_markup_in_labels_licences_and_texts_is_shown_as_it_is_written(
+        self, browser: Any, served: tuple[Path, str], request: pytest.FixtureRequest, kind: str
+    ):
+        file = request.getfixturevalue(f"{kind}_file")
+        labels = tuple(label[:2] + MARKUP.format(at) for at, label in enumerate(file.load().labels))
+        checkpoint = file.load().manifest.checkpoint.model_copy(update={"license": MARKUP.format("licence")})
+        site = opened(browser, served, f"{kind}-markup", file.path, labels=labels, checkpoint=checkpoint)
+        page, text = site.page, MARKUP.format("text") + " great, awful"
+        page.locator("#written").fill(text)
+        page.get_by_role("button", name="Answer").click()
+        page.get_by_text("Answered in").wait_for()
+        page.get_by_text("About this model").click()
+        shown = page.locator("body").inner_text()
+        assert checkpoint.license in shown
+        assert any(label.removeprefix("B-").removeprefix("I-") in shown for label in labels)
+        page.evaluate("document.querySelectorAll('#marked small').forEach((label) => label.remove())")
+        assert page.locator("#marked").text_content() == (text if kind == "tagged" else "")
+        assert page.locator("[onerror], [src=x], script:not([src])").count() == 0
+        assert page.evaluate("window.ran === undefined")
+        assert all(url.startswith((page.url, "blob:", "data:")) for url in site.requests)
 
     @pytest.mark.parametrize(
         ("name", "said"), [("model.onnx", "model.onnx is damaged"), ("manifest.json", "manifest.json is not the one")]
