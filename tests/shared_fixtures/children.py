@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -61,6 +62,9 @@ for line in sys.stdin:
 """
 
 
+STREAMS = ("out", "err")
+
+
 @dataclass
 class Child:
     """A started command; `end` waits for it."""
@@ -76,7 +80,9 @@ class Child:
     def end(self) -> Ended:
         """Wait for its end."""
         code, megabytes, seconds = self.server.ask({"wait": self.pid})
-        return Ended(code, (self.streams / "out").read_text(), (self.streams / "err").read_text(), megabytes, seconds)
+        out, err = ((self.streams / name).read_text() for name in STREAMS)
+        shutil.rmtree(self.streams)
+        return Ended(code, out, err, megabytes, seconds)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,8 @@ class Server:
     ) -> Child:
         """Start `tlzoo` with these arguments and nothing on stdin; `before` is code that its process runs first."""
         streams = Path(tempfile.mkdtemp(prefix="tlzoo-test-"))
+        for name in STREAMS:
+            (streams / name).touch()  # a kill may come before the process opens them
         asked = {
             "arguments": [str(argument) for argument in arguments],
             "environment": {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
