@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 import pytest
 
 import tlzoo
@@ -99,7 +101,71 @@ def test_a_number_beyond_its_range_is_refused_by_name(name: str, value: Any):
     with pytest.raises(UsageError, match=f"^`{name}` cannot be") as error:
         made(name, value, **({"augment": "light"} if name == "views" else {}))
     assert error.value.parameter == name
-    assert core_options()[name].allowed in error.value.hint
+    option = core_options()[name]
+    above = isinstance(value, int | float) and option.maximum is not None and value > option.maximum
+    assert (f" to {option.maximum}" if above and name == "seed" else option.allowed) in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("given", "range"),
+    [
+        ({"batch": 10**10}, "a whole number, 2 to 1000000000"),
+        ({"lr": 1e10}, "0 to 1000000000, auto"),
+        ({"seed": 2**63}, "a whole number, 0 to 9223372036854775807"),
+        ({"batch": 1}, "a whole number, 2 or more"),
+        ({"epochs": "x"}, "a whole number, 1 or more"),
+        ({"mixup": 11.0}, "0 to 10"),
+    ],
+)
+def test_a_value_above_its_range_is_told_the_largest_that_is_allowed(given: dict[str, Any], range: str):
+    with pytest.raises(UsageError) as error:
+        Finetune(**given)
+    assert error.value.hint == f"Give {range}."
+
+
+def test_numbers_of_numpy_are_numbers():
+    options = Finetune(
+        epochs=np.int64(3),
+        lr=np.float32(0.5),
+        seed=np.uint8(7),
+        cache=tlzoo.Cache(gb=np.int32(2)),
+        probe=np.bool_(False),
+    )
+    assert options == Finetune(epochs=3, lr=0.5, seed=7, cache=tlzoo.Cache(gb=2.0), probe=False)
+    assert [type(value) for value in (options.epochs, options.lr, options.seed)] == [int, float, int]
+    with pytest.raises(UsageError, match="`epochs` cannot be"):
+        Finetune(epochs=np.float64(2.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("cache_gb", "`cache=tlzoo.Cache(gb=...)`"),
+        ("cache_precision", "`cache=tlzoo.Cache(precision=...)`"),
+        ("views", "`augment=tlzoo.Augment(views=...)`"),
+    ],
+)
+def test_a_keyword_of_finetune_that_is_a_field_elsewhere_is_shown_there(name: str, way_out: str):
+    with pytest.raises(UsageError, match=f"Finetune has no field `{name}`") as error:
+        Finetune(**{name: 3})
+    assert way_out in error.value.hint
+
+
+def test_thresholds_are_checked_and_completed_by_defaults():
+    defaults = {"difference": 1.5, "agreement": 0.95, "drop": 0.5}
+    assert tlzoo.Thresholds(drop=1).over(defaults) == {"difference": 1.5, "agreement": 0.95, "drop": 1.0}
+    assert tlzoo.Thresholds.of({"drop": 1}) == tlzoo.Thresholds(drop=1)
+    assert tlzoo.Thresholds.of(None) is None
+    for name, value in (("difference", 0.0), ("difference", 2.1), ("agreement", 0.4), ("drop", 10.5), ("drop", "much")):
+        with pytest.raises(UsageError, match=f"`{name}` cannot be") as error:
+            tlzoo.Thresholds(**{name: value})
+        assert error.value.parameter == name
+    for given in (3, {3: 1}, "drop=1"):
+        with pytest.raises(UsageError) as error:
+            tlzoo.Thresholds.of(given)
+        assert error.value.parameter == "thresholds"
+    with pytest.raises(UsageError, match="Unknown option `loss`"):
+        tlzoo.Thresholds.of({"loss": 1})
 
 
 def test_every_number_has_its_range_tried():
@@ -207,6 +273,24 @@ def test_what_is_given_twice_must_agree():
 
 
 @pytest.mark.parametrize(
+    ("options", "given", "said"),
+    [
+        (Finetune(epochs=5), {"epochs": 4}, "`epochs` is given as 5 and as 4"),
+        (Finetune(lr=1e-4), {"lr": 1e-3}, "`lr` is given as 0.0001 and as 0.001"),
+        (Finetune(augment=tlzoo.Augment("light", 3)), {"views": 2}, "`views` is given as 3 and as 2"),
+        (Finetune(augment="none"), {"augment": "light"}, "`augment` is given as 'none' and as 'light'"),
+        (Finetune(cache=True), {"cache": False}, "`cache` is given as True and as False"),
+        (Finetune(cache=tlzoo.Cache(gb=20)), {"cache_gb": 3.0}, "`cache_gb` is given as 20.0 and as 3.0"),
+        ("finetune", {"augment": tlzoo.Augment("light", 3), "views": 2}, "`views` is given as 3 and as 2"),
+        ("finetune", {"views": 2, "augment": tlzoo.Augment("light", 3)}, "`views` is given as 2 and as 3"),
+    ],
+)
+def test_a_default_that_is_given_contradicts_another_value_as_any_other(options: Any, given: dict[str, Any], said: str):
+    with pytest.raises(UsageError, match=re.escape(said)):
+        resolve_strategy(options, None, given)
+
+
+@pytest.mark.parametrize(
     ("strategy", "freeze", "given", "policy"),
     [
         ("lora", None, {}, "lora:8"),
@@ -229,7 +313,13 @@ def test_the_rank_of_adapters_is_an_option_or_stands_in_the_freeze_policy(
 
 @pytest.mark.parametrize(
     ("strategy", "given"),
-    [("lora", {"rank": 8}), (LoRA(rank=4), {}), (LoRA(alpha=4.0), {}), ("lora", {"rank": 16, "alpha": 1.0})],
+    [
+        ("lora", {"rank": 8}),
+        (LoRA(rank=4), {}),
+        (LoRA(rank=8), {}),
+        (LoRA(alpha=4.0), {}),
+        ("lora", {"rank": 16, "alpha": 1.0}),
+    ],
 )
 def test_a_rank_that_contradicts_the_freeze_policy_is_refused(strategy: Any, given: dict[str, Any]):
     with pytest.raises(UsageError, match=r"`freeze='lora:16:32'` contradicts `(rank|alpha)=") as error:

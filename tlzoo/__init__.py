@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tlzoo.interfaces import Backbone, Freeze, Graph, Head, Repository, Stage, Weights
     from tlzoo.models.heads import default_head
     from tlzoo.models.meta_device import meta_device
-    from tlzoo.options import LPFT, Augment, Auto, Cache, Finetune, LoRA, Probe
+    from tlzoo.options import LPFT, Augment, Auto, Cache, Finetune, LoRA, Probe, Thresholds
     from tlzoo.plugins.hookspecs import hookimpl
     from tlzoo.runtime import load
     from tlzoo.tasks.classification.task import LabelPrediction
@@ -50,6 +50,7 @@ _HOME: dict[str, str | None] = {
     "Repository": "tlzoo.interfaces",
     "Run": "tlzoo.workflows.run",
     "Stage": "tlzoo.interfaces",
+    "Thresholds": "tlzoo.options",
     "TlzooError": "tlzoo.errors",
     "ValuePrediction": "tlzoo.tasks.regression.task",
     "Weights": "tlzoo.interfaces",
@@ -85,6 +86,7 @@ __all__ = [
     "Repository",
     "Run",
     "Stage",
+    "Thresholds",
     "TlzooError",
     "ValuePrediction",
     "Weights",

@@ -23,6 +23,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class TlzooError(Exception):
@@ -40,6 +42,16 @@ class TlzooError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+@contextmanager
+def concerning(parameter: str) -> Iterator[None]:
+    """A UsageError that is raised meanwhile and names no argument is about this one."""
+    try:
+        yield
+    except UsageError as error:
+        error.parameter = error.parameter or parameter
+        raise
 
 
 class RegistryError(TlzooError):

@@ -20,6 +20,7 @@ PATIENCE_S = 10.0
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Terminal control characters and lone surrogates; line ends and tabs are allowed."""
 _quiet = False
+_spelling: Callable[[str], str] = str
 _lost = False
 
 
@@ -46,6 +47,22 @@ def say(line: str) -> None:
     if not _quiet:
         with _heartbeat.spoken():
             _print(printable(line))
+
+
+def advise(line: str) -> None:
+    """As `say`, of options: arguments between backticks, such as `views=4`, are flags where a command runs."""
+    say(_spelling(line))
+
+
+@contextmanager
+def spelled(spelling: Callable[[str], str]) -> Iterator[None]:
+    """Spell the options in notes so for a while."""
+    global _spelling
+    before, _spelling = _spelling, spelling
+    try:
+        yield
+    finally:
+        _spelling = before
 
 
 def _print(line: str) -> None:

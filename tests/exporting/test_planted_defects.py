@@ -14,12 +14,12 @@ from onnx import helper, numpy_helper
 from shared_fixtures import sealed
 
 import tlzoo
-from tlzoo.artifact.manifest import Thresholds
 from tlzoo.errors import ExportError, ParityError
 from tlzoo.exporting import graph as written
 from tlzoo.exporting import precision as reducing
 from tlzoo.exporting import variants
 from tlzoo.models import onnx_export as core
+from tlzoo.options import Thresholds
 
 Change = Callable[[onnx.ModelProto], None]
 

@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 import tlzoo
-from tlzoo.artifact.manifest import Thresholds
+from tlzoo.artifact.manifest import ProofLimits
 from tlzoo.errors import ExportError, ParityError, UsageError
+from tlzoo.exporting import check
 from tlzoo.exporting import precision as lower
+from tlzoo.options import Thresholds
 from tlzoo.tasks.probabilities import softmax
 
 LENIENT = Thresholds(difference=2, agreement=0.5, drop=10)
@@ -32,7 +34,7 @@ def test_a_lower_precision_is_smaller_measured_and_says_so(zoo: Any, text_run: A
     assert file.measured.batch == 32  # however few are held out
     assert file.measured.bytes < file.measured.fp32_bytes
     assert manifest.kept_fp32 == file.kept_fp32
-    assert manifest.parity.thresholds == LENIENT
+    assert manifest.parity.thresholds == ProofLimits(difference=2, agreement=0.5, drop=10)
     assert tlzoo.verify(file.path, text_run.data.path).parity.samples == file.parity.samples
 
 
@@ -53,8 +55,12 @@ def test_auto_takes_one_that_passes(zoo: Any, picture_run: Any, tmp_path: Path):
     assert file.parity.drop <= 0.5
 
 
-def test_auto_says_what_it_rejects_and_why(zoo: Any, text_run: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
-    file = text_run.export(tmp_path / "model.onnx", precision="auto", thresholds=IMPOSSIBLE)
+def test_auto_says_what_it_rejects_and_why(
+    zoo: Any, text_run: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    for precision in ("fp16", "int8"):
+        monkeypatch.setitem(check.THRESHOLDS, precision, ProofLimits(difference=1e-9, agreement=1, drop=0))
+    file = text_run.export(tmp_path / "model.onnx", precision="auto")
     assert (file.precision, file.measured) == ("fp32", None)
     said = capfd.readouterr().err
     for precision in ("fp16", "int8"):
@@ -181,7 +187,7 @@ def test_no_threshold_can_be_switched_off(
 ):
     done = command("export", text_run.path, "--out", tmp_path / "model.onnx", flag, value)
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert f"{flag} {float(value)}" in done.err
+    assert f"Error: {flag} cannot be {float(value)}" in done.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,7 +20,7 @@ VERSION = 4
 Precision = Literal["fp32", "fp16", "int8"]
 
 
-class Thresholds(StrictModel):
+class ProofLimits(StrictModel):
     """The limits of a proof; adjustable, never off.
 
     `difference` is the largest allowed of an output, as a share of the outputs' scale; `agreement` the smallest share
@@ -65,7 +65,7 @@ class Parity(StrictModel):
     top1_agreement: float
     worst: int | None = None
     drop: float = 0.0
-    thresholds: Thresholds | None = None
+    thresholds: ProofLimits | None = None
     outputs: Mapping[str, OutputParity] = {}
 
     @property

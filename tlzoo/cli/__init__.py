@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any
 
 COMMANDS = {
     "demo": "Train, export and evaluate on small real data sets",
@@ -159,6 +160,14 @@ def _named_while_silent(name: str, arguments: list[str]) -> AbstractContextManag
     return working(f"tlzoo {name}")
 
 
+def _notes_with_flags(app: Any) -> AbstractContextManager[None]:
+    """While a command runs, its notes name options as it does."""
+    from tlzoo.cli.shared.flags import with_flags
+    from tlzoo.progress import spelled
+
+    return spelled(lambda line: with_flags(line, app))
+
+
 def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
@@ -179,11 +188,12 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
 
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # else one distribution with damaged metadata stops it
     warnings.formatwarning = _format_warning
+    app: Any = None
     gc.set_threshold(100_000, 50, 50)  # looking for garbage while torch is imported costs an eighth of that
     try:
         with if_stopped(_STOPPED.get(name, AGAIN)), _named_while_silent(name, arguments):
             app = importlib.import_module(module_of(name)).app
-            with _stdout_for(name, arguments):
+            with _stdout_for(name, arguments), _notes_with_flags(app):
                 code = app(arguments, prog_name=f"tlzoo {name}", standalone_mode=False)
         sys.stdout.flush()
         if code in CODES:  # Click makes a code of Ctrl-C
@@ -211,14 +221,15 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
             import traceback
 
             traceback.print_exc()
+        from tlzoo.cli.shared.flags import parser_message, with_flags
         from tlzoo.io.extras import missing_extra
 
         error = missing_extra(error) or error
         if isinstance(error, TlzooError):
-            return _fail(2, f"Error: {with_flags(str(error)) if error.parameter else error}")
+            return _fail(2, f"Error: {with_flags(str(error), app) if error.parameter else error}")
         if hasattr(error, "format_message"):  # Click's errors, whichever copy of Click they come from
             command = getattr(getattr(error, "ctx", None), "command_path", f"tlzoo {name}")
-            return _fail(2, f"Error: {error.format_message()} See: {command} --help")
+            return _fail(2, f"Error: {parser_message(error) or error.format_message()} See: {command} --help")
         if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
             name = error.filename or _unnamed_file(error)
             return _fail(2, f"Error: {name}: {error.strerror}. {_CHECK_DISK}")
@@ -227,17 +238,6 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
         if (fault := plugin_error(error)) is not None:
             return _fail(2, f"Error: {fault}")
         return _fail(1, f"Bug: {type(error).__name__}: {error}. Run again with --debug and report the trace.")
-
-
-def with_flags(text: str) -> str:
-    """A message whose arguments between backticks, such as `epochs=3` or `cache=False`, are flags instead."""
-    import re
-
-    def flag(found: re.Match[str]) -> str:
-        name, value = found[1].replace("_", "-"), (found[2] or "").strip("'")
-        return {"True": f"--{name}", "False": f"--no-{name}"}.get(value, f"--{name} {value}".rstrip())
-
-    return re.sub(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`", flag, text)
 
 
 def _fail(code: int, message: str) -> int:

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from tlzoo.artifact.manifest import OutputParity, Parity, Thresholds
+from tlzoo.artifact.manifest import OutputParity, Parity, ProofLimits
 from tlzoo.errors import InputError, ParityError
 from tlzoo.exporting.batches import BatchPart, plan_batches
 from tlzoo.io.entry_points import REPORT_HINT
 from tlzoo.io.texts import input_name
+from tlzoo.options import Thresholds
 from tlzoo.preprocess import row_lengths
 from tlzoo.progress import Advance, progress
 from tlzoo.runtime import Predictor
@@ -28,22 +29,29 @@ from tlzoo.tasks.rows import OutputCollector, Outputs, Rows, finite, select
 NOT_WRITTEN_HINT = f"No file was written. {REPORT_HINT}"
 
 THRESHOLDS = {
-    "fp32": Thresholds(difference=1e-4, agreement=1.0, drop=0.5),
-    "fp16": Thresholds(difference=0.02, agreement=0.99, drop=0.5),
-    "int8": Thresholds(difference=1.5, agreement=0.95, drop=0.5),
-    "raw input": Thresholds(difference=0.5, agreement=0.95, drop=0.5),
+    "fp32": ProofLimits(difference=1e-4, agreement=1.0, drop=0.5),
+    "fp16": ProofLimits(difference=0.02, agreement=0.99, drop=0.5),
+    "int8": ProofLimits(difference=1.5, agreement=0.95, drop=0.5),
+    "raw input": ProofLimits(difference=0.5, agreement=0.95, drop=0.5),
 }
 """Default thresholds of each precision, and of graphs that resize pictures themselves."""
 
 
-def default_thresholds(precision: str, raw_input: bool = False) -> Thresholds:
+def default_thresholds(precision: str, raw_input: bool = False) -> ProofLimits:
     """The default thresholds of a precision; with `raw_input` the looser of both."""
     limits = [THRESHOLDS[precision], *([THRESHOLDS["raw input"]] if raw_input else [])]
-    return Thresholds(
+    return ProofLimits(
         difference=max(one.difference for one in limits),
         agreement=min(one.agreement for one in limits),
         drop=max(one.drop for one in limits),
     )
+
+
+def asked_limits(asked: Thresholds | None, precision: str, raw_input: bool) -> ProofLimits | None:
+    """The limits that are asked for, completed by the defaults; `None` where none are."""
+    if asked is None:
+        return None
+    return ProofLimits(**asked.over(default_thresholds(precision, raw_input).model_dump()))
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ def prove(
     inputs: Sequence[Any],
     reference: Outputs,
     *,
-    thresholds: Thresholds | None = None,
+    thresholds: ProofLimits | None = None,
     measure: Measure | None = None,
     cases: Sequence[ArrayCase] = (),
     whole: int | None = None,
@@ -199,7 +207,7 @@ def _replaced(every: Outputs, positions: np.ndarray, few: Outputs) -> dict[str, 
 def _parity(
     found: _Comparison,
     tolerances: Mapping[str, float],
-    limits: Thresholds,
+    limits: ProofLimits,
     drop: float,
     parts: Sequence[BatchPart],
     cases: Sequence[ArrayCase],
@@ -315,7 +323,7 @@ def _fails(where: str, cause: Exception) -> ParityError:
     return ParityError(f"The exported file fails {where}: {reason}", hint=NOT_WRITTEN_HINT)
 
 
-def _judge(parity: Parity, limits: Thresholds, name: str, task: Task) -> None:
+def _judge(parity: Parity, limits: ProofLimits, name: str, task: Task) -> None:
     if (
         parity.max_abs_diff <= parity.tolerance
         and all(each.max_abs_diff <= each.tolerance for each in parity.outputs.values())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tlzoo.errors import ExportError, UsageError
 from tlzoo.io.files import why_unwritable
+from tlzoo.options import Thresholds
 from tlzoo.plugins.extensions import declared_names, extension_names
 
 FORMATS = {"triton": "tlzoo.exporting.formats.triton", "web": "tlzoo.exporting.formats.web"}
@@ -13,11 +14,19 @@ FORMATS = {"triton": "tlzoo.exporting.formats.triton", "web": "tlzoo.exporting.f
 PRECISIONS = ("fp32", "fp16", "int8", "auto")
 
 
-def check_choices(out: Path, precision: str, format: str) -> None:
-    """Raise UsageError for a precision or a format that there is not, ExportError for an `out` that cannot be written;
-    nothing of a plugin is imported."""
+def check_choices(out: Path, precision: str, format: str, thresholds: Thresholds | None = None) -> None:
+    """Raise UsageError for a precision or a format that there is not, and for thresholds without effect, ExportError
+    for an `out` that cannot be written; nothing of a plugin is imported."""
     if precision not in PRECISIONS:
-        raise UsageError(f"Unknown precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}")
+        raise UsageError(
+            f"Unknown precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}", parameter="precision"
+        )
+    if thresholds is not None and precision == "auto":
+        raise UsageError(
+            "Thresholds cannot be combined with `precision='auto'`, which tries several.",
+            hint="Choose one, such as `precision='int8'`.",
+            parameter="thresholds",
+        )
     if "/" not in format and format not in {"onnx", *FORMATS, *declared_names("formats")}:
         raise unknown_format(format)
     reason = why_unwritable(out)
@@ -32,4 +41,4 @@ def check_choices(out: Path, precision: str, format: str) -> None:
 def unknown_format(format: str) -> UsageError:
     """The error for a format that nobody declares."""
     known = extension_names("formats", ("onnx", *FORMATS))
-    return UsageError(f"Unknown format {format!r}.", hint=f"Choose one of: {known}")
+    return UsageError(f"Unknown format {format!r}.", hint=f"Choose one of: {known}", parameter="format")

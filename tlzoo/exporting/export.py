@@ -18,16 +18,17 @@ from tlzoo.artifact.manifest import (
     Manifest,
     MetricInterval,
     Parity,
+    ProofLimits,
     Reference,
     SpeedMeasurement,
-    Thresholds,
 )
 from tlzoo.artifact.reference import digest, pack
 from tlzoo.artifact.reference import select_samples as choose_samples
 from tlzoo.artifact.seal import seal
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import content_digests
-from tlzoo.errors import ExportError, UsageError
+from tlzoo.errors import ExportError, UsageError, concerning
+from tlzoo.exporting.check import asked_limits
 from tlzoo.exporting.choices import FORMATS, check_choices, unknown_format
 from tlzoo.exporting.context import ExportContext, make_context
 from tlzoo.exporting.graph import embed, embedded_manifest, signature_of
@@ -42,8 +43,8 @@ from tlzoo.exporting.variants import (
 from tlzoo.io.disk import write_errors
 from tlzoo.io.files import atomic_file, atomic_folder, temporary_folder
 from tlzoo.io.locks import output_lock
-from tlzoo.models.onnx_export import OPSET
 from tlzoo.models.threads import limit_threads
+from tlzoo.options import Thresholds
 from tlzoo.plugins.extensions import PluginExtension, find_extension, warn_name_conflict
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
@@ -79,29 +80,30 @@ def export(
     path: str | Path,
     *,
     data: str | Path | None = None,
-    opset: int = OPSET,
     precision: str = "fp32",
     raw_input: bool = False,
     format: str = "onnx",
-    thresholds: Thresholds | None = None,
+    thresholds: Thresholds | Mapping[str, float] | None = None,
     trained_on: bool = True,
     sign: str | Path | None = None,
 ) -> Exported:
-    """What `tlzoo.export` does, of a run that is loaded; `opset` is ONNX's."""
+    """What `tlzoo.export` does, of a run that is loaded."""
     started, out = time.monotonic(), Path(path)
-    _refuse(run, out, precision, raw_input, format)
+    asked = Thresholds.of(thresholds)
+    _refuse(run, out, precision, raw_input, format, asked)
+    limits = None if precision == "auto" else asked_limits(asked, precision, raw_input)
     write = partial(_write, key=sign)
     if sign is not None:
-        signature.entry(b"", sign)  # a key that is none is refused before the work
+        with concerning("sign"):
+            signature.entry(b"", sign)  # a key that is none is refused before the work
     with output_lock(out, ExportError):
-        check_choices(out, precision, format)  # another process may have ended meanwhile
+        check_choices(out, precision, format, asked)  # another process may have ended meanwhile
         raise_malloc_thresholds()
         limit_threads()
         context = make_context(run, data)
         known = run.trained_on() if trained_on else None
-        own = thresholds if precision == "fp32" and not raw_input else None
-        base, full = _fp32(context, opset, own)
-        chosen, proto = _proven(base, full, out, precision, raw_input, thresholds, known, write)
+        base, full = _fp32(context, limits if precision == "fp32" and not raw_input else None)
+        chosen, proto = _proven(base, full, out, precision, raw_input, limits, known, write)
         file = write(out, format, proto)
     manifest = embedded_manifest(proto)
     assert manifest.interval is not None
@@ -121,10 +123,10 @@ def export(
     )
 
 
-def _fp32(context: ExportContext, opset: int, thresholds: Thresholds | None) -> tuple[BaseGraph, VerifiedVariant]:
+def _fp32(context: ExportContext, limits: ProofLimits | None) -> tuple[BaseGraph, VerifiedVariant]:
     """The graph as torch gives it, and the fp32 file's proof."""
     with temporary_folder() as folder, write_errors(folder / "model.onnx", hint=_CACHE_HINT):
-        return fp32_variant(context, folder / "model.onnx", opset, thresholds)
+        return fp32_variant(context, folder / "model.onnx", limits)
 
 
 _CACHE_HINT = "Free disk space there, or set TLZOO_CACHE to another folder; then export again."
@@ -136,14 +138,14 @@ def _proven(
     out: Path,
     precision: str,
     raw_input: bool,
-    thresholds: Thresholds | None,
+    limits: ProofLimits | None,
     known: TrainedOn | None,
     write: Callable[[Path, str, ModelProto], Path],
 ) -> tuple[VerifiedVariant, ModelProto]:
     """The variant asked for and its model; where a lower precision fails its proof, the fp32 file is written."""
     seen = "" if known is None else known.to_json()
     try:
-        chosen = _chosen(base, full, precision, raw_input, thresholds)
+        chosen = _chosen(base, full, precision, raw_input, limits)
     except ExportError as failed:
         if precision in ("fp32", "auto"):
             raise
@@ -170,22 +172,24 @@ def _write(out: Path, format: str, proto: ModelProto, key: str | Path | None) ->
 
 
 def _chosen(
-    base: BaseGraph, full: VerifiedVariant, precision: str, raw_input: bool, thresholds: Thresholds | None
+    base: BaseGraph, full: VerifiedVariant, precision: str, raw_input: bool, limits: ProofLimits | None
 ) -> VerifiedVariant:
-    limits = None if raw_input else thresholds
+    own = None if raw_input else limits
     match precision:
         case "fp32":
             chosen = full
         case "auto":
-            chosen = select_fastest(base, full, limits)
+            chosen = select_fastest(base, full)
         case "fp16" | "int8":
-            chosen = reduced_variant(base, full, precision, limits)
-    return raw_input_variant(base, chosen, thresholds) if raw_input else chosen
+            chosen = reduced_variant(base, full, precision, own)
+    return raw_input_variant(base, chosen, limits) if raw_input else chosen
 
 
-def _refuse(run: RunFolder, out: Path, precision: str, raw_input: bool, format: str) -> None:
+def _refuse(
+    run: RunFolder, out: Path, precision: str, raw_input: bool, format: str, thresholds: Thresholds | None
+) -> None:
     """Raise for options that cannot work, before any computation."""
-    check_choices(out, precision, format)
+    check_choices(out, precision, format, thresholds)
     if format != "onnx":
         _writer(format)
     if raw_input and not isinstance(run.preprocess, ImageSpec):

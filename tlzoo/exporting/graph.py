@@ -16,16 +16,16 @@ from tlzoo.errors import ExportError
 from tlzoo.exporting.nodes import with_inner
 from tlzoo.interfaces import Graph
 from tlzoo.models.model import TaskModel
-from tlzoo.models.onnx_export import export_graph
+from tlzoo.models.onnx_export import OPSET, export_graph
 from tlzoo.tasks.base import DerivedOutput, Task
 from tlzoo.version import __version__
 
 
-def write_graph(model: TaskModel, path: Path, opset: int) -> tuple[Graph, ModelProto]:
+def write_graph(model: TaskModel, path: Path) -> tuple[Graph, ModelProto]:
     """Ask the plugin, then the core, for the ONNX file; check it is one whole model that is as its graph says."""
     checkpoint, names = model.checkpoint, tuple(output.name for output in model.task.outputs)
     graph = plugins.call(
-        "export", checkpoint.plugin, Graph, default=export_graph, model=model.eval(), path=path, opset=opset
+        "export", checkpoint.plugin, Graph, default=export_graph, model=model.eval(), path=path, opset=OPSET
     )
     proto = onnx.load(path, load_external_data=False)
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in proto.graph.initializer):

@@ -131,7 +131,7 @@ def _check(proto: ModelProto) -> None:
     if opset < 20:
         raise ExportError(
             f"`raw_input=True` needs opset 20; this model has {opset}.",
-            hint="Export it with opset 20.",
+            hint="Leave it out; the model's plugin writes an older opset.",
             parameter="raw_input",
         )
 

@@ -16,9 +16,9 @@ from tlzoo.artifact.manifest import (
     Manifest,
     Parity,
     Precision,
+    ProofLimits,
     Signature,
     SpeedMeasurement,
-    Thresholds,
     parse_manifest,
 )
 from tlzoo.errors import ExportError, ParityError
@@ -97,11 +97,11 @@ class BaseGraph:
 
 
 def fp32_variant(
-    context: ExportContext, path: Path, opset: int, thresholds: Thresholds | None
+    context: ExportContext, path: Path, thresholds: ProofLimits | None
 ) -> tuple[BaseGraph, VerifiedVariant]:
     """Write the graph in fp32 to `path`, calibrate it, prove it; raises ExportError where that fails."""
     task = context.run.task
-    graph, proto = write_graph(context.model, path, opset)
+    graph, proto = write_graph(context.model, path)
     base = BaseGraph(context, graph, signature_of(proto, task))
     predictor = _predictor(base, "fp32", proto)
     calibration, point = fit_on_validation(context, predictor)
@@ -114,7 +114,7 @@ def fp32_variant(
 
 
 def reduced_variant(
-    base: BaseGraph, full: VerifiedVariant, precision: Precision, thresholds: Thresholds | None
+    base: BaseGraph, full: VerifiedVariant, precision: Precision, thresholds: ProofLimits | None
 ) -> VerifiedVariant:
     """The same model in a lower precision, measured beside `full`; raises ParityError with the figures where it lost
     too much, ExportError where nothing in it can be reduced."""
@@ -132,7 +132,8 @@ def reduced_variant(
     except ParityError as error:
         raise ParityError(
             f"In {precision}: {error.message}",
-            hint="Export in fp32, or relax the thresholds (max difference, max drop).",
+            hint="Export in fp32, or relax `difference` or `drop` of the thresholds.",
+            parameter="thresholds",
         ) from error
     arrays = base.context.heldout.arrays(range(min(SPEED_BATCH, len(base.context.heldout))))
     with working(f"Measuring how fast {precision} is"):
@@ -147,12 +148,12 @@ def reduced_variant(
     return VerifiedVariant(precision, reduced.proto, proof, reduced.kept, measured=measured)
 
 
-def select_fastest(base: BaseGraph, full: VerifiedVariant, thresholds: Thresholds | None) -> VerifiedVariant:
+def select_fastest(base: BaseGraph, full: VerifiedVariant) -> VerifiedVariant:
     """The fastest on this machine of all precisions that pass, each measured beside fp32; of equals the smallest."""
     passed = [full]
     for precision in ("fp16", "int8"):
         try:
-            passed.append(reduced_variant(base, full, precision, thresholds))
+            passed.append(reduced_variant(base, full, precision, None))
         except ExportError as failure:
             say(f"{precision} rejected: {failure.message}")
             continue
@@ -164,7 +165,7 @@ def select_fastest(base: BaseGraph, full: VerifiedVariant, thresholds: Threshold
     return min((m for m in passed if _speedup(m) * AS_FAST >= best), key=lambda model: model.proto.ByteSize())
 
 
-def raw_input_variant(base: BaseGraph, variant: VerifiedVariant, thresholds: Thresholds | None) -> VerifiedVariant:
+def raw_input_variant(base: BaseGraph, variant: VerifiedVariant, thresholds: ProofLimits | None) -> VerifiedVariant:
     """The same model with resize and crop inside its graph, proven against the torch outputs for fitted pictures."""
     spec = base.context.run.preprocess
     assert isinstance(spec, ImageSpec)
@@ -176,7 +177,7 @@ def raw_input_variant(base: BaseGraph, variant: VerifiedVariant, thresholds: Thr
     except ParityError as error:
         raise ParityError(
             f"With resizing in the graph: {error.message}",
-            hint="Export without `raw_input=True`, or relax the thresholds (max difference, min agreement, max drop).",
+            hint="Export without `raw_input=True`, or relax `difference`, `agreement` or `drop` of the thresholds.",
             parameter="raw_input",
         ) from error
     return replace(variant, proto=proto, proof=proof, raw_input=True)
@@ -187,7 +188,7 @@ def _speedup(model: VerifiedVariant) -> float:
 
 
 def _prove(
-    base: BaseGraph, precision: Precision, proto: ModelProto, limits: Thresholds, *, raw_input: bool = False
+    base: BaseGraph, precision: Precision, proto: ModelProto, limits: ProofLimits, *, raw_input: bool = False
 ) -> Proof:
     context, predictor = base.context, _predictor(base, precision, proto, raw_input)
     data = context.heldout
@@ -222,7 +223,7 @@ def _check_derived(base: BaseGraph, task: Task, proof: Proof) -> None:
 
 
 def _check_embeddings(
-    features: np.ndarray, proof: Proof, precision: Precision, limits: Thresholds, raw_input: bool
+    features: np.ndarray, proof: Proof, precision: Precision, limits: ProofLimits, raw_input: bool
 ) -> None:
     """Raise ParityError unless embeddings are what torch's head is given, in every part and case: in fp32 to the share
     of their scale that outputs are, in lower precisions by their directions, in parts by their neighbours too."""

@@ -73,9 +73,9 @@ def extract(
     if pending is not None:
         with clock.spent("prefix"):
             pending.join(prefix)
-    if options.cache.enabled:
+    if options.caching.enabled:
         try:
-            kept = extract_cached(prefix, unique, options.cache, clock)
+            kept = extract_cached(prefix, unique, options.caching, clock)
             with clock.spent("cache"):
                 found = [Features(*kept.rows(layout.name, rows)) for rows in unique.rows]
                 kept.release()

@@ -51,7 +51,11 @@ class FeaturePrefetch:
     ) -> None:
         self._place, self._task, self._samples, self._options = _note_path(checkpoint, task), task, samples, options
         self._wanted, self._awaited, self._prefix = True, False, None
-        if options.cache.enabled and select_device(options.device).type == "cpu" and (noted := _read_note(self._place)):
+        if (
+            options.caching.enabled
+            and select_device(options.device).type == "cpu"
+            and (noted := _read_note(self._place))
+        ):
             noted_prefix, spec = noted
             self._prefix = replace(noted_prefix, open=self._open)
             self._preprocessor = checkpoint_preprocessor(checkpoint, spec)
@@ -94,7 +98,7 @@ class FeaturePrefetch:
             sets = [make_dataset(replace(part, targets=None), self._task, self._preprocessor) for part in parts]
             with beside_plugins():
                 extract_cached(
-                    self._prefix, deduplicate(*sets), self._options.cache, Clock(), before_batch=self._check_cancelled
+                    self._prefix, deduplicate(*sets), self._options.caching, Clock(), before_batch=self._check_cancelled
                 )
         except Exception:  # noqa: BLE001 - errors are raised by the regular extraction
             return

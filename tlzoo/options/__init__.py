@@ -1,6 +1,6 @@
 """How to train: a dataclass for each strategy; its fields are the keywords, the flags and what `run.json` holds."""
 
-from tlzoo.options.checked import Option, Range, flat, non_default, options_of
+from tlzoo.options.checked import Option, Range, flat, given_options, options_of
 from tlzoo.options.naming import MAY_DIFFER_ON_RESUME, changed_options, combine, run_options
 from tlzoo.options.strategies import (
     CORE_STRATEGIES,
@@ -18,6 +18,7 @@ from tlzoo.options.strategies import (
     core_options,
     strategies_taking,
 )
+from tlzoo.options.thresholds import Thresholds
 
 __all__ = [
     "CORE_STRATEGIES",
@@ -35,11 +36,12 @@ __all__ = [
     "Probe",
     "Range",
     "StrategyOptions",
+    "Thresholds",
     "changed_options",
     "combine",
     "core_options",
     "flat",
-    "non_default",
+    "given_options",
     "options_of",
     "run_options",
     "strategies_taking",

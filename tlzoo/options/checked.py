@@ -48,12 +48,16 @@ class CheckedOptions:
 
     flat_names: ClassVar[Mapping[str, str]] = {}
     """What keywords, flags and `run.json` call a field, where that is not its name."""
+    _given: ClassVar[tuple[str, ...]] = ()
 
     def __new__(cls, *values: Any, **given: Any) -> Self:
         for name in given:
             if name not in field_names(cls):
                 raise cls.unknown(name)
-        return super().__new__(cls)
+        made = super().__new__(cls)
+        by_place = [field.name for field in fields(cls) if field.init and not field.kw_only]
+        object.__setattr__(made, "_given", (*by_place[: len(values)], *given))
+        return made
 
     @classmethod
     def unknown(cls, name: str) -> UsageError:
@@ -84,7 +88,8 @@ class CheckedOptions:
             first = cause.errors()[0]
             field = str(first["loc"][0])
             name = self.flat_names.get(field, field)
-            expected = options_of(cls)[name].expected if name in options_of(cls) else ""
+            option = options_of(cls).get(name)
+            expected = option.expected_instead_of(getattr(self, field)) if option else ""
             raise UsageError(
                 f"`{name}` cannot be {getattr(self, field)!r}.",
                 hint=f"Give {expected}." if expected else f"{first['msg']}.",
@@ -92,6 +97,18 @@ class CheckedOptions:
             ) from cause
         for name in field_names(cls):
             object.__setattr__(self, name, getattr(checked, name))
+
+
+def expected_value(error: Mapping[str, Any]) -> str:
+    """What pydantic expects, of one of its errors, in tlzoo's words."""
+    kind, bounds = error["type"], error.get("ctx", {})
+    sides = {"ge": "{:g} or more", "le": "{:g} or less", "gt": "more than {:g}", "lt": "less than {:g}"}
+    for name, words in sides.items():
+        if name in bounds:
+            return words.format(bounds[name])
+    names = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text"}
+    words = names.get(kind.partition("_")[0], "")
+    return words or (f"one of: {bounds['expected']}" if kind == "literal_error" else "another value")
 
 
 def _model(cls: type[Any]) -> Any:
@@ -109,8 +126,11 @@ def _model(cls: type[Any]) -> Any:
 
 
 def _expand(cls: type[Any], name: str, value: Any) -> Any:
-    """A field's value; an Augment or a Cache where a policy or a switch stands for it."""
+    """A field's value: an Augment or a Cache where a policy or a switch stands for it, a number of Python's for one of
+    numpy's."""
     default = getattr(cls, name, None)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
     return type(default)(value) if isinstance(default, CheckedOptions) and isinstance(value, str | bool) else value
 
 
@@ -149,6 +169,14 @@ class Option:
         if self.minimum is None:
             return f"one of: {self.allowed}" if self.choices else "True or False" * (self.kind is bool)
         return f"a whole number, {self.allowed}" if self.kind is int else self.allowed
+
+    def expected_instead_of(self, value: Any) -> str:
+        """As `expected`; for a value above the range, with the largest allowed, however large that is."""
+        above = isinstance(value, int | float) and self.maximum is not None and value > self.maximum
+        if not above or self.maximum is None or self.maximum < UNBOUNDED:
+            return self.expected
+        largest = f"{self.maximum:d}" if isinstance(self.maximum, int) else f"{self.maximum:.9g}"
+        return self.expected.replace("or more", f"to {largest}")
 
 
 def options_of(cls: type[Any]) -> Mapping[str, Option]:
@@ -211,10 +239,14 @@ def flat(options: CheckedOptions) -> dict[str, Any]:
     return found
 
 
-def non_default(options: CheckedOptions) -> dict[str, Any]:
-    """The options that are not at their defaults, by their flat names."""
-    defaults = options_of(type(options))
-    return {name: value for name, value in flat(options).items() if value != defaults[name].default}
+def given_options(options: CheckedOptions) -> dict[str, Any]:
+    """The options that were given when this was made, be it at their defaults, by their flat names."""
+    found: dict[str, Any] = {}
+    for name in options._given:
+        value = getattr(options, name)
+        whole = isinstance(value, CheckedOptions)
+        found |= given_options(value) if whole else {options.flat_names.get(name, name): value}
+    return found
 
 
 def from_flat(cls: type[Any], given: Mapping[str, Any]) -> Any:

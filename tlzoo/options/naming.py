@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tlzoo.errors import UsageError
-from tlzoo.options.checked import CheckedOptions, flat, from_flat, non_default, options_of
+from tlzoo.options.checked import CheckedOptions, flat, from_flat, given_options, options_of
 from tlzoo.options.strategies import Finetune, StrategyOptions
 
 MAY_DIFFER_ON_RESUME = {"cache_gb", "checkpoint_every", "device", "probe"}
@@ -33,7 +33,7 @@ def combine(
     """
     given: dict[str, Any] = {}
     for source in sources:
-        for name, value in _flatten(source).items():
+        for name, value in _flat_items(source):
             if name not in options_of(cls):
                 raise cls.unknown(name, strategy, others)
             if name in given and given[name] != value:
@@ -45,8 +45,6 @@ def combine(
     return options
 
 
-def _flatten(source: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _flat_items(source: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in source.items():
-        found |= non_default(value) if isinstance(value, CheckedOptions) else {name: value}
-    return found
+        yield from given_options(value).items() if isinstance(value, CheckedOptions) else [(name, value)]

@@ -6,7 +6,7 @@ is `augment="light", views=4` there, and `Cache(precision="fp16")` is `cache_pre
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar, Literal, get_args
 
 from tlzoo.errors import UsageError
@@ -78,9 +78,10 @@ class StrategyOptions(CheckedOptions):
     def unknown(cls, name: str, strategy: str = "", others: Iterable[str] = ()) -> UsageError:
         """Why there is no option of this name: it is another's, or nobody's; `others` are names that may be meant."""
         if name in flat_names_of(cls):
+            whole, part, owner = _place_of(cls, name)
             return UsageError(
                 f"{cls.__name__} has no field `{name}`.",
-                hint="It is a keyword of tlzoo.finetune, and a field of tlzoo.Augment or tlzoo.Cache.",
+                hint=f"Give `{whole}=tlzoo.{owner}({part}=...)`, or `{name}` to tlzoo.finetune.",
                 parameter=name,
             )
         if name in core_options():
@@ -96,7 +97,12 @@ class StrategyOptions(CheckedOptions):
         Literal["none", "balanced"], "Weight all labels equally (none) or rare labels more (balanced)"
     ] = "none"
     device: Annotated[str, "auto, cpu or cuda"] = "auto"
-    cache: Cache = Cache()
+    cache: Cache | bool = Cache()
+
+    @property
+    def caching(self) -> Cache:
+        """`cache` as it is once the options are checked: a Cache, where a switch stood for it too."""
+        return self.cache if isinstance(self.cache, Cache) else Cache(self.cache)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -127,7 +133,7 @@ class GradientDescent(StrategyOptions):
     label_smoothing: Annotated[
         float, Range(0.0, 0.9), "Share of a label's probability that is spread over the other labels"
     ] = 0.0
-    augment: Augment = Augment()
+    augment: Augment | _Policy = Augment()
     mixup: Annotated[float, Range(0.0, 10.0), "Alpha of mixup, such as 0.2, for pictures and recordings"] = 0.0
     cutmix: Annotated[float, Range(0.0, 10.0), "Alpha of CutMix, for pictures"] = 0.0
     l2_sp: Annotated[
@@ -145,6 +151,11 @@ class GradientDescent(StrategyOptions):
     ] = "auto"
     checkpoint_every: Annotated[_Rate, "Seconds between snapshots to resume from"] = 60.0
     probe: Annotated[bool, "Measure beside the run what a probe of the same features reaches"] = True
+
+    @property
+    def augmentation(self) -> Augment:
+        """`augment` as it is once the options are checked: an Augment, where a policy stood for it too."""
+        return self.augment if isinstance(self.augment, Augment) else Augment(self.augment)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -190,6 +201,16 @@ class Auto(LPFT):
     """Whichever a short comparison prefers: a probe, the last stage or everything."""
 
     strategy: ClassVar[str] = "auto"
+
+
+def _place_of(cls: type[StrategyOptions], flat_name: str) -> tuple[str, str, str]:
+    """The field that holds the option of this flat name, the option's own name there, and the class."""
+    for field in fields(cls):
+        if isinstance(field.default, CheckedOptions):
+            for part in fields(field.default):
+                if field.default.flat_names.get(part.name, part.name) == flat_name:
+                    return field.name, part.name, type(field.default).__name__
+    raise AssertionError(f"{flat_name} is a field of {cls.__name__}")
 
 
 CORE_STRATEGIES: tuple[type[StrategyOptions], ...] = (Probe, Finetune, LPFT, LoRA, Auto)

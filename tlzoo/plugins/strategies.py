@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tlzoo.errors import UsageError
-from tlzoo.options import CORE_STRATEGIES, LoRA, StrategyOptions, combine, non_default
+from tlzoo.options import CORE_STRATEGIES, LoRA, StrategyOptions, combine, given_options
 from tlzoo.options.freezing import is_policy, parse_lora_size
 from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension
 
@@ -35,7 +35,7 @@ def resolve_strategy(
     """
     name = strategy if isinstance(strategy, str) else _strategy_name(strategy)
     cls = OPTIONS[name] if name in OPTIONS else plugin_strategy(name).value.options
-    own = {} if isinstance(strategy, str) else non_default(strategy)
+    own = {} if isinstance(strategy, str) else given_options(strategy)
     policy = freeze_policy(name, freeze)
     said = _lora_options(policy) if name == "lora" and freeze is not None else {}
     for option, value in said.items():

@@ -25,7 +25,7 @@ from tlzoo.models.freezing import train_mode
 from tlzoo.models.model import TaskModel
 from tlzoo.options import GradientDescent
 from tlzoo.plugins.containment import watch
-from tlzoo.progress import say, working
+from tlzoo.progress import advise, say, working
 
 Arrays = dict[str, np.ndarray]
 
@@ -78,7 +78,7 @@ def build_step_model(
     """
     device = select_device(options.device)
     train_mode(model.cpu(), frozen)
-    if not options.cache.enabled or not _inputs_are_fixed(options):
+    if not options.caching.enabled or not _inputs_are_fixed(options):
         return _full_step_model(model, frozen, sets, options, device)
     looking = working("Looking for the frozen part of the network")
     with clock.spent("prepare"), looking, watch("Tracing the network", *model.plugins):
@@ -88,7 +88,7 @@ def build_step_model(
     try:
         return _suffix_step_model(model, cut, sets, options, device, clock)
     except ActivationsTooLarge as reason:
-        say(f"{reason.message} Training continues without the cache; cache_gb sets the limit.")
+        advise(f"{reason.message} Training continues without the cache; `cache_gb` sets the limit.")
         return _full_step_model(model, frozen, sets, options, device)
 
 
@@ -125,8 +125,8 @@ def _inputs_are_fixed(options: GradientDescent) -> bool:
     if options.cutmix:
         say("CutMix changes the input pictures, so the frozen layers run in every epoch.")
         return False
-    if options.augment.policy != "none" and not options.augment.views:
-        say("Augmentation changes the inputs, so the frozen layers run in every epoch; views=4 would cache four views.")
+    if options.augmentation.policy != "none" and not options.augmentation.views:
+        advise("Augmentation changes the inputs, so the frozen layers run in every epoch; `views=4` caches four views.")
         return False
     return True
 
@@ -135,8 +135,8 @@ def _full_step_model(
     model: TaskModel, frozen: Freeze, sets: DatasetSplits, options: GradientDescent, device: torch.device
 ) -> StepModel:
     model.to(device)
-    change = make_augment(sets.train.modality, options.augment.policy, options.seed)
-    views = options.augment.views
+    change = make_augment(sets.train.modality, options.augmentation.policy, options.seed)
+    views = options.augmentation.views
 
     def augmented(positions: list[int], view: int) -> Arrays:
         arrays = sets.train.arrays(positions)
@@ -161,29 +161,29 @@ def _suffix_step_model(
 ) -> StepModel:
     prefix = cut_prefix(model, cut, device)
     data = {"train": sets.train, "validation": sets.validation, "test": sets.test}
-    plain = data if not options.augment.views else {name: data[name] for name in ("validation", "test")}
+    plain = data if not options.augmentation.views else {name: data[name] for name in ("validation", "test")}
     unique = deduplicate(*plain.values())
-    kept = extract_cached(prefix, unique, options.cache, clock)
+    kept = extract_cached(prefix, unique, options.caching, clock)
     sources = {
         name: BatchSource(samples, _reader(kept, rows))
         for (name, samples), rows in zip(plain.items(), unique.rows, strict=True)
     }
-    if options.augment.views:
+    if options.augmentation.views:
         trained = deduplicate(sets.train)
-        views = extract_cached(prefix, trained, options.cache, clock, options.augment)
-        sources["train"] = BatchSource(sets.train, _reader(views, trained.rows[0], options.augment.views))
+        views = extract_cached(prefix, trained, options.caching, clock, options.augmentation)
+        sources["train"] = BatchSource(sets.train, _reader(views, trained.rows[0], options.augmentation.views))
         kept = views
     move_model(model, (cut.train, cut.evaluate), device)
     facts = {
         "share": round(cut.share, 3),
         "values": {layout.name: list(layout.shape) for layout in cut.layouts},
-        "precision": options.cache.precision,
+        "precision": options.caching.precision,
         "bytes": kept.nbytes,
         "reused": kept.reused,
     }
     what = "read from the cache" if kept.reused else "computed once"
     say(f"Frozen layers: {cut.share:.0%} of the computation, {what} ({kept.nbytes / 1e6:.0f} MB)")
-    rounded = options.cache.precision != "fp32"
+    rounded = options.caching.precision != "fp32"
     exact = (lambda positions: extract_batch(prefix, sets.validation, positions)) if rounded else None
     return StepModel(cut.train, cut.evaluate, lambda training: None, sources, device, {"prefix": facts}, exact)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tlzoo.options import Thresholds
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.runs.run import RunFolder
 
 if TYPE_CHECKING:
-    from tlzoo.artifact.manifest import Thresholds
     from tlzoo.exporting.export import Exported
 
 
@@ -22,8 +23,7 @@ def export(
     precision: str = "fp32",
     raw_input: bool = False,
     format: str = "onnx",
-    thresholds: Thresholds | None = None,
-    opset: int | None = None,
+    thresholds: Thresholds | Mapping[str, float] | None = None,
     trained_on: bool = True,
     sign: str | Path | None = None,
 ) -> Exported:
@@ -31,9 +31,9 @@ def export(
 
     `data` names labelled samples to prove it on; by default the run's own test part. `precision` is fp32, fp16, int8 or
     auto, which takes the fastest on this machine that passes its proof. With `raw_input` the graph resizes and crops
-    pictures itself. `format` is onnx (one file), triton (a model repository), web (a page) or a plugin's. `thresholds`
-    stand in for those of the precision, `opset` for ONNX's operators that all others are made for. `trained_on` puts a
-    filter into the file by which `tlzoo.evaluate` knows samples it was trained on (see `tlzoo.artifact.trained_on`).
+    pictures itself. `format` is onnx (one file), triton (a model repository), web (a page) or a plugin's. `thresholds`,
+    such as `tlzoo.Thresholds(drop=1)` or `{"drop": 1}`, replace those of the precision. `trained_on` puts a filter into
+    the file by which `tlzoo.evaluate` knows samples it was trained on (see `tlzoo.artifact.trained_on`).
     `sign` is a file with an Ed25519 private key (PEM): `tlzoo.load` with `trusted` takes what it signed, nothing else.
 
     Nothing appears at `out` unless the proof holds. Raises ParityError when it does not; where only a lower precision
@@ -41,13 +41,11 @@ def export(
     options that cannot be, DataError when the held-out data is gone, RunError for what is no run.
     """
     from tlzoo.exporting.export import export as write
-    from tlzoo.models.onnx_export import OPSET
 
     return write(
         run if isinstance(run, RunFolder) else RunFolder.load(run),
         out,
         data=data,
-        opset=opset or OPSET,
         precision=precision,
         raw_input=raw_input,
         format=format,

@@ -11,8 +11,8 @@ from tlzoo.cli.shared.options import Json, Quiet
 from tlzoo.cli.shared.output import announce, print_json, single, span
 
 if TYPE_CHECKING:
-    from tlzoo.artifact.manifest import Thresholds
     from tlzoo.exporting.export import Exported
+    from tlzoo.options import Thresholds
 
 NEXT = {
     "onnx": "tlzoo predict {file} INPUT...   (or measure it: tlzoo bench {file})",
@@ -52,9 +52,9 @@ def export(
     from tlzoo.runs.record import read_record
 
     read_record(run)  # before the import of torch, which takes seconds
-    check_choices(out, precision, format)
+    asked = _thresholds(max_difference, min_agreement, max_drop)
+    check_choices(out, precision, format, asked)
     check_exists(data)
-    asked = _thresholds(precision, raw_input, max_difference, min_agreement, max_drop)
     announce(f"Loading {run}", quiet)
     from tlzoo.workflows.run import Run
 
@@ -76,33 +76,13 @@ def export(
     print("Next: " + NEXT.get(format, "deploy {path}").format(file=exported.file, path=exported.path))
 
 
-def _thresholds(
-    precision: str, raw_input: bool, difference: float | None, agreement: float | None, drop: float | None
-) -> Thresholds | None:
-    """The defaults of what is written, with those replaced that were given; None where none was."""
-    from pydantic import ValidationError
+def _thresholds(difference: float | None, agreement: float | None, drop: float | None) -> Thresholds | None:
+    """The thresholds that were given; None where none was."""
+    from tlzoo.options import Thresholds
 
-    from tlzoo.errors import UsageError
-    from tlzoo.exporting.check import default_thresholds
-
-    given = {"difference": difference, "agreement": agreement, "drop": drop}
-    changed = {name: value for name, value in given.items() if value is not None}
-    if not changed:
+    if difference is agreement is drop is None:
         return None
-    if precision == "auto":
-        raise UsageError(
-            "Thresholds cannot be combined with --precision auto, which tries several.",
-            hint="Choose one, such as --precision int8.",
-        )
-    defaults = default_thresholds(precision, raw_input)
-    try:
-        return type(defaults).model_validate({**defaults.model_dump(), **changed})
-    except ValidationError as cause:
-        first = cause.errors()[0]
-        name = {"difference": "--max-difference", "agreement": "--min-agreement", "drop": "--max-drop"}
-        raise UsageError(
-            f"{name[str(first['loc'][0])]} {first['input']}: {first['msg']}.", hint="See: tlzoo export --help"
-        ) from cause
+    return Thresholds(difference=difference, agreement=agreement, drop=drop)
 
 
 def _document(exported: Exported) -> dict[str, Any]:

@@ -41,7 +41,9 @@ def reduce_precision(
     nothing can be reduced.
     """
     if precision not in ("fp16", "int8"):
-        raise UsageError(f"Unknown reduced precision {precision!r}.", hint="Choose fp16 or int8.")
+        raise UsageError(
+            f"Unknown reduced precision {precision!r}.", hint="Choose fp16 or int8.", parameter="precision"
+        )
     if not calibration:
         raise ExportError(
             f"There are no samples to calibrate {precision} on.",

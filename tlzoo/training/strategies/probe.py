@@ -35,7 +35,7 @@ def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
     train_x, validation_x, test_x = extract_splits(job)
     probe = fit_on_training_and_validation(job, train_x, validation_x)
     facts: dict[str, Any] = {"l2": probe.l2, "temperature": probe.temperature}
-    if job.options.cache.enabled and job.options.cache.precision != "fp32":
+    if job.options.caching.enabled and job.options.caching.precision != "fp32":
         facts["rounding"] = _rounding_of_probe(job, probe, validation_x, objective.output)
     model = finish(with_probe(job, probe))
     fitted = frozenset(f"head.{name}" for name, _ in model.head.named_parameters())  # a plugin's head had other names
