@@ -303,6 +303,15 @@ OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("--strategy", "finetune", "--freeze", "lora:8", "--unfreeze-every", "1"): ("'lora:8'", "until:<stage>"),
     ("--strategy", "finetune", "--batch", "1"): ("--batch", "2 or more"),
+    ("--strategy", "finetune", "--epochs", "0"): ("--epochs cannot be 0. Give a whole number, 1 or more.",),
+    ("--strategy", "finetune", "--epochs", "x"): ("--epochs cannot be 'x'. Give a whole number, 1 or more.",),
+    ("--strategy", "finetune", "--epochs", "2.5"): ("--epochs cannot be 2.5. Give a whole number, 1 or more.",),
+    ("--strategy", "finetune", "--warmup", "7"): ("--warmup cannot be 7. Give 0 to 0.9.",),
+    ("--seconds", "0"): ("--seconds cannot be '0'. Give 0.1 or more.",),
+    ("--max-length", "x"): ("--max-length cannot be 'x'. Give a whole number.",),
+    ("--seconds", "40"): ("has no preprocessing option 'seconds'",),
+    ("--preprocess", "crop=7"): ("--preprocess crop=7 cannot be used. Give 1 or less.",),
+    ("--column", "tags=x", "--column", "tags=y"): ("--column tags is given as 'x' and as 'y'",),
     ("--strategy", "finetune", "--lr", "abc"): ("--lr", "'abc'", "auto"),
     ("--strategy", "finetune", "--lr", "nan"): ("--lr", "nan"),
     ("--strategy", "finetune", "--lr", "inf"): ("--lr", "inf"),
@@ -467,7 +476,7 @@ def test_debug_shows_the_trace_too(command: Command, place: Path, pictures: Path
 def test_a_bug_is_called_one_and_exits_with_1(
     command: Command, place: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(workflow, "read_splits", lambda *given: 1 / 0)
+    monkeypatch.setattr(workflow, "read_splits", lambda *given, **named: 1 / 0)
     done = command(*finetune(pictures))
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert done.err.startswith("Bug: ZeroDivisionError")

@@ -76,7 +76,7 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(place: Path):
     (place / "t.csv").write_text("body,label\nhello,a\n")
     with pytest.raises(DataError, match="no column 'text'") as error:
         names(["t.csv"], TEXTS)
-    assert "--column" in error.value.hint
+    assert ("`columns`" in error.value.hint, error.value.parameter) == (True, "columns")
     assert "'body'" in error.value.hint
 
 

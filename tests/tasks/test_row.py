@@ -27,9 +27,9 @@ def test_a_role_is_found_under_the_name_that_the_table_calls_it():
 @pytest.mark.parametrize(
     ("role", "name", "option"),
     [
-        ("label", "label", "--label-column NAME"),
-        ("path", "path", "--path-column NAME"),
-        ("end", "end", "--column end=NAME"),
+        ("label", "label", "`columns={'label_column': 'NAME'}`"),
+        ("path", "path", "`columns={'path_column': 'NAME'}`"),
+        ("end", "end", "`columns={'others': {'end': 'NAME'}}`"),
     ],
 )
 def test_a_column_that_the_table_lacks_is_named_with_those_it_has_and_the_option(role: str, name: str, option: str):
@@ -37,6 +37,7 @@ def test_a_column_that_the_table_lacks_is_named_with_those_it_has_and_the_option
         row({}, {"start": "begin"}).column(role)
     assert error.value.message == f"File {FILE} has no column {name!r}; it has 'text', 'mood', 'start'."
     assert error.value.hint == f"Name the right one: {option}"
+    assert error.value.parameter == "columns"
 
 
 @pytest.mark.parametrize(("cell", "what"), [(None, "no"), ("", "no"), (" \n", "only blanks as"), (math.nan, "no")])

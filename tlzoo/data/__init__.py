@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tlzoo.data.reading import Columns, endings_of, read, read_labelled
+from tlzoo.data.columns import Columns, check_columns, check_used
+from tlzoo.data.reading import endings_of, read, read_labelled
 from tlzoo.data.samples import Samples, TrainTestSamples, content_digests, fingerprint
 from tlzoo.data.splits import SampleSplits, read_splits, split
 
@@ -11,6 +12,8 @@ __all__ = [
     "SampleSplits",
     "Samples",
     "TrainTestSamples",
+    "check_columns",
+    "check_used",
     "content_digests",
     "endings_of",
     "fingerprint",

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
-
+from tlzoo.data.columns import Columns, check_roles, column_names
 from tlzoo.data.samples import Input, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.files import check_exists
@@ -38,6 +37,7 @@ class _ReadSpec:
     names: Mapping[str, str]
     labelled: bool
     endings: tuple[str, ...]
+    used: set[str]
 
     @property
     def modality(self) -> str:
@@ -50,32 +50,6 @@ class _ReadSpec:
         return f"Supported file types: {', '.join(self.endings)}"
 
 
-class Columns(TypedDict, total=False):
-    """What a table calls its columns, where not `text`, `path` and `label`; `others` is for those of a task's own."""
-
-    text_column: str
-    path_column: str
-    label_column: str
-    others: dict[str, str]
-
-
-def column_names(columns: Columns) -> dict[str, str]:
-    """What a table calls each role."""
-    named: dict[str, str] = {
-        role.removesuffix("_column"): str(name) for role, name in columns.items() if role != "others"
-    }
-    return {**named, **columns.get("others", {})}
-
-
-def check_roles(task: Task, names: Iterable[str]) -> None:
-    """Raise UsageError for the name of a column that the task would not look at."""
-    if strange := [role for role in names if role not in task.all_roles]:
-        raise UsageError(
-            f"{task.name} has no column role {strange[0]!r}.",
-            hint=f"Its roles: {', '.join(task.all_roles)}; name a column with --column ROLE=NAME.",
-        )
-
-
 def read(
     path: str | os.PathLike[str],
     task: Task,
@@ -84,15 +58,16 @@ def read(
     labelled: bool = True,
     training: bool = False,
     endings: tuple[str, ...] = (),
+    used: set[str] | None = None,
 ) -> TrainTestSamples:
     """Read samples of a task: a folder per label where it reads those, a table, a file of the task's own layouts, or
     `train` and `test` of these forms in a folder.
 
     A plugin's modality has files that end in `endings` (see `endings_of`). With `labelled=False` folders may be flat or
     nested, labels are not looked at and targets are `None`. The order is sorted for folders, the file's own for tables
-    and layouts. Raises DataError naming the file, class, column or row for whatever cannot be used; for `training` also
-    where nothing could be learnt, and for labels that only the test part has; UsageError for the name of a column in a
-    role that the task does not read.
+    and layouts. `used` gets the roles of the columns that were read. Raises DataError naming the file, class, column or
+    row for whatever cannot be used; for `training` also where nothing could be learnt, and for labels that only the
+    test part has; UsageError for the name of a column in a role that the task does not read.
     """
     endings = endings or EXTENSIONS.get(task.modality, ())
     if not endings:
@@ -101,7 +76,7 @@ def read(
             hint=f"Known modalities: {', '.join(sorted(EXTENSIONS))}; a plugin sets `endings` in its preprocessing.",
         )
     place = Path(os.path.abspath(path))
-    spec = _ReadSpec(task, column_names(columns or {}), labelled, endings)
+    spec = _ReadSpec(task, column_names(columns or {}), labelled, endings, set() if used is None else used)
     check_roles(task, spec.names)
     check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
@@ -112,13 +87,19 @@ def read(
 
 
 def read_labelled(
-    path: str | os.PathLike[str], task: Task, *, columns: Columns, endings: tuple[str, ...], parameter: str = ""
+    path: str | os.PathLike[str],
+    task: Task,
+    *,
+    columns: Columns,
+    endings: tuple[str, ...],
+    parameter: str = "",
+    used: set[str] | None = None,
 ) -> Samples:
     """Samples to measure a trained task on: those of the `test` part where the data has one, else all.
 
     Raises what `read` raises, and DataError where there are no labels, or labels that the task does not know.
     """
-    collection = read(path, task, columns=columns, endings=endings)
+    collection = read(path, task, columns=columns, endings=endings, used=used)
     samples = collection.test or collection.train
     if not samples.targets:
         raise DataError(f"{path} has no labels.", hint="Name labelled data.", parameter=parameter)
@@ -256,7 +237,7 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
         )
     if layout is not None and not isinstance(layout, Iterable):
         raise task_error(spec.task, f"cannot be used: `layouts` returns {type(layout).__name__}, not rows.")
-    rows = spec.task.samples(_table_rows(path, spec.names)) if layout is None else list(layout)
+    rows = spec.task.samples(_table_rows(path, spec)) if layout is None else list(layout)
     if spec.task.plugin and (wrong := rows_problem(rows, "samples" if layout is None else "layouts")):
         raise task_error(spec.task, f"cannot be used: {wrong}")
     if not rows:
@@ -275,7 +256,7 @@ def _target(row: Row, task: Task) -> Target:
     return target
 
 
-def _table_rows(path: Path, names: Mapping[str, str]) -> list[Row]:
+def _table_rows(path: Path, spec: _ReadSpec) -> list[Row]:
     """All rows of a table; raises DataError for the first that is broken. JSON lines have the columns of all rows."""
     found: list[tuple[str, dict[str, Any]]] = []
     columns: dict[str, None] = {}
@@ -287,7 +268,7 @@ def _table_rows(path: Path, names: Mapping[str, str]) -> list[Row]:
     if not found:
         raise DataError(f"File {path} has no rows.", hint="Add samples below its header.")
     there = tuple(columns)
-    return [Row(path, place, cells, there, names) for place, cells in found]
+    return [Row(path, place, cells, there, spec.names, spec.used) for place, cells in found]
 
 
 def _input(row: Row, spec: _ReadSpec) -> Input:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tlzoo.data.reading import Columns, read, unseen_labels
+from tlzoo.data.columns import Columns
+from tlzoo.data.reading import read, unseen_labels
 from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError, UsageError
 from tlzoo.progress import working
@@ -31,17 +32,25 @@ class SampleSplits:
 
 
 def read_splits(
-    path: str | Path, test: str | Path | None, task: Task, columns: Columns, seed: int, endings: tuple[str, ...] = ()
+    path: str | Path,
+    test: str | Path | None,
+    task: Task,
+    columns: Columns,
+    seed: int,
+    endings: tuple[str, ...] = (),
+    *,
+    used: set[str] | None = None,
 ) -> SampleSplits:
     """Read data labelled for `task`; without a test set a fifth is for testing, and a fifth of the rest for validation.
+    `used` gets the roles of the columns that were read.
 
     Raises DataError for data that does not suit the task, such as labels that only the test set has.
     """
     with working(f"Reading {path}"):
-        collection = read(path, task, columns=columns, training=True, endings=endings)
+        collection = read(path, task, columns=columns, training=True, endings=endings, used=used)
     train, held = collection.train, collection.test
     if test is not None:
-        other = read(test, task, columns=columns, endings=endings)
+        other = read(test, task, columns=columns, endings=endings, used=used)
         held = other.test or other.train
     given = held is not None
     if held is None:
@@ -63,7 +72,9 @@ def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Sample
     UsageError unless 0 < share < 1, and DataError where that cannot be, naming a label that has fewer than 2 samples.
     """
     if not 0 < share < 1:
-        raise UsageError(f"The held-out share must be between 0 and 1, not {share}.", hint="Try 0.2.")
+        raise UsageError(
+            f"The held-out share must be between 0 and 1, not {share}.", hint="Try 0.2.", parameter="share"
+        )
     generator = np.random.default_rng(seed)
     groups = [None if samples.targets is None else task.group(target) for target in samples.targets or samples.inputs]
     if task.plugin and (strange := [group for group in groups if not _hashable(group)]):

@@ -56,7 +56,9 @@ def _check_columns(path: Path, columns: Sequence[str], only: Sequence[str]) -> N
     if missing := [name for name in only if name not in columns]:
         there = listed_names(columns) or "none"
         raise MissingColumn(
-            f"File {path} has no column {missing[0]!r}.", hint=f"Name one with --column; it has: {there}"
+            f"File {path} has no column {missing[0]!r}.",
+            hint=f"Name one with `columns`; it has: {there}",
+            parameter="columns",
         )
     if twice := sorted(name for name, times in Counter(columns).items() if times > 1):
         raise DataError(f"File {path} has a duplicate column {listed_names(twice[:1])}.", hint="Rename one of them.")

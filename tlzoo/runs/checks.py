@@ -5,16 +5,16 @@ Torch-free, so that a command refuses them at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tlzoo import plugins
 from tlzoo.augment import signature
 from tlzoo.errors import UsageError
-from tlzoo.options import Finetune, GradientDescent, StrategyOptions
+from tlzoo.options import Cache, Finetune, GradientDescent, StrategyOptions, flat, options_of
 from tlzoo.options.freezing import check_stage_policy, is_core_policy, names_plugin, parse_lora_size, training_stages
 from tlzoo.plugins.extensions import declared_extensions, split_plugin_name
-from tlzoo.plugins.strategies import resolve_strategy
+from tlzoo.plugins.strategies import OPTIONS, resolve_strategy
 from tlzoo.plugins.tasks import unfitted_task
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.tasks import Task, contract, trainable_tasks
@@ -48,13 +48,16 @@ def choose(
     as it must be.
     """
     blank = task_for(checkpoint, task)
-    strategy = strategy or ("probe" if "probe" in blank.supports else "finetune")
+    if strategy is None:
+        strategy = "probe" if "probe" in blank.supports else "finetune"
     _check_probe(blank, strategy if isinstance(strategy, str) else getattr(strategy, "strategy", ""))
     name, policy, options = resolve_strategy(strategy, freeze, *given, others=others)
     if blank.plugin and (wrong := contract.class_problem(type(blank)) or contract.inputs_problem(blank)):
         raise contract.task_error(blank, f"cannot be used: {wrong}")
     _check_policy(checkpoint, policy)
     _check_options(blank, name, policy, options, head)
+    if isinstance(options, GradientDescent):
+        _check_effective(checkpoint, blank, name, policy, options)
     return Choices(blank, name, policy, options)
 
 
@@ -65,7 +68,7 @@ def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
     added = [f"{one.value}/{one.name}" for one in declared_extensions("tasks")]
     raise UsageError(
         f"{checkpoint.id} does not support the task {wanted!r}."
-        if wanted
+        if wanted is not None
         else f"{checkpoint.id} supports no task that can be trained.",
         hint=f"Supported: {', '.join(trainable_tasks(checkpoint.tasks) or checkpoint.tasks)}"
         + (f"; plugins add: {', '.join(added)}" if added else ""),
@@ -97,7 +100,7 @@ def _check_options(task: Task, strategy: str, policy: str, options: StrategyOpti
 
     An option without effect is an error too. Ranges, and whether the strategy takes it, were checked before.
     """
-    if head and head not in ("linear", "plugin") and "/" not in head:
+    if head is not None and head not in ("linear", "plugin") and "/" not in head:
         raise UsageError(
             f"Unknown head {head!r}.",
             hint="Give linear, or PLUGIN/NAME for a plugin's head; or leave `head` out.",
@@ -118,7 +121,6 @@ def _check_options(task: Task, strategy: str, policy: str, options: StrategyOpti
             task.better(options.monitor)
         if policy.startswith("lora:"):
             parse_lora_size(policy.removeprefix("lora:"))
-        _check_effective(policy, options)
 
 
 def _check_supported(task: Task, options: StrategyOptions) -> None:
@@ -128,7 +130,7 @@ def _check_supported(task: Task, options: StrategyOptions) -> None:
         "class_weights": (options.class_weights != "none", "class_weights", "has no classes to weight"),
         "mixup": (bool(descent.mixup), "mixup", "does not support mixing of targets"),
         "cutmix": (bool(descent.cutmix), "mixup", "does not support mixing of targets"),
-        "augment": (descent.augment.policy != "none", "augment", "does not support augmentation"),
+        "augment": (descent.augmentation.policy != "none", "augment", "does not support augmentation"),
     }
     for name, (wanted, ability, why) in asked.items():
         if wanted and ability not in task.supports:
@@ -137,7 +139,7 @@ def _check_supported(task: Task, options: StrategyOptions) -> None:
 
 def _check_modality(kind: str, options: GradientDescent) -> None:
     """Raise UsageError for ways to vary inputs that are not for inputs of this kind."""
-    signature(kind, options.augment.policy)
+    signature(kind, options.augmentation.policy)
     if options.mixup and kind not in ("image", "audio"):
         raise UsageError(
             f"`mixup` is for pictures and recordings, not for {kind}.", hint="Leave `mixup` out.", parameter="mixup"
@@ -147,20 +149,59 @@ def _check_modality(kind: str, options: GradientDescent) -> None:
         raise UsageError(f"`cutmix` is for pictures, not for {kind}.", hint=way_out, parameter="cutmix")
 
 
-def _check_effective(policy: str, options: GradientDescent) -> None:
+def _check_effective(checkpoint: Checkpoint, task: Task, strategy: str, policy: str, options: GradientDescent) -> None:
     """Raise UsageError for an option that has no effect beside others."""
     idle = []
+    by_policy = f"`freeze={policy!r}`"
+    trained = _trained_stages(checkpoint, policy)
     if options.patience >= options.epochs:
         idle.append(("patience", f"`epochs={options.epochs}`"))
-    if options.l2_sp and policy == "all":
-        idle.append(("l2_sp", f"`freeze={policy!r}`"))
+    if options.l2_sp and trained == 0:
+        idle.append(("l2_sp", by_policy))
     if isinstance(options, Finetune) and options.unfreeze_every:
         check_stage_policy(policy)
-    if isinstance(options, Finetune) and options.layer_decay != 1 and (policy == "all" or policy.startswith("lora:")):
-        idle.append(("layer_decay", f"`freeze={policy!r}`"))
-    for name, beside in idle:
+        if trained == 0:
+            idle.append(("unfreeze_every", by_policy))
+    one_rate = policy.startswith("lora:") or (trained is not None and trained < 2)
+    if isinstance(options, Finetune) and options.layer_decay != 1 and one_rate:
+        idle.append(("layer_decay", by_policy))
+    for name, beside in [*idle, *_idle_caching(checkpoint, task, strategy, policy, options)]:
         raise UsageError(
-            f"`{name}={getattr(options, name)!r}` has no effect with {beside}.",
+            f"`{name}={flat(options)[name]!r}` has no effect with {beside}.",
             hint=f"Leave `{name}` out, or change the other.",
             parameter=name,
         )
+
+
+def _trained_stages(checkpoint: Checkpoint, policy: str) -> int | None:
+    """How many stages of the backbone a policy trains; `None` where the entry and the policy do not tell."""
+    stages = [stage.name for stage in checkpoint.stages]
+    kind, _, argument = policy.partition(":")
+    if kind == "last" or policy == "all":
+        return int(argument or 0)
+    return len(training_stages(policy, stages)) if kind == "until" and argument in stages else None
+
+
+def _idle_caching(
+    checkpoint: Checkpoint, task: Task, strategy: str, policy: str, options: GradientDescent
+) -> Iterator[tuple[str, str]]:
+    """Options of the cache where nothing is cached, and what keeps it from that."""
+    if not options.augmentation.views and options.caching == Cache():
+        return  # no plugin need be imported
+    every_epoch = "" if not options.cutmix else f"`cutmix={options.cutmix}`"
+    if not options.caching.enabled:
+        every_epoch = "`cache=False`"
+    unfrozen = policy == "none" and strategy in ("finetune", "lp-ft") and not getattr(options, "unfreeze_every", 0)
+    if unfrozen and "freeze" not in plugins.import_plugin(checkpoint.plugin).hooks:
+        every_epoch = every_epoch or f"`freeze={policy!r}`"
+    if options.augmentation.views and every_epoch:
+        yield "views", every_epoch
+    if options.augmentation.policy != "none" and not options.augmentation.views:
+        every_epoch = (
+            every_epoch or f"`augment={options.augmentation.policy!r}`, which varies the inputs in every epoch"
+        )
+    features = strategy in NEEDS_PROBE or (options.probe and "probe" in task.supports)
+    if strategy in OPTIONS and every_epoch and not features:
+        for name in ("cache_precision", "cache_gb"):
+            if flat(options)[name] != options_of(type(options))[name].default:
+                yield name, every_epoch

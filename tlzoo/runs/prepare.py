@@ -15,6 +15,7 @@ from tlzoo.interfaces import Backbone
 from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent, StrategyOptions
+from tlzoo.options.checked import expected_value
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
@@ -45,9 +46,11 @@ def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None
         changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
     except ValidationError as cause:
         first = cause.errors()[0]
+        option = {str(first["loc"][0]): first["input"]}
+        expected = expected_value(first)
         raise UsageError(
-            f"Preprocessing option {'.'.join(map(str, first['loc']))} cannot be {first['input']!r}.",
-            hint=f"{first['msg']}.",
+            f"`preprocess={option}` cannot be used.",
+            hint=f"{first['msg']}." if expected == "another value" else f"Give {expected}.",
             parameter="preprocess",
         ) from cause
     return checkpoint.model_copy(update={"preprocess": changed})

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
 from tlzoo import plugins
-from tlzoo.data.reading import Columns
+from tlzoo.data.columns import Columns
 from tlzoo.errors import RunError
 from tlzoo.io.files import SEAL, seal_of, write_json
 from tlzoo.registry.schema import Checkpoint

@@ -38,7 +38,8 @@ def damaged_record(file: Path) -> RunError:
     """The error of a record whose seal is not that of its fields."""
     return RunError(
         f"{file} is damaged, or was changed after the run was written: its fields are not those that were sealed.",
-        hint="Restore it from a copy, or train again. To use other data give it to the command, as in export's --data.",
+        hint="Restore it from a copy, or train again. To export with other data: `data`.",
+        parameter="data",
     )
 
 

@@ -48,14 +48,23 @@ def check_inputs(given: Sequence[str], spec: InputSpec) -> None:
         raise UsageError(
             f"{strange[:80]!r} is not a table; this model takes {' and '.join(spec.several)} together.",
             hint=f"Give one of {', '.join(TABLES)} with these columns.",
+            parameter="inputs",
         )
     if spec.modality == "text":
         return
     for item in given:
         if _is_pattern(item) and next(glob.iglob(item, recursive=True), None) is None:
             raise UsageError(
-                f"No file matches {item!r}.", hint="Check the pattern; ** stands for folders of any depth."
+                f"No file matches {item!r}.",
+                hint="Check the pattern; ** stands for folders of any depth.",
+                parameter="inputs",
             )
+
+
+def names_table(given: Sequence[str], spec: InputSpec) -> bool:
+    """Whether any of these is a table, or a pattern that matches one."""
+    found = (path for item in given for path in (_matching(item, spec) if _is_pattern(item) else [item]))
+    return any(Path(path).suffix.lower() in TABLES for path in found)
 
 
 def named_inputs(given: Sequence[str], spec: InputSpec, lines: Iterable[str]) -> Iterator[NamedInput]:

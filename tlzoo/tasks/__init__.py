@@ -58,7 +58,9 @@ def make_task(name: str, labels: Iterable[str] = (), settings: Mapping[str, Any]
 
 def _unknown_task(name: str) -> UsageError:
     known = ", ".join(f"<modality>-{family}" for family in CORE)
-    return UsageError(f"Unknown task {name!r}.", hint=f"Tasks: {known}, of image, text, audio or a plugin's own")
+    return UsageError(
+        f"Unknown task {name!r}.", hint=f"Tasks: {known}, of image, text, audio or a plugin's own", parameter="task"
+    )
 
 
 def modality(name: str) -> str:

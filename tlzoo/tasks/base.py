@@ -334,7 +334,9 @@ class Task:
         """Whether less (`min`) or more (`max`) of a metric is better; raises UsageError for a name that is none."""
         if metric not in self.directions:
             raise UsageError(
-                f"{self.name} has no metric {metric!r}.", hint=f"Its metrics: {', '.join(self.directions)}"
+                f"{self.name} has no metric {metric!r}.",
+                hint=f"Its metrics: {', '.join(self.directions)}",
+                parameter="monitor",
             )
         return self.directions[metric]
 

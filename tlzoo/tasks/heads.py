@@ -77,7 +77,11 @@ def read_label_smoothing(options: Mapping[str, Any]) -> float:
     """The option `label_smoothing`, 0 without; raises UsageError unless it is from 0 to below 1."""
     smoothing = float(options.get("label_smoothing") or 0.0)
     if not 0 <= smoothing < 1:
-        raise UsageError(f"Label smoothing cannot be {smoothing:g}.", hint="Give a number from 0 to below 1.")
+        raise UsageError(
+            f"Label smoothing cannot be {smoothing:g}.",
+            hint="Give a number from 0 to below 1.",
+            parameter="label_smoothing",
+        )
     return smoothing
 
 
@@ -86,12 +90,15 @@ def read_class_weights(given: Sequence[float] | None, task: Task) -> torch.Tenso
     if given is None:
         return None
     if "class_weights" not in task.supports:
-        raise UsageError(f"{task.name} has no classes to weight.", hint="Leave class weights out.")
+        raise UsageError(
+            f"{task.name} has no classes to weight.", hint="Leave `class_weights` out.", parameter="class_weights"
+        )
     weights = torch.tensor(list(given), dtype=torch.float32)
     if len(weights) != len(task.labels) or not bool((torch.isfinite(weights) & (weights > 0)).all()):
         raise UsageError(
             f"Class weights must be {len(task.labels)} positive numbers.",
             hint=f"One each for: {', '.join(task.labels)}",
+            parameter="class_weights",
         )
     return weights
 

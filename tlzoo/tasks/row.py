@@ -17,11 +17,18 @@ T = TypeVar("T")
 _MEANT_AS_LIST = re.compile(r"""\[\s*[\["'{].*\]""", re.DOTALL)
 
 
+def spelled_column(role: str, name: str) -> str:
+    """The argument that names a role's column, for a message."""
+    given = {f"{role}_column": name} if role in ("text", "path", "label") else {"others": {role: name}}
+    return f"`columns={given}`"
+
+
 @dataclass(frozen=True)
 class Row:
     """`cells` of `file`, at `place` ("line 3"). `names` says what the file calls a role where not by its own name.
 
-    `columns` are those of the whole table, which a row of JSON lines need not have.
+    `columns` are those of the whole table, which a row of JSON lines need not have. `used` gets the roles that are
+    looked up.
     """
 
     file: Path
@@ -29,16 +36,19 @@ class Row:
     cells: Mapping[str, Any]
     columns: tuple[str, ...]
     names: Mapping[str, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def column(self, role: str) -> str:
         """What the table calls this role; raises DataError where it has no such column."""
         name = self.names.get(role, role)
         if name not in self.columns:
             there = listed_names(self.columns)
-            option = f"--{role}-column NAME" if role in ("text", "path", "label") else f"--column {role}=NAME"
             raise DataError(
-                f"File {self.file} has no column {name!r}; it has {there}.", hint=f"Name the right one: {option}"
+                f"File {self.file} has no column {name!r}; it has {there}.",
+                hint=f"Name the right one: {spelled_column(role, 'NAME')}",
+                parameter="columns",
             )
+        self.used.add(role)
         return name
 
     def has(self, role: str) -> bool:

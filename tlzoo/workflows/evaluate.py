@@ -9,7 +9,7 @@ from typing import Any
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact import trained_on
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Columns, Samples, content_digests, endings_of, read_labelled
+from tlzoo.data import Columns, Samples, check_columns, check_used, content_digests, endings_of, read_labelled
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import UsageError
 from tlzoo.plugins.containment import guard_workflow
@@ -52,22 +52,21 @@ class Evaluation:
 
 
 @guard_workflow()
-def evaluate(model: str | Path, data: str | Path, *, columns: Columns | None = None) -> Evaluation:
-    """Measure a run folder (by torch) or an exported ONNX file (without torch) on labelled data.
+def evaluate(model: str | Path | RunFolder, data: str | Path, *, columns: Columns | None = None) -> Evaluation:
+    """Measure a run (by torch) or an exported ONNX file (without torch) on labelled data.
 
     Data with a `test` part is measured on that part alone. Raises DataError when the data has labels that the model
     does not know, ArtifactError or RunError when the model cannot be loaded.
     """
     raise_malloc_thresholds()
-    path = Path(model)
-    if path.is_dir():
-        return _evaluate_run(path, data, columns or {})
-    return _evaluate_file(path, data, columns or {})
+    columns = check_columns(columns)
+    if isinstance(model, RunFolder) or Path(model).is_dir():
+        return _evaluate_run(model if isinstance(model, RunFolder) else RunFolder.load(model), data, columns)
+    return _evaluate_file(Path(model), data, columns)
 
 
-def _evaluate_run(path: Path, data: str | Path, columns: Columns) -> Evaluation:
-    run = RunFolder.load(path)
-    samples = _labelled(data, run.task, run.preprocess, {**run.data.columns, **columns})
+def _evaluate_run(run: RunFolder, data: str | Path, columns: Columns) -> Evaluation:
+    samples = _labelled(data, run.task, run.preprocess, run.data.columns, columns)
     dataset = run.dataset(samples)
     from tlzoo.training.evaluation import outputs
 
@@ -78,8 +77,8 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
     from tlzoo.runtime import load
 
     predictor = load(path)
-    columns = {**predictor.manifest.columns, **columns}  # type: ignore[typeddict-item]
-    samples = _labelled(data, predictor.task, predictor.manifest.preprocess, columns)
+    known: Columns = predictor.manifest.columns  # type: ignore[assignment]
+    samples = _labelled(data, predictor.task, predictor.manifest.preprocess, known, columns)
     dataset = make_dataset(samples, predictor.task, predictor.preprocessor)
     return _evaluation(
         dataset, samples, predictor.outputs(dataset.inputs), trained_on.of_file(predictor.metadata, str(path))
@@ -119,7 +118,11 @@ def _note(dataset: TaskDataset, count: int) -> None:
         say(note)
 
 
-def _labelled(data: str | Path, task: Task, spec: Preprocess, columns: Columns) -> Samples:
+def _labelled(data: str | Path, task: Task, spec: Preprocess, known: Columns, given: Columns) -> Samples:
+    """The samples of `data`, whose columns are `known` from training, but for those that were given."""
     if not str(data):
-        raise UsageError("No data was given.", hint="Pass a folder or a table.")
-    return read_labelled(data, task, columns=columns, endings=endings_of(spec))
+        raise UsageError("No data was given.", hint="Pass a folder or a table.", parameter="data")
+    used: set[str] = set()
+    samples = read_labelled(data, task, columns={**known, **given}, endings=endings_of(spec), used=used)
+    check_used(given, used, data)
+    return samples

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlzoo import registry
-from tlzoo.data import Columns, endings_of, read_splits
-from tlzoo.errors import RunError
+from tlzoo.data import Columns, check_columns, check_used, endings_of, read_splits
+from tlzoo.errors import RunError, UsageError
 from tlzoo.io.extras import require_training
 from tlzoo.io.locks import output_lock
 from tlzoo.io.timings import Clock
 from tlzoo.options import StrategyOptions
 from tlzoo.plugins.containment import guard_workflow
-from tlzoo.progress import say
+from tlzoo.progress import advise
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import choose
 from tlzoo.runs.paths import check_output_path, unfinished_dir
@@ -64,6 +64,8 @@ def finetune(
     UsageError, TrainingError, RunError when `out` exists or the snapshot does not match.
     """
     require_training()
+    _check_types(task=task, freeze=freeze, head=head, options=options, preprocess=preprocess)
+    columns = check_columns(columns)
     clock, out = Clock(), Path(out)
     with clock.spent("prepare"):
         chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
@@ -72,10 +74,12 @@ def finetune(
         others = [name for name in signature(finetune).parameters if name != "more"]
         choices = choose(chosen, task, strategy, freeze, head, options or {}, more, others=others)
         if strategy is None and choices.strategy != "probe":
-            how = f"--strategy {choices.strategy} --freeze {choices.policy}"
-            say(f"{choices.task.name} has no probe: all layers are trained ({how}).")
-        columns = columns or {}
-        parts = read_splits(data, test, choices.task, columns, choices.options.seed, endings_of(chosen.preprocess))
+            how = f"`strategy={choices.strategy!r}`, `freeze={choices.policy!r}`"
+            advise(f"{choices.task.name} has no probe: all layers are trained ({how}).")
+        used: set[str] = set()
+        seed, endings = choices.options.seed, endings_of(chosen.preprocess)
+        parts = read_splits(data, test, choices.task, columns, seed, endings, used=used)
+        check_used(columns, used, data)
     with output_lock(out, RunError):
         check_output_path(out)  # another process may have ended meanwhile
         _check_unfinished(unfinished_dir(out), resume)
@@ -83,6 +87,25 @@ def finetune(
             from tlzoo.workflows.train import TrainRequest, train
         request = TrainRequest(chosen, choices, head or "", data, test, columns, preprocess, parts, out, resume)
         return train(request, clock)
+
+
+_EXAMPLES = {
+    "task": "its name, such as 'classification'",
+    "freeze": "a policy, such as 'last:1'",
+    "head": "'linear', or the name of a plugin's",
+    "options": "a mapping such as {'epochs': 3}; options of a class, such as tlzoo.Finetune(), are a `strategy`",
+    "preprocess": "a mapping such as {'max_length': 128}",
+}
+
+
+def _check_types(**given: object) -> None:
+    """Raise UsageError for an argument of another type, which would fail somewhere with an error of Python's."""
+    for name, value in given.items():
+        mapping = name in ("options", "preprocess")
+        right = isinstance(value, Mapping) and all(isinstance(each, str) for each in value)
+        if value is None or (right if mapping else isinstance(value, str)):
+            continue
+        raise UsageError(f"`{name}` cannot be {value!r}.", hint=f"Give {_EXAMPLES[name]}.", parameter=name)
 
 
 def _check_unfinished(place: Path, resume: bool) -> None:

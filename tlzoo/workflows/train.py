@@ -22,7 +22,7 @@ from tlzoo.models.model import TaskModel
 from tlzoo.models.seeds import keep_generators, seed_generators
 from tlzoo.models.threads import limit_threads
 from tlzoo.options import GradientDescent, StrategyOptions, changed_options, flat, run_options
-from tlzoo.progress import say, working
+from tlzoo.progress import advise, say, working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import Choices
 from tlzoo.runs.paths import unfinished_dir
@@ -150,7 +150,7 @@ def _report_data(model: TaskModel, sets: DatasetSplits, strategy: str, options: 
             say(f"{name.capitalize()} data: {line}")
     unfreeze = getattr(options, "unfreeze_every", 0)
     if isinstance(options, GradientDescent) and options.epochs <= unfreeze:
-        say(f"unfreeze_every={unfreeze} with epochs={options.epochs} trains only the head.")
+        advise(f"`unfreeze_every={unfreeze}` with `epochs={options.epochs}` trains only the head.")
 
 
 def _load_resumed(place: Path, resume: bool) -> tuple[Tensors, dict[str, Any]] | None:

@@ -10,12 +10,13 @@ from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.manifest import Parity
 from tlzoo.artifact.reference import DIGEST_BYTES, unpack
 from tlzoo.artifact.trained_on import of_file, seen_note
-from tlzoo.data import Columns, Samples, content_digests, endings_of, read
+from tlzoo.data import Columns, Samples, check_columns, check_used, content_digests, endings_of, read
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, ParityError, UsageError
 from tlzoo.exporting.check import Measure, Proof, prove
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import say, working
+from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.unknown_task import UnknownTask
 from tlzoo.tasks.rows import Outputs, select
@@ -46,9 +47,16 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
     none of the samples is in `data`, ArtifactError for a file without reference outputs.
     """
     raise_malloc_thresholds()
+    columns = check_columns(columns)
+    if isinstance(file, RunFolder):
+        raise UsageError(
+            f"`file` cannot be the run {file.path}: a proof is in an exported file.",
+            hint="Export it first: run.export('model.onnx').",
+            parameter="file",
+        )
     predictor = load(file)
     reference = unpack(predictor.metadata, predictor.manifest, predictor.task.outputs, str(file))
-    samples = _read_samples(data, predictor, columns or {})
+    samples = _read_samples(data, predictor, columns)
     here = make_dataset(samples, predictor.task, predictor.preprocessor)
     places = {name: at for at, name in enumerate(reference.contents)}
     digests = content_digests(samples.inputs, samples.modality)
@@ -107,11 +115,15 @@ def _compare(
 def _read_samples(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
     """The samples of `data`; of data with a test part, those of that part."""
     if not str(data):
-        raise UsageError("No data was given.", hint="Pass a folder or a table.")
+        raise UsageError("No data was given.", hint="Pass a folder or a table.", parameter="data")
     endings = endings_of(predictor.manifest.preprocess)
     labelled = not isinstance(predictor.task, UnknownTask)  # the proof stands without labels
-    columns = {**predictor.manifest.columns, **columns}  # type: ignore[typeddict-item]
-    collection = read(data, predictor.task, columns=columns, labelled=labelled, endings=endings)
+    known: Columns = predictor.manifest.columns  # type: ignore[assignment]
+    used: set[str] = set()
+    named: Columns = {**known, **columns}
+    collection = read(data, predictor.task, columns=named, labelled=labelled, endings=endings, used=used)
+    if labelled:
+        check_used(columns, used, data)
     return collection.test or collection.train
 
 

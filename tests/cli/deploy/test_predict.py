@@ -128,6 +128,35 @@ def test_two_columns_for_one_input_are_refused(command: Command, text_file: Any,
     assert (done.code, "ROLE=NAME" in done.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--embeddings",), "--embeddings has no effect"),
+        (("--column", "foo"), "--column foo has no effect"),
+        (("--column", "path=foo"), "--column path=foo has no effect"),
+        (("--trusted", "k" * 43 + "="), "is not signed. Leave out --trusted"),
+        (("--trusted", "k"), "'k' is neither a key nor"),
+        (("--threads", "0"), "--threads cannot be '0'. Give 1 or more."),
+        (("--threads", "q"), "--threads cannot be 'q'. Give a whole number."),
+        (("--threshold", "2"), "--threshold cannot be '2'. Give 1 or less."),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, tuple) else "",
+)
+def test_an_option_without_effect_or_of_a_wrong_value_is_refused_in_one_style(
+    command: Command, picture_file: Any, pictures: Path, options: tuple[str, ...], said: str
+):
+    done = command("predict", picture_file.path, pictures / "red" / "000.png", *options)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert said in done.err
+    assert "`" not in done.err
+
+
+def test_a_column_is_for_the_tables_that_a_pattern_matches_too(command: Command, text_file: Any, tmp_path: Path):
+    (tmp_path / "reviews.csv").write_text("review\na fine film\n")
+    [row] = command("predict", text_file.path, tmp_path / "*.csv", "--column", "review", "--json").json
+    assert row["input"] == "a fine film"
+
+
 def test_top_k_threshold_and_embeddings_show_in_the_answers(command: Command, picture_file: Any, pictures: Path):
     path = pictures / "red" / "000.png"
     [row] = command("predict", picture_file.path, path, "--top-k", 1, "--threshold", 1, "--embeddings", "--json").json

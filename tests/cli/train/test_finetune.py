@@ -119,6 +119,17 @@ def test_where_nothing_is_frozen_it_says_so(command: Command, pictures: Path, tm
         ),
         (("--strategy", "finetune", "--freeze", "all", "--l2-sp", "1"), "--l2-sp 1.0 has no effect with --freeze all."),
         (("--strategy", "lora", "--freeze", "lora:16", "--rank", "8"), "--freeze lora:16 contradicts --rank 8."),
+        (("--label-column", "mood"), "--label-column mood has no effect: "),
+        (("--column", "label=mood"), "--label-column mood has no effect: "),
+        (
+            ("--strategy", "finetune", "--augment", "light", "--views", "3"),
+            "--views 3 has no effect with --freeze none.",
+        ),
+        (
+            ("--strategy", "finetune", "--cache-gb", "3", "--no-probe"),
+            "--cache-gb 3.0 has no effect with --freeze none.",
+        ),
+        (("--strategy", "", "--epochs", "1"), "Unknown strategy ''"),
     ],
 )
 def test_an_option_without_effect_is_refused_by_its_flag(
@@ -136,7 +147,10 @@ def test_a_stage_that_never_starts_to_train_is_reported_and_quiet_silences_it(
 ):
     options = ("--strategy", "finetune", "--epochs", "1", "--unfreeze-every", "1", "--json")
     out = ("--out", tmp_path / "run")
-    assert "trains only the head" in command("finetune", "vision/test-resnet", pictures, *out, *options).err
+    assert (
+        "--unfreeze-every 1 with --epochs 1 trains only the head"
+        in command("finetune", "vision/test-resnet", pictures, *out, *options).err
+    )
     shutil.rmtree(tmp_path / "run")
     assert command("finetune", "vision/test-resnet", pictures, *out, *options, "--quiet").err == ""
 
@@ -392,4 +406,4 @@ def test_a_window_that_is_too_long_is_refused(command: Command, recordings: Path
     out = ("--out", tmp_path / "run", "--seconds", "31", "--quiet")
     done = command("finetune", "speech/test-wav2vec2", recordings, *out)
     assert (done.code, done.err.count("\n")) == (2, 1)
-    assert "seconds cannot be 31.0" in done.err
+    assert "--seconds 31.0 cannot be used. Give 30 or less." in done.err

@@ -405,7 +405,7 @@ def test_a_missing_column_of_tags_is_named_by_its_role_and_has_the_files_own_col
 ):
     with pytest.raises(DataError, match=f"no column '{role}'") as error:
         read(write(tmp_path / name, text), TASK)
-    assert error.value.hint.endswith(f"--column {role}=NAME")
+    assert error.value.hint.endswith(f"`columns={{'others': {{'{role}': 'NAME'}}}}`")
     assert "'text'" not in error.value.message
     own = "ner_tags" if role == "tags" else "kind"
     found = read(tmp_path / name, TASK, columns={"others": {role: own}}).train

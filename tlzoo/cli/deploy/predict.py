@@ -78,6 +78,10 @@ def predict(
         raise UsageError("--resume needs --out.", hint="Add --out FILE.")
     if (out is not None) + json + jsonl > 1:
         raise UsageError("--out, --json and --jsonl are mutually exclusive.", hint="Choose one.")
+    if embeddings and out is None and not (json or jsonl):
+        raise UsageError(
+            "--embeddings has no effect on lines of text.", hint="Add --json, --jsonl or --out FILE.jsonl."
+        )
     with guard_workflow():
         predictor = load(file, providers=[provider] if provider else None, threads=threads, trusted=trusted)
         named = named_inputs(inputs, _input_spec(inputs, predictor, column or ()), _lines())
@@ -128,14 +132,14 @@ class InputCounts:
 
 def _names(task: Task, columns: Sequence[str]) -> dict[str, str]:
     """What tables call the task's roles: NAME is short for that of its only input. Raises UsageError for others."""
-    from tlzoo.cli.shared.options import role_and_name
-    from tlzoo.data.reading import check_roles
+    from tlzoo.cli.shared.options import by_role
+    from tlzoo.data.columns import check_roles
 
     inputs = [each.column or each.name for each in task.inputs]
     role, sign, _ = columns[0].partition("=") if columns else ("", "", "")
     if len(inputs) == len(columns) == 1 and not (sign and role in task.all_roles):
         return {inputs[0]: columns[0]}
-    names = dict(map(role_and_name, columns))
+    names = by_role(columns)
     check_roles(task, names)
     return names
 
@@ -144,7 +148,8 @@ def _input_spec(inputs: list[str], predictor: Predictor, columns: Sequence[str])
     """What to look for behind the inputs; raises UsageError for a pattern without files."""
     from tlzoo.data import endings_of, read
     from tlzoo.data.reading import EXTENSIONS
-    from tlzoo.runtime.inputs import InputSpec, check_inputs
+    from tlzoo.errors import UsageError
+    from tlzoo.runtime.inputs import InputSpec, check_inputs, names_table
 
     modality, endings = predictor.task.modality, endings_of(predictor.manifest.preprocess)
     task = predictor.task
@@ -161,6 +166,8 @@ def _input_spec(inputs: list[str], predictor: Predictor, columns: Sequence[str])
     several = chosen if len(roles) > 1 else ()
     spec = InputSpec(modality, endings or EXTENSIONS[modality], column, several, task.endings, own)
     check_inputs(inputs, spec)
+    if columns and not names_table(inputs, spec):
+        raise UsageError(f"--column {columns[0]} has no effect: no input is a table.", hint="Leave it out.")
     return spec
 
 

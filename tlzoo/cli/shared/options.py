@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -36,15 +37,20 @@ def columns(text: str | None, path: str | None, label: str | None, others: list[
     """The columns that were named, as `tlzoo.data.read` takes them; raises UsageError for one that is no ROLE=NAME."""
     named = {"text_column": text, "path_column": path, "label_column": label}
     found: dict[str, object] = {name: value for name, value in named.items() if value is not None}
-    roles = dict(map(role_and_name, others or ()))
+    roles = by_role(others or ())
     return cast("Columns", found | ({"others": roles} if roles else {}))
 
 
-def role_and_name(pair: str) -> tuple[str, str]:
-    """The two sides of ROLE=NAME; raises UsageError for anything else."""
+def by_role(pairs: Iterable[str]) -> dict[str, str]:
+    """The names in ROLE=NAME by their roles; raises UsageError for anything else, and for a role given twice."""
     from tlzoo.errors import UsageError
 
-    role, sign, name = pair.partition("=")
-    if not (role and sign and name):
-        raise UsageError(f"--column must be ROLE=NAME, not {pair!r}.", hint="Example: --column tags=ner_tags")
-    return role, name
+    found: dict[str, str] = {}
+    for pair in pairs:
+        role, sign, name = pair.partition("=")
+        if not (role and sign and name):
+            raise UsageError(f"--column must be ROLE=NAME, not {pair!r}.", hint="Example: --column tags=ner_tags")
+        if found.get(role, name) != name:
+            raise UsageError(f"--column {role} is given as {found[role]!r} and as {name!r}.", hint="Give it once.")
+        found[role] = name
+    return found

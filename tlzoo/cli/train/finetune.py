@@ -167,17 +167,20 @@ def _parse_assignments(flag: str, pairs: list[str] | None) -> dict[str, Any]:
 
 
 def _number(text: str) -> float | str:
-    """A number, or the word that may stand for one."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    """A number; other text as it is: some options take a word, and it is refused as in Python where one does not."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _parameter(option: Option) -> inspect.Parameter:
     """A parameter of the command for an option of training; `None` where it is not given."""
-    kind = str if option.choices else option.kind
-    parser = _number if option.kind is float and option.choices else None
+    number = option.kind in (int, float)
+    kind = str if option.choices or number else option.kind
+    parser = _number if number else None
     default = f"default {option.default_text}" if option.default_text else ""
     notes = "; ".join(filter(None, [option.allowed, default]))
     flag = "--" + option.name.replace("_", "-")
@@ -186,7 +189,9 @@ def _parameter(option: Option) -> inspect.Parameter:
     panel = "Every strategy" if len(takers) == len(CORE_STRATEGIES) else f"Strategy {takers[0]}"
     if 1 < len(takers) < len(CORE_STRATEGIES):
         panel = f"Strategies {', '.join(takers)}"
-    info = _option(*names, help=option.help + (f" [{notes}]" if notes else ""), panel=panel, parser=parser)
+    metavar = f"<{option.kind.__name__}>" if number else None
+    help = option.help + (f" [{notes}]" if notes else "")
+    info = _option(*names, help=help, panel=panel, parser=parser, metavar=metavar)
     return inspect.Parameter(
         option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from tlzoo.errors import DataError
 from tlzoo.io.texts import read_text
-from tlzoo.tasks.row import Row
+from tlzoo.tasks.row import Row, spelled_column
 from tlzoo.tasks.tokens.spans import join_words
 from tlzoo.tasks.tokens.tags import bad_tags, is_iob
 
@@ -126,7 +126,9 @@ def samples(rows: Sequence[Row]) -> Sequence[Row]:
     there = ", ".join(map(repr, rows[0].columns))
     raise DataError(
         f"File {rows[0].file} holds no tagged texts; its columns are {there}.",
-        hint="Columns: text and entities; tokens and tags; or sentence, word and tag. Rename one: --column word=NAME",
+        hint="Columns: text and entities; tokens and tags; or sentence, word and tag. Rename one: "
+        f"{spelled_column('word', 'NAME')}",
+        parameter="columns",
     )
 
 
@@ -183,7 +185,9 @@ def _rows_of_words(rows: Sequence[Row]) -> list[Row]:
     if not rows[0].has("sentence"):
         raise DataError(
             f"File {rows[0].file} has one word per row and no column that says where a text ends.",
-            hint="Add a column sentence with the number of each word's text, or name it: --column sentence=NAME",
+            hint="Add a column sentence with the number of each word's text, or name it: "
+            f"{spelled_column('sentence', 'NAME')}",
+            parameter="columns",
         )
     known: Any = None
     texts: dict[Any, list[Row]] = {}
