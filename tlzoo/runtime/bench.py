@@ -77,15 +77,16 @@ def bench(
     threads: Sequence[int] = (),
     providers: Sequence[str] = ("cpu",),
     inputs: Sequence[Any] | None = None,
-    length: int = LENGTH,
+    length: int | None = None,
     seconds: float = 2.0,
     against: Baselines | None = None,
 ) -> list[BenchResult]:
     """Measure exported files side by side: `seconds` of calls of each, in turns, for every batch and thread count.
 
     With `inputs` (paths, texts; repeated to fill a batch) there is a row more for each file, end to end: decoding,
-    preprocessing and session. Without, arrays are made up: pixels and samples of noise, texts of `length` tokens or as
-    many as the model takes, pictures of 480 x 640 where the graph resizes itself. `threads` are all cores by default.
+    preprocessing and session. Without, arrays are made up: pixels and samples of noise, texts of `length` tokens (128)
+    or as many as the model takes, pictures of 480 x 640 where the graph resizes itself. `threads` are all cores by
+    default.
     Raises ArtifactError for what is no exported file, UsageError for unknown providers or files of different kinds,
     InputError for bad inputs.
     """
@@ -94,8 +95,9 @@ def bench(
     with progress("Bench", len(counts) * len(batches), "settings") as advance:
         for count in counts:
             opened = list(_open(files, providers, count))
+            _check_length(opened, length, inputs)
             for batch in batches:
-                candidates = _candidates(opened, batch, count, inputs, length, against)
+                candidates = _candidates(opened, batch, count, inputs, length or LENGTH, against)
                 rows += _measure(candidates, seconds)
                 advance(1)
     return rows
@@ -115,7 +117,26 @@ def _open(files: Sequence[str | Path], providers: Sequence[str], threads: int) -
         raise UsageError(
             f"{' and '.join(map(str, tasks.values()))} take different inputs: {', '.join(tasks)}.",
             hint="Compare files of one modality.",
+            parameter="files",
         )
+
+
+def _check_length(opened: Sequence[_OpenFile], length: int | None, inputs: Sequence[Any] | None) -> None:
+    """Raise UsageError for a length that no made-up array would have."""
+    if length is None:
+        return
+    beside = "`data`, whose inputs have lengths of their own" if inputs is not None else ""
+    if not any(_free_axes(given) for file in opened for given in file.session.get_inputs()):
+        beside = f"{opened[0].name}, whose inputs have one size"
+    if beside:
+        raise UsageError(
+            f"`length={length}` has no effect with {beside}.", hint="Leave `length` out.", parameter="length"
+        )
+
+
+def _free_axes(given: ort.NodeArg) -> bool:
+    """Whether an input, other than a picture, has an axis of any length beside that of the batch."""
+    return len(given.shape) != 4 and not all(isinstance(size, int) for size in given.shape[1:])
 
 
 def _candidates(
@@ -174,7 +195,11 @@ def synthetic_inputs(session: ort.InferenceSession, batch: int, length: int = LE
     arrays = {}
     for given in session.get_inputs():
         if given.type not in DTYPES:
-            raise UsageError(f"There are no synthetic inputs of type {given.type}.", hint="Give your own inputs.")
+            raise UsageError(
+                f"There are no synthetic inputs of type {given.type}.",
+                hint="Give your own inputs: `data`.",
+                parameter="data",
+            )
         free = dict(zip((1, 2), IMAGE_SIZE, strict=True)) if len(given.shape) == 4 else {}
         shape = [d if isinstance(d, int) else free.get(at, length) for at, d in enumerate(given.shape)]
         shape[0] = batch

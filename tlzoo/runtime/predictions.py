@@ -29,11 +29,10 @@ class Failure:
         return {"input": self.input, "error": self.error}
 
 
-class CorePrediction(Protocol):
-    """What the core's tasks answer, so that an editor knows the names; which of them an answer has is its task's.
+class CoreAnswer(Protocol):
+    """What a stream of the core's predictions has, each a `CorePrediction` or, where `error` is not None, a `Failure`.
 
-    `label`, `score` and `scores` are a classification's, `labels` and `scores` those of several labels, `value` a
-    regression's, `entities` those of tagged texts. `tlzoo.load(file, answers=tlzoo.LabelPrediction)` says which it is.
+    Test `error` first: a `Failure` has `input` and `error` alone.
     """
 
     @property
@@ -41,7 +40,7 @@ class CorePrediction(Protocol):
     @property
     def embedding(self) -> np.ndarray | None: ...
     @property
-    def error(self) -> None: ...
+    def error(self) -> str | None: ...
     @property
     def label(self) -> str | None: ...
     @property
@@ -55,6 +54,17 @@ class CorePrediction(Protocol):
     @property
     def entities(self) -> list[dict[str, Any]]: ...
     def as_row(self) -> dict[str, Any]: ...
+
+
+class CorePrediction(CoreAnswer, Protocol):
+    """What the core's tasks answer, so that an editor knows the names; which of them an answer has is its task's.
+
+    `label`, `score` and `scores` are a classification's, `labels` and `scores` those of several labels, `value` a
+    regression's, `entities` those of tagged texts. `tlzoo.load(file, answers=tlzoo.LabelPrediction)` says which it is.
+    """
+
+    @property
+    def error(self) -> None: ...
     def as_line(self) -> dict[str, str]: ...
 
 

@@ -14,7 +14,7 @@ import onnxruntime as ort
 from tlzoo.artifact import signature
 from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.artifact.seal import SealCheck, seal_error
-from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError
+from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError, concerning
 from tlzoo.io.signatures import read_public_key
 from tlzoo.plugins.attribution import name_plugins
 from tlzoo.plugins.preprocess import misfit, preprocessor_of
@@ -22,7 +22,15 @@ from tlzoo.preprocess import Preprocessor
 from tlzoo.runtime.graph_signature import arrays_problem, check_graph, check_shapes
 from tlzoo.runtime.limits import run_error, session_entries
 from tlzoo.runtime.model_check import MAX_BYTES, check_model
-from tlzoo.runtime.predictions import CorePrediction, Failure, PredictionT, PredictOptions, as_failure, decode_chunk
+from tlzoo.runtime.predictions import (
+    CoreAnswer,
+    CorePrediction,
+    Failure,
+    PredictionT,
+    PredictOptions,
+    as_failure,
+    decode_chunk,
+)
 from tlzoo.runtime.session import open_session
 from tlzoo.runtime.stream import BatchPlan, Chunk, NotFinite, predict_chunks
 from tlzoo.runtime.unknown_task import task_of_manifest
@@ -106,6 +114,18 @@ class Predictor(Generic[PredictionT]):
             if not isinstance(each, Failure)
         ]
 
+    @overload
+    def stream(
+        self: Predictor[CorePrediction],
+        inputs: Iterable[Any],
+        *,
+        batch: int = 32,
+        strict: bool = False,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        embeddings: bool = False,
+    ) -> Iterator[CoreAnswer]: ...
+    @overload
     def stream(
         self,
         inputs: Iterable[Any],
@@ -115,7 +135,17 @@ class Predictor(Generic[PredictionT]):
         top_k: int | None = None,
         threshold: float | None = None,
         embeddings: bool = False,
-    ) -> Iterator[PredictionT | Failure]:
+    ) -> Iterator[PredictionT | Failure]: ...
+    def stream(
+        self,
+        inputs: Iterable[Any],
+        *,
+        batch: int = 32,
+        strict: bool = False,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        embeddings: bool = False,
+    ) -> Iterator[Any]:
         """Answers as of `predict`, in order, for inputs without end: they are read lazily, in bounded memory.
 
         An input that cannot be read is answered with a Failure, whose `error` says why; with `strict` InputError is
@@ -215,6 +245,7 @@ class Predictor(Generic[PredictionT]):
             raise UsageError(
                 f"The file has no output {name!r}; it has: {', '.join(self._outputs)}.",
                 hint=f"Choose one of them; the task {self.task.name} has no other.",
+                parameter="embeddings" if name == "embeddings" else "names",
             )
 
     def _as_list(self, inputs: Any) -> list[Any]:
@@ -298,7 +329,7 @@ def load(
     if answers is not None and not issubclass(predictor.task.prediction, answers):
         raise UsageError(
             f"{path} answers with {predictor.task.prediction.__name__}, not {answers.__name__}.",
-            hint=f"Leave `decode_chunk` out, or give {predictor.task.prediction.__name__}.",
+            hint=f"Leave `answers` out, or give {predictor.task.prediction.__name__}.",
             parameter="answers",
         )
     return predictor
@@ -316,7 +347,8 @@ def open_artifact(
     one, or has no manifest that this version reads.
     """
     file, seal = Path(path), None
-    key = None if trusted is None else read_public_key(trusted)
+    with concerning("trusted"):
+        key = None if trusted is None else read_public_key(trusted)
     if not file.is_file():
         raise ArtifactError(
             f"{file} does not exist." if not file.exists() else f"{file} is not a file.",

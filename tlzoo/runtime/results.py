@@ -60,7 +60,7 @@ def prediction_file(path: Path, columns: Sequence[str], *, resume: bool, embeddi
     ending = path.suffix.lower()
     into = _json_target(path) if ending == ".jsonl" else _table_target(path, columns, "\t" if ending == ".tsv" else ",")
     if into.part.exists() and not resume:
-        raise UsageError(f"{into.part} is unfinished.", hint="Add --resume, or delete it.")
+        raise UsageError(f"{into.part} is unfinished.", hint="Add `resume=True`, or delete it.", parameter="resume")
     return into
 
 
@@ -69,15 +69,21 @@ def check_target(path: Path, *, embeddings: bool) -> None:
     is there already."""
     ending = path.suffix.lower()
     if ending not in FORMATS:
-        raise UsageError(f"--out {path} must end in {', '.join(FORMATS)}.", hint="Example: --out predictions.jsonl")
+        raise UsageError(
+            f"`out={str(path)!r}` must end in {', '.join(FORMATS)}.",
+            hint="Example: `out='predictions.jsonl'`",
+            parameter="out",
+        )
     if embeddings and ending != ".jsonl":
         raise UsageError(
-            f"Embeddings cannot be written to the table {path}.", hint="Write JSON lines: --out predictions.jsonl"
+            f"Embeddings cannot be written to the table {path}.",
+            hint="Write JSON lines: `out='predictions.jsonl'`",
+            parameter="embeddings",
         )
     if path.exists():
-        raise UsageError(f"{path} already exists.", hint="Choose another --out, or delete it.")
+        raise UsageError(f"{path} already exists.", hint="Choose another `out`, or delete it.", parameter="out")
     if reason := why_unwritable(path):
-        raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another --out.")
+        raise UsageError(f"{path} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
 
 
 def read_records(into: PredictionFile) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -100,7 +106,7 @@ def read_records(into: PredictionFile) -> Iterator[tuple[int, dict[str, Any]]]:
                 fields = into.decode(record.decode("utf-8", "surrogateescape"))
             except (ValueError, csv.Error) as cause:
                 raise UsageError(
-                    f"{into.part} is damaged at byte {start}.", hint="Delete it and start again."
+                    f"{into.part} is damaged at byte {start}.", hint="Delete it and start again.", parameter="resume"
                 ) from cause
             yield start, fields
             start, record = start + len(record), b""
@@ -158,6 +164,7 @@ def find_resume_point(into: PredictionFile, inputs: Iterator[tuple[str, Any]]) -
             raise UsageError(
                 f"{into.part} has {fields.get('input')!r} as input {count + 1}, {there}.",
                 hint="Give the same inputs in the same order, or delete it.",
+                parameter="resume",
             )
         last, count = (start, fields, given), count + 1
     if last is None:
@@ -172,7 +179,7 @@ def write_predictions(
 
     Raises UsageError where the answer made again is not the one that is there.
     """
-    with write_errors(into.part, hint="Free disk space there, then add --resume."):
+    with write_errors(into.part, hint="Free disk space there, then add `resume=True`.", parameter="resume"):
         failed = _append(into, resume_point, answers, done)
         into.sums.unlink(missing_ok=True)
         os.replace(into.part, into.path)
@@ -251,6 +258,7 @@ def _check_same(into: PredictionFile, there: dict[str, Any], now: dict[str, Any]
         raise UsageError(
             f"{into.part} has another prediction for {there.get('input')!r} than this model.",
             hint="Use the model and options that it was started with, or delete it.",
+            parameter="resume",
         )
 
 

@@ -63,6 +63,7 @@ def open_session(
         raise UsageError(
             f"ONNX Runtime could not start {unavailable[0]} and fell back to {', '.join(session.get_providers())}.",
             hint="Install what the provider needs (for CUDA: its libraries and cuDNN), or use the provider cpu.",
+            parameter="providers",
         )
     return session
 
@@ -81,7 +82,9 @@ def provider_names(providers: Sequence[str] | None) -> tuple[str, ...]:
         if name not in available:
             install = f"Install it: pip install {PACKAGES[name]}. " if name in PACKAGES else ""
             raise UsageError(
-                f"ONNX Runtime has no {name} here.", hint=f"{install}Providers here: {', '.join(available)}"
+                f"ONNX Runtime has no {name} here.",
+                hint=f"{install}Providers here: {', '.join(available)}",
+                parameter="providers",
             )
     return names
 

@@ -81,6 +81,9 @@ def test_torch_is_measured_beside_it_or_its_row_says_why_not(
     [
         (("--batch", "0"), ("--batch", "'0'")),
         (("--batch", "1,x"), ("--batch", "'1,x'")),
+        (("--length", "4"), ("--length 4 has no effect", "pictures.onnx")),
+        (("--length", "0"), ("--length cannot be '0'. Give 1 or more.",)),
+        (("--seconds", "-1"), ("--seconds cannot be '-1'. Give 0.01 or more.",)),
         (("--threads", "two"), ("--threads",)),
         (("--provider", "tpu"), ("tpu", "CPUExecutionProvider")),
         (("--out", "speed.gif"), ("speed.gif", ".png")),

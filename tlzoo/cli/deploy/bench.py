@@ -32,7 +32,7 @@ def bench(
     data: Annotated[
         list[str] | None, typer.Option(help="Files, folders or texts to measure on, also end to end; repeatable")
     ] = None,
-    length: Annotated[int, typer.Option(min=1, help="Length of synthetic texts, in tokens")] = 128,
+    length: Annotated[int | None, typer.Option(min=1, help="Length of synthetic texts, in tokens \\[128]")] = None,
     seconds: Annotated[float, typer.Option(min=0.01, help="Seconds per row")] = 2.0,
     against: Annotated[str, typer.Option(help="'torch' adds eager and compiled torch; needs --run")] = "",
     run: Annotated[Path | None, typer.Option(help="The run that the file was exported from")] = None,
@@ -50,10 +50,10 @@ def bench(
         _check_plot(out)
     rows = measure(
         [file, *(also or [])],
-        batches=batches,
+        batch=batches,
         threads=counts,
-        providers=providers,
-        inputs=_inputs(file, data) if data else None,
+        provider=providers,
+        data=_inputs(file, data) if data else None,
         length=length,
         seconds=seconds,
         run=_torch_run(against, run),
