@@ -80,7 +80,9 @@ def core_adapt(
 ) -> TaskModel:
     """The core's methods: see `adapt_with_coral`; raises UsageError for another."""
     if method not in METHODS:
-        raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {', '.join(METHODS)}")
+        raise UsageError(
+            f"Unknown adaptation method {method!r}.", hint=f"Methods: {', '.join(METHODS)}", parameter="method"
+        )
     return adapt_with_coral(model, source, target, options)[0]
 
 

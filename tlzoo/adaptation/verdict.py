@@ -108,6 +108,7 @@ def verdict(task: Task, before: Answers, after: Answers, data: Evidence) -> dict
             f"{data.heldout.samples} held-out samples, {why}. No run is written.",
             hint="Check that the target is data of the same kind, or keep the run as it is. With labelled target data "
             "(`test`) a model that is better on them by more than chance is written all the same.",
+            parameter="test",
         )
     return facts
 

@@ -39,12 +39,15 @@ def check(model: bytes, key: str, file: str | os.PathLike[str]) -> None:
     tail = bytes(body[-SIZE:])
     if not tail.startswith(_HEAD):
         raise ArtifactError(
-            f"{file} is not signed.", hint="Leave out `trusted`, or export it again: tlzoo export RUN --sign KEYFILE"
+            f"{file} is not signed.",
+            hint="Leave out `trusted`, or export it again: tlzoo export RUN --sign KEYFILE",
+            parameter="trusted",
         )
     if not signatures.is_signed(_message(body[:-SIZE]), tail[len(_HEAD) :], key):
         raise ArtifactError(
             f"{file} is not signed by the trusted key {signatures.fingerprint(key)}.",
             hint="Take it from who has that key, or trust another.",
+            parameter="trusted",
         )
 
 

@@ -45,7 +45,7 @@ def draw_mix(
     unknown kind, an alpha that is not positive and finite, and CutMix without `hw`.
     """
     if kind not in ("mixup", "cutmix"):
-        raise UsageError(f"Unknown mixing method {kind!r}.", hint="Use mixup or cutmix.")
+        raise UsageError(f"Unknown mixing method {kind!r}.", hint="Use mixup or cutmix.", parameter="mixup")
     if not 0 < alpha < math.inf:
         raise UsageError(f"The alpha of {kind} must be a positive number, not {alpha:g}.", hint="Try 0.2.")
     # an exact 0 or 1 for what is lost in float16 anyway, so that -inf in a cached mask never meets a weight of zero
@@ -54,7 +54,7 @@ def draw_mix(
     if kind == "mixup":
         return Mix(lam, permutation)
     if hw is None:
-        raise UsageError("CutMix needs pictures as inputs.", hint="Use mixup.")
+        raise UsageError("CutMix needs pictures as inputs.", hint="Use mixup.", parameter="cutmix")
     box = _draw_box(rng, lam, *hw)
     top, bottom, left, right = box
     return Mix(1 - (bottom - top) * (right - left) / (hw[0] * hw[1]), permutation, box)
@@ -94,6 +94,7 @@ def _paste_box(tensor: torch.Tensor, partner: torch.Tensor, box: Box) -> torch.T
         raise UsageError(
             f"CutMix needs pictures [N, H, W, C], not an array {list(tensor.shape)}.",
             hint="Use mixup: it also mixes cached activations.",
+            parameter="cutmix",
         )
     pasted = tensor.clone()
     pasted[:, top:bottom, left:right] = partner[:, top:bottom, left:right]

@@ -146,6 +146,7 @@ def core_freeze(model: TaskModel, policy: str) -> Freeze:
         raise UsageError(
             f"Freeze policy {policy!r} does not work on a backbone with LoRA adapters (rank {present[0]}).",
             hint="Merge them first: tlzoo.models.lora.merge(model)",
+            parameter="freeze",
         )
     if policy == "norm":
         return _train_norms(model)

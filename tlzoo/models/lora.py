@@ -38,6 +38,7 @@ def inject(model: TaskModel, rank: int, alpha: float | None = None) -> None:
                 f"This model has LoRA adapters of rank {present[0]} and alpha {present[1]:g}, which cannot become "
                 f"rank {rank} and alpha {alpha:g}.",
                 hint=f"Use lora:{present[0]}:{present[1]:g}, or start again from the checkpoint.",
+                parameter="freeze",
             )
         return
     places = _target_layers(model, rank)

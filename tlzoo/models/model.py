@@ -107,6 +107,7 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs
         raise UsageError(
             f"The backbone of {checkpoint.id} returns {backbone.output!r}, but the task needs {output!r}.",
             hint="Choose another checkpoint or task.",
+            parameter="task",
         )
     if weights is not None and (name := not_finite(backbone.module.named_parameters()) or _nan_buffer(backbone.module)):
         raise RegistryError(

@@ -22,6 +22,8 @@ EXTENSION_KINDS: tuple[ExtensionKind, ...] = ("tasks", "adaptation", "strategies
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PLUGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 SINGULAR = {"tasks": "task", "adaptation": "adaptation method", "strategies": "strategy", "formats": "format"}
+_PARAMETERS = {"adaptation method": "method", "freeze policy": "freeze"}
+"""The arguments that are not called what they are."""
 
 
 class PluginExtension(NamedTuple):
@@ -61,6 +63,7 @@ def split_plugin_name(what: str, given: str) -> tuple[str, str]:
         raise UsageError(
             f"The {what} {given!r} does not have the form PLUGIN/NAME.",
             hint="Give the plugin's name, a slash and a name of that plugin; the plugins: tlzoo plugins list",
+            parameter=_PARAMETERS.get(what, what),
         )
     return plugin, name
 
@@ -122,6 +125,7 @@ def find_extension(kind: ExtensionKind, name: str) -> PluginExtension | None:
         raise UsageError(
             f"There is no {SINGULAR[kind]} {short!r} in {describe_plugin(plugin)}.",
             hint=f"It has: {available}." if known else f"It registers no {SINGULAR[kind]}, see: tlzoo plugins list",
+            parameter=_PARAMETERS.get(SINGULAR[kind], SINGULAR[kind]),
         )
     return PluginExtension(kind, plugin, known[short])
 

@@ -21,7 +21,7 @@ def task_type(family: str) -> type[Task]:
         return CORE[family]
     found = find_extension("tasks", family)
     if found is None:
-        raise UsageError(f"Unknown task {family!r}.", hint=f"Tasks: {extension_names('tasks', CORE)}")
+        raise UsageError(f"Unknown task {family!r}.", hint=f"Tasks: {extension_names('tasks', CORE)}", parameter="task")
     kind = found.value.task
     short = family.rpartition("/")[2]
     if not (isinstance(kind, type) and issubclass(kind, Task)) or kind.family != short:
@@ -82,7 +82,7 @@ def unfitted_task(served: Iterable[str], requested: str | None) -> Task | None:
                 return found(f"{kind}-{found.family}")
             unfit = f"The task {family!r} is for {', '.join(sorted(found.modalities or ()))}, not for {kind}."
     if unfit:
-        raise UsageError(unfit, hint="Choose a checkpoint of that modality.")
+        raise UsageError(unfit, hint="Choose a checkpoint of that modality.", parameter="task")
     return None
 
 

@@ -138,7 +138,8 @@ def _check_length(name: str, spec: TextSpec, config: PreTrainedConfig) -> None:
     if most is not None and spec.max_length > most:
         raise RegistryError(
             f"{name}: max_length {spec.max_length} is more than the model's {most} positions.",
-            hint=f"Set the entry's preprocess.max_length to {most} or less.",
+            hint=f"Use `preprocess={{'max_length': {most}}}`.",
+            parameter="preprocess",
         )
 
 

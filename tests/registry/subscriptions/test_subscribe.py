@@ -56,7 +56,7 @@ def test_an_address_needs_one_pin_or_the_word_that_there_is_none(publisher: Any,
     url = publisher.publish(document(entry()))
     with pytest.raises(UsageError) as caught:
         subscribe.add(url)
-    assert all(option in caught.value.hint for option in ("--key", "--sha256", "--unpinned"))
+    assert all(option in caught.value.hint for option in ("`key`", "`sha256`", "`unpinned=True`"))
     with pytest.raises(UsageError, match="mutually exclusive"):
         subscribe.add(url, sha256="0" * 64, unpinned=True)
     assert publisher.requests == []
@@ -100,7 +100,7 @@ def test_a_name_is_given_once(publisher: Any, entry: Any) -> None:
     subscribe.add(url, unpinned=True)
     with pytest.raises(UsageError, match="localhost") as caught:
         subscribe.add(url, unpinned=True)
-    assert "--name" in caught.value.hint
+    assert "`name`" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["built-in", "../up", "A", "a b", "x" * 65])

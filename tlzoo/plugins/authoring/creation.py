@@ -137,33 +137,42 @@ def _next(name: str, path: Path) -> list[str]:
 def _check_words(name: str, modality: str) -> None:
     if name.startswith(("tlzoo-", "tlzoo_")):
         raise UsageError(
-            f"The plugin name {name!r} must not start with tlzoo.", hint=f"Type: tlzoo plugins new {name[6:]}"
+            f"The plugin name {name!r} must not start with tlzoo.",
+            hint=f"Type: tlzoo plugins new {name[6:]}",
+            parameter="name",
         )
     if not re.fullmatch(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*", name) or len(name) > 40:
         raise UsageError(
             f"{name!r} cannot be a plugin's name.",
             hint="Use lower-case letters and digits, words joined by one '-' or '_', 40 characters at most.",
+            parameter="name",
         )
     if name in RESERVED_WORDS or name in MODALITIES:
-        raise UsageError(f"The name {name!r} is reserved in tlzoo.", hint="Choose another.")
+        raise UsageError(f"The name {name!r} is reserved in tlzoo.", hint="Choose another.", parameter="name")
     if modality not in MODALITIES and (
         not re.fullmatch(r"[a-z][a-z0-9]{1,30}", modality) or modality in RESERVED_WORDS
     ):
         raise UsageError(
-            f"{modality!r} cannot be a modality.", hint="Use image, text, audio, or one word of lower-case letters."
+            f"{modality!r} cannot be a modality.",
+            hint="Use image, text, audio, or one word of lower-case letters.",
+            parameter="modality",
         )
 
 
 def _check_free(name: str, distribution: str, package: str) -> None:
     if name in FIRST_PARTY:
-        raise UsageError(f"The name {name!r} is taken by {FIRST_PARTY[name]}.", hint="Choose another.")
+        raise UsageError(
+            f"The name {name!r} is taken by {FIRST_PARTY[name]}.", hint="Choose another.", parameter="name"
+        )
     owners = [str(plugin) for plugin in declared_plugins() if plugin.name == name]
     owners += [one for one in contributors() if normalize_name(one) == normalize_name(distribution)]
     owners += [one.distribution for one in entries(PREFIX_GROUP) if one.name == name]
     if not owners and importlib.util.find_spec(package) is not None:
         owners = [f"the package {package}"]
     if owners:
-        raise UsageError(f"The name {name!r} is taken by {owners[0]}, which is installed.", hint="Choose another.")
+        raise UsageError(
+            f"The name {name!r} is taken by {owners[0]}, which is installed.", hint="Choose another.", parameter="name"
+        )
 
 
 def _words(name: str, modality: str, kind: ModalityTemplate, author: str) -> dict[str, str]:
@@ -191,7 +200,9 @@ def _authors(author: str) -> str:
     """The line of pyproject.toml; raises UsageError for what is no name and address."""
     found = re.fullmatch(r"\s*([^<>\x00-\x1f]*?)\s*(?:<([^<>@\s]+@[^<>@\s]+)>)?\s*", author)
     if not found:
-        raise UsageError(f"{author!r} is not a valid author.", hint="Example: 'Ada Lovelace <ada@example.org>'")
+        raise UsageError(
+            f"{author!r} is not a valid author.", hint="Example: 'Ada Lovelace <ada@example.org>'", parameter="author"
+        )
     given = {key: value for key, value in (("name", found[1]), ("email", found[2])) if value}
     fields = ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in given.items())
     return f"authors = [{{ {fields} }}]" if fields else "authors = []"

@@ -48,7 +48,7 @@ def add(
     Offline; then nothing has changed.
     """
     pins = {"sha256": sha256, "key": key, "unpinned": unpinned or None}
-    given = [f"--{pin}" for pin, value in pins.items() if value is not None]
+    given = [f"`{pin}`" for pin, value in pins.items() if value is not None]
     if _SCHEME.match(location) and not Path(location).exists():
         _require_one_pin(location, given)
         url = _checked_url(location)
@@ -64,7 +64,11 @@ def add(
         chosen = _fetch(chosen)
     else:
         if given:
-            raise UsageError(f"{given[0]} has no effect with the local file {location}.", hint=f"Leave {given[0]} out.")
+            raise UsageError(
+                f"{given[0]} has no effect with the local file {location}.",
+                hint=f"Leave {given[0]} out.",
+                parameter=given[0].strip("`"),
+            )
         path = Path(location).expanduser().absolute()
         _raise_first_fault(check_file(path), str(path))
         chosen = _registry(name=name or _name_from(path.stem), path=str(path), first=first)
@@ -199,12 +203,15 @@ def _raise_first_fault(checked: CheckedFile, what: str) -> None:
 
 def _require_one_pin(location: str, given: list[str]) -> None:
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} are mutually exclusive.", hint="Give one of them.")
+        raise UsageError(
+            f"{' and '.join(given)} are mutually exclusive.", hint="Give one of them.", parameter=given[0].strip("`")
+        )
     if not given:
         raise UsageError(
-            f"Choose how to verify {location}: --key or --sha256.",
-            hint="Add --key KEY (the author's public key) or --sha256 HEX (exactly this content). To trust the "
-            "server without either, at each update too: --unpinned",
+            f"Choose how to verify {location}: `key` or `sha256`.",
+            hint="Add `key` (the author's public key) or `sha256` (exactly this content). To trust the server without "
+            "either, at each update too: `unpinned=True`",
+            parameter="key",
         )
 
 
@@ -214,7 +221,9 @@ def _checked_url(location: str) -> str:
     except ValidationError as cause:
         reason = cause.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise UsageError(
-            f"{location!r} is refused: {reason}.", hint="Give an address such as https://example.org/registry.json"
+            f"{location!r} is refused: {reason}.",
+            hint="Give an address such as https://example.org/registry.json",
+            parameter="location",
         ) from cause
 
 
@@ -224,8 +233,8 @@ def _registry(**fields: object) -> Subscription:
     except ValidationError as cause:
         error = cause.errors(include_url=False)[0]
         field, reason = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
-        option = f"--{field} {fields.get(field)!r}" if field else f"{fields.get('name')!r}"
-        raise UsageError(f"{option}: {reason}.", hint="See: tlzoo registry add --help") from cause
+        option = f"`{field}={fields.get(field)!r}`" if field else f"{fields.get('name')!r}"
+        raise UsageError(f"{option}: {reason}.", hint="See: tlzoo registry add --help", parameter=field) from cause
 
 
 def _name_from(text: str) -> str:
@@ -236,7 +245,8 @@ def _refuse_duplicate_name(registries: Sequence[Subscription], name: str) -> Non
     if any(registry.name == name for registry in registries):
         raise UsageError(
             f"A registry {name!r} already exists.",
-            hint=f"Choose another --name, or remove that one: tlzoo registry remove {name}",
+            hint=f"Choose another `name`, or remove that one: tlzoo registry remove {name}",
+            parameter="name",
         )
 
 
@@ -245,4 +255,6 @@ def _find(registries: Sequence[Subscription], name: str) -> Subscription:
         if registry.name == name:
             return registry
     names = ", ".join(registry.name for registry in registries) or "none"
-    raise UsageError(f"There is no added registry {name!r}.", hint=f"Added: {names}. See: tlzoo registry list")
+    raise UsageError(
+        f"There is no added registry {name!r}.", hint=f"Added: {names}. See: tlzoo registry list", parameter="name"
+    )
