@@ -226,7 +226,7 @@ def test_an_input_that_is_missing_is_named_by_the_tables_own_column_and_the_opti
         read(table, PAIRS)
     with pytest.raises(DataError, match="no column 'wetness'") as error:
         read(table, PAIRS, columns={"others": {"then": "wetness"}})
-    assert error.value.hint == "Name the right one: --column then=NAME"
+    assert error.value.hint == "Name the right one: `columns={'others': {'then': 'NAME'}}`"
 
 
 def test_several_inputs_that_are_files_are_each_looked_for(tmp_path):

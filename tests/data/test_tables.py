@@ -91,8 +91,8 @@ def test_a_folder_of_train_and_test_tables_is_both_halves(tmp_path):
     [
         ("a.csv", b"", "zero bytes"),
         ("a.csv", b"text,label\n", "no rows"),
-        ("a.csv", b"words,label\nhi,x\nho,y\n", "'text'.*'words'.*--text-column"),
-        ("a.csv", b"text,kind\nhi,x\nho,y\n", "'label'.*'kind'.*--label-column"),
+        ("a.csv", b"words,label\nhi,x\nho,y\n", "'text'.*'words'.*'text_column': 'NAME'"),
+        ("a.csv", b"text,kind\nhi,x\nho,y\n", "'label'.*'kind'.*'label_column': 'NAME'"),
         ("a.csv", b"text,label\nhi,x\nho,\n", "'label' in line 3"),
         ("a.csv", b"text,label\nhi,x\n  ,y\n", "'text' in line 3"),
         ("a.csv", b'text,label\n"two\nlines",x\nho\n', "1 cells in line 4"),

@@ -110,7 +110,7 @@ def test_a_task_without_a_probe_is_trained_by_gradient_descent_and_says_so(
 ):
     run = tlzoo.finetune("duo/means", numbers, out=tmp_path / "run", task="two", epochs=1)
     assert run.options["strategy"] == "finetune"
-    assert "has no probe: all layers are trained (--strategy finetune --freeze none)" in capsys.readouterr().err
+    assert "has no probe: all layers are trained (`strategy='finetune'`, `freeze='none'`)" in capsys.readouterr().err
 
 
 def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(

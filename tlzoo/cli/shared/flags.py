@@ -40,8 +40,13 @@ def _flags(app: Any) -> dict[str, str]:
         return {}
     from typer.main import get_command
 
-    found = {each.name: max(each.opts, key=len) for each in getattr(get_command(app), "params", ())}
-    return {name: flag if flag.startswith("-") else flag.upper() for name, flag in found.items()}
+    return {each.name: _called(each) for each in getattr(get_command(app), "params", ())}
+
+
+def _called(parameter: Any) -> str:
+    """What a person types for a parameter of a command, or what its help calls it."""
+    flag: str = max(parameter.opts, key=len)
+    return flag if flag.startswith("-") else parameter.metavar or flag.upper()
 
 
 def _spelled(name: str, value: str, names: Mapping[str, str]) -> Iterator[str]:
@@ -83,7 +88,4 @@ def parser_message(error: Any) -> str:
     if parameter is None or not hasattr(cause, "errors"):
         return ""
     first = cause.errors()[0]
-    flag = max(parameter.opts, key=len)
-    return (
-        f"{flag if flag.startswith('-') else flag.upper()} cannot be {first['input']!r}. Give {expected_value(first)}."
-    )
+    return f"{_called(parameter)} cannot be {first['input']!r}. Give {expected_value(first)}."
