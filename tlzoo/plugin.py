@@ -69,6 +69,10 @@ if TYPE_CHECKING:
     from tlzoo.weights.fetch import fetch as fetch
     from tlzoo.weights.fetch import fetch_source as fetch_source
     from tlzoo.weights.formats.statedict import read_state as read_state
+    from tlzoo.weights.formats.transformers import transformers_arguments as transformers_arguments
+    from tlzoo.weights.formats.transformers import transformers_config as transformers_config
+    from tlzoo.weights.formats.transformers import transformers_network as transformers_network
+    from tlzoo.weights.formats.transformers import weights_mismatch as weights_mismatch
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -94,5 +98,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "tlzoo.training.strategies.probe": "run_probe",
         "tlzoo.weights.fetch": "fetch fetch_source",
         "tlzoo.weights.formats.statedict": "read_state",
+        "tlzoo.weights.formats.transformers": "transformers_arguments transformers_config transformers_network "
+        "weights_mismatch",
     },
 )

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tlzoo.plugins.discovery import find as find
     from tlzoo.plugins.manager import ImportedPlugin as ImportedPlugin
     from tlzoo.plugins.manager import call as call
-    from tlzoo.plugins.manager import import_all as import_all
     from tlzoo.plugins.manager import import_plugin as import_plugin
 
 # predicting asks for a plugin only where a file says so: what imports pluggy waits until then
@@ -31,6 +30,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "tlzoo.io.entry_points": "is_enabled normalize_name",
         "tlzoo.plugins.discovery": "DamagedPlugin FIRST_PARTY GROUP InstalledPlugin REGISTRY_GROUP contributors "
         "damaged_plugins declared_plugins enabled_plugins find",
-        "tlzoo.plugins.manager": "ImportedPlugin call import_all import_plugin",
+        "tlzoo.plugins.manager": "ImportedPlugin call import_plugin",
     },
 )

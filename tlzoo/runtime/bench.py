@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
-from tlzoo.errors import TlzooError, UsageError
+from tlzoo.errors import TlzooError, UsageError, first_line
 from tlzoo.io.cores import available_cores
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
@@ -232,8 +232,3 @@ def _with_figures(row: BenchResult, times: Sequence[float]) -> BenchResult:
     return replace(
         row, calls=len(times), p50_ms=p50, p95_ms=p95, p99_ms=p99, samples_per_s=row.batch * len(times) / sum(times)
     )
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

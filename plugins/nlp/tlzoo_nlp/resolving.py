@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from transformers import CONFIG_MAPPING
 from transformers.models.auto import modeling_auto as auto
 
-from tlzoo.errors import RegistryError
-from tlzoo.plugin import Checkpoint, meta_device
-from tlzoo_nlp.encoder import arguments_of, check_readable, choose_attention, positions, random_network, width
+from tlzoo.errors import RegistryError, first_line
+from tlzoo.plugin import Checkpoint, meta_device, transformers_arguments
+from tlzoo_nlp.encoder import check_readable, choose_attention, positions, random_network, width
 from tlzoo_nlp.stages import stages_of
 from tlzoo_nlp.tokenizer import VOCABULARIES
 
@@ -56,7 +56,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
             "id": id,
             "builder": "nlp",
             "architecture": kind,
-            "config": {name: value for name, value in arguments_of(config).items() if name not in _LABELS},
+            "config": transformers_arguments(config),
             "source": repository.source(("config.json", *repository.weights(), *_tokenizer_files(id, repository))),
             "license": repository.license,
             "tasks": ("text-classification",),
@@ -87,9 +87,8 @@ def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTraine
             network = random_network(config)
         stages = stages_of(network, "")
     except Exception as cause:
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise RegistryError(
-            f"{id}: a {kind!r} network cannot be built from its config.json: {reason}",
+            f"{id}: a {kind!r} network cannot be built from its config.json: {first_line(cause)}",
             hint="Choose another checkpoint.",
         ) from cause
     counts = {stage.name: 0 for stage in stages}

@@ -158,7 +158,7 @@ def test_tensors_under_other_names_are_mapped_in_order(resnet, tmp_path):
     ordered = entry("test_resnet", 96, tags=("ordered-state-dict",), source=pinned(weights))
     module = build(ordered, weights, "vector").module
     assert all(torch.equal(resnet.state_dict()[key], value) for key, value in module.net.state_dict().items())
-    with pytest.raises(PluginError, match=r"module_0\.weight"):
+    with pytest.raises(SourceError, match=r"module_0\.weight"):
         build(entry("test_resnet", 96, source=pinned(weights)), weights, "vector")
 
 
@@ -177,7 +177,7 @@ def without(state: dict, key: str) -> dict:
 )
 def test_weights_that_do_not_fit_name_the_first_tensor(resnet, tmp_path, tags, change, named):
     weights = stored(tmp_path, change(resnet.state_dict()), "model.pth")
-    with pytest.raises(PluginError, match=named):
+    with pytest.raises(SourceError, match=named):
         build(entry("test_resnet", 96, tags=tags, source=pinned(weights)), weights, "vector")
 
 
