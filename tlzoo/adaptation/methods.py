@@ -75,15 +75,6 @@ def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> Tas
     return answer
 
 
-def core_adapt(
-    model: TaskModel, source: TaskDataset | None, target: TaskDataset, method: str, options: Mapping[str, Any]
-) -> TaskModel:
-    """The core's methods: see `adapt_with_coral`; raises UsageError for another."""
-    if method not in METHODS:
-        raise UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {', '.join(METHODS)}")
-    return adapt_with_coral(model, source, target, options)[0]
-
-
 def adapt_with_coral(
     model: TaskModel, source: TaskDataset | None, target: TaskDataset, options: Mapping[str, Any]
 ) -> tuple[TaskModel, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from tlzoo.options import Augment, Cache, StrategyOptions
 from tlzoo.preprocess import row_lengths
 from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import progress, say
+
+if TYPE_CHECKING:
+    from tlzoo.features.prefetch import FeaturePrefetch
 
 BATCH = 32
 REUSE_TOLERANCE = 2e-3
@@ -49,19 +52,12 @@ class Features:
         return Features(rows, self.lengths[positions.start : positions.stop])
 
 
-class PendingFeatures(Protocol):
-    """Feature extraction that may already be running."""
-
-    def join(self, prefix: Prefix) -> None:
-        """Wait for it, or cancel it."""
-
-
 def extract(
     model: TaskModel,
     *datasets: TaskDataset,
     options: StrategyOptions | None = None,
     clock: Clock | None = None,
-    pending: PendingFeatures | None = None,
+    pending: FeaturePrefetch | None = None,
 ) -> list[Features]:
     """The backbone's features for each data set, computed once per sample and cached between runs.
 

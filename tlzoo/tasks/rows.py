@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tlzoo.tasks.base import Output
 
 Rows = np.ndarray | list[np.ndarray]
 """[N, ...], or N arrays whose sizes differ."""
@@ -14,30 +17,10 @@ IGNORED = -100
 """A class number that is no target, as torch's losses take it."""
 
 
-class OutputSpec(Protocol):
-    """What is declared of an output, as `tlzoo.tasks.base.Output` has it."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def axes(self) -> tuple[str | int, ...]:
-        """Its axes."""
-
-    @property
-    def dtype(self) -> str:
-        """numpy's name of its type."""
-
-    @property
-    def ragged(self) -> bool:
-        """Whether samples may differ in size."""
-
-
 class OutputCollector:
     """Takes the outputs of batches in any order; `outputs()` gives them in the order of `count` samples."""
 
-    def __init__(self, declared: Sequence[OutputSpec], count: int) -> None:
+    def __init__(self, declared: Sequence[Output], count: int) -> None:
         self._ragged = {output.name for output in declared if output.ragged}
         self._axes = {output.name: output.axes for output in declared}
         self._count = count
@@ -109,13 +92,6 @@ def finite(outputs: Outputs) -> np.ndarray:
         elif len(rows):
             good &= _finite(rows).reshape(len(rows), -1).all(axis=1)
     return good
-
-
-def flat(rows: Rows) -> np.ndarray:
-    """Ragged rows [length, ...] one after another; others as they are."""
-    if not isinstance(rows, list):
-        return rows
-    return np.concatenate(rows) if rows else np.empty(0, np.float32)
 
 
 def _finite(rows: np.ndarray) -> np.ndarray:
