@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tlzoo.io.files import write_sealed_json as write_sealed_json
     from tlzoo.models.heads import default_head as default_head
     from tlzoo.models.meta_device import meta_device as meta_device
+    from tlzoo.models.stages import count_stages as count_stages
     from tlzoo.options import Finetune as Finetune
     from tlzoo.options import GradientDescent as GradientDescent
     from tlzoo.options import Probe as Probe
@@ -82,6 +83,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "tlzoo.io.files": "cache_folder read_sealed_json write_json write_sealed_json",
         "tlzoo.models.heads": "default_head",
         "tlzoo.models.meta_device": "meta_device",
+        "tlzoo.models.stages": "count_stages",
         "tlzoo.options": "Finetune GradientDescent Probe StrategyOptions",
         "tlzoo.plugins.hookspecs": "hookimpl",
         "tlzoo.preprocess": "make_preprocessor",

@@ -10,7 +10,7 @@ from typing import Any
 
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
-from tlzoo.data.samples import Input, Samples, TrainTestSamples
+from tlzoo.data.samples import RawInput, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.files import check_exists
 from tlzoo.io.tables import TABLES, stream_table
@@ -290,7 +290,7 @@ def _table_rows(path: Path, names: Mapping[str, str]) -> list[Row]:
     return [Row(path, place, cells, there, names) for place, cells in found]
 
 
-def _input(row: Row, spec: _ReadSpec) -> Input:
+def _input(row: Row, spec: _ReadSpec) -> RawInput:
     if spec.modality == "text":
         cells = tuple(row.text(each.column or each.name) for each in spec.task.inputs)
     else:

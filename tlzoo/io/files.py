@@ -194,18 +194,19 @@ def _stem(path: Path) -> str:
 
 def cache_folder() -> Path:
     """The cache: `TLZOO_CACHE`, else `tlzoo` in the user's cache folder."""
-    if chosen := os.environ.get("TLZOO_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(base) / "tlzoo" if base and os.path.isabs(base) else _home() / ".cache" / "tlzoo"
+    return _users_folder("CACHE", ".cache")
 
 
 def config_folder() -> Path:
     """What the user has set up: `TLZOO_CONFIG`, else `tlzoo` in the user's folder of configurations."""
-    if chosen := os.environ.get("TLZOO_CONFIG"):
+    return _users_folder("CONFIG", ".config")
+
+
+def _users_folder(kind: str, usual: str) -> Path:
+    if chosen := os.environ.get(f"TLZOO_{kind}"):
         return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CONFIG_HOME")
-    return Path(base) / "tlzoo" if base and os.path.isabs(base) else _home() / ".config" / "tlzoo"
+    base = os.environ.get(f"XDG_{kind}_HOME")
+    return Path(base) / "tlzoo" if base and os.path.isabs(base) else _home() / usual / "tlzoo"
 
 
 def _home() -> Path:

@@ -17,6 +17,7 @@ from tlzoo.errors import TlzooError, UsageError, first_line
 from tlzoo.io.cores import available_cores
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
+from tlzoo.preprocess.prefetch import Arrays
 from tlzoo.progress import progress
 from tlzoo.runtime.predictor import open_artifact
 from tlzoo.runtime.session import run_session
@@ -27,7 +28,6 @@ from tlzoo.specs import Preprocess, TextSpec
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Manifest
 
-Arrays = dict[str, np.ndarray]
 Call = Callable[[], object]
 Baselines = Callable[[Arrays, int], Mapping[str, Call | str]]
 """Engines to compare with: for these arrays and threads, the call of each, or why it cannot run."""

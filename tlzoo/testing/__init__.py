@@ -15,13 +15,12 @@ from tlzoo.io.lazy import lazy_names
 if TYPE_CHECKING:
     from tlzoo.testing.running import Result as Result
     from tlzoo.testing.running import run as run
-    from tlzoo.testing.running import suite_of as suite_of
     from tlzoo.testing.suite import PluginSuite as PluginSuite
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "tlzoo.testing.running": "Result run suite_of",
+        "tlzoo.testing.running": "Result run",
         "tlzoo.testing.suite": "PluginSuite",
     },
 )

@@ -16,7 +16,7 @@ from tlzoo.io.files import cache_folder, read_sealed_json, temporary_folder, wri
 from tlzoo.progress import say
 from tlzoo.registry import licenses
 from tlzoo.registry.schema import Sha256
-from tlzoo.specs import StrictModel
+from tlzoo.specs import StrictModel, first_invalid
 from tlzoo.weights import hub_api, lockfile
 
 if TYPE_CHECKING:
@@ -141,9 +141,9 @@ def _query_hub(name: str, revision: str | None) -> _CachedDescription:
             tags=tuple(tag for tag in listing.info.tags or () if isinstance(tag, str)),
         )
     except ValidationError as cause:
-        fault = cause.errors(include_url=False)[0]
+        field, reason = first_invalid(cause)
         raise SourceError(
-            f"The hub's description of {name} cannot be used: {'.'.join(map(str, fault['loc']))}: {fault['msg']}.",
+            f"The hub's description of {name} cannot be used: {field}: {reason}.",
             hint="Check HF_ENDPOINT.",
         ) from cause
 

@@ -20,7 +20,7 @@ from tlzoo.errors import SourceError
 from tlzoo.io.files import atomic_file, seal_of, sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import Checkpoint, Sha256
-from tlzoo.specs import StrictModel
+from tlzoo.specs import StrictModel, first_invalid
 from tlzoo.weights import cache
 
 VERSION: Literal[3] = 3
@@ -92,8 +92,9 @@ def read(file: Path | None = None) -> LockFile:
     except FileNotFoundError:
         return LockFile()
     except (OSError, ValidationError) as cause:
+        reason = ": ".join(filter(None, first_invalid(cause))) if isinstance(cause, ValidationError) else cause.strerror
         raise SourceError(
-            f"Lock file {file} cannot be read: {_reason(cause)}.",
+            f"Lock file {file} cannot be read: {reason}.",
             hint="Restore it from version control, or delete it to pin again.",
         ) from cause
     entries: list[tuple[str, LockedRepository | LockedCheckpoint]] = [*lock.hub.items(), *lock.checkpoints.items()]
@@ -118,13 +119,6 @@ def is_whole(name: str, entry: LockedRepository | LockedCheckpoint) -> bool:
 
 def _seal(name: str, entry: LockedRepository | LockedCheckpoint) -> str:
     return seal_of({"name": name, "entry": entry.model_dump(mode="json", exclude={"seal"}, exclude_none=True)})
-
-
-def _reason(cause: OSError | ValidationError) -> str:
-    if isinstance(cause, OSError):
-        return str(cause.strerror)
-    fault = cause.errors(include_url=False)[0]
-    return ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
 
 
 def record_repository(name: str, locked: LockedRepository) -> None:

@@ -16,8 +16,7 @@ from tlzoo.errors import UsageError, first_line
 from tlzoo.models.model import TaskModel, as_tuple
 from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder
-
-Call = Callable[[], object]
+from tlzoo.runtime.bench import Call
 
 
 def torch_calls(

@@ -19,6 +19,7 @@ from tlzoo.plugin import (
     Checkpoint,
     Stage,
     Weights,
+    count_stages,
     transformers_arguments,
     transformers_config,
     transformers_network,
@@ -75,11 +76,9 @@ def describe(checkpoint: Checkpoint, samples: int) -> dict[str, Any]:
     Under `torch.device("meta")` this takes no memory for the weights.
     """
     module, feature_dim, stages, _ = _parts(checkpoint, samples, None, pooled=True)
-    counts = {stage.name: 0 for stage in stages}
-    for name, parameter in module.named_parameters():
-        counts[next(stage.name for stage in stages if stage.owns(name))] += parameter.numel()
-    records = [{"name": name, "parameters": number} for name, number in counts.items()]
-    return {"feature_dim": feature_dim, "parameters": sum(counts.values()), "stages": records}
+    records = count_stages(module, stages)
+    total = sum(record.parameters for record in records)
+    return {"feature_dim": feature_dim, "parameters": total, "stages": records}
 
 
 def _parts(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, pooled: bool) -> Parts:

@@ -27,7 +27,7 @@ from tlzoo.errors import RegistryError
 from tlzoo.io.files import atomic_file, config_folder, seal_of, sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import HttpsUrl, Sha256
-from tlzoo.specs import StrictModel
+from tlzoo.specs import StrictModel, first_invalid
 
 RESERVED = ("built-in",)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -132,10 +132,9 @@ def _read_cached(path: Path, stamp: tuple[int, int, int]) -> tuple[Subscription,
     try:
         return Subscriptions.model_validate_json(path.read_bytes()).registries
     except ValidationError as cause:
-        error = cause.errors(include_url=False)[0]
-        where = ".".join(map(str, error["loc"])) or "the file"
+        field, reason = first_invalid(cause)
         raise RegistryError(
-            f"{path} is damaged: {where}: {error['msg'].removeprefix('Value error, ')}.",
+            f"{path} is damaged: {field or 'the file'}: {reason}.",
             hint=f"Fix that field, or start over: rm {path}, then tlzoo registry add ... for each.",
         ) from cause
 
