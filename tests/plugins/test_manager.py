@@ -19,7 +19,8 @@ from tlzoo.errors import DataError, HookError, PluginError
 from tlzoo.interfaces import Backbone, Freeze, Graph, Head
 from tlzoo.plugins import hookspecs
 from tlzoo.plugins.preprocess import plugin_preprocessor
-from tlzoo.registry.schema import Checkpoint, PluginSpec
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.specs import PluginSpec
 
 HEAVY = ("torch", "transformers", "timm", "onnxruntime", "numpy")
 GOOD = """

@@ -15,7 +15,7 @@ import pytest
 from tlzoo.errors import InputError
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.preprocess.image import load_image
-from tlzoo.registry.schema import ImageSpec
+from tlzoo.specs import ImageSpec
 
 pydicom = pytest.importorskip("pydicom")
 BUNDLED = Path(pydicom.__file__).parent / "data" / "test_files"

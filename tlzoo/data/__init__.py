@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from tlzoo.data.reading import Columns, endings_of, read, read_labelled
-from tlzoo.data.samples import Samples, TrainTestSamples, content_digests, fingerprint
-from tlzoo.data.splits import SampleSplits, read_splits, split
-
-__all__ = [
-    "Columns",
-    "SampleSplits",
-    "Samples",
-    "TrainTestSamples",
-    "content_digests",
-    "endings_of",
-    "fingerprint",
-    "read",
-    "read_labelled",
-    "read_splits",
-    "split",
-]
+from tlzoo.data.reading import Columns as Columns
+from tlzoo.data.reading import endings_of as endings_of
+from tlzoo.data.reading import read as read
+from tlzoo.data.reading import read_labelled as read_labelled
+from tlzoo.data.samples import Samples as Samples
+from tlzoo.data.samples import TrainTestSamples as TrainTestSamples
+from tlzoo.data.samples import content_digests as content_digests
+from tlzoo.data.samples import fingerprint as fingerprint
+from tlzoo.data.splits import SampleSplits as SampleSplits
+from tlzoo.data.splits import read_splits as read_splits
+from tlzoo.data.splits import split as split

@@ -20,7 +20,8 @@ from tlzoo import Backbone, Weights
 from tlzoo.errors import InputError, RegistryError, SourceError
 from tlzoo.models.model import load_backbone as load_checked
 from tlzoo.preprocess import make_preprocessor
-from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile, Member, PypiSource, TextSpec
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile, Member, PypiSource
+from tlzoo.specs import TextSpec
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "green", "blue", "##s"]
 CONFIG = {

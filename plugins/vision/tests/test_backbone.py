@@ -13,7 +13,8 @@ from torch import nn
 
 from tlzoo import Backbone, Weights
 from tlzoo.errors import PluginError, SourceError
-from tlzoo.registry.schema import AudioSpec, Checkpoint, FileSource, ImageSpec, LocalFile
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile
+from tlzoo.specs import AudioSpec, ImageSpec
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NOWHERE = FileSource(files=(LocalFile(path="weights", sha256="0" * 64, size=1),))
