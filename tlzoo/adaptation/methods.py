@@ -56,12 +56,10 @@ def adapt_model(
 
 def _adapt_with_plugin(plugin: str, method: str, given: Mapping[str, Any]) -> TaskModel | None:
     """The result of a plugin's hook, or `None` where it does not know the method."""
-    found = plugins.call("adapt_domain", plugin, (TaskModel, NoneType), default=_not_handled, method=method, **given)
+    found = plugins.call(
+        "adapt_domain", plugin, (TaskModel, NoneType), default=lambda **given: None, method=method, **given
+    )
     return found if isinstance(found, TaskModel) else None
-
-
-def _not_handled(**given: Any) -> None:
-    return None
 
 
 def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> TaskModel:

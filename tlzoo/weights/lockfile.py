@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import SourceError
+from tlzoo.io.disk import write_errors
 from tlzoo.io.files import atomic_file, seal_of, sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import Checkpoint, Sha256
@@ -122,7 +123,7 @@ def _seal(name: str, entry: LockedRepository | LockedCheckpoint) -> str:
 
 
 def record_repository(name: str, locked: LockedRepository) -> None:
-    """Add a repository's pins to the lock file, atomically. Raises SourceError when it cannot be written."""
+    """Add a repository's pins to the lock file, atomically. Raises WriteError when it cannot be written."""
     with file_lock(cache.root() / "locks" / _WRITER, timeout=-1):
         lock = read()
         before = lock.hub.get(name)
@@ -134,7 +135,7 @@ def record_repository(name: str, locked: LockedRepository) -> None:
 
 
 def record_checkpoints(found: dict[str, LockedCheckpoint], file: Path) -> None:
-    """Put these checkpoints into the lock file, replacing their entries. Raises SourceError."""
+    """Put these checkpoints into the lock file, replacing their entries. Raises SourceError, WriteError."""
     with file_lock(cache.root() / "locks" / _WRITER, timeout=-1):
         lock = read(file)
         _write(file, lock.model_copy(update={"checkpoints": {**lock.checkpoints, **found}}))
@@ -166,12 +167,6 @@ def _lines(value: Any, indent: str = "") -> str:
 
 
 def write_atomically(target: Path, text: str) -> None:
-    """Write a text file whole or not at all. Raises SourceError."""
-    try:
-        with atomic_file(target) as partial:
-            partial.write_text(text, encoding="utf-8")
-    except OSError as cause:
-        raise SourceError(
-            f"{target} cannot be written: {cause.strerror}.",
-            hint="Choose another lock file with TLZOO_LOCK.",
-        ) from cause
+    """Write a text file whole or not at all. Raises WriteError."""
+    with write_errors(target, hint="Choose another lock file with TLZOO_LOCK."), atomic_file(target) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -191,9 +191,6 @@ def _add_to(path: Path, entry: dict[str, Any]) -> None:
     document["checkpoints"].append(entry)
     if document.get("sequence") is not None:
         document["sequence"] += 1
-    try:
-        write_json(path, document)
-    except OSError as cause:
-        raise RegistryError(f"{path} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
+    write_json(path, document)
     count = len(document["checkpoints"])
     say(f"Added {entry['id']} to {path}, which now has {count} {'entry' if count == 1 else 'entries'}.")
