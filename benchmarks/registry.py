@@ -102,7 +102,7 @@ def main() -> int:
 def side(name: str, path: Path, rounds: int) -> dict[str, Any]:
     """What one side measured in a process of its own, with that process's peak memory."""
     arguments = ["--side", name, "--file", path, "--rounds", str(rounds)]
-    environment = {"TLZOO_CACHE": str(path.parent / "cache"), "TLZOO_REGISTRY": str(path)}
+    environment = {"TLZOO_CACHE": str(path.parent / "cache"), "TLZOO_REGISTRY": str(path), "TLZOO_PLUGINS": ""}
     done = run([sys.executable, __file__, *arguments], **environment)
     return {**json.loads(done.output), "peak": done.peak}
 

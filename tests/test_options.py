@@ -49,7 +49,7 @@ AT_THE_ENDS = {
     "patience": (0, 10**9),
     "unfreeze_every": (0, 10**9),
     "cache_gb": (0.0, 1e6),
-    "checkpoint_every": (0.0, 1e9),
+    "snapshot_every": (0.0, 1e9),
     "rank": (1, 256),
     "alpha": (0.01, 1e5),
 }
@@ -75,7 +75,7 @@ BEYOND = {
     "patience": (-1, "never"),
     "unfreeze_every": (-1, "each"),
     "cache_gb": (-1.0, 1e7),
-    "checkpoint_every": (-1.0, "often"),
+    "snapshot_every": (-1.0, "often"),
     "rank": (0, 257),
     "alpha": (0.0, -16.0),
 }
@@ -261,7 +261,7 @@ def test_a_subclass_has_fields_of_its_own_that_are_checked_alike():
 
 
 def test_only_options_that_change_a_weight_make_another_run():
-    given = {"epochs": 7, "lr": 1e-2, "augment": "light", "ema": 0.5, "cache_gb": 1.0, "checkpoint_every": 1.0}
+    given = {"epochs": 7, "lr": 1e-2, "augment": "light", "ema": 0.5, "cache_gb": 1.0, "snapshot_every": 1.0}
     changed = changed_options(flat(Finetune()), combine(Finetune, "finetune", given))
     assert sorted(changed, key=list(given).index) == ["epochs", "lr", "augment", "ema"]
     assert set(core_options()) >= MAY_DIFFER_ON_RESUME

@@ -102,7 +102,7 @@ def test_of_three_labelled_samples_it_is_said_that_they_prove_little():
     facts = verdict(TASK, answers(RIGHT, [1, 2, 0]), answers(RIGHT, [0, 1, 2]), data)
     assert facts["target_change"]["verdict"] == "chance"
     (said,) = filter(None, notes(TASK, facts, data))
-    assert said.startswith("3 labelled target samples prove little")
+    assert said.startswith("3 labelled target samples are too few")
 
 
 def test_a_source_worse_by_more_than_chance_is_said_and_by_chance_not():

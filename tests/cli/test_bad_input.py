@@ -228,7 +228,7 @@ def run_of_another_version(place: Path, pictures: Path) -> Arguments:
 
 def damaged_checkpoint(place: Path, pictures: Path) -> Arguments:
     (place / "out.unfinished").mkdir()
-    (place / "out.unfinished" / "checkpoint.safetensors").write_bytes(b"torn")
+    (place / "out.unfinished" / "snapshot.safetensors").write_bytes(b"torn")
     return finetune(pictures, "vision/test-resnet", "--strategy", "finetune", "--resume")
 
 
@@ -440,7 +440,7 @@ def test_a_run_resumed_with_other_options_is_refused_by_name(
     done = command(*started, "--resume", "--weight-decay", "0.5")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "weight_decay" in done.err
-    assert command(*started, "--resume", "--checkpoint-every", "5").code == 0
+    assert command(*started, "--resume", "--snapshot-every", "5").code == 0
     shutil.rmtree(place / "out")
 
 

@@ -117,10 +117,8 @@ def test_a_second_ctrl_c_ends_what_hears_no_first_one(start: Start, text_file: A
     wait_for(child, "EVALUATING")
     child.send_signal(signal.SIGINT)
     wait_for(child, "DEAF")
-    began = time.monotonic()
     child.send_signal(signal.SIGINT)
     assert ended(child)[0] == 130
-    assert time.monotonic() - began < 20
 
 
 def test_what_nohup_ignores_stays_ignored(start: Start, text_file: Any, texts: Path):

@@ -113,8 +113,9 @@ def test_a_write_whose_effect_cannot_be_told_makes_no_cut(capsys: pytest.Capture
     inputs = torch.randn(5, 4, 8)
     model = wrapped(Writing(write_into_a_part_that_was_split_off, False), inputs[:2], frozen="frozen")
     assert find_cut(model) is None
-    assert "The frozen layers run in every epoch: they cannot be told from the rest (a write into a view made by" in (
-        capsys.readouterr().err
+    assert (
+        "The frozen layers run in every epoch: they cannot be separated from the trained ones "
+        "(a write into a view made by" in (capsys.readouterr().err)
     )
 
 

@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from tlzoo.errors import InputError
@@ -17,7 +18,6 @@ from tlzoo.preprocess import make_preprocessor
 from tlzoo.preprocess.image import load_image
 from tlzoo.specs import ImageSpec
 
-pydicom = pytest.importorskip("pydicom")
 BUNDLED = Path(pydicom.__file__).parent / "data" / "test_files"
 STORED = np.arange(64, dtype=np.uint16).reshape(8, 8) * 60
 

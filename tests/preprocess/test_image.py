@@ -47,7 +47,8 @@ def test_paths_bytes_images_and_arrays_give_the_same_array(tmp_path):
 @pytest.mark.parametrize("crop", [0.875, 0.95, 1.0])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_geometry_is_that_of_timms_evaluation(size, crop, interpolation):
-    timm_data = pytest.importorskip("timm.data")
+    import timm.data as timm_data
+
     timms = timm_data.create_transform((3, *size), interpolation=interpolation, crop_pct=crop, normalize=False)
     for shape in [(300, 451), (97, 133), (301, 41), (200, 200)]:
         pixels = noise(*shape)

@@ -52,7 +52,7 @@ def test_a_flipped_bit_is_noticed_when_the_file_is_read(copy: Path, name: str, z
         with pytest.raises(RunError, match="damaged") as error:
             opened(copy)
         assert str(copy / name) in error.value.message
-        whole = error.value.hint.partition("Whole are: ")[2]
+        whole = error.value.hint.partition("Undamaged: ")[2]
         assert "history.jsonl" in whole
         assert name not in whole
         flip(copy / name, at)
@@ -120,4 +120,4 @@ def test_verify_checks_every_file_of_a_run(command: Callable[..., Any], copy: Pa
     assert done.code == 2
     assert "history.jsonl is damaged" in done.err
     shutil.copy(Path(__file__).with_name("version_2.json"), copy / "run.json")
-    assert "no seals" in command("verify", copy, "--seal").err
+    assert "without checksums" in command("verify", copy, "--seal").err

@@ -336,7 +336,7 @@ def _export(*options: Any) -> Callable[[Get, Path], Work]:
 
 NEW_ENTRY = """new-entry WEIGHTS --id my/net --architecture net --task image-classification --feature-dim 4
 --into @own.json --preprocess {"kind":"image","size":[8,8],"mean":[0,0,0],"std":[1,1,1]}""".split()
-DESCENT = ("--strategy", "finetune", "--freeze", "last:1", "--epochs", 2, "--lr", 1e-3, "--checkpoint-every", 0)
+DESCENT = ("--strategy", "finetune", "--freeze", "last:1", "--epochs", 2, "--lr", 1e-3, "--snapshot-every", 0)
 LIGHT: dict[str, Callable[[Get, Path], Work]] = {
     "write onnx": _exported("onnx"),
     "write signed": _exported("onnx", signed=True),

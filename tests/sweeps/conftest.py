@@ -53,7 +53,7 @@ def wheel(make_wheel: Any, index: Path) -> dict[str, str]:
 @pytest.fixture
 def works(picture_run: Any, picture_file: Any, pictures: Path, wheel: dict[str, str]) -> dict[str, Work]:
     """What is interrupted."""
-    gradient_descent = [*GRADIENT_DESCENT, "--checkpoint-every", 0]
+    gradient_descent = [*GRADIENT_DESCENT, "--snapshot-every", 0]
     return {
         "training": Work(
             "run",

@@ -52,5 +52,5 @@ def test_a_stop_is_one_line_and_no_loss(
         assert done.code == code, done
         assert twice or lines[-1].startswith(f"Stopped by {by}. "), done
         assert done.out == ""
-        assert ("--resume" in lines[-1]) == bool(work.how_to_go_on(place)) or twice, done
+        assert twice or ("--resume" in lines[-1]) == bool(work.how_to_go_on(place)), done
     go_on(name, place)

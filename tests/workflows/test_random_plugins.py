@@ -15,7 +15,7 @@ import tlzoo
 from tlzoo.errors import RunError
 from tlzoo.training import loop
 
-OPTIONS = {"epochs": 1, "batch": 8, "lr": 1e-2, "checkpoint_every": 0}
+OPTIONS = {"epochs": 1, "batch": 8, "lr": 1e-2, "snapshot_every": 0}
 DRAWN = """
 _built = means
 

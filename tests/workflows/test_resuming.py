@@ -58,7 +58,7 @@ def go(zoo: Any, pictures: Path, texts: Path, recordings: Path) -> Go:
 
     def finetune(checkpoint: str, out: Path, *, resume: bool = False, **given: Any) -> Any:
         how = {name: given.pop(name) for name in ("strategy", "freeze", "data") if name in given}
-        options = {"epochs": 3, "batch": 8, "lr": 1e-3, "checkpoint_every": 0, **given}
+        options = {"epochs": 3, "batch": 8, "lr": 1e-3, "snapshot_every": 0, **given}
         source = how.pop("data", data[checkpoint.partition("/")[0]])
         return tlzoo.finetune(
             checkpoint, source, out=out, resume=resume, options=options, **{"strategy": "finetune", **how}
@@ -96,7 +96,7 @@ def test_a_run_killed_at_several_steps_ends_in_the_same_bits(go: Go, tmp_path: P
     for number, step in enumerate(steps):
         with pytest.raises(Killed), killed_after(step, saved=number % 2 == 0):
             go(checkpoint, tmp_path / "parts", resume=number > 0, **options)
-        assert (unfinished_dir(tmp_path / "parts") / "checkpoint.safetensors").exists()
+        assert (unfinished_dir(tmp_path / "parts") / "snapshot.safetensors").exists()
         assert not (tmp_path / "parts").exists()
     run = go(checkpoint, tmp_path / "parts", resume=True, **options)
     assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
@@ -131,8 +131,8 @@ def test_a_process_killed_at_any_moment_is_no_loss(go: Go, zoo: Any, pictures: P
     out = tmp_path / "parts"
     flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "tlzoo", "finetune", RESNET, str(pictures), "--out", str(out), "--batch", "8"]
-    command += ["--strategy", "finetune", "--checkpoint-every", "0", "--quiet", *flags]
-    written = unfinished_dir(out) / "checkpoint.safetensors"
+    command += ["--strategy", "finetune", "--snapshot-every", "0", "--quiet", *flags]
+    written = unfinished_dir(out) / "snapshot.safetensors"
 
     def stopped(number: int, *more: str) -> int:
         before = written.stat().st_mtime_ns if written.exists() else None
@@ -170,7 +170,7 @@ def halfway(go: Go, tmp_path: Path) -> Path:
 def test_a_run_under_way_is_neither_overwritten_nor_resumed_as_another(
     go: Go, halfway: Path, make_pictures: Callable[..., Path]
 ):
-    kept = (unfinished_dir(halfway) / "checkpoint.safetensors").read_bytes()
+    kept = (unfinished_dir(halfway) / "snapshot.safetensors").read_bytes()
     with pytest.raises(RunError, match="unfinished") as refused:
         go(RESNET, halfway, freeze="last:1")
     assert "`resume=True`" in refused.value.hint
@@ -187,7 +187,7 @@ def test_a_run_under_way_is_neither_overwritten_nor_resumed_as_another(
             go(RESNET, halfway, resume=True, **{"freeze": "last:1", **other})
     with pytest.raises(RunError, match="another checkpoint"):
         go(VIT, halfway, resume=True, freeze="last:1")
-    assert kept == (unfinished_dir(halfway) / "checkpoint.safetensors").read_bytes()
+    assert kept == (unfinished_dir(halfway) / "snapshot.safetensors").read_bytes()
 
 
 def test_another_rate_may_take_over(go: Go, halfway: Path, tmp_path: Path):
@@ -201,20 +201,20 @@ def test_another_rate_may_take_over(go: Go, halfway: Path, tmp_path: Path):
 
 def test_options_without_effect_on_the_weights_may_differ(go: Go, halfway: Path, tmp_path: Path):
     go(RESNET, tmp_path / "whole", freeze="last:1")
-    go(RESNET, halfway, freeze="last:1", resume=True, checkpoint_every=1e6, cache_gb=1.0)
+    go(RESNET, halfway, freeze="last:1", resume=True, snapshot_every=1e6, cache_gb=1.0)
     assert weights(tmp_path / "whole") == weights(halfway)
 
 
 def test_a_damaged_snapshot_is_refused_by_name(go: Go, halfway: Path):
-    file = unfinished_dir(halfway) / "checkpoint.safetensors"
+    file = unfinished_dir(halfway) / "snapshot.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(RunError, match=r"checkpoint\.safetensors"):
+    with pytest.raises(RunError, match=r"snapshot\.safetensors"):
         go(RESNET, halfway, freeze="last:1", resume=True)
 
 
 def test_a_full_disk_keeps_the_snapshot_before(go: Go, halfway: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = unfinished_dir(halfway)
-    kept = (folder / "checkpoint.safetensors").read_bytes()
+    kept = (folder / "snapshot.safetensors").read_bytes()
 
     def full(tensors: Any, path: Path, metadata: Any) -> None:
         Path(path).write_bytes(b"the beginning of it")
@@ -227,7 +227,7 @@ def test_a_full_disk_keeps_the_snapshot_before(go: Go, halfway: Path, tmp_path: 
         with pytest.raises(TrainingError, match="there is no previous snapshot"):
             go(RESNET, tmp_path / "new", freeze="last:1")
     assert "`resume=True`" in error.value.hint
-    assert kept == (folder / "checkpoint.safetensors").read_bytes()
+    assert kept == (folder / "snapshot.safetensors").read_bytes()
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
     assert not unfinished_dir(tmp_path / "new").exists()
     go(RESNET, halfway, freeze="last:1", resume=True)
@@ -266,7 +266,7 @@ def nan_from(step: int) -> Iterator[None]:
 def test_a_loss_that_is_not_finite_keeps_the_last_good_snapshot(go: Go, tmp_path: Path):
     out = tmp_path / "run"
     with pytest.raises(TrainingError, match="became nan at step 5") as error, nan_from(5):
-        go(RESNET, out, freeze="last:1", checkpoint_every=1e6)
+        go(RESNET, out, freeze="last:1", snapshot_every=1e6)
     assert str(unfinished_dir(out)) in error.value.message
     assert "`resume=True`" in error.value.hint
     assert "`lr`" in error.value.hint
@@ -274,7 +274,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_snapshot(go: Go, tmp_path
     assert found is not None
     assert found[1]["counts"]["step"] == 3
     assert all(tensor.isfinite().all() for tensor in found[0].values())
-    run = go(RESNET, out, freeze="last:1", checkpoint_every=1e6, resume=True, lr=1e-4)
+    run = go(RESNET, out, freeze="last:1", snapshot_every=1e6, resume=True, lr=1e-4)
     assert len(history(run.path)) == 3
 
 
@@ -297,7 +297,7 @@ def test_being_asked_to_stop_finishes_the_step_and_says_how_to_go_on(
         real(under)
 
     arguments = ["finetune", RESNET, pictures, "--out", tmp_path / "run", "--strategy", "finetune", "--freeze"]
-    arguments += ["last:1", "--batch", 8, "--epochs", 3, "--lr", 1e-3, "--checkpoint-every", 0]
+    arguments += ["last:1", "--batch", 8, "--epochs", 3, "--lr", 1e-3, "--snapshot-every", 0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "_after_step", interrupted)
         done = command(*arguments)

@@ -86,7 +86,7 @@ def seen_note(known: TrainedOn | None, digests: Sequence[bytes]) -> str:
     if not seen:
         return ""
     return (
-        f"{seen} of these {len(digests)} held-out samples were trained on, so the figures are not those of new ones. "
+        f"{seen} of these {len(digests)} samples were trained on, so the figures are not those of new ones. "
         "Hold out others, or keep copies in one part."
     )
 

@@ -15,7 +15,9 @@ COLUMNS = ("", "checkpoint", "data", "train", "test", "features", "training", "e
 
 
 def demo(
-    modalities: Annotated[list[str] | None, typer.Argument(help="vision, nlp, speech; all three by default")] = None,
+    modalities: Annotated[
+        list[str] | None, typer.Argument(metavar="MODALITY", help="vision, nlp, speech; all three by default")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the runs and the ONNX files")] = Path("runs/demo"),
     quiet: Quiet = False,
     json: Json = False,

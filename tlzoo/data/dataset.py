@@ -16,7 +16,7 @@ from tlzoo.data.samples import Samples, content_digests
 from tlzoo.errors import InputError
 from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
-from tlzoo.tasks.contract import found_labels_problem, metrics_problem, split_windows, task_error
+from tlzoo.tasks.contract import label_recalls_problem, metrics_problem, split_windows, task_error
 from tlzoo.tasks.intervals import metric_interval
 from tlzoo.tasks.merging import merge_windows
 from tlzoo.tasks.rows import Outputs
@@ -166,14 +166,14 @@ class TaskDataset:
         merged, contexts = self.merge_outputs(outputs)
         return metric_interval(self.task, merged, self.sample_targets, contexts, metrics[self.task.headline], seed)
 
-    def found_labels(self, outputs: Outputs) -> Mapping[str, tuple[int, int]]:
+    def label_recalls(self, outputs: Outputs) -> Mapping[str, tuple[int, int]]:
         """Of each label, in how many of the samples that have it it is found, and how many have it.
 
         Raises HookError where a plugin's are no such numbers.
         """
         merged, contexts = self.merge_outputs(outputs)
-        found = self.task.found_labels(merged, self.sample_targets, contexts)
-        if self.task.plugin and (wrong := found_labels_problem(found)):
+        found = self.task.label_recalls(merged, self.sample_targets, contexts)
+        if self.task.plugin and (wrong := label_recalls_problem(found)):
             raise task_error(self.task, wrong)
         return found
 

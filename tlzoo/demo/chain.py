@@ -26,7 +26,7 @@ from tlzoo.workflows.finetune import finetune
 from tlzoo.workflows.run import Run
 
 SCRATCH_LR = 1e-3
-FEATURES = ("decode", "prefix")
+FEATURES = ("decode", "features")
 
 
 @dataclass(frozen=True)

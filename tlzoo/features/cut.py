@@ -140,7 +140,7 @@ def find_cut(model: TaskModel) -> Cut | None:
 
 
 def _say_uncut(why: str) -> None:
-    say(f"The frozen layers run in every epoch: they cannot be told from the rest ({why}).")
+    say(f"The frozen layers run in every epoch: they cannot be separated from the trained ones ({why}).")
 
 
 def move_graph(module: fx.GraphModule, *to: Any) -> None:

@@ -67,7 +67,7 @@ def extract(
     prefix, unique = backbone_prefix(model, select_device(options.device)), deduplicate(*datasets)
     [layout] = prefix.layouts
     if pending is not None:
-        with clock.spent("prefix"):
+        with clock.spent("features"):
             pending.join(prefix)
     if options.cache.enabled:
         try:
@@ -168,7 +168,7 @@ def iter_features(
     batches = prefetch(prepare, order_by_length(unique.data), BATCH)
     with progress("Extracting features", len(unique)) as advance:
         for positions, given in clock.waiting(batches, "decode"):
-            with clock.spent("prefix"):
+            with clock.spent("features"):
                 arrays = run(given)
             lengths = row_lengths(given)
             _check_finite(arrays, [unique.data.inputs[at] for at in positions], lengths)

@@ -114,7 +114,7 @@ def _check_half(path: Path, public: bytes) -> None:
     beside = path.with_name(f"{path.name}.pub")
     if beside.is_file() and base64.b64decode(read_public_key(str(beside))) != public:
         raise UsageError(
-            f"{path} and {beside} are no pair: one of them is damaged, or of another key.",
+            f"{path} and {beside} do not belong together: one of them is damaged, or belongs to another key.",
             hint=f"Restore them from a copy; or remove {beside} if {path} is right.",
         )
 

@@ -9,7 +9,7 @@ from tlzoo.errors import UsageError
 from tlzoo.options.checked import CheckedOptions, flat, from_flat, non_default, options_of
 from tlzoo.options.strategies import Finetune, StrategyOptions
 
-MAY_DIFFER_ON_RESUME = {"cache_gb", "checkpoint_every", "device", "probe"}
+MAY_DIFFER_ON_RESUME = {"cache_gb", "snapshot_every", "device", "probe"}
 """Options that may differ when a run is resumed: they change no weight."""
 
 

@@ -143,7 +143,7 @@ class GradientDescent(StrategyOptions):
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"], "Precision of the arithmetic; auto is bf16 where a GPU has it"
     ] = "auto"
-    checkpoint_every: Annotated[_Rate, "Seconds between snapshots to resume from"] = 60.0
+    snapshot_every: Annotated[_Rate, "Seconds between snapshots to resume from"] = 60.0
     probe: Annotated[bool, "Measure beside the run what a probe of the same features reaches"] = True
 
 

@@ -210,7 +210,8 @@ def check_run(folder: Path) -> dict[Path, str]:
     record = read_record(folder)
     if not record.files:
         raise RunError(
-            f"{folder} has no seals: a tlzoo before they were there wrote it.", hint="Train again to have some."
+            f"{folder} was written by an older version of tlzoo, without checksums.",
+            hint="Train it again to have them.",
         )
     seals.check_files(folder, record.files, record.files)
     return {folder / name: digest for name, digest in record.files.items()}

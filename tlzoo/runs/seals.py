@@ -27,17 +27,17 @@ def check_files(folder: Path, hashes: Mapping[str, str], names: Iterable[str]) -
             continue
         whole = [each for each in hashes if _is_whole(folder, each, hashes)]
         there = (folder / name).is_file()
-        what = "is damaged, or was changed after the run was written: its bytes are not those that were sealed"
+        what = "is damaged, or was changed after the run was written: its checksum differs from the one in run.json"
         raise RunError(
             f"{folder / name} {what if there else 'is missing'}.",
-            hint=f"Restore it from a copy, or train again. Whole are: {', '.join(whole) or 'no others'}.",
+            hint=f"Restore it from a copy, or train again. Undamaged: {', '.join(whole) or 'no others'}.",
         )
 
 
 def damaged_record(file: Path) -> RunError:
     """The error of a record whose seal is not that of its fields."""
     return RunError(
-        f"{file} is damaged, or was changed after the run was written: its fields are not those that were sealed.",
+        f"{file} is damaged, or was changed after the run was written: its checksum differs.",
         hint="Restore it from a copy, or train again. To use other data give it to the command, as in export's --data.",
     )
 

@@ -81,7 +81,8 @@ def provider_names(providers: Sequence[str] | None) -> tuple[str, ...]:
         if name not in available:
             install = f"Install it: pip install {PACKAGES[name]}. " if name in PACKAGES else ""
             raise UsageError(
-                f"ONNX Runtime has no {name} here.", hint=f"{install}Providers here: {', '.join(available)}"
+                f"ONNX Runtime has no execution provider {name!r} here.",
+                hint=f"{install}Providers here: {', '.join(available)}",
             )
     return names
 

@@ -309,7 +309,7 @@ class Task:
         """A score of each sample, float64 [N], that moves with the headline: where that is to grow, more is better."""
         raise NotImplementedError
 
-    def found_labels(
+    def label_recalls(
         self, outputs: Outputs, targets: Sequence[Target], contexts: Sequence[Any]
     ) -> Mapping[str, tuple[int, int]]:
         """Of each label, in how many of the samples that have it it is found, and how many have it.

@@ -245,15 +245,15 @@ def metrics_problem(task: Task, metrics: Any) -> str:
     return ""
 
 
-def found_labels_problem(found: Any) -> str:
-    """Of `found_labels`: for each label two whole numbers, the first no larger than the second."""
+def label_recalls_problem(found: Any) -> str:
+    """Of `label_recalls`: for each label two whole numbers, the first no larger than the second."""
     if not isinstance(found, Mapping):
-        return f"`found_labels` returns {type(found).__name__}, not a mapping of labels to two numbers."
+        return f"`label_recalls` returns {type(found).__name__}, not a mapping of labels to two numbers."
     for label, counts in found.items():
         whole = isinstance(counts, tuple) and len(counts) == 2 and all(type(one) is int for one in counts)
         if not isinstance(label, str) or not whole or not 0 <= counts[0] <= counts[1] or counts[1] < 1:
             return (
-                f"`found_labels` has {counts!r} for {label!r}, not two ints: how many are found of how many there are."
+                f"`label_recalls` has {counts!r} for {label!r}, not two ints: how many are found of how many there are."
             )
     return ""
 
@@ -352,7 +352,7 @@ def results_problem(task: Task, outputs: Outputs, targets: Sequence[Target], con
     return (
         metrics_problem(task, task.metrics(outputs, targets, contexts))
         or scores_problem(task.samplewise(outputs, targets, contexts), len(targets))
-        or found_labels_problem(task.found_labels(outputs, targets, contexts))
+        or label_recalls_problem(task.label_recalls(outputs, targets, contexts))
         or predictions_problem(task, task.decode(outputs, contexts, DecodeOptions()), len(targets))
         or agreement_problem(task, task.agree(outputs, outputs, 1e-4), len(targets))
         or prior_problem(task, targets, contexts)

@@ -63,12 +63,15 @@ def few_samples_note(task: Task, count: int, kind: str = "held-out", remedy: str
     """What is to be said of figures of fewer than 20 samples; empty for more."""
     if count >= FEW:
         return ""
-    samples = f"{count} {kind} sample{'s prove' if count > 1 else ' proves'}"
+    samples = f"{count} {kind} {'samples are' if count > 1 else 'sample is'} too few"
     if not _is_share(task):  # answers are near or far, not right or wrong
-        much = f"nothing of {task.headline}" if count < LEAST else "little"
-        return f"{samples} {much}. {remedy} {FEW} or more."
+        what = f" for any {task.headline}" if count < LEAST else " for a reliable figure"
+        return f"{samples}{what}. {remedy} {FEW} or more."
     low, _ = wilson_interval(count, count)
-    return f"{samples} little: even if all were right, of others as few as {low:.0%} might be. {remedy} {FEW} or more."
+    return (
+        f"{samples} for a reliable figure: {count} of {count} right still has a 95% interval of {low:.0%} to 100%. "
+        f"{remedy} {FEW} or more."
+    )
 
 
 def _share_interval(

@@ -120,7 +120,7 @@ class Tasks(SuiteBase):
     def test_its_metrics_are_finite(self) -> None:
         """Metrics are those of `directions`, all finite; samples have finite scores, and labels are counted.
 
-        Fix: `metrics`, `samplewise` and `found_labels`.
+        Fix: `metrics`, `samplewise` and `label_recalls`.
         """
         model = self.model()
         outputs, targets, contexts = self._answered(model), self._targets(model), self._contexts(model)
@@ -132,7 +132,7 @@ class Tasks(SuiteBase):
         assert not wrong, wrong
         wrong = contract.scores_problem(model.task.samplewise(outputs, targets, contexts), len(targets))
         assert not wrong, wrong
-        wrong = contract.found_labels_problem(model.task.found_labels(outputs, targets, contexts))
+        wrong = contract.label_recalls_problem(model.task.label_recalls(outputs, targets, contexts))
         assert not wrong, wrong
         drawn = np.zeros(len(targets), dtype=int)
         [figure] = model.task.resample(outputs, targets, contexts, [drawn])

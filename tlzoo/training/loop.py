@@ -249,7 +249,7 @@ def _after_step(context: LoopContext) -> None:
     if context.writer and (counts.step % 10 == 0 or counts.step == 1):
         rate = context.state.optimizer.param_groups[0]["lr"]
         context.writer.scalars(counts.step, {"train/loss": counts.loss / counts.seen, "train/lr": rate})
-    if time.monotonic() - context.saved >= options.checkpoint_every:
+    if time.monotonic() - context.saved >= options.snapshot_every:
         _save(context)
     if context.stop.signal is not None:
         raise _StopRequested
@@ -261,7 +261,7 @@ def _save(context: LoopContext) -> None:
     counts = context.state.counts
     counts.seconds += time.monotonic() - context.began
     context.began = context.saved = time.monotonic()
-    with context.clock.spent("checkpoint"):
+    with context.clock.spent("snapshots"):
         context.state.save(context.folder, dict(context.facts))
 
 

@@ -18,7 +18,7 @@ from tlzoo.errors import RunError, TrainingError, first_line
 from tlzoo.io.files import SEAL, atomic_file, seal_of
 from tlzoo.models.digests import tensor_digests
 
-FILE = "checkpoint.safetensors"
+FILE = "snapshot.safetensors"
 VERSION = 2
 
 

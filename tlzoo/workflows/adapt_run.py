@@ -61,7 +61,7 @@ def adapt_run(request: AdaptRequest, began: float) -> Run:
     )
     distinct = data.target.distinct()
     if copies := len(unlabelled) - distinct:
-        say(f"Copies of others among the {len(unlabelled)} target samples: {copies}; {distinct} are distinct.")
+        say(f"{copies} of the {len(unlabelled)} target samples are duplicates; {distinct} are distinct.")
     before = answers_of(model, data)
     if labelled is None and (note := one_label_note(before, _shares(run, targets), distinct)):
         say(note)

@@ -22,8 +22,8 @@ from tlzoo.tasks.rows import Outputs, select
 
 
 @dataclass(frozen=True)
-class FoundLabel:
-    """In how many of the `n` samples that have a label it is found; the 95 % interval of their share (Wilson 1927)."""
+class LabelRecall:
+    """The recall of a label: `found` of the `n` samples that have it; 95 % interval `low`, `high` (Wilson 1927)."""
 
     found: int
     n: int
@@ -38,14 +38,14 @@ class Evaluation:
     `trained_on` of them are among the samples that the model was trained on, chosen by or adapted to, and `heldout` are
     the metrics over the others with their own interval; `None` where there are none of either, or the model does not
     know what it has seen. An interval has `metric`, `level`, `low`, `high`; a side without a bound is `None`. `labels`
-    are those of the samples that it has not seen, or of all where it has seen all or none, the least found first; empty
+    are those of the samples that it has not seen, or of all where it has seen all or none, lowest recall first; empty
     where the task has no labels, or may have one several times in a sample.
     """
 
     metrics: dict[str, float]
     n: int
     interval: dict[str, Any]
-    labels: dict[str, FoundLabel]
+    labels: dict[str, LabelRecall]
     trained_on: int | None = None
     heldout: dict[str, float] | None = None
     heldout_interval: dict[str, Any] | None = None
@@ -105,10 +105,10 @@ def _evaluation(dataset: TaskDataset, samples: Samples, found: Outputs, known: T
     return Evaluation(*whole, _labels(others, outputs), seen, heldout, others.interval(outputs, heldout))
 
 
-def _labels(dataset: TaskDataset, outputs: Outputs) -> dict[str, FoundLabel]:
+def _labels(dataset: TaskDataset, outputs: Outputs) -> dict[str, LabelRecall]:
     found = {
-        label: FoundLabel(hits, count, *wilson_interval(hits, count))
-        for label, (hits, count) in dataset.found_labels(outputs).items()
+        label: LabelRecall(hits, count, *wilson_interval(hits, count))
+        for label, (hits, count) in dataset.label_recalls(outputs).items()
     }
     return dict(sorted(found.items(), key=lambda item: (item[1].found / item[1].n, -item[1].n)))
 

@@ -39,7 +39,7 @@ def test_lines_tell_number_interval_and_verdict_and_what_was_seen(
     assert "(95%: " in line
     assert line.endswith("no difference beyond chance")
     assert "3 of these 3 are among the target samples" in done.out
-    assert "3 labelled target samples prove little" in done.err
+    assert "3 labelled target samples are too few" in done.err
     document = command("adapt", text_run.path, *given, "--out", tmp_path / "again", "--json", "--quiet").json
     facts = document["adapted"]
     assert (facts["n_labelled"], facts["n_labelled_in_target"], facts["n_copies"]) == (3, 3, 0)

@@ -135,7 +135,7 @@ def _search(model: TaskModel, frozen: Freeze) -> tuple[Cut | None, str]:
         found = cut.find_cut(model)
     if unaware:
         raise unaware[0]
-    reason = re.search(r"cannot be told from the rest \((.*)\)\.$", said.getvalue(), re.MULTILINE)
+    reason = re.search(r"cannot be separated from the trained ones \((.*)\)\.$", said.getvalue(), re.MULTILINE)
     return found, reason[1] if reason else ""
 
 

@@ -22,7 +22,7 @@ PLOT_FORMATS = (".png", ".svg")
 
 
 def bench(
-    file: Annotated[Path, typer.Argument(help="An exported ONNX file")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported ONNX file")],
     also: Annotated[
         list[Path] | None, typer.Option(help="Another file to compare, such as an int8 one; repeatable")
     ] = None,

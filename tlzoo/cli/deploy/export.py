@@ -22,7 +22,7 @@ NEXT = {
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="The run to export")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run to export")],
     out: Annotated[Path, typer.Option("--out", help="The ONNX file to write; with --format a new folder")],
     data: Annotated[
         Path | None, typer.Option(help="Labelled data for the proof, instead of the run's test split")
@@ -38,7 +38,7 @@ def export(
     min_agreement: Annotated[float | None, typer.Option(help="Smallest allowed share of equal answers, 0.5..1")] = None,
     max_drop: Annotated[float | None, typer.Option(help="Largest allowed drop of the metric, in points, 0..10")] = None,
     trained_on: Annotated[
-        bool, typer.Option(help="Keep a filter by which evaluate knows samples of training; it holds none of them")
+        bool, typer.Option(help="Keep a filter that lets evaluate recognise training samples; it contains none of them")
     ] = True,
     sign: Annotated[
         Path | None, typer.Option(help="Sign it with this private key; make one: tlzoo registry new-key KEYFILE")

@@ -14,7 +14,7 @@ from tlzoo.progress import printable
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="An exported ONNX file")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported ONNX file")],
     json: Json = False,
 ) -> None:
     """Print the manifest of an exported ONNX file: labels, preprocessing, provenance, metrics and proof."""

@@ -29,10 +29,13 @@ Predictions = Iterator[Any]
 
 
 def predict(
-    file: Annotated[Path, typer.Argument(help="An exported ONNX file")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported ONNX file")],
     inputs: Annotated[
         list[str],
-        typer.Argument(help="Files, folders, 'patterns/**/*.jpg', tables; texts for a text model; '-' reads stdin"),
+        typer.Argument(
+            metavar="INPUT",
+            help="Files, folders, 'patterns/**/*.jpg', tables; texts for a text model; '-' reads stdin",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="Write to a .jsonl, .csv or .tsv file (FILE.part until complete)")

@@ -14,13 +14,17 @@ from tlzoo.errors import UsageError
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="An exported ONNX file; with --seal also a run, or a folder of files")],
-    data: Annotated[Path | None, typer.Argument(help="The data that was held out at export; none with --seal")] = None,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An exported ONNX file; with --seal also a run, or a folder of files")
+    ],
+    data: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="The data that was held out at export; none with --seal")
+    ] = None,
     text_column: TextColumn = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
-    seal: Annotated[bool, typer.Option("--seal", help="Check alone that no byte changed since the export")] = False,
+    seal: Annotated[bool, typer.Option("--seal", help="Only check that no byte changed since the export")] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -48,11 +52,14 @@ def verify(
 
 
 def _check_seal(file: Path, data: Path | None, asked: bool, json: bool) -> None:
-    """Say of an exported file, or of each in a folder, that it is whole."""
+    """Say of an exported file, or of each in a folder, that it is unchanged."""
     if not asked:
-        raise UsageError("A proof is repeated on data.", hint="Name the data, or check the seal alone: --seal")
+        raise UsageError(
+            "DATA is missing.",
+            hint="Name the held-out data on which to repeat the proof, or only check the file with --seal.",
+        )
     if data is not None:
-        raise UsageError("A seal is checked without data.", hint="Leave out the data, or --seal to repeat the proof.")
+        raise UsageError("--seal takes no DATA.", hint="Leave out DATA, or leave out --seal to repeat the proof on it.")
     from tlzoo.artifact.seal import check_path
     from tlzoo.runs.record import RUN_FILE, check_run
 
@@ -61,7 +68,7 @@ def _check_seal(file: Path, data: Path | None, asked: bool, json: bool) -> None:
         print_json([{"file": str(each), "sha256": digest} for each, digest in found.items()])
         return
     for each, digest in found.items():
-        print(f"{each} is whole: its bytes are those that were sealed, sha256 {digest}")
+        print(f"{each} is unchanged since it was written: sha256 {digest}")
 
 
 app = single(verify)

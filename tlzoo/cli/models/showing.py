@@ -29,7 +29,7 @@ _SHOWN_SEPARATELY = (
 
 
 def show(
-    id: Annotated[str, typer.Argument(help="A checkpoint's id, such as vision/resnet50.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="A checkpoint's id, such as vision/resnet50.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Show one checkpoint: stages for --freeze, preprocessing, licence, source and citation."""

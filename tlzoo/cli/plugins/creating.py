@@ -12,7 +12,7 @@ from tlzoo.cli.shared.output import print_json
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="Plugin name; its checkpoint ids start with it")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Plugin name; its checkpoint ids start with it")],
     modality: Annotated[str, typer.Option(help="image, text, audio, or a new word")] = "image",
     out: Annotated[Path | None, typer.Option(help="Project folder; must not exist yet \\[tlzoo-NAME]")] = None,
     author: Annotated[str, typer.Option(help="As `Ada Lovelace` or `Ada Lovelace <ada@example.org>`")] = "",

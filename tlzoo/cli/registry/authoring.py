@@ -41,7 +41,7 @@ def validate(
 def new_key(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Private key file; the public key is written to OUT.pub.")],
 ) -> None:
-    """Create an Ed25519 key pair for signing a registry; print the public key, for `add --key`."""
+    """Create an Ed25519 key pair for signing registries and exported files; print the public key."""
     public = signatures.make_key(out)
     print(public)
     say(f"Keep {out} to yourself; publish {out}.pub. Fingerprint: {signatures.fingerprint(public)}")

@@ -153,7 +153,8 @@ def _valid(entry: dict[str, Any]) -> dict[str, Any]:
     if missing:
         raise UsageError(
             f"Missing for {entry['id']}: {', '.join(option.removeprefix('--') for option in missing)}.",
-            hint=f"Give {', '.join(missing)}, or put config.json and preprocessor_config.json beside the weights.",
+            hint=f"Give {', '.join(missing)}, or put config.json, preprocessor_config.json and a README.md that names "
+            "the task beside the weights.",
         )
     try:
         checkpoint = Checkpoint.model_validate_json(json.dumps(entry))

@@ -49,7 +49,7 @@ def add(
     report_shadowed(added.name, unused)
 
 
-def remove(name: Annotated[str, typer.Argument(help="Name, as in `tlzoo registry list`.")]) -> None:
+def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="Name, as in `tlzoo registry list`.")]) -> None:
     """Remove an added registry; a local file is not deleted."""
     removed = registries.remove(name)
     say(f"Removed {removed.name} ({removed.url or removed.path}).")

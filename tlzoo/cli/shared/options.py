@@ -15,7 +15,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress")]
 Data = Annotated[
     Path,
     typer.Argument(
-        help="Folder per class, folder with train/ and test/, CSV, TSV, JSONL, Parquet, or a format of the task"
+        metavar="DATA",
+        help="Folder per class, folder with train/ and test/, CSV, TSV, JSONL, Parquet, or a format of the task",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Output folder; must not exist yet")]

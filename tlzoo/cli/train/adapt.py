@@ -20,7 +20,7 @@ VERDICTS = {
 
 
 def adapt(
-    run: Annotated[Path, typer.Argument(help="The run to adapt")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run to adapt")],
     target: Annotated[Path, typer.Option(help="Unlabelled data of the other domain; labels are ignored")],
     out: Out,
     test: Annotated[Path | None, typer.Option(help="Labelled data of the target, to measure both models on")] = None,

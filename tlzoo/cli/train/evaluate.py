@@ -20,7 +20,7 @@ SHOWN = 10
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run folder, or an exported ONNX file")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder, or an exported ONNX file")],
     data: Data,
     text_column: TextColumn = None,
     path_column: PathColumn = None,
@@ -47,9 +47,9 @@ def evaluate(
         return
     _print_figures(result)
     for label, share in list(result.labels.items())[:SHOWN]:
-        print(f"{printable(label)}\t{share.found} of {share.n} found\t95%: {span(share.low, share.high)}")
+        print(f"{printable(label)}\trecall {share.found} of {share.n}\t95%: {span(share.low, share.high)}")
     if len(result.labels) > SHOWN:
-        print(f"These {SHOWN} of {len(result.labels)} labels are found least; --json has all.")
+        print(f"These {SHOWN} of {len(result.labels)} labels have the lowest recall; --json has all.")
 
 
 def _print_figures(result: Evaluation) -> None:

@@ -31,7 +31,7 @@ def _option(*names: str, help: str, panel: str | None = None, **bounds: Any) -> 
 
 
 def finetune(
-    checkpoint: Annotated[str, typer.Argument(help="Checkpoint id, see: tlzoo models")],
+    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="Checkpoint id, see: tlzoo models")],
     data: Data,
     out: Out,
     test: Annotated[Path | None, _option(help="Labelled data to test on, instead of a fifth of DATA")] = None,
@@ -227,7 +227,7 @@ def _summary(run: Any) -> list[str]:
 
 
 def _cross_validated(run: Any) -> list[str]:
-    """What a probe reaches on all samples, where those held out prove little."""
+    """What a probe reaches on all samples, where few are held out."""
     if run.cross_validation is None:
         return []
     found, sure = run.cross_validation["metrics"], run.cross_validation["interval"]
@@ -237,12 +237,12 @@ def _cross_validated(run: Any) -> list[str]:
 
 
 def _beside(run: Any) -> list[str]:
-    """What answers that see no input are worth, and whether the run is better than by chance."""
+    """What the same answer to every input is worth, and whether the run is better by more than chance."""
     if run.baseline is None:
         return []
     name, interval = run.interval["metric"], run.interval
     least = run.baseline[name]
-    line = f"Answering by the frequencies of the training targets alone: {name} {least:.4f}"
+    line = f"Baseline, the same answer to every input: {name} {least:.4f}"
     low, high = interval["low"], interval["high"]
     better = low is not None and low > least if run.task.better(name) == "max" else high is not None and high < least
     return [line if better else f"{line}. The run is not better than that by more than chance"]
@@ -274,9 +274,9 @@ def _selected(options: Mapping[str, Any]) -> list[str]:
     if options.get("auto"):
         parts.append(f"{options['auto']['strategy']}, freezing {options['auto']['freeze']}")
     if "best_epoch" in options:
-        parts.append(f"epoch {options['best_epoch']} of {options['epochs']}, peak rate {options['lr']:.2g}")
+        parts.append(f"epoch {options['best_epoch']} of {options['epochs']}, learning rate {options['lr']:.2g}")
     if options.get("prefix"):
-        parts.append(f"{options['prefix']['share']:.0%} of the work computed once")
+        parts.append(f"{options['prefix']['share']:.0%} of the computation cached")
     return [f"Selected: {'; '.join(parts)}"] if parts else []
 
 

@@ -176,7 +176,7 @@ _CHECKS: dict[str, Callable[[metadata.Distribution, str], str | list[str] | None
     "licence": _license,
     "requirement": _requirement,
     "entry point": _entry_point,
-    "named things": _extensions,
+    "declared extensions": _extensions,
     "registry": checkpoints,
     "shipped files": _package_files,
     "suite": _suite,

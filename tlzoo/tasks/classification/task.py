@@ -117,7 +117,7 @@ class Classification(Task):
         right: np.ndarray = np.argmax(outputs["logits"], axis=1) == self.collate(targets)["labels"]
         return right.astype(np.float64)
 
-    def found_labels(
+    def label_recalls(
         self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()
     ) -> Mapping[str, tuple[int, int]]:
         """Each class's samples whose likeliest label it is."""

@@ -163,7 +163,7 @@ class MultiLabel(Task):
         """
         return _f1(*_hits_and_misses(np.asarray(outputs["logits"]), self.collate(targets)["labels"], axis=1))
 
-    def found_labels(
+    def label_recalls(
         self, outputs: Outputs, targets: Sequence[str], contexts: Sequence[Any] = ()
     ) -> Mapping[str, tuple[int, int]]:
         """Each label's samples for which it is predicted."""
