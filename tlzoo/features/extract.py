@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,9 +24,6 @@ from tlzoo.options import Augment, Cache, StrategyOptions
 from tlzoo.preprocess import row_lengths
 from tlzoo.preprocess.prefetch import prefetch
 from tlzoo.progress import progress, say
-
-if TYPE_CHECKING:
-    from tlzoo.features.prefetch import FeaturePrefetch
 
 BATCH = 32
 REUSE_TOLERANCE = 2e-3
@@ -57,18 +53,19 @@ def extract(
     *datasets: TaskDataset,
     options: StrategyOptions | None = None,
     clock: Clock | None = None,
-    pending: FeaturePrefetch | None = None,
+    join: Callable[[Prefix], None] | None = None,
 ) -> list[Features]:
     """The backbone's features for each data set, computed once per sample and cached between runs.
 
+    `join` is called first, to wait for an extraction that may already be running, or to cancel it.
     Raises TrainingError naming a sample whose features are not finite, and where the cache cannot be written.
     """
     options, clock = options or StrategyOptions(), clock or Clock()
     prefix, unique = backbone_prefix(model, select_device(options.device)), deduplicate(*datasets)
     [layout] = prefix.layouts
-    if pending is not None:
+    if join is not None:
         with clock.spent("features"):
-            pending.join(prefix)
+            join(prefix)
     if options.cache.enabled:
         try:
             kept = extract_cached(prefix, unique, options.cache, clock)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tlzoo.tasks.rows import Outputs, Rows
-
-if TYPE_CHECKING:
-    from tlzoo.tasks.base import Output
+from tlzoo.tasks.rows import Output, Outputs, Rows
 
 EPSILON = 1e-12
 TIE = 1e-4

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from tlzoo.tasks.base import Output
 
 Rows = np.ndarray | list[np.ndarray]
 """[N, ...], or N arrays whose sizes differ."""
 Outputs = Mapping[str, Rows]
 IGNORED = -100
 """A class number that is no target, as torch's losses take it."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of the graph: what export names, the runtime checks, and Triton and the web page describe.
+
+    `axes` begins with `batch`; a name is an axis that varies, a number one that does not. `dtype` is numpy's name.
+    `labelled` says that the last axis has one place for each of the task's labels.
+    """
+
+    name: str
+    axes: tuple[str | int, ...]
+    dtype: str = "float32"
+    labelled: bool = False
+
+    @property
+    def ragged(self) -> bool:
+        """Whether samples may differ in size."""
+        return any(isinstance(axis, str) for axis in self.axes[1:])
 
 
 class OutputCollector:
