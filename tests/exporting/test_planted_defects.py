@@ -238,8 +238,9 @@ def test_the_proof_of_raw_input_fits_no_picture_before_the_graph_does(
 
 
 def test_the_thresholds_that_were_asked_for_decide_on_a_file_in_fp32(zoo: Any, picture_run: Any, tmp_path: Path):
-    with pytest.raises(ParityError, match="differs"):
+    with pytest.raises(ParityError, match="differs") as raised:
         picture_run.export(tmp_path / "model.onnx", thresholds=Thresholds(difference=1e-12, agreement=1, drop=0))
+    assert "Relax the thresholds" in raised.value.hint
     lenient = Thresholds(difference=0.5, agreement=0.5, drop=1)
     assert picture_run.export(tmp_path / "model.onnx", thresholds=lenient).parity.thresholds == ProofLimits(
         difference=0.5, agreement=0.5, drop=1

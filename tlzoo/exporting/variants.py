@@ -110,7 +110,14 @@ def fp32_variant(
             add_derived(proto, derived, calibration.temperature if calibration else 1.0)
             graph = replace(graph, outputs=(*graph.outputs, derived.name))
     base = BaseGraph(context, graph, signature_of(proto, task), calibration, point)
-    return base, VerifiedVariant("fp32", proto, _prove(base, "fp32", proto, thresholds or default_thresholds("fp32")))
+    try:
+        proof = _prove(base, "fp32", proto, thresholds or default_thresholds("fp32"))
+    except ParityError as error:
+        if thresholds is None:
+            raise
+        hint = "No file was written. Relax the thresholds, or leave them out for those that fp32 files have to meet."
+        raise ParityError(error.message, hint=hint, parameter="thresholds") from error
+    return base, VerifiedVariant("fp32", proto, proof)
 
 
 def reduced_variant(
