@@ -34,7 +34,7 @@ from pathlib import Path
 import onnxruntime
 from pydantic import TypeAdapter
 from tlzoo.preprocess import make_preprocessor
-from tlzoo.registry.schema import Preprocess
+from tlzoo.specs import Preprocess
 
 graph, spec, data = map(Path, sys.argv[1:])
 session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])

@@ -35,7 +35,7 @@ with watched:
     import tlzoo.runtime.predictor
     from tlzoo.errors import TlzooError
     from tlzoo.preprocess import make_preprocessor
-    from tlzoo.registry.schema import AudioSpec, ImageSpec, TextSpec
+    from tlzoo.specs import AudioSpec, ImageSpec, TextSpec
 
 SLOW = 5.0
 INTERESTING = (b"\0", b"\xff", b"\x7f", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x80\0\0\0", b"\n")

@@ -11,15 +11,6 @@ import pytest
 import tlzoo
 
 
-def test_the_list_of_names_is_sorted_and_has_none_twice():
-    assert sorted(set(tlzoo.__all__), key=lambda name: (not name.isupper(), name)) == tlzoo.__all__
-
-
-def test_the_list_is_complete():
-    assert set(tlzoo.__all__) == {*tlzoo._HOME, "__version__"}
-    assert dir(tlzoo) == sorted(tlzoo.__all__)
-
-
 @pytest.mark.parametrize("name", tlzoo.__all__)
 def test_every_name_is_what_it_is_called(name: str):
     value = getattr(tlzoo, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +12,9 @@ from typing import Any
 import pytest
 
 import tlzoo
-from tlzoo import interfaces, plugin
+from tlzoo import interfaces, plugin, plugins, testing
 
 ROOT = Path(__file__).parents[1]
-
-
-def test_the_list_of_names_is_complete():
-    assert sorted(plugin.__all__) == sorted(name for names in plugin._NAMES.values() for name in names)
-    assert dir(plugin) == plugin.__all__
 
 
 @pytest.mark.parametrize("name", plugin.__all__)
@@ -27,11 +23,15 @@ def test_every_name_is_there_and_what_the_root_calls_so(name: str):
     assert value is getattr(tlzoo, name, value)
 
 
-def test_every_name_is_typed_as_it_is_imported():
-    tree = ast.parse(Path(str(plugin.__file__)).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("module", [plugin, plugins, testing, tlzoo], ids=lambda module: module.__name__)
+def test_every_name_is_listed_and_typed_as_it_is_imported(module: Any):
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     [typed] = [node for node in tree.body if isinstance(node, ast.If)]
-    homes = {alias.name: node.module for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert homes == {name: home for home, names in plugin._NAMES.items() for name in names}
+    found = [(node.module, alias) for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(alias.name for _, alias in found) == module.__all__ == dir(module)
+    for home, alias in found:
+        assert alias.asname == alias.name  # what strict type checkers take as public
+        assert getattr(importlib.import_module(str(home)), alias.name) is getattr(module, alias.name)
 
 
 def test_a_name_that_is_none_is_refused():

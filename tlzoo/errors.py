@@ -132,6 +132,11 @@ class WriteError(TlzooError, OSError):
         self.errno, self.strerror, self.filename = number, reason, os.fspath(file)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, without its full stop; of one that says nothing, its type."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
+
+
 _DISK_HINTS = {
     errno.ENOSPC: "Free disk space there, or choose another folder; then run the command again.",
     errno.EDQUOT: "Free some of your disk quota, or choose another folder; then run the command again.",

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 
 class StrictModel(BaseModel):
     """A frozen pydantic model that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def first_invalid(error: ValidationError) -> tuple[str, str]:
+    """The first field that is invalid, such as `source.sha256`, and why; the field is empty where all of them are."""
+    fault = error.errors(include_url=False)[0]
+    return ".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, ")
 
 
 Label = Annotated[str, Field(max_length=200)]

@@ -73,7 +73,7 @@ def sound(path: Path, samples: np.ndarray, **options) -> Path:
 def heard(given, seconds: float) -> str:
     """How much sound tlzoo takes from an input."""
     from tlzoo.preprocess.audio import AudioPreprocessor
-    from tlzoo.registry.schema import AudioSpec
+    from tlzoo.specs import AudioSpec
 
     try:
         samples = AudioPreprocessor(AudioSpec(sample_rate=RATE, seconds=seconds))([given])["audio"][0]

@@ -43,11 +43,10 @@ def test_the_defaults_are_700_and_300_files_of_speech_by_voices_of_one_half_only
     assert len(set(contents(folder).values())) == 1_000
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path) -> None:
+def test_the_same_bytes_are_spoken_again(tmp_path: Path) -> None:
     first, again = contents(prepare(tmp_path / "a", **FEW)), contents(prepare(tmp_path / "b", **FEW))
     assert len(first) == 12
     assert again == first
-    assert contents(prepare(tmp_path / "c", **FEW, seed=1)) != first
 
 
 def test_a_complete_folder_is_kept_and_other_demo_data_replaced(tmp_path: Path) -> None:
@@ -71,28 +70,6 @@ def test_a_synthesiser_that_cannot_write_leaves_nothing_behind(tmp_path: Path, m
     monkeypatch.setattr("tlzoo.demo.commands._ACCENTS", ("gmw/no-such-language",))
     with pytest.raises(DataError, match="cannot say 'yes'"):
         prepare(tmp_path / "commands", **FEW)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        ({"test_voices": ("f2",)}, "'f2'"),
-        ({"test_voices": ("nobody",)}, "'nobody'"),
-        ({"test_voices": ()}, "no utterances"),
-        ({"takes": 0}, "no utterances"),
-        ({"words": ("yes",)}, "'yes'"),
-        ({"words": ("yes", "yes")}, "'yes'"),
-        ({"words": ("yes", "../no")}, "'../no'"),
-    ],
-)
-def test_what_cannot_be_spoken_is_refused_before_anything_is_fetched(
-    tmp_path: Path, change: dict[str, object], word: str
-) -> None:
-    with pytest.raises(UsageError) as caught:
-        prepare(tmp_path / "commands", **{**FEW, **change})
-    assert word in caught.value.message
-    assert caught.value.hint
     assert list(tmp_path.iterdir()) == []
 
 

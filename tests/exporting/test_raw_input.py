@@ -17,8 +17,8 @@ from tlzoo.exporting.raw_input import add_resize_and_crop
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.preprocess.image import resize_and_crop
 from tlzoo.preprocess.raw import RawImages
-from tlzoo.registry.schema import ImageSpec
 from tlzoo.runtime.session import open_session
+from tlzoo.specs import ImageSpec
 
 SPECS = [((224, 224), 0.875), ((64, 64), 1.0), ((60, 80), 0.95), ((97, 60), 0.777)]
 SIZES = [(1, 1), (1, 90), (90, 1), (31, 400), (131, 97), (64, 64), (300, 200), (255, 256)]

@@ -26,7 +26,7 @@ SMALL = (
 def test_the_registrys_stages_are_those_of_the_backbone_that_is_built(id: str):
     checkpoint = registry.get(id)
     backbone = load_backbone(checkpoint, None)
-    assert checkpoint.stages == count_stages(backbone) == checkpoint_stages(checkpoint)
+    assert checkpoint.stages == count_stages(backbone.module, backbone.stages) == checkpoint_stages(checkpoint)
     assert sum(p.numel() for p in backbone.module.parameters()) == sum(s.parameters for s in checkpoint.stages)
 
 
@@ -52,4 +52,7 @@ def test_a_parameter_shared_by_two_stages_counts_once(zoo: Any):
         module, 3, (Stage("a", ("0",)), Stage("b", ("1",))), {"x": torch.rand(2, 3)}, {}, "vector",
         registry.get("vision/test-resnet").preprocess,
     )  # fmt: skip
-    assert [(stage.name, stage.parameters) for stage in count_stages(backbone)] == [("a", 9), ("b", 0)]
+    assert [(stage.name, stage.parameters) for stage in count_stages(backbone.module, backbone.stages)] == [
+        ("a", 9),
+        ("b", 0),
+    ]

@@ -14,14 +14,14 @@ from tlzoo.cli.deploy.predict import _input_spec
 from tlzoo.data import endings_of, read
 from tlzoo.errors import HookError, InputError, PluginError
 from tlzoo.plugins.preprocess import plugin_preprocessor
-from tlzoo.registry.schema import PluginSpec
 from tlzoo.runtime.inputs import named_inputs
+from tlzoo.specs import PluginSpec
 from tlzoo.tasks import make_task
 
 OWN = """
     import numpy as np
     from tlzoo.errors import InputError
-    from tlzoo.registry.schema import PluginSpec
+    from tlzoo.specs import PluginSpec
 
     def read(item):
         if isinstance(item, np.ndarray):

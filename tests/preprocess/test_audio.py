@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tlzoo.errors import InputError
 from tlzoo.preprocess.audio import AudioPreprocessor
-from tlzoo.registry.schema import AudioSpec
+from tlzoo.specs import AudioSpec
 
 SPEC = AudioSpec(sample_rate=16_000, seconds=0.5)
 PREPARE = AudioPreprocessor(SPEC)

@@ -23,7 +23,7 @@ from PIL import Image
 from tlzoo.errors import InputError
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.preprocess.image import load_image
-from tlzoo.registry.schema import AudioSpec, ImageSpec
+from tlzoo.specs import AudioSpec, ImageSpec
 
 PREPARE = {
     "image": make_preprocessor(ImageSpec(size=(8, 8), mean=(0, 0, 0), std=(1, 1, 1))),

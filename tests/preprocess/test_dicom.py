@@ -16,7 +16,7 @@ import pytest
 from tlzoo.errors import InputError
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.preprocess.image import load_image
-from tlzoo.registry.schema import ImageSpec
+from tlzoo.specs import ImageSpec
 
 BUNDLED = Path(pydicom.__file__).parent / "data" / "test_files"
 STORED = np.arange(64, dtype=np.uint16).reshape(8, 8) * 60

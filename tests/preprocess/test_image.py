@@ -10,7 +10,7 @@ from tlzoo.errors import InputError
 from tlzoo.preprocess import image as module
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.preprocess.image import ImagePreprocessor
-from tlzoo.registry.schema import ImageSpec
+from tlzoo.specs import ImageSpec
 
 CORNERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], dtype=np.uint8).repeat(8, 0).repeat(8, 1)
 

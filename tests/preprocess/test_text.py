@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from tlzoo.errors import ArtifactError, InputError
 from tlzoo.preprocess import make_preprocessor
 from tlzoo.preprocess.text import TextPreprocessor
-from tlzoo.registry.schema import TextSpec
+from tlzoo.specs import TextSpec
 
 VOCABULARY = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "red": 4, "green": 5, "blue": 6, "##s": 7}
 

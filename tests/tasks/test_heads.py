@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from tlzoo.errors import DataError, PluginError, TrainingError, UsageError
 from tlzoo.interfaces import Backbone, FeatureKind, Stage
 from tlzoo.models.heads import default_head, linear_head, probe_objective
-from tlzoo.registry.schema import ImageSpec
+from tlzoo.specs import ImageSpec
 from tlzoo.tasks import Task, make_task
 from tlzoo.tasks.classification.task import Classification
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tlzoo.tasks.base import Output
-from tlzoo.tasks.rows import OutputCollector, count, finite, flat, select
+from tlzoo.tasks.rows import OutputCollector, count, finite, select
 
 WHOLE = Output("logits", ("batch", 3))
 TAGS = Output("tags", ("batch", "tokens", 2), labelled=True)
@@ -102,10 +102,3 @@ def test_a_sample_is_finite_where_all_its_outputs_are(strange: float):
     assert finite(outputs).tolist() == [True, False, False, True]
     assert finite({"numbers": [np.arange(3), np.arange(0)]}).tolist() == [True, True]
     assert finite({"logits": np.zeros((0, 3))}).tolist() == []
-
-
-def test_ragged_rows_are_flattened_one_after_another_and_others_stay():
-    rows = np.arange(6).reshape(3, 2)
-    assert flat(rows) is rows
-    assert flat([rows[:1], rows[:0], rows[1:]]).tolist() == rows.tolist()
-    assert flat([]).shape == (0,)

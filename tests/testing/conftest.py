@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tlzoo import plugins
-from tlzoo.registry.schema import Checkpoint, FileSource, ImageSpec, LocalFile, RegistryFile
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile, RegistryFile
+from tlzoo.specs import ImageSpec
 from tlzoo.testing import PluginSuite
 
 HOOKS = """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tlzoo.registry.schema import HubFile, HubSource, PluginSpec, RegistryFile, StageRecord
+from tlzoo.registry.schema import HubFile, HubSource, RegistryFile, StageRecord
+from tlzoo.specs import PluginSpec
 from tlzoo.testing import PluginSuite, run, samples
 from tlzoo.testing.running import checks
 
@@ -361,7 +362,7 @@ def make_preprocessor(spec):
         return None
     {line}
     from tlzoo.preprocess import make_preprocessor
-    from tlzoo.registry.schema import ImageSpec
+    from tlzoo.specs import ImageSpec
     return make_preprocessor(ImageSpec(size=(8, 8), mean=(0, 0, 0), std=(1, 1, 1)))
 """
 

@@ -13,7 +13,7 @@ import pytest
 from cogapp import Cog
 
 from tlzoo.errors import PluginError, UsageError
-from tlzoo.testing import PluginSuite, run, running, suite_of
+from tlzoo.testing import PluginSuite, run, running
 from tlzoo.testing.__main__ import main
 from tlzoo.testing.running import checks, suites_of
 
@@ -80,7 +80,7 @@ def test_the_command_prints_one_document_whatever_the_plugin_prints(tiny, tmp_pa
 def test_the_suite_of_a_plugins_own_is_found_by_its_entry_point(tiny, tmp_path):
     tiny(suite="tlzoo_tiny_suite:Suite")
     (tmp_path / "site" / "tlzoo_tiny_suite.py").write_text(TEN_LINES.replace("TestConformance", "Suite"))
-    suite = suite_of("tiny")
+    suite = suites_of("tiny")[""]
     assert (suite.__module__, suite.plugin) == ("tlzoo_tiny_suite", "tiny")
 
 
@@ -99,11 +99,11 @@ def test_a_plugin_may_have_a_suite_for_each_of_its_tasks(tiny, tmp_path, registr
 def test_an_entry_point_that_leads_to_no_suite_is_named(tiny, value):
     tiny(suite=value)
     with pytest.raises(PluginError, match=value):
-        suite_of("tiny")
+        suites_of("tiny")[""]
 
 
 def test_without_one_the_suite_is_about_the_plugins_smallest_checkpoint():
-    suite = suite_of("vision")
+    suite = suites_of("vision")[""]
     assert (suite.plugin, suite.weights, suite().entry().id) == ("vision", "random", "vision/mobilenetv3-small")
 
 
@@ -117,7 +117,7 @@ def test_an_unknown_plugin_or_check_is_a_users_error(tiny, capsys):
     tiny()
     assert [main(["nothing-of-this-name"]), main(["tiny", "--only", "test_nothing"])] == [2, 2]
     with pytest.raises(UsageError):
-        run(suite_of("tiny"), ["test_nothing"])
+        run(suites_of("tiny")[""], ["test_nothing"])
     printed = capsys.readouterr()
     assert (printed.out, len(printed.err.splitlines())) == ("", 2)
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import tlzoo
 from tlzoo.adaptation.coral import coral_align, coral_probe
-from tlzoo.adaptation.methods import core_adapt
+from tlzoo.adaptation.methods import adapt_with_coral
 from tlzoo.errors import DataError, HookError, PluginError, RunError, TrainingError, UsageError
 from tlzoo.models.heads import probe_objective
 from tlzoo.tasks import make_task
@@ -111,7 +111,7 @@ def test_labels_of_the_target_are_not_read(zoo: Any, text_run: Any, texts: Path,
 def test_without_source_data_coral_says_that_it_needs_them(zoo: Any, picture_run: Any):
     target = picture_run.dataset(picture_run.splits().test)
     with pytest.raises(UsageError, match="source data"):
-        core_adapt(picture_run.model(), None, target, "coral", {"n_train": 1})
+        adapt_with_coral(picture_run.model(), None, target, {"n_train": 1})
 
 
 def test_an_unknown_method_is_answered_with_those_there_are(zoo: Any, picture_run: Any, pictures: Path, tmp_path: Path):

@@ -56,12 +56,10 @@ def adapt_model(
 
 def _adapt_with_plugin(plugin: str, method: str, given: Mapping[str, Any]) -> TaskModel | None:
     """The result of a plugin's hook, or `None` where it does not know the method."""
-    found = plugins.call("adapt_domain", plugin, (TaskModel, NoneType), default=_not_handled, method=method, **given)
+    found = plugins.call(
+        "adapt_domain", plugin, (TaskModel, NoneType), default=lambda **given: None, method=method, **given
+    )
     return found if isinstance(found, TaskModel) else None
-
-
-def _not_handled(**given: Any) -> None:
-    return None
 
 
 def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> TaskModel:
@@ -73,17 +71,6 @@ def _adapt_with_method(method: PluginExtension, given: Mapping[str, Any]) -> Tas
     if name := not_finite(answer.state_dict().items()):
         raise method.wrong(f"returned a model whose {name} has NaN or infinity")
     return answer
-
-
-def core_adapt(
-    model: TaskModel, source: TaskDataset | None, target: TaskDataset, method: str, options: Mapping[str, Any]
-) -> TaskModel:
-    """The core's methods: see `adapt_with_coral`; raises UsageError for another."""
-    if method not in METHODS:
-        raise UsageError(
-            f"Unknown adaptation method {method!r}.", hint=f"Methods: {', '.join(METHODS)}", parameter="method"
-        )
-    return adapt_with_coral(model, source, target, options)[0]
 
 
 def adapt_with_coral(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import ArtifactError
-from tlzoo.specs import Preprocess, StrictModel
+from tlzoo.specs import Preprocess, StrictModel, first_invalid
 from tlzoo.tasks.base import OperatingPoint
 
 KEY = "tlzoo.manifest"
@@ -214,10 +214,7 @@ def parse_manifest(metadata: Mapping[str, str], file: str) -> Manifest:
             )
         return Manifest.model_validate_json(text)
     except ValidationError as cause:
-        first = cause.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ArtifactError(
-            f"{file} has a broken manifest: {where}: {first['msg']}.", hint="Export it again."
-        ) from cause
+        where, reason = first_invalid(cause)
+        raise ArtifactError(f"{file} has a broken manifest: {where}: {reason}.", hint="Export it again.") from cause
     except (ValueError, AttributeError, RecursionError) as cause:
         raise ArtifactError(f"{file} has a broken manifest: {cause}.", hint="Export it again.") from cause

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from tlzoo.data.columns import Columns, check_columns, check_used
-from tlzoo.data.reading import endings_of, read, read_labelled
-from tlzoo.data.samples import Samples, TrainTestSamples, content_digests, fingerprint
-from tlzoo.data.splits import SampleSplits, read_splits, split
-
-__all__ = [
-    "Columns",
-    "SampleSplits",
-    "Samples",
-    "TrainTestSamples",
-    "check_columns",
-    "check_used",
-    "content_digests",
-    "endings_of",
-    "fingerprint",
-    "read",
-    "read_labelled",
-    "read_splits",
-    "split",
-]
+from tlzoo.data.columns import Columns as Columns
+from tlzoo.data.columns import check_columns as check_columns
+from tlzoo.data.columns import check_used as check_used
+from tlzoo.data.reading import endings_of as endings_of
+from tlzoo.data.reading import read as read
+from tlzoo.data.reading import read_labelled as read_labelled
+from tlzoo.data.samples import Samples as Samples
+from tlzoo.data.samples import TrainTestSamples as TrainTestSamples
+from tlzoo.data.samples import content_digests as content_digests
+from tlzoo.data.samples import fingerprint as fingerprint
+from tlzoo.data.splits import SampleSplits as SampleSplits
+from tlzoo.data.splits import read_splits as read_splits
+from tlzoo.data.splits import split as split

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.data.columns import Columns, check_roles, column_names
-from tlzoo.data.samples import Input, Samples, TrainTestSamples
+from tlzoo.data.samples import RawInput, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.files import check_exists
 from tlzoo.io.tables import TABLES, stream_table
@@ -271,7 +271,7 @@ def _table_rows(path: Path, spec: _ReadSpec) -> list[Row]:
     return [Row(path, place, cells, there, spec.names, spec.used) for place, cells in found]
 
 
-def _input(row: Row, spec: _ReadSpec) -> Input:
+def _input(row: Row, spec: _ReadSpec) -> RawInput:
     if spec.modality == "text":
         cells = tuple(row.text(each.column or each.name) for each in spec.task.inputs)
     else:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tlzoo.errors import InputError
 from tlzoo.tasks.base import Target
 
-Input = str | tuple[str, ...]
+RawInput = str | tuple[str, ...]
 """A path or a text; of a task with several inputs, each of them."""
 
 
@@ -24,7 +24,7 @@ class Samples:
     `targets` has what the task read of each, or is `None` where the data is unlabelled.
     """
 
-    inputs: tuple[Input, ...]
+    inputs: tuple[RawInput, ...]
     targets: tuple[Target, ...] | None
     modality: str
 
@@ -67,7 +67,7 @@ def _as_text(target: Target) -> str:
     return target if isinstance(target, str) else json.dumps(target, sort_keys=True, ensure_ascii=False)
 
 
-def content_digests(inputs: Sequence[Input], modality: str) -> list[bytes]:
+def content_digests(inputs: Sequence[RawInput], modality: str) -> list[bytes]:
     """SHA-256 of each text, or of each file's bytes; of several inputs, of their digests.
 
     Raises InputError naming a file that cannot be read.
@@ -75,7 +75,7 @@ def content_digests(inputs: Sequence[Input], modality: str) -> list[bytes]:
     return [_digest(given, modality) for given in inputs]
 
 
-def _digest(given: Input, modality: str) -> bytes:
+def _digest(given: RawInput, modality: str) -> bytes:
     if isinstance(given, tuple):
         return hashlib.sha256(b"".join(_digest(each, modality) for each in given)).digest()
     if modality == "text":

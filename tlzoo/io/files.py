@@ -121,9 +121,18 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
 def sweep(path: Path) -> None:
     """Remove the temporaries of an output that no living process writes."""
-    name = re.compile(rf"\.{re.escape(_stem(path))}{_TEMPORARY}")
+    _sweep(path.parent, re.escape(_stem(path)))
+
+
+def sweep_folder(folder: Path) -> None:
+    """Remove those of every output in a folder."""
+    _sweep(folder, ".+")
+
+
+def _sweep(folder: Path, stem: str) -> None:
+    name = re.compile(rf"\.{stem}{_TEMPORARY}")
     with suppress(OSError):
-        found = [Path(entry.path) for entry in os.scandir(path.parent) if name.fullmatch(entry.name)]
+        found = [Path(entry.path) for entry in os.scandir(folder) if name.fullmatch(entry.name)]
         for part in {each.with_suffix(".part") if each.suffix == ".lock" else each for each in found}:
             if is_abandoned(part):
                 remove_abandoned(part)
@@ -134,15 +143,22 @@ def is_temporary(path: Path) -> bool:
     return re.fullmatch(r"\..+(?:\.[0-9a-f]{8}){2}\.(?:part|lock)", path.name) is not None
 
 
+def is_held(path: Path) -> bool | None:
+    """Whether a living process holds a temporary's lock; `None` where locks cannot tell, or its maker had none."""
+    if not _lock(path).exists():
+        return None
+    with file_lock(_lock(path)) as alone:
+        return None if alone is None else not alone
+
+
 def is_abandoned(path: Path) -> bool:
     """Whether no living process writes this temporary: nobody holds its lock, or where locks cannot tell, as of one
     made on another machine, nothing was written to it for a day."""
     if path.suffix == ".gone":
         return True
-    if _lock(path).exists():  # else its maker had no locks
-        with file_lock(_lock(path)) as alone:
-            if alone is False or (alone and f".{_host()}." in path.name):
-                return bool(alone)
+    held = is_held(path)
+    if held is not None and (held or f".{_host()}." in path.name):
+        return not held
     try:
         return max(each.lstat().st_mtime for each in (path, *path.rglob("*"))) < time.time() - _STALE_AFTER_S
     except OSError:
@@ -178,18 +194,19 @@ def _stem(path: Path) -> str:
 
 def cache_folder() -> Path:
     """The cache: `TLZOO_CACHE`, else `tlzoo` in the user's cache folder."""
-    if chosen := os.environ.get("TLZOO_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(base) / "tlzoo" if base and os.path.isabs(base) else _home() / ".cache" / "tlzoo"
+    return _users_folder("CACHE", ".cache")
 
 
 def config_folder() -> Path:
     """What the user has set up: `TLZOO_CONFIG`, else `tlzoo` in the user's folder of configurations."""
-    if chosen := os.environ.get("TLZOO_CONFIG"):
+    return _users_folder("CONFIG", ".config")
+
+
+def _users_folder(kind: str, usual: str) -> Path:
+    if chosen := os.environ.get(f"TLZOO_{kind}"):
         return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CONFIG_HOME")
-    return Path(base) / "tlzoo" if base and os.path.isabs(base) else _home() / ".config" / "tlzoo"
+    base = os.environ.get(f"XDG_{kind}_HOME")
+    return Path(base) / "tlzoo" if base and os.path.isabs(base) else _home() / usual / "tlzoo"
 
 
 def _home() -> Path:

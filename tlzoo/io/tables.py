@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tlzoo.errors import DataError, InputError, UsageError
+from tlzoo.errors import DataError, InputError, UsageError, first_line
 from tlzoo.io.regular import open_regular
 from tlzoo.io.texts import LONGEST, bounded_lines, listed_names, not_utf8
 
@@ -145,8 +145,9 @@ def _parquet(path: Path, only: Sequence[str]) -> Rows:
             rows = chain.from_iterable(part.to_pylist() for part in parts)
             yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as cause:
-        reason = str(cause).split("\n", 1)[0]
-        raise DataError(f"File {path} is not a readable Parquet file: {reason}", hint="Save it again.") from cause
+        raise DataError(
+            f"File {path} is not a readable Parquet file: {first_line(cause)}", hint="Save it again."
+        ) from cause
 
 
 _READERS = {".csv": _delimited, ".tsv": _delimited, ".jsonl": _json_lines, ".parquet": _parquet}

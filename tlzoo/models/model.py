@@ -172,13 +172,9 @@ def build_model(
     return TaskModel(checkpoint, task, backbone, own, "plugin")
 
 
-def _no_head(**given: Any) -> None:
-    return None
-
-
 def _hook_head(plugin: str, **asked: Any) -> Head | None:
     """The head of a plugin's hook, where it has one for this backbone and task."""
-    found = plugins.call("build_head", plugin, (Head, NoneType), default=_no_head, **asked)
+    found = plugins.call("build_head", plugin, (Head, NoneType), default=lambda **given: None, **asked)
     if not isinstance(found, Head):
         return None
     if wrong := head_problem(found):

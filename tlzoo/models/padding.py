@@ -12,13 +12,12 @@ from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import TrainingError
 from tlzoo.models.model import TaskModel, as_tuple
 from tlzoo.preprocess import row_lengths
+from tlzoo.preprocess.prefetch import Arrays
 from tlzoo.specs import TextSpec
 
 FEW = 4
 TOLERANCE = 1e-3
 """Largest difference as a share of the outputs' size; other sums of float32 stay below 1e-5."""
-
-Arrays = dict[str, np.ndarray]
 
 
 def pad_rows(arrays: Arrays, more: int, pad_id: int) -> Arrays:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from tlzoo.interfaces import Backbone, Weights
+from tlzoo.interfaces import Stage, Weights
 from tlzoo.models.model import load_backbone
 from tlzoo.registry.schema import Checkpoint, StageRecord
 
@@ -28,14 +30,14 @@ class _SkipRandomInit(TorchFunctionMode):
         return args[0] if func in _RANDOM_INIT else func(*args, **(kwargs or {}))
 
 
-def count_stages(backbone: Backbone) -> tuple[StageRecord, ...]:
-    """Each stage from input to output with its number of parameters; one that is shared counts once, where it is first.
+def count_stages(module: nn.Module, stages: Sequence[Stage]) -> tuple[StageRecord, ...]:
+    """Each stage with its number of the module's parameters; one that is shared counts once, where it is first.
 
-    They sum to the number of parameters of `backbone.module`.
+    They sum to the number of parameters of the module.
     """
-    counts = {stage.name: 0 for stage in backbone.stages}
-    for name, parameter in backbone.module.named_parameters():
-        counts[next(stage.name for stage in backbone.stages if stage.owns(name))] += parameter.numel()
+    counts = {stage.name: 0 for stage in stages}
+    for name, parameter in module.named_parameters():
+        counts[next(stage.name for stage in stages if stage.owns(name))] += parameter.numel()
     return tuple(StageRecord(name=name, parameters=count) for name, count in counts.items())
 
 
@@ -44,7 +46,6 @@ def checkpoint_stages(checkpoint: Checkpoint, weights: Weights | None = None) ->
 
     Raises PluginError where the plugin is not installed or broken, RegistryError where the entry cannot be built.
     """
-    if weights is not None:
-        return count_stages(load_backbone(checkpoint, weights))
-    with _SkipRandomInit():
-        return count_stages(load_backbone(checkpoint, None))
+    with nullcontext() if weights is not None else _SkipRandomInit():
+        backbone = load_backbone(checkpoint, weights)
+    return count_stages(backbone.module, backbone.stages)

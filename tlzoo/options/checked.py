@@ -221,15 +221,6 @@ def _parts(hint: Any) -> Iterator[Any]:
         yield hint
 
 
-def flat_names_of(cls: type[Any]) -> list[str]:
-    """The flat names of the options that a class has."""
-    found: list[str] = []
-    for field in fields(cls):
-        whole = isinstance(field.default, CheckedOptions)
-        found += flat_names_of(type(field.default)) if whole else [cls.flat_names.get(field.name, field.name)]
-    return found
-
-
 def flat(options: CheckedOptions) -> dict[str, Any]:
     """The options by their flat names, as `run.json` holds them."""
     found: dict[str, Any] = {}

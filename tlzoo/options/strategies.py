@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar, Literal, get_args
 
 from tlzoo.errors import UsageError
-from tlzoo.options.checked import CheckedOptions, Option, Range, flat_names_of, options_of, unknown_option
+from tlzoo.options.checked import CheckedOptions, Option, Range, options_of, unknown_option
 
 MAX_RANK = 256
 """The largest rank of an adapter."""
@@ -77,7 +77,7 @@ class StrategyOptions(CheckedOptions):
     @classmethod
     def unknown(cls, name: str, strategy: str = "", others: Iterable[str] = ()) -> UsageError:
         """Why there is no option of this name: it is another's, or nobody's; `others` are names that may be meant."""
-        if name in flat_names_of(cls):
+        if name in options_of(cls):
             whole, part, owner = _place_of(cls, name)
             return UsageError(
                 f"{cls.__name__} has no field `{name}`.",
@@ -90,7 +90,7 @@ class StrategyOptions(CheckedOptions):
                 hint=f"Leave it out, or choose a strategy that takes it: {', '.join(strategies_taking(name))}.",
                 parameter=name,
             )
-        return unknown_option(name, flat_names_of(cls), [*core_options(), *others])
+        return unknown_option(name, list(options_of(cls)), [*core_options(), *others])
 
     seed: Annotated[int, Range(0, 2**63 - 1), "Random seed of the data split and of training"] = 0
     class_weights: Annotated[
@@ -225,4 +225,4 @@ def core_options() -> dict[str, Option]:
 
 def strategies_taking(name: str) -> tuple[str, ...]:
     """The core's strategies that take the option of this flat name."""
-    return tuple(cls.strategy for cls in CORE_STRATEGIES if name in flat_names_of(cls))
+    return tuple(cls.strategy for cls in CORE_STRATEGIES if name in options_of(cls))

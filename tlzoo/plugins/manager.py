@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +21,7 @@ from tlzoo.io.stops import is_stop
 from tlzoo.plugins import hookspecs
 from tlzoo.plugins.attribution import CALLED_PLUGINS, error_line
 from tlzoo.plugins.containment import contain, watch
-from tlzoo.plugins.discovery import GROUP, InstalledPlugin, enabled_plugins, find
+from tlzoo.plugins.discovery import GROUP, InstalledPlugin, find
 from tlzoo.plugins.versions import unmet_requirement
 from tlzoo.version import __version__
 
@@ -108,22 +106,6 @@ def _report_slow_import(plugin: InstalledPlugin) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def import_all() -> list[ImportedPlugin]:
-    """Import every plugin; report each bad one once as a warning.
-
-    Raises PluginError for the first bad one when `TLZOO_STRICT_PLUGINS=1`.
-    """
-    loaded = []
-    for name in sorted({plugin.name for plugin in enabled_plugins()}):
-        try:
-            loaded.append(import_plugin(name))
-        except PluginError as error:
-            if os.environ.get("TLZOO_STRICT_PLUGINS") == "1":
-                raise
-            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
-    return loaded
 
 
 def call(

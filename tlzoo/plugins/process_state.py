@@ -19,7 +19,7 @@ from tlzoo.io.stops import NUMBERS
 
 _VARIABLES = (
     *("TLZOO_ALLOCATOR", "TLZOO_CACHE", "TLZOO_CONFIG", "TLZOO_DEBUG", "TLZOO_LOCK", "TLZOO_MEMORY"),
-    *("TLZOO_OFFLINE", "TLZOO_PLUGINS", "TLZOO_REGISTRY", "TLZOO_STRICT_PLUGINS", "TLZOO_TRUSTED_HOSTS"),
+    *("TLZOO_OFFLINE", "TLZOO_PLUGINS", "TLZOO_REGISTRY", "TLZOO_TRUSTED_HOSTS"),
 )
 """Those that steer tlzoo: reading the whole environment would take most of the time that a call is watched."""
 STREAMS = ("sys.stdout", "sys.stderr")

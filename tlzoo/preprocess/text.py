@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from tlzoo.errors import ArtifactError, InputError
+from tlzoo.errors import ArtifactError, InputError, first_line
 from tlzoo.interfaces import TextContext
 from tlzoo.io.texts import LONE_SURROGATE
 from tlzoo.io.words import end_of_marks, touch_in_word
@@ -216,7 +216,7 @@ def _read_tokenizer(spec: TextSpec) -> Tokenizer:
         tokenizer = Tokenizer.from_str(spec.tokenizer)
     except Exception as cause:
         raise ArtifactError(
-            f"The embedded tokenizer cannot be read: {_first_line(cause)}.",
+            f"The embedded tokenizer cannot be read: {first_line(cause)}.",
             hint="It must be the text of a complete tokenizer.json.",
         ) from cause
     special = tokenizer.num_special_tokens_to_add(False)
@@ -228,7 +228,3 @@ def _read_tokenizer(spec: TextSpec) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.enable_truncation(spec.max_length)
     return tokenizer
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

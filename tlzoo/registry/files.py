@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import warnings
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from tlzoo.errors import RegistryError
-from tlzoo.io.entry_points import declared_entries, is_enabled
+from tlzoo.io.entry_points import declared_entries, is_enabled, package_folders
 from tlzoo.registry.subscriptions import config
 
 GROUP = "tlzoo.registry"
@@ -100,16 +99,11 @@ def _plugins() -> list[RegistryOrigin]:
 def contributed_file(value: str) -> Path:
     """Where `package:file` lies; the package is located, not imported. Raises RegistryError."""
     package, _, file = value.partition(":")
-    top, *below = package.strip().split(".")
     inside = PurePosixPath(file.strip())
     if not file or inside.is_absolute() or ".." in inside.parts:
         raise RegistryError(f"entry point {value!r} is not 'package:registry.json'.")
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        spec = None
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder, *below, *inside.parts)
+    for folder in package_folders(package):
+        path = folder / inside
         if path.is_file():
             return path
     raise RegistryError(f"no file {file.strip()!r} in package {package!r}.")

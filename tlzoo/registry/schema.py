@@ -10,34 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from tlzoo.specs import AudioSpec, Document, ImageSpec, Label, PluginSpec, Preprocess, StrictModel, TextSpec
-
-__all__ = [
-    "SCHEMA_VERSION",
-    "AudioSpec",
-    "Checkpoint",
-    "FileSource",
-    "HttpsUrl",
-    "HubFile",
-    "HubSource",
-    "ImageSpec",
-    "LocalFile",
-    "Member",
-    "Metric",
-    "PackageSource",
-    "PluginSpec",
-    "Preprocess",
-    "PypiSource",
-    "RegistryFile",
-    "RelativePath",
-    "Sha256",
-    "Source",
-    "StageRecord",
-    "StrictModel",
-    "TextSpec",
-    "UrlSource",
-    "schema_document",
-]
+from tlzoo.specs import Document, Label, Preprocess, StrictModel
 
 SCHEMA_VERSION = 1
 

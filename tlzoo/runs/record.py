@@ -15,7 +15,7 @@ from tlzoo.errors import RunError
 from tlzoo.io.files import SEAL, seal_of, write_json
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs import seals
-from tlzoo.specs import StrictModel
+from tlzoo.specs import StrictModel, first_invalid
 
 RUN_VERSION: Literal[3] = 3
 """Version 3 added the hashes of the other files, and the seal; 2 is read as well."""
@@ -225,8 +225,7 @@ def write_record(folder: Path, record: RunRecord) -> None:
 def short_reason(cause: Exception) -> str:
     """What an error says, on one line."""
     if isinstance(cause, ValidationError):
-        first = cause.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return ": ".join(first_invalid(cause))
     if isinstance(cause, KeyError):
         return f"{cause} is missing"
     lines = [line.strip() for line in str(cause).strip().splitlines()]

@@ -37,7 +37,7 @@ def save_weights(folder: Path, model: TaskModel) -> None:
 
 
 def load_weights(folder: Path, model: TaskModel) -> None:
-    """Lay the weights of a run over a model; raises one of `DAMAGED` where they are not its own."""
+    """Lay the weights of a run over a model; raises one of `LOAD_ERRORS` where they are not its own."""
     model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
 
 

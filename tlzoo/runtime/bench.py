@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
-from tlzoo.errors import TlzooError, UsageError
+from tlzoo.errors import TlzooError, UsageError, first_line
 from tlzoo.io.cores import available_cores
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
+from tlzoo.preprocess.prefetch import Arrays
 from tlzoo.progress import progress
 from tlzoo.runtime.predictor import open_artifact
 from tlzoo.runtime.session import run_session
@@ -27,7 +28,6 @@ from tlzoo.specs import Preprocess, TextSpec
 if TYPE_CHECKING:
     from tlzoo.artifact.manifest import Manifest
 
-Arrays = dict[str, np.ndarray]
 Call = Callable[[], object]
 Baselines = Callable[[Arrays, int], Mapping[str, Call | str]]
 """Engines to compare with: for these arrays and threads, the call of each, or why it cannot run."""
@@ -257,8 +257,3 @@ def _with_figures(row: BenchResult, times: Sequence[float]) -> BenchResult:
     return replace(
         row, calls=len(times), p50_ms=p50, p95_ms=p95, p99_ms=p99, samples_per_s=row.batch * len(times) / sum(times)
     )
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

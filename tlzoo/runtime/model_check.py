@@ -59,7 +59,7 @@ class _ModelScan:
 
 
 def check_model(model: bytes, manifest_key: str) -> ModelCost:
-    """Raise Unsound for a model that could make ONNX Runtime take memory or time without bound, or read other files.
+    """Raise UnsafeModel for one that could make ONNX Runtime take memory or time without bound, or read other files.
 
     That is: bytes that are no protobuf, weights in other files or sparse, tensors that claim more elements than their
     data holds, constant shapes of more than 2^28 elements, loops but for one of at most 4,096 steps, unknown operator
@@ -83,7 +83,7 @@ def check_model(model: bytes, manifest_key: str) -> ModelCost:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
-    """Field numbers and values of one message; raises Unsound where it is not one."""
+    """Field numbers and values of one message; raises UnsafeModel where it is not one."""
     at, end = 0, len(message)
     while at < end:
         key, at = _varint(message, at)

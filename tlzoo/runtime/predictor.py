@@ -14,7 +14,7 @@ import onnxruntime as ort
 from tlzoo.artifact import signature
 from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.artifact.seal import SealCheck, seal_error
-from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError, concerning
+from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError, concerning, first_line
 from tlzoo.io.signatures import read_public_key
 from tlzoo.plugins.attribution import name_plugins
 from tlzoo.plugins.preprocess import misfit, preprocessor_of
@@ -374,9 +374,8 @@ def open_artifact(
             raise seal_error(file) from cause
         if isinstance(cause, TlzooError):
             raise
-        reason = str(cause).strip().splitlines()[0][:200] if str(cause).strip() else type(cause).__name__
         raise ArtifactError(
-            f"{file} is not an ONNX model that can run: {reason.rstrip('.')}.",
+            f"{file} is not an ONNX model that can run: {first_line(cause)}.",
             hint="Export it again: tlzoo export RUN --out FILE.onnx",
         ) from cause
     seal.check(file, manifest.sealed)

@@ -22,7 +22,7 @@ from tlzoo.tasks.rows import OutputCollector, Rows, finite, select
 WINDOW = 32
 """Texts are sorted by length within this many batches; the first windows are shorter, so that answers come soon."""
 
-Run = Callable[[Arrays], dict[str, np.ndarray]]
+RunBatch = Callable[[Arrays], dict[str, np.ndarray]]
 
 _NUMBERED = re.compile(r"Input \d+")
 """How preprocessing names one of the inputs it was given."""
@@ -92,7 +92,7 @@ class BatchPlan:
     contextual: bool = False
 
 
-def predict_chunks(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, plan: BatchPlan) -> Iterator[Chunk]:
+def predict_chunks(inputs: Iterable[Any], preprocess: Preprocessor, run: RunBatch, plan: BatchPlan) -> Iterator[Chunk]:
     """The inputs in order, a chunk at a time; `inputs` is read as far ahead as the threads that prepare need.
 
     Pictures and recordings are decoded in as many threads as there are cores: decoders and ONNX Runtime both let go of
@@ -108,7 +108,7 @@ def predict_chunks(inputs: Iterable[Any], preprocess: Preprocessor, run: Run, pl
             yield chunk
 
 
-def _run_into(chunk: Chunk, batch: Batch, run: Run) -> None:
+def _run_into(chunk: Chunk, batch: Batch, run: RunBatch) -> None:
     """Keep what the model gives; a batch that it cannot take is halved, until the inputs at fault are known."""
     positions = batch.positions
     try:

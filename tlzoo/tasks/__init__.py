@@ -7,28 +7,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tlzoo.errors import UsageError
-from tlzoo.tasks.base import Agreement, Input, OperatingPoint, Output, Prediction, Task
+from tlzoo.tasks.base import Agreement as Agreement
+from tlzoo.tasks.base import Input as Input
+from tlzoo.tasks.base import OperatingPoint as OperatingPoint
+from tlzoo.tasks.base import Output as Output
+from tlzoo.tasks.base import Prediction as Prediction
+from tlzoo.tasks.base import Task as Task
 from tlzoo.tasks.classification.task import Classification
 from tlzoo.tasks.multilabel.task import MultiLabel
 from tlzoo.tasks.regression.task import Regression
 from tlzoo.tasks.tokens.task import Tokens
-
-__all__ = [
-    "CORE",
-    "Agreement",
-    "Input",
-    "OperatingPoint",
-    "Output",
-    "Prediction",
-    "Task",
-    "is_core_task",
-    "make_task",
-    "modality",
-    "split_name",
-    "supports_modality",
-    "tasks_that_serve",
-    "trainable_tasks",
-]
 
 CORE: dict[str, type[Task]] = {each.family: each for each in (Classification, MultiLabel, Regression, Tokens)}
 """The core's tasks by family: the one table of them."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tlzoo.tasks.rows import Outputs, OutputSpec, Rows
+from tlzoo.tasks.rows import Output, Outputs, Rows
 
 EPSILON = 1e-12
 TIE = 1e-4
@@ -33,7 +33,7 @@ def largest_magnitude(rows: Rows) -> float:
 
 
 def agreement(
-    outputs: Sequence[OutputSpec], exported: Outputs, reference: Outputs, tolerance: float
+    outputs: Sequence[Output], exported: Outputs, reference: Outputs, tolerance: float
 ) -> tuple[dict[str, float], dict[str, np.ndarray], np.ndarray]:
     """The fields of an Agreement by default: scales, differences, and whether no output differs by more than allowed.
 

@@ -17,6 +17,7 @@ import numpy as np
 from tlzoo.errors import UsageError
 from tlzoo.tasks.agreement import agreement
 from tlzoo.tasks.metrics import Direction
+from tlzoo.tasks.rows import Output as Output
 from tlzoo.tasks.rows import Outputs, select
 
 if TYPE_CHECKING:
@@ -34,25 +35,6 @@ class Input:
 
     name: str
     column: str = ""
-
-
-@dataclass(frozen=True)
-class Output:
-    """One output of the graph: what export names, the runtime checks, and Triton and the web page describe.
-
-    `axes` begins with `batch`; a name is an axis that varies, a number one that does not. `dtype` is numpy's name.
-    `labelled` says that the last axis has one place for each of the task's labels.
-    """
-
-    name: str
-    axes: tuple[str | int, ...]
-    dtype: str = "float32"
-    labelled: bool = False
-
-    @property
-    def ragged(self) -> bool:
-        """Whether samples may differ in size."""
-        return any(isinstance(axis, str) for axis in self.axes[1:])
 
 
 DerivedOperator = Literal["Softmax", "Sigmoid"]

@@ -15,11 +15,11 @@ FEWEST = 20
 SURE = 2.0
 """Standard errors by which a temperature has to win on samples that it was not fitted on."""
 
-Loss = Callable[[float], np.ndarray]
+LossAt = Callable[[float], np.ndarray]
 """The log loss, in nats, of each sample's logits divided by a temperature: float64 [N]."""
 
 
-def fit_temperature(loss: Loss, groups: np.ndarray | None = None) -> float:
+def fit_temperature(loss: LossAt, groups: np.ndarray | None = None) -> float:
     """The T within 0.05..20 with the smallest log loss (Guo et al. 2017), on samples that training did not see; 1
     unless a temperature wins on samples it was not fitted on.
 
@@ -44,7 +44,7 @@ def fit_temperature(loss: Loss, groups: np.ndarray | None = None) -> float:
     return _least(loss, np.ones(len(gains), dtype=bool))
 
 
-def _least(loss: Loss, chosen: np.ndarray) -> float:
+def _least(loss: LossAt, chosen: np.ndarray) -> float:
     """The temperature of the least loss of the samples where `chosen` [N] is true."""
     from scipy.optimize import minimize_scalar
 
@@ -55,7 +55,7 @@ def _least(loss: Loss, chosen: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(objective, bounds=(low, high), method="bounded").x))
 
 
-def multinomial_loss(logits: np.ndarray, targets: np.ndarray) -> Loss:
+def multinomial_loss(logits: np.ndarray, targets: np.ndarray) -> LossAt:
     """Cross-entropy of logits [N, C] for class numbers [N]."""
     wide = np.asarray(logits, dtype=np.float64)
     wanted = np.eye(wide.shape[1])[targets]
@@ -69,7 +69,7 @@ def multinomial_loss(logits: np.ndarray, targets: np.ndarray) -> Loss:
     return loss
 
 
-def logistic_loss(logits: np.ndarray, targets: np.ndarray) -> Loss:
+def logistic_loss(logits: np.ndarray, targets: np.ndarray) -> LossAt:
     """Binary cross-entropy of logits [N, C] for targets [N, C] of 0 and 1."""
     wide, wanted = np.asarray(logits, dtype=np.float64), np.asarray(targets, dtype=np.float64)
 

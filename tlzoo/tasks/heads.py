@@ -15,7 +15,7 @@ from tlzoo.errors import TrainingError, UsageError
 from tlzoo.interfaces import Backbone, Needs
 from tlzoo.tasks.base import Task
 
-Loss = Callable[[torch.Tensor, torch.Tensor], tuple[float, torch.Tensor]]
+LossAndGradient = Callable[[torch.Tensor, torch.Tensor], tuple[float, torch.Tensor]]
 """Of logits [n, C] and targets: the summed loss, and its gradient [n, C] with respect to the logits."""
 
 
@@ -31,7 +31,7 @@ class Objective:
     target: str
     outputs: int
     output: str = "logits"
-    loss: Loss | None = None
+    loss: LossAndGradient | None = None
     share: Callable[[torch.Tensor], float] = lambda targets: float(len(targets))
     temperature: Callable[[np.ndarray, np.ndarray], float] | None = None
 
@@ -108,7 +108,7 @@ def like_logits(weights: torch.Tensor | None, logits: torch.Tensor) -> torch.Ten
     return None if weights is None else weights.to(logits)
 
 
-def weighted_cross_entropy(weights: torch.Tensor | None) -> Loss:
+def weighted_cross_entropy(weights: torch.Tensor | None) -> LossAndGradient:
     """Cross-entropy for class numbers int64 [n], each sample times its class's weight."""
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, torch.Tensor]:
@@ -131,7 +131,7 @@ def weighted_share(weights: torch.Tensor | None) -> Callable[[torch.Tensor], flo
     return lambda targets: float(weights[targets].sum(dtype=torch.float64))
 
 
-def weighted_binary_cross_entropy(weights: torch.Tensor | None) -> Loss:
+def weighted_binary_cross_entropy(weights: torch.Tensor | None) -> LossAndGradient:
     """Binary cross-entropy for 0 and 1, [n, C], a label's weight counting where it is there."""
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, torch.Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,30 +14,29 @@ IGNORED = -100
 """A class number that is no target, as torch's losses take it."""
 
 
-class OutputSpec(Protocol):
-    """What is declared of an output, as `tlzoo.tasks.base.Output` has it."""
+@dataclass(frozen=True)
+class Output:
+    """One output of the graph: what export names, the runtime checks, and Triton and the web page describe.
 
-    @property
-    def name(self) -> str:
-        """Its name."""
+    `axes` begins with `batch`; a name is an axis that varies, a number one that does not. `dtype` is numpy's name.
+    `labelled` says that the last axis has one place for each of the task's labels.
+    """
 
-    @property
-    def axes(self) -> tuple[str | int, ...]:
-        """Its axes."""
-
-    @property
-    def dtype(self) -> str:
-        """numpy's name of its type."""
+    name: str
+    axes: tuple[str | int, ...]
+    dtype: str = "float32"
+    labelled: bool = False
 
     @property
     def ragged(self) -> bool:
         """Whether samples may differ in size."""
+        return any(isinstance(axis, str) for axis in self.axes[1:])
 
 
 class OutputCollector:
     """Takes the outputs of batches in any order; `outputs()` gives them in the order of `count` samples."""
 
-    def __init__(self, declared: Sequence[OutputSpec], count: int) -> None:
+    def __init__(self, declared: Sequence[Output], count: int) -> None:
         self._ragged = {output.name for output in declared if output.ragged}
         self._axes = {output.name: output.axes for output in declared}
         self._count = count
@@ -109,13 +108,6 @@ def finite(outputs: Outputs) -> np.ndarray:
         elif len(rows):
             good &= _finite(rows).reshape(len(rows), -1).all(axis=1)
     return good
-
-
-def flat(rows: Rows) -> np.ndarray:
-    """Ragged rows [length, ...] one after another; others as they are."""
-    if not isinstance(rows, list):
-        return rows
-    return np.concatenate(rows) if rows else np.empty(0, np.float32)
 
 
 def _finite(rows: np.ndarray) -> np.ndarray:

@@ -13,21 +13,14 @@ from typing import TYPE_CHECKING
 from tlzoo.io.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from tlzoo.testing.running import Result, run, suite_of
-    from tlzoo.testing.suite import PluginSuite
+    from tlzoo.testing.running import Result as Result
+    from tlzoo.testing.running import run as run
+    from tlzoo.testing.suite import PluginSuite as PluginSuite
 
-__all__ = ["PluginSuite", "Result", "run", "suite_of"]
-
-__getattr__ = lazy_names(
+__getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "PluginSuite": "tlzoo.testing.suite",
-        "Result": "tlzoo.testing.running",
-        "run": "tlzoo.testing.running",
-        "suite_of": "tlzoo.testing.running",
+        "tlzoo.testing.running": "Result run",
+        "tlzoo.testing.suite": "PluginSuite",
     },
 )
-
-
-def __dir__() -> list[str]:
-    return __all__

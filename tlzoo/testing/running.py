@@ -141,7 +141,7 @@ def run_suites(
 ) -> None:
     """Run all suites of a plugin and `tell` each result, as a dict; if `running`, before it `{"running": name}`.
 
-    Raises as `suite_of` and `run`.
+    Raises as `suites_of` and `run`.
     """
     suites = suites_of(plugin)
     _enable_plugins_of(suites.values())
@@ -162,16 +162,12 @@ def _enable_plugins_of(suites: Iterable[type[PluginSuite]]) -> None:
     os.environ["TLZOO_PLUGINS"] = ",".join(dict.fromkeys([*filter(None, chosen.split(",")), *needed]))
 
 
-def suite_of(plugin: str) -> type[PluginSuite]:
-    """The suite that a plugin's distribution names in the group `tlzoo.conformance` as `module:Suite`.
-
-    Without one, a suite for the plugin's smallest checkpoint. Raises PluginError where what is named is no suite.
-    """
-    return suites_of(plugin)[""]
-
-
 def suites_of(plugin: str) -> dict[str, type[PluginSuite]]:
-    """All its suites by name: `""` is that of `suite_of`, others are declared as `<plugin>.<name>`."""
+    """The suites that a plugin's distribution names in the group `tlzoo.conformance` as `module:Suite`, by name.
+
+    `""` is the one named as the plugin, without one a suite for its smallest checkpoint; others are `<plugin>.<name>`.
+    Raises PluginError where what is named is no suite.
+    """
     found = {
         named.name.removeprefix(plugin).lstrip("."): _suite(plugin, named.name, named.value)
         for named in declared_entries(CONFORMANCE_GROUP)

@@ -6,6 +6,7 @@ from unittest import SkipTest
 
 import torch
 
+from tlzoo.errors import first_line
 from tlzoo.interfaces import Backbone
 from tlzoo.specs import TextSpec
 from tlzoo.testing.base import UNCOUNTED_SHARE, SuiteBase, report_note, requires
@@ -111,8 +112,7 @@ class Shapes(SuiteBase):
                     rows = len(outputs_of(backbone, inputs))
                 except Exception as error:
                     raise AssertionError(
-                        f"Axis {axis!r} is declared dynamic, and the module fails at size {size}: "
-                        f"{(str(error).splitlines() or [type(error).__name__])[0]}"
+                        f"Axis {axis!r} is declared dynamic, and the module fails at size {size}: {first_line(error)}"
                     ) from error
                 batch = len(next(iter(inputs.values())))
                 assert rows == batch, f"With axis {axis!r} at {size}, {batch} samples give {rows} rows."

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tlzoo.errors import WriteError
 from tlzoo.io.disk import write_errors
@@ -18,25 +18,7 @@ HISTORY = "history.jsonl"
 EVENTS = "events.out.tfevents.*"
 
 
-class MetricsWriter(Protocol):
-    """Writes metrics during training."""
-
-    def scalars(self, step: int, figures: Mapping[str, float]) -> None:
-        """Values of one step, by name."""
-
-    def epoch(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """All epochs so far, the last of them new."""
-
-
-class _NullWriter:
-    def scalars(self, step: int, figures: Mapping[str, float]) -> None:
-        """Nobody asked."""
-
-    def epoch(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Nobody asked."""
-
-
-class _FolderWriter:
+class MetricsWriter:
     """Writes events in this thread: tensorboardX's own dies of a full disk unnoticed, and its queue then blocks."""
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -54,6 +36,7 @@ class _FolderWriter:
             self._events.flush()
 
     def scalars(self, step: int, figures: Mapping[str, float]) -> None:
+        """Write values of one step, by name."""
         from tensorboardX.summary import scalar
 
         with self._errors():
@@ -61,6 +44,7 @@ class _FolderWriter:
                 self._write(step=step, summary=scalar(name, value))
 
     def epoch(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write all epochs so far, the last of them new."""
         last = rows[-1]
         self.scalars(int(last["steps"]), {f"validation/{k}": v for k, v in last.items() if k not in _NOT_METRICS})
         with self._errors():
@@ -97,12 +81,12 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 @contextmanager
-def open_metrics_writer(folder: Path | None, step: int) -> Iterator[MetricsWriter]:
-    """A writer into this folder, from `step` on; without a folder, one that does nothing."""
+def open_metrics_writer(folder: Path | None, step: int) -> Iterator[MetricsWriter | None]:
+    """A writer into this folder, from `step` on; `None` without a folder."""
     if folder is None:
-        yield _NullWriter()
+        yield None
         return
-    record = _FolderWriter(folder, step)
+    record = MetricsWriter(folder, step)
     try:
         yield record
     except BaseException:

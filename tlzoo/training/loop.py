@@ -57,7 +57,7 @@ class LoopContext:
     pretrained: Tensors
     steps: int
     clock: Clock
-    writer: MetricsWriter
+    writer: MetricsWriter | None
     folder: Path | None
     facts: Mapping[str, Any]
     stop: StopSignal = field(default_factory=StopSignal)
@@ -246,7 +246,7 @@ def _step(
 def _after_step(context: LoopContext) -> None:
     """Log events, and save a snapshot when it is due or a stop signal came."""
     counts, options = context.state.counts, context.options
-    if counts.step % 10 == 0 or counts.step == 1:
+    if context.writer and (counts.step % 10 == 0 or counts.step == 1):
         rate = context.state.optimizer.param_groups[0]["lr"]
         context.writer.scalars(counts.step, {"train/loss": counts.loss / counts.seen, "train/lr": rate})
     if time.monotonic() - context.saved >= options.snapshot_every:
@@ -311,7 +311,8 @@ def _validate(context: LoopContext, step_model: StepModel) -> None:
         f"Epoch {counts.epoch}/{context.options.epochs}: loss {loss:.4f}, validation {name} {metrics[name]:.4f}"
         + (f", {headline} {metrics[headline]:.4f}" if headline != name else "")
     )
-    context.writer.epoch(counts.rows)
+    if context.writer:
+        context.writer.epoch(counts.rows)
     _save(context)
 
 

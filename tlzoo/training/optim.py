@@ -24,7 +24,7 @@ def build_adamw(model: TaskModel, names: Iterable[str], options: GradientDescent
 
     The rate of the last stage is `lr`, that of the head `lr * head_factor`, that of adapters ten times `lr`; each stage
     has `layer_decay` times the rate of the next (discriminative rates, Howard & Ruder 2018). Vectors do not decay, nor
-    does a backbone under L2-SP. Each group keeps its peak rate under `peak`; `set_rate` sets the present one.
+    does a backbone under L2-SP. Each group keeps its peak rate under `peak`; `set_learning_rate` sets the present one.
     """
     wanted = set(names)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from tlzoo.errors import RunError, TrainingError
+from tlzoo.errors import RunError, TrainingError, first_line
 from tlzoo.io.files import SEAL, atomic_file, seal_of
 from tlzoo.models.digests import tensor_digests
 
@@ -33,7 +33,7 @@ def save_snapshot(folder: Path, tensors: Mapping[str, torch.Tensor], facts: Mapp
         with atomic_file(folder / FILE) as temporary:
             save_file(state, temporary, metadata={"tlzoo": json.dumps({**document, SEAL: seal_of(document)})})
     except (OSError, SafetensorError) as cause:
-        reason = getattr(cause, "strerror", None) or str(cause).strip().splitlines()[0]
+        reason = getattr(cause, "strerror", None) or first_line(cause)
         before = "the previous snapshot is intact" if (folder / FILE).exists() else "there is no previous snapshot"
         raise TrainingError(
             f"Snapshot {folder / FILE} cannot be written: {reason}; {before}.",

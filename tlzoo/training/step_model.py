@@ -25,9 +25,8 @@ from tlzoo.models.freezing import train_mode
 from tlzoo.models.model import TaskModel
 from tlzoo.options import GradientDescent
 from tlzoo.plugins.containment import watch
+from tlzoo.preprocess.prefetch import Arrays
 from tlzoo.progress import advise, say, working
-
-Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ PAUSE_S = 0.5
 def download_file(url: str, pinned: cache.PinnedFile, folder: Path, key: str) -> None:
     """Put the whole file into `folder`, with the pinned sha256 and size.
 
-    Raises Refused and UNREACHABLE as `open_https`, HashMismatch for other bytes than pinned, SourceError for a status
-    that is an error.
+    Raises AddressRefused and UNREACHABLE as `open_https`, HashMismatch for other bytes than pinned, SourceError for a
+    status that is an error.
     """
     with _partial(pinned, folder) as part:
         resumed = _download(url, pinned, part, key)

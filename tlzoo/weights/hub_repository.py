@@ -12,11 +12,12 @@ from pydantic import Field, ValidationError
 
 from tlzoo.errors import Offline, SourceError, TlzooError, UnknownCheckpoint
 from tlzoo.interfaces import Repository
+from tlzoo.io.disk import write_errors
 from tlzoo.io.files import cache_folder, read_sealed_json, temporary_folder, write_sealed_json
 from tlzoo.progress import say
 from tlzoo.registry import licenses
 from tlzoo.registry.schema import Sha256
-from tlzoo.specs import StrictModel
+from tlzoo.specs import StrictModel, first_invalid
 from tlzoo.weights import hub_api, lockfile
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def describe(name: str, offline: bool) -> Repository:
     """The repository `org/name` as the cache remembers it, else as the hub describes it now.
 
     Where `tlzoo.lock` holds one commit of it, that commit is described. HF_ENDPOINT and HF_TOKEN are honoured. Raises
-    Offline, UnknownCheckpoint where the hub has no such repository or does not show it, and SourceError.
+    Offline, UnknownCheckpoint where the hub has no such repository or does not show it, SourceError and WriteError.
     """
     revision = _locked_revision(name)
     known = _read(_cache_path(name, revision), name, revision) or _read(_cache_path(name, None), name, revision)
@@ -74,7 +75,9 @@ def describe(name: str, offline: bool) -> Repository:
             )
         say(f"No registry lists {name}: asking the hub.")
         known = _query_hub(name, revision)
-        _write(_cache_path(name, revision), known)
+        path = _cache_path(name, revision)
+        with write_errors(path, hint="Choose another folder with TLZOO_CACHE, or free disk space."):
+            write_sealed_json(path, known.model_dump(mode="json"))
     return Repository(**known.model_dump(exclude={"version"}))
 
 
@@ -104,16 +107,6 @@ def _read(path: Path, name: str, revision: str | None) -> _CachedDescription | N
     return known if known.name == name and revision in (None, known.revision) else None
 
 
-def _write(path: Path, known: _CachedDescription) -> None:
-    try:
-        write_sealed_json(path, known.model_dump(mode="json"))
-    except OSError as cause:
-        raise SourceError(
-            f"{cause.filename or path} cannot be written: {cause.strerror or cause}.",
-            hint="Choose another folder with TLZOO_CACHE, or free disk space.",
-        ) from cause
-
-
 def _query_hub(name: str, revision: str | None) -> _CachedDescription:
     api = hub_api.api()
     try:
@@ -141,9 +134,9 @@ def _query_hub(name: str, revision: str | None) -> _CachedDescription:
             tags=tuple(tag for tag in listing.info.tags or () if isinstance(tag, str)),
         )
     except ValidationError as cause:
-        fault = cause.errors(include_url=False)[0]
+        field, reason = first_invalid(cause)
         raise SourceError(
-            f"The hub's description of {name} cannot be used: {'.'.join(map(str, fault['loc']))}: {fault['msg']}.",
+            f"The hub's description of {name} cannot be used: {field}: {reason}.",
             hint="Check HF_ENDPOINT.",
         ) from cause
 

@@ -17,10 +17,11 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from tlzoo.errors import SourceError
+from tlzoo.io.disk import write_errors
 from tlzoo.io.files import atomic_file, seal_of, sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import Checkpoint, Sha256
-from tlzoo.specs import StrictModel
+from tlzoo.specs import StrictModel, first_invalid
 from tlzoo.weights import cache
 
 VERSION: Literal[3] = 3
@@ -92,8 +93,9 @@ def read(file: Path | None = None) -> LockFile:
     except FileNotFoundError:
         return LockFile()
     except (OSError, ValidationError) as cause:
+        reason = ": ".join(filter(None, first_invalid(cause))) if isinstance(cause, ValidationError) else cause.strerror
         raise SourceError(
-            f"Lock file {file} cannot be read: {_reason(cause)}.",
+            f"Lock file {file} cannot be read: {reason}.",
             hint="Restore it from version control, or delete it to pin again.",
         ) from cause
     entries: list[tuple[str, LockedRepository | LockedCheckpoint]] = [*lock.hub.items(), *lock.checkpoints.items()]
@@ -120,15 +122,8 @@ def _seal(name: str, entry: LockedRepository | LockedCheckpoint) -> str:
     return seal_of({"name": name, "entry": entry.model_dump(mode="json", exclude={"seal"}, exclude_none=True)})
 
 
-def _reason(cause: OSError | ValidationError) -> str:
-    if isinstance(cause, OSError):
-        return str(cause.strerror)
-    fault = cause.errors(include_url=False)[0]
-    return ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
-
-
 def record_repository(name: str, locked: LockedRepository) -> None:
-    """Add a repository's pins to the lock file, atomically. Raises SourceError when it cannot be written."""
+    """Add a repository's pins to the lock file, atomically. Raises WriteError when it cannot be written."""
     with file_lock(cache.root() / "locks" / _WRITER, timeout=-1):
         lock = read()
         before = lock.hub.get(name)
@@ -140,7 +135,7 @@ def record_repository(name: str, locked: LockedRepository) -> None:
 
 
 def record_checkpoints(found: dict[str, LockedCheckpoint], file: Path) -> None:
-    """Put these checkpoints into the lock file, replacing their entries. Raises SourceError."""
+    """Put these checkpoints into the lock file, replacing their entries. Raises SourceError, WriteError."""
     with file_lock(cache.root() / "locks" / _WRITER, timeout=-1):
         lock = read(file)
         _write(file, lock.model_copy(update={"checkpoints": {**lock.checkpoints, **found}}))
@@ -172,12 +167,6 @@ def _lines(value: Any, indent: str = "") -> str:
 
 
 def write_atomically(target: Path, text: str) -> None:
-    """Write a text file whole or not at all. Raises SourceError."""
-    try:
-        with atomic_file(target) as partial:
-            partial.write_text(text, encoding="utf-8")
-    except OSError as cause:
-        raise SourceError(
-            f"{target} cannot be written: {cause.strerror}.",
-            hint="Choose another lock file with TLZOO_LOCK.",
-        ) from cause
+    """Write a text file whole or not at all. Raises WriteError."""
+    with write_errors(target, hint="Choose another lock file with TLZOO_LOCK."), atomic_file(target) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -31,7 +31,7 @@ class IndexUnreachable(Exception):
 
 
 def download(project: str, path: Path, report: Callable[[int, int], None]) -> bool:
-    """Write the file of this name to `path`; False where no index has it. Raises Unreachable.
+    """Write the file of this name to `path`; False where no index has it. Raises IndexUnreachable.
 
     `report` is given the bytes so far and the total (0: unknown).
     """
@@ -101,23 +101,13 @@ def _client(settings: dict[str, str]) -> httpx.Client:
 
 
 def _pages(project: str, settings: dict[str, str]) -> Iterator[str]:
-    """The addresses and folders that may name the file."""
+    """The addresses and folders that may name the file; where no index is configured, in the one that pip asks then."""
+    from pip._internal.models.index import PyPI
+
     yield from settings.get("find-links", "").split()
     if settings.get("no-index", "").lower() not in ("1", "true", "yes", "on"):
-        indexes = [settings.get("index-url") or _default_index(), *settings.get("extra-index-url", "").split()]
+        indexes = [settings.get("index-url") or PyPI.simple_url, *settings.get("extra-index-url", "").split()]
         yield from (f"{index.rstrip('/')}/{canonicalize_name(project)}/" for index in indexes)
-
-
-def _default_index() -> str:
-    """The index that pip asks where none is configured, as its help tells."""
-    command = [sys.executable, "-P", "-m", "pip", "download", "--help"]
-    help_text = subprocess.run(
-        command, capture_output=True, encoding="utf-8", check=False, env={**os.environ, "COLUMNS": "1000"}
-    ).stdout
-    found = re.search(r"--index-url <url>[^\n]*\(default (\S+)\)", help_text)
-    if found is None:
-        raise IndexUnreachable("pip does not report its default index")
-    return found[1]
 
 
 def _links(client: httpx.Client, page: str) -> Iterator[str]:

@@ -187,12 +187,11 @@ def _checkpoint(path: Path) -> str:
 
 def _children(kind: str, folder: Path) -> Iterator[CacheEntry]:
     for path in _listed(folder):
-        if kind != "activations" and files.is_temporary(path):  # the activation store has file locks elsewhere
+        if files.is_temporary(path):
             if path.suffix != ".lock":
                 yield _entry("temporary", path)
         elif path.suffix in (".part", ".gone") and path.name.startswith("."):
-            if kind != "activations":  # the activation store removes its own, and knows which are in use
-                yield _entry("partial", path)
+            yield _entry("partial", path)
         elif not path.name.endswith((".sha256", ".json")) or kind in ("indexes", "resolved"):
             yield _entry(kind, path)
 

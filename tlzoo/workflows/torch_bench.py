@@ -12,12 +12,11 @@ import numpy as np
 import torch
 
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.errors import UsageError
+from tlzoo.errors import UsageError, first_line
 from tlzoo.models.model import TaskModel, as_tuple
 from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder
-
-Call = Callable[[], object]
+from tlzoo.runtime.bench import Call
 
 
 def torch_calls(
@@ -74,5 +73,5 @@ def _compiled(model: TaskModel, arrays: Sequence[np.ndarray], device: str) -> Ca
             warnings.simplefilter("ignore")
             call()
     except Exception as cause:  # noqa: BLE001 - compilers fail in calls of their own, and the other rows are still due
-        return f"not compiled: {(str(cause).strip().splitlines() or [type(cause).__name__])[0][:150]}"
+        return f"not compiled: {first_line(cause)}"
     return call

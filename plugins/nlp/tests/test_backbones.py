@@ -15,7 +15,8 @@ from tlzoo_nlp.plugin import load_backbone
 
 from tlzoo import Backbone
 from tlzoo.errors import RegistryError, UsageError
-from tlzoo.registry.schema import Checkpoint, ImageSpec, Member, PypiSource, TextSpec
+from tlzoo.registry.schema import Checkpoint, Member, PypiSource
+from tlzoo.specs import ImageSpec, TextSpec
 
 VOCABULARY, LENGTH = 101, 64
 TINY = {

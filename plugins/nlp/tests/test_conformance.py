@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile, TextSpec
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile
+from tlzoo.specs import TextSpec
 from tlzoo.testing import PluginSuite
 
 BERT = {

@@ -9,7 +9,8 @@ from torch.nn.functional import cross_entropy
 from tlzoo.models import lora
 from tlzoo.models.freezing import freeze, train_mode
 from tlzoo.models.model import TaskModel, build_model, load_backbone
-from tlzoo.registry.schema import Checkpoint, Member, PypiSource, TextSpec
+from tlzoo.registry.schema import Checkpoint, Member, PypiSource
+from tlzoo.specs import TextSpec
 from tlzoo.tasks import make_task
 
 CHECKPOINT = Checkpoint(

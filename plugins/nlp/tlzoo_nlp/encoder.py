@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-import tlzoo
 from tlzoo.errors import RegistryError
-from tlzoo.plugin import Backbone, Checkpoint, TextSpec, Weights
+from tlzoo.plugin import (
+    Backbone,
+    Checkpoint,
+    TextSpec,
+    Weights,
+    transformers_arguments,
+    transformers_config,
+    transformers_network,
+    weights_mismatch,
+)
 from tlzoo_nlp.stages import stages_of
 from tlzoo_nlp.tokenizer import with_tokenizer
 
@@ -23,7 +28,6 @@ if TYPE_CHECKING:
     from tlzoo.plugin import Needs
 
 EXAMPLE_LENGTH = 9
-_IGNORED_CONFIG = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype", "use_cache"}
 _POSITIONS_AFTER_PAD = {
     *("camembert", "data2vec-text", "esm", "ibert", "longformer", "mpnet", "roberta", "roberta-prelayernorm"),
     *("xlm-roberta", "xlm-roberta-xl", "xmod"),
@@ -71,7 +75,7 @@ def build_backbone(checkpoint: Checkpoint, spec: TextSpec, weights: Weights | No
         dynamic_axes={"input_ids": AXES, "attention_mask": AXES},
         output=output,
         preprocess=spec if weights is None else with_tokenizer(spec, weights, config),
-        config=arguments_of(config),
+        config=transformers_arguments(config),
     )
 
 
@@ -88,32 +92,9 @@ def check_readable(config: PreTrainedConfig) -> None:
         raise ValueError("it does not say how wide a token's vector is.")
 
 
-def arguments_of(config: PreTrainedConfig) -> dict[str, Any]:
-    """What `AutoConfig.for_model` needs beside the architecture to make this configuration again."""
-    given = json.loads(json.dumps(config.to_diff_dict()))
-    return {name: value for name, value in given.items() if name not in _IGNORED_CONFIG}
-
-
 def _configuration(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig:
-    """From the folder's config.json, else from the entry; always without key-value cache and with local code only."""
-    from transformers import AutoConfig
-
-    try:
-        if weights is not None and "config.json" in weights.files:
-            config = AutoConfig.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False)
-        else:
-            config = AutoConfig.for_model(checkpoint.architecture, **checkpoint.config)
-    except (OSError, ValueError, TypeError) as cause:
-        raise RegistryError(
-            f"The configuration of {checkpoint.id} cannot be built: {(str(cause).splitlines() or ['?'])[0]}",
-            hint="Correct the entry's architecture (a transformers model_type), config or files.",
-        ) from cause
-    if config.model_type != checkpoint.architecture:
-        raise RegistryError(
-            f"The entry of {checkpoint.id} has the architecture {checkpoint.architecture!r}, "
-            f"but its configuration has the model type {config.model_type!r}.",
-            hint="Correct the entry's architecture.",
-        )
+    """The checkpoint's, without key-value cache."""
+    config: PreTrainedConfig = transformers_config(checkpoint, weights)
     config.use_cache = False
     choose_attention(config)
     return config
@@ -164,73 +145,14 @@ def _encoder(network: PreTrainedModel) -> PreTrainedModel:
 
 
 def _pretrained(checkpoint: Checkpoint, config: PreTrainedConfig, weights: Weights) -> PreTrainedModel:
-    """Load the folder's weights and raise RegistryError unless they fill the network exactly, heads aside."""
-    name = checkpoint.id
-    kind, arguments = _network_class(config)
-    state = _pickled(checkpoint, weights)
-    try:
-        with _quiet_transformers():
-            network, report = kind.from_pretrained(
-                weights.folder if state is None else None,
-                config=config,
-                state_dict=state,
-                dtype=torch.float32,
-                local_files_only=True,
-                trust_remote_code=False,
-                weights_only=True,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-                **arguments,
-            )
-    except Exception as cause:
-        raise RegistryError(
-            f"The weights of {name} cannot be loaded: {type(cause).__name__}: {(str(cause).splitlines() or ['?'])[0]}",
-            hint="The entry's files must be those of its architecture.",
-        ) from cause
-    _check_complete(name, network, report)
-    return _encoder(network)
-
-
-def _pickled(checkpoint: Checkpoint, weights: Weights) -> dict[str, torch.Tensor] | None:
-    """The tensors of weights in pickle form, which transformers is not to read itself; `None` where there are none."""
-    if any(name.endswith(".safetensors") for name in weights.files):
-        return None
-    parts = sorted(name for name in weights.files if name.endswith(".bin"))
-    return {key: value for name in parts for key, value in tlzoo.read_state(checkpoint, weights, name).items()} or None
-
-
-def _check_complete(name: str, network: PreTrainedModel, report: dict[str, Any]) -> None:
-    """What a head or pooler leaves over is fine; a layer too many is not: the entry then describes another model.
-
-    A decoder after an encoder is not used and may be missing.
-    """
+    """The network with the folder's weights. What a head or pooler leaves over is fine; a layer too many is not: the
+    entry then describes another model."""
+    network, unused = transformers_network(checkpoint, config, weights, **_network_class(config)[1])
     parts = {child for child, _ in network.named_children()}
-    needed = [key for key in report["missing_keys"] if not (parts >= {"encoder"} and _part(key, "") == "decoder")]
-    surplus = [key for key in report["unexpected_keys"] if _part(key, network.base_model_prefix) in parts]
-    mismatched = [key for key, *_ in report["mismatched_keys"]]
-    problems = {"lack": needed, "have the wrong shape for": mismatched, "have the unexpected": surplus}
-    for problem, keys in problems.items():
-        if keys:
-            raise RegistryError(
-                f"The weights of {name} {problem} {min(keys)!r} ({len(keys)} in total).",
-                hint="The entry's files must be those of its architecture.",
-            )
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Without transformers' own progress bar and load report: what matters of it is raised."""
-    from transformers.utils import logging
-
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
+    surplus = [key for key in unused if _part(key, network.base_model_prefix) in parts]
+    if surplus:
+        raise weights_mismatch(checkpoint, "have the unexpected", surplus)
+    return _encoder(network)
 
 
 def _part(key: str, prefix: str) -> str:

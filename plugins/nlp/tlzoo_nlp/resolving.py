@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
 from transformers import CONFIG_MAPPING
 from transformers.models.auto import modeling_auto as auto
 
-from tlzoo.errors import RegistryError
-from tlzoo.plugin import Checkpoint, meta_device
-from tlzoo_nlp.encoder import arguments_of, check_readable, choose_attention, positions, random_network, width
+from tlzoo.errors import RegistryError, first_line
+from tlzoo.plugin import Checkpoint, count_stages, meta_device, transformers_arguments
+from tlzoo_nlp.encoder import check_readable, choose_attention, positions, random_network, width
 from tlzoo_nlp.stages import stages_of
 from tlzoo_nlp.tokenizer import VOCABULARIES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-    from tlzoo.plugin import Repository
+    from tlzoo.plugin import Repository, StageRecord
 
 LONGEST = 512
 """Tokens: longer texts than this are cut even where the model would read on."""
@@ -50,17 +51,17 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
         raise RegistryError(
             f"{id}: a model of type {kind!r} cannot be exported to ONNX.", hint="Choose another checkpoint."
         )
-    config, parameters, stages = _network(id, kind, document)
+    config, stages = _network(id, kind, document)
     return Checkpoint.model_validate(
         {
             "id": id,
             "builder": "nlp",
             "architecture": kind,
-            "config": {name: value for name, value in arguments_of(config).items() if name not in _LABELS},
+            "config": transformers_arguments(config),
             "source": repository.source(("config.json", *repository.weights(), *_tokenizer_files(id, repository))),
             "license": repository.license,
             "tasks": ("text-classification",),
-            "parameters": parameters,
+            "parameters": sum(stage.parameters for stage in stages),
             "feature_dim": width(config),
             "stages": stages,
             "preprocess": {"kind": "text", "max_length": _longest(repository, config)},
@@ -76,8 +77,8 @@ def _reads_texts(kind: str, document: Mapping[str, Any]) -> bool:
     return not other and kind not in _NOT_TEXT and any(kind in names for names in _TEXT_MAPPINGS)
 
 
-def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTrainedConfig, int, list[dict[str, Any]]]:
-    """The configuration, and without memory for any weight, the parameters: all, and of each stage."""
+def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTrainedConfig, tuple[StageRecord, ...]]:
+    """The configuration, and without memory for any weight, the parameters of each stage."""
     try:
         # a number of labels becomes a name for each of them, however large it is
         config = CONFIG_MAPPING[kind].from_dict({k: v for k, v in document.items() if k not in _LABELS})
@@ -85,17 +86,13 @@ def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTraine
         check_readable(config)
         with meta_device():
             network = random_network(config)
-        stages = stages_of(network, "")
+        stages = stages_of(network, "network")
     except Exception as cause:
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise RegistryError(
-            f"{id}: a {kind!r} network cannot be built from its config.json: {reason}",
+            f"{id}: a {kind!r} network cannot be built from its config.json: {first_line(cause)}",
             hint="Choose another checkpoint.",
         ) from cause
-    counts = {stage.name: 0 for stage in stages}
-    for name, parameter in network.named_parameters():
-        counts[next(stage.name for stage in stages if stage.owns(f".{name}"))] += parameter.numel()
-    return config, sum(counts.values()), [{"name": name, "parameters": count} for name, count in counts.items()]
+    return config, count_stages(nn.ModuleDict({"network": network}), stages)
 
 
 def _longest(repository: Repository, config: PreTrainedConfig) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tlzoo.errors import RegistryError
+from tlzoo.errors import RegistryError, first_line
 from tlzoo.plugin import TextSpec, Weights
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _tokenizer_json(weights: Weights) -> str:
         return str(tokenizer.backend_tokenizer.to_str())
     except Exception as cause:
         raise RegistryError(
-            f"A tokenizer cannot be built from {', '.join(sorted(weights.files))}: {_first_line(cause)}",
+            f"A tokenizer cannot be built from {', '.join(sorted(weights.files))}: {first_line(cause)}",
             hint="Add tokenizer.json to the entry's files.",
         ) from cause
 
@@ -55,7 +55,7 @@ def _read(text: str) -> Tokenizer:
         return Tokenizer.from_str(text)
     except Exception as cause:
         raise RegistryError(
-            f"tokenizer.json cannot be read: {_first_line(cause)}", hint="Correct the entry's files."
+            f"tokenizer.json cannot be read: {first_line(cause)}", hint="Correct the entry's files."
         ) from cause
 
 
@@ -77,7 +77,3 @@ def _declared_pad_token(weights: Weights) -> str | None:
         return None
     token = json.loads(weights.files["tokenizer_config.json"].read_text(encoding="utf-8")).get("pad_token")
     return token.get("content") if isinstance(token, dict) else token
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

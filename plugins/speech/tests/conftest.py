@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tlzoo import Weights, registry
-from tlzoo.registry.schema import AudioSpec, Checkpoint, FileSource, LocalFile
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile
+from tlzoo.specs import AudioSpec
 from tlzoo.weights.fetch import fetch
 
 TINY = {

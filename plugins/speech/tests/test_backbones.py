@@ -15,7 +15,8 @@ from tlzoo_speech.plugin import load_backbone
 
 from tlzoo import Backbone
 from tlzoo.errors import RegistryError, UsageError
-from tlzoo.registry.schema import AudioSpec, Checkpoint, TextSpec
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.specs import AudioSpec, TextSpec
 
 STABLE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
 KINDS = {

@@ -1,6 +1,7 @@
 """The conformance suite on a tiny wav2vec 2.0."""
 
-from tlzoo.registry.schema import AudioSpec, Checkpoint, FileSource, LocalFile
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile
+from tlzoo.specs import AudioSpec
 from tlzoo.testing import PluginSuite
 
 WAV2VEC2 = {

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
-import pickle
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from torch import nn
-from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedConfig, WhisperModel
-from transformers.utils import logging
+from transformers import AutoModel, PreTrainedConfig
 
 import tlzoo
-from tlzoo.errors import RegistryError, SourceError
-from tlzoo.plugin import AudioSpec, Backbone, Checkpoint, Stage, Weights
+from tlzoo.errors import RegistryError, SourceError, first_line
+from tlzoo.plugin import (
+    AudioSpec,
+    Backbone,
+    Checkpoint,
+    Stage,
+    Weights,
+    count_stages,
+    transformers_arguments,
+    transformers_config,
+    transformers_network,
+    weights_mismatch,
+)
 from tlzoo_speech.ctranslate2 import read_variables
 from tlzoo_speech.ge2e import GE2E_STAGES, HIDDEN, SpeakerEncoder
 from tlzoo_speech.spectral import RATE
@@ -27,9 +34,6 @@ from tlzoo_speech.whisper import WhisperBackbone, whisper_names_from_ctranslate2
 if TYPE_CHECKING:
     from tlzoo.plugin import FeatureKind
 
-_UNREADABLE = (OSError, EOFError, SafetensorError, pickle.UnpicklingError)
-_UNEXPECTED = (LookupError, TypeError, ValueError, RuntimeError)
-_IGNORED_CONFIG = {"model_type", "transformers_version", "architectures", "_name_or_path", "dtype"}
 Parts = tuple[nn.Module, int, tuple[Stage, ...], dict[str, Any]]
 
 
@@ -44,9 +48,9 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
     try:
         module, feature_dim, stages, config = _parts(checkpoint, samples, weights, pooled=output == "vector")
     except (StrictDataclassError, TypeError, ValueError) as cause:
-        reason = str(cause).strip().partition("\n")[0].rstrip(".")
         raise RegistryError(
-            f"Entry {checkpoint.id!r}: a {checkpoint.architecture!r} cannot be built from its config: {reason}.",
+            f"Entry {checkpoint.id!r}: a {checkpoint.architecture!r} cannot be built from its config: "
+            f"{first_line(cause)}.",
             hint="Correct `config` in the registry file.",
         ) from cause
     if feature_dim != checkpoint.feature_dim:
@@ -72,11 +76,9 @@ def describe(checkpoint: Checkpoint, samples: int) -> dict[str, Any]:
     Under `torch.device("meta")` this takes no memory for the weights.
     """
     module, feature_dim, stages, _ = _parts(checkpoint, samples, None, pooled=True)
-    counts = {stage.name: 0 for stage in stages}
-    for name, parameter in module.named_parameters():
-        counts[next(stage.name for stage in stages if stage.owns(name))] += parameter.numel()
-    records = [{"name": name, "parameters": number} for name, number in counts.items()]
-    return {"feature_dim": feature_dim, "parameters": sum(counts.values()), "stages": records}
+    records = count_stages(module, stages)
+    total = sum(record.parameters for record in records)
+    return {"feature_dim": feature_dim, "parameters": total, "stages": records}
 
 
 def _parts(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, pooled: bool) -> Parts:
@@ -97,9 +99,9 @@ def _whisper(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, p
         variables = read_variables(weights.files["model.bin"], "encoder/")
         _load_strictly(module.encoder, whisper_names_from_ctranslate2(variables), checkpoint)
     elif weights is not None:
-        module.encoder = _pretrained(WhisperModel, checkpoint, config, weights).encoder
+        module.encoder = transformers_network(checkpoint, config, weights)[0].encoder
     module.cut_positions()
-    return module, config.d_model, whisper_stages(config.encoder_layers), arguments_of(config)
+    return module, config.d_model, whisper_stages(config.encoder_layers), transformers_arguments(config)
 
 
 def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, pooled: bool) -> Parts:
@@ -107,13 +109,13 @@ def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, 
     if weights is None:
         model = AutoModel.from_config(config, dtype=torch.float32)
     else:
-        model = _pretrained(AutoModel, checkpoint, config, weights)
+        model, _ = transformers_network(checkpoint, config, weights)
     if getattr(model, "masked_spec_embed", None) is not None:  # UniSpeech's kind has it, masking or not
         model.masked_spec_embed = None
     normalises = _normalises(checkpoint, weights)
     module = WaveformBackbone(model, normalises, pooled)
     feature_dim = config.output_hidden_size if getattr(config, "add_adapter", False) else config.hidden_size
-    return module, feature_dim, waveform_stages(config), {**arguments_of(config), "do_normalize": normalises}
+    return module, feature_dim, waveform_stages(config), {**transformers_arguments(config), "do_normalize": normalises}
 
 
 def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | None) -> Parts:
@@ -127,76 +129,11 @@ def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | No
 
 
 def _config(checkpoint: Checkpoint, weights: Weights | None) -> PreTrainedConfig:
-    """From the weights' own config.json, else from the entry; without what makes training random."""
-    if weights is not None and "config.json" in weights.files:
-        with _as_source_error(checkpoint):
-            config = AutoConfig.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False)
-    else:
-        arguments = {name: value for name, value in checkpoint.config.items() if name != "do_normalize"}
-        config = AutoConfig.for_model(checkpoint.architecture, **arguments)
-    if config.model_type != checkpoint.architecture:
-        raise SourceError(
-            f"The weights of {checkpoint.id!r} are of architecture {config.model_type!r}, "
-            f"its entry says {checkpoint.architecture!r}.",
-            hint="Correct `architecture` or `source` in the registry file.",
-        )
-    config._attn_implementation = None  # it may name code that transformers would fetch from a hub
+    """The checkpoint's, without what makes training random."""
+    config: PreTrainedConfig = transformers_config(checkpoint, weights)
     for name, value in PLAIN_TRAINING.items():
         setattr(config, name, value)
     return config
-
-
-def arguments_of(config: PreTrainedConfig) -> dict[str, Any]:
-    """What `AutoConfig.for_model` needs beside the architecture to make this configuration again."""
-    given = json.loads(json.dumps(config.to_diff_dict()))
-    return {name: value for name, value in given.items() if name not in _IGNORED_CONFIG}
-
-
-def _pretrained(kind: Any, checkpoint: Checkpoint, config: PreTrainedConfig, weights: Weights) -> Any:
-    """A transformers model from the local folder, in float32, every parameter of it loaded."""
-    state = _pickled(checkpoint, weights)
-    if state is not None and kind is AutoModel:  # which asks for a folder, to learn the class from its configuration
-        kind = MODEL_MAPPING[type(config)]
-    with _as_source_error(checkpoint):
-        model, info = kind.from_pretrained(
-            weights.folder if state is None else None,
-            config=config,
-            state_dict=state,
-            local_files_only=True,
-            trust_remote_code=False,
-            weights_only=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    _check_names(checkpoint, sorted(info["missing_keys"]), "lack")
-    return model
-
-
-def _pickled(checkpoint: Checkpoint, weights: Weights) -> dict[str, torch.Tensor] | None:
-    """The tensors of weights in pickle form, which transformers is not to read itself; `None` where there are none."""
-    if any(name.endswith(".safetensors") for name in weights.files):
-        return None
-    parts = sorted(name for name in weights.files if name.endswith(".bin"))
-    return {key: value for name in parts for key, value in tlzoo.read_state(checkpoint, weights, name).items()} or None
-
-
-@contextmanager
-def _as_source_error(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turn what a damaged or foreign weights file raises into a SourceError; keep transformers' report quiet."""
-    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    except (*_UNREADABLE, *_UNEXPECTED) as cause:
-        reason = str(cause).strip().partition("\n")[0] or type(cause).__name__
-        raise SourceError(
-            f"The weights of {checkpoint.id!r} cannot be loaded: {reason}", hint=_pull(checkpoint)
-        ) from cause
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()
 
 
 def _load_strictly(module: nn.Module, state: Mapping[str, torch.Tensor], checkpoint: Checkpoint) -> None:
@@ -208,23 +145,18 @@ def _load_strictly(module: nn.Module, state: Mapping[str, torch.Tensor], checkpo
     module.load_state_dict(state, strict=True)
 
 
-def _check_names(checkpoint: Checkpoint, names: list[str], verb: str) -> None:
+def _check_names(checkpoint: Checkpoint, names: list[str], problem: str) -> None:
     if names:
-        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise SourceError(
-            f"The weights of {checkpoint.id!r} {verb} {names[0]!r}{others}.",
-            hint=f"Check `config` and `source` in the registry file. {_pull(checkpoint)}",
-        )
-
-
-def _pull(checkpoint: Checkpoint) -> str:
-    return f"Fetch them again: tlzoo pull {checkpoint.id}"
+        raise weights_mismatch(checkpoint, problem, names)
 
 
 def _only_file(checkpoint: Checkpoint, weights: Weights) -> str:
     found = [name for name in sorted(weights.files) if name.endswith((".pt", ".pth", ".bin"))]
     if len(found) != 1:
-        raise SourceError(f"{checkpoint.id!r} needs one .pt file, its source has {len(found)}.", hint=_pull(checkpoint))
+        raise SourceError(
+            f"{checkpoint.id!r} needs one .pt file, its source has {len(found)}.",
+            hint=f"Fetch them again: tlzoo pull {checkpoint.id}",
+        )
     return found[0]
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import CONFIG_MAPPING
 
-from tlzoo.errors import RegistryError
-from tlzoo.plugin import Checkpoint, meta_device
-from tlzoo_speech.backbones import arguments_of, describe
+from tlzoo.errors import RegistryError, first_line
+from tlzoo.plugin import Checkpoint, meta_device, transformers_arguments
+from tlzoo_speech.backbones import describe
 from tlzoo_speech.spectral import RATE
 
 if TYPE_CHECKING:
@@ -49,18 +49,15 @@ def resolve(id: str, repository: Repository) -> Checkpoint:
         "paper": repository.paper,
     }
     try:
-        arguments = arguments_of(
-            CONFIG_MAPPING[kind].from_dict({k: v for k, v in document.items() if k not in _LABELS})
-        )
-        plain["config"] = {name: value for name, value in arguments.items() if name not in _LABELS}
+        config = CONFIG_MAPPING[kind].from_dict({k: v for k, v in document.items() if k not in _LABELS})
+        plain["config"] = transformers_arguments(config)
         if "do_normalize" in processor and kind != "whisper":
             plain["config"]["do_normalize"] = bool(processor["do_normalize"])
         with meta_device():
             counted = describe(Checkpoint.model_validate(plain), round(SECONDS * RATE))
     except Exception as cause:
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise RegistryError(
-            f"{id}: a {kind!r} network cannot be built from its config.json: {reason}",
+            f"{id}: a {kind!r} network cannot be built from its config.json: {first_line(cause)}",
             hint="Choose another checkpoint.",
         ) from cause
     return Checkpoint.model_validate({**plain, **counted})

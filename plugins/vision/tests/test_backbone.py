@@ -13,7 +13,8 @@ from torch import nn
 
 from tlzoo import Backbone, Weights
 from tlzoo.errors import PluginError, SourceError
-from tlzoo.registry.schema import AudioSpec, Checkpoint, FileSource, ImageSpec, LocalFile
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile
+from tlzoo.specs import AudioSpec, ImageSpec
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NOWHERE = FileSource(files=(LocalFile(path="weights", sha256="0" * 64, size=1),))
@@ -158,7 +159,7 @@ def test_tensors_under_other_names_are_mapped_in_order(resnet, tmp_path):
     ordered = entry("test_resnet", 96, tags=("ordered-state-dict",), source=pinned(weights))
     module = build(ordered, weights, "vector").module
     assert all(torch.equal(resnet.state_dict()[key], value) for key, value in module.net.state_dict().items())
-    with pytest.raises(PluginError, match=r"module_0\.weight"):
+    with pytest.raises(SourceError, match=r"module_0\.weight"):
         build(entry("test_resnet", 96, source=pinned(weights)), weights, "vector")
 
 
@@ -177,7 +178,7 @@ def without(state: dict, key: str) -> dict:
 )
 def test_weights_that_do_not_fit_name_the_first_tensor(resnet, tmp_path, tags, change, named):
     weights = stored(tmp_path, change(resnet.state_dict()), "model.pth")
-    with pytest.raises(PluginError, match=named):
+    with pytest.raises(SourceError, match=named):
         build(entry("test_resnet", 96, tags=tags, source=pinned(weights)), weights, "vector")
 
 

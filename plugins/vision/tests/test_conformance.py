@@ -1,6 +1,7 @@
 """The conformance suite on timm's smallest network with convolutions and BatchNorm."""
 
-from tlzoo.registry.schema import Checkpoint, FileSource, ImageSpec, LocalFile
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile
+from tlzoo.specs import ImageSpec
 from tlzoo.testing import PluginSuite
 
 

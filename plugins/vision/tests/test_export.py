@@ -6,7 +6,8 @@ import torch
 from tlzoo_vision.backbone import build
 
 from tlzoo import registry
-from tlzoo.registry.schema import Checkpoint, ImageSpec
+from tlzoo.registry.schema import Checkpoint
+from tlzoo.specs import ImageSpec
 from tlzoo.weights.fetch import fetch
 
 LITE0 = "vision/efficientnet-lite0"

@@ -9,7 +9,8 @@ from torch.nn.functional import cross_entropy
 from tlzoo.models import lora
 from tlzoo.models.freezing import freeze, train_mode
 from tlzoo.models.model import TaskModel, build_model, load_backbone
-from tlzoo.registry.schema import Checkpoint, FileSource, ImageSpec, LocalFile
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile
+from tlzoo.specs import ImageSpec
 from tlzoo.tasks import make_task
 
 DIMENSIONS = {"tf_efficientnet_lite0": 1280, "test_convnext": 64, "test_vit2": 64}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from tlzoo_vision.plugin import load_backbone, resolve_checkpoint
 from transformers import AutoConfig, AutoModel, CLIPModel
 
 from tlzoo import Repository, Weights
-from tlzoo.errors import PluginError, RegistryError, UnknownCheckpoint
-from tlzoo.registry.schema import Checkpoint
+from tlzoo.errors import PluginError, RegistryError, SourceError, UnknownCheckpoint
+from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile
 
 VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 37}
 TINY: dict[str, dict[str, Any]] = {
@@ -128,6 +129,32 @@ def test_a_vision_model_of_transformers_gives_vectors_maps_and_stages(family: st
         assert tuple(backbone.module(images).shape) == (2, found.feature_dim)
         features = load_backbone(found, weights, "map").module(images)
     assert (features.ndim, features.shape[1]) == (4, found.feature_dim)
+
+
+def test_weights_that_are_damaged_or_of_another_size_are_errors_of_the_source(tmp_path: Path):
+    given, weights = saved(AutoModel.from_config(AutoConfig.for_model("convnext", **TINY["convnext"])), tmp_path)
+    found = resolved(given)
+    wider = found.model_copy(update={"config": found.config | {"hidden_sizes": [8, 24]}})
+    with pytest.raises(SourceError, match=r"hf/tiny/net.* wrong shape .*stages\.1"):
+        load_backbone(wider, weights, "vector")
+    (tmp_path / "model.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:5000])
+    with pytest.raises(SourceError, match=r"hf/tiny/net.* cannot be loaded") as caught:
+        load_backbone(found, weights, "vector")
+    assert "tlzoo pull hf/tiny/net" in caught.value.hint
+
+
+def test_a_pickle_of_weights_is_read_where_it_is_pinned_alone(tmp_path: Path):
+    model = AutoModel.from_config(AutoConfig.for_model("convnext", **TINY["convnext"]))
+    given, _ = saved(model, tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    file = tmp_path / "pytorch_model.bin"
+    torch.save(model.state_dict(), file)
+    weights = Weights(tmp_path, {file.name: file})
+    with pytest.raises(SourceError, match="without a pinned sha256"):
+        load_backbone(resolved(given), weights, "vector")
+    pin = LocalFile(path=file.name, sha256=sha256(file.read_bytes()).hexdigest(), size=file.stat().st_size)
+    backbone = load_backbone(resolved(given).model_copy(update={"source": FileSource(files=(pin,))}), weights, "vector")
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in backbone.module.net.state_dict().items())
 
 
 def test_a_stage_changes_nothing_before_it(tmp_path: Path):

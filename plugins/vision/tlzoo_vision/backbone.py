@@ -11,7 +11,7 @@ from timm.models import is_model
 from torch import nn
 
 from tlzoo.errors import PluginError
-from tlzoo.plugin import Backbone, Checkpoint, ImageSpec, Stage
+from tlzoo.plugin import Backbone, Checkpoint, ImageSpec, Stage, count_stages
 from tlzoo_vision.network import TimmNetwork
 from tlzoo_vision.stages import stages
 from tlzoo_vision.weights import ORDERED, in_order, load_state, read_state
@@ -79,11 +79,8 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def count(module: nn.Module, parts: Sequence[Stage]) -> dict[str, Any]:
     """`parameters` of the module, and of each stage as the registry holds them."""
-    counts = {stage.name: 0 for stage in parts}
-    for name, parameter in module.named_parameters():
-        counts[next(stage.name for stage in parts if stage.owns(name))] += parameter.numel()
-    records = [{"name": name, "parameters": number} for name, number in counts.items()]
-    return {"parameters": sum(counts.values()), "stages": records}
+    records = count_stages(module, parts)
+    return {"parameters": sum(record.parameters for record in records), "stages": records}
 
 
 def load_classifier(checkpoint: Checkpoint, weights: Weights | None) -> nn.Module:

@@ -11,7 +11,7 @@ import timm
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 
-from tlzoo.errors import RegistryError, UnknownCheckpoint
+from tlzoo.errors import RegistryError, UnknownCheckpoint, first_line
 from tlzoo.plugin import Checkpoint, ImageSpec, meta_device
 from tlzoo_vision.backbone import describe
 
@@ -51,9 +51,8 @@ def resolve_repository(id: str, repository: Repository) -> Checkpoint | None:
     try:
         return _of_timm(id, repository)
     except (AttributeError, KeyError, TypeError, ValueError) as cause:
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise RegistryError(
-            f"{id}: its config.json cannot be used: {reason}", hint="Choose another checkpoint."
+            f"{id}: its config.json cannot be used: {first_line(cause)}", hint="Choose another checkpoint."
         ) from cause
 
 
@@ -107,9 +106,8 @@ def _entry(
         with meta_device():
             counted = describe(checkpoint)
     except Exception as cause:
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise RegistryError(
-            f"{id}: {architecture!r} cannot be built from its configuration: {reason}",
+            f"{id}: {architecture!r} cannot be built from its configuration: {first_line(cause)}",
             hint="Choose another checkpoint.",
         ) from cause
     return Checkpoint.model_validate({**plain, **counted})

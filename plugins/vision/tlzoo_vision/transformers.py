@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tlzoo.errors import PluginError, RegistryError
-from tlzoo.plugin import Backbone, Checkpoint, meta_device
+from tlzoo.errors import PluginError, RegistryError, first_line
+from tlzoo.plugin import Backbone, Checkpoint, meta_device, transformers_network
 from tlzoo_vision.backbone import backbone_of, check_output, count, image_spec
 from tlzoo_vision.geometry import spec_of
 from tlzoo_vision.names import TRANSFORMERS
@@ -79,7 +78,7 @@ def resolve(id: str, repository: Repository) -> Checkpoint | None:
         counted = count(module, layer_stages(module, "net"))
     except Exception as cause:
         raise RegistryError(
-            f"{id}: a {kind!r} network cannot be built from its config.json: {_first_line(cause)}",
+            f"{id}: a {kind!r} network cannot be built from its config.json: {first_line(cause)}",
             hint="Choose another checkpoint.",
         ) from cause
     return Checkpoint.model_validate({**plain, "feature_dim": feature_dim, **counted})
@@ -89,7 +88,8 @@ def build(checkpoint: Checkpoint, weights: Weights | None, output: FeatureKind) 
     """The backbone in eval mode: `vector` [N, D] or `map` [N, C, H, W]; random where `weights` is `None`.
 
     `vector` is what transformers pools without learning, else the class token, else the mean. Raises PluginError for
-    an output that is neither, a configuration that no network can be built of, and weights that do not fit it.
+    an output that is neither and a configuration that no network can be built of, SourceError for weights that do not
+    fit it.
     """
     check_output(output)
     module = _module(checkpoint, weights, output).eval()
@@ -144,64 +144,14 @@ def _module(checkpoint: Checkpoint, weights: Weights | None, output: str) -> Tra
             net = network(config, **options).float()
     except Exception as cause:
         raise PluginError(
-            f"Entry {checkpoint.id!r}: a {kind!r} network cannot be built from its config: {_first_line(cause)}",
+            f"Entry {checkpoint.id!r}: a {kind!r} network cannot be built from its config: {first_line(cause)}",
             hint="Correct the registry entry.",
         ) from cause
     if weights is not None:
-        net = _pretrained(checkpoint, network, config, weights, options)
+        net, _ = transformers_network(checkpoint, config, weights, **options)
     return TransformersNetwork(net, spec.mean, spec.std, output)
-
-
-def _pretrained(checkpoint: Checkpoint, network: Any, config: Any, weights: Weights, options: dict[str, Any]) -> Any:
-    """The network with every weight from the folder; heads may be left over."""
-    try:
-        with _quiet_transformers():
-            net, report = network.from_pretrained(
-                weights.folder,
-                config=config,
-                dtype=torch.float32,
-                local_files_only=True,
-                trust_remote_code=False,
-                weights_only=True,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-                **options,
-            )
-    except Exception as cause:
-        raise PluginError(
-            f"The weights of {checkpoint.id!r} cannot be loaded: {type(cause).__name__}: {_first_line(cause)}",
-            hint=f"Fetch them again: tlzoo pull {checkpoint.id}",
-        ) from cause
-    wrong = sorted(report["missing_keys"]) + sorted(key for key, *_ in report["mismatched_keys"])
-    if wrong:
-        raise PluginError(
-            f"The weights of {checkpoint.id!r} do not fit {checkpoint.architecture!r}: {wrong[0]!r} is missing or has "
-            f"another shape ({len(wrong)} in total).",
-            hint="Check the entry's `architecture` and `config`.",
-        )
-    return net
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Without transformers' own progress bar and load report: what matters of it is raised."""
-    from transformers.utils import logging
-
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
 
 
 def _width(module: TransformersNetwork, images: torch.Tensor) -> int:
     with torch.no_grad():
         return int(module.eval()(images).shape[1])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

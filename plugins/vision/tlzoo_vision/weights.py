@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import tlzoo
-from tlzoo.errors import PluginError
+from tlzoo.errors import PluginError, SourceError
 
 if TYPE_CHECKING:
     from tlzoo.plugin import Checkpoint, Weights
@@ -80,8 +80,8 @@ def _classifier_prefixes(net: nn.Module) -> tuple[str, ...]:
     return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
 
 
-def _mismatch(checkpoint: Checkpoint, what: str) -> PluginError:
-    return PluginError(
+def _mismatch(checkpoint: Checkpoint, what: str) -> SourceError:
+    return SourceError(
         f"The weights of {checkpoint.id!r} do not fit timm's {checkpoint.architecture!r}: {what}.",
         hint="Check the entry's `architecture` and `config`.",
     )

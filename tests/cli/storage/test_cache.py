@@ -137,7 +137,9 @@ def test_gc_alone_removes_only_downloads_that_nobody_took_up(cache: Path, run: A
     new = file(cache / "partial" / ("0" * 64), age=60)
     file(cache / "weights" / "vision" / "tiny" / ".download.00000000.abcdef01.part" / "w.bin")
     aged(cache / "weights" / "vision" / "tiny" / ".download.00000000.abcdef01.part", 2 * DAY)
-    assert run("gc")["freed"] == 2 * len(CONTENT)
+    file(cache / "activations" / ".key.00000000.abcdef01.part" / "0.bin")
+    aged(cache / "activations" / ".key.00000000.abcdef01.part", 2 * DAY)
+    assert run("gc")["freed"] == 3 * len(CONTENT)
     assert sorted(cache.glob("partial/*")) == [new]
     assert [row["kind"] for row in run("list")["entries"]] == ["partial", "weights"]
 

@@ -21,7 +21,7 @@ import pytest
 from tlzoo import Run, tasks
 from tlzoo.cli.shared.output import span
 from tlzoo.cli.train.finetune import _beside
-from tlzoo.features import store_folders
+from tlzoo.io.files import is_held
 from tlzoo.options import core_options, strategies_taking
 from tlzoo.runs import tensors
 from tlzoo.tasks import make_task
@@ -288,7 +288,7 @@ def files_left(zoo: Any, folder: Path) -> list[Path]:
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".ses"]
     files = [path for path in files if path.parent.name != "run.unfinished"]
     found = [path for path in zoo.folder.rglob("*") if path.suffix == ".part" or ".partial" in path.name]
-    return files + [path for path in found if path.suffix != ".part" or not store_folders._is_locked(path)]
+    return files + [path for path in found if path.suffix != ".part" or not is_held(path)]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

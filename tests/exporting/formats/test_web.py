@@ -26,7 +26,7 @@ from tlzoo.errors import ExportError, Offline
 from tlzoo.exporting.formats import web
 from tlzoo.io.texts import LONE_SURROGATE
 from tlzoo.preprocess.image import resize_and_crop
-from tlzoo.registry.schema import ImageSpec, PluginSpec
+from tlzoo.specs import ImageSpec, PluginSpec
 from tlzoo.tasks import CORE
 from tlzoo.tasks.base import DecodeOptions
 

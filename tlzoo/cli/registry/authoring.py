@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tlzoo.cli.shared.output import print_json, print_table
-from tlzoo.errors import RegistryError, UsageError
+from tlzoo.errors import RegistryError
 from tlzoo.io import signatures
 from tlzoo.io.files import atomic_file
 from tlzoo.progress import say
@@ -65,11 +65,8 @@ def sign(
         )
     signature, public = signatures.sign(content, key)
     target = file.with_name(file.name + signatures.SUFFIX)
-    try:
-        with atomic_file(target) as temporary:
-            temporary.write_text(f"{signature}\n", encoding="ascii")
-    except OSError as cause:
-        raise UsageError(f"{target} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
+    with atomic_file(target) as temporary:
+        temporary.write_text(f"{signature}\n", encoding="ascii")
     say(f"Wrote {target}, signed by {signatures.fingerprint(public)} (public key {public}).")
     if checked.sequence is None:
         say(f"{file} has no 'sequence': a server can serve an older edition unnoticed.")

@@ -19,6 +19,7 @@ from tlzoo.progress import say
 from tlzoo.registry import authoring
 from tlzoo.registry.reading import check_file
 from tlzoo.registry.schema import Checkpoint
+from tlzoo.specs import first_invalid
 
 _OPTIONS = {"architecture": "--architecture", "tasks": "--task", "feature_dim": "--feature-dim"}
 _OPTIONS |= {"parameters": "--parameters", "preprocess": "--preprocess"}
@@ -158,8 +159,7 @@ def _valid(entry: dict[str, Any]) -> dict[str, Any]:
     try:
         checkpoint = Checkpoint.model_validate_json(json.dumps(entry))
     except ValidationError as cause:
-        error = cause.errors(include_url=False)[0]
-        field, reason = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+        field, reason = first_invalid(cause)
         raise UsageError(f"{entry['id']}: field {field!r}: {reason}.", hint="See: tlzoo registry schema") from cause
     written = checkpoint.model_dump(mode="json", exclude_none=True)
     defaults = checkpoint.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
@@ -192,9 +192,6 @@ def _add_to(path: Path, entry: dict[str, Any]) -> None:
     document["checkpoints"].append(entry)
     if document.get("sequence") is not None:
         document["sequence"] += 1
-    try:
-        write_json(path, document)
-    except OSError as cause:
-        raise RegistryError(f"{path} cannot be written: {cause.strerror}.", hint="Choose another folder.") from cause
+    write_json(path, document)
     count = len(document["checkpoints"])
     say(f"Added {entry['id']} to {path}, which now has {count} {'entry' if count == 1 else 'entries'}.")

@@ -17,7 +17,7 @@ class AddressRefused(Exception):
 
 
 def check_address(url: str) -> SplitResult:
-    """Refuse what the address alone shows to be wrong, without any socket; return its parts. Raises Refused."""
+    """Refuse what the address alone shows to be wrong, without any socket; return its parts. Raises AddressRefused."""
     check_characters(url)
     try:
         parts = urlsplit(url)
@@ -59,7 +59,7 @@ def is_public(address: str) -> bool:
 
 
 def check_characters(url: str) -> None:
-    """Refuse what has no place in an address. Raises Refused."""
+    """Refuse what has no place in an address. Raises AddressRefused."""
     odd = re.search(r"[\x00-\x20\x7f\\]", url)
     if odd is not None:
         raise AddressRefused(f"it contains the character {odd[0]!r}")

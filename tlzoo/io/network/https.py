@@ -78,7 +78,7 @@ def open_https(url: str, *, headers: Mapping[str, str] | None = None, timeout: f
     """The answer to a GET, whatever its status, after at most five redirects.
 
     `timeout` in seconds holds for connecting and for each read; twice of it for each answer up to its body. Raises
-    Refused (before a socket is opened, wherever the address alone shows it) and UNREACHABLE.
+    AddressRefused (before a socket is opened, wherever the address alone shows it) and UNREACHABLE.
     """
     sent = {"User-Agent": "tlzoo", "Accept-Encoding": "identity", **(headers or {}), "Connection": "close"}
     for _ in range(_REDIRECTS + 1):
@@ -98,7 +98,7 @@ def open_https(url: str, *, headers: Mapping[str, str] | None = None, timeout: f
 
 @contextmanager
 def network_errors(what: str) -> Iterator[None]:
-    """Turn Refused into SourceError and UNREACHABLE into Offline; `what` begins their line, such as `ID: URL`."""
+    """Turn AddressRefused into SourceError, UNREACHABLE into Offline; `what` begins their line, such as `ID: URL`."""
     try:
         yield
     except AddressRefused as cause:
@@ -113,7 +113,7 @@ def network_errors(what: str) -> Iterator[None]:
 
 
 def _addresses(host: str, port: int) -> list[str]:
-    """The host's IP addresses, every one of them public unless the user trusts the host; raises Refused."""
+    """The host's IP addresses, every one of them public unless the user trusts the host; raises AddressRefused."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as cause:

@@ -14,8 +14,7 @@ import errno
 import hashlib
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -24,15 +23,17 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from tlzoo.errors import RegistryError
+from tlzoo.io.disk import write_errors
 from tlzoo.io.files import atomic_file, config_folder, seal_of, sha256_of
 from tlzoo.io.locks import file_lock
 from tlzoo.registry.schema import HttpsUrl, Sha256
-from tlzoo.specs import StrictModel
+from tlzoo.specs import StrictModel, first_invalid
 
 RESERVED = ("built-in",)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 _LOCK_S = 60.0
+_FOLDER_HINT = "Make it writable, or name another folder with TLZOO_CONFIG."
 
 
 class FetchedCopy(StrictModel):
@@ -132,10 +133,9 @@ def _read_cached(path: Path, stamp: tuple[int, int, int]) -> tuple[Subscription,
     try:
         return Subscriptions.model_validate_json(path.read_bytes()).registries
     except ValidationError as cause:
-        error = cause.errors(include_url=False)[0]
-        where = ".".join(map(str, error["loc"])) or "the file"
+        field, reason = first_invalid(cause)
         raise RegistryError(
-            f"{path} is damaged: {where}: {error['msg'].removeprefix('Value error, ')}.",
+            f"{path} is damaged: {field or 'the file'}: {reason}.",
             hint=f"Fix that field, or start over: rm {path}, then tlzoo registry add ... for each.",
         ) from cause
 
@@ -143,10 +143,10 @@ def _read_cached(path: Path, stamp: tuple[int, int, int]) -> tuple[Subscription,
 def update_config(edit: Callable[[tuple[Subscription, ...]], tuple[Subscription, ...]]) -> tuple[Subscription, ...]:
     """Rewrite the file by `edit`, one process at a time, whole; copies that nothing names any more are removed.
 
-    Raises RegistryError where it cannot be written.
+    Raises WriteError where it cannot be written.
     """
     path = config_file()
-    with _write_errors(path):
+    with write_errors(path, hint=_FOLDER_HINT):
         config_folder().mkdir(parents=True, exist_ok=True)
         lock = path.with_name(".registries.lock")
         with file_lock(lock, _LOCK_S) as alone:
@@ -170,25 +170,13 @@ def update_config(edit: Callable[[tuple[Subscription, ...]], tuple[Subscription,
 def store_copy(name: str, content: bytes) -> str:
     """Write a copy, whole, and return its sha256; it is in use once `registries.json` names it.
 
-    Raises RegistryError where it cannot be written.
+    Raises WriteError where it cannot be written.
     """
     digest = hashlib.sha256(content).hexdigest()
     path = copies_folder() / _copy_name(name, digest)
-    with _write_errors(path), atomic_file(path) as temporary:
+    with write_errors(path, hint=_FOLDER_HINT), atomic_file(path) as temporary:
         temporary.write_bytes(content)
     return digest
-
-
-@contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says against writing into a RegistryError."""
-    try:
-        yield
-    except OSError as cause:
-        raise RegistryError(
-            f"{cause.filename or path} cannot be written: {cause.strerror}.",
-            hint="Make it writable, or name another folder with TLZOO_CONFIG.",
-        ) from cause
 
 
 def copy_path(registry: Subscription) -> Path | None:

@@ -18,6 +18,7 @@ from tlzoo.registry.reading import CheckedFile, check_file, check_published
 from tlzoo.registry.schema import HttpsUrl
 from tlzoo.registry.subscriptions import config
 from tlzoo.registry.subscriptions.config import FetchedCopy, Subscription
+from tlzoo.specs import first_invalid
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
@@ -219,9 +220,8 @@ def _checked_url(location: str) -> str:
     try:
         return TypeAdapter[str](HttpsUrl).validate_python(location)
     except ValidationError as cause:
-        reason = cause.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         raise UsageError(
-            f"{location!r} is refused: {reason}.",
+            f"{location!r} is refused: {first_invalid(cause)[1]}.",
             hint="Give an address such as https://example.org/registry.json",
             parameter="location",
         ) from cause
@@ -231,8 +231,7 @@ def _registry(**fields: object) -> Subscription:
     try:
         return Subscription.model_validate(fields)
     except ValidationError as cause:
-        error = cause.errors(include_url=False)[0]
-        field, reason = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+        field, reason = first_invalid(cause)
         option = f"`{field}={fields.get(field)!r}`" if field else f"{fields.get('name')!r}"
         raise UsageError(f"{option}: {reason}.", hint="See: tlzoo registry add --help", parameter=field) from cause
 

@@ -73,7 +73,9 @@ def _rounding_of_probe(
 def extract_splits(job: TrainJob[StrategyOptions]) -> list[Features]:
     """The frozen backbone's features of the training, validation and test samples, under one key of the cache."""
     sets = (job.sets.train, job.sets.validation, job.sets.test)
-    return extract(job.model, *sets, options=job.options, clock=job.clock, pending=job.prefetch)
+    return extract(
+        job.model, *sets, options=job.options, clock=job.clock, join=job.prefetch.join if job.prefetch else None
+    )
 
 
 def fit_on_training_and_validation(

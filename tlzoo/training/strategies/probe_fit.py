@@ -23,7 +23,7 @@ from tlzoo.features.chunks import RowChunks, mean_and_scale, standardised_chunks
 from tlzoo.features.extract import Features
 from tlzoo.models.threads import threads_for
 from tlzoo.progress import progress, working
-from tlzoo.tasks.heads import Loss, Objective
+from tlzoo.tasks.heads import LossAndGradient, Objective
 from tlzoo.tasks.rows import IGNORED, Outputs
 from tlzoo.training.strategies.ridge import RIDGE_STRENGTHS, ridge_path, solve_ridge
 
@@ -202,7 +202,7 @@ def _minimise(
     return point[: -shape[0]].reshape(shape), point[-shape[0] :]
 
 
-def _loss(objective: Objective) -> Loss:
+def _loss(objective: Objective) -> LossAndGradient:
     assert objective.loss is not None
     return objective.loss
 
