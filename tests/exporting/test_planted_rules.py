@@ -16,12 +16,12 @@ import onnx
 import pytest
 from onnx import NodeProto, helper, numpy_helper
 
-from tlzoo.artifact.manifest import ProofLimits
 from tlzoo.errors import ParityError
 from tlzoo.exporting import embeddings
 from tlzoo.exporting import graph as written
 from tlzoo.exporting import precision as reducing
 from tlzoo.models import onnx_export as core
+from tlzoo.options import Thresholds
 
 Condition = Callable[[onnx.ModelProto], Sequence[NodeProto]]
 """Nodes that give the scalar float `wrong`: 1 where the defect shows, 0 elsewhere."""
@@ -409,7 +409,7 @@ def harmful_shift(run: Any) -> list[float]:
 
 @pytest.mark.parametrize("precision", LOWER)
 def test_answers_that_change_within_the_tolerance_of_the_outputs(refusal: Export, text_run: Any, precision: str):
-    limits = ProofLimits(difference=2.0, agreement=1.0, drop=10)
+    limits = Thresholds(difference=2.0, agreement=1.0, drop=10)
     defect = harmful_shift(text_run)
     said = refusal(text_run, precision, lambda proto: add_to(proto, "logits", always, defect), thresholds=limits)
     off, allowed, agree, drop = figures(said)
@@ -420,7 +420,7 @@ def test_answers_that_change_within_the_tolerance_of_the_outputs(refusal: Export
 def test_a_metric_that_drops_though_outputs_and_answers_are_within_their_limits(
     refusal: Export, text_run: Any, precision: str
 ):
-    limits = ProofLimits(difference=2.0, agreement=0.5, drop=0.0)
+    limits = Thresholds(difference=2.0, agreement=0.5, drop=0.0)
     defect = harmful_shift(text_run)
     said = refusal(text_run, precision, lambda proto: add_to(proto, "logits", always, defect), thresholds=limits)
     off, allowed, agree, drop = figures(said)
