@@ -98,7 +98,7 @@ def test_verify_checks_the_seal_of_a_file_and_of_a_folder(command: Command, pict
     folder = tmp_path / "repository" / "model" / "1"
     folder.mkdir(parents=True)
     shutil.copy(picture_file.path, folder / "model.onnx")
-    assert "is whole" in command("verify", tmp_path / "repository", "--seal").out
+    assert "is unchanged since it was written" in command("verify", tmp_path / "repository", "--seal").out
     content = picture_file.path.read_bytes()
     (folder / "model.onnx").write_bytes(with_bit(content, len(content) // 2, 3))
     damaged = command("verify", tmp_path / "repository", "--seal")
@@ -111,7 +111,7 @@ def test_verify_asks_for_what_it_needs(command: Command, picture_file: Any, pict
         ((tmp_path, "--seal"), "no file model.onnx"),
         ((tmp_path / "missing.onnx", "--seal"), "does not exist"),
         ((picture_file.path,), "--seal"),
-        ((picture_file.path, pictures, "--seal"), "without data"),
+        ((picture_file.path, pictures, "--seal"), "--seal takes no DATA"),
     ):
         done = command("verify", *arguments)
         assert done.code == 2

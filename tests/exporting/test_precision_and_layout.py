@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto
 from PIL import Image
 
 import tlzoo
@@ -17,6 +18,7 @@ from tlzoo.artifact.manifest import ProofLimits
 from tlzoo.errors import ExportError, ParityError, UsageError
 from tlzoo.exporting import check
 from tlzoo.exporting import precision as lower
+from tlzoo.exporting.precision import fp16
 from tlzoo.options import Thresholds
 from tlzoo.tasks.probabilities import softmax
 
@@ -45,6 +47,17 @@ def test_a_refused_precision_keeps_the_proven_fp32_file_and_names_it(zoo: Any, t
     assert str(tmp_path / "model.fp32.onnx") in error.value.hint
     assert tlzoo.load(tmp_path / "model.fp32.onnx").manifest.precision == "fp32"
     assert tlzoo.verify(tmp_path / "model.fp32.onnx", text_run.data.path).parity.top1_agreement == 1.0
+
+
+@pytest.mark.parametrize("kind", ["picture", "text", "recording"])
+def test_a_graph_that_computes_in_fp16_is_a_whole_one(
+    zoo: Any, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+):
+    monkeypatch.setattr(fp16, "GAIN", 0)  # it is taken as the faster one
+    file = request.getfixturevalue(f"{kind}_run").export(tmp_path / "model.onnx", precision="fp16")
+    model = onnx.load(file.path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [node for node in model.graph.node if node.op_type == "Cast" and node.attribute[0].i == TensorProto.FLOAT16]
 
 
 def test_auto_takes_one_that_passes(zoo: Any, picture_run: Any, tmp_path: Path):

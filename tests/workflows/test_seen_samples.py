@@ -31,7 +31,7 @@ def test_test_data_that_repeats_training_data_is_counted(
         part(texts, tmp_path / "test.csv", slice(20, 50)),
     )
     tlzoo.finetune("nlp/test-bert", train, out=tmp_path / "run", test=test)
-    assert "15 of these 30 held-out samples were trained on" in capfd.readouterr().err
+    assert "15 of these 30 samples were trained on" in capfd.readouterr().err
 
 
 def test_copies_on_both_sides_of_a_split_are_counted(
@@ -41,7 +41,7 @@ def test_copies_on_both_sides_of_a_split_are_counted(
     (tmp_path / "twice.csv").write_text("\n".join([header, *lines, *lines]) + "\n")
     run = tlzoo.finetune("nlp/test-bert", tmp_path / "twice.csv", out=tmp_path / "run")
     said = capfd.readouterr().err
-    assert f"of these {run.data.n_test} held-out samples were trained on" in said
+    assert f"of these {run.data.n_test} samples were trained on" in said
 
 
 def test_an_export_proven_on_training_data_says_so(
@@ -50,12 +50,12 @@ def test_an_export_proven_on_training_data_says_so(
     text_run.export(tmp_path / "own.onnx")
     assert "were trained on" not in capfd.readouterr().err
     text_run.export(tmp_path / "model.onnx", data=texts)
-    assert "64 of these 80 held-out samples were trained on" in capfd.readouterr().err
+    assert "64 of these 80 samples were trained on" in capfd.readouterr().err
 
 
 def test_verify_says_it_too(text_file: Any, zoo: Any, texts: Path, capfd: pytest.CaptureFixture[str]):
     tlzoo.verify(text_file.path, texts)
-    assert "64 of these 80 held-out samples were trained on" in capfd.readouterr().err
+    assert "64 of these 80 samples were trained on" in capfd.readouterr().err
 
 
 def test_evaluate_says_where_no_list_was_kept(

@@ -79,6 +79,7 @@ def _fits(values: np.ndarray) -> bool:
 def _computed(proto: ModelProto, kept: tuple[str, ...]) -> ModelProto | None:
     """The model computing in float16, but for the nodes of too great weights; None where it cannot be made."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
     great = {
         name for name, values in constants(proto.graph).items() if values.dtype == np.float32 and not _fits(values)
@@ -86,6 +87,7 @@ def _computed(proto: ModelProto, kept: tuple[str, ...]) -> ModelProto | None:
     blocked = [node.name for node in proto.graph.node if great & set(node_inputs(node))]
     try:
         made: Any = convert_float_to_float16(copy_of(proto), keep_io_types=True, node_block_list=blocked)
+        OnnxModel(made).topological_sort()  # its casts stand behind the nodes that take them
         open_session(made.SerializeToString())
     except Exception:  # noqa: BLE001 - an operator without float16 is no error: the weights alone are halved then
         return None
