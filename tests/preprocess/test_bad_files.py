@@ -219,7 +219,7 @@ import resource, sys, tempfile, threading
 import numpy as np
 from PIL import Image
 from tlzoo.preprocess import make_preprocessor
-from tlzoo.registry.schema import *
+from tlzoo.specs import AudioSpec, ImageSpec
 IMAGE = make_preprocessor(ImageSpec(size=(224, 224), mean=(0, 0, 0), std=(1, 1, 1)))
 AUDIO = make_preprocessor(AudioSpec(sample_rate=16_000, seconds=30))
 file = sys.argv[1]
