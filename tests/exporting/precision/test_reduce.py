@@ -290,3 +290,41 @@ def test_what_rounding_moves_the_mean_by_is_taken_off_the_bias(random: np.random
         return float(np.abs((found - exact).mean(axis=0)).mean())
 
     assert moved(means) < 0.5 * moved({})
+
+
+def test_weights_that_two_nodes_share_are_each_quantised_as_its_node_takes_them(random: np.random.Generator) -> None:
+    table, square = (random.standard_normal(shape).astype(np.float32) for shape in ((1100, 64), (64, 64)))
+    make = onnx.helper.make_node
+    nodes = [
+        make("Gather", ["table", "ids"], ["words"], name="words"),
+        make("Gemm", ["words", "square"], ["a"], name="a", transB=1),
+        make("Gemm", ["a", "square"], ["b"], name="b", transB=1),
+        make("Gemm", ["b", "table"], ["logits"], name="c", transB=1),
+    ]
+    proto = small(nodes, {"table": table, "square": square}, 1, 1100)
+    given = onnx.helper.make_tensor_value_info("ids", onnx.TensorProto.INT64, ["batch"])
+    proto.graph.input[0].CopyFrom(given)
+    arrays = [{"ids": random.integers(0, 1100, 128)}]
+    plans = _dynamic(proto)
+    [(names, build)] = plans.values()
+    assert names == ["words", "a", "b", "c"]
+    assert error((proto, arrays), build(frozenset())) < 0.05
+
+
+def test_a_branch_that_takes_a_weight_of_the_graph_keeps_it(random: np.random.Generator) -> None:
+    weight = random.standard_normal((64, 64)).astype(np.float32)
+    make, floats = onnx.helper.make_node, onnx.TensorProto.FLOAT
+    shown = [onnx.helper.make_tensor_value_info("shown", floats, None)]
+    branches = [
+        onnx.helper.make_graph([make("Gemm", ["a", "weight"], ["shown"], transB=1)], "then", [], shown),
+        onnx.helper.make_graph([make("MatMul", ["a", "weight"], ["shown"])], "else", [], shown),
+    ]
+    nodes = [
+        make("Gemm", ["x", "weight"], ["a"], name="a", transB=1),
+        make("If", ["yes"], ["logits"], then_branch=branches[0], else_branch=branches[1]),
+    ]
+    arrays = [{"x": random.standard_normal((128, 64)).astype(np.float32)}]
+    for yes in (True, False):
+        proto = small(nodes, {"weight": weight, "yes": np.array(yes)}, 64, 64)
+        [(_, build)] = _dynamic(proto).values()
+        assert error((proto, arrays), build(frozenset())) < 0.05

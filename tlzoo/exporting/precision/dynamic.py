@@ -69,7 +69,7 @@ def _multiply(graph: GraphProto, node: NodeProto, weight: np.ndarray, created: s
     given, output = node.input[0], node.output[0]
     weight = weight.T if attribute(node, "transB", 0) else weight
     steps = np.maximum(np.abs(weight).max(axis=0) / 127, 1e-10).astype(np.float32)
-    whole, scale, zero = (f"{given}/{part}" for part in ("quantized", "scale", "zero"))
+    whole, scale, zero = (f"{given}/given/{part}" for part in ("quantized", "scale", "zero"))  # a product may be given
     nodes = []
     if given not in created:
         created.add(given)
