@@ -1,6 +1,6 @@
 """tlzoo's static int8 beside onnxruntime's QDQ quantiser: accuracy, agreement with fp32, size and speed.
 
-    uv run python benchmarks/quantisers.py [--runs RUN ...] [--seconds 12]
+    uv run python benchmarks/quantisers.py [--runs RUN ...] [--seconds 12] [--json FILE]
 
 For each run of a convolutional network (by default EfficientNet-Lite0 and MobileNetV2 on the demonstration's digits):
 both quantisers get the same ranges of activations, calibrated once, and search by the same error for the nodes that
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from children import machine
+from figures import add_option, keep, write
 from onnx import ModelProto
 
 OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool")
@@ -114,7 +115,7 @@ def qdq_plans(proto: ModelProto, calibration: Arrays) -> dict[str, tuple[list[st
 
 
 def report(
-    made: Mapping[str, ModelProto], names: Sequence[str], test: Arrays, labels: np.ndarray, seconds: float
+    run: str, made: Mapping[str, ModelProto], names: Sequence[str], test: Arrays, labels: np.ndarray, seconds: float
 ) -> None:
     """A row of each: accuracy, same answers as fp32, MB, and the median of its speed over fp32 in the same turn."""
     from tlzoo.runtime.session import open_session, run_session
@@ -133,9 +134,12 @@ def report(
         for title, calls in times.items():
             low, middle, high = np.quantile(np.array(times["fp32"]) / np.array(calls), (0.25, 0.5, 0.75))
             ratios[title].append(f"{middle:.2f} ({low:.2f}-{high:.2f})")
+            keep(f"{run}, {title}, batch {size}, fp32's time over its", middle, "ratio")
     for title, answered in answers.items():
         right, same = (answered == labels).mean(), (answered == answers["fp32"]).mean()
         size = made[title].ByteSize() / 1e6
+        keep(f"{run}, {title}, size", size, "MB")
+        keep(f"{run}, {title}, accuracy", right, "share")
         print(f"  {title:<36}{right:>7.4f}{same:>8.3f}{size:>7.2f} MB  {'  '.join(ratios[title])}", flush=True)
 
 
@@ -144,13 +148,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, nargs="*", default=[])
     parser.add_argument("--seconds", type=float, default=12.0, help="of calls, per candidate and batch")
+    add_option(parser)
     arguments = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         for path in arguments.runs or trained(Path(folder)):
             print(path.name, flush=True)
             proto, names, calibration, test, labels = graph_and_samples(path, Path(folder))
-            report(quantised(proto, names, calibration), names, test, labels, arguments.seconds)
+            report(path.name, quantised(proto, names, calibration), names, test, labels, arguments.seconds)
+    write(arguments.json)
 
 
 if __name__ == "__main__":
