@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
+import pickle
 import random
 import resource
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +56,24 @@ def read(path: Path) -> str:
     except TlzooError as error:
         return error.message if error.hint else f"no hint: {error}"
     return ""
+
+
+UNHEARD = {"Popen", "rmtree", "connect", "urlopen", "browser", "import", "run_path", "log file"}
+"""What leaves another trace than a file, or leaves it later, or would not be welcome in a test's process."""
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_canary_can_be_put_into_every_kind_of_file_and_sings_when_it_is_unpickled(tmp_path: Path, protocol: int):
+    outside = tmp_path / "outside"
+    for name, make in reducers(outside, 9).items():
+        outside.mkdir()
+        for container in CONTAINERS if protocol == 2 else CONTAINERS[:2]:
+            assert pickled(container, protocol, make()), f"{name} {container}"
+        if name not in UNHEARD:
+            with contextlib.suppress(AttributeError, TypeError):  # of what is made of the answer
+                pickle.loads(pickle.dumps(make(), protocol))  # noqa: S301
+            assert list(outside.iterdir()), name
+        shutil.rmtree(outside)
 
 
 @pytest.mark.needs("linux")

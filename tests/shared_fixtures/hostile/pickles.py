@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import functools
 import importlib
 import io
@@ -41,6 +40,10 @@ class Reduced:
 
     def __reduce__(self) -> Any:
         return self.reduced
+
+    def __call__(self) -> None:
+        """Never: what opening the pickle makes of this is called. Only what can be called is pickled as a function."""
+        raise NotImplementedError
 
 
 def _code(text: str) -> types.CodeType:
@@ -81,7 +84,11 @@ def reducers(outside: Path, port: int) -> dict[str, Callable[[], Any]]:
         "methodcaller": make(operator.methodcaller("touch"), pathlib.Path(trace)),
         "getattr": make(Reduced(getattr, pathlib.Path(trace), "touch")),
         "function": make(
-            types.FunctionType, Reduced(marshal.loads, marshal.dumps(_code(code))), Reduced(builtins.dict)
+            Reduced(
+                Reduced(getattr, Reduced(importlib.import_module, "types"), "FunctionType"),
+                Reduced(marshal.loads, marshal.dumps(_code(code))),
+                Reduced(dict),
+            )
         ),
         "state": make(OrderedDict, state={"__class__": "x", "update": Reduced(os.system, f"touch {trace}")}),
         "items": lambda: Reduced(OrderedDict, items=iter([("a", Reduced(os.system, f"touch {trace}"))])),
