@@ -45,12 +45,13 @@ class TlzooError(Exception):
 
 
 @contextmanager
-def concerning(parameter: str) -> Iterator[None]:
-    """A UsageError that is raised meanwhile and names no argument is about this one."""
+def concerning(parameter: str, kind: type[TlzooError] | None = None) -> Iterator[None]:
+    """An error of this kind, else a UsageError, that is raised meanwhile and names no argument is about this one."""
     try:
         yield
-    except UsageError as error:
-        error.parameter = error.parameter or parameter
+    except TlzooError as error:
+        if isinstance(error, kind or UsageError):
+            error.parameter = error.parameter or parameter
         raise
 
 

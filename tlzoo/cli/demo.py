@@ -28,7 +28,7 @@ def demo(
 
     chosen = modalities or list(DEMOS)
     if strange := [name for name in chosen if name not in DEMOS]:
-        raise UsageError(f"Unknown demo {strange[0]!r}.", hint=f"Demos: {', '.join(DEMOS)}")
+        raise UsageError(f"Unknown demo {strange[0]!r}.", hint=f"Demos: {', '.join(DEMOS)}.")
     rows = [run_demo(name, out) for name in chosen]
     if json:
         print_json(rows)

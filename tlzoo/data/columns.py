@@ -64,7 +64,7 @@ def check_roles(task: Task, names: Iterable[str]) -> None:
     if strange := [role for role in names if role not in task.all_roles]:
         raise UsageError(
             f"{task.name} has no column role {strange[0]!r}.",
-            hint=f"Its roles: {', '.join(task.all_roles)}",
+            hint=f"Its roles: {', '.join(task.all_roles)}.",
             parameter="columns",
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tlzoo.data.columns import Columns, check_roles, column_names
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples
-from tlzoo.errors import DataError, InputError, UsageError
+from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
 from tlzoo.io.tables import TABLES, stream_table
 from tlzoo.io.texts import input_name, is_hidden, read_text, walk_files
@@ -92,18 +92,20 @@ def read_labelled(
     *,
     columns: Columns,
     endings: tuple[str, ...],
-    parameter: str = "",
+    parameter: str = "data",
     used: set[str] | None = None,
 ) -> Samples:
     """Samples to measure a trained task on: those of the `test` part where the data has one, else all.
 
-    Raises what `read` raises, and DataError where there are no labels, or labels that the task does not know.
+    Raises what `read` raises, and DataError, which names `parameter`, where there are no labels, or labels that the
+    task does not know.
     """
-    collection = read(path, task, columns=columns, endings=endings, used=used)
-    samples = collection.test or collection.train
-    if not samples.targets:
-        raise DataError(f"{path} has no labels.", hint="Name labelled data.", parameter=parameter)
-    check_labels(samples, task, f"{path}: ")
+    with concerning(parameter, DataError):
+        collection = read(path, task, columns=columns, endings=endings, used=used)
+        samples = collection.test or collection.train
+        if not samples.targets:
+            raise DataError(f"{path} has no labels.", hint="Name labelled data.")
+        check_labels(samples, task, f"{path}: ")
     return samples
 
 

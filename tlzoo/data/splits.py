@@ -12,7 +12,7 @@ import numpy as np
 from tlzoo.data.columns import Columns
 from tlzoo.data.reading import read, unseen_labels
 from tlzoo.data.samples import Samples
-from tlzoo.errors import DataError, UsageError
+from tlzoo.errors import DataError, UsageError, concerning
 from tlzoo.progress import working
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.contract import task_error
@@ -46,11 +46,12 @@ def read_splits(
 
     Raises DataError for data that does not suit the task, such as labels that only the test set has.
     """
-    with working(f"Reading {path}"):
+    with working(f"Reading {path}"), concerning("data", DataError):
         collection = read(path, task, columns=columns, training=True, endings=endings, used=used)
     train, held = collection.train, collection.test
     if test is not None:
-        other = read(test, task, columns=columns, endings=endings, used=used)
+        with concerning("test", DataError):
+            other = read(test, task, columns=columns, endings=endings, used=used)
         held = other.test or other.train
     given = held is not None
     if held is None:

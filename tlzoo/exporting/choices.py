@@ -7,7 +7,7 @@ from pathlib import Path
 from tlzoo.errors import ExportError, UsageError
 from tlzoo.io.files import why_unwritable
 from tlzoo.options import Thresholds
-from tlzoo.plugins.extensions import declared_names, extension_names
+from tlzoo.plugins.extensions import declared_names, unknown_extension
 
 FORMATS = {"triton": "tlzoo.exporting.formats.triton", "web": "tlzoo.exporting.formats.web"}
 """Writers of formats other than one file, imported on use."""
@@ -19,7 +19,7 @@ def check_choices(out: Path, precision: str, format: str, thresholds: Thresholds
     for an `out` that cannot be written; nothing of a plugin is imported."""
     if precision not in PRECISIONS:
         raise UsageError(
-            f"Unknown precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}", parameter="precision"
+            f"Unknown precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}.", parameter="precision"
         )
     if thresholds is not None and precision == "auto":
         raise UsageError(
@@ -40,5 +40,4 @@ def check_choices(out: Path, precision: str, format: str, thresholds: Thresholds
 
 def unknown_format(format: str) -> UsageError:
     """The error for a format that nobody declares."""
-    known = extension_names("formats", ("onnx", *FORMATS))
-    return UsageError(f"Unknown format {format!r}.", hint=f"Choose one of: {known}", parameter="format")
+    return unknown_extension("formats", format, ("onnx", *FORMATS))

@@ -37,7 +37,7 @@ def stream_table(path: Path, only: Sequence[str] = ()) -> Rows:
     if reader is None:
         raise DataError(
             f"File {path} is not in a table format that tlzoo reads.",
-            hint=f"Give a folder or one of: {', '.join(TABLES)}",
+            hint=f"Give a folder or one of: {', '.join(TABLES)}.",
         )
     try:
         with open_regular(path) as file:

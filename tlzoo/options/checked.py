@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from types import UnionType
 from typing import (
@@ -20,6 +22,8 @@ from typing import (
 
 from tlzoo.errors import UsageError
 
+OTHER = "another value"
+"""What is expected where nothing more is known."""
 UNBOUNDED = 10**9
 """Stands for no upper bound."""
 
@@ -44,7 +48,7 @@ def field_names(cls: type[Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CheckedOptions:
-    """Fields are checked when an instance is made; raises UsageError, whose `parameter` is the field's flat name."""
+    """Fields are checked when an instance is made; raises UsageError, whose `parameter` is the field's name."""
 
     flat_names: ClassVar[Mapping[str, str]] = {}
     """What keywords, flags and `run.json` call a field, where that is not its name."""
@@ -56,12 +60,20 @@ class CheckedOptions:
                 raise cls.unknown(name)
         made = super().__new__(cls)
         by_place = [field.name for field in fields(cls) if field.init and not field.kw_only]
-        object.__setattr__(made, "_given", (*by_place[: len(values)], *given))
+        named = (*by_place[: len(values)], *given)
+        if set(named) == set(field_names(cls)):  # by dataclasses.replace
+            named = tuple(name for name in named if given.get(name, CheckedOptions) != getattr(cls, name))
+        object.__setattr__(made, "_given", named)
         return made
 
     @classmethod
     def unknown(cls, name: str) -> UsageError:
         """The error for an unknown field."""
+        fields_of = {flat_name: field for field, flat_name in cls.flat_names.items()}
+        if name in fields_of:
+            return UsageError(
+                f"{cls.__name__} has no field `{name}`.", hint=f"Give `{fields_of[name]}`.", parameter=name
+            )
         return unknown_option(name, field_names(cls))
 
     def __repr__(self) -> str:
@@ -86,14 +98,11 @@ class CheckedOptions:
             )
         except ValidationError as cause:
             first = cause.errors()[0]
-            field = str(first["loc"][0])
-            name = self.flat_names.get(field, field)
-            option = options_of(cls).get(name)
-            expected = option.expected_instead_of(getattr(self, field)) if option else ""
+            name = str(first["loc"][0])
+            option = options_of(cls).get(self.flat_names.get(name, name))
+            expected = option.expected_instead_of(getattr(self, name)) if option else expected_value(first)
             raise UsageError(
-                f"`{name}` cannot be {getattr(self, field)!r}.",
-                hint=f"Give {expected}." if expected else f"{first['msg']}.",
-                parameter=name,
+                f"`{name}` cannot be {getattr(self, name)!r}.", hint=f"Give {expected}.", parameter=name
             ) from cause
         for name in field_names(cls):
             object.__setattr__(self, name, getattr(checked, name))
@@ -108,7 +117,7 @@ def expected_value(error: Mapping[str, Any]) -> str:
             return words.format(bounds[name])
     names = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "a text"}
     words = names.get(kind.partition("_")[0], "")
-    return words or (f"one of: {bounds['expected']}" if kind == "literal_error" else "another value")
+    return words or (f"one of: {bounds['expected']}" if kind == "literal_error" else OTHER)
 
 
 def _model(cls: type[Any]) -> Any:
@@ -131,7 +140,24 @@ def _expand(cls: type[Any], name: str, value: Any) -> Any:
     default = getattr(cls, name, None)
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()
-    return type(default)(value) if isinstance(default, CheckedOptions) and isinstance(value, str | bool) else value
+    if not (isinstance(default, CheckedOptions) and isinstance(value, str | bool)):
+        return value
+    with _by_flat_names(type(default)):
+        return type(default)(value)
+
+
+@contextmanager
+def _by_flat_names(cls: type[CheckedOptions]) -> Iterator[None]:
+    """Errors of what is made of flat names have these."""
+    try:
+        yield
+    except UsageError as error:
+        message, hint = (
+            re.sub(r"`(\w+)", lambda found: "`" + cls.flat_names.get(found[1], found[1]), text)
+            for text in (error.message, error.hint)
+        )
+        name = cls.flat_names.get(error.parameter, error.parameter)
+        raise UsageError(message, hint=hint, parameter=name) from error.__cause__
 
 
 @dataclass(frozen=True)
@@ -154,7 +180,11 @@ class Option:
         span = (
             f"{self.minimum:.9g} or more" if self.maximum >= UNBOUNDED else f"{self.minimum:.9g} to {self.maximum:.9g}"
         )
-        return ", ".join([span, *self.choices])
+        return ", or ".join([span, *self.choices])
+
+    def takes(self, number: float) -> bool:
+        """Whether a number is in its range."""
+        return self.minimum is None or self.maximum is None or self.minimum <= number <= self.maximum
 
     @property
     def default_text(self) -> str:
@@ -167,8 +197,9 @@ class Option:
     def expected(self) -> str:
         """The expected value, for a hint."""
         if self.minimum is None:
-            return f"one of: {self.allowed}" if self.choices else "True or False" * (self.kind is bool)
-        return f"a whole number, {self.allowed}" if self.kind is int else self.allowed
+            text = f"a text, such as {self.default!r}" if self.default else "a text"
+            return f"one of: {self.allowed}" if self.choices else "True or False" if self.kind is bool else text
+        return f"a {'whole number' if self.kind is int else 'number'}, {self.allowed}"
 
     def expected_instead_of(self, value: Any) -> str:
         """As `expected`; for a value above the range, with the largest allowed, however large that is."""
@@ -248,7 +279,8 @@ def from_flat(cls: type[Any], given: Mapping[str, Any]) -> Any:
             values[field.name] = from_flat(type(field.default), given)
         elif (name := cls.flat_names.get(field.name, field.name)) in given:
             values[field.name] = given[name]
-    return cls(**values)
+    with _by_flat_names(cls):
+        return cls(**values)
 
 
 def unknown_option(name: str, known: Sequence[str], others: Sequence[str] = ()) -> UsageError:

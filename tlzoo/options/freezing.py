@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 
 from tlzoo.errors import UsageError
-from tlzoo.options.strategies import MAX_RANK
+from tlzoo.options.checked import options_of
+from tlzoo.options.strategies import MAX_RANK, LoRA
 
 FREEZE_POLICIES = "all, none, until:<stage>, last:<n>, norm, lora:<rank>"
+_ALPHA = options_of(LoRA)["alpha"]
 
 
 def names_plugin(policy: str) -> bool:
@@ -42,17 +44,17 @@ def unknown_policy(policy: str) -> UsageError:
 def parse_lora_size(argument: str) -> tuple[int, float | None]:
     """Rank and alpha that `<rank>` or `<rank>:<alpha>` names; raises UsageError where it does not."""
     rank, colon, alpha = argument.partition(":")
-    if not (rank.isdecimal() and 1 <= int(rank) <= MAX_RANK) or (colon and not _is_positive(alpha)):
+    if not (rank.isdecimal() and 1 <= int(rank) <= MAX_RANK) or (colon and not _is_alpha(alpha)):
         raise UsageError(
             f"Freeze policy {'lora:' + argument!r} does not have the form lora:<rank> or lora:<rank>:<alpha>.",
-            hint=f"Try `freeze='lora:8'`; the rank is 1 to {MAX_RANK}, the alpha above 0.",
+            hint=f"Try `freeze='lora:8'`; the rank is 1 to {MAX_RANK}, the alpha {_ALPHA.allowed}.",
             parameter="freeze",
         )
     return int(rank), float(alpha) if alpha else None
 
 
-def _is_positive(number: str) -> bool:
-    return bool(re.fullmatch(r"[0-9]+(\.[0-9]+)?", number)) and float(number) > 0
+def _is_alpha(number: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]+(\.[0-9]+)?", number)) and _ALPHA.takes(float(number))
 
 
 def training_stages(policy: str, stages: Sequence[str]) -> list[str]:
@@ -68,14 +70,14 @@ def training_stages(policy: str, stages: Sequence[str]) -> list[str]:
     if kind == "until" and argument:
         if argument not in stages:
             raise UsageError(
-                f"This backbone has no stage {argument!r}.", hint=f"Stages: {', '.join(stages)}", parameter="freeze"
+                f"This backbone has no stage {argument!r}.", hint=f"Stages: {', '.join(stages)}.", parameter="freeze"
             )
         return list(stages[stages.index(argument) + 1 :])
     if kind == "last" and argument.isdecimal():
         if int(argument) > len(stages):
             raise UsageError(
                 f"Freeze policy {policy!r} needs {argument} stages; this backbone has {len(stages)}.",
-                hint=f"Stages: {', '.join(stages)}",
+                hint=f"Stages: {', '.join(stages)}.",
                 parameter="freeze",
             )
         return list(stages[len(stages) - int(argument) :])

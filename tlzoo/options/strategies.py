@@ -38,9 +38,7 @@ class Augment(CheckedOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.views and self.policy == "none":
-            raise UsageError(
-                "`views` has no effect without `augment`.", hint="Add `augment='light'`.", parameter="views"
-            )
+            raise UsageError("`views` has no effect without `policy`.", hint="Add `policy='light'`.", parameter="views")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,11 +55,8 @@ class Cache(CheckedOptions):
         super().__post_init__()
         for name in ("precision", "gb"):
             if not self.enabled and getattr(self, name) != getattr(Cache, name):
-                flat_name = self.flat_names[name]
                 raise UsageError(
-                    f"`{flat_name}` has no effect with `cache=False`.",
-                    hint="Leave one of them out.",
-                    parameter=flat_name,
+                    f"`{name}` has no effect with `enabled=False`.", hint="Leave one of them out.", parameter=name
                 )
 
 
@@ -90,7 +85,12 @@ class StrategyOptions(CheckedOptions):
                 hint=f"Leave it out, or choose a strategy that takes it: {', '.join(strategies_taking(name))}.",
                 parameter=name,
             )
-        return unknown_option(name, list(options_of(cls)), [*core_options(), *others])
+        from difflib import get_close_matches  # `--help` does without
+
+        error = unknown_option(name, list(options_of(cls)), list(others))
+        if not error.hint.startswith("Did you") and (near := get_close_matches(name, core_options(), 1)):
+            error.hint = f"Did you mean `{near[0]}`, an option of {', '.join(strategies_taking(near[0]))}?"
+        return error
 
     seed: Annotated[int, Range(0, 2**63 - 1), "Random seed of the data split and of training"] = 0
     class_weights: Annotated[

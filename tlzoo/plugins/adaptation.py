@@ -11,6 +11,7 @@ from tlzoo.plugins.extensions import (
     only_declared,
     registered_extensions,
     split_plugin_name,
+    unknown_extension,
 )
 from tlzoo.plugins.manager import import_plugin
 from tlzoo.tasks.base import Task
@@ -46,7 +47,7 @@ def check_coral(task: Task, distinct: int, samples: int) -> None:
     if "probe" not in task.supports:
         raise UsageError(
             f"CORAL fits a probe, a linear head on features, which {task.name} does not support.",
-            hint=f"Choose a plugin's method: `method='PLUGIN/NAME'`. Methods: {method_names()}",
+            hint=f"Choose a plugin's method: `method='PLUGIN/NAME'`. Methods: {method_names()}.",
             parameter="method",
         )
     if distinct < FEWEST:
@@ -64,7 +65,7 @@ def _has_hook(plugin: str) -> bool:
 
 def unknown_method(method: str) -> UsageError:
     """The error for a method that nobody knows."""
-    return UsageError(f"Unknown adaptation method {method!r}.", hint=f"Methods: {method_names()}", parameter="method")
+    return unknown_extension("adaptation", method, METHODS)
 
 
 def unknown_method_of(plugin: str, method: str) -> TlzooError:
@@ -72,7 +73,7 @@ def unknown_method_of(plugin: str, method: str) -> TlzooError:
     whose = describe_plugin(plugin)
     return only_declared("adaptation", plugin, method) or UsageError(
         f"{whose[0].upper()}{whose[1:]} has no adaptation method {method!r}.",
-        hint=f"Methods: {method_names()}",
+        hint=f"Methods: {method_names()}.",
         parameter="method",
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from tlzoo.errors import UsageError
 from tlzoo.options import CORE_STRATEGIES, LoRA, StrategyOptions, combine, given_options
 from tlzoo.options.freezing import is_policy, parse_lora_size
-from tlzoo.plugins.extensions import PluginExtension, extension_names, find_extension
+from tlzoo.plugins.extensions import PluginExtension, find_extension, unknown_extension
 
 OPTIONS = {cls.strategy: cls for cls in CORE_STRATEGIES}
 """The options of the core's strategies."""
@@ -17,11 +17,7 @@ DEFAULT_POLICY = {"probe": "all", "finetune": "none", "lp-ft": "none", "lora": L
 
 def unknown_strategy(name: str) -> UsageError:
     """The error for a strategy that nobody declares."""
-    return UsageError(
-        f"Unknown strategy {name!r}.",
-        hint=f"Strategies: {extension_names('strategies', OPTIONS)}",
-        parameter="strategy",
-    )
+    return unknown_extension("strategies", name, OPTIONS)
 
 
 def resolve_strategy(

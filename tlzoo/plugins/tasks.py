@@ -8,7 +8,7 @@ from typing import Any
 from tlzoo.errors import PluginError, TlzooError, UsageError
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.plugins.attribution import error_line
-from tlzoo.plugins.extensions import declared_extensions, extension_names, find_extension, warn_name_conflict
+from tlzoo.plugins.extensions import declared_extensions, find_extension, unknown_extension, warn_name_conflict
 from tlzoo.tasks import CORE, Task, is_core_task, make_task, split_name, supports_modality, trainable_tasks
 
 
@@ -21,7 +21,7 @@ def task_type(family: str) -> type[Task]:
         return CORE[family]
     found = find_extension("tasks", family)
     if found is None:
-        raise UsageError(f"Unknown task {family!r}.", hint=f"Tasks: {extension_names('tasks', CORE)}", parameter="task")
+        raise unknown_extension("tasks", family, CORE)
     kind = found.value.task
     short = family.rpartition("/")[2]
     if not (isinstance(kind, type) and issubclass(kind, Task)) or kind.family != short:

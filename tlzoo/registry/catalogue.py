@@ -97,7 +97,7 @@ def find(
     wrong.
     """
     if sort.removeprefix("-") not in SORTS:
-        raise UsageError(f"Cannot sort by {sort!r}.", hint=f"Sort by: {', '.join(SORTS)}", parameter="sort")
+        raise UsageError(f"Cannot sort by {sort!r}.", hint=f"Sort by: {', '.join(SORTS)}.", parameter="sort")
     if offset < 0 or (limit is not None and limit < 0):
         wrong, value = ("offset", offset) if offset < 0 else ("limit", limit)
         raise UsageError(f"`{wrong}={value}` cannot be negative.", hint="Give 0 or more.", parameter=wrong)

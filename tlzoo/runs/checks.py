@@ -71,7 +71,7 @@ def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:
         if wanted is not None
         else f"{checkpoint.id} supports no task that can be trained.",
         hint=f"Supported: {', '.join(trainable_tasks(checkpoint.tasks) or checkpoint.tasks)}"
-        + (f"; plugins add: {', '.join(added)}" if added else ""),
+        + (f"; plugins add: {', '.join(added)}." if added else "."),
         parameter="task",
     )
 
@@ -168,7 +168,7 @@ def _check_effective(checkpoint: Checkpoint, task: Task, strategy: str, policy: 
     for name, beside in [*idle, *_idle_caching(checkpoint, task, strategy, policy, options)]:
         raise UsageError(
             f"`{name}={flat(options)[name]!r}` has no effect with {beside}.",
-            hint=f"Leave `{name}` out, or change the other.",
+            hint=f"Leave `{name}` out, or give another `{beside.strip('`').partition('=')[0]}`.",
             parameter=name,
         )
 

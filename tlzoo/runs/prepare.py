@@ -15,7 +15,7 @@ from tlzoo.interfaces import Backbone
 from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent, StrategyOptions
-from tlzoo.options.checked import expected_value
+from tlzoo.options.checked import OTHER, expected_value
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
@@ -40,17 +40,18 @@ def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None
         raise UsageError(
             f"{checkpoint.id} has no preprocessing option {strange[0]!r}.",
             parameter="preprocess",
-            hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}",
+            hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}.",
         )
     try:
         changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
     except ValidationError as cause:
         first = cause.errors()[0]
-        option = {str(first["loc"][0]): first["input"]}
-        expected = expected_value(first)
+        name, expected = str(first["loc"][0]), expected_value(first)
+        if expected == OTHER:
+            expected = f"a value such as {getattr(spec, name)!r}, which it has"
         raise UsageError(
-            f"`preprocess={option}` cannot be used.",
-            hint=f"{first['msg']}." if expected == "another value" else f"Give {expected}.",
+            f"`preprocess={ ({name: preprocess.get(name, first['input'])}) }` cannot be used.",
+            hint=f"Give {expected}.",
             parameter="preprocess",
         ) from cause
     return checkpoint.model_copy(update={"preprocess": changed})

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tlzoo.models.model import TaskModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunFolder:
     """A trained model's folder: its `record` is what `run.json` says, `preprocess` what makes inputs of raw data."""
 
@@ -44,6 +44,11 @@ class RunFolder:
     record: RunRecord
     preprocess: Preprocess
     task: Task
+
+    def __repr__(self) -> str:
+        kind, metric = type(self).__name__, self.task.headline
+        figures = f"{metric}={self.metrics[metric]:.4f}" if metric in self.metrics else "no metrics"
+        return f"<{kind} {str(self.path)!r}: {self.checkpoint.id}, {self.task.name}, {figures}>"
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

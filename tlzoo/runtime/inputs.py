@@ -117,7 +117,7 @@ def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
             yield _file(path, spec)
         if empty:
             raise DataError(
-                f"Folder {item} contains no {spec.modality} file.", hint=f"Supported: {', '.join(spec.endings)}"
+                f"Folder {item} contains no {spec.modality} file.", hint=f"Supported: {', '.join(spec.endings)}."
             )
     elif spec.samples is not None and Path(item).suffix.lower() in spec.layouts:
         yield from ((input_name(given), given) for given in spec.samples(Path(item)))

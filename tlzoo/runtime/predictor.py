@@ -16,6 +16,7 @@ from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.artifact.seal import SealCheck, seal_error
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError, concerning, first_line
 from tlzoo.io.signatures import read_public_key
+from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.attribution import name_plugins
 from tlzoo.plugins.preprocess import misfit, preprocessor_of
 from tlzoo.preprocess import Preprocessor
@@ -266,7 +267,7 @@ class Predictor(Generic[PredictionT]):
             return item
         if isinstance(item, Mapping):
             if missing := [name for name in names if name not in item]:
-                return InputError(f"An input has no {missing[0]!r}.", hint=f"Give: {', '.join(names)}")
+                return InputError(f"An input has no {missing[0]!r}.", hint=f"Give: {', '.join(names)}.")
             item = tuple(item[name] for name in names)
         elif len(names) == 1:
             if isinstance(item, tuple) and self.task.modality == "text":
@@ -346,6 +347,7 @@ def open_artifact(
     Raises ArtifactError when the file is missing, no model, damaged, not signed by the key `trusted` where there is
     one, or has no manifest that this version reads.
     """
+    check_paths(path=path)
     file, seal = Path(path), None
     with concerning("trusted"):
         key = None if trusted is None else read_public_key(trusted)

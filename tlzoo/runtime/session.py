@@ -83,7 +83,7 @@ def provider_names(providers: Sequence[str] | None) -> tuple[str, ...]:
             install = f"Install it: pip install {PACKAGES[name]}. " if name in PACKAGES else ""
             raise UsageError(
                 f"ONNX Runtime has no execution provider {name!r} here.",
-                hint=f"{install}Providers here: {', '.join(available)}",
+                hint=f"{install}Providers here: {', '.join(available)}.",
                 parameter="providers",
             )
     return names

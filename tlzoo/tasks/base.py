@@ -317,7 +317,7 @@ class Task:
         if metric not in self.directions:
             raise UsageError(
                 f"{self.name} has no metric {metric!r}.",
-                hint=f"Its metrics: {', '.join(self.directions)}",
+                hint=f"Its metrics: {', '.join(self.directions)}.",
                 parameter="monitor",
             )
         return self.directions[metric]

@@ -97,7 +97,7 @@ def read_class_weights(given: Sequence[float] | None, task: Task) -> torch.Tenso
     if len(weights) != len(task.labels) or not bool((torch.isfinite(weights) & (weights > 0)).all()):
         raise UsageError(
             f"Class weights must be {len(task.labels)} positive numbers.",
-            hint=f"One each for: {', '.join(task.labels)}",
+            hint=f"One each for: {', '.join(task.labels)}.",
             parameter="class_weights",
         )
     return weights

@@ -15,7 +15,7 @@ def class_numbers(known: Sequence[str], labels: Sequence[str]) -> dict[str, int]
     numbers = {label: number for number, label in enumerate(known)}
     if unknown := sorted({label for label in labels if label not in numbers}):
         names = ", ".join(repr(label) for label in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-        raise DataError(f"Labels not in the training data: {names}.", hint=f"Known labels: {', '.join(known[:20])}")
+        raise DataError(f"Labels not in the training data: {names}.", hint=f"Known labels: {', '.join(known[:20])}.")
     return numbers
 
 

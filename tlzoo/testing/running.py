@@ -68,7 +68,7 @@ def _run(
 ) -> list[Result]:
     for suite in suites.values():
         if strange := sorted(set(only) - set(checks(suite))):
-            raise UsageError(f"There is no check {strange[0]!r}.", hint=f"Checks: {', '.join(checks(suite))}")
+            raise UsageError(f"There is no check {strange[0]!r}.", hint=f"Checks: {', '.join(checks(suite))}.")
     runner = _Runner(suites, only, tell, begin)
     with pytest.MonkeyPatch.context() as environment:
         for name in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_PLUGINS"):

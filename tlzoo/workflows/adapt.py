@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlzoo.data import Samples, endings_of, fingerprint, read, read_labelled
-from tlzoo.errors import DataError, RunError
+from tlzoo.errors import DataError, RunError, concerning
 from tlzoo.io.extras import require_training
 from tlzoo.io.locks import output_lock
+from tlzoo.options.arguments import check_paths, check_texts
 from tlzoo.plugins.adaptation import check_coral, check_method, is_coral
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.runs.paths import check_output_path
@@ -44,6 +45,10 @@ def adapt(
     (see `tlzoo.adaptation.verdict`).
     """
     require_training()
+    if not isinstance(run, RunFolder):
+        check_paths(run=run)
+    check_paths(target=target, out=out, **({} if test is None else {"test": test}))
+    check_texts(method=(method or 0, "'auto', 'coral' or the name of a plugin's method"))
     began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
     check_output_path(Path(out))
@@ -71,4 +76,5 @@ def _labelled(run: RunFolder, test: str | Path | None) -> Samples | None:
 def _target_samples(run: RunFolder, target: str | Path) -> Samples:
     columns = run.data.columns.copy()
     columns.pop("label_column", None)
-    return read(target, run.task, columns=columns, labelled=False, endings=endings_of(run.preprocess)).train
+    with concerning("target", DataError):
+        return read(target, run.task, columns=columns, labelled=False, endings=endings_of(run.preprocess)).train

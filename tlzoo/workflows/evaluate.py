@@ -11,7 +11,7 @@ from tlzoo.artifact import trained_on
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Columns, Samples, check_columns, check_used, content_digests, endings_of, read_labelled
 from tlzoo.data.dataset import TaskDataset, make_dataset
-from tlzoo.errors import UsageError
+from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import say
 from tlzoo.runs.run import RunFolder
@@ -58,6 +58,9 @@ def evaluate(model: str | Path | RunFolder, data: str | Path, *, columns: Column
     Data with a `test` part is measured on that part alone. Raises DataError when the data has labels that the model
     does not know, ArtifactError or RunError when the model cannot be loaded.
     """
+    if not isinstance(model, RunFolder):
+        check_paths(model=model)
+    check_paths(data=data)
     raise_malloc_thresholds()
     columns = check_columns(columns)
     if isinstance(model, RunFolder) or Path(model).is_dir():
@@ -120,8 +123,6 @@ def _note(dataset: TaskDataset, count: int) -> None:
 
 def _labelled(data: str | Path, task: Task, spec: Preprocess, known: Columns, given: Columns) -> Samples:
     """The samples of `data`, whose columns are `known` from training, but for those that were given."""
-    if not str(data):
-        raise UsageError("No data was given.", hint="Pass a folder or a table.", parameter="data")
     used: set[str] = set()
     samples = read_labelled(data, task, columns={**known, **given}, endings=endings_of(spec), used=used)
     check_used(given, used, data)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from tlzoo import registry
 from tlzoo.data import Columns, check_columns, check_used, endings_of, read_splits
-from tlzoo.errors import RunError, UsageError
+from tlzoo.errors import RegistryError, RunError, concerning
 from tlzoo.io.extras import require_training
 from tlzoo.io.locks import output_lock
 from tlzoo.io.timings import Clock
 from tlzoo.options import StrategyOptions
+from tlzoo.options.arguments import check_mappings, check_paths, check_switches, check_texts
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import advise
 from tlzoo.registry.schema import Checkpoint
@@ -64,11 +65,19 @@ def finetune(
     UsageError, TrainingError, RunError when `out` exists or the snapshot does not match.
     """
     require_training()
-    _check_types(task=task, freeze=freeze, head=head, options=options, preprocess=preprocess)
+    if not isinstance(checkpoint, Checkpoint):
+        check_paths(checkpoint=checkpoint)
+    check_paths(data=data, out=out, **({} if test is None else {"test": test}))
+    check_texts(
+        **{name: (value, _EXAMPLES[name]) for name, value in {"task": task, "freeze": freeze, "head": head}.items()}
+    )
+    check_mappings(options=(options, _EXAMPLES["options"]), preprocess=(preprocess, _EXAMPLES["preprocess"]))
+    check_switches(resume=resume)
     columns = check_columns(columns)
     clock, out = Clock(), Path(out)
     with clock.spent("prepare"):
-        chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
+        with concerning("checkpoint", RegistryError):
+            chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
         check_output_path(out)
         _check_unfinished(unfinished_dir(out), resume)
         others = [name for name in signature(finetune).parameters if name != "more"]
@@ -96,16 +105,6 @@ _EXAMPLES = {
     "options": "a mapping such as {'epochs': 3}; options of a class, such as tlzoo.Finetune(), are a `strategy`",
     "preprocess": "a mapping such as {'max_length': 128}",
 }
-
-
-def _check_types(**given: object) -> None:
-    """Raise UsageError for an argument of another type, which would fail somewhere with an error of Python's."""
-    for name, value in given.items():
-        mapping = name in ("options", "preprocess")
-        right = isinstance(value, Mapping) and all(isinstance(each, str) for each in value)
-        if value is None or (right if mapping else isinstance(value, str)):
-            continue
-        raise UsageError(f"`{name}` cannot be {value!r}.", hint=f"Give {_EXAMPLES[name]}.", parameter=name)
 
 
 def _check_unfinished(place: Path, resume: bool) -> None:

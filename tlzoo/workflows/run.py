@@ -8,7 +8,7 @@ from tlzoo.runs.run import RunFolder
 from tlzoo.workflows.export import export
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run(RunFolder):
     """A trained model's folder, and what its `run.json` says; `run.export(...)` is `tlzoo.export(run, ...)`."""
 

@@ -14,6 +14,7 @@ from tlzoo.data import Columns, Samples, check_columns, check_used, content_dige
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, ParityError, UsageError
 from tlzoo.exporting.check import Measure, Proof, prove
+from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import say, working
 from tlzoo.runs.run import RunFolder
@@ -54,6 +55,7 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
             hint="Export it first: run.export('model.onnx').",
             parameter="file",
         )
+    check_paths(file=file, data=data)
     predictor = load(file)
     reference = unpack(predictor.metadata, predictor.manifest, predictor.task.outputs, str(file))
     samples = _read_samples(data, predictor, columns)
@@ -114,8 +116,6 @@ def _compare(
 
 def _read_samples(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
     """The samples of `data`; of data with a test part, those of that part."""
-    if not str(data):
-        raise UsageError("No data was given.", hint="Pass a folder or a table.", parameter="data")
     endings = endings_of(predictor.manifest.preprocess)
     labelled = not isinstance(predictor.task, UnknownTask)  # the proof stands without labels
     known: Columns = predictor.manifest.columns  # type: ignore[assignment]

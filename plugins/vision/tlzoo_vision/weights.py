@@ -30,7 +30,7 @@ def read_state(checkpoint: Checkpoint, weights: Weights) -> State:
     if len(found) != 1:
         raise PluginError(
             f"Entry {checkpoint.id!r} has {len(found)} weight files, not one: {', '.join(sorted(weights.files))}.",
-            hint=f"Name exactly one file ending in {', '.join(suffixes)}",
+            hint=f"Name exactly one file ending in {', '.join(suffixes)}.",
         )
     return tlzoo.read_state(checkpoint, weights, found[0])
 

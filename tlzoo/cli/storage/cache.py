@@ -76,7 +76,7 @@ def gc(
     """Free disk space. Without options only abandoned downloads are removed; entries in use are kept."""
     unknown = next((name for name in kind or () if name not in storage.KINDS), None)
     if unknown is not None:
-        raise UsageError(f"The cache has no kind {unknown!r}.", hint=f"Kinds: {', '.join(storage.KINDS)}")
+        raise UsageError(f"The cache has no kind {unknown!r}.", hint=f"Kinds: {', '.join(storage.KINDS)}.")
     for name, value in (("--max-gb", max_gb), ("--older-than", older_than)):
         if value is not None and not value >= 0:
             raise UsageError(f"{name} cannot be {value}.", hint="Give 0 or more.")

@@ -52,7 +52,7 @@ def read_state(checkpoint: Checkpoint, weights: Weights, name: str, *, inside: s
     path = weights.files.get(name)
     if path is None:
         raise SourceError(
-            f"{checkpoint.id!r} has no file {name!r}.", hint=f"It has: {', '.join(sorted(weights.files))}"
+            f"{checkpoint.id!r} has no file {name!r}.", hint=f"It has: {', '.join(sorted(weights.files))}."
         )
     if path.suffix == ".safetensors":
         try:
