@@ -183,7 +183,7 @@ def test_long_silence_is_named_and_so_is_stopping_it(
         time.sleep(0.3)
         raise KeyboardInterrupt
     said = capsys.readouterr().err.splitlines()
-    assert "Hook 'x' of plugin 'odd' has run for 0 s. Ctrl-C stops it; in training, twice." in said
+    assert "Hook 'x' of plugin 'odd' takes long: 0 s so far. Ctrl-C stops it; in training, twice." in said
     assert "Stopped in: Hook 'x' of plugin 'odd', after 0 s." in said
 
 

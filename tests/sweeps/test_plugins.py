@@ -268,7 +268,7 @@ def judged(bad: BadPlugin, done: Any, made: Any, said: str, changed: list[str], 
     if (
         bad.fault == "hangs"
         and bad.place.startswith(WATCHED)
-        and not re.search(r"tlzoo-duo 1.0\) has run for", done.err)
+        and not re.search(r"tlzoo-duo 1.0\) takes long", done.err)
     ):
         return "silence is not named"
     if made != good_made and bad.fault not in OWN:

@@ -50,8 +50,8 @@ def test_the_share_of_right_answers_is_narrower_the_more_there_are():
 
 def test_of_few_samples_it_is_said_how_little_they_prove():
     assert few_samples_note(SINGLE, 6) == (
-        "6 held-out samples are too few for a reliable figure: 6 of 6 right still has a 95% interval of 61% to 100%. "
-        "Hold out 20 or more."
+        "6 held-out samples are too few for a reliable figure: "
+        "even 6 of 6 right would have a 95% interval of 61% to 100%. Hold out 20 or more."
     )
     assert few_samples_note(NUMBER, 6) == "6 held-out samples are too few for a reliable figure. Hold out 20 or more."
     assert few_samples_note(NUMBER, 1) == "1 held-out sample is too few for any rmse. Hold out 20 or more."

@@ -96,7 +96,7 @@ def test_a_hook_that_hangs_is_named(faulty: Any, finetune: Any, monkeypatch: pyt
     monkeypatch.setattr("tlzoo.progress.EVERY_S", 0.1)
     monkeypatch.setattr("tlzoo.progress.PATIENCE_S", 0.3)
     faulty("plugin", HOOK.format(body="time.sleep(1)"))
-    assert "Hook 'load_backbone' of plugin 'duo' (tlzoo-duo 1.0) has run for " in finetune().err
+    assert "Hook 'load_backbone' of plugin 'duo' (tlzoo-duo 1.0) takes long: " in finetune().err
 
 
 def test_preprocessing_that_exits_or_changes_the_process_does_not_reach_a_program_that_predicts(faulty: Any, duo: Any):

@@ -144,7 +144,7 @@ def _repair_streams() -> None:
 def _stdout_for(name: str, arguments: list[str]) -> AbstractContextManager[None]:
     """What keeps stdout for JSON where a command is asked for it, and from compiled code of plugins."""
     from_plugins = name == "models" or any(name in names for names in _FOLDERS.values())
-    if "--help" in arguments or not ({"--json", "--jsonl"} & set(arguments) or from_plugins):
+    if {"--help", "-h"} & set(arguments) or not ({"--json", "--jsonl"} & set(arguments) or from_plugins):
         return nullcontext()
     from tlzoo.cli.shared.output import reserved_stdout, separate_stdout
 
@@ -229,7 +229,8 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
             return _fail(2, f"Error: {with_flags(str(error), app) if error.parameter else error}")
         if hasattr(error, "format_message"):  # Click's errors, whichever copy of Click they come from
             command = getattr(getattr(error, "ctx", None), "command_path", f"tlzoo {name}")
-            return _fail(2, f"Error: {parser_message(error) or error.format_message()} See: {command} --help")
+            said = parser_message(error) or error.format_message().removesuffix(".") + "."
+            return _fail(2, f"Error: {said} See: {command} --help")
         if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
             name = error.filename or _unnamed_file(error)
             return _fail(2, f"Error: {name}: {error.strerror}. {_CHECK_DISK}")

@@ -8,50 +8,61 @@ from typing import Any
 
 from tlzoo.errors import UsageError
 
-PATHS = {
+EXPECTED = {
     "checkpoint": "the id of a checkpoint, such as 'vision/mobilenetv2', or one that tlzoo.get returned",
     "data": "the path of a folder or table",
     "file": "the path of an exported ONNX file",
+    "format": "'onnx', 'triton', 'web' or the name of a plugin's",
+    "freeze": "a policy, such as 'last:1'",
+    "head": "'linear', or the name of a plugin's",
+    "method": "'auto', 'coral' or the name of a plugin's",
     "model": "the path of a run or of an exported ONNX file",
+    "options": "a mapping such as {'epochs': 3}; options of a class, such as tlzoo.Finetune(), are a `strategy`",
     "out": "the path to write to",
     "path": "the path of an exported ONNX file",
+    "precision": "'fp32', 'fp16', 'int8' or 'auto'",
+    "preprocess": "a mapping such as {'max_length': 128}",
     "run": "a run, or its path",
     "sign": "the path of a private key",
     "target": "the path of a folder or table",
+    "task": "its name, such as 'classification'",
     "test": "the path of a folder or table",
 }
-"""What each argument that names something takes, by its name."""
+"""What to give for an argument, by its name."""
 
 
-def check_paths(**given: object) -> None:
-    """Raise UsageError for what is neither text nor path, or is empty; None is for an argument that was left out."""
-    for name, value in given.items():
+def not_none(**arguments: Any) -> dict[str, Any]:
+    """The arguments that are not left out."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def check_paths(**arguments: object) -> None:
+    """Raise UsageError for what is neither text nor path, or is empty."""
+    for name, value in arguments.items():
         if not isinstance(value, str | os.PathLike) or not str(value):
-            raise wrong(name, value, PATHS[name])
+            raise _wrong(name, value, EXPECTED[name])
 
 
-def check_switches(**given: object) -> None:
+def check_texts(**arguments: object) -> None:
+    """Raise UsageError for what is no text, or is empty."""
+    for name, value in arguments.items():
+        if not isinstance(value, str) or not value:
+            raise _wrong(name, value, EXPECTED[name])
+
+
+def check_mappings(**arguments: object) -> None:
+    """Raise UsageError for what is no mapping with names for keys."""
+    for name, value in arguments.items():
+        if not (isinstance(value, Mapping) and all(isinstance(each, str) for each in value)):
+            raise _wrong(name, value, EXPECTED[name])
+
+
+def check_switches(**arguments: object) -> None:
     """Raise UsageError for what is neither True nor False."""
-    for name, value in given.items():
+    for name, value in arguments.items():
         if not isinstance(value, bool):
-            raise wrong(name, value, "True or False")
+            raise _wrong(name, value, "True or False")
 
 
-def check_texts(**given: tuple[object, str]) -> None:
-    """Raise UsageError for what is no text; None passes. Each comes with what to give."""
-    for name, (value, expected) in given.items():
-        if value is not None and not isinstance(value, str):
-            raise wrong(name, value, expected)
-
-
-def check_mappings(**given: tuple[object, str]) -> None:
-    """Raise UsageError for what is no mapping with names for keys; None passes. Each comes with what to give."""
-    for name, (value, expected) in given.items():
-        named = isinstance(value, Mapping) and all(isinstance(each, str) for each in value)
-        if value is not None and not named:
-            raise wrong(name, value, expected)
-
-
-def wrong(name: str, value: Any, expected: str) -> UsageError:
-    """The error for an argument's value: `expected` is what to give, without a full stop."""
+def _wrong(name: str, value: object, expected: str) -> UsageError:
     return UsageError(f"`{name}` cannot be {value!r}.", hint=f"Give {expected}.", parameter=name)

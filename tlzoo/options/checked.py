@@ -291,5 +291,5 @@ def unknown_option(name: str, known: Sequence[str], others: Sequence[str] = ()) 
         hint = f"Give it as an argument of its own, `{name}`."
         return UsageError(f"`{name}` is no option of a strategy.", hint=hint, parameter=name)
     near = [f"`{each}`" for each in difflib.get_close_matches(name, dict.fromkeys([*known, *others]), 3)]
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Options: {', '.join(known)}."
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Options: {', '.join(f'`{each}`' for each in known)}."
     return UsageError(f"Unknown option `{name}`.", hint=hint, parameter=name)

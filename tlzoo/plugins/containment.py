@@ -56,7 +56,7 @@ def watch(what: str, *plugins: str, draws: bool = True, alone: bool = False) -> 
     generators, began = None if draws else _generators(), time.monotonic()
 
     def line(seconds: float) -> str:
-        return f"{what} of {_names(plugins)} has run for {seconds:.0f} s. Ctrl-C stops it; in training, twice."
+        return f"{what} of {_names(plugins)} takes long: {seconds:.0f} s so far. Ctrl-C stops it; in training, twice."
 
     with overdue(line, alone), _stdout_to_stderr(), _beside(what, plugins) as others:
         streams = {name: getattr(sys, name.removeprefix("sys.")) for name in STREAMS if name in before}

@@ -184,11 +184,9 @@ def load(path: str | os.PathLike[str], *, allow_files: bool = False) -> tuple[Ch
 
 def _nearest(id: str, tables: list[Table]) -> str:
     names = sorted({name for table in tables for name in table.near(id)})
-    near = difflib.get_close_matches(id, names, 3, 0.6)
-    if not near:
-        short_name = id.rpartition("/")[2].lower()
-        by_name = {name.partition("/")[2].lower(): name for name in names}
-        near = [by_name[name] for name in difflib.get_close_matches(short_name, by_name, 3, 0.6)]
+    short_name = id.rpartition("/")[2].lower()
+    by_name = {name.partition("/")[2].lower(): name for name in names}
+    near = [by_name[name] for name in difflib.get_close_matches(short_name, by_name, 3, 0.6)]
     return f"Did you mean {' or '.join(near)}?" if near else "List all: tlzoo models"
 
 

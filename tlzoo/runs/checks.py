@@ -6,6 +6,7 @@ Torch-free, so that a command refuses them at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from tlzoo import plugins
@@ -47,11 +48,12 @@ def choose(
     Raises UsageError for what cannot be or has no effect, HookError or PluginError where a plugin's part of it is not
     as it must be.
     """
-    blank = task_for(checkpoint, task)
+    blank, given_strategy = task_for(checkpoint, task), strategy is not None
     if strategy is None:
         strategy = "probe" if "probe" in blank.supports else "finetune"
     _check_probe(blank, strategy if isinstance(strategy, str) else getattr(strategy, "strategy", ""))
-    name, policy, options = resolve_strategy(strategy, freeze, *given, others=others)
+    with nullcontext() if given_strategy else _by_default(strategy):
+        name, policy, options = resolve_strategy(strategy, freeze, *given, others=others)
     if blank.plugin and (wrong := contract.class_problem(type(blank)) or contract.inputs_problem(blank)):
         raise contract.task_error(blank, f"cannot be used: {wrong}")
     _check_policy(checkpoint, policy)
@@ -59,6 +61,16 @@ def choose(
     if isinstance(options, GradientDescent):
         _check_effective(checkpoint, blank, name, policy, options)
     return Choices(blank, name, policy, options)
+
+
+@contextmanager
+def _by_default(strategy: str | StrategyOptions) -> Iterator[None]:
+    """An error that names the strategy says that nobody chose it."""
+    try:
+        yield
+    except UsageError as error:
+        error.message = error.message.replace(f"`strategy={strategy!r}`.", f"`strategy={strategy!r}`, the default.")
+        raise
 
 
 def task_for(checkpoint: Checkpoint, wanted: str | None) -> Task:

@@ -17,6 +17,8 @@ HISTORY = "history.jsonl"
 
 def check_output_path(path: Path) -> None:
     """Raise RunError when something is already there, as a run is never overwritten, or nothing can be written."""
+    if not path.name:
+        raise RunError(f"{path} cannot be a run.", hint="Name a folder that is new: `out='run'`.", parameter="out")
     sweep(unfinished_dir(path))
     if os.path.lexists(path):
         _remove_snapshots(path)

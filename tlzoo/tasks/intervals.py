@@ -69,8 +69,8 @@ def few_samples_note(task: Task, count: int, kind: str = "held-out", remedy: str
         return f"{samples}{what}. {remedy} {FEW} or more."
     low, _ = wilson_interval(count, count)
     return (
-        f"{samples} for a reliable figure: {count} of {count} right still has a 95% interval of {low:.0%} to 100%. "
-        f"{remedy} {FEW} or more."
+        f"{samples} for a reliable figure: "
+        f"even {count} of {count} right would have a 95% interval of {low:.0%} to 100%. {remedy} {FEW} or more."
     )
 
 

@@ -13,7 +13,7 @@ from tlzoo.data import Samples, endings_of, fingerprint, read, read_labelled
 from tlzoo.errors import DataError, RunError, concerning
 from tlzoo.io.extras import require_training
 from tlzoo.io.locks import output_lock
-from tlzoo.options.arguments import check_paths, check_texts
+from tlzoo.options.arguments import check_paths, check_texts, not_none
 from tlzoo.plugins.adaptation import check_coral, check_method, is_coral
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.runs.paths import check_output_path
@@ -47,8 +47,8 @@ def adapt(
     require_training()
     if not isinstance(run, RunFolder):
         check_paths(run=run)
-    check_paths(target=target, out=out, **({} if test is None else {"test": test}))
-    check_texts(method=(method or 0, "'auto', 'coral' or the name of a plugin's method"))
+    check_paths(target=target, out=out, **not_none(test=test))
+    check_texts(method=method)
     began = time.monotonic()
     run = run if isinstance(run, RunFolder) else RunFolder.load(run)
     check_output_path(Path(out))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlzoo.options import Thresholds
-from tlzoo.options.arguments import check_paths, check_switches, check_texts
+from tlzoo.options.arguments import check_paths, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.runs.run import RunFolder
 
@@ -43,11 +43,8 @@ def export(
     """
     if not isinstance(run, RunFolder):
         check_paths(run=run)
-    check_paths(out=out, **{name: each for name, each in {"data": data, "sign": sign}.items() if each is not None})
-    check_texts(
-        precision=(precision or 0, "'fp32', 'fp16', 'int8' or 'auto'"),
-        format=(format or 0, "'onnx', 'triton' or 'web'"),
-    )
+    check_paths(out=out, **not_none(data=data, sign=sign))
+    check_texts(precision=precision, format=format)
     check_switches(raw_input=raw_input, trained_on=trained_on)
     from tlzoo.exporting.export import export as write
 

@@ -17,7 +17,7 @@ from tlzoo.io.extras import require_training
 from tlzoo.io.locks import output_lock
 from tlzoo.io.timings import Clock
 from tlzoo.options import StrategyOptions
-from tlzoo.options.arguments import check_mappings, check_paths, check_switches, check_texts
+from tlzoo.options.arguments import check_mappings, check_paths, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import advise
 from tlzoo.registry.schema import Checkpoint
@@ -67,11 +67,9 @@ def finetune(
     require_training()
     if not isinstance(checkpoint, Checkpoint):
         check_paths(checkpoint=checkpoint)
-    check_paths(data=data, out=out, **({} if test is None else {"test": test}))
-    check_texts(
-        **{name: (value, _EXAMPLES[name]) for name, value in {"task": task, "freeze": freeze, "head": head}.items()}
-    )
-    check_mappings(options=(options, _EXAMPLES["options"]), preprocess=(preprocess, _EXAMPLES["preprocess"]))
+    check_paths(data=data, out=out, **not_none(test=test))
+    check_texts(**not_none(task=task, freeze=freeze, head=head))
+    check_mappings(**not_none(options=options, preprocess=preprocess))
     check_switches(resume=resume)
     columns = check_columns(columns)
     clock, out = Clock(), Path(out)
@@ -96,15 +94,6 @@ def finetune(
             from tlzoo.workflows.train import TrainRequest, train
         request = TrainRequest(chosen, choices, head or "", data, test, columns, preprocess, parts, out, resume)
         return train(request, clock)
-
-
-_EXAMPLES = {
-    "task": "its name, such as 'classification'",
-    "freeze": "a policy, such as 'last:1'",
-    "head": "'linear', or the name of a plugin's",
-    "options": "a mapping such as {'epochs': 3}; options of a class, such as tlzoo.Finetune(), are a `strategy`",
-    "preprocess": "a mapping such as {'max_length': 128}",
-}
 
 
 def _check_unfinished(place: Path, resume: bool) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
+from tlzoo.errors import UsageError
 from tlzoo.io.disk import DISK_ERRNOS
 from tlzoo.io.texts import json_text
 from tlzoo.progress import printable, say, set_quiet
@@ -31,9 +33,43 @@ def announce_file(file: Path, quiet: bool) -> None:
         say(f"Loading {file}")
 
 
+_HELP = {"help_option_names": ["--help", "-h"]}
+
+
+class _Strict:
+    """What refuses an option that is given twice but takes one value, of which the parser would keep the last, and an
+    empty path, which pathlib would read as the folder one is in."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        values, _, given = self.make_parser(ctx).parse_args(args=list(args))  # type: ignore[attr-defined]
+        for option in given:
+            several = getattr(option, "multiple", False) or option.nargs != 1 or option.param_type_name != "option"
+            switch = getattr(option, "is_flag", False) and not option.secondary_opts
+            if given.count(option) > 1 and not several and not switch:
+                raise UsageError(f"`{option.name}` is given twice.", hint="Give it once.", parameter=option.name)
+        parsed: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        for name, value in values.items():
+            if value == "" and isinstance(ctx.params.get(name), Path):
+                raise UsageError(f"`{name}` cannot be empty.", hint="Give a path.", parameter=name)
+        return parsed
+
+
+class _Command(_Strict, TyperCommand):
+    pass
+
+
+class _Group(_Strict, TyperGroup):
+    pass
+
+
+class _App(typer.Typer):
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
+        return super().command(name, **{"cls": _Command, "context_settings": _HELP, **settings})
+
+
 def make_app(help: str) -> typer.Typer:
     """A Typer app whose errors are left to `tlzoo.cli.main`."""
-    return typer.Typer(help=help, add_completion=False, pretty_exceptions_enable=False)
+    return _App(help=help, cls=_Group, context_settings=_HELP, add_completion=False, pretty_exceptions_enable=False)
 
 
 def single(function: Callable[..., None]) -> typer.Typer:

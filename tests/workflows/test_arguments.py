@@ -1,0 +1,136 @@
+"""What the public functions are called with: an argument of another type is an error by its name, before any work."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tlzoo
+from tlzoo.errors import DataError, TlzooError, UnknownCheckpoint, UsageError
+
+ID = "vision/test-resnet"
+CALLS: list[tuple[str, Callable[[Any], Any], tuple[Any, ...]]] = [
+    ("checkpoint", lambda wrong: tlzoo.finetune(wrong, "data", out="out"), (None, 3, "", b"vision/x", [ID])),
+    ("data", lambda wrong: tlzoo.finetune(ID, wrong, out="out"), (None, 3, "", ["a"], b"data")),
+    ("out", lambda wrong: tlzoo.finetune(ID, "data", out=wrong), (None, 3, "")),
+    ("test", lambda wrong: tlzoo.finetune(ID, "data", out="out", test=wrong), (3, "", ["a"])),
+    ("resume", lambda wrong: tlzoo.finetune(ID, "data", out="out", resume=wrong), ("yes", 1, None)),
+    ("head", lambda wrong: tlzoo.finetune(ID, "data", out="out", head=wrong), (3, ["linear"])),
+    ("options", lambda wrong: tlzoo.finetune(ID, "data", out="out", options=wrong), (3, [("epochs", 3)], {3: 3})),
+    ("run", lambda wrong: tlzoo.adapt(wrong, "target", out="out"), (None, 3, "")),
+    ("target", lambda wrong: tlzoo.adapt("run", wrong, out="out"), (None, 3, "")),
+    ("out", lambda wrong: tlzoo.adapt("run", "target", out=wrong), (None, 3, "")),
+    ("method", lambda wrong: tlzoo.adapt("run", "target", out="out", method=wrong), (None, 3, "")),
+    ("run", lambda wrong: tlzoo.export(wrong, "model.onnx"), (None, 3, "")),
+    ("out", lambda wrong: tlzoo.export("run", wrong), (None, 3, "")),
+    ("data", lambda wrong: tlzoo.export("run", "model.onnx", data=wrong), (3, "")),
+    ("precision", lambda wrong: tlzoo.export("run", "model.onnx", precision=wrong), (None, 16, "")),
+    ("format", lambda wrong: tlzoo.export("run", "model.onnx", format=wrong), (None, 3, "")),
+    ("raw_input", lambda wrong: tlzoo.export("run", "model.onnx", raw_input=wrong), (None, "no")),
+    ("trained_on", lambda wrong: tlzoo.export("run", "model.onnx", trained_on=wrong), (None, "no")),
+    ("model", lambda wrong: tlzoo.evaluate(wrong, "data"), (None, 3, "")),
+    ("data", lambda wrong: tlzoo.evaluate("model.onnx", wrong), (None, 3, "")),
+    ("file", lambda wrong: tlzoo.verify(wrong, "data"), (None, 3, "")),
+    ("data", lambda wrong: tlzoo.verify("model.onnx", wrong), (None, 3, "")),
+    ("path", lambda wrong: tlzoo.load(wrong), (None, 3, "")),
+    ("files", lambda wrong: tlzoo.bench(wrong), (None, 3, ["", 3])),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "wrong"),
+    [
+        pytest.param(name, call, one, id=f"{at}-{name}-{one}")
+        for at, (name, call, some) in enumerate(CALLS)
+        for one in some
+    ],
+)
+def test_an_argument_of_another_type_is_named(name: str, call: Callable[[Any], Any], wrong: Any):
+    with pytest.raises(UsageError) as caught:
+        call(wrong)
+    assert caught.value.parameter == name
+    assert caught.value.message == f"`{name}` cannot be {wrong!r}."
+    assert caught.value.hint.startswith("Give ")
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "name"),
+    [
+        (lambda: tlzoo.finetune("vision/test-resent", "data", out="out"), UnknownCheckpoint, "checkpoint"),
+        (lambda: tlzoo.finetune(ID, "no-such-data", out="out"), DataError, "data"),
+        (lambda: tlzoo.finetune(ID, Path(__file__), out="out"), DataError, "data"),
+    ],
+)
+def test_what_cannot_be_read_is_told_by_the_argument_that_named_it(
+    zoo: Any, call: Callable[[], Any], kind: type[TlzooError], name: str
+):
+    with pytest.raises(kind) as caught:
+        call()
+    assert caught.value.parameter == name
+
+
+def test_test_data_that_cannot_be_read_is_named_as_such(zoo: Any, pictures: Path):
+    with pytest.raises(DataError, match="nowhere") as caught:
+        tlzoo.finetune(ID, pictures, out="out", test="nowhere")
+    assert caught.value.parameter == "test"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: tlzoo.Finetune(lr="3"), "`lr` cannot be '3'. Give a number, 0 or more, or auto."),  # type: ignore[arg-type]
+        (lambda: tlzoo.Probe(device=3), "`device` cannot be 3. Give a text, such as 'auto'."),  # type: ignore[arg-type]
+        (lambda: tlzoo.Cache(gb=-1), "`gb` cannot be -1. Give a number, 0 to 1000000."),
+        (lambda: tlzoo.Cache(cache_gb=3), "Cache has no field `cache_gb`. Give `gb`."),  # type: ignore[call-arg]
+        (lambda: tlzoo.Cache(False, gb=3.0), "`gb` has no effect with `enabled=False`. Leave one of them out."),
+        (lambda: tlzoo.Augment(views=3), "`views` has no effect without `policy`. Add `policy='light'`."),
+        (
+            lambda: tlzoo.Finetune(augment="foo"),  # type: ignore[arg-type]
+            "`augment` cannot be 'foo'. Give one of: none, light, light-noflip, strong, strong-noflip.",
+        ),
+        (
+            lambda: tlzoo.LoRA(layer_decays=0.5),  # type: ignore[call-arg]
+            "Unknown option `layer_decays`. Did you mean `layer_decay`, an option of finetune, lp-ft, auto?",
+        ),
+        (
+            lambda: tlzoo.finetune(ID, "data", out="out", strategy="finetune", cache_gb=-1),
+            "`cache_gb` cannot be -1. Give a number, 0 to 1000000.",
+        ),
+        (
+            lambda: tlzoo.finetune(ID, "data", out="out", strategy="finetune", cache=False, cache_gb=3.0),
+            "`cache_gb` has no effect with `cache=False`. Leave one of them out.",
+        ),
+        (
+            lambda: tlzoo.finetune(ID, "data", out="out", strategy="Lora"),
+            "Unknown strategy 'Lora'. Did you mean 'lora'?",
+        ),
+        (
+            lambda: tlzoo.finetune(ID, "data", out="out", strategy="lora", freeze="lora:4:0.001"),
+            "Freeze policy 'lora:4:0.001' does not have the form lora:<rank> or lora:<rank>:<alpha>. "
+            "Try `freeze='lora:8'`; the rank is 1 to 256, the alpha 0.01 to 100000.",
+        ),
+    ],
+)
+def test_an_option_is_told_by_the_name_it_was_given(zoo: Any, make: Callable[[], Any], said: str):
+    with pytest.raises(UsageError) as caught:
+        make()
+    assert str(caught.value) == said
+
+
+def test_what_replace_fills_in_was_not_given(zoo: Any):
+    options = dataclasses.replace(tlzoo.Finetune(), lr=1e-3)
+    with pytest.raises(DataError, match="no-such-data"):
+        tlzoo.finetune(ID, "no-such-data", out="out", strategy=options, epochs=3)
+    with pytest.raises(UsageError, match="is given as"):
+        tlzoo.finetune(ID, "no-such-data", out="out", strategy=options, lr=0.01)
+
+
+def test_a_run_is_shown_in_one_line(picture_run: Any):
+    assert repr(picture_run) == (
+        f"<{type(picture_run).__name__} {str(picture_run.path)!r}: {picture_run.checkpoint.id}, image-classification, "
+        f"accuracy={picture_run.metrics['accuracy']:.4f}>"
+    )
