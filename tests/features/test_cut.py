@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from torch.nn import functional
 from tlzoo.errors import HookError
 from tlzoo.features import cut
 from tlzoo.features.cut import find_cut
+from tlzoo.features.cut_check import TOLERANCE, difference
 from tlzoo.models.freezing import freeze, train_mode
 from tlzoo.models.model import TaskModel
 from tlzoo.tasks import Output
@@ -295,3 +296,55 @@ def test_values_that_vary_along_two_axes_are_not_kept():
     assert find_cut(wrapped(Everywhere(), example, frozen="frozen")) is not None
     free = {0: "batch", 2: "height", 3: "width"}
     assert find_cut(wrapped(Everywhere(), example, frozen="frozen", axes=free)) is None
+
+
+class Moving(nn.Module):
+    """Moves a buffer of its own in training: with what it wrote it goes on, or reads the buffer again, or before."""
+
+    def __init__(self, order: str) -> None:
+        super().__init__()
+        self.order = order
+        self.frozen = nn.Sequential(nn.Linear(6, 64), nn.Tanh(), nn.Linear(64, 12))
+        self.live = nn.Linear(12, 8)
+        self.register_buffer("mean", torch.zeros(12))
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        made = self.frozen(given)
+        if self.order == "after":
+            return self._answer(made, self._moved(made))
+        before = self.mean * 1
+        moved = self._moved(made)
+        return self._answer(made, before if self.order == "before" else moved)
+
+    def _moved(self, made: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return self.mean
+        with torch.no_grad():
+            return self.mean.mul_(0.9).add_(made.mean(0), alpha=0.1)
+
+    def _answer(self, made: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.live(made - mean)
+        return result
+
+
+def test_where_a_buffer_that_training_writes_is_read_afterwards_there_is_no_cut(capsys: pytest.CaptureFixture[str]):
+    inputs = torch.rand(6, 6)
+    assert find_cut(wrapped(Moving("after"), inputs[:2], frozen="frozen")) is None
+    assert "it reads a buffer into which it writes in training" in capsys.readouterr().err
+    model = wrapped(Moving("before"), inputs[:2], frozen="frozen")
+    assert_equal_to_the_model(find_cut(model), model, (inputs,))
+
+
+def test_what_a_half_leaves_in_the_buffers_is_compared():
+    inputs = torch.rand(6, 6)
+    model = wrapped(Moving("before"), inputs[:2], frozen="frozen")
+    found = find_cut(model)
+    assert found is not None
+
+    def training() -> None:
+        model.train()
+
+    assert difference(found, model, [(inputs,)], training) < TOLERANCE
+    for half in ("train", "evaluate"):
+        other = replace(found, **{half: found.train if half == "evaluate" else found.evaluate})
+        assert difference(other, model, [(inputs,)], training) > TOLERANCE, half

@@ -86,6 +86,7 @@ _TRAINING_ARGUMENTS: Mapping[Any, _TrainingArgument] = {
 _STOCHASTIC_DEPTH = aten.bernoulli_.float
 """Draws 0 or 1 with a probability by which the result is divided next: in evaluation, the probability itself."""
 
+_WRITE_NO_BUFFER = {_STOCHASTIC_DEPTH, aten.detach_.default}  # a constant in the code is detached each time
 _PRODUCTS = {
     aten.matmul.default,
     aten.bmm.default,
@@ -334,11 +335,13 @@ def _build_cut(
     if any(node.op == "placeholder" for node in needed):
         _say_uncut("a size in it is that of no stored value")
         return None
+    still = _dependencies([output], [*chosen, *sizes])
+    if any(is_in_place(node) and node.target not in _WRITE_NO_BUFFER for node in still):
+        _say_uncut("it reads a buffer into which it writes in training")
+        return None
     layouts = tuple(layout for node in chosen if (layout := _layout(node, axes)))
     train = _subgraph(traced, nodes, needed, chosen, None, sizes)
-    evaluate = _subgraph(
-        traced, nodes, _dependencies([output], [*chosen, *sizes]), chosen, None, sizes, rewrite=_set_eval_mode
-    )
+    evaluate = _subgraph(traced, nodes, still, chosen, None, sizes, rewrite=_set_eval_mode)
     return Cut(prefix, train, evaluate, layouts, share)
 
 

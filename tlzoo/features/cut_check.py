@@ -34,7 +34,8 @@ def cut_difference(cut: Cut, model: TaskModel, data: TaskDataset, train_mode: Ca
 def difference(cut: Cut, model: TaskModel, batches: Sequence[TensorTuple], train_mode: Callable[[], None]) -> float:
     """The largest difference of the cut from the model, relative to the outputs' size, and of the first gradients.
 
-    Compared are both modes, in training with the same random draws; the model's statistics are as before afterwards.
+    Compared are both modes, in training with the same random draws, and what they leave in the model's buffers, which
+    are as before afterwards.
     Infinite where shapes differ or one has a number where the other has none. The model is on the CPU and is left in
     the mode of `train_mode`.
     """
@@ -45,14 +46,22 @@ def difference(cut: Cut, model: TaskModel, batches: Sequence[TensorTuple], train
             with torch.no_grad():
                 values = as_tuple(cut.prefix(*given))
                 model.eval()
-                worst = max(worst, _difference(cut.evaluate(*values), model(*given)))
+                still, moved = as_tuple(model(*given)), _statistics(model)
+                again()
+                worst = max(worst, _difference(cut.evaluate(*values), still), _difference(_statistics(model), moved))
             train_mode()
             again()
-            whole, expected = _with_gradients(model, given, trained)
+            (whole, expected), moved = _with_gradients(model, given, trained), _statistics(model)
             again()
             halves, actual = _with_gradients(cut.train, values, trained)
-            worst = max(worst, _difference(halves, whole), _gradient_difference(actual, expected))
+            worst = max(worst, _difference(halves, whole), _difference(_statistics(model), moved))
+            worst = max(worst, _gradient_difference(actual, expected))
     return worst
+
+
+def _statistics(model: nn.Module) -> TensorTuple:
+    """What the model's buffers hold, which the halves of a cut share with it and may move otherwise."""
+    return tuple(buffer.clone() for buffer in model.buffers())
 
 
 def _with_gradients(

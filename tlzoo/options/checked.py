@@ -100,7 +100,7 @@ class CheckedOptions:
             first = cause.errors()[0]
             name = str(first["loc"][0])
             option = options_of(cls).get(self.flat_names.get(name, name))
-            expected = option.expected_instead_of(getattr(self, name)) if option else expected_value(first)
+            expected = (option and option.expected_instead_of(getattr(self, name))) or expected_value(first)
             raise UsageError(
                 f"`{name}` cannot be {getattr(self, name)!r}.", hint=f"Give {expected}.", parameter=name
             ) from cause
@@ -195,10 +195,11 @@ class Option:
 
     @property
     def expected(self) -> str:
-        """The expected value, for a hint."""
+        """The expected value, for a hint; empty for a number without a range."""
         if self.minimum is None:
             text = f"a text, such as {self.default!r}" if self.default else "a text"
-            return f"one of: {self.allowed}" if self.choices else "True or False" if self.kind is bool else text
+            others = {bool: "True or False", str: text}.get(self.kind, "")
+            return f"one of: {self.allowed}" if self.choices else others
         return f"a {'whole number' if self.kind is int else 'number'}, {self.allowed}"
 
     def expected_instead_of(self, value: Any) -> str:

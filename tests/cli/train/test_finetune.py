@@ -103,11 +103,11 @@ def test_where_nothing_is_frozen_it_says_so(command: Command, pictures: Path, tm
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--epochs", "5"), "--epochs has no effect with --strategy probe."),
+        (("--epochs", "5"), "--epochs has no effect with --strategy probe, the default."),
         (("--mixup", "0.2", "--strategy", "probe"), "--mixup has no effect with --strategy probe."),
         (("--l2", "0.1", "--strategy", "finetune"), "--l2 has no effect with --strategy finetune."),
         (("--layer-decay", "0.5", "--strategy", "lora"), "--layer-decay has no effect with --strategy lora."),
-        (("--no-probe",), "--probe has no effect with --strategy probe."),
+        (("--no-probe",), "--probe has no effect with --strategy probe, the default."),
         (("--rank", "4", "--strategy", "lp-ft"), "--rank has no effect with --strategy lp-ft."),
         (("--freeze", "last:1", "--strategy", "auto"), "--freeze has no effect with --strategy auto"),
         (("--no-cache", "--cache-precision", "fp16"), "--cache-precision has no effect with --no-cache."),
@@ -192,7 +192,7 @@ def test_a_plugins_strategy_is_given_options_of_its_own(duo: Any, command: Comma
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--option", "times=0"), "--option times cannot be 0. Input should be greater than or equal to 1."),
+        (("--option", "times=0"), "--option times cannot be 0. Give 1 or more."),
         (("--epochs", "3"), "--epochs has no effect with --strategy duo/fixed"),
         (("--option", "epochs=3"), "--option epochs has no effect with --strategy duo/fixed"),
         (("--option", "times=3", "--option", "times=3"), "--option times=... is given twice."),
