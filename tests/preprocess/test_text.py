@@ -161,3 +161,17 @@ def test_a_word_that_a_vocabulary_without_its_unknown_word_lacks_is_an_error_of_
         assert error.value.hint
     with pytest.raises(InputError, match="cannot be split into tokens"):
         prepare.spans("red violet " * 20, 4)
+
+
+def broken(**changed: object) -> TextSpec:
+    """A tokenizer.json that contradicts itself, over which the library panics."""
+    return TextSpec(max_length=8, tokenizer=json.dumps({**json.loads(tokenizer_json()), **changed}))
+
+
+def test_a_panic_of_the_library_is_an_error_of_the_text_or_of_the_tokenizer():
+    template = {**json.loads(tokenizer_json())["post_processor"], "special_tokens": {}}
+    with pytest.raises(InputError, match="Input 0 cannot be split into tokens") as caught:
+        TextPreprocessor(broken(post_processor=template))(["red"])
+    assert "broken" in caught.value.hint
+    with pytest.raises(ArtifactError, match="The embedded tokenizer cannot be read: "):
+        TextPreprocessor(broken(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import tlzoo
+import tlzoo.registry
 from tlzoo.errors import DataError, TlzooError, UnknownCheckpoint, UsageError
 
 ID = "vision/test-resnet"
@@ -134,3 +135,30 @@ def test_a_run_is_shown_in_one_line(picture_run: Any):
         f"<{type(picture_run).__name__} {str(picture_run.path)!r}: {picture_run.checkpoint.id}, image-classification, "
         f"accuracy={picture_run.metrics['accuracy']:.4f}>"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "wrong"),
+    [
+        ("threads", lambda file, wrong: tlzoo.load(file, threads=wrong), ("2", 1.5, 0, True)),
+        ("providers", lambda file, wrong: tlzoo.load(file, providers=wrong), (3, [3])),
+        ("top_k", lambda file, wrong: tlzoo.load(file).predict([], top_k=wrong), ("1", 0, 1.5, True)),
+        (
+            "threshold",
+            lambda file, wrong: tlzoo.load(file).predict([], threshold=wrong),
+            ("0.5", 2, -0.1, float("nan")),
+        ),
+        ("batch", lambda file, wrong: tlzoo.load(file).predict([], batch=wrong), ("3", 0)),
+        ("limit", lambda file, wrong: tlzoo.registry.find(limit=wrong), ("3", -1)),
+        ("max_parameters", lambda file, wrong: tlzoo.registry.find(max_parameters=wrong), ("10M", -1)),
+        ("modality", lambda file, wrong: tlzoo.registry.find(modality=wrong), (3, ["image"])),
+        ("task", lambda file, wrong: tlzoo.registry.find(task=wrong), ([3],)),
+    ],
+)
+def test_numbers_and_names_of_the_runtime_and_the_registry_too(
+    zoo: Any, picture_file: Any, name: str, call: Callable[[Path, Any], Any], wrong: tuple[Any, ...]
+):
+    for each in wrong:
+        with pytest.raises(UsageError) as caught:
+            call(picture_file.file, each)
+        assert caught.value.parameter == name, each

@@ -9,6 +9,7 @@ import typer
 
 from tlzoo.cli.shared.options import Json, Quiet
 from tlzoo.cli.shared.output import announce, print_json, print_table, single
+from tlzoo.demo import MODALITIES
 from tlzoo.errors import UsageError
 
 COLUMNS = ("", "checkpoint", "data", "train", "test", "features", "training", "export", "trained", "onnx", "scratch")
@@ -23,12 +24,12 @@ def demo(
     json: Json = False,
 ) -> None:
     """Train, export and evaluate on small real data sets, and compare with training from scratch."""
+    chosen = modalities or list(MODALITIES)
+    if strange := [name for name in chosen if name not in MODALITIES]:
+        raise UsageError(f"Unknown demo {strange[0]!r}.", hint=f"Demos: {', '.join(MODALITIES)}.")
     announce("Preparing the demo", quiet)
-    from tlzoo.demo.chain import DEMOS, run_demo
+    from tlzoo.demo.chain import run_demo
 
-    chosen = modalities or list(DEMOS)
-    if strange := [name for name in chosen if name not in DEMOS]:
-        raise UsageError(f"Unknown demo {strange[0]!r}.", hint=f"Demos: {', '.join(DEMOS)}.")
     rows = [run_demo(name, out) for name in chosen]
     if json:
         print_json(rows)

@@ -23,7 +23,7 @@ def check_choices(out: Path, precision: str, format: str, thresholds: Thresholds
         )
     if thresholds is not None and precision == "auto":
         raise UsageError(
-            "Thresholds cannot be combined with `precision='auto'`, which tries several.",
+            f"`thresholds={thresholds.over({})}` cannot be combined with `precision='auto'`, which tries several.",
             hint="Choose one, such as `precision='int8'`.",
             parameter="thresholds",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
 
 from tlzoo.errors import UsageError
@@ -47,7 +48,7 @@ def check_texts(**arguments: object) -> None:
     """Raise UsageError for what is no text, or is empty."""
     for name, value in arguments.items():
         if not isinstance(value, str) or not value:
-            raise _wrong(name, value, EXPECTED[name])
+            raise _wrong(name, value, EXPECTED.get(name, "a text"))
 
 
 def check_mappings(**arguments: object) -> None:
@@ -62,6 +63,20 @@ def check_switches(**arguments: object) -> None:
     for name, value in arguments.items():
         if not isinstance(value, bool):
             raise _wrong(name, value, "True or False")
+
+
+def check_counts(least: int = 1, **arguments: object) -> None:
+    """Raise UsageError for what is no whole number, or is below `least`; numpy's pass."""
+    for name, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise _wrong(name, value, f"a whole number, {least} or more")
+
+
+def check_shares(**arguments: object) -> None:
+    """Raise UsageError for what is no number from 0 to 1; numpy's pass."""
+    for name, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
+            raise _wrong(name, value, "a number, 0 to 1")
 
 
 def _wrong(name: str, value: object, expected: str) -> UsageError:

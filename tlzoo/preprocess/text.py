@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -16,6 +16,7 @@ from tlzoo.io.words import end_of_marks, touch_in_word
 from tlzoo.specs import TextSpec
 
 CHARACTERS_PER_TOKEN = 64
+Result = TypeVar("Result")
 
 
 class TextPreprocessor:
@@ -190,18 +191,34 @@ def _cut(words: Sequence[tuple[int, int, int]], end: int, room: int, overlap: in
         first = again
 
 
+class _Panic(Exception):
+    """The library's own code failed, as over a tokenizer.json that contradicts itself."""
+
+
+def _without_panic(function: Callable[..., Result], *given: Any) -> Result:
+    """What a function of the library returns; a panic of its Rust code, which is no Exception, is raised as one."""
+    try:
+        return function(*given)
+    except BaseException as cause:
+        if type(cause).__name__ == "PanicException":
+            raise _Panic(first_line(cause)) from cause
+        raise
+
+
 def _encoded(parts: list[Any], positions: Sequence[int], encode: Callable[[list[Any]], list[Any]]) -> list[Any]:
     """The encodings; raises InputError naming the first text that the tokenizer cannot encode."""
     try:
-        return encode(parts)
+        return _without_panic(encode, parts)
     except Exception as cause:  # the library has one type for all, such as for a vocabulary without its unknown word
         for position, part in zip(positions, parts, strict=True):
             try:
-                encode([part])
+                _without_panic(encode, [part])
             except Exception as reason:
+                broken = "The model's tokenizer is broken: use another checkpoint."
+                unknown = "The tokenizer does not know a word of it: leave that out, or use another checkpoint."
                 raise InputError(
-                    f"Input {position} cannot be split into tokens: {reason}.",
-                    hint="The tokenizer does not know a word of it: leave that out, or use another checkpoint.",
+                    f"Input {position} cannot be split into tokens: {first_line(reason)}.",
+                    hint=broken if isinstance(reason, _Panic) else unknown,
                 ) from reason
         raise ArtifactError(f"The tokenizer cannot encode a batch of texts: {cause}.", hint="Export again.") from cause
 
@@ -213,13 +230,13 @@ def _read_tokenizer(spec: TextSpec) -> Tokenizer:
             hint="Use what load_backbone returns with weights, or an exported file: both embed a tokenizer.json.",
         )
     try:
-        tokenizer = Tokenizer.from_str(spec.tokenizer)
+        tokenizer = _without_panic(Tokenizer.from_str, spec.tokenizer)
+        special = _without_panic(tokenizer.num_special_tokens_to_add, False)
     except Exception as cause:
         raise ArtifactError(
             f"The embedded tokenizer cannot be read: {first_line(cause)}.",
             hint="It must be the text of a complete tokenizer.json.",
         ) from cause
-    special = tokenizer.num_special_tokens_to_add(False)
     if spec.max_length <= special:
         raise ArtifactError(
             f"max_length {spec.max_length} leaves no room beside the tokenizer's {special} special tokens.",

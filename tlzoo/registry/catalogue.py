@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
 from tlzoo.io.entry_points import UNREADABLE
+from tlzoo.options.arguments import check_counts, check_texts, not_none
 from tlzoo.registry.files import RegistryOrigin, origins, warn_once
 from tlzoo.registry.reading import file_stamp, read_checkpoints
 from tlzoo.registry.schema import Checkpoint
@@ -96,11 +97,17 @@ def find(
     most `limit` given. Raises UsageError for another `sort` or a negative page, RegistryError when a registry file is
     wrong.
     """
+    given = {"modality": modality, "license": license, "language": language, "plugin": plugin, "source": source}
+    tasks = [("task", task)] if isinstance(task, str) else [("task", each) for each in task or ()]
+    check_texts(sort=sort, **not_none(**given, pretrained_on=pretrained_on, tag=tag))
+    for name, each in tasks:
+        check_texts(**{name: each})
     if sort.removeprefix("-") not in SORTS:
         raise UsageError(f"Cannot sort by {sort!r}.", hint=f"Sort by: {', '.join(SORTS)}.", parameter="sort")
-    if offset < 0 or (limit is not None and limit < 0):
-        wrong, value = ("offset", offset) if offset < 0 else ("limit", limit)
-        raise UsageError(f"`{wrong}={value}` cannot be negative.", hint="Give 0 or more.", parameter=wrong)
+    check_counts(0, offset=offset, **not_none(limit=limit))
+    sizes = {"min_parameters": min_parameters, "max_parameters": max_parameters}
+    dims = {"min_feature_dim": min_feature_dim, "max_feature_dim": max_feature_dim, "max_input_size": max_input_size}
+    check_counts(0, **not_none(**sizes, **dims))
     words = {
         "task": (task,) if isinstance(task, str) else task,
         "modality": modality,

@@ -5,19 +5,24 @@ Torch-free, so that a command refuses them at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
+
+from pydantic import ValidationError
 
 from tlzoo import plugins
 from tlzoo.augment import signature
 from tlzoo.errors import UsageError
 from tlzoo.options import Cache, Finetune, GradientDescent, StrategyOptions, flat, options_of
+from tlzoo.options.checked import OTHER, expected_value
 from tlzoo.options.freezing import check_stage_policy, is_core_policy, names_plugin, parse_lora_size, training_stages
 from tlzoo.plugins.extensions import declared_extensions, split_plugin_name
 from tlzoo.plugins.strategies import OPTIONS, resolve_strategy
 from tlzoo.plugins.tasks import unfitted_task
 from tlzoo.registry.schema import Checkpoint
+from tlzoo.specs import PluginSpec
 from tlzoo.tasks import Task, contract, trainable_tasks
 
 NEEDS_PROBE = ("probe", "lp-ft", "auto")
@@ -57,6 +62,10 @@ def choose(
     if blank.plugin and (wrong := contract.class_problem(type(blank)) or contract.inputs_problem(blank)):
         raise contract.task_error(blank, f"cannot be used: {wrong}")
     _check_policy(checkpoint, policy)
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", options.device):
+        raise UsageError(
+            f"`device` cannot be {options.device!r}.", hint="Give auto, cpu, cuda or cuda:1.", parameter="device"
+        )
     _check_options(blank, name, policy, options, head)
     if isinstance(options, GradientDescent):
         _check_effective(checkpoint, blank, name, policy, options)
@@ -95,6 +104,37 @@ def _check_probe(task: Task, strategy: str) -> None:
             hint="Use `strategy='finetune'`.",
             parameter="strategy",
         )
+
+
+def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> Checkpoint:
+    """The checkpoint with fields of its preprocessing replaced; of a plugin's own preprocessing its options.
+
+    Raises UsageError for an unknown field or an invalid value; a plugin's options are checked when they are used.
+    """
+    if not preprocess:
+        return checkpoint
+    spec = checkpoint.preprocess
+    if isinstance(spec, PluginSpec):
+        preprocess = {"options": {**spec.options, **preprocess}}
+    if strange := sorted(set(preprocess) - set(type(spec).model_fields)):
+        raise UsageError(
+            f"`preprocess={ ({strange[0]: preprocess[strange[0]]}) }` has no effect with {checkpoint.id}.",
+            parameter="preprocess",
+            hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}.",
+        )
+    try:
+        changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
+    except ValidationError as cause:
+        first = cause.errors()[0]
+        name, expected = str(first["loc"][0]), expected_value(first)
+        if expected == OTHER:
+            expected = f"a value such as {getattr(spec, name)!r}, which it has"
+        raise UsageError(
+            f"`preprocess={ ({name: preprocess.get(name, first['input'])}) }` cannot be used.",
+            hint=f"Give {expected}.",
+            parameter="preprocess",
+        ) from cause
+    return checkpoint.model_copy(update={"preprocess": changed})
 
 
 def _check_policy(checkpoint: Checkpoint, policy: str) -> None:

@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from tlzoo.data import Columns, SampleSplits, fingerprint
 from tlzoo.data.dataset import make_dataset
-from tlzoo.errors import UsageError
 from tlzoo.interfaces import Backbone
 from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent, StrategyOptions
-from tlzoo.options.checked import OTHER, expected_value
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.progress import working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.record import DataRecord
-from tlzoo.specs import PluginSpec
 from tlzoo.tasks import Task, contract
 from tlzoo.training.step_model import DatasetSplits
 from tlzoo.weights.fetch import fetch
-
-
-def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None) -> Checkpoint:
-    """The checkpoint with fields of its preprocessing replaced; of a plugin's own preprocessing its options.
-
-    Raises UsageError for an unknown field or an invalid value; a plugin's options are checked when they are used.
-    """
-    if not preprocess:
-        return checkpoint
-    spec = checkpoint.preprocess
-    if isinstance(spec, PluginSpec):
-        preprocess = {"options": {**spec.options, **preprocess}}
-    if strange := sorted(set(preprocess) - set(type(spec).model_fields)):
-        raise UsageError(
-            f"{checkpoint.id} has no preprocessing option {strange[0]!r}.",
-            parameter="preprocess",
-            hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}.",
-        )
-    try:
-        changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
-    except ValidationError as cause:
-        first = cause.errors()[0]
-        name, expected = str(first["loc"][0]), expected_value(first)
-        if expected == OTHER:
-            expected = f"a value such as {getattr(spec, name)!r}, which it has"
-        raise UsageError(
-            f"`preprocess={ ({name: preprocess.get(name, first['input'])}) }` cannot be used.",
-            hint=f"Give {expected}.",
-            parameter="preprocess",
-        ) from cause
-    return checkpoint.model_copy(update={"preprocess": changed})
 
 
 def prepare_backbone(checkpoint: Checkpoint, task: Task) -> tuple[Backbone, Checkpoint]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, cast, overload
@@ -16,7 +16,7 @@ from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.artifact.seal import SealCheck, seal_error
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError, concerning, first_line
 from tlzoo.io.signatures import read_public_key
-from tlzoo.options.arguments import check_paths
+from tlzoo.options.arguments import check_counts, check_paths, not_none
 from tlzoo.plugins.attribution import name_plugins
 from tlzoo.plugins.preprocess import misfit, preprocessor_of
 from tlzoo.preprocess import Preprocessor
@@ -155,13 +155,20 @@ class Predictor(Generic[PredictionT]):
         return self._predict(inputs, batch, PredictOptions(top_k, threshold, embeddings), strict)
 
     def outputs(
-        self, inputs: Sequence[Any], names: Sequence[str] | None = None, *, batch: int = 32, finite: bool = True
+        self,
+        inputs: Sequence[Any],
+        names: Sequence[str] | None = None,
+        *,
+        batch: int = 32,
+        finite: bool = True,
+        advance: Callable[[int], None] = lambda count: None,
     ) -> Outputs:
         """The graph's outputs of these names, by default the task's, in the order of `inputs`, as trained.
 
         Each is float32 [N, ...], or N arrays where sizes vary; texts of like length share a batch, and nothing is cut
-        into windows. Raises InputError naming the first input that cannot be read, or unless `finite=False` that the
-        model answers with NaN or infinity; UsageError where the file has no output of this name.
+        into windows. `advance` is told how many more are done. Raises InputError naming the first input that cannot be
+        read, or unless `finite=False` that the model answers with NaN or infinity; UsageError where the file has no
+        output of this name.
         """
         chosen = self._output_names if names is None else tuple(names)
         for name in chosen:
@@ -171,6 +178,7 @@ class Predictor(Generic[PredictionT]):
         for chunk in self._chunks(map(self._input, given), batch, chosen):
             _raise_first(chunk, finite)
             rows.extend(chunk.start, chunk.outputs)
+            advance(len(chunk.items))
         found = rows.outputs()
         return {name: found.get(name, np.zeros((0, 0), np.float32)) for name in chosen}
 
@@ -235,8 +243,7 @@ class Predictor(Generic[PredictionT]):
                         yield as_failure(item, answer)
 
     def _chunks(self, inputs: Iterable[Any], batch: int, names: tuple[str, ...]) -> Iterator[Chunk]:
-        if batch < 1:
-            raise UsageError(f"`batch` cannot be {batch}.", hint="Give 1 or more.", parameter="batch")
+        check_counts(batch=batch)
         each = self.manifest.raw_input or self.manifest.preprocess.kind in ("image", "audio")
         plan = BatchPlan(self.task.modality, batch, each, self._output_specs, self.task.contextual)
         return predict_chunks(inputs, self.preprocessor, lambda arrays: self.run(arrays, names), plan)
@@ -348,6 +355,7 @@ def open_artifact(
     one, or has no manifest that this version reads.
     """
     check_paths(path=path)
+    check_counts(**not_none(threads=threads))
     file, seal = Path(path), None
     with concerning("trusted"):
         key = None if trusted is None else read_public_key(trusted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,10 +71,16 @@ def open_session(
 def provider_names(providers: Sequence[str] | None) -> tuple[str, ...]:
     """The full names of providers such as `cuda`, the CPU for none; raises UsageError for one that is not there."""
     available: list[str] = ort.get_available_providers()
-    if providers is None or not len(providers):
+    if providers is None:
         return (CPU,)
     if isinstance(providers, str):
         providers = [providers]
+    if not isinstance(providers, Iterable) or not all(isinstance(name, str) for name in providers):
+        raise UsageError(
+            f"`providers` cannot be {providers!r}.", hint="Give names such as 'cpu'.", parameter="providers"
+        )
+    if not len(providers):
+        return (CPU,)
     full = {name.lower(): name for name in (*PACKAGES, *available)}
     short = {name.removesuffix("executionprovider"): given for name, given in full.items()}
     names = tuple(full.get(name.lower()) or short.get(name.lower()) or name for name in providers)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from tlzoo.errors import UsageError
+from tlzoo.options.arguments import check_counts, check_shares, not_none
 from tlzoo.tasks.agreement import agreement
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.rows import Output as Output
@@ -361,10 +362,5 @@ def check_predict_options(task: Task, **given: Any) -> None:
     for name, value in given.items():
         if value is not None and name not in task.supports:
             raise UsageError(f"{task.name} does not support `{name}`.", hint=f"Leave `{name}` out.", parameter=name)
-    top_k, threshold = given.get("top_k"), given.get("threshold")
-    if top_k is not None and top_k < 1:
-        raise UsageError(f"`top_k` must be at least 1, not {top_k}.", hint="Try 5.", parameter="top_k")
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise UsageError(
-            f"`threshold` must be between 0 and 1, not {threshold}.", hint="Try 0.5.", parameter="threshold"
-        )
+    check_counts(**not_none(top_k=given.get("top_k")))
+    check_shares(**not_none(threshold=given.get("threshold")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,8 @@ def bench(
         raise UsageError(f"`provider` cannot be {provider!r}.", hint="Give a name such as 'cpu'.", parameter="provider")
     if data is not None and (isinstance(data, str | Path) or not len(data)):
         raise UsageError(f"`data` cannot be {data!r}.", hint="Give a list of paths, arrays or texts.", parameter="data")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.01 <= seconds < math.inf:
-        raise UsageError(f"`seconds` cannot be {seconds!r}.", hint="Give 0.01 or more.", parameter="seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 0.01 <= seconds < math.inf:
+        raise UsageError(f"`seconds` cannot be {seconds!r}.", hint="Give a number, 0.01 or more.", parameter="seconds")
     if length is not None:
         _counts("length", length)
     batches = _counts("batch", batch)

@@ -11,9 +11,10 @@ from tlzoo.artifact import trained_on
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Columns, Samples, check_columns, check_used, content_digests, endings_of, read_labelled
 from tlzoo.data.dataset import TaskDataset, make_dataset
+from tlzoo.errors import RunError
 from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.containment import guard_workflow
-from tlzoo.progress import say
+from tlzoo.progress import progress, say
 from tlzoo.runs.run import RunFolder
 from tlzoo.specs import Preprocess
 from tlzoo.tasks import Task
@@ -65,6 +66,10 @@ def evaluate(model: str | Path | RunFolder, data: str | Path, *, columns: Column
     columns = check_columns(columns)
     if isinstance(model, RunFolder) or Path(model).is_dir():
         return _evaluate_run(model if isinstance(model, RunFolder) else RunFolder.load(model), data, columns)
+    if not Path(model).exists():
+        raise RunError(
+            f"{model} does not exist.", hint="Name a run's folder or an exported ONNX file.", parameter="model"
+        )
     return _evaluate_file(Path(model), data, columns)
 
 
@@ -83,9 +88,9 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
     known: Columns = predictor.manifest.columns  # type: ignore[assignment]
     samples = _labelled(data, predictor.task, predictor.manifest.preprocess, known, columns)
     dataset = make_dataset(samples, predictor.task, predictor.preprocessor)
-    return _evaluation(
-        dataset, samples, predictor.outputs(dataset.inputs), trained_on.of_file(predictor.metadata, str(path))
-    )
+    with progress(f"Evaluating {path}", len(dataset.inputs)) as advance:
+        found = predictor.outputs(dataset.inputs, advance=advance)
+    return _evaluation(dataset, samples, found, trained_on.of_file(predictor.metadata, str(path)))
 
 
 def _evaluation(dataset: TaskDataset, samples: Samples, found: Outputs, known: TrainedOn | None) -> Evaluation:

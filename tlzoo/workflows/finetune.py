@@ -21,7 +21,7 @@ from tlzoo.options.arguments import check_mappings, check_paths, check_switches,
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import advise
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.runs.checks import choose
+from tlzoo.runs.checks import choose, with_preprocess
 from tlzoo.runs.paths import check_output_path, unfinished_dir
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def finetune(
     with clock.spent("prepare"):
         with concerning("checkpoint", RegistryError):
             chosen = registry.get(checkpoint) if isinstance(checkpoint, str) else checkpoint
+        chosen = with_preprocess(chosen, preprocess)
         check_output_path(out)
         _check_unfinished(unfinished_dir(out), resume)
         others = [name for name in signature(finetune).parameters if name != "more"]
@@ -92,7 +93,7 @@ def finetune(
         _check_unfinished(unfinished_dir(out), resume)
         with clock.spent("prepare"):
             from tlzoo.workflows.train import TrainRequest, train
-        request = TrainRequest(chosen, choices, head or "", data, test, columns, preprocess, parts, out, resume)
+        request = TrainRequest(chosen, choices, head or "", data, test, columns, parts, out, resume)
         return train(request, clock)
 
 

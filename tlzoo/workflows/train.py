@@ -26,7 +26,7 @@ from tlzoo.progress import advise, say, working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import Choices
 from tlzoo.runs.paths import unfinished_dir
-from tlzoo.runs.prepare import data_record, fit_task, prepare, with_preprocess
+from tlzoo.runs.prepare import data_record, fit_task, prepare
 from tlzoo.runs.record import CrossValidationRecord, DataRecord, Difference, ProbeRecord
 from tlzoo.runs.trained import save_run
 from tlzoo.tasks.intervals import LEVEL, few_samples_note, metric_interval, paired_difference
@@ -55,7 +55,6 @@ class TrainRequest:
     data: str | Path
     test: str | Path | None
     columns: Columns
-    preprocess: Mapping[str, Any] | None
     parts: SampleSplits
     out: Path
     resume: bool
@@ -66,13 +65,12 @@ def train(asked: TrainRequest, clock: Clock) -> Run:
     """Train and save the run; errors as `finetune` raises them."""
     blank, name, policy, how = asked.choices
     seed_generators(how.seed)
-    parts, columns = asked.parts, asked.columns
+    chosen, parts, columns = asked.checkpoint, asked.parts, asked.columns
     with clock.spent("prepare"):
         check_device(how)
         resumed = _load_resumed(unfinished_dir(asked.out), asked.resume)
         raise_malloc_thresholds()
         limit_threads()
-        chosen = with_preprocess(asked.checkpoint, asked.preprocess)
     prefetch = (
         FeaturePrefetch(chosen, blank, (parts.train, parts.validation, parts.test), how) if name == "probe" else None
     )

@@ -16,7 +16,7 @@ from tlzoo.errors import DataError, ParityError, UsageError
 from tlzoo.exporting.check import Measure, Proof, prove
 from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.containment import guard_workflow
-from tlzoo.progress import say, working
+from tlzoo.progress import progress, say
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
 from tlzoo.runtime.unknown_task import UnknownTask
@@ -132,8 +132,9 @@ def _metrics(predictor: Predictor, data: TaskDataset) -> dict[str, float] | None
     if data.targets is None:
         return None
     try:
-        with working(f"Predicting {len(data.inputs)} inputs for the metrics"):
-            return data.metrics(predictor.outputs(data.inputs))
+        with progress("Predicting for the metrics", len(data.inputs)) as advance:
+            found = predictor.outputs(data.inputs, advance=advance)
+        return data.metrics(found)
     except UsageError as error:
         say(str(error))
         return None

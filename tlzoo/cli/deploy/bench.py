@@ -74,7 +74,7 @@ def bench(
 def _numbers(text: str, option: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) for part in parts):
-        raise UsageError(f"{option} must be a list of positive integers, not {text!r}.", hint=f"Example: {option} 1,8")
+        raise UsageError(f"{option} cannot be {text!r}.", hint=f"Give whole numbers, 1 or more: {option} 1,8")
     return tuple(dict.fromkeys(map(int, parts)))
 
 

@@ -88,4 +88,10 @@ def parser_message(error: Any) -> str:
     if parameter is None or not hasattr(cause, "errors"):
         return ""
     first = cause.errors()[0]
-    return f"{_called(parameter)} cannot be {first['input']!r}. Give {expected_value(first)}."
+    given, low, high = first["input"], getattr(parameter, "min", None), getattr(parameter, "max", None)
+    expected = expected_value(first) if None in (low, high) else f"a number, {low:g} to {high:g}"
+    return f"{_called(parameter)} cannot be {given if _is_number(given) else repr(given)}. Give {expected}."
+
+
+def _is_number(text: object) -> bool:
+    return bool(re.fullmatch(r"[+-]?[0-9]*\.?[0-9]+", str(text)))

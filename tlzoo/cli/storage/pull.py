@@ -51,6 +51,8 @@ def _fetch_ids(ids: list[str]) -> dict[str, Weights]:
 
 def _fetch_locked_ids(ids: list[str]) -> dict[str, Weights]:
     file, locked = lockfile.path(), lockfile.read().checkpoints
+    if not file.exists():
+        raise UsageError(f"{file} does not exist.", hint=f"Lock it first: tlzoo lock {ids[0] if ids else 'ID'}")
     chosen = list(dict.fromkeys(ids)) or list(locked)
     absent = next((id for id in chosen if id not in locked), None)
     if absent is not None or not chosen:
