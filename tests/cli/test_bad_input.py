@@ -306,10 +306,10 @@ OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("--strategy", "finetune", "--epochs", "0"): ("--epochs cannot be 0. Give a whole number, 1 or more.",),
     ("--strategy", "finetune", "--epochs", "x"): ("--epochs cannot be 'x'. Give a whole number, 1 or more.",),
     ("--strategy", "finetune", "--epochs", "2.5"): ("--epochs cannot be 2.5. Give a whole number, 1 or more.",),
-    ("--strategy", "finetune", "--warmup", "7"): ("--warmup cannot be 7. Give 0 to 0.9.",),
-    ("--seconds", "0"): ("--seconds cannot be '0'. Give 0.1 or more.",),
+    ("--strategy", "finetune", "--warmup", "7"): ("--warmup cannot be 7. Give a number, 0 to 0.9.",),
+    ("--seconds", "0"): ("--seconds cannot be 0. Give 0.1 or more.",),
     ("--max-length", "x"): ("--max-length cannot be 'x'. Give a whole number.",),
-    ("--seconds", "40"): ("has no preprocessing option 'seconds'",),
+    ("--seconds", "40"): ("--seconds 40.0 has no effect with ",),
     ("--preprocess", "crop=7"): ("--preprocess crop=7 cannot be used. Give 1 or less.",),
     ("--column", "tags=x", "--column", "tags=y"): ("--column tags is given as 'x' and as 'y'",),
     ("--strategy", "finetune", "--lr", "abc"): ("--lr", "'abc'", "auto"),
@@ -320,7 +320,7 @@ OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("--strategy", "finetune", "--monitor", "beauty"): ("'beauty'", "log_loss"),
     ("--strategy", "finetune", "--monitor", "rmse"): ("'rmse'", "accuracy"),
     ("--strategy", "finetune", "--precision", "fp16"): ("fp16", "bf16"),
-    ("--device", "tpu"): ("'tpu'", "--device cpu"),
+    ("--device", "tpu"): ("'tpu'", "Give auto, cpu, cuda"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 from collections.abc import Callable
@@ -50,6 +51,6 @@ def test_python_trains_exports_and_predicts(
     printed = capfd.readouterr().out.splitlines()
     assert [line.split()[0] for line in printed[-2:]] == ["a.jpg", "b.jpg"]
     exec(compile(blocks("python")[1].replace("epochs=2", "epochs=1"), "README.md", "exec"), {})
-    accuracy, low, frozen = map(float, capfd.readouterr().out.split())
-    assert 0 <= low <= accuracy <= 1
-    assert frozen > 0
+    accuracy, interval = capfd.readouterr().out.split(maxsplit=1)
+    found = ast.literal_eval(interval)
+    assert 0 <= found["low"] <= float(accuracy) <= found["high"] <= 1

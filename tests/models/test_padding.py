@@ -68,7 +68,7 @@ def test_networks_that_keep_padding_out_pass(config, mean: bool):
     check_padding(model_of(LastStates(config, mean)), Held(texts(12, 12, 12)))
 
 
-@pytest.mark.parametrize("lengths", [(12, 12, 12), (3, 20), (9,)])
+@pytest.mark.parametrize("lengths", [(12, 12, 12), (3, 20), (9,), (48, 48), (47, 48), (0, 48)])
 @pytest.mark.parametrize(
     "config", [ConvBertConfig(**TINY, embedding_size=32), YosoConfig(**TINY, use_expectation=True)]
 )
@@ -78,10 +78,15 @@ def test_networks_that_let_it_in_are_refused_even_where_all_texts_are_of_one_len
     assert error.value.hint
 
 
-def test_pictures_and_texts_of_full_length_have_no_padding_to_try():
+def test_of_texts_of_full_length_a_quarter_is_put_beside_half():
+    found = beside_a_longer_text(texts(48, 48), SPEC)
+    assert found is not None
+    assert found[1]["attention_mask"].sum(axis=1).tolist() == [12, 24]
+
+
+def test_pictures_have_no_padding_to_try():
     spec = ImageSpec(size=(8, 8), mean=(0, 0, 0), std=(1, 1, 1))
     check_padding(model_of(nn.Identity(), spec), Held({}))
-    assert beside_a_longer_text(texts(48, 48), SPEC) is None
 
 
 def test_the_shortest_text_is_put_beside_one_twice_as_long():

@@ -141,6 +141,9 @@ def test_a_run_is_shown_in_one_line(picture_run: Any):
     ("name", "call", "wrong"),
     [
         ("threads", lambda file, wrong: tlzoo.load(file, threads=wrong), ("2", 1.5, 0, True)),
+        ("answers", lambda file, wrong: tlzoo.load(file, answers=wrong), (3, "label")),
+        ("trusted", lambda file, wrong: tlzoo.load(file, trusted=wrong), (3, "")),
+        ("id", lambda file, wrong: tlzoo.registry.get(wrong), (None, 3, "")),
         ("providers", lambda file, wrong: tlzoo.load(file, providers=wrong), (3, [3])),
         ("top_k", lambda file, wrong: tlzoo.load(file).predict([], top_k=wrong), ("1", 0, 1.5, True)),
         (

@@ -64,8 +64,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; return 0, 2 for a user's error, 1 for a bug, 130, 143 or 129 when stopped."""
     try:
         return _with_streams_flushed(_main(argv))
+    except BrokenPipeError:
+        return _stdout_closed()
     except OSError as error:  # of the help, or of a message
-        if isinstance(error, BrokenPipeError) or error.errno not in _ENVIRONMENT:
+        if error.errno not in _ENVIRONMENT:
             raise
         return _with_streams_flushed(_fail(2, f"Error: {_unnamed_file(error)}: {error.strerror}. {_CHECK_DISK}"))
 

@@ -109,7 +109,9 @@ def load_backbone(checkpoint: Checkpoint, weights: Weights | None, output: Needs
             hint="Choose another checkpoint or task.",
             parameter="task",
         )
-    if weights is not None and (name := not_finite(backbone.module.named_parameters()) or _nan_buffer(backbone.module)):
+    if weights is not None and (
+        name := not_finite(backbone.module.named_parameters()) or _unusable_buffer(backbone.module)
+    ):
         raise RegistryError(
             f"The weights of {checkpoint.id} hold NaN or infinity in {name}.",
             hint="Choose another checkpoint, or tell those who publish it.",
@@ -125,17 +127,17 @@ def not_finite(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
     return ""
 
 
-def _nan_buffer(module: nn.Module) -> str:
-    """The name of the first buffer that comes with the weights and holds NaN; infinity may be meant, as in masks."""
+def _unusable_buffer(module: nn.Module) -> str:
+    """The name of the first buffer that comes with the weights and holds NaN, or infinity where it is a statistic; in
+    another, such as a mask, that may be meant.
+    """
     kept = module.state_dict().keys()
-    return next(
-        (
-            name
-            for name, tensor in module.named_buffers()
-            if name in kept and tensor.is_floating_point() and bool(tensor.isnan().any())
-        ),
-        "",
-    )
+    for name, tensor in module.named_buffers():
+        if name in kept and tensor.is_floating_point():
+            wrong = tensor.isinf() | tensor.isnan() if "running_" in name else tensor.isnan()
+            if bool(wrong.any()):
+                return name
+    return ""
 
 
 def build_model(

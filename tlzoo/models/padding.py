@@ -27,18 +27,16 @@ def pad_rows(arrays: Arrays, more: int, pad_id: int) -> Arrays:
 
 
 def beside_a_longer_text(arrays: Arrays, spec: TextSpec) -> tuple[list[Arrays], Arrays] | None:
-    """The shortest text of some and one twice as long or longer: each alone, and both in one batch.
-
-    `None` where the arrays are not those of texts, or `max_length` leaves no room.
+    """The shortest text of some, a quarter of `max_length` at most, and one twice as long or longer: each alone, and
+    both in one batch. `None` where the arrays are not those of texts, or one token is all there may be.
     """
     lengths = row_lengths(arrays)
-    if lengths is None or any(rows.ndim != 2 for rows in arrays.values()) or not lengths.min():
+    if lengths is None or any(rows.ndim != 2 for rows in arrays.values()) or not lengths.any() or spec.max_length < 2:
         return None
-    at = int(lengths.argmin())
-    short = {name: rows[at : at + 1, : lengths[at]] for name, rows in arrays.items()}
-    more = min(spec.max_length - int(lengths[at]), max(8, int(lengths[at])))
-    if more < 1:
-        return None
+    at = int(np.where(lengths > 0, lengths, lengths.max() + 1).argmin())
+    size = min(int(lengths[at]), max(1, spec.max_length // 4))
+    short = {name: rows[at : at + 1, :size] for name, rows in arrays.items()}
+    more = min(spec.max_length - size, max(8, size))
     long = {name: np.pad(rows, ((0, 0), (0, more)), mode="wrap") for name, rows in short.items()}
     padded = pad_rows(short, more, spec.pad_id)
     return [short, long], {name: np.concatenate([padded[name], long[name]]) for name in short}

@@ -10,11 +10,13 @@ from typing import Any
 from tlzoo.errors import UsageError
 
 EXPECTED = {
+    "answers": "a class, such as tlzoo.LabelPrediction",
     "checkpoint": "the id of a checkpoint, such as 'vision/mobilenetv2', or one that tlzoo.get returned",
     "data": "the path of a folder or table",
     "file": "the path of an exported ONNX file",
     "format": "'onnx', 'triton', 'web' or the name of a plugin's",
     "freeze": "a policy, such as 'last:1'",
+    "id": "the id of a checkpoint, such as 'vision/mobilenetv2'",
     "head": "'linear', or the name of a plugin's",
     "method": "'auto', 'coral' or the name of a plugin's",
     "model": "the path of a run or of an exported ONNX file",
@@ -28,6 +30,7 @@ EXPECTED = {
     "target": "the path of a folder or table",
     "task": "its name, such as 'classification'",
     "test": "the path of a folder or table",
+    "trusted": "an Ed25519 public key (base64), or the path of its file",
 }
 """What to give for an argument, by its name."""
 
@@ -63,6 +66,13 @@ def check_switches(**arguments: object) -> None:
     for name, value in arguments.items():
         if not isinstance(value, bool):
             raise _wrong(name, value, "True or False")
+
+
+def check_classes(**arguments: object) -> None:
+    """Raise UsageError for what is no class."""
+    for name, value in arguments.items():
+        if not isinstance(value, type):
+            raise _wrong(name, value, EXPECTED[name])
 
 
 def check_counts(least: int = 1, **arguments: object) -> None:

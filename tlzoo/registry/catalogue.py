@@ -40,6 +40,7 @@ def get(id: str) -> Checkpoint:
     Raises UnknownCheckpoint with the nearest ids, RegistryError when a registry file is wrong, and for an id that no
     registry lists what `tlzoo.plugins.resolve.resolve` raises.
     """
+    check_texts(id=id)
     tables = _tables()
     for _, table in tables:
         if id in table:

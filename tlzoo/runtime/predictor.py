@@ -16,7 +16,7 @@ from tlzoo.artifact.manifest import KEY, Manifest, parse_manifest
 from tlzoo.artifact.seal import SealCheck, seal_error
 from tlzoo.errors import ArtifactError, InputError, TlzooError, UsageError, concerning, first_line
 from tlzoo.io.signatures import read_public_key
-from tlzoo.options.arguments import check_counts, check_paths, not_none
+from tlzoo.options.arguments import check_classes, check_counts, check_paths, not_none
 from tlzoo.plugins.attribution import name_plugins
 from tlzoo.plugins.preprocess import misfit, preprocessor_of
 from tlzoo.preprocess import Preprocessor
@@ -329,6 +329,7 @@ def load(
     UsageError for a provider that is not there or that ONNX Runtime would quietly have replaced by the CPU, and where
     the file answers otherwise.
     """
+    check_classes(**not_none(answers=answers))
     session, manifest = open_artifact(path, providers, threads, trusted)
     predictor: Predictor[Any] = Predictor(
         session, manifest, preprocessor or preprocessor_of(manifest.preprocess, manifest.raw_input)
@@ -354,7 +355,7 @@ def open_artifact(
     Raises ArtifactError when the file is missing, no model, damaged, not signed by the key `trusted` where there is
     one, or has no manifest that this version reads.
     """
-    check_paths(path=path)
+    check_paths(path=path, **not_none(trusted=trusted))
     check_counts(**not_none(threads=threads))
     file, seal = Path(path), None
     with concerning("trusted"):

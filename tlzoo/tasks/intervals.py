@@ -54,7 +54,7 @@ def metric_interval(
     range. A side without a bound is `None`. Raises HookError where a plugin's figures are no numbers.
     """
     low, high = _share_interval(task, outputs, targets, contexts, metric) or _widened(
-        task, bootstrap_interval(task, outputs, targets, contexts, seed), metric, len(targets)
+        task, bootstrap_interval(task, outputs, targets, contexts, seed), metric, targets
     )
     return {"metric": task.headline, "level": LEVEL, "low": _bound(low), "high": _bound(high)}
 
@@ -86,15 +86,15 @@ def _share_interval(
     return wilson_interval(float(scores.sum()), len(scores))
 
 
-def _widened(task: Task, found: tuple[float, float], metric: float, count: int) -> tuple[float, float]:
+def _widened(task: Task, found: tuple[float, float], metric: float, targets: Sequence[Any]) -> tuple[float, float]:
     """The interval with half a sample's worth on each side, within the metric's range.
 
     Where a share is 0 or 1 resamples say nothing of the others there might be: it is no narrower than Wilson's.
     """
-    least, most = _range(task)
+    count, (least, most) = len(targets), _range(task)
     if count < LEAST and not _is_share(task):
         return least, most
-    half = _half_a_sample(task, metric, count)
+    half = _half_a_sample(task, max(abs(metric), _spread(targets)), count)
     low, high = min(found[0], metric - half), max(found[1], metric + half)
     if _is_share(task) and metric <= 0:
         high = max(high, wilson_interval(0, count)[1])
@@ -120,6 +120,12 @@ def _bound(value: float) -> float | None:
 def _half_a_sample(task: Task, metric: float, count: int) -> float:
     """What half a sample in `count` can move the headline by; of a metric in a unit, as a share of its value."""
     return 0.5 / count * (1.0 if _is_share(task) else max(abs(metric), 1e-12))
+
+
+def _spread(targets: Sequence[Any]) -> float:
+    """The standard deviation of targets that are numbers: where all errors are alike, the next may be so large."""
+    numbers = all(isinstance(each, int | float | np.number) for each in targets)
+    return float(np.std(np.asarray(targets, dtype=float))) if numbers else 0.0
 
 
 def bootstrap_interval(

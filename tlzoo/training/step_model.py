@@ -83,6 +83,11 @@ def build_step_model(
     with clock.spent("prepare"), looking, watch("Tracing the network", *model.plugins):
         cut = _checked_cut(model, frozen, sets.train)
     if cut is None:
+        if views := options.augmentation.views:
+            advise(
+                f"No frozen layers are computed once here, so `views={views}` saves no time: the same {views} views of "
+                "each sample return. Leave it out for others in every epoch."
+            )
         return _full_step_model(model, frozen, sets, options, device)
     try:
         return _suffix_step_model(model, cut, sets, options, device, clock)

@@ -15,7 +15,7 @@ from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, content_digests, fingerprint
 from tlzoo.models.seeds import keep_generators, seed_generators
 from tlzoo.models.threads import limit_threads
-from tlzoo.progress import say, working
+from tlzoo.progress import advise, say, working
 from tlzoo.runs.run import RunFolder
 from tlzoo.runs.trained import save_run
 from tlzoo.workflows.run import Run
@@ -64,7 +64,7 @@ def adapt_run(request: AdaptRequest, began: float) -> Run:
         say(f"{copies} of the {len(unlabelled)} target samples are duplicates; {distinct} are distinct.")
     before = answers_of(model, data)
     if labelled is None and (note := one_label_note(before, _shares(run, targets), distinct)):
-        say(note)
+        advise(note)
     with working("Adapting"):
         adapted, used, fitted = adapt_model(
             model, both, data.target, request.method, {"n_train": n_train, **_head_options(run, targets)}

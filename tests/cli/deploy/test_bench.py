@@ -82,8 +82,8 @@ def test_torch_is_measured_beside_it_or_its_row_says_why_not(
         (("--batch", "0"), ("--batch", "'0'")),
         (("--batch", "1,x"), ("--batch", "'1,x'")),
         (("--length", "4"), ("--length 4 has no effect", "pictures.onnx")),
-        (("--length", "0"), ("--length cannot be '0'. Give 1 or more.",)),
-        (("--seconds", "-1"), ("--seconds cannot be '-1'. Give 0.01 or more.",)),
+        (("--length", "0"), ("--length cannot be 0. Give 1 or more.",)),
+        (("--seconds", "-1"), ("--seconds cannot be -1. Give 0.01 or more.",)),
         (("--threads", "two"), ("--threads",)),
         (("--provider", "tpu"), ("tpu", "CPUExecutionProvider")),
         (("--out", "speed.gif"), ("speed.gif", ".png")),
@@ -104,7 +104,8 @@ def test_what_cannot_be_measured_is_refused_in_one_line(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gone.onnx").write_text("")
-    done = command("bench", picture_file.path, *QUICK, *options)
+    quick = [each for at in (0, 2, 4) if QUICK[at] not in options for each in QUICK[at : at + 2]]
+    done = command("bench", picture_file.path, *quick, "--quiet", *options)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert [name for name in named if name not in done.err] == []
     assert [path.name for path in tmp_path.iterdir()] == ["gone.onnx"]

@@ -98,6 +98,12 @@ def test_an_entry_is_written_from_weights(tlzoo: Any, weights: Path) -> None:
     assert "head" not in made.err.partition("A head")[0]
 
 
+def test_a_part_to_leave_out_that_is_not_there_is_named(tlzoo: Any, weights: Path) -> None:
+    made = tlzoo("new-entry", weights, *GIVEN, "--without", "classifier")
+    assert made.code == 2
+    assert "No parameter begins with --without classifier." in made.err
+
+
 def test_every_parameter_counts_unless_it_is_left_out(tlzoo: Any, weights: Path) -> None:
     made = tlzoo("new-entry", weights, *GIVEN)
     assert made.json["parameters"] == 52

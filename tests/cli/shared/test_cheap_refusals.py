@@ -83,7 +83,7 @@ CASES: dict[str, Case] = {
         ("adapt", "RUN", "--target", "TEXTS", *NEW, "--method", "nlp/magic"),
         ("Plugin 'nlp'", "coral"),
     ),
-    "evaluate, model": (("evaluate", NONE, "TEXTS"), (NONE, "Name an exported ONNX file")),
+    "evaluate, model": (("evaluate", NONE, "TEXTS"), (NONE, "Name a run's folder or an exported ONNX file")),
     "evaluate, data": (("evaluate", "RUN", NONE), (NONE, "does not exist")),
     "evaluate, other labels": (("evaluate", "RUN", "FEW"), ("FEW", "'terrible'")),
     "evaluate, no run": (("evaluate", ".", "TEXTS"), ("is not a run folder",)),

@@ -386,7 +386,7 @@ def test_a_real_process_writes_one_json_document_to_stdout_however_much_is_repor
         (("--freeze", "last:1"), ("--freeze last:1 contradicts --strategy probe", "Use --strategy finetune")),
         (("--strategy", "finetune", "--freeze", "some"), ("'some'", "until:<stage>")),
         (("--task", "text-classification"), ("text-classification", "image-classification")),
-        (("--max-length", "9"), ("max_length", "interpolation")),
+        (("--max-length", "9"), ("--max-length 9 has no effect with", "interpolation")),
         (("--strategy", "finetune", "--epochs", "0"), ("--epochs cannot be 0", "1 or more")),
         (("--strategy", "finetune", "--lr", "fast"), ("--lr cannot be 'fast'", "0 or more", "auto")),
         (("--epochs", "many"), ("--epochs",)),

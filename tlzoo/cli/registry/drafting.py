@@ -123,6 +123,12 @@ def _counted(files: Sequence[Path], without: Sequence[str], given: int | None) -
     if given is not None:
         return metadata, given
     parts = authoring.parameters(elements, without)
+    for prefix in without:
+        if not any(f"{name}.".startswith(f"{prefix.rstrip('.')}.") for name in elements):
+            begin = ", ".join(sorted({name.partition(".")[0] for name in elements})[:10])
+            raise UsageError(
+                f"No parameter begins with `without={prefix}`.", hint=f"They begin with: {begin}.", parameter="without"
+            )
     if parts:
         listed = ", ".join(f"{name} {number:,}" for name, number in parts.items())
         say(f"Counted {parts.total():,} parameters: {listed}. To leave tensors out: --without PREFIX")
