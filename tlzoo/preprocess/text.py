@@ -223,6 +223,16 @@ def _encoded(parts: list[Any], positions: Sequence[int], encode: Callable[[list[
         raise ArtifactError(f"The tokenizer cannot encode a batch of texts: {cause}.", hint="Export again.") from cause
 
 
+def _try_once(tokenizer: Tokenizer) -> None:
+    """Encode a text, over which a tokenizer.json that contradicts itself makes the library panic."""
+    try:
+        _without_panic(tokenizer.encode, "a")
+    except _Panic:
+        raise
+    except Exception:  # noqa: BLE001 - a vocabulary without this word, which other texts may do without
+        return
+
+
 def _read_tokenizer(spec: TextSpec) -> Tokenizer:
     if not spec.tokenizer:
         raise ArtifactError(
@@ -232,6 +242,7 @@ def _read_tokenizer(spec: TextSpec) -> Tokenizer:
     try:
         tokenizer = _without_panic(Tokenizer.from_str, spec.tokenizer)
         special = _without_panic(tokenizer.num_special_tokens_to_add, False)
+        _try_once(tokenizer)
     except Exception as cause:
         raise ArtifactError(
             f"The embedded tokenizer cannot be read: {first_line(cause)}.",
