@@ -79,6 +79,7 @@ def program() -> None:
     code, first = main(), threading.main_thread()
     if any(not thread.daemon and thread is not first for thread in threading.enumerate()):
         threading.Thread(target=_end_without_threads, args=(code,), daemon=True).start()
+    gc.freeze()  # else the interpreter looks for garbage in all that torch made, for 2 s
     sys.exit(code)
 
 
