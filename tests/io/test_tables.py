@@ -118,6 +118,13 @@ def test_a_blank_first_line_does_not_keep_columns_from_being_checked(tmp_path: P
         list(stream_table(written(tmp_path / "t.jsonl", b'\n  \n{"words": "x"}\n{"words": "y"}\n'), ["text"]))
 
 
+@pytest.mark.parametrize(("ending", "separator"), [("csv", b","), ("tsv", b"\t")])
+def test_blank_lines_before_a_header_are_none(tmp_path: Path, ending: str, separator: bytes):
+    content = b"\n  \n" + separator.join((b"text", b"label")) + b"\n\n" + separator.join((b"fine", b"good")) + b"\n"
+    found = list(stream_table(written(tmp_path / f"t.{ending}", content), ["text"]))
+    assert found == [("line 5", {"text": "fine", "label": "good"})]
+
+
 def test_of_many_columns_the_first_are_named(tmp_path: Path):
     (tmp_path / "wide.csv").write_text(",".join(f"c{at}" for at in range(100_000)) + "\n")
     with pytest.raises(DataError, match="and 99,980 more") as caught:

@@ -70,9 +70,12 @@ def _delimited(path: Path, only: Sequence[str]) -> Rows:
         reader = csv.reader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
         start = 1
         try:
-            columns = _next_cells(reader) or []
+            columns = _next_cells(reader)
+            while columns is not None and len(columns) < 2 and not "".join(columns).strip():
+                start, columns = reader.line_num + 1, _next_cells(reader)  # blank lines before the header
+            columns = columns or []
             if any("\0" in name for name in columns):
-                raise _nul(path, "line 1")
+                raise _nul(path, f"line {start}")
             _check_columns(path, columns, only)
             start = reader.line_num + 1
             while (cells := _next_cells(reader)) is not None:
