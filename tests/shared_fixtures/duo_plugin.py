@@ -148,10 +148,10 @@ def train(command: Any, numbers: Path, tmp_path: Path) -> Iterator[Callable[...,
     """`tlzoo finetune duo/means` that has to fail: it leaves no run, begun or finished."""
 
     def run(*arguments: str, task: str = "two") -> Any:
-        options = ("--epochs", "1", "--batch", "8", "--lr", "0.01", "--freeze", "all", "--quiet")
-        strategy = () if "--strategy" in arguments else ("--strategy", "finetune")
+        usual = {"--strategy": "finetune", "--epochs": "1", "--batch": "8", "--lr": "0.01", "--freeze": "all"}
+        options = [each for pair in usual.items() if pair[0] not in arguments for each in pair]
         out = ("--out", tmp_path / "run")
-        return command("finetune", "duo/means", numbers, *out, "--task", task, *strategy, *options, *arguments)
+        return command("finetune", "duo/means", numbers, *out, "--task", task, *options, "--quiet", *arguments)
 
     yield run
     assert not (tmp_path / "run").exists()

@@ -216,7 +216,7 @@ def test_an_entry_that_changed_since_is_refused_naming_both(
 
 def test_an_id_that_is_not_locked_is_named(filled: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pull", "--locked"]) == 2
-    assert "has no checkpoints" in capsys.readouterr().err
+    assert "tlzoo.lock does not exist" in capsys.readouterr().err
     assert main(["lock", "mine/file"]) == 0
     assert main(["pull", "--locked", "mine/hub"]) == 2
     assert "tlzoo lock mine/hub" in capsys.readouterr().err

@@ -56,7 +56,7 @@ def test_a_probe_of_a_given_strength_says_so_in_its_record(zoo: Any, pictures: P
         ({"strategy": "finetune", "cutmix": 0.2, "augment": "lite"}, "augment", "`augment` cannot be 'lite'"),
         ({"strategy": "finetune", "head": "deep"}, "head", "or leave `head` out"),
         ({"strategy": "auto", "freeze": "last:1"}, "freeze", "no effect with `strategy='auto'`"),
-        ({"device": "tpu"}, "device", "`device='cpu'`"),
+        ({"device": "tpu"}, "device", "Give auto, cpu, cuda"),
         ({"strategy": ""}, "strategy", "Unknown strategy ''"),
         ({"task": ""}, "task", "does not support the task ''"),
         ({"freeze": "", "strategy": "finetune"}, "freeze", "Unknown freeze policy ''"),
@@ -190,7 +190,7 @@ def test_thresholds_of_auto_are_refused_in_python_as_on_the_command_line(
         assert error.value.parameter == "thresholds"
     done = command("export", text_run.path, "--out", tmp_path / "model.onnx", "--precision", "auto", "--max-drop", "1")
     assert done.code == 2
-    assert "Thresholds cannot be combined with --precision auto" in done.err
+    assert "--max-drop 1.0 cannot be combined with --precision auto" in done.err
     assert list(tmp_path.iterdir()) == []
 
 

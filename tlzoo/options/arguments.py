@@ -48,9 +48,9 @@ def check_paths(**arguments: object) -> None:
 
 
 def check_texts(**arguments: object) -> None:
-    """Raise UsageError for what is no text, or is empty."""
+    """Raise UsageError for what is no text."""
     for name, value in arguments.items():
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str):
             raise _wrong(name, value, EXPECTED.get(name, "a text"))
 
 

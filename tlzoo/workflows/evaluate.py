@@ -11,7 +11,7 @@ from tlzoo.artifact import trained_on
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Columns, Samples, check_columns, check_used, content_digests, endings_of, read_labelled
 from tlzoo.data.dataset import TaskDataset, make_dataset
-from tlzoo.errors import RunError
+from tlzoo.errors import ArtifactError
 from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import progress, say
@@ -67,7 +67,7 @@ def evaluate(model: str | Path | RunFolder, data: str | Path, *, columns: Column
     if isinstance(model, RunFolder) or Path(model).is_dir():
         return _evaluate_run(model if isinstance(model, RunFolder) else RunFolder.load(model), data, columns)
     if not Path(model).exists():
-        raise RunError(
+        raise ArtifactError(
             f"{model} does not exist.", hint="Name a run's folder or an exported ONNX file.", parameter="model"
         )
     return _evaluate_file(Path(model), data, columns)
