@@ -74,13 +74,24 @@ def main(argv: list[str] | None = None) -> int:
 
 def program() -> None:
     """`main` as a program, which ends some seconds after its command even where a thread goes on, as a plugin's may."""
+    import atexit
     import threading
 
-    code, first = main(), threading.main_thread()
+    codes = [1]
+    atexit.register(_end, codes)  # the first to be registered is the last to be called
+    code = codes[0] = main()
+    first = threading.main_thread()
     if any(not thread.daemon and thread is not first for thread in threading.enumerate()):
         threading.Thread(target=_end_without_threads, args=(code,), daemon=True).start()
-    gc.freeze()  # else the interpreter looks for garbage in all that torch made, for 2 s
     sys.exit(code)
+
+
+def _end(codes: list[int]) -> None:
+    """End the process; the interpreter would take all apart that torch made, for 2 s."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # `main` has told what is lost
+            stream.flush()
+    os._exit(codes[0])
 
 
 def _end_without_threads(code: int) -> None:
