@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -27,6 +28,13 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
             return os.fdopen(number, "rb")
         os.close(number)
     raise OSError(0, _KINDS.get(kind, "it is not a file"), str(Path(path)))
+
+
+def reading_hint(cause: OSError) -> str:
+    """What to do about a file that cannot be read."""
+    if cause.errno in (errno.EACCES, errno.EPERM):
+        return "Check its permissions."
+    return "Name a file that holds what is to be read." if cause.errno == 0 else "Check the path."
 
 
 def read_regular(path: str | os.PathLike[str], most: int) -> bytes:

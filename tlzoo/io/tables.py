@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.errors import DataError, InputError, UsageError, first_line
-from tlzoo.io.regular import open_regular
+from tlzoo.io.regular import open_regular, reading_hint
 from tlzoo.io.texts import LONGEST, bounded_lines, listed_names, not_utf8
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -47,7 +47,7 @@ def stream_table(path: Path, only: Sequence[str] = ()) -> Rows:
                 )
         yield from reader(path, only)
     except OSError as cause:
-        raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
+        raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint=reading_hint(cause)) from cause
     except UnicodeDecodeError as cause:
         raise not_utf8(path) from cause
 

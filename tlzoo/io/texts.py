@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tlzoo.errors import DataError
-from tlzoo.io.regular import read_regular
+from tlzoo.io.regular import read_regular, reading_hint
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a pair of UTF-16: no character, and nothing that UTF-8 can hold."""
@@ -41,7 +41,7 @@ def read_text(path: Path) -> str:
     try:
         text = read_regular(path, LONGEST).decode("utf-8-sig")
     except OSError as cause:
-        raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
+        raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint=reading_hint(cause)) from cause
     except UnicodeDecodeError as cause:
         raise not_utf8(path) from cause
     if "\0" in text:
