@@ -121,6 +121,16 @@ def test_what_cannot_be_is_refused_by_the_parameters_name(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_views_that_save_no_time_are_said_to(
+    zoo: Any, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Every normalisation trains, from the first layer on: nothing in front of it is computed once."""
+    given = {"freeze": "norm", "augment": "light", "views": 2, "epochs": 1, "max_steps": 1, "probe": False}
+    run = tlzoo.finetune(RESNET, pictures, out=tmp_path / "run", strategy="finetune", **given)
+    assert run.options["prefix"] is None
+    assert "`views=2` saves no time: the same 2 views of each sample return." in capsys.readouterr().err
+
+
 def test_what_has_an_effect_after_all_is_taken(zoo: Any):
     checkpoint = tlzoo.registry.get(RESNET)
     for freeze, given in (
