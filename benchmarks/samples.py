@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+FILMS = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
 CHECKPOINT = {"vision": "vision/efficientnet-lite0", "nlp": "nlp/all-minilm-l6-v2"}
 
 
@@ -19,7 +20,7 @@ def prepare(modality: str, folder: Path, n_train: int, n_test: int) -> tuple[Pat
     from tlzoo.demo.tweets import prepare as texts
 
     folder.mkdir()
-    return texts(folder, n_train=n_train, n_test=n_test, domain="films")
+    return texts(folder, n_train=n_train, n_test=n_test, table=FILMS)
 
 
 MODALITIES = ("vision", "nlp", "speech")

@@ -86,3 +86,13 @@ def test_a_real_benchmark_s_file_is_compared_with_itself(tmp_path: Path):
     done = subprocess.run([sys.executable, BENCHMARKS / "compare.py", path, path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "tlzoo --help" in done.stdout
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("modality", ["vision", "nlp"])
+def test_the_samples_of_the_benchmarks_can_be_had(tmp_path: Path, modality: str):
+    folder = str(tmp_path / "samples")
+    code = f"import pathlib, samples; print(*samples.prepare({modality!r}, pathlib.Path({folder!r}), 40, 20))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=BENCHMARKS, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(Path(each).exists() for each in done.stdout.split())

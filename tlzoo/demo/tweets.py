@@ -1,4 +1,4 @@
-"""Real tweets with human sentiment scores.
+"""Real tweets, or other short texts, with human sentiment scores.
 
 From the data of VADER (Hutto & Gilbert 2014, MIT licence), each text scored from -4 to 4 by about 20 people.
 """
@@ -33,8 +33,8 @@ CLEAR = 0.5
 Row = tuple[str, str]
 
 
-def prepare(folder: Path, *, n_train: int, n_test: int) -> tuple[Path, Path]:
-    """Write `train.csv` and `test.csv` (columns text, label) into `folder`; return their paths.
+def prepare(folder: Path, *, n_train: int, n_test: int, table: str = TABLE) -> tuple[Path, Path]:
+    """Write `train.csv` and `test.csv` (columns text, label) of a table of the data into `folder`; return their paths.
 
     A mean score above 0.5 is positive, below -0.5 negative; what lies between is left out. Both files hold as many
     of either label (one more positive where a number is odd), and no text twice, not even in other case or
@@ -44,7 +44,7 @@ def prepare(folder: Path, *, n_train: int, n_test: int) -> tuple[Path, Path]:
     order = random.Random(0)
     train: list[Row] = []
     test: list[Row] = []
-    for label, rows in _by_label(_scored()).items():
+    for label, rows in _by_label(_scored(table)).items():
         extra = int(label == "positive")
         for_test, for_train = (n_test + extra) // 2, (n_train + extra) // 2
         order.shuffle(rows)
@@ -53,13 +53,13 @@ def prepare(folder: Path, *, n_train: int, n_test: int) -> tuple[Path, Path]:
     return _write(folder / "train.csv", train), _write(folder / "test.csv", test)
 
 
-def _scored() -> Iterator[tuple[float, str]]:
-    """Mean score and text of each tweet, HTML entities resolved."""
+def _scored(table: str) -> Iterator[tuple[float, str]]:
+    """Mean score and text of each row, HTML entities resolved."""
     archive = fetch_source(SOURCE, "demo/vader").files[ARCHIVE.name]
     with tarfile.open(archive, "r:gz") as tar:
-        file = tar.extractfile(TABLE)
+        file = tar.extractfile(table)
         if file is None:
-            raise DataError(f"{TABLE} is not a file in {archive}.")
+            raise DataError(f"{table} is not a file in {archive}.")
         content = file.read().decode("utf-8")
     for line in content.split("\n"):
         if line.strip():
