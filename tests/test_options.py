@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from tlzoo.options import (
     run_options,
     strategies_taking,
 )
+from tlzoo.options.checked import CheckedOptions, given_options
 from tlzoo.plugins.strategies import OPTIONS, resolve_strategy
 from tlzoo.training.strategies.table import STRATEGIES
 
@@ -371,3 +372,17 @@ def test_options_are_frozen():
         for field in fields(cls):
             with pytest.raises(AttributeError):
                 setattr(cls(), field.name, None)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Needed(CheckedOptions):
+    """Options of a plugin with a field that has no default."""
+
+    size: Annotated[int, Range(1), "Size"]
+    share: Annotated[float, Range(0.0, 1.0), "Share"] = 0.5
+
+
+def test_a_field_without_a_default_counts_as_given():
+    assert given_options(Needed(size=3)) == {"size": 3}
+    assert given_options(Needed(size=3, share=0.25)) == {"size": 3, "share": 0.25}
+    assert given_options(replace(Needed(size=3), size=4)) == {"size": 4}

@@ -155,7 +155,7 @@ def test_a_run_is_shown_in_one_line(picture_run: Any):
         ("limit", lambda file, wrong: tlzoo.registry.find(limit=wrong), ("3", -1)),
         ("max_parameters", lambda file, wrong: tlzoo.registry.find(max_parameters=wrong), ("10M", -1)),
         ("modality", lambda file, wrong: tlzoo.registry.find(modality=wrong), (3, ["image"])),
-        ("task", lambda file, wrong: tlzoo.registry.find(task=wrong), ([3],)),
+        ("task", lambda file, wrong: tlzoo.registry.find(task=wrong), (3, [3])),
     ],
 )
 def test_numbers_and_names_of_the_runtime_and_the_registry_too(

@@ -78,7 +78,7 @@ def program() -> None:
     import threading
 
     codes = [1]
-    atexit.register(_end, codes)  # the first to be registered is the last to be called
+    atexit.register(_end, codes, os.getpid())  # the first to be registered is the last to be called
     code = codes[0] = main()
     first = threading.main_thread()
     if any(not thread.daemon and thread is not first for thread in threading.enumerate()):
@@ -86,8 +86,10 @@ def program() -> None:
     sys.exit(code)
 
 
-def _end(codes: list[int]) -> None:
-    """End the process; the interpreter would take all apart that torch made, for 2 s."""
+def _end(codes: list[int], process: int) -> None:
+    """End this process, not one forked from it; the interpreter would take all apart that torch made, for 2 s."""
+    if os.getpid() != process:
+        return
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # `main` has told what is lost
             stream.flush()

@@ -105,7 +105,7 @@ def walk_files(folder: str | os.PathLike[str], endings: tuple[str, ...]) -> Iter
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as cause:
-        raise DataError(f"Folder {folder} cannot be read: {cause.strerror}.", hint="Check its permissions.") from cause
+        raise DataError(f"Folder {folder} cannot be read: {cause.strerror}.", hint=reading_hint(cause)) from cause
     for entry in entries:
         if is_hidden(entry.name):
             continue

@@ -11,13 +11,13 @@ from tlzoo.errors import UsageError
 
 EXPECTED = {
     "answers": "a class, such as tlzoo.LabelPrediction",
-    "checkpoint": "the id of a checkpoint, such as 'vision/mobilenetv2', or one that tlzoo.get returned",
+    "checkpoint": "the id of a checkpoint, such as 'vision/mobilenetv2', or one that tlzoo.registry.get returned",
     "data": "the path of a folder or table",
     "file": "the path of an exported ONNX file",
     "format": "'onnx', 'triton', 'web' or the name of a plugin's",
     "freeze": "a policy, such as 'last:1'",
-    "id": "the id of a checkpoint, such as 'vision/mobilenetv2'",
     "head": "'linear', or the name of a plugin's",
+    "id": "the id of a checkpoint, such as 'vision/mobilenetv2'",
     "method": "'auto', 'coral' or the name of a plugin's",
     "model": "the path of a run or of an exported ONNX file",
     "options": "a mapping such as {'epochs': 3}; options of a class, such as tlzoo.Finetune(), are a `strategy`",

@@ -62,7 +62,7 @@ class CheckedOptions:
         by_place = [field.name for field in fields(cls) if field.init and not field.kw_only]
         named = (*by_place[: len(values)], *given)
         if set(named) == set(field_names(cls)):  # by dataclasses.replace
-            named = tuple(name for name in named if given.get(name, CheckedOptions) != getattr(cls, name))
+            named = tuple(name for name in named if given.get(name, CheckedOptions) != getattr(cls, name, None))
         object.__setattr__(made, "_given", named)
         return made
 

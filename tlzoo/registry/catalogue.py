@@ -99,10 +99,9 @@ def find(
     wrong.
     """
     given = {"modality": modality, "license": license, "language": language, "plugin": plugin, "source": source}
-    tasks = [("task", task)] if isinstance(task, str) else [("task", each) for each in task or ()]
     check_texts(sort=sort, **not_none(**given, pretrained_on=pretrained_on, tag=tag))
-    for name, each in tasks:
-        check_texts(**{name: each})
+    for each in task if isinstance(task, list | tuple) else not_none(task=task).values():
+        check_texts(task=each)
     if sort.removeprefix("-") not in SORTS:
         raise UsageError(f"Cannot sort by {sort!r}.", hint=f"Sort by: {', '.join(SORTS)}.", parameter="sort")
     check_counts(0, offset=offset, **not_none(limit=limit))

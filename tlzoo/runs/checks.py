@@ -117,8 +117,9 @@ def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None
     if isinstance(spec, PluginSpec):
         preprocess = {"options": {**spec.options, **preprocess}}
     if strange := sorted(set(preprocess) - set(type(spec).model_fields)):
+        option = {strange[0]: preprocess[strange[0]]}
         raise UsageError(
-            f"`preprocess={ ({strange[0]: preprocess[strange[0]]}) }` has no effect with {checkpoint.id}.",
+            f"`preprocess={option}` has no effect with {checkpoint.id}.",
             parameter="preprocess",
             hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}.",
         )
@@ -129,8 +130,9 @@ def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None
         name, expected = str(first["loc"][0]), expected_value(first)
         if expected == OTHER:
             expected = f"a value such as {getattr(spec, name)!r}, which it has"
+        option = {name: preprocess.get(name, first["input"])}
         raise UsageError(
-            f"`preprocess={ ({name: preprocess.get(name, first['input'])}) }` cannot be used.",
+            f"`preprocess={option}` cannot be used.",
             hint=f"Give {expected}.",
             parameter="preprocess",
         ) from cause
