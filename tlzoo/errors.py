@@ -45,13 +45,16 @@ class TlzooError(Exception):
 
 
 @contextmanager
-def concerning(parameter: str, kind: type[TlzooError] | None = None) -> Iterator[None]:
-    """An error of this kind, else a UsageError, that is raised meanwhile and names no argument is about this one."""
+def concerning(parameter: str, kind: type[TlzooError] | None = None, *, inner: str = "") -> Iterator[None]:
+    """An error of this kind, else a UsageError, that is raised meanwhile and names no argument is about this one.
+
+    So is one that names `inner`: the same value's name where it was passed on to.
+    """
     try:
         yield
     except TlzooError as error:
-        if isinstance(error, kind or UsageError):
-            error.parameter = error.parameter or parameter
+        if isinstance(error, kind or UsageError) and error.parameter in ("", inner):
+            error.parameter = parameter
         raise
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import tlzoo
 import tlzoo.registry
-from tlzoo.errors import DataError, TlzooError, UnknownCheckpoint, UsageError
+from tlzoo.errors import ArtifactError, DataError, RunError, TlzooError, UnknownCheckpoint, UsageError
 
 ID = "vision/test-resnet"
 CALLS: list[tuple[str, Callable[[Any], Any], tuple[Any, ...]]] = [
@@ -165,3 +165,34 @@ def test_numbers_and_names_of_the_runtime_and_the_registry_too(
         with pytest.raises(UsageError) as caught:
             call(picture_file.file, each)
         assert caught.value.parameter == name, each
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("run", lambda there: tlzoo.export(there, "out.onnx")),
+        ("run", lambda there: tlzoo.adapt(there, there, out="out")),
+        ("model", lambda there: tlzoo.evaluate(there, there)),
+        ("model", lambda there: tlzoo.evaluate(there / "no.onnx", there)),
+        ("model", lambda there: tlzoo.evaluate(there / "text.onnx", there)),
+        ("file", lambda there: tlzoo.verify(there / "text.onnx", there)),
+        ("path", lambda there: tlzoo.load(there / "text.onnx")),
+        ("files", lambda there: tlzoo.bench(there / "text.onnx")),
+    ],
+)
+def test_what_is_no_run_or_no_file_is_told_by_its_name(tmp_path: Path, name: str, call: Callable[[Path], Any]):
+    (tmp_path / "text.onnx").write_text("not a model")
+    with pytest.raises((RunError, ArtifactError)) as caught:
+        call(tmp_path)
+    assert caught.value.parameter == name
+
+
+def test_the_run_beside_a_file_too(tmp_path: Path, picture_file: Any):
+    with pytest.raises(RunError) as caught:
+        tlzoo.bench(picture_file.file, run=tmp_path)
+    assert caught.value.parameter == "run"
+
+
+def test_a_field_of_a_nested_class_is_told_by_its_flat_name(zoo: Any):
+    with pytest.raises(UsageError, match=r"Unknown option `gb`\. Give it as `cache_gb`\."):
+        tlzoo.finetune(ID, "data", out="out", gb=3)

@@ -18,6 +18,8 @@ _Count = Annotated[int, Range(1)]
 _Whole = Annotated[int, Range(0)]
 _Rate = Annotated[float, Range(0.0)]
 _Policy = Literal["none", "light", "light-noflip", "strong", "strong-noflip"]
+StrategyName = Literal["probe", "finetune", "lp-ft", "lora", "auto"]
+"""The core's strategies; a plugin adds others as `plugin/name`."""
 POLICIES: tuple[str, ...] = get_args(_Policy)
 """How samples can be augmented."""
 
@@ -88,7 +90,9 @@ class StrategyOptions(CheckedOptions):
         from difflib import get_close_matches  # `--help` does without
 
         error = unknown_option(name, list(options_of(cls)), list(others))
-        if not error.hint.startswith("Did you") and (near := get_close_matches(name, core_options(), 1)):
+        if whole := _flat_name(name):
+            error.hint = f"Give it as `{whole}`."
+        elif not error.hint.startswith("Did you") and (near := get_close_matches(name, core_options(), 1)):
             error.hint = f"Did you mean `{near[0]}`, an option of {', '.join(strategies_taking(near[0]))}?"
         return error
 
@@ -201,6 +205,11 @@ class Auto(LPFT):
     """Whichever a short comparison prefers: a probe, the last stage or everything."""
 
     strategy: ClassVar[str] = "auto"
+
+
+def _flat_name(part: str) -> str:
+    """What a field of a nested class, such as `gb` of `Cache`, is called where options are flat; empty for others."""
+    return next((flat for cls in (Augment, Cache) for name, flat in cls.flat_names.items() if name == part), "")
 
 
 def _place_of(cls: type[StrategyOptions], flat_name: str) -> tuple[str, str, str]:

@@ -132,6 +132,11 @@ def find(
     return _page(query, offset, limit)
 
 
+def words_of(field: str) -> list[str]:
+    """Every word that `find` can be given for a field such as `language` or `tag` and find something, sorted."""
+    return sorted({word for _, table in _tables() for word in table.words(field)})
+
+
 def _lower(words: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(word.lower() for word in ((words,) if isinstance(words, str) else words))
 

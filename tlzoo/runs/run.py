@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read_labelled, read_splits
 from tlzoo.data.dataset import TaskDataset, make_dataset
-from tlzoo.errors import DataError, RunError, UsageError
+from tlzoo.errors import DataError, RunError, UsageError, concerning
+from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.plugins.tasks import task_of
 from tlzoo.registry.schema import Checkpoint
@@ -65,6 +66,15 @@ class RunFolder:
                 f"run.json or {PREPROCESS} in {folder} cannot be read: {short_reason(cause)}.",
                 hint="Train again, or restore the folder.",
             ) from cause
+
+    @classmethod
+    def of(cls, run: str | Path | RunFolder, parameter: str = "run") -> RunFolder:
+        """A run as it is, or that in a folder; what is neither raises UsageError or RunError about `parameter`."""
+        if isinstance(run, RunFolder):
+            return run
+        check_paths(**{parameter: run})
+        with concerning(parameter, RunError):
+            return cls.load(run)
 
     @property
     def checkpoint(self) -> Checkpoint:

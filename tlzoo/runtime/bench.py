@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
-from tlzoo.errors import TlzooError, UsageError, first_line
+from tlzoo.errors import ArtifactError, TlzooError, UsageError, concerning, first_line
 from tlzoo.io.cores import available_cores
 from tlzoo.plugins.preprocess import preprocessor_of
 from tlzoo.preprocess import Preprocessor
@@ -107,7 +107,8 @@ def _open(files: Sequence[str | Path], providers: Sequence[str], threads: int) -
     tasks = {}
     for file in files:
         for provider in providers:
-            session, manifest = open_artifact(file, [provider], threads)
+            with concerning("files", ArtifactError, inner="path"):
+                session, manifest = open_artifact(file, [provider], threads)
             tasks[manifest.preprocess.kind] = file
             own = {output.name for output in task_of_manifest(manifest).outputs}
             there = [output.name for output in session.get_outputs()]

@@ -344,6 +344,7 @@ def load(
     return predictor
 
 
+@concerning("path", ArtifactError)
 def open_artifact(
     path: str | Path,
     providers: Sequence[str] | None = None,

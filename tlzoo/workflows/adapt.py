@@ -45,12 +45,10 @@ def adapt(
     (see `tlzoo.adaptation.verdict`).
     """
     require_training()
-    if not isinstance(run, RunFolder):
-        check_paths(run=run)
     check_paths(target=target, out=out, **not_none(test=test))
     check_texts(method=method)
     began = time.monotonic()
-    run = run if isinstance(run, RunFolder) else RunFolder.load(run)
+    run = RunFolder.of(run)
     check_output_path(Path(out))
     check_method(method, run.checkpoint.plugin)
     unlabelled, labelled = _target_samples(run, target), _labelled(run, test)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlzoo.errors import UsageError
+from tlzoo.errors import ArtifactError, UsageError, concerning
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.runtime.bench import Baselines, BenchResult
 from tlzoo.runtime.bench import bench as measure
@@ -83,7 +83,8 @@ def _counts(name: str, given: object) -> tuple[int, ...]:
 
 def _in_torch(file: str | Path, run: str | Path | RunFolder, providers: Sequence[str]) -> Baselines:
     """Torch's ways to answer as the file does; raises UsageError for what cannot be compared."""
-    _, manifest = open_artifact(file)
+    with concerning("files", ArtifactError, inner="path"):
+        _, manifest = open_artifact(file)
     if manifest.raw_input:
         raise UsageError(
             f"{file} resizes pictures inside the graph; the run in torch does not.",

@@ -11,7 +11,7 @@ from tlzoo.artifact import trained_on
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Columns, Samples, check_columns, check_used, content_digests, endings_of, read_labelled
 from tlzoo.data.dataset import TaskDataset, make_dataset
-from tlzoo.errors import ArtifactError
+from tlzoo.errors import ArtifactError, concerning
 from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import progress, say
@@ -65,7 +65,7 @@ def evaluate(model: str | Path | RunFolder, data: str | Path, *, columns: Column
     raise_malloc_thresholds()
     columns = check_columns(columns)
     if isinstance(model, RunFolder) or Path(model).is_dir():
-        return _evaluate_run(model if isinstance(model, RunFolder) else RunFolder.load(model), data, columns)
+        return _evaluate_run(RunFolder.of(model, "model"), data, columns)
     if not Path(model).exists():
         raise ArtifactError(
             f"{model} does not exist.", hint="Name a run's folder or an exported ONNX file.", parameter="model"
@@ -84,7 +84,8 @@ def _evaluate_run(run: RunFolder, data: str | Path, columns: Columns) -> Evaluat
 def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation:
     from tlzoo.runtime import load
 
-    predictor = load(path)
+    with concerning("model", ArtifactError, inner="path"):
+        predictor = load(path)
     known: Columns = predictor.manifest.columns  # type: ignore[assignment]
     samples = _labelled(data, predictor.task, predictor.manifest.preprocess, known, columns)
     dataset = make_dataset(samples, predictor.task, predictor.preprocessor)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from tlzoo.artifact.manifest import Precision
 from tlzoo.options import Thresholds
 from tlzoo.options.arguments import check_paths, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
@@ -21,9 +22,9 @@ def export(
     out: str | Path,
     *,
     data: str | Path | None = None,
-    precision: str = "fp32",
+    precision: Precision | Literal["auto"] | str = "fp32",
     raw_input: bool = False,
-    format: str = "onnx",
+    format: Literal["onnx", "triton", "web"] | str = "onnx",
     thresholds: Thresholds | Mapping[str, float] | None = None,
     trained_on: bool = True,
     sign: str | Path | None = None,
@@ -41,15 +42,13 @@ def export(
     fails, the fp32 file is kept beside `out` and named. ExportError when the graph cannot be written, UsageError for
     options that cannot be, DataError when the held-out data is gone, RunError for what is no run.
     """
-    if not isinstance(run, RunFolder):
-        check_paths(run=run)
     check_paths(out=out, **not_none(data=data, sign=sign))
     check_texts(precision=precision, format=format)
     check_switches(raw_input=raw_input, trained_on=trained_on)
     from tlzoo.exporting.export import export as write
 
     return write(
-        run if isinstance(run, RunFolder) else RunFolder.load(run),
+        RunFolder.of(run),
         out,
         data=data,
         precision=precision,

@@ -16,7 +16,7 @@ from tlzoo.errors import RegistryError, RunError, concerning
 from tlzoo.io.extras import require_training
 from tlzoo.io.locks import output_lock
 from tlzoo.io.timings import Clock
-from tlzoo.options import StrategyOptions
+from tlzoo.options import StrategyName, StrategyOptions
 from tlzoo.options.arguments import check_mappings, check_paths, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import advise
@@ -36,7 +36,7 @@ def finetune(
     out: str | Path,
     test: str | Path | None = None,
     task: str | None = None,
-    strategy: str | StrategyOptions | None = None,
+    strategy: StrategyName | str | StrategyOptions | None = None,
     freeze: str | None = None,
     head: str | None = None,
     options: Mapping[str, Any] | None = None,

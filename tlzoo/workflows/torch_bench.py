@@ -29,7 +29,7 @@ def torch_calls(
     of a call. Raises RunError where there is no run, UsageError where it is not the one that the file of this
     checkpoint, these labels and this data was exported from, or the device is not there.
     """
-    run = run if isinstance(run, RunFolder) else RunFolder.load(run)
+    run = RunFolder.of(run)
     if (run.checkpoint.id, run.task.labels, run.data.fingerprint) != (checkpoint, tuple(labels), fingerprint):
         raise UsageError(
             f"{run.path} is not the run that the file was exported from ({checkpoint}, {len(labels)} labels).",

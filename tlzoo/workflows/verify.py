@@ -12,7 +12,7 @@ from tlzoo.artifact.reference import DIGEST_BYTES, unpack
 from tlzoo.artifact.trained_on import of_file, seen_note
 from tlzoo.data import Columns, Samples, check_columns, check_used, content_digests, endings_of, read
 from tlzoo.data.dataset import TaskDataset, make_dataset
-from tlzoo.errors import DataError, ParityError, UsageError
+from tlzoo.errors import ArtifactError, DataError, ParityError, UsageError, concerning
 from tlzoo.exporting.check import Measure, Proof, prove
 from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.containment import guard_workflow
@@ -56,7 +56,8 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
             parameter="file",
         )
     check_paths(file=file, data=data)
-    predictor = load(file)
+    with concerning("file", ArtifactError, inner="path"):
+        predictor = load(file)
     reference = unpack(predictor.metadata, predictor.manifest, predictor.task.outputs, str(file))
     samples = _read_samples(data, predictor, columns)
     here = make_dataset(samples, predictor.task, predictor.preprocessor)

@@ -255,3 +255,23 @@ def test_what_is_no_count_is_refused(text: str) -> None:
 )
 def test_a_count_is_shown_with_three_digits(count: int, text: str) -> None:
     assert format_count(count) == text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--modality", "imgae"), "No checkpoint has --modality imgae. Did you mean image?"),
+        (("--task", "image-clasification"), "No checkpoint has --task image-clasification. Did you mean image-classif"),
+        (("--language", "indonesian"), "Give an ISO 639-1 code, such as id for Indonesian."),
+        (("--source", "floppy"), "No checkpoint has --source floppy. There are: hub, pypi."),
+        (("--pretrained-on", "ImageNet"), "Did you mean imagenet-1k or imagenet-22k or imagenet-21k?"),
+        (("--license", "permisive"), "permisive is no SPDX expression such as Apache-2.0, nor one of permissive, copy"),
+        (("--license", "Zlib"), "No checkpoint matches. List all: tlzoo models"),
+        (("--task", "image-regression", "--text", "qqq"), "No checkpoint matches. List all: tlzoo models"),
+    ],
+)
+def test_a_word_that_no_entry_has_is_named(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...], said: str
+) -> None:
+    assert main(["models", *options]) == 0
+    assert said in capsys.readouterr().err

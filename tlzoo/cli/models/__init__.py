@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -13,11 +14,15 @@ from tlzoo.cli.shared.output import make_app, print_json, print_table
 from tlzoo.errors import UsageError
 from tlzoo.progress import say
 from tlzoo.registry import find, shadowed
+from tlzoo.registry.catalogue import words_of
+from tlzoo.registry.licenses import GROUPS, spdx
 
 app = make_app("List the checkpoints of the registry, or show one.")
 app.command()(show)
 
 PAGE = 50
+_FEW = 20
+_MANY = {"language": "Give an ISO 639-1 code, such as id for Indonesian."}
 _ANY = "No checkpoint matches. List all: tlzoo models"
 
 
@@ -82,7 +87,11 @@ def models(
         print_json({"total": found.total, "offset": start, "limit": size, "checkpoints": listed} if paged else listed)
         return
     if not found:
-        print(f"This page is empty; {found.total} checkpoints match." if found.total else _ANY, file=sys.stderr)
+        asked = {"task": task, "modality": modality, "language": language, "plugin": plugin}
+        empty = f"This page is empty; {found.total} checkpoints match." if found.total else ""
+        print(
+            empty or _why_none(license, **asked, pretrained_on=pretrained_on, tag=tag, source=source), file=sys.stderr
+        )
     rows = (
         (c.id, ", ".join(c.tasks), format_count(c.parameters), c.license or "unknown", c.source.kind) for c in found
     )
@@ -95,6 +104,24 @@ def _tasks_serving(task: str) -> tuple[str, ...]:
     from tlzoo.tasks import tasks_that_serve  # which takes numpy
 
     return tasks_that_serve(task)
+
+
+def _why_none(license: str | None, **asked: str | None) -> str:
+    """What nothing can be found for: a word that no entry has, and those like it that one has, or all where few."""
+    for field, word in asked.items():
+        if word is None:
+            continue
+        known, word = words_of(field), word.lower()
+        if known and not set(_tasks_serving(word) if field == "task" else (word,)).intersection(known):
+            near = " or ".join(get_close_matches(word, known, 3))
+            there = (
+                f"There are: {', '.join(known)}." if len(known) <= _FEW else _MANY.get(field, "List all: tlzoo models")
+            )
+            flag = "--" + field.replace("_", "-")
+            return f"No checkpoint has {flag} {word}. {f'Did you mean {near}?' if near else there}"
+    if license is not None and license.lower() not in GROUPS and spdx(license) is None:
+        return f"{license} is no SPDX expression such as Apache-2.0, nor one of {', '.join(GROUPS)}."
+    return _ANY
 
 
 def _page(limit: int | None, page: int | None, offset: int | None) -> tuple[int, int | None]:

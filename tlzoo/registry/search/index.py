@@ -82,6 +82,11 @@ class SqliteTable:
         counted = self._select(f"SELECT count(*) FROM facts WHERE {where}", *values)
         return counted[0][0] if counted else 0, page
 
+    def words(self, field: str) -> set[str]:
+        """Every word of a field of `WORDS`, in lower case."""
+        column, rest = (field, "facts") if field in _SINGLE else ("word", f"words WHERE field = '{field}'")
+        return {word for (word,) in self._select(f"SELECT DISTINCT {column} FROM {rest}")}
+
     def near(self, id: str) -> list[str]:
         """The ids of entries whose text shares the longest runs of letters and digits with `id`, as long ones first."""
         runs = [run for run in re.split(r"[\W_]+", id.lower()) if len(run) > 1][:_MOST_RUNS]

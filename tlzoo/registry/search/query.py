@@ -116,6 +116,10 @@ class MemoryTable:
         hits.sort(key=sort_key, reverse=query.reverse)
         return len(hits), lambda start, stop: hits[start:stop]
 
+    def words(self, field: str) -> set[str]:
+        """Every word of a field of `WORDS`, in lower case."""
+        return {word.lower() for checkpoint in self._checkpoints.values() for word in WORDS[field](checkpoint)}
+
     def near(self, id: str) -> list[str]:
         """Ids among which those that look like `id` are: here all."""
         return self.ids()
