@@ -17,6 +17,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from tlzoo.cli import main
 from tlzoo.workflows import finetune as workflow
 from tlzoo.workflows import train as training
 
@@ -512,3 +513,20 @@ def test_a_real_process_says_the_same(zoo: Any, tmp_path: Path):
 def test_closed_streams_are_no_bug(zoo: Any, arguments: list[str], code: int):
     line = f'"{sys.executable}" -m tlzoo {" ".join(arguments)} >&- 2>&-'
     assert subprocess.run(["sh", "-c", line], env={**os.environ, **zoo.environment}, check=False).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("plugns",), "Error: Unknown command 'plugns'. Did you mean: tlzoo plugins"),
+        (("plugins", "chek"), "Error: Unknown command 'chek'. Did you mean: tlzoo plugins check"),
+        (("cache", "zzz"), "Error: Unknown command 'zzz'. See: tlzoo cache --help"),
+        (("finetune", "--ephocs", "3"), "Error: Unknown option --ephocs. Did you mean --epochs or --preprocess? See: "),
+        (("models", "--bogus"), "Error: Unknown option --bogus. See: tlzoo models --help"),
+    ],
+)
+def test_a_misspelt_command_or_option_is_told_the_same_way(
+    capsys: pytest.CaptureFixture[str], typed: tuple[str, ...], said: str
+) -> None:
+    assert main(list(typed)) == 2
+    assert said in capsys.readouterr().err

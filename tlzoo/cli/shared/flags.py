@@ -81,9 +81,12 @@ def _items(value: str) -> dict[str, Any] | None:
 
 
 def parser_message(error: Any) -> str:
-    """What the command line's parser says of a value, as tlzoo says it of its own options; empty for other errors."""
+    """What the command line's parser says, as tlzoo says it of its own options; empty for what it says well itself."""
     from tlzoo.options.checked import expected_value
 
+    if hasattr(error, "option_name") and hasattr(error, "possibilities"):
+        near = " or ".join(error.possibilities or ())
+        return f"Unknown option {error.option_name}.{f' Did you mean {near}?' if near else ''}"
     cause, parameter = error.__cause__, getattr(error, "param", None)
     if parameter is None or not hasattr(cause, "errors"):
         return ""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from contextvars import ContextVar
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -36,6 +37,13 @@ def announce_file(file: Path, quiet: bool) -> None:
 _HELP = {"help_option_names": ["--help", "-h"]}
 
 
+def unknown_command(name: str, commands: Iterable[str], program: str) -> UsageError:
+    """The error for a command that `program`, such as `tlzoo plugins`, does not have, with the one it is near."""
+    near = get_close_matches(name, commands, 1)
+    hint = f"Did you mean: {program} {near[0]}" if near else f"See: {program} --help"
+    return UsageError(f"Unknown command {name!r}.", hint=hint)
+
+
 class _Strict:
     """What refuses an option that is given twice but takes one value, of which the parser would keep the last, and an
     empty path, which pathlib would read as the folder one is in."""
@@ -59,7 +67,10 @@ class _Command(_Strict, TyperCommand):
 
 
 class _Group(_Strict, TyperGroup):
-    pass
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise unknown_command(args[0], self.list_commands(ctx), ctx.command_path)
+        return super().resolve_command(ctx, args)
 
 
 class _App(typer.Typer):
