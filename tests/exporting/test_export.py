@@ -18,6 +18,7 @@ import tlzoo
 from tlzoo.artifact.manifest import KEY, VERSION
 from tlzoo.errors import DataError, ExportError, ParityError
 from tlzoo.exporting import graph as export_graph_of
+from tlzoo.exporting.choices import can_be_replaced
 from tlzoo.models import onnx_export as core
 
 FILES = ("picture_file", "text_file", "recording_file")
@@ -159,16 +160,16 @@ def test_a_defect_in_the_file_leaves_no_file_and_an_earlier_one_as_it_was(
     monkeypatch.setattr(export_graph_of, "export_graph", planted(break_head))
     out = tmp_path / "model.onnx"
     if existing:
-        out.write_bytes(b"the file of yesterday")
+        out.write_bytes(b"tlzoo.manifest of yesterday")
     with pytest.raises(ParityError, match="No file was written"):
         picture_run.export(out)
     assert [path.name for path in tmp_path.iterdir()] == (["model.onnx"] if existing else [])
-    assert not existing or out.read_bytes() == b"the file of yesterday"
+    assert not existing or out.read_bytes() == b"tlzoo.manifest of yesterday"
 
 
 def test_a_good_export_replaces_an_earlier_file(zoo: Any, text_run: Any, texts: Path, tmp_path: Path):
     out = tmp_path / "model.onnx"
-    out.write_bytes(b"the file of yesterday")
+    out.write_bytes(b"tlzoo.manifest of yesterday")
     text_run.export(out, data=texts)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     manifest = tlzoo.load(out).manifest
@@ -245,3 +246,16 @@ def test_training_data_that_changed_calibrates_nothing(
         run.export(tmp_path / "small.onnx", precision="int8")
     assert run.export(tmp_path / "model.onnx").precision == "fp32"
     assert "Nothing is calibrated on it." in capsys.readouterr().err
+
+
+def test_what_tlzoo_did_not_export_is_not_replaced(picture_run: Any, picture_file: Any, tmp_path: Path):
+    table, foreign, empty = tmp_path / "data.csv", tmp_path / "foreign.onnx", tmp_path / "empty.onnx"
+    table.write_text("text,label\n")
+    foreign.write_bytes(b"\x08\x09" * 2000)
+    for there in (table, foreign):
+        with pytest.raises(ExportError, match="it exists, and tlzoo did not export it"):
+            tlzoo.export(picture_run, there)
+    empty.touch()
+    assert can_be_replaced(empty)
+    assert can_be_replaced(picture_file.file)
+    assert not can_be_replaced(tmp_path)

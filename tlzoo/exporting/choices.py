@@ -1,22 +1,58 @@
-"""Precisions and formats by name, and where a file may be written: what a command refuses before it imports torch."""
+"""What an export is asked for, and whether that can be: known before torch is imported, which takes seconds."""
 
 from __future__ import annotations
 
+import mmap
 from pathlib import Path
 
-from tlzoo.errors import ExportError, UsageError
-from tlzoo.io.files import why_unwritable
+from tlzoo.artifact import signature
+from tlzoo.artifact.manifest import KEY
+from tlzoo.errors import DataError, ExportError, UsageError, concerning
+from tlzoo.io.files import check_exists, why_unwritable
 from tlzoo.options import Thresholds
 from tlzoo.plugins.extensions import declared_names, unknown_extension
+from tlzoo.runs.run import RunFolder
+from tlzoo.specs import ImageSpec
 
 FORMATS = {"triton": "tlzoo.exporting.formats.triton", "web": "tlzoo.exporting.formats.web"}
 """Writers of formats other than one file, imported on use."""
 PRECISIONS = ("fp32", "fp16", "int8", "auto")
 
 
+def check_export(
+    run: RunFolder,
+    out: Path,
+    *,
+    data: str | Path | None,
+    precision: str,
+    raw_input: bool,
+    format: str,
+    thresholds: Thresholds | None,
+    sign: str | Path | None,
+) -> None:
+    """Raise for what cannot be, before any computation: as `check_choices`, and for what the run cannot take."""
+    check_choices(out, precision, format, thresholds)
+    with concerning("data", DataError):
+        check_exists(data)
+    if sign is not None:
+        with concerning("sign"):
+            signature.entry(b"", sign)
+    if raw_input and not isinstance(run.preprocess, ImageSpec):
+        raise UsageError(
+            f"`raw_input=True` needs an image model; this run takes {run.task.modality}.",
+            hint="Leave it out.",
+            parameter="raw_input",
+        )
+    if format == "web":
+        from tlzoo.exporting.formats.web import check_task, libraries
+
+        check_task(run.task)
+        libraries(run.preprocess)
+
+
 def check_choices(out: Path, precision: str, format: str, thresholds: Thresholds | None = None) -> None:
     """Raise UsageError for a precision or a format that there is not, and for thresholds without effect, ExportError
-    for an `out` that cannot be written; nothing of a plugin is imported."""
+    for an `out` that cannot be written or is in the way; nothing of a plugin is imported."""
     if precision not in PRECISIONS:
         raise UsageError(
             f"Unknown precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}.", parameter="precision"
@@ -32,10 +68,24 @@ def check_choices(out: Path, precision: str, format: str, thresholds: Thresholds
     reason = why_unwritable(out)
     if format == "onnx" and out.is_dir():
         reason = "it is a folder"
+    elif format == "onnx" and out.exists() and not can_be_replaced(out):
+        reason = "it exists, and tlzoo did not export it"
     if format != "onnx" and out.exists():
         reason = "it already exists"
     if reason:
         raise ExportError(f"{out} cannot be written: {reason}.", hint="Choose another `out`.", parameter="out")
+
+
+def can_be_replaced(file: Path) -> bool:
+    """Whether an export may replace a file: one of tlzoo's, known by the manifest in it, or an empty one."""
+    try:
+        with file.open("rb") as opened:
+            if file.stat().st_size == 0:
+                return file.is_file()
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return content.find(KEY.encode()) >= 0
+    except (OSError, ValueError):
+        return False
 
 
 def unknown_format(format: str) -> UsageError:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tlzoo.artifact.manifest import Calibration
 from tlzoo.artifact.trained_on import seen_note
-from tlzoo.data import SampleSplits, content_digests, fingerprint
+from tlzoo.data import Samples, SampleSplits, content_digests, fingerprint
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.exporting.batches import draw_samples
@@ -81,36 +81,49 @@ class ExportContext:
         ]
 
 
-def make_context(run: RunFolder, data: str | Path | None) -> ExportContext:
-    """Build the run's model and compute its outputs for the held-out samples, or for those of `data`."""
-    with working(f"Building the network of {run.path}"):
-        model = run.model()
-    parts, parts_error = None, None
-    try:
-        parts = run.splits()
-    except DataError as error:
-        if data is None:
-            raise
-        parts_error = error
-    samples = run.heldout(data) if data is not None or parts is None else parts.test
-    if parts is not None and fingerprint(parts.train) != run.data.fingerprint:
-        parts, parts_error = (
-            None,
-            DataError(
-                f"The training data of {run.path} has changed since training: {run.data.path}.",
-                hint="Restore it, or export in fp32 or fp16, which take no samples of it.",
-            ),
-        )
+def make_context(run: RunFolder, data: str | Path | None, *, needs_training: bool = False) -> ExportContext:
+    """Build the run's model and compute its outputs for the held-out samples, or for those of `data`.
+
+    With `needs_training` raises DataError where the samples it was trained on are gone or others.
+    """
+    samples, parts, parts_error = _read_data(run, data)  # the errors of which come before torch has worked
+    if needs_training and parts_error is not None:
+        raise parts_error
+    if parts_error is not None:
         say(f"{parts_error.message} Nothing is calibrated on it.")
     if note := seen_note(run.trained_on(), content_digests(samples.inputs, samples.modality)):
         say(note)
     if note := few_samples_note(run.task, len(samples)):
         say(note)
+    with working(f"Building the network of {run.path}"):
+        model = run.model()
     whole = run.dataset(samples)
     heldout = drawn(whole, run.data.seed)
     reference, features = outputs_and_features(model, heldout)
     return ExportContext(
         run, model, heldout, whole.samples, reference, features, fingerprint(samples), parts, parts_error
+    )
+
+
+def _read_data(run: RunFolder, data: str | Path | None) -> tuple[Samples, SampleSplits | None, DataError | None]:
+    """Samples for the proof; and those of the training, or why there are none."""
+    try:
+        parts = run.splits()
+    except DataError as error:
+        if data is None:
+            raise
+        return run.heldout(data), None, error
+    samples = parts.test if data is None else run.heldout(data)
+    if fingerprint(parts.train) != run.data.fingerprint:
+        return samples, None, _changed(run)
+    return samples, parts, None
+
+
+def _changed(run: RunFolder) -> DataError:
+    return DataError(
+        f"The training data of {run.path} has changed since training: {run.data.path}.",
+        hint="Restore it, or export in fp32 or fp16, which take no samples of it.",
+        parameter="precision",
     )
 
 

@@ -27,7 +27,7 @@ from tlzoo.artifact.reference import select_samples as choose_samples
 from tlzoo.artifact.seal import seal
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import content_digests
-from tlzoo.errors import ExportError, UsageError, concerning
+from tlzoo.errors import ExportError
 from tlzoo.exporting.check import asked_limits
 from tlzoo.exporting.choices import FORMATS, check_choices, unknown_format
 from tlzoo.exporting.context import ExportContext, make_context
@@ -48,7 +48,6 @@ from tlzoo.options import Thresholds
 from tlzoo.plugins.extensions import PluginExtension, find_extension, warn_name_conflict
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor, load
-from tlzoo.specs import ImageSpec
 
 
 @dataclass(frozen=True)
@@ -83,24 +82,21 @@ def export(
     precision: str = "fp32",
     raw_input: bool = False,
     format: str = "onnx",
-    thresholds: Thresholds | Mapping[str, float] | None = None,
+    thresholds: Thresholds | None = None,
     trained_on: bool = True,
     sign: str | Path | None = None,
 ) -> Exported:
-    """What `tlzoo.export` does, of a run that is loaded."""
+    """What `tlzoo.export` does of a run that is loaded, with options that `check_export` has let pass."""
     started, out = time.monotonic(), Path(path)
-    asked = Thresholds.of(thresholds)
-    _refuse(run, out, precision, raw_input, format, asked)
-    limits = None if precision == "auto" else asked_limits(asked, precision, raw_input)
+    if format != "onnx":
+        _writer(format)
+    limits = None if precision == "auto" else asked_limits(thresholds, precision, raw_input)
     write = partial(_write, key=sign)
-    if sign is not None:
-        with concerning("sign"):
-            signature.entry(b"", sign)  # a key that is none is refused before the work
     with output_lock(out, ExportError):
-        check_choices(out, precision, format, asked)  # another process may have ended meanwhile
+        check_choices(out, precision, format, thresholds)  # another process may have ended meanwhile
         raise_malloc_thresholds()
         limit_threads()
-        context = make_context(run, data)
+        context = make_context(run, data, needs_training=precision == "int8")
         known = run.trained_on() if trained_on else None
         base, full = _fp32(context, limits if precision == "fp32" and not raw_input else None)
         chosen, proto = _proven(base, full, out, precision, raw_input, limits, known, write)
@@ -183,26 +179,6 @@ def _chosen(
         case "fp16" | "int8":
             chosen = reduced_variant(base, full, precision, own)
     return raw_input_variant(base, chosen, limits) if raw_input else chosen
-
-
-def _refuse(
-    run: RunFolder, out: Path, precision: str, raw_input: bool, format: str, thresholds: Thresholds | None
-) -> None:
-    """Raise for options that cannot work, before any computation."""
-    check_choices(out, precision, format, thresholds)
-    if format != "onnx":
-        _writer(format)
-    if raw_input and not isinstance(run.preprocess, ImageSpec):
-        raise UsageError(
-            f"`raw_input=True` needs an image model; this run takes {run.task.modality}.",
-            hint="Leave it out.",
-            parameter="raw_input",
-        )
-    if format == "web":
-        from tlzoo.exporting.formats.web import check_task, libraries
-
-        check_task(run.task)
-        libraries(run.preprocess)
 
 
 def _writer(format: str) -> tuple[Callable[[Path, bytes, Manifest], None], PluginExtension | None]:

@@ -169,7 +169,14 @@ class RunFolder:
                     parameter="data",
                 )
         where, columns, seed = (self.data.path, self.data.test), self.data.columns, self.data.seed
-        parts = read_splits(*where, self.task, columns, seed, endings_of(self.preprocess))
+        try:
+            parts = read_splits(*where, self.task, columns, seed, endings_of(self.preprocess))
+        except DataError as cause:
+            raise DataError(
+                f"The data of {self.path} cannot be divided as it was in training. {cause.message}",
+                hint="Restore it, or export with other labelled data: `data`.",
+                parameter="data",
+            ) from cause
         if fingerprint(parts.test) != self.data.heldout_fingerprint:
             raise DataError(
                 f"The held-out data of {self.path} has changed since training: {self.data.test or self.data.path}.",

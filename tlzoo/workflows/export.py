@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tlzoo.artifact.manifest import Precision
+from tlzoo.exporting.choices import check_export
 from tlzoo.options import Thresholds
 from tlzoo.options.arguments import check_paths, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
@@ -45,16 +46,16 @@ def export(
     check_paths(out=out, **not_none(data=data, sign=sign))
     check_texts(precision=precision, format=format)
     check_switches(raw_input=raw_input, trained_on=trained_on)
+    opened, asked = RunFolder.of(run), Thresholds.of(thresholds)
+    chosen: dict[str, Any] = {
+        "data": data,
+        "precision": precision,
+        "raw_input": raw_input,
+        "format": format,
+        "thresholds": asked,
+        "sign": sign,
+    }
+    check_export(opened, Path(out), **chosen)
     from tlzoo.exporting.export import export as write
 
-    return write(
-        RunFolder.of(run),
-        out,
-        data=data,
-        precision=precision,
-        raw_input=raw_input,
-        format=format,
-        thresholds=thresholds,
-        trained_on=trained_on,
-        sign=sign,
-    )
+    return write(opened, out, trained_on=trained_on, **chosen)

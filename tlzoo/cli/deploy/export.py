@@ -47,14 +47,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Export a run as one ONNX file and prove on held-out data that it equals the trained model."""
-    from tlzoo.exporting.choices import check_choices
-    from tlzoo.io.files import check_exists
-    from tlzoo.runs.record import read_record
-
-    read_record(run)  # before the import of torch, which takes seconds
     asked = _thresholds(max_difference, min_agreement, max_drop)
-    check_choices(out, precision, format, asked)
-    check_exists(data)
     announce(f"Loading {run}", quiet)
     from tlzoo.workflows.run import Run
 
