@@ -157,3 +157,12 @@ def test_smoothing_and_class_weights_are_the_loss(zoo: Any, prepared: Prepared):
     assert head_options(task, parts, Finetune()).keys().isdisjoint({"label_smoothing", "class_weights"})
     plain = prepared(RESNET)[0].loss(outputs, batch)
     assert float(plain) != pytest.approx(float(expected))
+
+
+def test_a_probe_of_features_that_are_kept_rounded_says_what_that_does(go: Go, picture_run: Any):
+    run = go(RESNET, "probe", cache_precision="fp16")
+    rounding = run.options["rounding"]
+    assert 0 < rounding["max_logit_change"] < 0.05
+    assert rounding["agreement"] == 1.0
+    assert rounding["samples"] == run.data.n_validation
+    assert "rounding" not in picture_run.options
