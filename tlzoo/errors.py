@@ -41,7 +41,10 @@ class TlzooError(Exception):
         self.parameter = parameter
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        end = "" if self.message.endswith((".", "!", "?", ":")) else "."  # another's message may be the end of it
+        return f"{self.message}{end} {self.hint}"
 
 
 @contextmanager

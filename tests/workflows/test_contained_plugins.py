@@ -99,6 +99,30 @@ def test_a_hook_that_hangs_is_named(faulty: Any, finetune: Any, monkeypatch: pyt
     assert "Hook 'load_backbone' of plugin 'duo' (tlzoo-duo 1.0) takes long: " in finetune().err
 
 
+@pytest.mark.parametrize("strategy", ["probe", "finetune"])
+def test_a_network_that_hangs_is_named_in_every_pass(
+    faulty: Any, command: Any, numbers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+):
+    monkeypatch.setattr("tlzoo.progress.EVERY_S", 0.02)
+    monkeypatch.setattr("tlzoo.progress.PATIENCE_S", 0.1)
+    slow = "__import__('sys').stderr.write('A pass begins.\\n')\n    __import__('time').sleep(0.3)"
+    faulty("means", forward(slow))
+    descent = [] if strategy == "probe" else ["--epochs", "1", "--batch", "8", "--no-probe"]
+    options = ["--task", "image-regression", "--strategy", strategy, *descent]
+    first, again = tmp_path / "first", tmp_path / "with-what-the-first-cached"
+    for line in (
+        *(("finetune", "duo/means", numbers, "--out", out, *options) for out in (first, again)),
+        ("evaluate", first, numbers),
+        ("export", first, "--out", tmp_path / "model.onnx"),
+        ("adapt", first, "--target", numbers, "--out", tmp_path / "adapted"),
+    ):
+        done = command(*line)
+        assert done.code == 0, done.err
+        passes = done.err.split("A pass begins.")[1:]
+        assert passes, line
+        assert [text for text in passes if "of plugin 'duo' (tlzoo-duo 1.0) takes long" not in text] == [], line
+
+
 def test_preprocessing_that_exits_or_changes_the_process_does_not_reach_a_program_that_predicts(faulty: Any, duo: Any):
     from tlzoo.plugins.preprocess import plugin_preprocessor
     from tlzoo.specs import PluginSpec

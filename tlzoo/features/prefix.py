@@ -24,7 +24,7 @@ from tlzoo.features.cut import Cut, move_graph
 from tlzoo.features.store import Layout
 from tlzoo.interfaces import Graph
 from tlzoo.io.files import atomic_file, why_unwritable
-from tlzoo.models.model import TaskModel, as_tuple
+from tlzoo.models.model import TaskModel
 from tlzoo.models.onnx_export import OPSET, export_graph, module_outputs, to_onnx
 from tlzoo.progress import say, working
 from tlzoo.runtime.session import open_session
@@ -68,9 +68,8 @@ def feature_layout(model: TaskModel) -> Layout:
     parts = model.parts
     if parts.output == "vector":
         return Layout("features", "float32", (parts.feature_dim,))
-    [made] = module_outputs(
-        model.headless().eval(), {name: given.numpy() for name, given in parts.example_inputs.items()}
-    )
+    arrays = {name: given.numpy() for name, given in parts.example_inputs.items()}
+    [made] = module_outputs(model.headless().eval(), arrays, model.plugins)
     shape: list[int | None] = list(made.shape[1:])
     if parts.output == "sequence" and any(len(axes) > 1 for axes in parts.dynamic_axes.values()):
         shape[0] = None
@@ -101,7 +100,7 @@ def _prefix(
     key = _content_key(model, module, f"{layouts} {code}")
     spec = model.parts.preprocess
     if device.type != "cpu":
-        return Prefix(_store_name(key, spec, device.type), spec, layouts, lambda: _torch_runner(module, device))
+        return Prefix(_store_name(key, spec, device.type), spec, layouts, lambda: _torch_runner(model, module, device))
     kept = graph_path(key)
     return Prefix(
         _store_name(key, spec, "onnxruntime"),
@@ -109,7 +108,7 @@ def _prefix(
         layouts,
         lambda: _onnx_runner(model, module, kept, write),
         kept,
-        lambda arrays: module_outputs(module, arrays),
+        lambda arrays: module_outputs(module, arrays, model.plugins),
     )
 
 
@@ -140,17 +139,11 @@ def _store_name(key: str, spec: Preprocess, by: str) -> str:
     return f"{key} {spec.model_dump_json()} {by}"
 
 
-def _torch_runner(module: nn.Module, device: torch.device) -> Runner:
+def _torch_runner(model: TaskModel, module: nn.Module, device: torch.device) -> Runner:
     if isinstance(module, fx.GraphModule):
         move_graph(module, device)
     module.to(device)
-
-    def run(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
-        with torch.no_grad():
-            made = module(*(torch.from_numpy(array).to(device) for array in arrays.values()))
-        return [value.cpu().numpy() for value in as_tuple(made)]
-
-    return run
+    return lambda arrays: module_outputs(module, arrays, model.plugins, device)
 
 
 def _onnx_runner(model: TaskModel, module: nn.Module, kept: Path, write: Callable[[Path], Graph]) -> Runner:
@@ -239,7 +232,7 @@ def _difference(session: ort.InferenceSession, model: TaskModel, module: nn.Modu
     arrays = {name: _resized(tensor.numpy(), axes.get(name, {})) for name, tensor in model.parts.example_inputs.items()}
     if {given.name for given in session.get_inputs()} - set(arrays):
         return float("inf")
-    found, expected = session_runner(session)(arrays), module_outputs(module, arrays)
+    found, expected = session_runner(session)(arrays), module_outputs(module, arrays, model.plugins)
     return max(
         float(np.abs(one.astype(np.float64) - other).max() / max(1e-12, np.abs(other).max()))
         for one, other in zip(found, expected, strict=True)

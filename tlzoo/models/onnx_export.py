@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,7 @@ def _silence_exporter() -> None:
 
 def eager_outputs(model: TaskModel, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The task's outputs by torch for these inputs, by name, in eval mode."""
-    return named_outputs(model.task, module_outputs(model.eval(), arrays))
+    return named_outputs(model.task, module_outputs(model.eval(), arrays, model.plugins))
 
 
 def eager_outputs_and_features(
@@ -139,8 +140,10 @@ def eager_outputs_and_features(
     return named_outputs(model.task, made), given.numpy() if isinstance(given, torch.Tensor) else None
 
 
-def module_outputs(module: nn.Module, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """A module's outputs for these inputs, in its current mode."""
-    with torch.no_grad():
-        made = module(*(torch.from_numpy(array) for array in arrays.values()))
-    return [tensor.numpy() for tensor in as_tuple(made)]
+def module_outputs(
+    module: nn.Module, arrays: dict[str, np.ndarray], plugins: Sequence[str], device: str | torch.device = "cpu"
+) -> list[np.ndarray]:
+    """The outputs of a module with code of these plugins for these inputs, in its current mode and on its device."""
+    with torch.no_grad(), watch("The forward pass", *plugins):
+        made = module(*(torch.from_numpy(array).to(device) for array in arrays.values()))
+        return [tensor.cpu().numpy() for tensor in as_tuple(made)]

@@ -61,7 +61,7 @@ class Tasks(SuiteBase):
         declared = model.task.outputs
         clash = [output.name for output in declared if output.name in arrays]
         assert not clash, f"An input and an output are called {clash[0]!r}."
-        wrong = contract.outputs_problem(declared, module_outputs(model.eval(), arrays), len(positions))
+        wrong = contract.outputs_problem(declared, module_outputs(model.eval(), arrays, model.plugins), len(positions))
         assert not wrong, wrong
 
     @requires("test_its_outputs_are_as_declared")

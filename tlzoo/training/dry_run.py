@@ -35,7 +35,8 @@ def dry_run(model: TaskModel, data: TaskDataset) -> None:
     the contract; of tasks and heads of the core none of this. Raises TrainingError where padding reaches answers.
     """
     head_plugin = model.head_plugin
-    check_padding(model, data)
+    with watch("The forward pass", *model.plugins):
+        check_padding(model, data)
     if not (model.task.plugin or head_plugin):
         return
     with keep_generators(), watch("A trial step", *model.plugins, model.task.plugin):
