@@ -1,10 +1,11 @@
-"""Plants defects in tlzoo, one at a time, and counts how many the nearest tests catch.
+"""Plants defects in tlzoo, one at a time, and counts how many the tests catch.
 
     uv run python tools/mutate.py [--seed 7] [--count 20] [--least 18] [--jobs 1] [--room training] [--list]
 
 The seed draws functions, in each a kind of defect and a place for it (tools/mutations.py). Every defect is planted in a
-temporary copy of the tree, whose tests run there: those that mirror the module's path, those that import it, then those
-of its room. A test that fails counts only if it passes on the copy without the defect. `--list` draws and runs nothing.
+temporary copy of the tree, whose tests run there: those that mirror the module's path, those that import it, those of
+its room, and only if all of these pass all others, room by room, but for those of style, which what is planted may not
+suit. A test that fails counts only if it passes on the copy without the defect. `--list` draws and runs nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BYTE_CODE = ROOT / ".pytest_cache" / "bytecode"
 PATIENCE = 900
 """Seconds after which tests that do not end count as having caught the defect: it is a loop without an end."""
+STYLE = Path("tests", "test_style.py")
+COMMANDS = ("workflows", "cli")
 PYTEST = (
     *("-v", "-x", "--tb=no", "--no-header", "-o", "console_output_style=classic", "-o", "addopts="),
     *("-p", "no:xdist", "-p", "no:cacheprovider", "-o", "required_plugins=", "--import-mode=importlib"),
@@ -50,7 +54,8 @@ def tracked(folder: Path = ROOT) -> list[Path]:
 
 
 def nearest(module: Path, tests: dict[Path, str]) -> list[list[Path]]:
-    """The test files for a module, in steps: its mirror, its importers, the rest of its room, importers of its room."""
+    """All test files in steps from a module on: its mirror, its importers, the rest of its room, importers of its room,
+    then the other rooms, first those of whole commands."""
     inside = module.with_suffix("")
     dotted = ".".join(inside.parts[inside.parts.index(_package(module)) :]).removesuffix(".__init__")
     parent, _, name = dotted.rpartition(".")
@@ -62,10 +67,16 @@ def nearest(module: Path, tests: dict[Path, str]) -> list[list[Path]]:
     rest = [path for path in tests if (path.parent == room if top else room in path.parents)]
     wider = [path for path, text in tests.items() if not top and re.search(rf"\b{re.escape(parent)}\b", text)]
     steps, seen = [], set()
-    for step in (mirror, importers, rest, wider):
+    others = [[path for path in tests if Path(*path.parts[:2]) == other] for other in _rooms(tests)]
+    for step in (mirror, importers, rest, wider, *others):
         steps.append([path for path in step if path not in seen])
         seen.update(step)
     return [step for step in steps if step]
+
+
+def _rooms(tests: Iterable[Path]) -> list[Path]:
+    """The folders right below tests/ and plugins/: those first in which whole commands run."""
+    return sorted({Path(*path.parts[:2]) for path in tests}, key=lambda room: (room.name not in COMMANDS, room))
 
 
 def _package(module: Path) -> str:
@@ -137,7 +148,7 @@ def main() -> int:
     given = parser.parse_args()
     files = tracked()
     tests = {path: (ROOT / path).read_text("utf-8") for path in files if re.fullmatch(r"test_\w+\.py", path.name)}
-    tests = {path: text for path, text in tests.items() if path.parts[0] in ("tests", "plugins")}
+    tests = {path: text for path, text in tests.items() if path.parts[0] in ("tests", "plugins") and path != STYLE}
     defects = draw(ROOT, files, given.seed, given.count, given.room)
     if given.list:
         print("\n".join(f"{number:>3} {defect}" for number, defect in enumerate(defects, 1)))
