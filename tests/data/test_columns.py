@@ -1,0 +1,51 @@
+"""What tables call their columns: a mapping by role, each once, each of use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tlzoo.data.columns import check_columns, check_roles, check_used, column_names
+from tlzoo.errors import UsageError
+from tlzoo.tasks import make_task
+
+TOKENS: Any = make_task("text-tokens", ())
+
+
+def test_columns_are_taken_as_they_are_given():
+    given = {"text_column": "mail", "others": {"tags": "ner"}}
+    assert check_columns(given) is given
+    assert check_columns(None) == {}
+    assert column_names(check_columns(given)) == {"text": "mail", "tags": "ner"}
+
+
+@pytest.mark.parametrize(
+    "wrong", ["label", 3, {"label_column": 3}, {3: "label"}, {"others": "tags"}, {"others": {"tags": 3}}, ["label"]]
+)
+def test_what_names_no_columns_is_refused(wrong: Any):
+    with pytest.raises(UsageError) as caught:
+        check_columns(wrong)
+    assert caught.value.message == f"`columns` cannot be {wrong!r}."
+    assert caught.value.parameter == "columns"
+
+
+def test_a_role_may_be_named_twice_only_the_same_way():
+    assert column_names({"label_column": "x", "others": {"label": "x"}}) == {"label": "x"}
+    with pytest.raises(UsageError, match="names the column of 'label' twice: 'x' and 'y'"):
+        column_names({"label_column": "x", "others": {"label": "y"}})
+
+
+def test_a_role_that_the_task_does_not_have_is_named_with_those_it_has():
+    check_roles(TOKENS, TOKENS.all_roles)
+    with pytest.raises(UsageError, match="text-tokens has no column role 'mood'") as caught:
+        check_roles(TOKENS, ["mood"])
+    assert caught.value.hint == f"Its roles: {', '.join(TOKENS.all_roles)}."
+
+
+def test_a_column_of_which_nothing_was_read_is_named():
+    check_used({"text_column": "mail"}, {"text", "label"}, "data.csv")
+    with pytest.raises(UsageError, match=r"has no effect: data\.csv is read by its columns 'label', 'text'"):
+        check_used({"path_column": "file"}, {"text", "label"}, "data.csv")
+    with pytest.raises(UsageError, match="has no effect: pictures is no table with columns"):
+        check_used({"path_column": "file"}, (), "pictures")
