@@ -16,10 +16,19 @@ FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 OTHER: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
 }  # fmt: skip
-SILENT = {"say", "log", "debug", "warn", "flush", "setLevel", "simplefilter", "filterwarnings", "update_status"}
-"""Calls whose loss no test should have to notice: what is said in passing, and hints to other libraries."""
+SILENT = {
+    *("say", "log", "debug", "warn", "flush", "setLevel", "simplefilter", "filterwarnings", "update_status"),
+    "import_module",
+}
+"""Calls whose loss no test should have to notice: what is said in passing or done early, and hints to other libraries.
+"""
 UNSWAPPED = {"isinstance", "issubclass", "max", "min", "zip", "hasattr", "getattr", "next", "re", "os"}
 """Calls whose arguments nobody confuses, or may be in any order."""
+SYMMETRIC = {
+    *("logaddexp", "mse_loss", "maximum", "minimum", "hypot", "gcd", "isclose", "allclose", "array_equal", "equal"),
+    *("union", "samefile"),
+}
+"""Functions of libraries that answer the same with their first two arguments in the other order."""
 LARGEST = 64
 """Numbers above are sizes of blocks and limits that are measured in bytes: one more or less changes nothing."""
 
@@ -161,7 +170,8 @@ def _in_expression(node: ast.expr) -> Iterator[tuple[str, ast.expr, str]]:
         if len(plain) >= 2 and len(plain) == len(node.args) and ast.dump(plain[0]) != ast.dump(plain[1]):
             call = copy.deepcopy(node)
             call.args[0], call.args[1] = call.args[1], call.args[0]
-            if ast.unparse(node.func).partition(".")[0] not in UNSWAPPED:
+            called = ast.unparse(node.func)
+            if called.partition(".")[0] not in UNSWAPPED and called.rpartition(".")[2] not in SYMMETRIC:
                 yield "arguments swapped", node, ast.unparse(call)
 
 
