@@ -26,15 +26,12 @@ def test_more_modules_than_the_limit_are_refused(count: int, fits: bool, monkeyp
         with meta_device():
             nn.Sequential(*(nn.Identity() for _ in range(count)))
     else:
-        with pytest.raises(ValueError) as caught, meta_device():
+        with pytest.raises(ValueError, match=r"^the network has more than 3 modules\.$"), meta_device():
             nn.Sequential(*(nn.Identity() for _ in range(count)))
-        assert str(caught.value) == "the network has more than 3 modules."
     assert len(nn.Sequential(*(nn.Identity() for _ in range(9)))) == 9  # nothing is counted outside
     assert torch.zeros(1).device.type == "cpu"
 
 
 def test_the_limit_is_said_with_its_thousands():
     with pytest.raises(ValueError, match=r"^the network has more than 20,000 modules\.$"), meta_device():
-        parent = nn.Module()
-        for _ in range(20_001):
-            parent.child = nn.Identity()
+        nn.ModuleList(nn.Identity() for _ in range(20_001))
