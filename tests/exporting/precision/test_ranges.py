@@ -90,13 +90,6 @@ def test_least_error_keeps_all_where_nothing_stands_out():
     assert (low, high) == (pytest.approx(-1, abs=0.03), pytest.approx(2, abs=0.06))
 
 
-def test_least_error_leaves_out_what_stands_far_out():
-    values = np.concatenate([np.random.default_rng(0).normal(size=100_000), [12.0, -12.0]])
-    low, high = least_error(stats(values))
-    assert 3 < high < 8
-    assert low == pytest.approx(-high)
-
-
 def test_least_error_holds_zero_and_a_tensor_of_zeros():
     assert least_error(stats([2.0, 2.0, 2.0]))[0] == 0.0
     assert least_error(stats([-2.0, -2.0]))[1] == 0.0
@@ -118,3 +111,4 @@ def test_least_error_is_the_least_of_the_shares_that_are_tried(shift: float):
     tried = [(min(given.low * share, 0), max(given.high * share, 0)) for share in np.linspace(0.3, 1, 29)]
     errors = [squared(given.values, *each) for each in tried]
     assert least_error(given) == pytest.approx(tried[int(np.argmin(errors))])
+    assert int(np.argmin(errors)) < 28  # what stands far out is left out
