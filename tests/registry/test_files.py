@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,12 +18,11 @@ URL = "https://example.org/registry.json"
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Warnings are due again, and the user has added nothing."""
     monkeypatch.setattr(files, "_warned", set())
     monkeypatch.setenv("TLZOO_CONFIG", str(tmp_path / "config"))
     monkeypatch.delenv("TLZOO_REGISTRY", raising=False)
-    yield
 
 
 def remote(name: str, content: bytes, **fields: object) -> Subscription:
@@ -94,7 +92,7 @@ def test_an_entry_point_without_a_file_is_refused(value: str):
 
 @pytest.mark.parametrize("value", ["json:/etc/passwd", "json:../x.json", "json:a/../../x.json"])
 def test_a_file_outside_its_package_is_refused(value: str):
-    with pytest.raises(RegistryError, match="is not 'package:registry.json'"):
+    with pytest.raises(RegistryError, match=r"is not 'package:registry\.json'"):
         contributed_file(value)
 
 

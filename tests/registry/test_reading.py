@@ -222,7 +222,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest
             with pytest.raises(RegistryError) as refused:
                 read(path)  # type: ignore[operator]
             assert (refused.value.message, refused.value.hint) == (f"Registry {path} cannot be read: {reason}.", hint)
-    with pytest.raises(RegistryError, match="cannot be read: .*null"):
+    with pytest.raises(RegistryError, match=r"cannot be read: .*null"):
         file_stamp(Path("a\0b"))
 
 
