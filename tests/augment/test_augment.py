@@ -143,3 +143,45 @@ def test_arrays_without_the_one_to_change_are_refused_by_name():
 def test_as_many_indices_as_samples_are_needed():
     with pytest.raises(ValueError, match="shorter"):
         make_augment("text", "light", 0)(BATCHES["text"], [0, 1], 0)
+
+
+@pytest.mark.parametrize(
+    ("modality", "policy", "seed", "message", "hint", "parameter"),
+    [
+        ("image", "wild", 0, "`augment` cannot be 'wild'.", f"Give one of: {', '.join(POLICIES)}.", "augment"),
+        ("video", "light", 0, "There is no augmentation for video.", "Leave `augment` out.", "augment"),
+        (
+            "text",
+            "light-noflip",
+            0,
+            "`augment='light-noflip'` is for pictures, not for text.",
+            "Give one of: none, light, strong.",
+            "augment",
+        ),
+        ("image", "light", -1, "`seed` cannot be -1.", "Give 0 or more.", "seed"),
+    ],
+)
+def test_each_mistake_in_its_own_words(modality: str, policy: str, seed: int, message: str, hint: str, parameter: str):
+    with pytest.raises(UsageError) as caught:
+        make_augment(modality, policy, seed)
+    assert (caught.value.message, caught.value.hint, caught.value.parameter) == (message, hint, parameter)
+
+
+def test_a_model_without_the_array_to_change_is_told_what_it_takes():
+    with pytest.raises(UsageError) as caught:
+        make_augment("text", "light", 0)({"ids": np.zeros((1, 2)), "types": np.zeros((1, 2))}, [0], 0)
+    assert caught.value.message == (
+        "Augmentation of text needs the input 'attention_mask'; this model takes ids, types."
+    )
+    assert (caught.value.hint, caught.value.parameter) == ("Leave `augment` out.", "augment")
+
+
+def test_signatures_hold_modality_revision_and_parameters():
+    assert signature("text", "light") == "text/1 TextPolicy(drop=0.05)"
+    assert signature("video", "none") == signature("image", "none") == "none"
+
+
+def test_a_seed_of_0_is_a_seed():
+    [row] = make_augment("text", "strong", 0)(_part(BATCHES["text"], [0]), [3], 1)["attention_mask"]
+    drawn = np.random.default_rng([0, 1, 3]).random(38) < 0.15
+    assert row.tolist() == [1, *(~drawn).astype(int), 1]
