@@ -47,6 +47,9 @@ def export(
     json: Json = False,
 ) -> None:
     """Export a run as one ONNX file and prove on held-out data that it equals the trained model."""
+    from tlzoo.runs.record import read_record
+
+    read_record(run)  # what is no run is not announced
     asked = _thresholds(max_difference, min_agreement, max_drop)
     announce(f"Loading {run}", quiet)
     from tlzoo.workflows.run import Run
