@@ -43,11 +43,15 @@ def test_the_filter_is_as_large_as_its_rate_asks():
     assert DIGESTS[0] not in TrainedOn.of([])
 
 
-def test_bits_are_set_where_the_hash_says():
-    drawn = hashlib.shake_256(DIGESTS[0]).digest(160)
-    places = {int.from_bytes(drawn[at : at + 8], "little") % 1024 for at in range(0, 160, 8)}
-    bits = TrainedOn.of(DIGESTS[:1]).bits
-    assert {place for place in range(1024) if bits[place // 8] >> place % 8 & 1} == places
+@pytest.mark.parametrize("count", [1, 300])
+def test_bits_are_set_where_the_hashes_say(count: int):
+    digests = [hashlib.sha256(str(at).encode()).digest() for at in range(count)]
+    bits = TrainedOn.of(digests).bits
+    places = set()
+    for each in digests:
+        drawn = hashlib.shake_256(each).digest(160)
+        places |= {int.from_bytes(drawn[at : at + 8], "little") % (8 * len(bits)) for at in range(0, 160, 8)}
+    assert {place for place in range(8 * len(bits)) if bits[place // 8] >> place % 8 & 1} == places
 
 
 @pytest.mark.parametrize(("hashes", "count", "right"), [(1, 0, True), (64, 0, True), (65, 0, False), (0, 0, False)])
