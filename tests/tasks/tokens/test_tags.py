@@ -37,6 +37,7 @@ def test_a_label_that_is_a_tag_is_known(label: str, tag: bool):
         "I O I",
         "E B",
         "B-Xo",
+        "BX IX",
     ],
 )
 def test_these_can_be_read(tags: str):
@@ -69,6 +70,7 @@ def test_these_can_be_read(tags: str):
         ("PER:B", {"PER:B": "Write B-PER."}),
         ("PER-B PER-I LOC", {"PER-B": "Write B-PER.", "PER-I": "Write I-PER."}),
         ("PER-S B-X", {"PER-S": "Write S-PER."}),
+        ("BPE IPE", {"BPE": "Write B-PE.", "IPE": "Write I-PE."}),
         ("BPER IPER O", {"BPER": "Write B-PER.", "IPER": "Write I-PER."}),
         ("BPER IPER IPER LOC", {"BPER": "Write B-PER.", "IPER": "Write I-PER."}),
     ],
