@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tlzoo
@@ -129,3 +130,34 @@ def test_the_command_says_how_many_of_how_many(
     done = command("export", text_run.path, "--data", texts, "--out", tmp_path / "model.onnx", "--quiet")
     assert (f"Proof: {ROOM} of 80 held-out samples" in done.out) == drawn
     assert "exported (95%: " in done.out
+
+
+def described(count: int) -> list[tuple[int, int, bool]]:
+    return [(part.size, len(part.positions), part.again) for part in plan_batches(count)]
+
+
+@pytest.mark.parametrize(
+    ("count", "parts"),
+    [
+        (1, [(32, 1, False), (1, 1, True), (2, 2, True), (3, 3, True), (7, 7, True), (33, 33, True)]),
+        (5, [(32, 5, False), (1, 5, True), (2, 5, True), (3, 5, True), (7, 7, True), (33, 33, True)]),
+        (64, [(32, 64, False), *((size, 28, True) for size in BATCHES), (33, 33, True)]),
+        (65, [(32, 32, False), *((size, 28, True) for size in BATCHES), (33, 33, False)]),
+        (388, [(32, 355, False), *((size, 28, True) for size in BATCHES), (33, 33, False)]),
+        (389, [(32, 244, False), *((size, 28, False) for size in BATCHES), (33, 33, False)]),
+    ],
+)
+def test_how_many_inputs_each_part_has(count: int, parts: list[tuple[int, int, bool]]):
+    assert described(count) == parts
+    assert all(part.where == f"in batches of {part.size}" for part in plan_batches(count))
+    assert all((np.diff(part.positions) > 0).all() for part in plan_batches(count) if not part.again)
+
+
+def test_a_sample_that_does_not_fit_is_left_out_unless_it_is_the_only_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batches, "LIMIT", 10)
+    assert draw_samples("aaa", [4, 3, 3], 0) == [0, 1, 2]
+    for seed in range(5):
+        drawn = draw_samples("aabb", [6, 6, 4, 4], seed)
+        assert sum([6, 6, 4, 4][at] for at in drawn) in (10, 8)
+        assert {"aabb"[at] for at in drawn} == {"a", "b"}
+    assert draw_samples("a", [11], 0) == [0]

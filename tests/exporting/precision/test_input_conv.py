@@ -21,7 +21,7 @@ MEAN, STD = np.array([51.0, 102, 153], np.float32), np.array([2.0, 4, 5], np.flo
 CONSTANTS = {
     "mean": MEAN, "std": STD, "mean4": MEAN.reshape(1, 3, 1, 1), "std4": STD.reshape(1, 3, 1, 1),
     "one": np.float32(255), "minus": np.float32(-1), "kernel": np.ones((2, 3, 3, 3), np.float32),
-    "wide": np.ones((2, 1, 1, 1, 3), np.float32),
+    "partly": np.array([0, 1, 1], np.float32), "wide": np.ones((2, 1, 1, 1, 3), np.float32),
 }  # fmt: skip
 CAST, TURN = make("Cast", ["image"], ["a"], to=1), make("Transpose", ["c"], ["d"], perm=[0, 3, 1, 2])
 SUB, DIV, CONV = (
@@ -100,6 +100,7 @@ def test_steps_in_any_order_and_with_their_inputs_as_they_stand(nodes: list[Node
         [CAST, SUB, DIV, TURN, make("Conv", ["d", "kernel"], ["y"], auto_pad="SAME_UPPER")],
         [CAST, SUB, DIV, TURN, CONV, make("Relu", ["d"], ["e"])],  # the picture is taken elsewhere too
         [CAST, make("Sub", ["mean", "a"], ["c"]), TURN, CONV],  # white becomes less than black
+        [CAST, make("Mul", ["a", "partly"], ["c"]), TURN, CONV],  # of one channel nothing is left
         [CAST, make("Mul", ["a", "a"], ["c"]), TURN, CONV],
         [CAST, make("Mul", ["a", "scores"], ["c"]), TURN, CONV],
         [CAST, make("Relu", ["a"], ["c"]), TURN, CONV],

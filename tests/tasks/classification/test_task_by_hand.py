@@ -132,7 +132,7 @@ def test_too_few_samples_leave_the_temperature_at_one_and_sure_mistakes_raise_it
 
 def test_confidence_is_compared_with_how_often_it_is_right():
     logits = {"logits": np.array([[log(8), 0, 0]] * 4 + [[0, log(2), 0]] * 2, np.float32)}
-    targets = ["a", "a", "b", "c", "b", "b"]
-    assert TASK.calibration_error(logits, targets) == pytest.approx((4 * (0.8 - 0.5) + 2 * (1 - 0.5)) / 6)
+    targets = ["a", "a", "a", "c", "b", "b"]
+    assert TASK.calibration_error(logits, targets) == pytest.approx((4 * (0.8 - 0.75) + 2 * (1 - 0.5)) / 6)
     hot = {"logits": 3 * logits["logits"]}
     assert TASK.calibration_error(hot, targets, (), 3.0) == pytest.approx(TASK.calibration_error(logits, targets))

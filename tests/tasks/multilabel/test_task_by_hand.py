@@ -12,6 +12,7 @@ import pytest
 from tlzoo.errors import DataError
 from tlzoo.tasks import make_task
 from tlzoo.tasks.base import DecodeOptions, Output
+from tlzoo.tasks.calibration import fit_temperature, logistic_loss
 from tlzoo.tasks.multilabel.task import MultiLabelPrediction
 from tlzoo.tasks.row import Row
 
@@ -54,7 +55,7 @@ def test_a_cell_holds_labels(cell: Any, target: str):
     [
         (row(), "File d.csv has no 'label' in line 2.", "Write an empty list where a sample has no label."),
         (
-            row([1, 0, 1]),
+            row([1, 0]),
             "File d.csv has a list of zeros and ones where labels are expected in line 2.",
             'Write the labels that are there, such as ["red", "round"], or red;round.',
         ),
@@ -132,6 +133,7 @@ def test_each_sample_has_its_f1():
     half = TASK.samplewise({"logits": np.array([[1.0, -1, -1], [1.0, 1.0, -1]])}, ["a;b", "a"])
     assert half == pytest.approx([2 / 3, 2 / 3])
     assert TASK.label_recalls(LOGITS, TARGETS) == {"a": (2, 3), "b": (1, 1)}
+    assert TASK.label_recalls({"logits": np.array([[0.0, -1e-9, 0.0]])}, ["a;b"]) == {"a": (1, 1), "b": (0, 1)}
     draws = [np.array([0, 1]), np.array([2, 2]), np.array([3]), np.array([0, 2])]
     assert TASK.resample(LOGITS, TARGETS, [], draws) == pytest.approx([1.0, 0.0, 1.0, (2 / 3 + 0) / 2])
 
@@ -174,7 +176,9 @@ def test_a_line_has_a_score_for_each_label_or_a_dash():
 def test_too_few_samples_leave_the_temperature_at_one_and_sure_mistakes_raise_it():
     assert TASK.temperature(LOGITS, TARGETS) == 1.0
     sure = {"logits": np.array([[9.0, -9.0, -9.0]] * 100, np.float32)}
-    assert 5 < TASK.temperature(sure, ["a", "b", "c", ""] * 25) <= 20
+    found = TASK.temperature(sure, ["a", "b", "c", ""] * 25)
+    assert found == fit_temperature(logistic_loss(sure["logits"], TASK.collate(["a", "b", "c", ""] * 25)["labels"]))
+    assert 5 < found <= 20
 
 
 def test_each_labels_confidence_is_compared_with_how_often_it_is_there():
