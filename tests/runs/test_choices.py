@@ -363,3 +363,14 @@ def test_plugins_of_another_version_are_named():
     assert made(tlzoo_vision="0.0.1") == f"It was made with tlzoo-vision 0.0.1, and tlzoo-vision {now} is installed. "
     assert made(tlzoo_vision="0.0.1", tlzoo_nlp="0.0.1").count("; ") == 1
     assert Auto().strategy == "auto"
+
+
+def test_a_task_without_a_probe_is_refused_before_its_options(monkeypatch: pytest.MonkeyPatch):
+    task = SimpleNamespace(name="plain", supports=frozenset(), plugin="")
+    monkeypatch.setattr(checks, "task_for", lambda checkpoint, wanted: task)
+    assert refused(choose, NET, None, "probe", None, None, {"epochs": 3})[0].startswith(
+        "plain does not support a probe"
+    )
+    assert refused(choose, NET, None, Probe(), None, None)[0].startswith("plain does not support a probe")
+    monkeypatch.setattr(checks, "_check_options", lambda *given: None)
+    assert choose(NET, None, None, None, None).strategy == "finetune"

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tlzoo.cli.deploy import bench, predict, verify
+from tlzoo.cli.deploy import bench, export, predict, verify
 from tlzoo.cli.deploy.predict import InputCounts
 from tlzoo.cli.train import evaluate
 from tlzoo.errors import InputError, UsageError
+from tlzoo.options import Thresholds
 from tlzoo.runtime.bench import BenchResult
 
 
@@ -220,3 +221,57 @@ def test_a_proof_that_passes_is_told(
     )
     lacking = [f"{missing} samples of the original proof are not in DATA"] if missing else []
     assert rest == [*lacking, "a\t0.5000 here, 9 samples\t0.2500 when exported"]
+
+
+def exported(**fields: Any) -> Any:
+    parity = SimpleNamespace(
+        counted="9 samples", batches=(1, 2), lengths=(), top1_agreement=1.0, max_abs_diff=1e-6, tolerance=1e-4, drop=0.5
+    )
+    plain = {
+        "file": "m.onnx", "bytes": 2_500_000, "precision": "int8", "parity": parity, "measured": None, "worst": "x",
+        "calibration": None, "kept_fp32": (),
+        "metrics": {"reference": {"a": 0.5, "b": 1}, "exported": {"a": 0.25, "b": 2}},
+        "interval": SimpleNamespace(metric="b", level=0.95, low=0.0, high=1.0),
+    }  # fmt: skip
+    return SimpleNamespace(**{**plain, **fields})
+
+
+def test_an_exports_proof_is_told(capsys: pytest.CaptureFixture[str]):
+    export._print(exported(), "labels", "a")
+    assert capsys.readouterr().out.splitlines() == [
+        "m.onnx: 2.5 MB, int8",
+        "Proof: 9 samples at batches 1, 2: labels agree on 100.0%, outputs differ by 1.0e-06 at most "
+        "(1.0e-04 allowed), most on x",
+        "a\t0.5000 trained\t0.2500 exported\t0.50 points lost",
+        "b\t1.0000 trained\t2.0000 exported (95%: 0.0000 to 1.0000)",
+    ]
+    measured = SimpleNamespace(bytes=1, fp32_bytes=4, speedup=2.0, batch=8)
+    calibration = SimpleNamespace(temperature=1.5, samples=7, ece_before=0.2, ece_after=0.1)
+    parity = SimpleNamespace(**{**vars(exported().parity), "lengths": (3, 4), "drop": -0.25})
+    more = exported(measured=measured, calibration=calibration, parity=parity, kept_fp32=("x", "y"), precision="fp32")
+    export._print(more, "labels", "a")
+    _, proof, first, _, *rest = capsys.readouterr().out.splitlines()
+    assert proof.startswith("Proof: 9 samples at batches 1, 2, lengths 3, 4: labels agree")
+    assert first == "a\t0.5000 trained\t0.2500 exported"
+    assert rest == [
+        "Compared with fp32: 0.25 x the size, 2.00 x the samples per second at batch 8 on this machine, "
+        "2 nodes left in fp32",
+        "Probabilities: temperature 1.500 from 7 validation samples; expected calibration error 0.2000 before, "
+        "0.1000 after",
+    ]
+    export._print(exported(measured=measured), "labels", "a")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("at batch 8 on this machine")
+
+
+@pytest.mark.parametrize(
+    ("drop", "words"), [(0.0, "0.00 points lost"), (1.5, "1.50 points lost"), (-1.5, "1.50 points gained")]
+)
+def test_a_change_is_lost_or_gained(drop: float, words: str):
+    assert export._change(drop) == words
+
+
+def test_thresholds_are_those_that_are_given():
+    assert export._thresholds(None, None, None) is None
+    assert export._thresholds(0.1, 0.9, 0.0) == Thresholds(difference=0.1, agreement=0.9, drop=0.0)
+    assert export._thresholds(None, None, 0.0) == Thresholds(drop=0.0)
+    assert export._thresholds(None, 0.9, None) == Thresholds(agreement=0.9)
