@@ -88,7 +88,7 @@ def test_every_command_is_one_that_the_command_line_takes(page: Path):
     ("line", "complaint"),
     [
         ("models --max-parameters 4M", "no such option"),
-        ("plugins lst", "no such command"),
+        ("plugins lst", "unknown command"),
         ("finetune a b", "missing parameter: out"),
         ("predict f.onnx a.jpg --top-k 0", "greater than or equal to 1"),
     ],

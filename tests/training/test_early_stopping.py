@@ -16,10 +16,16 @@ from tlzoo.training.early_stopping import StopSignal, catch_stop_signals
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """What these tests notice is nobody else's."""
+    inherited = {number: signal.getsignal(number) for number in NUMBERS}  # ignored where this runs under nohup
+    for number in NUMBERS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     before = {number: signal.getsignal(number) for number in NUMBERS}
     yield
     forget()
-    assert before == {number: signal.getsignal(number) for number in NUMBERS}
+    after = {number: signal.getsignal(number) for number in NUMBERS}
+    for number, handler in inherited.items():
+        signal.signal(number, handler)
+    assert after == before
 
 
 def test_the_first_signal_is_kept_and_the_second_stops():

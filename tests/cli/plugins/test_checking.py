@@ -247,12 +247,16 @@ def test_what_stays_installed_is_said(
 
 
 def test_a_new_project_says_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["plugins", "new", "cells", "--out", str(tmp_path / "one"), "--modality", "cell"]) == 0
+    assert main(["plugins", "new", "membranes", "--out", str(tmp_path / "one"), "--modality", "membrane"]) == 0
     first, *rest = capsys.readouterr().out.splitlines()
     assert first == f"Wrote {tmp_path / 'one'}. Next:"
     assert rest
     assert all(line.startswith("  ") for line in rest)
-    assert main(["plugins", "new", "cells", "--out", str(tmp_path / "two"), "--json"]) == 0
+    assert main(["plugins", "new", "membranes", "--out", str(tmp_path / "two"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["path"], found["name"], found["distribution"]) == (str(tmp_path / "two"), "cells", "tlzoo-cells")
+    assert (found["path"], found["name"], found["distribution"]) == (
+        str(tmp_path / "two"),
+        "membranes",
+        "tlzoo-membranes",
+    )
     assert found["next"]

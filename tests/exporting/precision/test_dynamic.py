@@ -36,7 +36,7 @@ def chosen(node: NodeProto, weight: Any) -> bool:
         (make("MatMul", ["x", "w"], ["y"]), SQUARE, True),
         (make("Gemm", ["x", "w"], ["y"]), SQUARE, True),
         (make("Gemm", ["x", "w"], ["y"], transB=1), SQUARE, True),
-        (make("Gemm", ["x", "w"], ["y"], alpha=1.0, beta=1.0, transA=0, transB=0), SQUARE, True),
+        (make("Gemm", ["x", "w"], ["y"], alpha=1.0, beta=1.0, transB=0), SQUARE, True),
         (make("Gemm", ["x", "w"], ["y"], alpha=0.5), SQUARE, False),
         (make("Gemm", ["x", "w"], ["y"], beta=2.0), SQUARE, False),
         (make("Gemm", ["x", "w"], ["y"], transA=1), SQUARE, False),

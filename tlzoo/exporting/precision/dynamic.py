@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from tlzoo.exporting.precision.graph import add_constant, attribute, constants, copy_of, drop_unused, set_nodes
 
@@ -34,13 +34,8 @@ def _product(node: NodeProto, known: dict[str, np.ndarray]) -> bool:
     if node.op_type not in ("MatMul", "Gemm") or node.input[0] in known:
         return False
     weight = known.get(node.input[1])
-    plain = all(_usual(given) for given in node.attribute)
+    plain = all(given.name == "transB" or (given.f == 1.0 and given.i == 0) for given in node.attribute)
     return plain and weight is not None and weight.ndim == 2 and weight.dtype == np.float32
-
-
-def _usual(given: AttributeProto) -> bool:
-    """Whether an attribute of a product changes nothing, or is the one that is heeded."""
-    return given.name == "transB" or (given.f == 1.0 if given.name in ("alpha", "beta") else given.i == 0)
 
 
 def _table(node: NodeProto, known: dict[str, np.ndarray]) -> bool:
