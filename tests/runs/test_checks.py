@@ -19,6 +19,8 @@ IMAGE, TEXT, AUDIO = "vision/test-resnet", "nlp/test-bert", "speech/test-wav2vec
         (TEXT, {"mixup": 0.2}, "`mixup` is for pictures and recordings, not for text. Leave `mixup` out."),
         (TEXT, {"cutmix": 0.2}, "`cutmix` is for pictures, not for text. Leave `cutmix` out."),
         (AUDIO, {"cutmix": 0.2}, "`cutmix` is for pictures, not for audio. Leave `cutmix` out, or take `mixup`."),
+        (TEXT, {"augment": "light-noflip"}, "`augment='light-noflip'` is for pictures, not for text."),
+        (AUDIO, {"augment": "strong-noflip"}, "`augment='strong-noflip'` is for pictures, not for audio."),
         (IMAGE, {"monitor": "beauty"}, "image-classification has no metric 'beauty'."),
     ],
 )
