@@ -6,13 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
 from torch import nn
 
 from tlzoo.data.dataset import TaskDataset
-from tlzoo.exporting import cases as module
 from tlzoo.exporting.cases import (
-    _beside_a_longer_text,
     _constant,
     _heard,
     _tokens,
@@ -22,7 +19,6 @@ from tlzoo.exporting.cases import (
 )
 from tlzoo.interfaces import Head
 from tlzoo.models.model import TaskModel
-from tlzoo.specs import TextSpec
 from tlzoo.tasks import make_task
 
 TASK: Any = make_task("image-classification", ("a", "b"))
@@ -104,47 +100,6 @@ def test_texts_are_cut_or_made_longer_by_repeating_and_by_padding():
     assert longer["input_ids"].tolist() == [[10, 11, 12, 13, 10, 11], [14, 15, 16, 17, 9, 9], [18, 19, 20, 21, 18, 19]]
     assert longer["attention_mask"].tolist() == [[1] * 6, [1, 1, 1, 1, 0, 0], [1] * 6]
     assert all(rows.flags.c_contiguous for rows in (*cut.values(), *longer.values()))
-
-
-def spec_of(length: int) -> TextSpec:
-    return TextSpec.model_construct(kind="text", max_length=length, pad_id=9)
-
-
-@pytest.mark.parametrize(
-    ("longest", "lengths"),
-    [(512, [2, 8, 32, 128, 512]), (1, [1]), (8, [2, 8]), (20, [2, 8, 20]), (600, [2, 8, 32, 128, 512, 600])],
-)
-def test_texts_are_tried_at_lengths_up_to_the_longest(
-    longest: int, lengths: list[int], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(module, "_torch_outputs", lambda model, arrays: {"logits": arrays["input_ids"][:, :1]})
-    monkeypatch.setattr(module, "_beside_a_longer_text", lambda model, arrays, spec: ["beside"])
-    data = TaskDataset([0] * 9, None, lambda inputs: texts_of(len(inputs)), TASK)
-    *found, beside = array_cases(model_of(), data, spec_of(longest))
-    assert beside == "beside"
-    assert [case.length for case in found] == lengths
-    assert [case.where for case in found] == [f"at a length of {length}" for length in lengths]
-    assert [case.arrays["input_ids"].shape for case in found] == [(5, length) for length in lengths]
-    assert not any(case.extreme for case in found)
-
-
-def test_a_text_beside_a_longer_one_is_to_get_what_it_gets_alone(monkeypatch: pytest.MonkeyPatch):
-    def outputs(model: Any, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        ids = arrays["input_ids"]
-        return {"logits": np.repeat(ids[..., None], 2, axis=2), "pooled": ids[:, :2], "count": ids.sum(axis=1)}
-
-    monkeypatch.setattr(module, "_torch_outputs", outputs)
-    [case] = _beside_a_longer_text(model_of(), texts_of(1, 2), spec_of(16))
-    assert case.where == "for a short text beside a longer one"
-    assert (case.extreme, case.length) == (False, 0)
-    short, long = case.arrays["input_ids"]
-    assert short.tolist() == [10, 11, *[9] * 8]
-    assert long.tolist() == [10, 11] * 5
-    assert case.reference["logits"][0, :, 0].tolist() == [10, 11, *[0] * 8]
-    assert case.reference["logits"][1, :, 1].tolist() == [10, 11] * 5
-    assert case.reference["pooled"].tolist() == [[10, 11], [10, 11]]
-    assert case.reference["count"].tolist() == [21, 105]
-    assert _beside_a_longer_text(model_of(), texts_of(1, 2), spec_of(1)) == []
 
 
 def test_rows_are_widened_by_zeros_behind_them():

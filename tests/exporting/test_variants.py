@@ -14,13 +14,11 @@ from tlzoo.exporting import variants
 from tlzoo.exporting.batches import BatchPart
 from tlzoo.exporting.check import NOT_WRITTEN_HINT, ArrayCase, Proof
 from tlzoo.exporting.variants import (
-    BaseGraph,
     VerifiedVariant,
     _check_derived,
     _check_difference,
     _check_embeddings,
     _speedup,
-    reduced_variant,
     select_fastest,
 )
 from tlzoo.tasks import make_task
@@ -200,69 +198,3 @@ def test_neighbours_are_looked_for_in_parts_and_not_in_cases():
     )
     with pytest.raises(ParityError, match=r"are nearest to their own .*, in batches of 6\. No file"):
         _check_embeddings(alike, proof_of([([*range(6)], embedded(turned))]), "int8", LIMITS, False)
-
-
-def test_the_calibration_of_a_variant_has_the_errors_of_its_own_outputs(monkeypatch: pytest.MonkeyPatch):
-    context: Any = object()
-    monkeypatch.setattr(variants, "measure_calibration", lambda *given: given)
-    proof = Proof(None, {"logits": LOGITS}, "")  # type: ignore[arg-type]
-    made = VerifiedVariant("int8", None, proof)  # type: ignore[arg-type]
-    shared = Calibration(temperature=2.0, samples=20, ece_before=0.1, ece_after=0.0)
-    graph: Any = None
-    assert BaseGraph(context, graph, graph).calibration_of(made) is None
-    assert BaseGraph(context, graph, graph, shared).calibration_of(made) == (context, 2.0, 20, proof.exported)
-
-
-@pytest.mark.parametrize("asked", [None, LIMITS])
-def test_a_lower_precision_is_proven_and_measured_beside_the_full_one(
-    asked: ProofLimits | None, monkeypatch: pytest.MonkeyPatch
-):
-    from tlzoo.exporting import precision as lower
-
-    full = variant("fp32", 100, None)
-    reduced = SimpleNamespace(proto=SimpleNamespace(ByteSize=lambda: 25), kept=("one",))
-
-    class Heldout:
-        def __len__(self) -> int:
-            return 40
-
-        def arrays(self, positions: range) -> dict[str, np.ndarray]:
-            return {"x": np.array(positions)}
-
-    task = SimpleNamespace(
-        modality="image",
-        outputs=[SimpleNamespace(name="a", dtype="float32"), SimpleNamespace(name="ids", dtype="int64")],
-    )
-    context = SimpleNamespace(run=SimpleNamespace(task=task), heldout=Heldout(), calibration_arrays=lambda: ["arrays"])
-    base: Any = SimpleNamespace(context=context)
-    proven: list[Any] = []
-
-    def reduce(*given: Any) -> Any:
-        assert given == (full.proto, "int8", "image", ["arrays"], ["a"])
-        return reduced
-
-    def rank(models: Any, arrays: Any, *, batch: int) -> dict[str, float]:
-        assert models == {"fp32": full.proto, "int8": reduced.proto}
-        assert arrays["x"].tolist() == list(range(32))
-        assert batch == 32
-        return {"int8": 0.3, "fp32": 0.4}
-
-    monkeypatch.setattr(lower, "reduce_precision", reduce)
-    monkeypatch.setattr(lower, "rank_by_speed", rank)
-    monkeypatch.setattr(variants, "_prove", lambda *given: proven.append(given) or "proof")
-    found = reduced_variant(base, full, "int8", asked)
-    assert proven == [(base, "int8", reduced.proto, asked or variants.default_thresholds("int8"))]
-    assert (found.precision, found.proto, found.proof, found.kept) == ("int8", reduced.proto, "proof", ("one",))
-    assert found.measured == SpeedMeasurement(
-        bytes=25, fp32_bytes=100, speedup=1.333, batch=32, provider="CPUExecutionProvider"
-    )
-
-    def fails(*given: Any) -> Any:
-        raise ParityError("It differs.", hint="No.")
-
-    monkeypatch.setattr(variants, "_prove", fails)
-    with pytest.raises(ParityError) as caught:
-        reduced_variant(base, full, "int8", asked)
-    assert caught.value.message == "In int8: It differs."
-    assert caught.value.hint == "Export in fp32, or relax `difference` or `drop` of the thresholds."
-    assert caught.value.parameter == "thresholds"

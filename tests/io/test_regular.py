@@ -47,7 +47,7 @@ def test_a_missing_file_is_missing(tmp_path: Path):
         open_regular(tmp_path / "none")
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+@pytest.mark.needs("linux")
 def test_what_is_refused_stays_not_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "a.bin"
     path.write_bytes(b"a")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import gc
 import importlib
@@ -124,12 +123,9 @@ def _main(argv: list[str] | None) -> int:
         return 0
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, 1)
-        print(
-            f"Error: Unknown command {name!r}." + (f" Did you mean: tlzoo {near[0]}" if near else " See: tlzoo --help"),
-            file=sys.stderr,
-        )
-        return 2
+        from tlzoo.cli.shared.output import unknown_command
+
+        return _fail(2, f"Error: {unknown_command(name, COMMANDS, 'tlzoo')}")
     from tlzoo.io.stops import forget, handle_signals
 
     forget()

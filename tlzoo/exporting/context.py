@@ -71,7 +71,7 @@ class ExportContext:
     def calibration_arrays(self) -> list[dict[str, np.ndarray]]:
         """Batches of training samples as the graph takes them; raises DataError where they are gone."""
         if self.parts is None:
-            raise self.parts_error or DataError("The training data cannot be found.")
+            raise _without_training(self.parts_error or DataError("The training data cannot be found."))
         train = self.run.dataset(self.parts.train)
         chosen = np.linspace(0, len(train) - 1, min(CALIBRATION_SAMPLES, len(train))).astype(int)
         chosen = np.random.default_rng(self.run.data.seed).permutation(np.unique(chosen))
@@ -87,9 +87,9 @@ def make_context(run: RunFolder, data: str | Path | None, *, needs_training: boo
     With `needs_training` raises DataError where the samples it was trained on are gone or others.
     """
     samples, parts, parts_error = _read_data(run, data)  # the errors of which come before torch has worked
-    if needs_training and parts_error is not None:
-        raise parts_error
     if parts_error is not None:
+        if needs_training:
+            raise _without_training(parts_error)
         say(f"{parts_error.message} Nothing is calibrated on it.")
     if note := seen_note(run.trained_on(), content_digests(samples.inputs, samples.modality)):
         say(note)
@@ -105,6 +105,12 @@ def make_context(run: RunFolder, data: str | Path | None, *, needs_training: boo
     )
 
 
+def _without_training(why: DataError) -> DataError:
+    """The error of a precision that takes training samples, where they are gone or others."""
+    hint = "Restore it, or export in fp32 or fp16, which take no samples of it."
+    return DataError(why.message, hint=hint, parameter="precision")
+
+
 def _read_data(run: RunFolder, data: str | Path | None) -> tuple[Samples, SampleSplits | None, DataError | None]:
     """Samples for the proof; and those of the training, or why there are none."""
     try:
@@ -115,16 +121,8 @@ def _read_data(run: RunFolder, data: str | Path | None) -> tuple[Samples, Sample
         return run.heldout(data), None, error
     samples = parts.test if data is None else run.heldout(data)
     if fingerprint(parts.train) != run.data.fingerprint:
-        return samples, None, _changed(run)
+        return samples, None, DataError(f"The training data of {run.path} has changed since training: {run.data.path}.")
     return samples, parts, None
-
-
-def _changed(run: RunFolder) -> DataError:
-    return DataError(
-        f"The training data of {run.path} has changed since training: {run.data.path}.",
-        hint="Restore it, or export in fp32 or fp16, which take no samples of it.",
-        parameter="precision",
-    )
 
 
 def drawn(data: TaskDataset, seed: int) -> TaskDataset:

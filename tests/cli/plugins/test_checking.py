@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 from tlzoo import plugins
 from tlzoo.cli import main
-from tlzoo.cli.plugins import checking, installing, listing
+from tlzoo.cli.plugins import checking
 from tlzoo.errors import PluginError
 from tlzoo.plugins.authoring.inspection import PluginCheck
 from tlzoo.plugins.discovery import DamagedPlugin, InstalledPlugin
@@ -116,134 +115,6 @@ def test_on_a_terminal_a_check_has_columns(monkeypatch: pytest.MonkeyPatch, caps
     assert capsys.readouterr().out == (
         "metadata     pass    a metadata\nimport       FAIL    a import\n" + " " * 21 + "It is wrong.\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("importable", "stages"),
-    [
-        ([("metadata", False), ("import", True)], ["metadata", "import", "suite"]),
-        ([("metadata", True), ("import", False), ("import", True)], ["metadata", "import", "import"]),
-        ([], ["suite"]),
-    ],
-)
-@pytest.mark.parametrize(("timeout", "limit"), [(60.0, 60.0), (600.0, 120.0)])
-def test_the_suite_runs_where_the_plugin_can_be_imported(
-    monkeypatch: pytest.MonkeyPatch, importable: Any, stages: list[str], timeout: float, limit: float
-):
-    limits: list[Any] = []
-
-    def try_import(*given: Any) -> Generator[PluginCheck]:
-        limits.append(given)
-        yield from steps(*importable)
-
-    def try_suite(*given: Any) -> Generator[PluginCheck]:
-        limits.append(given)
-        yield from steps(("suite", True))
-
-    monkeypatch.setattr(checking.trial, "try_import", try_import)
-    monkeypatch.setattr(checking.trial, "try_suite", try_suite)
-    document = checking._check_installed("vision", timeout, True)
-    assert [row["stage"] for row in document["checks"]] == stages
-    assert limits[0] == ("vision", "tlzoo-vision", limit)
-    assert limits[1:] == ([("vision", timeout)] if "suite" in stages else [])
-    assert (document["name"], document["version"]) == ("vision", metadata.version("tlzoo-vision"))
-
-
-@pytest.mark.parametrize(
-    ("results", "said"),
-    [
-        ([True, True], ""),
-        ([True, False], "Error: 'vision' fails 1 check, first 'a b': It is wrong.\n"),
-        ([False, False], "Error: 'vision' fails 2 checks, first 'a a': It is wrong.\n"),
-    ],
-)
-def test_a_check_that_fails_ends_the_command_with_two(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], results: list[bool], said: str
-):
-    checks = list(zip("ab", results, strict=True))
-    monkeypatch.setattr(checking.trial, "try_import", lambda *given: steps(*checks))
-    monkeypatch.setattr(checking.trial, "try_suite", lambda *given: steps())
-    assert main(["plugins", "check", "vision", "--json"]) == (2 if said else 0)
-    written = capsys.readouterr()
-    assert written.err == said
-    assert [row["passed"] for row in json.loads(written.out)["checks"]] == results
-    assert main(["plugins", "check", "vision"]) == (2 if said else 0)
-    assert capsys.readouterr().err.replace("Traceback", "") == said
-
-
-@pytest.mark.parametrize("what", ["./folder", "a.whl", ".", "..", "a\\b"])
-def test_a_path_is_checked_as_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str):
-    document = {"name": "cells", "checks": [{"passed": True}]}
-    asked: list[Any] = []
-    monkeypatch.setattr(checking, "_check_path", lambda *given: asked.append(given) or [document])
-    assert main(["plugins", "check", what, "--timeout", "9"]) == 0
-    assert asked == [(Path(what), 9.0, False)]
-    said = f"To run its conformance suite: tlzoo plugins install {what} && tlzoo plugins check cells\n"
-    assert capsys.readouterr().err == said
-    monkeypatch.setattr(checking, "_check_path", lambda *given: [document, document])
-    assert main(["plugins", "check", what, "--json"]) == 0
-    written = capsys.readouterr()
-    assert (json.loads(written.out), written.err) == ([document, document], "")
-
-
-def row(name: str, **fields: Any) -> dict[str, Any]:
-    plain = {"distribution": f"tlzoo-{name}", "version": "1.0", "checkpoints": ["a", "b"], "license": None}
-    return {"name": name, **plain, "status": "ok", "error": None, **fields}
-
-
-def test_the_list_counts_checkpoints_and_says_what_is_wrong(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.setattr(listing, "status", lambda: [row("cells"), row("maps", status="damaged", error="Torn.")])
-    assert main(["plugins", "list"]) == 0
-    written = capsys.readouterr()
-    assert written.out.splitlines() == [
-        "name\tdistribution\tversion\tcheckpoints\tlicense\tstatus",
-        "cells\ttlzoo-cells\t1.0\t2\t\tok",
-        "maps\ttlzoo-maps\t1.0\t2\t\tdamaged",
-    ]
-    assert written.err == "maps (tlzoo-maps 1.0) is damaged: Torn.\n"
-    assert main(["plugins", "--json"]) == 0
-    assert [each["checkpoints"] for each in json.loads(capsys.readouterr().out)] == [["a", "b"], ["a", "b"]]
-    monkeypatch.setattr(listing, "status", list)
-    assert main(["plugins"]) == 0
-    assert capsys.readouterr().err == "No plugin is installed. Install one: tlzoo plugins install tlzoo-vision\n"
-
-
-def test_what_was_installed_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    known, rows = [ONE], [row("cells"), row("maps", distribution="Tlzoo_Maps", status="broken", error="Torn.")]
-
-    def install(specs: list[str], upgrade: bool) -> None:
-        known.extend([MAPS] if upgrade else [])
-
-    monkeypatch.setattr(plugins, "declared_plugins", lambda: list(known))
-    monkeypatch.setattr(installing.installer, "install", install)
-    monkeypatch.setattr(installing, "status", lambda: rows)
-    assert main(["plugins", "install", "maps"]) == 0
-    assert capsys.readouterr().err == "No plugin was added or changed. See: tlzoo plugins list\n"
-    assert main(["plugins", "install", "maps", "--upgrade"]) == 0
-    assert capsys.readouterr().err.splitlines() == [
-        "Installed plugin 'maps' (Tlzoo_Maps 1.0).",
-        "Warning: it is broken: Torn.",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("requires", "left"),
-    [
-        ({"tlzoo-cells": {"b", "a"}}, "Dependencies stay installed: a, b. Cached weights and runs are kept too."),
-        ({"tlzoo-cells": {"tlzoo-maps"}}, ""),
-        ({"tlzoo-cells": set(), "Tlzoo_Maps": {"x"}}, ""),
-    ],
-)
-def test_what_stays_installed_is_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], requires: dict[str, set[str]], left: str
-):
-    monkeypatch.setattr(plugins, "declared_plugins", lambda: [ONE, MAPS])
-    monkeypatch.setattr(installing.installer, "requirements", lambda name: requires[name])
-    monkeypatch.setattr(installing.installer, "uninstall", lambda names: ["tlzoo-cells", "Tlzoo_Maps"])
-    assert main(["plugins", "uninstall", "cells"]) == 0
-    assert capsys.readouterr().err.splitlines() == ["Uninstalled tlzoo-cells, Tlzoo_Maps.", *filter(None, [left])]
 
 
 def test_a_new_project_says_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -108,6 +107,8 @@ def _tasks_serving(task: str) -> tuple[str, ...]:
 
 def _why_none(license: str | None, **asked: str | None) -> str:
     """What nothing can be found for: a word that no entry has, and those like it that one has, or all where few."""
+    from difflib import get_close_matches  # a search that finds something does without
+
     for field, word in asked.items():
         if word is None:
             continue

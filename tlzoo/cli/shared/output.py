@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from contextvars import ContextVar
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -39,6 +38,8 @@ _HELP = {"help_option_names": ["--help", "-h"]}
 
 def unknown_command(name: str, commands: Iterable[str], program: str) -> UsageError:
     """The error for a command that `program`, such as `tlzoo plugins`, does not have, with the one it is near."""
+    from difflib import get_close_matches  # commands that are known do without
+
     near = get_close_matches(name, commands, 1)
     hint = f"Did you mean: {program} {near[0]}" if near else f"See: {program} --help"
     return UsageError(f"Unknown command {name!r}.", hint=hint)
