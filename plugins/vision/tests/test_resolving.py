@@ -112,6 +112,23 @@ def test_a_repository_of_timm_is_read_from_its_own_configuration(tmp_path: Path)
         torch.testing.assert_close(backbone.module(images), net(arithmetic.permute(0, 3, 1, 2)))
 
 
+def of_timm(**said: Any) -> Repository:
+    given = {"input_size": [3, 96, 96], "fixed_input_size": True, "mean": MEAN, "std": STD, **said}
+    document = {"architecture": "test_vit", "num_classes": 5, "pretrained_cfg": given}
+    return repository({"config.json": document}, "model.safetensors")
+
+
+@pytest.mark.parametrize("said", [{"input_size": [1, 96, 96]}, {"mean": [0.5]}, {"std": [0.2]}])
+def test_a_network_for_pictures_without_three_channels_is_refused(said: dict[str, Any]):
+    with pytest.raises(RegistryError, match=r"hf/tiny/net takes pictures with 1 channels; tlzoo supports 3\."):
+        resolved(of_timm(**said))
+
+
+@pytest.mark.parametrize(("timms", "own"), [("bilinear", "bilinear"), ("nearest", "nearest"), ("random", "bicubic")])
+def test_an_interpolation_that_timm_draws_is_bicubic(timms: str, own: str):
+    assert resolved(of_timm(interpolation=timms)).preprocess.interpolation == own
+
+
 @pytest.mark.parametrize("family", TINY)
 def test_a_vision_model_of_transformers_gives_vectors_maps_and_stages(family: str, tmp_path: Path):
     torch.manual_seed(0)

@@ -116,10 +116,11 @@ def _entry(
 def _spec(id: str, known: Mapping[str, Any]) -> ImageSpec:
     """timm's evaluation; of a picture that is no square, what timm squashes or pads gives the middle here."""
     channels, *size = known["input_size"]
-    if channels != 3 or len(known["mean"]) != 3:
-        raise RegistryError(
-            f"{id} takes pictures with {channels} channels; tlzoo supports 3.", hint="Choose another checkpoint."
-        )
+    for number in (channels, len(known["mean"]), len(known["std"])):
+        if number != 3:
+            raise RegistryError(
+                f"{id} takes pictures with {number} channels; tlzoo supports 3.", hint="Choose another checkpoint."
+            )
     interpolation = known["interpolation"] if known["interpolation"] in _INTERPOLATIONS else "bicubic"
     return ImageSpec(
         size=size, crop=known["crop_pct"], interpolation=interpolation, mean=known["mean"], std=known["std"]
