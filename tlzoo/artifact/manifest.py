@@ -162,7 +162,7 @@ class Manifest(StrictModel):
     ends in the SHA-256 of all its other bytes, see `tlzoo.artifact.seal`.
     """
 
-    version: int = VERSION
+    version: int = Field(VERSION, ge=1, strict=True)
     task: str
     labels: tuple[str, ...]
     settings: Mapping[str, Any] = {}
