@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from tlzoo.tasks import OperatingPoint, make_task
-from tlzoo.tasks.base import DecodeOptions
+from tlzoo.tasks.base import DecodeOptions, DerivedOutput, Input, Output
 from tlzoo.tasks.classification.task import LabelPrediction
 from tlzoo.tasks.contract import (
     agreement_problem,
     class_problem,
     collate_problem,
+    declaration_problem,
+    inputs_problem,
     label_recalls_problem,
     metrics_problem,
     operating_point_problem,
@@ -183,6 +185,68 @@ def test_collated_targets_are_arrays_of_numbers_with_a_row_per_sample(arrays: An
 def test_rows_are_a_sequence_of_rows(rows: Any, problem: str):
     assert rows_problem(rows, "samples") == problem
     assert rows_problem([], "layouts") == ""
+
+
+def declaring(**changes: Any) -> Any:
+    return type("Odd", (type(TASK),), changes)(TASK.name, TASK.labels)
+
+
+@pytest.mark.parametrize("inputs", [["image"], ("image",), (), [Input("image")], None])
+def test_inputs_are_a_tuple_of_inputs(inputs: Any):
+    said = f"`inputs` is {inputs!r}, not a tuple of Input."
+    assert inputs_problem(declaring(inputs=inputs)) == declaration_problem(declaring(inputs=inputs)) == said
+
+
+def test_inputs_have_names_of_their_own():
+    assert inputs_problem(declaring(inputs=(Input("a"), Input("b", "a")))) == ""
+    assert inputs_problem(declaring(inputs=(Input("a"), Input("a", "b")))) == "Two inputs have the same name: a, a."
+
+
+@pytest.mark.parametrize(
+    ("outputs", "problem"),
+    [
+        ([Output("logits", ("batch", 2))], "`outputs` is ["),
+        (("logits",), "`outputs` is ('logits',), not a tuple of Output."),
+        ((), "The task has no outputs."),
+        (
+            (Output("logits", ("batch",)), Output("logits", ("batch",))),
+            "Two outputs have the same name: logits, logits",
+        ),
+        ((Output("2nd", ("batch", 2)),), "An output is called '2nd'; a name is a letter and up to 63"),
+        ((Output("a" * 64, ("batch", 2)),), ""),
+        ((Output("a" * 65, ("batch", 2)),), f"An output is called '{'a' * 65}'; "),
+        ((Output("embeddings", ("batch", 2)),), "An output is called 'embeddings', as exported files call"),
+        ((Output("logits", ("batch", 1)),), ""),
+        ((Output("logits", ("batch", 0)),), "`fit` leaves the output 'logits' with the axes ['batch', 0]: a size is"),
+        ((Output("logits", (2, "batch")),), "The first axis of 'logits' is (2,), not batch."),
+        ((Output("logits", ["batch", 2]),), "The first axis of 'logits' is ['batch', 2], not batch."),  # type: ignore[arg-type]
+        ((Output("logits", ("batch", True)),), "The output 'logits' has the axis True, neither a name nor a size."),
+        ((Output("logits", ("batch", "words", 2)),), ""),
+        ((Output("logits", ("batch", "batch")),), "The output 'logits' has an axis called 'batch'; an axis is called"),
+        ((Output("logits", ("batch", "a b")),), "The output 'logits' has an axis called 'a b'; an axis is called"),
+        (
+            (Output("logits", ("batch",), dtype="float64"),),
+            "The output 'logits' is of the type 'float64', not one of: ",
+        ),
+    ],
+)
+def test_each_output_has_a_name_of_its_own_and_the_batch_first(outputs: Any, problem: str):
+    said = declaration_problem(declaring(outputs=outputs, derived=()))
+    assert said.startswith(problem) if problem else not said
+
+
+@pytest.mark.parametrize(
+    ("derived", "problem"),
+    [
+        (DerivedOutput("odds", "logits", "Sigmoid"), ""),
+        (DerivedOutput("odds", "odds", "Sigmoid"), "has an unknown source or operator; the outputs are logits."),
+        (DerivedOutput("odds", "logits", "Relu"), "has an unknown source or operator; the outputs are logits."),  # type: ignore[arg-type]
+        (DerivedOutput("logits", "logits", "Sigmoid"), "Two outputs have the same name: logits, logits."),
+    ],
+)
+def test_a_derived_output_is_one_of_an_output_by_an_operator(derived: DerivedOutput, problem: str):
+    said = declaration_problem(declaring(derived=(derived,)))
+    assert said.endswith(problem) if problem else not said
 
 
 def test_a_model_gives_the_outputs_as_declared():
