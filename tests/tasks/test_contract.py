@@ -225,8 +225,8 @@ def test_inputs_have_names_of_their_own():
         ((Output("logits", ("batch", "batch")),), "The output 'logits' has an axis called 'batch'; an axis is called"),
         ((Output("logits", ("batch", "a b")),), "The output 'logits' has an axis called 'a b'; an axis is called"),
         (
-            (Output("logits", ("batch",), dtype="float64"),),
-            "The output 'logits' is of the type 'float64', not one of: ",
+            (Output("logits", ("batch",), dtype="complex64"),),
+            "The output 'logits' is of the type 'complex64', not one of: ",
         ),
     ],
 )
