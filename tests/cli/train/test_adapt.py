@@ -21,9 +21,13 @@ def test_json_tells_the_run_its_metrics_and_how_it_was_adapted(
     assert command("evaluate", out, target, "--json", "--quiet").json["n"] == 80
 
 
-def test_lines_tell_what_to_type_next(command: Command, text_run: Any, texts: Path, tmp_path: Path):
-    done = command("adapt", text_run.path, "--target", texts, "--out", tmp_path / "adapted", "--method", "coral")
+def test_lines_tell_of_copies_and_what_to_type_next(command: Command, text_run: Any, make_texts: Any, tmp_path: Path):
+    target = make_texts(tmp_path / "target.csv", seed=4)
+    with target.open("a", encoding="utf-8") as file:
+        file.writelines(target.read_text(encoding="utf-8").splitlines(keepends=True)[1:])
+    done = command("adapt", text_run.path, "--target", target, "--out", tmp_path / "adapted", "--method", "coral")
     assert done.code == 0
+    assert f"adapted by coral to 160 unlabelled samples (80 of them copies) of {target}" in done.out
     assert f"tlzoo export {tmp_path / 'adapted'}" in done.out
 
 
@@ -38,6 +42,7 @@ def test_lines_tell_number_interval_and_verdict_and_what_was_seen(
     (line,) = [line for line in done.out.splitlines() if line.startswith("Target, 3 labelled samples: accuracy ")]
     assert "(95%: " in line
     assert line.endswith("no difference beyond chance")
+    assert f"adapted by coral to 80 unlabelled samples of {target}" in done.out
     assert "3 of these 3 are among the target samples" in done.out
     assert "3 labelled target samples are too few" in done.err
     document = command("adapt", text_run.path, *given, "--out", tmp_path / "again", "--json", "--quiet").json
