@@ -86,4 +86,21 @@ def test_lines_that_are_no_checksum_and_name_are_damage(tmp_path: Path, change: 
 def test_a_list_that_cannot_be_read_says_why(tmp_path: Path):
     assert refused(tmp_path / "none").message == f"{tmp_path / 'none'} cannot be read: No such file or directory."
     (tmp_path / "bad").write_bytes(b"\xff")
-    assert refused(tmp_path / "bad").message.startswith(f"{tmp_path / 'bad'} cannot be read: 'utf-8' codec can't")
+    assert refused(tmp_path / "bad").message == f"{tmp_path / 'bad'} is damaged: it is no text."
+    (tmp_path / "folder").mkdir()
+    assert refused(tmp_path / "folder").message == f"{tmp_path / 'folder'} cannot be read: it is a folder."
+
+
+@pytest.mark.parametrize("name", ["../b", "x/../../b", "/etc/hostname"])
+def test_a_name_outside_of_the_folder_is_damage(tmp_path: Path, name: str):
+    sums = filled(tmp_path / "inside", a="one") / "SHA256SUMS"
+    (tmp_path / "b").write_text("two")
+    sums.write_text(f"{'0' * 64}  {name}\n")
+    assert refused(sums).message == f"{sums} is damaged: it names {sums.parent / name}, which is not in its folder."
+
+
+def test_what_is_no_file_is_not_called_missing(tmp_path: Path):
+    checksums.write(filled(tmp_path, a="one"))
+    (tmp_path / "a").unlink()
+    (tmp_path / "a").mkdir()
+    assert refused(tmp_path / "SHA256SUMS").message.startswith(f"{tmp_path / 'a'} is not a file")

@@ -14,7 +14,7 @@ import pytest
 from shared_fixtures import sealed
 
 import tlzoo
-from tlzoo.artifact import seal
+from tlzoo.artifact import checksums, seal
 from tlzoo.artifact.manifest import KEY
 from tlzoo.errors import ArtifactError, TlzooError
 
@@ -104,6 +104,23 @@ def test_verify_checks_the_seal_of_a_file_and_of_a_folder(command: Command, pict
     damaged = command("verify", tmp_path / "repository", "--seal")
     assert damaged.code == 2
     assert "damaged" in damaged.err
+
+
+def test_what_no_list_names_is_not_called_checked(command: Command, picture_file: Any, tmp_path: Path):
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    shutil.copy(picture_file.path, folder / "model.onnx")
+    (folder / "config.pbtxt").write_text("x")
+    done = command("verify", folder, "--seal")
+    assert done.code == 2
+    assert f"{folder} has no SHA256SUMS, so that only its model could be checked" in done.err
+    checksums.write(folder)
+    assert command("verify", folder, "--seal").code == 0
+    (folder / "labels.txt").write_text("y")
+    assert (
+        f"Not checked, as SHA256SUMS does not name it: {folder / 'labels.txt'}"
+        in command("verify", folder, "--seal").err
+    )
 
 
 def test_verify_asks_for_what_it_needs(command: Command, picture_file: Any, pictures: Path, tmp_path: Path):

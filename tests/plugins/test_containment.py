@@ -15,6 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ CHANGES: dict[str, Callable[[], object]] = {
     "sys.excepthook": lambda: setattr(sys, "excepthook", print),
     "sys.stdout": lambda: setattr(sys, "stdout", None),
     "sys.stderr": lambda: setattr(sys, "stderr", open(os.devnull, "w")),  # noqa: SIM115
+    "whether sys.stdout and sys.stderr are open": lambda: sys.stderr.close(),
     "the handlers of the root logger": lambda: logging.root.addHandler(logging.NullHandler()),
     "the environment of tlzoo": lambda: os.environ.update(TLZOO_OFFLINE="perhaps"),
 }
@@ -64,6 +66,16 @@ def a_guest() -> Iterator[None]:
     yield
     containment.CALLED_PLUGINS.discard("odd")
     containment.REPORTED_CHANGES.clear()
+
+
+@contextmanager
+def own_stderr() -> Iterator[None]:
+    """What closes stderr does not close that of the tests."""
+    kept, sys.stderr = sys.stderr, open(os.dup(2), "w")  # noqa: SIM115 - the test closes it
+    try:
+        yield
+    finally:
+        sys.stderr = kept
 
 
 @pytest.mark.parametrize("plugins", [(), ("vision",), ("vision", "nlp")])
@@ -81,20 +93,23 @@ def test_every_setting_is_tested():
 
 @pytest.mark.parametrize("title", CHANGES)
 def test_what_a_plugin_changes_of_the_process_is_put_back_and_named(title: str):
-    before = read_settings()
-    with pytest.warns(RuntimeWarning, match=f"Hook 'x' of plugin 'odd' changes {title}.* it is put back"):  # noqa: SIM117
-        with contain("Hook 'x'", "odd"):
+    named = f"Hook 'x' of plugin 'odd' changes {title}.* it is put back"
+    with own_stderr():
+        before = read_settings()
+        with pytest.warns(RuntimeWarning, match=named), contain("Hook 'x'", "odd"):
             CHANGES[title]()
-    assert read_settings() == before
+        assert read_settings() | {"sys.stderr": None} == before | {"sys.stderr": None}
+        assert not sys.stderr.closed
 
 
 @pytest.mark.parametrize("title", CHANGES)
 def test_what_code_between_changes_is_put_back_when_the_workflow_ends(title: str):
-    before = read_settings()
-    with warnings.catch_warnings(record=True) as said:
+    with own_stderr(), warnings.catch_warnings(record=True) as said:
+        before = read_settings()
         with guard_workflow():
             CHANGES[title]()
         assert read_settings()[title] == before[title]
+        assert not sys.stderr.closed
     assert title in str(said[-1].message)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -71,3 +72,22 @@ def test_an_error_comes_in_its_place_and_ends_the_work():
     with pytest.raises(KeyError):
         next(results)
     assert max(made) <= 3
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_stop_waits_for_no_work_that_hangs(stop: type[BaseException]):
+    go_on, finished = threading.Event(), []
+
+    def make(at: int) -> int:
+        if at:
+            go_on.wait(60)
+            finished.append(at)
+        return at
+
+    for end in (lambda results: results.throw(stop), lambda results: results.close()):
+        results: Any = prefetch_map(range(9), make)
+        assert next(results) == 0
+        with suppress(stop):
+            end(results)
+        assert not finished
+    go_on.set()

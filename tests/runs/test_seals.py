@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 import tlzoo
 from tlzoo.errors import RunError
 from tlzoo.io.files import seal_of
-from tlzoo.runs.record import read_record
+from tlzoo.runs.record import check_run, read_record
 
 READ = ("preprocess.json", "trained_on.json", "model.safetensors", "reference.safetensors")
 
@@ -114,10 +115,57 @@ def test_how_a_record_is_written_down_does_not_count(copy: Path):
 
 def test_verify_checks_every_file_of_a_run(command: Callable[..., Any], copy: Path):
     found = {Path(each["file"]).name for each in command("verify", copy, "--seal", "--json").json}
-    assert found == {file.name for file in copy.iterdir()} - {"run.json"}
+    assert found == {file.name for file in copy.iterdir()}
     flip(copy / "history.jsonl", 0)
     done = command("verify", copy, "--seal")
     assert done.code == 2
     assert "history.jsonl is damaged" in done.err
     shutil.copy(Path(__file__).with_name("version_2.json"), copy / "run.json")
     assert "without checksums" in command("verify", copy, "--seal").err
+
+
+@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize(
+    ("replaced", "said"),
+    [
+        (Path.mkdir, "it is a folder"),
+        (lambda file: file.symlink_to(file.name), "Too many levels of symbolic links"),
+        pytest.param(os.mkfifo, "it is a named pipe", marks=pytest.mark.needs("mkfifo")),
+    ],
+)
+def test_what_is_no_file_any_more_is_named_at_once(copy: Path, name: str, replaced: Callable[[Path], None], said: str):
+    (copy / name).unlink()
+    replaced(copy / name)
+    with pytest.raises(RunError) as error:
+        check_run(copy)
+    assert error.value.message == f"{copy / name} cannot be read: {said}."
+    assert "history.jsonl" in error.value.hint
+
+
+def test_the_files_of_a_damaged_record_are_told_by_what_it_states(copy: Path):
+    text = (copy / "run.json").read_text()
+    (copy / "run.json").write_text(text.replace('"seed"', '"sead"', 1))
+    with pytest.raises(RunError, match=r"run\.json is damaged") as error:
+        read_record(copy)
+    assert "Unchanged by what it states:" in error.value.hint
+    assert "model.safetensors" in error.value.hint
+    assert not error.value.parameter
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "is missing"), ("", "cannot be read: it is empty")])
+def test_a_run_without_its_record_is_still_known_as_one(
+    command: Callable[..., Any], copy: Path, content: str | None, said: str
+):
+    (copy / "run.json").unlink()
+    if content is not None:
+        (copy / "run.json").write_text(content)
+    for line in (("verify", copy, "--seal"), ("export", copy, "--out", copy.parent / "x.onnx")):
+        done = command(*line)
+        assert done.code == 2
+        assert f"run.json {said}" in done.err
+    with pytest.raises(RunError, match="is not a run folder"):
+        read_record(copy.parent)
+
+
+def test_whoever_may_read_one_file_of_a_run_may_read_all(picture_run: Any):
+    assert len({file.stat().st_mode for file in picture_run.path.iterdir()}) == 1

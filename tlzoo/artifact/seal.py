@@ -15,6 +15,7 @@ from typing import Final
 
 from tlzoo.artifact import checksums
 from tlzoo.errors import ArtifactError
+from tlzoo.progress import say
 
 KEY: Final = "tlzoo.seal"
 _DIGITS: Final = 64
@@ -96,7 +97,21 @@ def check_path(path: Path) -> dict[Path, str]:
     found = {model: check_file(model) for model in models}
     for sums in sorted(path.rglob(checksums.NAME)):
         found = {**checksums.check(sums), **found}
+    _check_others(path, set(found))
     return found
+
+
+def _check_others(folder: Path, checked: set[Path]) -> None:
+    """Say which files of an exported folder were not checked; raise ArtifactError where no list names any of them."""
+    others = [file for file in sorted(folder.rglob("*")) if file.name != checksums.NAME and not file.is_dir()]
+    unknown = [file for file in others if file not in checked]
+    if unknown and not any(file.name == checksums.NAME for file in folder.rglob(checksums.NAME)):
+        raise ArtifactError(
+            f"{folder} has no {checksums.NAME}, so that only its model could be checked, and not {unknown[0]}.",
+            hint="Export the folder again, or check model.onnx alone.",
+        )
+    for file in unknown:
+        say(f"Not checked, as {checksums.NAME} does not name it: {file}")
 
 
 def check_file(path: Path) -> str:

@@ -53,6 +53,7 @@ _ENVIRONMENT = {
     errno.EPERM,
     errno.EROFS,
 }
+_PRINTING = {"bench", "evaluate", "inspect", "models", "predict", "verify"}
 _LONGEST = 1500
 _PATIENCE_S = 5
 _CHECK_DISK = "Check the disk space and permissions."
@@ -79,6 +80,8 @@ def program() -> None:
     codes = [1]
     atexit.register(_end, codes, os.getpid())  # the first to be registered is the last to be called
     code = codes[0] = main()
+    with suppress(OSError):  # the answer is whole: what code of plugins prints while the interpreter ends is not of it
+        os.dup2(2, 1)
     first = threading.main_thread()
     if any(not thread.daemon and thread is not first for thread in threading.enumerate()):
         threading.Thread(target=_end_without_threads, args=(code,), daemon=True).start()
@@ -110,6 +113,7 @@ def _end_without_threads(code: int) -> None:
 
 def _main(argv: list[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
+    closed = not sys.stdout
     _repair_streams()
     debug = "--debug" in arguments or os.environ.get("TLZOO_DEBUG") == "1"
     arguments = [a for a in arguments if a != "--debug"]
@@ -126,11 +130,22 @@ def _main(argv: list[str] | None) -> int:
         from tlzoo.cli.shared.output import unknown_command
 
         return _fail(2, f"Error: {unknown_command(name, COMMANDS, 'tlzoo')}")
+    if closed and _answers_on_stdout(name, rest):
+        file = ", or use --out FILE" if name == "predict" else ""
+        return _fail(2, f"Error: Standard output is closed, and the answer goes there. Leave it open{file}.")
     from tlzoo.io.stops import forget, handle_signals
 
     forget()
     handle_signals()
     return _run(name, rest, debug)
+
+
+def _answers_on_stdout(name: str, arguments: list[str]) -> bool:
+    """Whether a command is there for what it prints; others write files."""
+    if {"--help", "-h"} & set(arguments):
+        return False
+    to_file = any(each == "--out" or each.startswith("--out=") for each in arguments)
+    return bool({"--json", "--jsonl"} & set(arguments)) or (name in _PRINTING and not to_file)
 
 
 def module_of(command: str) -> str:

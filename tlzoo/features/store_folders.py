@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -115,11 +116,12 @@ def on_disk(needed: int, part: Path | None = None, key: str = "") -> Iterator[No
         reason = cause.strerror or cause
         raise TrainingError(
             f"Cannot write {size} to {cause.filename or store_root()}: {reason}.",
-            hint=_DISK_HINT,
+            hint=_DISK_HINT if cause.errno in (errno.ENOSPC, errno.EDQUOT) else _PLACE_HINT,
             parameter="cache_precision",
         ) from cause
 
 
+_PLACE_HINT = "Set TLZOO_CACHE to another folder, or train with `cache=False`."
 _DISK_HINT = (
     "Free disk space there, set TLZOO_CACHE to another folder, halve the size with `cache_precision='fp16'`, "
     "or train with `cache=False`."

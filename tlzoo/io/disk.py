@@ -45,6 +45,12 @@ def write_errors(path: Path, staged: Path | None = None, *, hint: str = "", para
         raise WriteError(file, number, message=exists, hint=hint, parameter=parameter) from cause
 
 
+def resumable(error: WriteError) -> WriteError:
+    """The error, whose hint says that the same command goes on with `resume=True` once that is done."""
+    hint = f"{error.hint.partition(';')[0].rstrip('.')}, then continue with `resume=True`."
+    return WriteError(error.filename, error.errno, hint=hint, parameter="resume")
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file; raises WriteError, which names it even where the system does not."""
     with write_errors(path):

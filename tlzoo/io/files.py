@@ -26,6 +26,7 @@ from typing import Any
 from tlzoo.errors import DataError, WriteError
 from tlzoo.io.disk import DISK_ERRNOS, sync, sync_tree, write_errors
 from tlzoo.io.locks import file_lock
+from tlzoo.io.regular import named, open_regular
 
 _STALE_AFTER_S = 24 * 3600.0
 _LOCK_S = 5.0
@@ -281,8 +282,8 @@ def remove(path: Path, *, strict: bool = False) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """A file's SHA-256 in hex."""
-    with path.open("rb") as stream:
+    """A file's SHA-256 in hex; raises OSError naming the file, at once for what is no file."""
+    with open_regular(path) as stream, named(path):
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

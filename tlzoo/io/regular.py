@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 _KINDS = {
     stat.S_IFDIR: "it is a folder",
@@ -17,7 +19,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a regular file to read; raises OSError, at once and saying why, for anything else."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     kind = stat.S_IFMT(os.stat(path).st_mode)
@@ -28,6 +30,17 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
             return os.fdopen(number, "rb")
         os.close(number)
     raise OSError(0, _KINDS.get(kind, "it is not a file"), str(Path(path)))
+
+
+@contextmanager
+def named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an OSError that is raised meanwhile name this file: one of reading, unlike one of opening, names none."""
+    try:
+        yield
+    except OSError as cause:
+        if cause.filename is not None or cause.errno is None:
+            raise
+        raise OSError(cause.errno, cause.strerror, str(Path(path))) from cause
 
 
 def reading_hint(cause: OSError) -> str:
@@ -43,4 +56,5 @@ def read_regular(path: str | os.PathLike[str], most: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise OSError(0, f"it is larger than {most // 2**20} MiB", str(Path(path)))
-        return file.read(size)  # of `most`, Python would first take that much memory
+        with named(path):
+            return file.read(size)  # of `most`, Python would first take that much memory

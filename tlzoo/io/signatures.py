@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tlzoo.errors import UsageError, WriteError
 from tlzoo.io.disk import write_errors
+from tlzoo.io.regular import named, open_regular
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -154,7 +155,7 @@ def _shown(given: object) -> str:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.expanduser().open("rb") as file:
+        with open_regular(path.expanduser()) as file, named(path):
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError, RuntimeError) as cause:  # the last where a user named by ~ has no folder
         reason = cause.strerror if isinstance(cause, OSError) else cause

@@ -112,7 +112,7 @@ def guard_workflow() -> Iterator[None]:
             try:
                 yield
             finally:
-                if sys.stdout is not stream:
+                if sys.stdout is not stream and not stream.closed:
                     _warn_of({"sys.stdout": (stream, sys.stdout)}, _somebody())
     finally:
         _put_back_baseline(())

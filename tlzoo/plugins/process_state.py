@@ -114,6 +114,25 @@ def _put_back_stream(name: str) -> Callable[[Any], None]:
     return lambda before: setattr(sys, name, before)
 
 
+def _open_streams() -> tuple[bool, bool]:
+    return tuple(not getattr(stream, "closed", False) for stream in (sys.stdout, sys.stderr))  # type: ignore[return-value]
+
+
+def _reopen_streams(before: tuple[bool, bool]) -> None:
+    """Give what was closed a new stream on the same descriptor, which closing Python's own leaves open."""
+    shared = sys.stdout is sys.stderr
+    for name, number, was_open in (("stderr", 2, before[1]), ("stdout", 1, before[0])):
+        closed = getattr(sys, name)
+        if not was_open or not getattr(closed, "closed", False):
+            continue
+        fresh = open(number, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115 - it stays open
+        for each in (name, f"__{name}__"):
+            if getattr(sys, each) is closed:
+                setattr(sys, each, fresh)
+        if shared:
+            sys.stdout = fresh
+
+
 def _deterministic() -> tuple[bool, bool]:
     torch = _torch()
     return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
@@ -191,6 +210,7 @@ SETTINGS = (
     Setting("sys.excepthook", lambda: sys.excepthook, lambda before: setattr(sys, "excepthook", before)),
     Setting("sys.stdout", lambda: sys.stdout, _put_back_stream("stdout")),
     Setting("sys.stderr", lambda: sys.stderr, _put_back_stream("stderr")),
+    Setting("whether sys.stdout and sys.stderr are open", _open_streams, _reopen_streams, True),
     Setting(
         "the handlers of the root logger",
         lambda: (list(logging.root.handlers), logging.root.level, logging.root.manager.disable),
@@ -232,6 +252,8 @@ def put_back_settings(
         if each.title not in before or each.title not in now or each.title in leave:
             continue
         old, new = before[each.title], now[each.title]
+        if each.title in STREAMS and getattr(old, "closed", False):
+            continue  # another was opened for it
         if old is not new and old != new:
             with suppress(*_UNREADABLE):
                 each.put_back(old)

@@ -45,8 +45,11 @@ def prefetch_map(
             while len(pending) < depth and (more := list(_next(waiting))):
                 pending.append(pool.submit(make, more[0]))
             yield done
-    finally:
+    except Exception:
         pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    finally:  # a stop, or a reader who has enough, waits for nobody: what runs may be a plugin that hangs
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _next(tasks: Iterator[Item]) -> Iterator[Item]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal, NoReturn, NotRequired
 
 from pydantic import ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
@@ -12,7 +13,7 @@ from typing_extensions import TypedDict  # pydantic takes the standard library's
 from tlzoo import plugins
 from tlzoo.data.columns import Columns
 from tlzoo.errors import RunError
-from tlzoo.io.files import SEAL, seal_of, write_json
+from tlzoo.io.files import SEAL, seal_of, sha256_of, write_json
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs import seals
 from tlzoo.specs import StrictModel, first_invalid
@@ -178,11 +179,9 @@ def read_record(folder: Path) -> RunRecord:
     """Read a run folder's record; raises RunError when it is none, is damaged, or was written by another version."""
     file = folder / RUN_FILE
     if not file.is_file():
-        raise RunError(
-            f"{folder} is not a run folder: it has no {RUN_FILE}.", hint="Make one: tlzoo finetune ID DATA --out RUN"
-        )
+        raise _missing(folder)
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8").strip() or _raise("it is empty"))
         if not isinstance(document, dict):
             raise ValueError("it holds no JSON object")
         if document.get("version") not in (2, RUN_VERSION):
@@ -192,7 +191,7 @@ def read_record(folder: Path) -> RunRecord:
             )
         sealed = SEAL in document or document["version"] == RUN_VERSION
         if sealed and document.get(SEAL) != seal_of(document):
-            raise seals.damaged_record(file)
+            raise seals.damaged_record(file, document.get("files"))
         return RunRecord.model_validate(document)
     except (ValueError, RecursionError, OSError) as cause:
         raise RunError(
@@ -201,8 +200,30 @@ def read_record(folder: Path) -> RunRecord:
         ) from cause
 
 
+def _raise(what: str) -> NoReturn:
+    raise ValueError(what)
+
+
+def looks_like_run(folder: Path) -> bool:
+    """Whether a folder holds a run's record, or lacks only that."""
+    return any(os.path.lexists(folder / name) for name in (RUN_FILE, PREPROCESS))
+
+
+def _missing(folder: Path) -> RunError:
+    """The error of a folder without a record."""
+    if not looks_like_run(folder):
+        return RunError(
+            f"{folder} is not a run folder: it has no {RUN_FILE}.", hint="Make one: tlzoo finetune ID DATA --out RUN"
+        )
+    what = "is not a file" if os.path.lexists(folder / RUN_FILE) else "is missing"
+    return RunError(
+        f"{folder / RUN_FILE} {what}, without which the run cannot be used.",
+        hint="Restore it from a copy, or train again. The weights alone can be had from model.safetensors.",
+    )
+
+
 def check_run(folder: Path) -> dict[Path, str]:
-    """The SHA-256 of every file that a run's record names.
+    """The SHA-256 of a run's record, which is sealed, and of every file that it names.
 
     Raises RunError as `read_record` does, for a file that is not what it was, and for a run of an older version, whose
     record has none.
@@ -214,7 +235,8 @@ def check_run(folder: Path) -> dict[Path, str]:
             hint="Train it again to have them.",
         )
     seals.check_files(folder, record.files, record.files)
-    return {folder / name: digest for name, digest in record.files.items()}
+    files = {folder / name: digest for name, digest in record.files.items()}
+    return {folder / RUN_FILE: sha256_of(folder / RUN_FILE), **files}
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

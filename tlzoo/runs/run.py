@@ -14,6 +14,8 @@ from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read_labelled, read_splits
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError, concerning
+from tlzoo.io.regular import read_regular
+from tlzoo.io.texts import LONGEST
 from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.plugins.tasks import task_of
@@ -208,6 +210,6 @@ def _task(record: RunRecord) -> Task:
 
 
 def _read_preprocess(folder: Path) -> Preprocess:
-    text = (folder / PREPROCESS).read_text(encoding="utf-8")
+    text = read_regular(folder / PREPROCESS, LONGEST).decode("utf-8")
     adapter: TypeAdapter[Preprocess] = TypeAdapter(Preprocess)
     return adapter.validate_json(text)

@@ -23,28 +23,34 @@ def check_files(folder: Path, hashes: Mapping[str, str], names: Iterable[str]) -
     One that the record has no hash of, as older runs have none, is left to who reads it.
     """
     for name in names:
-        if name not in hashes or _is_whole(folder, name, hashes):
-            continue
-        whole = [each for each in hashes if _is_whole(folder, each, hashes)]
-        there = (folder / name).is_file()
-        what = "is damaged, or was changed after the run was written: its checksum differs from the one in run.json"
-        raise RunError(
-            f"{folder / name} {what if there else 'is missing'}.",
-            hint=f"Restore it from a copy, or train again. Undamaged: {', '.join(whole) or 'no others'}.",
-        )
+        if name in hashes and (fault := _fault(folder / name, hashes[name])):
+            raise RunError(
+                f"{folder / name} {fault}.",
+                hint=f"Restore it from a copy, or train again. Undamaged: {undamaged(folder, hashes)}.",
+            )
 
 
-def damaged_record(file: Path) -> RunError:
-    """The error of a record whose seal is not that of its fields."""
+def undamaged(folder: Path, hashes: Mapping[str, str]) -> str:
+    """The names of the files that are what they were, for people."""
+    return ", ".join(name for name, digest in hashes.items() if not _fault(folder / name, digest)) or "no others"
+
+
+def damaged_record(file: Path, hashes: object) -> RunError:
+    """The error of a record whose seal is not that of its fields, with the files that are what its `hashes` state."""
+    stated = {str(name): str(digest) for name, digest in hashes.items()} if isinstance(hashes, Mapping) else {}
     return RunError(
         f"{file} is damaged, or was changed after the run was written: its checksum differs.",
-        hint="Restore it from a copy, or train again. To export with other data: `data`.",
-        parameter="data",
+        hint=f"Restore it from a copy, or train again. Unchanged by what it states: {undamaged(file.parent, stated)}.",
     )
 
 
-def _is_whole(folder: Path, name: str, hashes: Mapping[str, str]) -> bool:
+def _fault(file: Path, digest: str) -> str:
+    """What is wrong with a file of this SHA-256; empty where nothing is."""
     try:
-        return sha256_of(folder / name) == hashes[name]
+        if sha256_of(file) == digest:
+            return ""
     except FileNotFoundError:
-        return False
+        return "is missing"
+    except OSError as cause:
+        return f"cannot be read: {cause.strerror}"
+    return "is damaged, or was changed after the run was written: its checksum differs from the one in run.json"

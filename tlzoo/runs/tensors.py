@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +31,20 @@ LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
 """What is raised where weights are missing, torn or of another model."""
 
 
+@contextmanager
+def _as_others(path: Path) -> Iterator[None]:
+    """Name the file in errors, and let whoever may read a run's other files read what safetensors makes private."""
+    with write_errors(path):
+        path.touch()
+        mode = path.stat().st_mode
+        yield
+        path.chmod(mode)
+
+
 def save_weights(folder: Path, model: TaskModel) -> None:
     """Write all weights, those of the frozen part too."""
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    with write_errors(folder / WEIGHTS):
+    with _as_others(folder / WEIGHTS):
         save_file(state, folder / WEIGHTS)
 
 
@@ -45,7 +57,7 @@ def save_reference(folder: Path, model: TaskModel, data: TaskDataset) -> None:
     """Write some preprocessed samples with the model's outputs."""
     arrays = data.arrays(range(min(REFERENCE_SAMPLES, len(data))))
     outputs = {name: np.ascontiguousarray(array) for name, array in eager_outputs(model, arrays).items()}
-    with write_errors(folder / REFERENCE):
+    with _as_others(folder / REFERENCE):
         save_arrays({**arrays, **outputs}, folder / REFERENCE)
 
 

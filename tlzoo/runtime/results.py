@@ -19,8 +19,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tlzoo.errors import UsageError
-from tlzoo.io.disk import sync, write_errors
+from tlzoo.errors import UsageError, WriteError
+from tlzoo.io.disk import resumable, sync, write_errors
 from tlzoo.io.files import atomic_file, why_unwritable
 from tlzoo.io.texts import json_text
 from tlzoo.progress import say
@@ -179,15 +179,18 @@ def write_predictions(
 
     Raises UsageError where the answer made again is not the one that is there.
     """
-    with write_errors(into.part, hint="Free disk space there, then add `resume=True`.", parameter="resume"):
-        failed = _append(into, resume_point, answers, done)
-        into.sums.unlink(missing_ok=True)
-        os.replace(into.part, into.path)
-        try:
-            sync(into.path.parent)
-        except OSError:
-            os.replace(into.path, into.part)
-            raise
+    try:
+        with write_errors(into.part):
+            failed = _append(into, resume_point, answers, done)
+            into.sums.unlink(missing_ok=True)
+            os.replace(into.part, into.path)
+            try:
+                sync(into.path.parent)
+            except OSError:
+                os.replace(into.path, into.part)
+                raise
+    except WriteError as error:
+        raise resumable(error) from error
     return failed
 
 

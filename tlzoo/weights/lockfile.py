@@ -168,5 +168,5 @@ def _lines(value: Any, indent: str = "") -> str:
 
 def write_atomically(target: Path, text: str) -> None:
     """Write a text file whole or not at all. Raises WriteError."""
-    with write_errors(target, hint="Choose another lock file with TLZOO_LOCK."), atomic_file(target) as partial:
+    with write_errors(target), atomic_file(target) as partial:
         partial.write_text(text, encoding="utf-8")

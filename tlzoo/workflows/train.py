@@ -13,6 +13,7 @@ from tlzoo.artifact.trained_on import TrainedOn, seen_note
 from tlzoo.data import Columns, SampleSplits, content_digests
 from tlzoo.errors import RunError, WriteError
 from tlzoo.features.prefetch import FeaturePrefetch
+from tlzoo.io.disk import resumable
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.io.files import remove
 from tlzoo.io.timings import Clock
@@ -103,10 +104,7 @@ def train(asked: TrainRequest, clock: Clock) -> Run:
 
 def _with_resume_hint(error: WriteError, folder: Path | None) -> WriteError:
     """The error; where there is a snapshot, its hint says how to go on."""
-    if folder is None or not (folder / FILE).exists():
-        return error
-    hint = f"{error.hint.partition(';')[0].rstrip('.')}, then continue with `resume=True`."
-    return WriteError(error.filename, error.errno, hint=hint, parameter="resume")
+    return resumable(error) if folder is not None and (folder / FILE).exists() else error
 
 
 def _baseline(sets: DatasetSplits, contexts: Sequence[Any]) -> dict[str, float] | None:

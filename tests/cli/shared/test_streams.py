@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -61,3 +62,24 @@ def test_a_closed_pipe_is_no_error(zoo: object) -> None:
     done = subprocess.run(["bash", "-c", line], stderr=subprocess.PIPE, text=True)
     assert done.returncode in (0, 141)  # all of it may fit into the pipe
     assert "Error" not in done.stderr
+
+
+@pytest.mark.parametrize("line", ["models", "models --json", "cache list --json", "inspect x.onnx"])
+def test_an_answer_for_a_closed_stdout_is_an_error(zoo: object, line: str) -> None:
+    done = subprocess.run(
+        f"exec {sys.executable} -m tlzoo {line} >&-", shell=True, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "Standard output is closed" in done.stderr
+
+
+def test_what_is_printed_while_the_program_ends_is_not_of_the_answer(zoo: object) -> None:
+    late = "atexit.register(lambda: (print('late'), os.write(1, b'later')))"
+    code = (
+        "import atexit, os, sys, tlzoo.cli as cli\nmain = cli.main\n"
+        f"cli.main = lambda: ({late}, main())[1]\nsys.argv = ['tlzoo', 'models', '--json']\ncli.program()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    json.loads(done.stdout)
+    assert "later" in done.stderr

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tlzoo.cli import main
+from tlzoo.io.files import temporary_folder
 from tlzoo.plugins.authoring import child, trial
 from tlzoo.plugins.authoring.inspection import PluginCheck
 
@@ -153,6 +154,17 @@ def test_a_suite_that_hangs_is_ended(ship: Ship):
     ship("tides", files={"suite.py": "import time; time.sleep(60)"}, entries=entries)
     (done,) = trial.try_suite("tides", 5)
     assert (done.passed, done.message) == (False, "it did not finish within 5 s")
+
+
+def test_a_child_that_is_ended_leaves_no_temporary_folder():
+    keep = "import tempfile, time\n\n\ndef keep(send):\n    send({'folder': tempfile.mkdtemp()})\n    time.sleep(60)\n"
+    with temporary_folder() as folder:
+        (folder / "keeping.py").write_text(keep)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(folder)
+            made, ended = child.run_in_child("keeping:keep", 5, {})
+    assert "did not finish" in ended["fault"]
+    assert not Path(made["folder"]).exists()
 
 
 def test_the_check_that_runs_is_named_while_nothing_else_is_said(ship: Ship, monkeypatch: pytest.MonkeyPatch):

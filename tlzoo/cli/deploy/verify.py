@@ -61,9 +61,9 @@ def _check_seal(file: Path, data: Path | None, asked: bool, json: bool) -> None:
     if data is not None:
         raise UsageError("--seal takes no DATA.", hint="Leave out DATA, or leave out --seal to repeat the proof on it.")
     from tlzoo.artifact.seal import check_path
-    from tlzoo.runs.record import RUN_FILE, check_run
+    from tlzoo.runs.record import check_run, looks_like_run
 
-    found = check_run(file) if (file / RUN_FILE).is_file() else check_path(file)
+    found = check_run(file) if looks_like_run(file) else check_path(file)
     if json:
         print_json([{"file": str(each), "sha256": digest} for each, digest in found.items()])
         return

@@ -24,6 +24,7 @@ from typing import IO, Any
 
 from tlzoo.errors import TlzooError
 from tlzoo.io.extras import missing_extra
+from tlzoo.io.files import temporary_folder
 from tlzoo.plugins.attribution import error_line
 
 HEAVY_LIBRARIES = (
@@ -53,7 +54,7 @@ def run_in_child(
     place. After `limit` seconds the process and all that it started are killed. What it prints is dropped.
     """
     final: dict[str, Any] = {}
-    with tempfile.TemporaryFile() as order:
+    with tempfile.TemporaryFile() as order, temporary_folder() as scratch:  # gone with it, however the child ends
         order.write(json.dumps({"function": function, "block": block, "given": given}).encode())
         order.seek(0)
         path = os.pathsep.join(filter(None, sys.path))
@@ -62,7 +63,7 @@ def run_in_child(
             stdin=order,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path, **environment},
+            env={**os.environ, "PYTHONPATH": path, "TMPDIR": str(scratch), **environment},
             bufsize=0,  # closing a buffered pipe would wait for the thread that reads it
             start_new_session=os.name == "posix",
         ) as process:
