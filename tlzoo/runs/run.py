@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import TypeAdapter
 
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read_labelled, read_splits
+from tlzoo.data import Samples, SampleSplits, announce, endings_of, fingerprint, read_labelled, read_splits
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError, concerning
+from tlzoo.io.inputs.report import ReadReport
 from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.plugins.tasks import task_of
@@ -200,7 +201,10 @@ class RunFolder:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         if data is None:
             return self.splits().test
-        return read_labelled(data, self.task, columns=self.data.columns, endings=endings_of(self.preprocess))
+        report, endings = ReadReport(), endings_of(self.preprocess)
+        samples = read_labelled(data, self.task, columns=self.data.columns, endings=endings, report=report)
+        announce(report, data)
+        return samples
 
 
 def _task(record: RunRecord) -> Task:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlzoo import registry
-from tlzoo.data import Columns, check_columns, check_used, endings_of, read_splits
+from tlzoo.data import Columns, announce, check_columns, check_used, endings_of, read_splits
 from tlzoo.errors import RegistryError, RunError, concerning
 from tlzoo.io.extras import require_training
 from tlzoo.io.locks import output_lock
@@ -84,10 +84,12 @@ def finetune(
         if strategy is None and choices.strategy != "probe":
             how = f"`strategy={choices.strategy!r}`, `freeze={choices.policy!r}`"
             advise(f"{choices.task.name} has no probe: all layers are trained ({how}).")
-        used: set[str] = set()
         seed, endings = choices.options.seed, endings_of(chosen.preprocess)
-        parts = read_splits(data, test, choices.task, columns, seed, endings, used=used)
-        check_used(columns, used, data)
+        parts = read_splits(data, test, choices.task, columns, seed, endings)
+        check_used(columns, set().union(*(report.roles for report in parts.reports.values())), data)
+        announce(parts.reports["data"], data)
+        if test is not None:
+            announce(parts.reports["test"], test)
     with output_lock(out, RunError):
         check_output_path(out)  # another process may have ended meanwhile
         _check_unfinished(unfinished_dir(out), resume)
