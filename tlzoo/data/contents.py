@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
-from tlzoo.data.samples import Samples, TrainTestSamples, content_digests
+from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
+from tlzoo.errors import DataError
 from tlzoo.io.inputs.report import ReadReport
-from tlzoo.tasks.base import Task
+from tlzoo.io.texts import input_name, listed_names
+from tlzoo.tasks.base import Target, Task
 
 FEW = 5
 """A class of fewer samples is named."""
@@ -31,6 +34,38 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     report.contradicting = sum(len(labels) > 1 for labels in labels_of.values())
     report.alike = alike(counts)
     report.few = {label: count for label, count in sorted(counts.items()) if count < FEW}
+
+
+def merge_rows(samples: Samples, path: Path, task: Task, report: ReadReport) -> Samples:
+    """Samples of a table, those with the same input merged into one where the task can, for several labels.
+
+    Raises DataError for a file that has different targets otherwise.
+    """
+    if samples.targets is None:
+        return samples
+    targets: dict[RawInput, list[Target]] = defaultdict(list)
+    for given, target in zip(samples.inputs, samples.targets, strict=True):
+        targets[given].append(target)
+    merged = {given: task.merge_targets(found) for given, found in targets.items() if len(found) > 1}
+    if all(target is None for target in merged.values()):
+        _check_one_target(targets, path, samples.modality)
+        return samples
+    report.merged += len(samples) - len(targets)
+    return Samples(
+        tuple(targets), tuple(merged.get(given) or found[0] for given, found in targets.items()), samples.modality
+    )
+
+
+def _check_one_target(targets: Mapping[RawInput, Sequence[Target]], path: Path, modality: str) -> None:
+    """Raise DataError for files with different targets; the same text may have been labelled twice."""
+    differing = [(given, found) for given, found in targets.items() if any(each != found[0] for each in found)]
+    if differing and modality != "text":
+        given, found = differing[0]
+        more = f", and so {len(differing) - 1} others" if len(differing) > 1 else ""
+        raise DataError(
+            f"File {path} gives {input_name(given)!r} different targets: {listed_names(list(map(str, found)))}{more}.",
+            hint=f"For several labels of one, choose `task='{modality}-multilabel'`; else keep one row of each.",
+        )
 
 
 def _labels(part: Samples, task: Task) -> Iterable[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.data.columns import Columns, check_roles, column_names
-from tlzoo.data.contents import describe_contents
+from tlzoo.data.contents import describe_contents, merge_rows
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
@@ -284,7 +284,7 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
     inputs, targets = _inputs_and_targets(rows, spec)
     if spec.task.plugin and (wrong := labels_problem(spec.task, targets or ())):
         raise task_error(spec.task, f"cannot be used: {wrong}")
-    return Samples(inputs, targets, spec.modality)
+    return merge_rows(Samples(inputs, targets, spec.modality), path, spec.task, spec.report)
 
 
 def _inputs_and_targets(rows: Sequence[Row], spec: _ReadSpec) -> tuple[tuple[RawInput, ...], tuple[Target, ...] | None]:
