@@ -43,8 +43,11 @@ def read_splits(
     columns: Columns,
     seed: int,
     endings: tuple[str, ...] = (),
+    *,
+    together: bool = True,
 ) -> SampleSplits:
     """Read data labelled for `task`; without a test set a fifth is for testing, and a fifth of the rest for validation.
+    `together=False` splits as runs of older versions did, which let copies lie in both.
 
     Raises DataError for data that does not suit the task, such as labels that only the test set has.
     """
@@ -59,23 +62,23 @@ def read_splits(
         held = other.test or other.train
     given = held is not None
     if held is None:
-        train, held = split(train, TEST_SHARE, seed, task)
+        train, held = split(train, TEST_SHARE, seed, task, together=together)
     if names := unseen_labels(train, held, task):
         raise DataError(
             f"The test data has labels that are not in the training data: {names}.",
             hint="Add training samples with these labels, or remove them from the test data.",
         )
-    rest, validation = split(train, VALIDATION_SHARE, seed, task)
+    rest, validation = split(train, VALIDATION_SHARE, seed, task, together=together)
     return SampleSplits(rest, validation, held, not given, reports)
 
 
-def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Samples, Samples]:
+def split(samples: Samples, share: float, seed: int, task: Task, *, together: bool = True) -> tuple[Samples, Samples]:
     """Divide into (rest, part), `part` being about `share` of the samples, or where the task groups them of each group.
 
     Where it does, both halves hold each group at least once; else the rest holds each label of the targets at least
-    once. Samples of the same content stay in one half. The same samples, share and seed give the same split; within
-    each half the order of `samples` is kept. Raises UsageError unless 0 < share < 1, and DataError where that cannot
-    be, naming a label that has fewer than 2 samples, or 2 of different contents.
+    once. Samples of the same content stay in one half, unless `together=False`. The same samples, share and seed give
+    the same split; within each half the order of `samples` is kept. Raises UsageError unless 0 < share < 1, and
+    DataError where that cannot be, naming a label that has fewer than 2 samples, or 2 of different contents.
     """
     if not 0 < share < 1:
         raise UsageError(
@@ -88,7 +91,7 @@ def split(samples: Samples, share: float, seed: int, task: Task) -> tuple[Sample
             task, f"cannot be used: `group` returns {strange[0]!r}, which is not hashable, as a string or a tuple is."
         )
     labels = [task.labels_in(target) for target in samples.targets or ()]
-    copies = _copies(samples)
+    copies = _copies(samples) if together else [[at] for at in range(len(samples))]
     if any(labels) and None in groups:
         part = _multilabel_split(labels, copies, share, generator)
     else:

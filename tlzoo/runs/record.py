@@ -172,6 +172,8 @@ class RunRecord(StrictModel):
         checkpoint = self.checkpoint.model_dump(mode="json", exclude_none=True)
         whole = {**self.model_dump(mode="json"), "checkpoint": checkpoint}
         kept = {name: value for name, value in whole.items() if value or name not in MAY_BE_LEFT_OUT}
+        if not self.data.read:  # of a run of an older version
+            del kept["data"]["read"]
         return kept if self.version < RUN_VERSION else {**kept, SEAL: seal_of(kept)}
 
 

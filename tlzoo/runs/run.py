@@ -171,7 +171,8 @@ class RunFolder:
                 )
         where, columns, seed = (self.data.path, self.data.test), self.data.columns, self.data.seed
         try:
-            parts = read_splits(*where, self.task, columns, seed, endings_of(self.preprocess))
+            endings, together = endings_of(self.preprocess), bool(self.data.read)
+            parts = read_splits(*where, self.task, columns, seed, endings, together=together)
         except DataError as cause:
             raise DataError(
                 f"The data of {self.path} cannot be divided as it was in training. {cause.message}",
