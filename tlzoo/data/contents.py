@@ -61,7 +61,7 @@ def _check_one_target(targets: Mapping[RawInput, Sequence[Target]], path: Path, 
     differing = [(given, found) for given, found in targets.items() if any(each != found[0] for each in found)]
     if differing and modality != "text":
         given, found = differing[0]
-        more = f", and so {len(differing) - 1} others" if len(differing) > 1 else ""
+        more = f"; {len(differing)} files have several" if len(differing) > 1 else ""
         raise DataError(
             f"File {path} gives {input_name(given)!r} different targets: {listed_names(list(map(str, found)))}{more}.",
             hint=f"For several labels of one, choose `task='{modality}-multilabel'`; else keep one row of each.",

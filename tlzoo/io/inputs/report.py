@@ -90,7 +90,8 @@ class ReadReport:
         if self.copies:
             yield f"{self.copies} of {self.used} samples have the content of another"
         if self.contradicting:
-            yield f"{self.contradicting} contents have several labels"
+            what = "content has" if self.contradicting == 1 else "contents have"
+            yield f"{self.contradicting} {what} several labels"
         for labels in self.alike[:_SHOWN]:
             yield f"Labels that look alike: {listed_names(labels)}"
         if self.few:
