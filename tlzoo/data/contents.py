@@ -51,9 +51,9 @@ def merge_rows(samples: Samples, path: Path, task: Task, report: ReadReport) -> 
         _check_one_target(targets, path, samples.modality)
         return samples
     report.merged += len(samples) - len(targets)
-    return Samples(
-        tuple(targets), tuple(merged.get(given) or found[0] for given, found in targets.items()), samples.modality
-    )
+    first = {given: samples.name(at) for at, given in reversed(list(enumerate(samples.inputs)))}
+    whole = tuple(merged.get(given) or found[0] for given, found in targets.items())
+    return Samples(tuple(targets), whole, samples.modality, tuple(first[given] for given in targets))
 
 
 def _check_one_target(targets: Mapping[RawInput, Sequence[Target]], path: Path, modality: str) -> None:

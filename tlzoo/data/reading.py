@@ -14,7 +14,7 @@ from tlzoo.data.samples import RawInput, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
 from tlzoo.io.inputs.folders import FolderWalk, count_files, folder_names
-from tlzoo.io.inputs.report import UNREAD_PART, ReadReport
+from tlzoo.io.inputs.report import NOTHING, UNREAD_PART, ReadReport, Skip
 from tlzoo.io.inputs.tables import TABLES, stream_table
 from tlzoo.io.texts import input_name, read_text
 from tlzoo.progress import say
@@ -43,6 +43,7 @@ class _ReadSpec:
     labelled: bool
     endings: tuple[str, ...]
     report: ReadReport
+    skip: Skip
 
     @property
     def modality(self) -> str:
@@ -64,16 +65,18 @@ def read(
     training: bool = False,
     endings: tuple[str, ...] = (),
     report: ReadReport | None = None,
+    skip: Skip = NOTHING,
 ) -> TrainTestSamples:
     """Read samples of a task: a folder per label where it reads those, a table, a file of the task's own layouts, or
     `train` and `test` of these forms in a folder.
 
     A plugin's modality has files that end in `endings` (see `endings_of`). With `labelled=False` folders may be flat or
     nested, labels are not looked at and targets are `None`. The order is sorted for folders, the file's own for tables
-    and layouts. `report` gets what was read and what was left out. Raises DataError naming the file, class, column or
-    row for whatever cannot be used, all samples that cannot be read in one;
-    for `training` also where nothing could be learnt, and for labels that only the
-    test part has; UsageError for the name of a column in a role that the task does not read.
+    and layouts. `report` gets what was read and what was left out; `skip` says which samples are left out.
+
+    Raises DataError naming the file, class, column or row for whatever cannot be used, all samples that cannot be read
+    in one; for `training` also where nothing could be learnt, and for labels that only the test part has; UsageError
+    for the name of a column in a role that the task does not read.
     """
     endings = endings or EXTENSIONS.get(task.modality, ())
     if not endings:
@@ -82,12 +85,13 @@ def read(
             hint=f"Known modalities: {', '.join(sorted(EXTENSIONS))}; a plugin sets `endings` in its preprocessing.",
         )
     place = Path(os.path.abspath(path))
-    spec = _ReadSpec(task, column_names(columns or {}), labelled, endings, ReadReport() if report is None else report)
+    report = ReadReport() if report is None else report
+    spec = _ReadSpec(task, column_names(columns or {}), labelled, endings, report, skip)
     check_roles(task, spec.names)
     check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
     spec.report.used = sum(len(part) for part in (collection.train, collection.test) if part is not None)
-    spec.report.check_broken()
+    spec.report.check_broken(skip)
     describe_contents(collection, task, spec.report)
     if labelled and training:
         task.check(collection.train.targets or (), place)
@@ -254,6 +258,7 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
     whole: list[int] = []
     for at, file in enumerate(files):
         try:
+            _check_not_skipped(str(file), spec)
             _check_not_empty(file)
             inputs.append(_read_text_file(file) if spec.modality == "text" else str(file))
         except DataError as error:
@@ -261,7 +266,12 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
         else:
             whole.append(at)
     kept = None if targets is None else tuple(targets[at] for at in whole)
-    return Samples(tuple(inputs), kept, spec.modality)
+    return Samples(tuple(inputs), kept, spec.modality, tuple(str(files[at]) for at in whole))
+
+
+def _check_not_skipped(place: str, spec: _ReadSpec) -> None:
+    if place in spec.skip.places:
+        raise DataError(spec.skip.places[place])
 
 
 def _from_file(path: Path, spec: _ReadSpec) -> Samples:
@@ -281,28 +291,32 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
         raise task_error(spec.task, f"cannot be used: {wrong}")
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Check that the file is complete.")
-    inputs, targets = _inputs_and_targets(rows, spec)
-    if spec.task.plugin and (wrong := labels_problem(spec.task, targets or ())):
+    samples = _samples_of_rows(rows, spec)
+    if spec.task.plugin and (wrong := labels_problem(spec.task, samples.targets or ())):
         raise task_error(spec.task, f"cannot be used: {wrong}")
-    return merge_rows(Samples(inputs, targets, spec.modality), path, spec.task, spec.report)
+    return merge_rows(samples, path, spec.task, spec.report)
 
 
-def _inputs_and_targets(rows: Sequence[Row], spec: _ReadSpec) -> tuple[tuple[RawInput, ...], tuple[Target, ...] | None]:
+def _samples_of_rows(rows: Sequence[Row], spec: _ReadSpec) -> Samples:
     """What the rows hold; those with something wrong are kept apart."""
     inputs: list[RawInput] = []
     targets: list[Target] = []
+    places: list[str] = []
     for row in rows:
+        place = f"{row.file}, {row.place}"
         try:
+            _check_not_skipped(place, spec)
             given = _input(row, spec)
             if spec.labelled:
                 targets.append(_target(row, spec.task))
         except DataError as error:
             if error.parameter:  # about a column, not about this row
                 raise
-            spec.report.broken[f"{row.file}, {row.place}"] = error
+            spec.report.broken[place] = error
         else:
             inputs.append(given)
-    return tuple(inputs), tuple(targets) if spec.labelled else None
+            places.append(place)
+    return Samples(tuple(inputs), tuple(targets) if spec.labelled else None, spec.modality, tuple(places))
 
 
 def _target(row: Row, task: Task) -> Target:

@@ -13,7 +13,7 @@ from tlzoo.data.columns import Columns
 from tlzoo.data.reading import read, unseen_labels
 from tlzoo.data.samples import Samples, content_digests
 from tlzoo.errors import DataError, UsageError, concerning
-from tlzoo.io.inputs.report import ReadReport
+from tlzoo.io.inputs.report import NOTHING, ReadReport, Skip
 from tlzoo.progress import working
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.contract import task_error
@@ -45,20 +45,24 @@ def read_splits(
     endings: tuple[str, ...] = (),
     *,
     together: bool = True,
+    skip: Skip = NOTHING,
 ) -> SampleSplits:
     """Read data labelled for `task`; without a test set a fifth is for testing, and a fifth of the rest for validation.
-    `together=False` splits as runs of older versions did, which let copies lie in both.
+    What `skip` leaves out is so before anything is split. `together=False` splits as runs of older versions did, which
+    let copies lie in both.
 
     Raises DataError for data that does not suit the task, such as labels that only the test set has.
     """
     reports = {"data": ReadReport()}
     with working(f"Reading {path}"), concerning("data", DataError):
-        collection = read(path, task, columns=columns, training=True, endings=endings, report=reports["data"])
+        collection = read(
+            path, task, columns=columns, training=True, endings=endings, report=reports["data"], skip=skip
+        )
     train, held = collection.train, collection.test
     if test is not None:
         with concerning("test", DataError):
             reports["test"] = ReadReport()
-            other = read(test, task, columns=columns, endings=endings, report=reports["test"])
+            other = read(test, task, columns=columns, endings=endings, report=reports["test"], skip=skip)
         held = other.test or other.train
     given = held is not None
     if held is None:

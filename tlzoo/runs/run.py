@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, announce, endings_of, fingerprint, read_labelled, read_splits
+from tlzoo.data.broken import recorded
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError, concerning
 from tlzoo.io.inputs.report import ReadReport
@@ -172,7 +173,8 @@ class RunFolder:
         where, columns, seed = (self.data.path, self.data.test), self.data.columns, self.data.seed
         try:
             endings, together = endings_of(self.preprocess), bool(self.data.read)
-            parts = read_splits(*where, self.task, columns, seed, endings, together=together)
+            skip = recorded(self.data.read)
+            parts = read_splits(*where, self.task, columns, seed, endings, together=together, skip=skip)
         except DataError as cause:
             raise DataError(
                 f"The data of {self.path} cannot be divided as it was in training. {cause.message}",

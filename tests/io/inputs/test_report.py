@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tlzoo.errors import DataError, InputError
-from tlzoo.io.inputs.report import HIDDEN, OTHER_KIND, ReadReport
+from tlzoo.io.inputs.report import HIDDEN, OTHER_KIND, ReadReport, Skip
 
 
 def test_of_what_is_left_out_kinds_are_counted_and_the_first_is_named():
@@ -52,18 +52,24 @@ def test_all_that_cannot_be_read_is_in_one_error():
     report.broken = {f"{at}": DataError(f"{at} is empty.", hint="Restore it.") for at in range(25)}
     with pytest.raises(DataError) as error:
         report.check_broken()
-    lines = error.value.message.splitlines()
-    assert lines[:2] == ["25 of 28 samples cannot be read:", "  0 is empty."]
-    assert lines[-1] == "  ... and 5 more"
-    assert len(lines) == 22
-    assert error.value.hint.startswith("Restore it.")
+    named = "; ".join(f"{at} is empty" for at in range(20))
+    assert error.value.message == f"25 of 28 samples cannot be read: {named}; and 5 more."
+    assert error.value.hint == "Restore it."
+
+
+@pytest.mark.parametrize(("broken", "share"), [(1, 0.01), (2, 0.02), (3, 0.05), (100, 1.0)])
+def test_where_a_share_can_be_left_out_the_hint_says_how_much(broken: int, share: float):
+    report = ReadReport(used=100 - broken, broken={str(at): DataError("x", hint="Y.") for at in range(broken)})
+    with pytest.raises(DataError) as error:
+        report.check_broken(Skip(offered=True))
+    assert error.value.hint == f"Y. Or leave such samples out: `skip_broken={share}`"
 
 
 @pytest.mark.parametrize(("broken", "allowed", "fine"), [(1, 0.01, True), (2, 0.01, False), (1, 0.0, False)])
 def test_a_share_may_be_allowed(broken: int, allowed: float, fine: bool):
     report = ReadReport(used=100 - broken, broken={str(at): DataError("x") for at in range(broken)})
     if fine:
-        report.check_broken(allowed)
+        report.check_broken(Skip(share=allowed))
         return
     with pytest.raises(DataError):
-        report.check_broken(allowed)
+        report.check_broken(Skip(share=allowed))

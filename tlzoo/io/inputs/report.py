@@ -34,6 +34,19 @@ UNREAD_PART = Reason("unread_part", "file of a part that is not read", "files of
 SPECIAL = Reason("special", "device, pipe or socket", "devices, pipes or sockets")
 
 
+@dataclass(frozen=True)
+class Skip:
+    """Samples to leave out: those in these `places`, for the reasons given, and others that cannot be read, together at
+    most a `share`; whether that is `offered` to the user as an option."""
+
+    places: Mapping[str, str] = field(default_factory=dict)
+    share: float = 0.0
+    offered: bool = False
+
+
+NOTHING = Skip()
+
+
 @dataclass
 class ReadReport:
     """What reading a data set took and what it left out, filled while it is read.
@@ -63,20 +76,11 @@ class ReadReport:
         self.left_out.setdefault(reason, Counter())[kind] += count
         self._first.setdefault(reason, os.fspath(path))
 
-    def check_broken(self, allowed: float = 0.0) -> None:
-        """Raise DataError, which lists what cannot be read, where that is more than the share `allowed` of all."""
+    def check_broken(self, skip: Skip = NOTHING) -> None:
+        """Raise DataError, which lists what cannot be read, where that is more than may be left out."""
         count = len(self.broken)
-        if count <= allowed * (self.used + count):
-            return
-        first = next(iter(self.broken.values()))
-        if count == 1:
-            raise type(first)(first.message, hint=first.hint, parameter=first.parameter)
-        shown = [error.message for error in list(self.broken.values())[:_LISTED]]
-        more = [f"... and {count - _LISTED:,} more"] if count > _LISTED else []
-        raise DataError(
-            "\n  ".join([f"{count:,} of {self.used + count:,} samples cannot be read:", *shown, *more]),
-            hint=f"{first.hint} Or leave them out: `skip_broken={_share(count / (self.used + count))}`",
-        )
+        if count > skip.share * (self.used + count):
+            raise broken_error(self.broken, self.used + count, skip.offered)
 
     def lines(self) -> Iterator[str]:
         """What was left out and what is odd, a line each, for people."""
@@ -87,6 +91,10 @@ class ReadReport:
             what, which = (reason.one, "") if count == 1 else (reason.several, f" ({', '.join([*shown, *more])})")
             yield f"Left out: {count} {what}{which}, such as {self._first[reason]}"
 
+        if self.broken:
+            first = next(iter(self.broken.values()))
+            what = "sample" if len(self.broken) == 1 else "samples"
+            yield f"Left out: {len(self.broken)} {what} that cannot be read, such as: {first.message}"
         if self.copies:
             yield f"{self.copies} of {self.used} samples have the content of another"
         if self.contradicting:
@@ -114,6 +122,18 @@ class ReadReport:
         }
 
 
-def _share(exact: float) -> float:
-    """A share as a person would type it that is no less."""
-    return next(step for step in (0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0) if step >= exact)
+def broken_error(broken: Mapping[str, DataError], count: int, offered: bool = False) -> DataError:
+    """The error about these of `count` samples, each with what is wrong with it."""
+    first = next(iter(broken.values()))
+    also = f" Or leave such samples out: `skip_broken={_rounded_up(len(broken) / count)}`" if offered else ""
+    if len(broken) == 1:
+        return type(first)(first.message, hint=f"{first.hint}{also}", parameter=first.parameter)
+    shown = [error.message.rstrip(".") for error in list(broken.values())[:_LISTED]]
+    more = [f"and {len(broken) - _LISTED:,} more"] if len(broken) > _LISTED else []
+    message = f"{len(broken):,} of {count:,} samples cannot be read: {'; '.join([*shown, *more])}."
+    return DataError(message, hint=f"{first.hint}{also}")
+
+
+def _rounded_up(share: float) -> float:
+    """The share as a person would type it, no less."""
+    return next(step for step in (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if step >= share)
