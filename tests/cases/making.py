@@ -85,13 +85,16 @@ def heard(given, seconds: float) -> str:
 
 def counts(path: Path, modality: str, kind: str = "classification", **options) -> str:
     """What tlzoo reads as training data, and what it says meanwhile."""
-    from tlzoo.data import read
+    from tlzoo.data import announce, read
+    from tlzoo.io.inputs.report import ReadReport
     from tlzoo.tasks import make_task
 
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            found = read(path, make_task(f"{modality}-{kind}"), **options)
+            report = ReadReport()
+            found = read(path, make_task(f"{modality}-{kind}"), report=report, **options)
+            announce(report, path)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     targets = found.train.targets or ()

@@ -83,7 +83,7 @@ def halves(run: bool) -> str:
     return counts(folder, "image") if run else ""
 
 
-@case("V-06", "followed once (loops cut), or said", lambda got: refused(got) or "link" in got or got.startswith("12 "))
+@case("V-06", "followed once (loops cut), or said", lambda got: refused(got) or "link" in got or got.startswith("24 "))
 def links(run: bool) -> str:
     folder = written("linked")
     return counts(folder / "data", "image") if run else ""
@@ -92,7 +92,7 @@ def links(run: bool) -> str:
 @case(
     "V-07",
     "what can be read is read by content; the rest is counted by ending in one line",
-    lambda got: refused(got) or said(got, ".jpe", "ending", "not read", "left out"),
+    lambda got: refused(got) or "'red': 19" in got or said(got, "Left out"),
 )
 def endings(run: bool) -> str:
     folder = written("unread_kinds")

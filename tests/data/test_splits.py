@@ -124,11 +124,10 @@ def table(path: Path, *labels: str) -> Path:
 
 def test_without_a_test_set_a_fifth_is_held_out_and_a_fifth_of_the_rest_validates(tmp_path: Path):
     path = table(tmp_path / "d.csv", *["a", "b"] * 25)
-    used: set[str] = set()
-    splits = read_splits(path, None, TASK, {}, 5, used=used)
+    splits = read_splits(path, None, TASK, {}, 5)
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [32, 8, 10]
     assert splits.held_out
-    assert used == {"text", "label"}
+    assert splits.reports["data"].roles == {"text", "label"}
     train, test = split(Samples((*splits.train.inputs,), splits.train.targets, "text"), 0.2, 5, TASK)
     assert len(train) + len(test) == 32
     assert splits == read_splits(path, None, TASK, {}, 5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from tlzoo.errors import DataError
 from tlzoo.io import texts
-from tlzoo.io.texts import bounded_lines, has_lone_surrogate, is_hidden, json_text, listed_names, read_text, walk_files
+from tlzoo.io.texts import bounded_lines, has_lone_surrogate, json_text, listed_names, read_text
 
 
 def test_lines_are_those_of_the_text_up_to_the_longest(monkeypatch: pytest.MonkeyPatch):
@@ -78,33 +77,3 @@ def test_names_are_quoted_and_neither_long_nor_many():
     assert listed_names(["x" * 80, "y" * 81]) == f"'{'x' * 80}', '{'y' * 80}...'"
     assert listed_names(["a"] * 21).endswith("'a', and 1 more")
     assert not listed_names(["a"] * 20).endswith("more")
-
-
-@pytest.mark.parametrize(
-    ("name", "hidden"), [(".git", True), ("__MACOSX", True), ("a.txt", False), ("__MACOSX2", False)]
-)
-def test_some_names_are_hidden(name: str, hidden: bool):
-    assert is_hidden(name) is hidden
-
-
-def test_files_below_a_folder_come_in_order(tmp_path: Path):
-    for name in (
-        "b/z.TXT",
-        "b/a.txt",
-        "a.txt",
-        "c.md",
-        ".hidden/a.txt",
-        "__MACOSX/a.txt",
-        ".d.txt",
-        "folder.txt/x.txt",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
-    os.symlink(tmp_path / "b", tmp_path / "linked.txt")
-    os.symlink(tmp_path / "c.md", tmp_path / "e.txt")
-    found = [Path(each).relative_to(tmp_path).as_posix() for each in walk_files(tmp_path, (".txt",))]
-    assert found == ["a.txt", "b/a.txt", "b/z.TXT", "e.txt", "folder.txt/x.txt"]
-    with pytest.raises(DataError) as error:
-        list(walk_files(tmp_path / "none", (".txt",)))
-    assert error.value.message == f"Folder {tmp_path / 'none'} cannot be read: No such file or directory."
-    assert error.value.hint == "Check the path."

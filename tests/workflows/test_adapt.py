@@ -163,7 +163,7 @@ def test_copies_among_enough_target_samples_are_counted_and_said(
     known = sorted({row.rpartition(",")[0] for row in texts.read_text().splitlines()[1:]})
     adapted = tlzoo.adapt(text_run, write_texts(tmp_path / "target.csv", known * 2), out=tmp_path / "out")
     assert (adapted.adapted["n_target"], adapted.adapted["n_copies"]) == (2 * len(known), len(known))
-    said = f"{len(known)} of the {2 * len(known)} target samples are duplicates; {len(known)} are distinct"
+    said = f"{len(known)} of {2 * len(known)} samples have the content of another"
     assert said in capfd.readouterr().err
 
 

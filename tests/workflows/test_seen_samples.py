@@ -34,14 +34,20 @@ def test_test_data_that_repeats_training_data_is_counted(
     assert "15 of these 30 samples were trained on" in capfd.readouterr().err
 
 
-def test_copies_on_both_sides_of_a_split_are_counted(
+def test_copies_are_said_and_stay_on_one_side_of_a_split(
     zoo: Any, texts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
     header, *lines = texts.read_text().splitlines()
     (tmp_path / "twice.csv").write_text("\n".join([header, *lines, *lines]) + "\n")
     run = tlzoo.finetune("nlp/test-bert", tmp_path / "twice.csv", out=tmp_path / "run")
     said = capfd.readouterr().err
-    assert f"of these {run.data.n_test} samples were trained on" in said
+    assert "80 of 160 samples have the content of another" in said
+    assert "were trained on" not in said
+    assert run.data.read["data"]["copies"] == 80
+    parts = run.splits()
+    sides = [set(part.inputs) for part in (parts.train, parts.validation, parts.test)]
+    assert [len(side) for side in sides] == [run.data.n_train // 2, run.data.n_validation // 2, run.data.n_test // 2]
+    assert len(set().union(*sides)) == sum(map(len, sides))
 
 
 def test_an_export_proven_on_training_data_says_so(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tlzoo.data.columns import Columns, check_roles, column_names
+from tlzoo.data.contents import describe_contents, merge_rows
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
-from tlzoo.io.tables import TABLES, stream_table
-from tlzoo.io.texts import input_name, is_hidden, read_text, walk_files
+from tlzoo.io.inputs.folders import FolderWalk, count_files, folder_names
+from tlzoo.io.inputs.report import NOTHING, UNREAD_PART, ReadReport, Skip
+from tlzoo.io.inputs.tables import TABLES, stream_table
+from tlzoo.io.texts import input_name, read_text
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
@@ -28,7 +31,9 @@ EXTENSIONS = {
     "audio": (".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"),
     "text": (".txt",),
 }  # fmt: skip
-_THIRD_SPLIT = ("dev", "val", "valid", "validation")
+_PARTS = {"train": ("train", "training"), "test": ("test", "testing")}
+_THIRD_PART = ("dev", "val", "valid", "validation")
+"""How the folders of a data set's parts are called, in capitals or not."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class _ReadSpec:
     names: Mapping[str, str]
     labelled: bool
     endings: tuple[str, ...]
-    used: set[str]
+    report: ReadReport
+    skip: Skip
 
     @property
     def modality(self) -> str:
@@ -58,16 +64,19 @@ def read(
     labelled: bool = True,
     training: bool = False,
     endings: tuple[str, ...] = (),
-    used: set[str] | None = None,
+    report: ReadReport | None = None,
+    skip: Skip = NOTHING,
 ) -> TrainTestSamples:
     """Read samples of a task: a folder per label where it reads those, a table, a file of the task's own layouts, or
     `train` and `test` of these forms in a folder.
 
     A plugin's modality has files that end in `endings` (see `endings_of`). With `labelled=False` folders may be flat or
     nested, labels are not looked at and targets are `None`. The order is sorted for folders, the file's own for tables
-    and layouts. `used` gets the roles of the columns that were read. Raises DataError naming the file, class, column or
-    row for whatever cannot be used; for `training` also where nothing could be learnt, and for labels that only the
-    test part has; UsageError for the name of a column in a role that the task does not read.
+    and layouts. `report` gets what was read and what was left out; `skip` says which samples are left out.
+
+    Raises DataError naming the file, class, column or row for whatever cannot be used, all samples that cannot be read
+    in one; for `training` also where nothing could be learnt, and for labels that only the test part has; UsageError
+    for the name of a column in a role that the task does not read.
     """
     endings = endings or EXTENSIONS.get(task.modality, ())
     if not endings:
@@ -76,10 +85,14 @@ def read(
             hint=f"Known modalities: {', '.join(sorted(EXTENSIONS))}; a plugin sets `endings` in its preprocessing.",
         )
     place = Path(os.path.abspath(path))
-    spec = _ReadSpec(task, column_names(columns or {}), labelled, endings, set() if used is None else used)
+    report = ReadReport() if report is None else report
+    spec = _ReadSpec(task, column_names(columns or {}), labelled, endings, report, skip)
     check_roles(task, spec.names)
     check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
+    spec.report.used = sum(len(part) for part in (collection.train, collection.test) if part is not None)
+    spec.report.check_broken(skip)
+    describe_contents(collection, task, spec.report)
     if labelled and training:
         task.check(collection.train.targets or (), place)
         _check_test(place, collection, task)
@@ -93,7 +106,7 @@ def read_labelled(
     columns: Columns,
     endings: tuple[str, ...],
     parameter: str = "data",
-    used: set[str] | None = None,
+    report: ReadReport | None = None,
 ) -> Samples:
     """Samples to measure a trained task on: those of the `test` part where the data has one, else all.
 
@@ -101,12 +114,20 @@ def read_labelled(
     task does not know.
     """
     with concerning(parameter, DataError):
-        collection = read(path, task, columns=columns, endings=endings, used=used)
+        collection = read(path, task, columns=columns, endings=endings, report=report)
         samples = collection.test or collection.train
         if not samples.targets:
             raise DataError(f"{path} has no labels.", hint="Name labelled data.")
         check_labels(samples, task, f"{path}: ")
     return samples
+
+
+def announce(report: ReadReport, place: str | os.PathLike[str]) -> None:
+    """Say how data was understood, and what of it is left out."""
+    merged = f", {report.merged} rows merged into others" if report.merged else ""
+    say(f"{place}: {report.used} samples, {report.layout}{merged}")
+    for line in report.lines():
+        say(f"{place}: {line}")
 
 
 def check_labels(samples: Samples, task: Task, place: str = "") -> None:
@@ -158,11 +179,15 @@ def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
     tables = {stem: _named_table(folder, stem, spec) for stem in ("train", "test")}
     if tables["train"]:
         test = _from_file(tables["test"], spec) if tables["test"] else None
+        spec.report.layout = f"{' and '.join(each.name for each in tables.values() if each)}"
         return TrainTestSamples(_from_file(tables["train"], spec), test)
     halves = _train_and_test_folders(folder, spec)
+    form = "a folder per class" if spec.labelled else "all files below"
     if not halves:
+        spec.report.layout = form
         return TrainTestSamples(_from_class_folders(folder, spec), None)
     train, test_folder = halves
+    spec.report.layout = f"{form} in {' and '.join(f'{part.name}/' for part in halves if part)}"
     test = _from_class_folders(test_folder, spec) if test_folder else None
     return TrainTestSamples(_from_class_folders(train, spec), test)
 
@@ -177,32 +202,39 @@ def _named_table(folder: Path, stem: str, spec: _ReadSpec) -> Path | None:
 
 
 def _train_and_test_folders(folder: Path, spec: _ReadSpec) -> tuple[Path, Path | None] | None:
-    """The folders `train/` and `test/`; `None` where sub-folders are classes, even one named `train`."""
-    names = {child.name for child in _folders(folder)}
-    train, test = folder / "train", folder / "test"
-    if "train" not in names or (spec.labelled and not _folders(train)):
+    """The folders `train/` and `test/`, or as others call them; `None` where sub-folders are classes, even one named
+    `train`."""
+    names = folder_names(folder)
+    parts = {part: [name for name in names if name.lower() in spelled] for part, spelled in _PARTS.items()}
+    if twice := next((found for found in parts.values() if len(found) > 1), None):
+        raise DataError(f"Folder {folder} has both {twice[0]}/ and {twice[1]}/.", hint="Keep one of them.")
+    train = folder / parts["train"][0] if parts["train"] else None
+    if train is None or (spec.labelled and not folder_names(train)):
         return None
-    others = sorted(names - {"train", "test"})
-    if others and not (set(others) <= set(_THIRD_SPLIT) and "test" in names):
+    test = folder / parts["test"][0] if parts["test"] else None
+    others = sorted(set(names) - {part.name for part in (train, test) if part})
+    if others and not (test and all(name.lower() in _THIRD_PART for name in others)):
         raise DataError(
-            f"Folder {folder} has {others[0]}/ beside train/.",
-            hint="Training reads train/ and test/ only: rename the folder to test, or move it elsewhere.",
+            f"Folder {folder} has {others[0]}/ beside {train.name}/.",
+            hint=f"Training reads {train.name}/ and test/ only: rename the folder to test, or move it elsewhere.",
         )
     for other in others:
         say(f"Ignoring {folder / other}: the validation data is split off the training data.")
-    return train, test if "test" in names else None
+        count_files(folder / other, UNREAD_PART, spec.report)
+    return train, test
 
 
 def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
+    walk = FolderWalk(folder, spec.endings, spec.modality, spec.report)
     if not spec.labelled:
-        return _samples_of_files(_files(folder, spec.endings), None, folder, spec)
+        return _samples_of_files([Path(file) for file in walk.files()], None, folder, spec)
     if not spec.task.folders:
         needed = [*(each.name for each in spec.task.inputs), *spec.task.columns]
         raise DataError(
             f"Folder {folder} cannot be read as {spec.task.holds}: a folder holds the samples of one class.",
             hint=f"Give a table with the columns {' and '.join(needed)}.",
         )
-    classes = _folders(folder)
+    classes = walk.files_by_folder()
     if not classes:
         raise DataError(
             f"Folder {folder} has no sub-folders, so no classes.",
@@ -210,11 +242,10 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
         )
     files: list[Path] = []
     targets: list[Target] = []
-    for child in classes:
-        found = _files(child, spec.endings)
+    for child, found in classes.items():
         if not found:
             raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.kinds)
-        files += found
+        files += map(Path, found)
         row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",))
         targets += [spec.task.read(row)] * len(found)
     return _samples_of_files(files, tuple(targets), folder, spec)
@@ -223,10 +254,24 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
 def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, folder: Path, spec: _ReadSpec) -> Samples:
     if not files:
         raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.kinds)
-    for file in files:
-        _check_not_empty(file)
-    inputs = tuple(_read_text_file(file) for file in files) if spec.modality == "text" else tuple(map(str, files))
-    return Samples(inputs, targets, spec.modality)
+    inputs: list[RawInput] = []
+    whole: list[int] = []
+    for at, file in enumerate(files):
+        try:
+            _check_not_skipped(str(file), spec)
+            _check_not_empty(file)
+            inputs.append(_read_text_file(file) if spec.modality == "text" else str(file))
+        except DataError as error:
+            spec.report.broken[str(file)] = error
+        else:
+            whole.append(at)
+    kept = None if targets is None else tuple(targets[at] for at in whole)
+    return Samples(tuple(inputs), kept, spec.modality, tuple(str(files[at]) for at in whole))
+
+
+def _check_not_skipped(place: str, spec: _ReadSpec) -> None:
+    if place in spec.skip.places:
+        raise DataError(spec.skip.places[place])
 
 
 def _from_file(path: Path, spec: _ReadSpec) -> Samples:
@@ -239,16 +284,39 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
         )
     if layout is not None and not isinstance(layout, Iterable):
         raise task_error(spec.task, f"cannot be used: `layouts` returns {type(layout).__name__}, not rows.")
+    if not spec.report.layout:
+        spec.report.layout = "a table" if layout is None else f"a file of {spec.task.holds}"
     rows = spec.task.samples(_table_rows(path, spec)) if layout is None else list(layout)
     if spec.task.plugin and (wrong := rows_problem(rows, "samples" if layout is None else "layouts")):
         raise task_error(spec.task, f"cannot be used: {wrong}")
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Check that the file is complete.")
-    inputs = [_input(row, spec) for row in rows]
-    targets = tuple(_target(row, spec.task) for row in rows) if spec.labelled else None
-    if spec.task.plugin and (wrong := labels_problem(spec.task, targets or ())):
+    samples = _samples_of_rows(rows, spec)
+    if spec.task.plugin and (wrong := labels_problem(spec.task, samples.targets or ())):
         raise task_error(spec.task, f"cannot be used: {wrong}")
-    return Samples(tuple(inputs), targets, spec.modality)
+    return merge_rows(samples, path, spec.task, spec.report)
+
+
+def _samples_of_rows(rows: Sequence[Row], spec: _ReadSpec) -> Samples:
+    """What the rows hold; those with something wrong are kept apart."""
+    inputs: list[RawInput] = []
+    targets: list[Target] = []
+    places: list[str] = []
+    for row in rows:
+        place = f"{row.file}, {row.place}"
+        try:
+            _check_not_skipped(place, spec)
+            given = _input(row, spec)
+            if spec.labelled:
+                targets.append(_target(row, spec.task))
+        except DataError as error:
+            if error.parameter:  # about a column, not about this row
+                raise
+            spec.report.broken[place] = error
+        else:
+            inputs.append(given)
+            places.append(place)
+    return Samples(tuple(inputs), tuple(targets) if spec.labelled else None, spec.modality, tuple(places))
 
 
 def _target(row: Row, task: Task) -> Target:
@@ -264,13 +332,15 @@ def _table_rows(path: Path, spec: _ReadSpec) -> list[Row]:
     columns: dict[str, None] = {}
     for place, cells in stream_table(path):
         if isinstance(cells, InputError):
-            raise DataError(cells.message, hint=cells.hint)
+            spec.report.broken[f"{path}, {place}"] = DataError(cells.message, hint=cells.hint)
+            continue
         columns |= dict.fromkeys(cells)
         found.append((place, cells))
     if not found:
+        spec.report.check_broken()
         raise DataError(f"File {path} has no rows.", hint="Add samples below its header.")
     there = tuple(columns)
-    return [Row(path, place, cells, there, spec.names, spec.used) for place, cells in found]
+    return [Row(path, place, cells, there, spec.names, spec.report.roles) for place, cells in found]
 
 
 def _input(row: Row, spec: _ReadSpec) -> RawInput:
@@ -308,11 +378,3 @@ def _read_text_file(file: Path) -> str:
     if not text.strip():
         raise DataError(f"File {file} has no text.", hint="Add text to it or delete it.")
     return text
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not is_hidden(child.name))
-
-
-def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    return [Path(file) for file in walk_files(folder, endings)]

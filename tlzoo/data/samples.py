@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from tlzoo.errors import InputError
+from tlzoo.io.texts import input_name
 from tlzoo.tasks.base import Target
 
 RawInput = str | tuple[str, ...]
@@ -21,12 +22,14 @@ RawInput = str | tuple[str, ...]
 class Samples:
     """`inputs` are absolute file paths, for `text` the texts themselves.
 
-    `targets` has what the task read of each, or is `None` where the data is unlabelled.
+    `targets` has what the task read of each, or is `None` where the data is unlabelled. `places` says where each was
+    found: a file, or a row of one.
     """
 
     inputs: tuple[RawInput, ...]
     targets: tuple[Target, ...] | None
     modality: str
+    places: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -39,7 +42,12 @@ class Samples:
         """The samples at these positions, in this order."""
         chosen = [int(i) for i in indices]
         targets = None if self.targets is None else tuple(self.targets[i] for i in chosen)
-        return Samples(tuple(self.inputs[i] for i in chosen), targets, self.modality)
+        places = tuple(self.places[i] for i in chosen) if self.places else ()
+        return Samples(tuple(self.inputs[i] for i in chosen), targets, self.modality, places)
+
+    def name(self, position: int) -> str:
+        """Where a sample was found, or what it is."""
+        return self.places[position] if self.places else input_name(self.inputs[position])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -91,25 +90,3 @@ def listed_names(names: Sequence[str], most: int = 20) -> str:
     """The first names of a list, in quotes, each at most 80 characters long: a file may hold a million of them."""
     shown = [repr(name if len(name) <= 80 else f"{name[:80]}...") for name in names[:most]]
     return ", ".join([*shown, *([f"and {len(names) - most:,} more"] if len(names) > most else [])])
-
-
-def is_hidden(name: str) -> bool:
-    """Whether files and folders of this name are ignored."""
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def walk_files(folder: str | os.PathLike[str], endings: tuple[str, ...]) -> Iterator[str]:
-    """The files below a folder with one of these `endings`, each folder's names in order; nothing hidden, no links to
-    folders. Raises DataError for a folder that cannot be read."""
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except OSError as cause:
-        raise DataError(f"Folder {folder} cannot be read: {cause.strerror}.", hint=reading_hint(cause)) from cause
-    for entry in entries:
-        if is_hidden(entry.name):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk_files(entry.path, endings)
-        elif entry.name.lower().endswith(endings) and not entry.is_dir():
-            yield entry.path

@@ -75,6 +75,7 @@ def data_record(
         n_train=len(parts.train),
         n_validation=len(parts.validation),
         n_test=len(parts.test),
+        read={name: report.facts() for name, report in parts.reports.items()},
     )
 
 

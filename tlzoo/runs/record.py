@@ -29,7 +29,7 @@ class DataRecord(StrictModel):
     """Where the data came from, enough to read and split it again; fingerprints are sha256 of labels and contents.
 
     `test` is the test set that was named; without one a part of `path` was held out. `n_train`, `n_validation` and
-    `n_test` count samples.
+    `n_test` count samples. `read` says what was read and what left out, of `data` and of a `test` set.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -43,6 +43,7 @@ class DataRecord(StrictModel):
     n_train: int = Field(ge=0)
     n_validation: int = Field(ge=0)
     n_test: int = Field(ge=0)
+    read: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class Interval(TypedDict):
@@ -172,6 +173,8 @@ class RunRecord(StrictModel):
         checkpoint = self.checkpoint.model_dump(mode="json", exclude_none=True)
         whole = {**self.model_dump(mode="json"), "checkpoint": checkpoint}
         kept = {name: value for name, value in whole.items() if value or name not in MAY_BE_LEFT_OUT}
+        if not self.data.read:  # of a run of an older version
+            del kept["data"]["read"]
         return kept if self.version < RUN_VERSION else {**kept, SEAL: seal_of(kept)}
 
 

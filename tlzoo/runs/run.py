@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import TypeAdapter
 
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Samples, SampleSplits, endings_of, fingerprint, read_labelled, read_splits
+from tlzoo.data import Samples, SampleSplits, announce, endings_of, fingerprint, read_labelled, read_splits
+from tlzoo.data.broken import recorded
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError, concerning
+from tlzoo.io.inputs.report import ReadReport
 from tlzoo.io.regular import read_regular
 from tlzoo.io.texts import LONGEST
 from tlzoo.options.arguments import check_paths
@@ -172,7 +174,9 @@ class RunFolder:
                 )
         where, columns, seed = (self.data.path, self.data.test), self.data.columns, self.data.seed
         try:
-            parts = read_splits(*where, self.task, columns, seed, endings_of(self.preprocess))
+            endings, together = endings_of(self.preprocess), bool(self.data.read)
+            skip = recorded(self.data.read)
+            parts = read_splits(*where, self.task, columns, seed, endings, together=together, skip=skip)
         except DataError as cause:
             raise DataError(
                 f"The data of {self.path} cannot be divided as it was in training. {cause.message}",
@@ -202,7 +206,10 @@ class RunFolder:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         if data is None:
             return self.splits().test
-        return read_labelled(data, self.task, columns=self.data.columns, endings=endings_of(self.preprocess))
+        report, endings = ReadReport(), endings_of(self.preprocess)
+        samples = read_labelled(data, self.task, columns=self.data.columns, endings=endings, report=report)
+        announce(report, data)
+        return samples
 
 
 def _task(record: RunRecord) -> Task:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tlzoo.errors import DataError, InputError, UsageError
-from tlzoo.io.tables import TABLES, MissingColumn, stream_table
-from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate, input_name, read_text, walk_files
+from tlzoo.io.inputs.folders import FolderWalk
+from tlzoo.io.inputs.report import ReadReport
+from tlzoo.io.inputs.tables import TABLES, MissingColumn, stream_table
+from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate, input_name, read_text
 
 _WILD = "*?["
 
@@ -23,6 +25,7 @@ class InputSpec:
 
     `several` are the columns of a task with several inputs, which come from tables alone, as a tuple for each row.
     `samples` reads files of the task's own `layouts`, which are endings, and tables in a form of the task's own.
+    `report` gets what is left out of folders.
     """
 
     modality: str
@@ -31,6 +34,7 @@ class InputSpec:
     several: tuple[str, ...] = ()
     layouts: tuple[str, ...] = ()
     samples: Callable[[Path], Iterable[Any]] | None = None
+    report: ReadReport = field(default_factory=ReadReport)
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -98,7 +102,7 @@ def _names_texts(item: str, spec: InputSpec) -> bool:
     if not item or not _exists(place):  # an empty path is the working directory
         return False
     if place.is_dir():
-        return next(walk_files(item, spec.endings), None) is not None
+        return next(FolderWalk(item, spec.endings, spec.modality).files(), None) is not None
     return place.suffix.lower() in (*spec.endings, *spec.layouts, *TABLES)
 
 
@@ -112,7 +116,7 @@ def _from_lines(lines: Iterable[str], spec: InputSpec) -> Iterator[NamedInput]:
 def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
     if os.path.isdir(item):
         empty = True
-        for path in walk_files(item, spec.endings):
+        for path in FolderWalk(item, spec.endings, spec.modality, spec.report).files():
             empty = False
             yield _file(path, spec)
         if empty:

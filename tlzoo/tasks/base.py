@@ -241,6 +241,10 @@ class Task:
         """The labels in a target: each stays in the training part of a split, and no other may occur elsewhere."""
         return ()
 
+    def merge_targets(self, targets: Sequence[Target]) -> Target | None:
+        """The one target of rows with the same input; `None` where these cannot be one."""
+        return None
+
     def windows(self, input: Any, preprocessor: Any) -> Sequence[Window] | None:
         """A long input in parts that overlap; `None` for one that is short, or where the task has no windows."""
         return None

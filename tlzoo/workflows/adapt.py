@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlzoo.data import Samples, endings_of, fingerprint, read, read_labelled
+from tlzoo.data import Samples, announce, endings_of, fingerprint, read, read_labelled
 from tlzoo.errors import DataError, RunError, concerning
 from tlzoo.io.extras import require_training
+from tlzoo.io.inputs.report import ReadReport
 from tlzoo.io.locks import output_lock
 from tlzoo.options.arguments import check_paths, check_texts, not_none
 from tlzoo.plugins.adaptation import check_coral, check_method, is_coral
@@ -68,11 +69,17 @@ def _labelled(run: RunFolder, test: str | Path | None) -> Samples | None:
     if test is None:
         return None
     endings = endings_of(run.preprocess)
-    return read_labelled(test, run.task, columns=run.data.columns, endings=endings, parameter="test")
+    report = ReadReport()
+    samples = read_labelled(test, run.task, columns=run.data.columns, endings=endings, parameter="test", report=report)
+    announce(report, test)
+    return samples
 
 
 def _target_samples(run: RunFolder, target: str | Path) -> Samples:
     columns = run.data.columns.copy()
     columns.pop("label_column", None)
+    report, endings = ReadReport(), endings_of(run.preprocess)
     with concerning("target", DataError):
-        return read(target, run.task, columns=columns, labelled=False, endings=endings_of(run.preprocess)).train
+        found = read(target, run.task, columns=columns, labelled=False, endings=endings, report=report)
+    announce(report, target)
+    return found.train

@@ -60,8 +60,6 @@ def adapt_run(request: AdaptRequest, began: float) -> Run:
         run.data.seed,
     )
     distinct = data.target.distinct()
-    if copies := len(unlabelled) - distinct:
-        say(f"{copies} of the {len(unlabelled)} target samples are duplicates; {distinct} are distinct.")
     before = answers_of(model, data)
     if labelled is None and (note := one_label_note(before, _shares(run, targets), distinct)):
         advise(note)
@@ -77,7 +75,7 @@ def adapt_run(request: AdaptRequest, began: float) -> Run:
         "target": str(Path(request.target).resolve()),
         "target_fingerprint": fingerprint(unlabelled),
         "n_target": len(unlabelled),
-        "n_copies": copies,
+        "n_copies": len(unlabelled) - distinct,
         **verdict(run.task, before, after, data),
         "source_metrics_before": dict(run.metrics),
         **_counts(labelled, unlabelled),

@@ -9,9 +9,10 @@ from typing import Any
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact import trained_on
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Columns, Samples, check_columns, check_used, content_digests, endings_of, read_labelled
+from tlzoo.data import Columns, Samples, announce, check_columns, check_used, content_digests, endings_of, read_labelled
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import ArtifactError, concerning
+from tlzoo.io.inputs.report import ReadReport
 from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import progress, say
@@ -129,7 +130,8 @@ def _note(dataset: TaskDataset, count: int) -> None:
 
 def _labelled(data: str | Path, task: Task, spec: Preprocess, known: Columns, given: Columns) -> Samples:
     """The samples of `data`, whose columns are `known` from training, but for those that were given."""
-    used: set[str] = set()
-    samples = read_labelled(data, task, columns={**known, **given}, endings=endings_of(spec), used=used)
-    check_used(given, used, data)
+    report = ReadReport()
+    samples = read_labelled(data, task, columns={**known, **given}, endings=endings_of(spec), report=report)
+    check_used(given, report.roles, data)
+    announce(report, data)
     return samples

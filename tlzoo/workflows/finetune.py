@@ -6,26 +6,32 @@ What can be refused without a network is refused here, before torch is imported,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlzoo import registry
-from tlzoo.data import Columns, check_columns, check_used, endings_of, read_splits
-from tlzoo.errors import RegistryError, RunError, concerning
+from tlzoo.data import Columns, SampleSplits, announce, check_columns, check_used, endings_of, read_splits
+from tlzoo.data.broken import find_broken
+from tlzoo.errors import InputError, RegistryError, RunError, concerning
 from tlzoo.io.extras import require_training
+from tlzoo.io.inputs.report import Skip, broken_error
 from tlzoo.io.locks import output_lock
 from tlzoo.io.timings import Clock
 from tlzoo.options import StrategyName, StrategyOptions
-from tlzoo.options.arguments import check_mappings, check_paths, check_switches, check_texts, not_none
+from tlzoo.options.arguments import check_mappings, check_paths, check_shares, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
+from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.progress import advise
 from tlzoo.registry.schema import Checkpoint
-from tlzoo.runs.checks import choose, with_preprocess
+from tlzoo.runs.checks import Choices, choose, with_preprocess
 from tlzoo.runs.paths import check_output_path, unfinished_dir
 
 if TYPE_CHECKING:
     from tlzoo.workflows.run import Run
+    from tlzoo.workflows.train import TrainRequest
 
 
 @guard_workflow()
@@ -42,6 +48,7 @@ def finetune(
     options: Mapping[str, Any] | None = None,
     columns: Columns | None = None,
     preprocess: Mapping[str, Any] | None = None,
+    skip_broken: float = 0.0,
     resume: bool = False,
     **more: Any,
 ) -> Run:
@@ -58,8 +65,10 @@ def finetune(
     `probe=False` leaves it out. `head` is `linear`, or `plugin/name` for a plugin's; by default the
     checkpoint's plugin's, else the task's own. `task` is needed where the checkpoint serves several. `preprocess`
     overrides fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length": 128}`, of a plugin's own
-    preprocessing its options. `columns` names a table's columns. While it trains, `out`.unfinished holds snapshots,
-    history and events; `resume` continues from there, on a CPU with bit-identical results.
+    preprocessing its options. `columns` names a table's columns. Samples that cannot be read end the training, all of
+    them named; up to the share `skip_broken` of all, from 0 to 1, they are left out instead. While it trains,
+    `out`.unfinished holds snapshots, history and events; `resume` continues from there, on a CPU with bit-identical
+    results.
 
     Raises a TlzooError for anything a user can cause: DataError, UnknownCheckpoint, PluginError, SourceError,
     UsageError, TrainingError, RunError when `out` exists or the snapshot does not match.
@@ -71,6 +80,7 @@ def finetune(
     check_texts(**not_none(task=task, freeze=freeze, head=head))
     check_mappings(**not_none(options=options, preprocess=preprocess))
     check_switches(resume=resume)
+    check_shares(skip_broken=skip_broken)
     columns = check_columns(columns)
     clock, out = Clock(), Path(out)
     with clock.spent("prepare"):
@@ -84,17 +94,46 @@ def finetune(
         if strategy is None and choices.strategy != "probe":
             how = f"`strategy={choices.strategy!r}`, `freeze={choices.policy!r}`"
             advise(f"{choices.task.name} has no probe: all layers are trained ({how}).")
-        used: set[str] = set()
-        seed, endings = choices.options.seed, endings_of(chosen.preprocess)
-        parts = read_splits(data, test, choices.task, columns, seed, endings, used=used)
-        check_used(columns, used, data)
+        read = partial(_read, data, test, choices, columns, endings_of(chosen.preprocess))
+        parts = read(Skip(share=skip_broken, offered=True))
+        check_used(columns, set().union(*(report.roles for report in parts.reports.values())), data)
     with output_lock(out, RunError):
         check_output_path(out)  # another process may have ended meanwhile
         _check_unfinished(unfinished_dir(out), resume)
         with clock.spent("prepare"):
             from tlzoo.workflows.train import TrainRequest, train
         request = TrainRequest(chosen, choices, head or "", data, test, columns, parts, out, resume)
-        return train(request, clock)
+        try:
+            return train(request, clock)
+        except InputError as error:
+            skip = _skip_broken(request, error, skip_broken)
+        return train(replace(request, parts=read(skip)), clock)
+
+
+def _read(
+    data: str | Path, test: str | Path | None, choices: Choices, columns: Columns, endings: tuple[str, ...], skip: Skip
+) -> SampleSplits:
+    parts = read_splits(data, test, choices.task, columns, choices.options.seed, endings, skip=skip)
+    announce(parts.reports["data"], data)
+    if test is not None:
+        announce(parts.reports["test"], test)
+    return parts
+
+
+def _skip_broken(request: TrainRequest, error: InputError, share: float) -> Skip:
+    """What to leave out once a sample could not be prepared; raises an error about all such where they are too many."""
+    parts, task = request.parts, request.choices.task
+    if task.modality == "text":  # its tokenizer comes with the network, and a text can always be prepared
+        raise error
+    preprocessor = checkpoint_preprocessor(request.checkpoint, request.checkpoint.preprocess)
+    known = {name: each for report in parts.reports.values() for name, each in report.broken.items()}
+    found = find_broken((parts.train, parts.validation, parts.test), preprocessor)
+    if not found:
+        raise error
+    count = len(known) + sum(map(len, (parts.train, parts.validation, parts.test)))
+    if len(known) + len(found) > share * count:
+        raise broken_error(known | found, count, offered=True) from error
+    return Skip({name: each.message for name, each in (known | found).items()}, 1.0)
 
 
 def _check_unfinished(place: Path, resume: bool) -> None:

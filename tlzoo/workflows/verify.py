@@ -10,10 +10,11 @@ from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.manifest import Parity
 from tlzoo.artifact.reference import DIGEST_BYTES, unpack
 from tlzoo.artifact.trained_on import of_file, seen_note
-from tlzoo.data import Columns, Samples, check_columns, check_used, content_digests, endings_of, read
+from tlzoo.data import Columns, Samples, announce, check_columns, check_used, content_digests, endings_of, read
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import ArtifactError, DataError, ParityError, UsageError, concerning
 from tlzoo.exporting.check import Measure, Proof, prove
+from tlzoo.io.inputs.report import ReadReport
 from tlzoo.options.arguments import check_paths
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import progress, say
@@ -120,11 +121,12 @@ def _read_samples(data: str | Path, predictor: Predictor, columns: Columns) -> S
     endings = endings_of(predictor.manifest.preprocess)
     labelled = not isinstance(predictor.task, UnknownTask)  # the proof stands without labels
     known: Columns = predictor.manifest.columns  # type: ignore[assignment]
-    used: set[str] = set()
+    report = ReadReport()
     named: Columns = {**known, **columns}
-    collection = read(data, predictor.task, columns=named, labelled=labelled, endings=endings, used=used)
+    collection = read(data, predictor.task, columns=named, labelled=labelled, endings=endings, report=report)
     if labelled:
-        check_used(columns, used, data)
+        check_used(columns, report.roles, data)
+    announce(report, data)
     return collection.test or collection.train
 
 

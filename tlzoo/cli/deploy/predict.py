@@ -72,7 +72,7 @@ def predict(
     """
     from tlzoo.errors import UsageError
     from tlzoo.plugins.containment import guard_workflow
-    from tlzoo.progress import set_quiet
+    from tlzoo.progress import say, set_quiet
     from tlzoo.runtime import load
     from tlzoo.runtime.inputs import named_inputs
 
@@ -87,8 +87,8 @@ def predict(
         )
     with guard_workflow():
         predictor = load(file, providers=[provider] if provider else None, threads=threads, trusted=trusted)
-        named = named_inputs(inputs, _input_spec(inputs, predictor, column or ()), _lines())
-        counts = InputCounts()
+        spec = _input_spec(inputs, predictor, column or ())
+        named, counts = named_inputs(inputs, spec, _lines()), InputCounts()
 
         def answer(rest: Iterable[tuple[str, Any]]) -> Predictions:
             found = _predictions(
@@ -100,6 +100,8 @@ def predict(
             _to_file(out, predictor.task.prediction.columns(), named, answer, resume=resume, embeddings=embeddings)
         else:
             _to_stdout(answer(named), "json" if json else "jsonl" if jsonl else "lines", counts)
+        for line in spec.report.lines():
+            say(line)
         counts.report()
 
 

@@ -42,6 +42,20 @@ def columns(text: str | None, path: str | None, label: str | None, others: list[
     return cast("Columns", found | ({"others": roles} if roles else {}))
 
 
+def share_of(flag: str, text: str) -> float:
+    """A share such as 1% or 0.01; raises UsageError for anything else."""
+    from tlzoo.errors import UsageError
+
+    number, sign, _ = text.strip().partition("%")
+    try:
+        found = float(number) / (100 if sign else 1)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1:
+        raise UsageError(f"{flag} cannot be {text!r}.", hint="Give a share, 0% to 100%, such as 1%.")
+    return found
+
+
 def by_role(pairs: Iterable[str]) -> dict[str, str]:
     """The names in ROLE=NAME by their roles; raises UsageError for anything else, and for a role given twice."""
     from tlzoo.errors import UsageError

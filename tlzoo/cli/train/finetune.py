@@ -13,7 +13,18 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, Out, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import (
+    Data,
+    Json,
+    LabelColumn,
+    Others,
+    Out,
+    PathColumn,
+    Quiet,
+    TextColumn,
+    columns,
+    share_of,
+)
 from tlzoo.cli.shared.output import announce, print_json, single, span
 from tlzoo.errors import UsageError
 from tlzoo.io.stops import AGAIN, if_stopped
@@ -69,6 +80,9 @@ def finetune(
     option: Annotated[
         list[str] | None, _option(help="Option of a plugin's strategy, as NAME=VALUE; repeatable")
     ] = None,
+    skip_broken: Annotated[
+        str, _option(help="Leave out samples that cannot be read, up to this share of all, such as 1%", panel=_DATA)
+    ] = "0%",
     resume: Annotated[bool, _option("--resume", help="Resume the unfinished run", panel=_RUN)] = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -102,6 +116,7 @@ def finetune(
             options=given,
             columns=columns(text_column, path_column, label_column, column),
             preprocess=prepared,
+            skip_broken=share_of("--skip-broken", skip_broken),
             resume=resume,
         )
     if json:

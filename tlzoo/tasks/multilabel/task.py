@@ -120,6 +120,10 @@ class MultiLabel(Task):
         """The labels of a target such as `a;b`."""
         return [label for part in target.split(SEPARATOR) if (label := part.strip())]
 
+    def merge_targets(self, targets: Sequence[str]) -> str:
+        """All labels that any of them has, each once."""
+        return SEPARATOR.join(dict.fromkeys(label for target in targets for label in self.labels_in(target)))
+
     def collate(self, targets: Sequence[str], contexts: Sequence[Any] = ()) -> dict[str, np.ndarray]:
         """`labels`, float32 [N, C] of 0 and 1; raises DataError naming labels that this task does not have."""
         rows = [self.labels_in(target) for target in targets]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tlzoo.errors import DataError, InputError
-from tlzoo.io.tables import MissingColumn, stream_table
+from tlzoo.io.inputs.tables import MissingColumn, stream_table
 
 
 def written(path: Path, content: bytes) -> Path:

@@ -1,0 +1,39 @@
+"""What a file is by its first bytes, whatever it is called."""
+
+from __future__ import annotations
+
+import re
+
+HEAD = 132
+"""How many bytes `kind_of` looks at."""
+
+_PORTABLE = re.compile(rb"P[1-6]\s")
+_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_SOUNDS = (b"fLaC", b"OggS", b"ID3")
+_RIFF = {b"WEBP": "image", b"WAVE": "audio"}
+_AIFF = (b"AIFF", b"AIFC")
+_AVIF = (b"avif", b"avis")
+
+
+def kind_of(head: bytes) -> str | None:
+    """`image` or `audio` where these are the first bytes of a format that is read; `None` for anything else.
+
+    Formats without a signature of their own, as an MP3 without a tag, are known by their ending alone.
+    """
+    if head.startswith(_IMAGES) or _PORTABLE.match(head) or head[128:132] == b"DICM" or _is_bitmap(head):
+        return "image"
+    if head.startswith(_SOUNDS):
+        return "audio"
+    if head.startswith((b"RIFF", b"RF64")):
+        return _RIFF.get(head[8:12])
+    if head.startswith(b"FORM") and head[8:12] in _AIFF:
+        return "audio"
+    if head[4:8] == b"ftyp" and head[8:12] in _AVIF:
+        return "image"
+    return None
+
+
+def _is_bitmap(head: bytes) -> bool:
+    """A BMP: "BM", and behind its size four bytes that are reserved, then a header of a known length."""
+    lengths = (12, 40, 52, 56, 64, 108, 124)
+    return head[:2] == b"BM" and head[6:10] == bytes(4) and int.from_bytes(head[14:18], "little") in lengths

@@ -1,0 +1,139 @@
+"""The account of a reading: every file and row that is there is in one of its counts."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tlzoo.errors import DataError
+from tlzoo.io.texts import listed_names
+
+_LISTED = 20
+"""How many of the samples that cannot be read an error names."""
+_SHOWN = 5
+"""How many names and kinds a line gives; what is more is counted."""
+
+
+class Reason(NamedTuple):
+    """Why files are left out, as a noun for one of them and for several; `key` is its name in JSON."""
+
+    key: str
+    one: str
+    several: str
+
+
+HIDDEN = Reason("hidden", "hidden file", "hidden files")
+OTHER_KIND = Reason("other_kind", "file of another kind", "files of other kinds")
+LINK_INSIDE = Reason("link_inside", "link to a folder of the data itself", "links to folders of the data itself")
+LINK_TWICE = Reason("link_twice", "link to a folder read already", "links to folders read already")
+BESIDE = Reason("beside", "file beside the class folders", "files beside the class folders")
+UNREAD_PART = Reason("unread_part", "file of a part that is not read", "files of a part that is not read")
+SPECIAL = Reason("special", "device, pipe or socket", "devices, pipes or sockets")
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Samples to leave out: those in these `places`, for the reasons given, and others that cannot be read, together at
+    most a `share`; whether that is `offered` to the user as an option."""
+
+    places: Mapping[str, str] = field(default_factory=dict)
+    share: float = 0.0
+    offered: bool = False
+
+
+NOTHING = Skip()
+
+
+@dataclass
+class ReadReport:
+    """What reading a data set took and what it left out, filled while it is read.
+
+    `layout` says how the data was understood. `used` counts samples, `merged` rows that went into a sample of another.
+    `left_out` counts files by reason and kind: an ending, such as ".md", or "" where there is none. `broken` has what
+    cannot be read, by name: a file, or a row's place. `copies` counts samples
+    with the content of an earlier one, `contradicting` contents with several labels; `alike` are labels that differ in
+    little that anybody sees, `few` the samples of small classes. `roles` are those whose columns were read.
+    """
+
+    layout: str = ""
+    used: int = 0
+    merged: int = 0
+    left_out: dict[Reason, Counter[str]] = field(default_factory=dict)
+    broken: dict[str, DataError] = field(default_factory=dict)
+    copies: int = 0
+    contradicting: int = 0
+    alike: list[tuple[str, ...]] = field(default_factory=list)
+    few: dict[str, int] = field(default_factory=dict)
+    roles: set[str] = field(default_factory=set)
+    _first: dict[Reason, str] = field(default_factory=dict, repr=False)
+
+    def leave_out(self, reason: Reason, path: str | os.PathLike[str], count: int = 1) -> None:
+        """Count files that are not read; `path` is the first of them."""
+        kind = os.path.splitext(os.fspath(path))[1].lower()
+        self.left_out.setdefault(reason, Counter())[kind] += count
+        self._first.setdefault(reason, os.fspath(path))
+
+    def check_broken(self, skip: Skip = NOTHING) -> None:
+        """Raise DataError, which lists what cannot be read, where that is more than may be left out."""
+        count = len(self.broken)
+        if count > skip.share * (self.used + count):
+            raise broken_error(self.broken, self.used + count, skip.offered)
+
+    def lines(self) -> Iterator[str]:
+        """What was left out and what is odd, a line each, for people."""
+        for reason, kinds in self.left_out.items():
+            count = kinds.total()
+            shown = [f"{number} {kind or 'without an ending'}" for kind, number in kinds.most_common(_SHOWN)]
+            more = [f"{len(kinds) - _SHOWN} more kinds"] if len(kinds) > _SHOWN else []
+            what, which = (reason.one, "") if count == 1 else (reason.several, f" ({', '.join([*shown, *more])})")
+            yield f"Left out: {count} {what}{which}, such as {self._first[reason]}"
+
+        if self.broken:
+            first = next(iter(self.broken.values()))
+            what = "sample" if len(self.broken) == 1 else "samples"
+            yield f"Left out: {len(self.broken)} {what} that cannot be read, such as: {first.message}"
+        if self.copies:
+            yield f"{self.copies} of {self.used} samples have the content of another"
+        if self.contradicting:
+            what = "content has" if self.contradicting == 1 else "contents have"
+            yield f"{self.contradicting} {what} several labels"
+        for labels in self.alike[:_SHOWN]:
+            yield f"Labels that look alike: {listed_names(labels)}"
+        if self.few:
+            shown = [f"{label!r} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
+            more = [f"and {len(self.few) - _SHOWN} more"] if len(self.few) > _SHOWN else []
+            yield f"Classes of few samples: {', '.join([*shown, *more])}"
+
+    def facts(self) -> Mapping[str, Any]:
+        """The counts as JSON has them."""
+        return {
+            "layout": self.layout,
+            "used": self.used,
+            "merged": self.merged,
+            "left_out": {each.key: dict(sorted(kinds.items())) for each, kinds in sorted(self.left_out.items())},
+            "copies": self.copies,
+            "contradicting": self.contradicting,
+            "alike": [list(labels) for labels in self.alike],
+            "few": self.few,
+            "broken": {name: error.message for name, error in sorted(self.broken.items())},
+        }
+
+
+def broken_error(broken: Mapping[str, DataError], count: int, offered: bool = False) -> DataError:
+    """The error about these of `count` samples, each with what is wrong with it."""
+    first = next(iter(broken.values()))
+    also = f" Or leave such samples out: `skip_broken={_rounded_up(len(broken) / count)}`" if offered else ""
+    if len(broken) == 1:
+        return type(first)(first.message, hint=f"{first.hint}{also}", parameter=first.parameter)
+    shown = [error.message.rstrip(".") for error in list(broken.values())[:_LISTED]]
+    more = [f"and {len(broken) - _LISTED:,} more"] if len(broken) > _LISTED else []
+    message = f"{len(broken):,} of {count:,} samples cannot be read: {'; '.join([*shown, *more])}."
+    return DataError(message, hint=f"{first.hint}{also}")
+
+
+def _rounded_up(share: float) -> float:
+    """The share as a person would type it, no less."""
+    return next(step for step in (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if step >= share)
