@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tlzoo.adaptation.verdict import Answers, Evidence, notes, one_label_note, verdict
+from tlzoo.adaptation.verdict import Answers, Evidence, moved_note, notes, one_label_note, verdict
 from tlzoo.errors import TrainingError
 from tlzoo.tasks import make_task
 
@@ -35,6 +35,8 @@ def samples(targets: Sequence[str], task: Any = TASK, distinct: int | None = Non
         sample_targets=targets,
         distinct=lambda: len(targets) if distinct is None else distinct,
         merge_outputs=lambda outputs: (outputs, [None] * len(targets)),
+        independent=lambda outputs: (outputs, targets, [None] * len(targets)),
+        without_copies=lambda: list(range(len(targets))),
         metrics=lambda outputs: task.metrics(outputs, targets, [None] * len(targets)),
     )
 
@@ -53,6 +55,15 @@ def test_of_a_target_that_may_hold_one_label_it_is_said_and_of_a_mixed_one_nothi
     assert one_label_note(answers([0, 1, 2] * 10), EVEN, 30) == ""
     assert one_label_note(answers([0] * 26 + [1] * 4), EVEN, 30) == ""
     assert "93% of the 30 target samples are answered 'b'" in one_label_note(answers([1] * 28 + [0] * 2), EVEN, 30)
+
+
+def test_answers_that_came_nearer_to_the_training_labels_are_told_and_others_are_not():
+    before, after = {"a": 0.8, "b": 0.1, "c": 0.1}, {"a": 0.5, "b": 0.25, "c": 0.25}
+    said = moved_note(before, after, EVEN)
+    assert "the answers 'a' from 80% to 50% of the target, towards the 34% of the training data" in said
+    assert moved_note(after, before, EVEN) == ""  # away from the training labels
+    assert moved_note(before, {**before, "a": 0.75, "b": 0.15}, EVEN) == ""  # by little
+    assert moved_note(before, after, {}) == moved_note({}, after, EVEN) == ""
 
 
 def test_where_training_was_one_sided_too_or_samples_are_few_nothing_is_said():

@@ -107,9 +107,7 @@ def judged(better: str, was: float, now: float) -> str:
         metrics=lambda outputs, targets, contexts: {"figure": outputs},
         better=lambda metric: better,
     )
-    data: Any = SimpleNamespace(
-        heldout=SimpleNamespace(merge_outputs=lambda outputs: (outputs, []), sample_targets=[1, 2]), training=[]
-    )
+    data: Any = SimpleNamespace(heldout=SimpleNamespace(independent=lambda outputs: (outputs, [1, 2], [])), training=[])
     before, after = (Answers({}, {}, figure, None) for figure in (was, now))  # type: ignore[arg-type]
     return _has_collapsed(task, before, after, data)
 
@@ -134,7 +132,7 @@ def test_who_answered_by_frequencies_before_has_not_collapsed():
     targets = ["a", "b"] * 15
     right, blind = ({"logits": np.array(rows * 15, np.float32)} for rows in ([[4, 0], [0, 4]], [[4, 0], [4, 0]]))
     data: Any = SimpleNamespace(
-        heldout=SimpleNamespace(merge_outputs=lambda outputs: (outputs, [None] * 30), sample_targets=targets),
+        heldout=SimpleNamespace(independent=lambda outputs: (outputs, targets, [None] * 30)),
         training=targets,
         seed=0,
     )
@@ -172,8 +170,8 @@ def test_notes_are_on_harm_and_on_few_samples_of_either_kind():
         return {"source_change": {"verdict": verdict}, **metrics}
 
     def said(verdict: str, heldout: int, labelled: int | None) -> list[str]:
-        few = None if labelled is None else SimpleNamespace(samples=labelled)
-        data: Any = SimpleNamespace(heldout=SimpleNamespace(samples=heldout), labelled=few)
+        few = None if labelled is None else SimpleNamespace(without_copies=lambda: range(labelled))
+        data: Any = SimpleNamespace(heldout=SimpleNamespace(without_copies=lambda: range(heldout)), labelled=few)
         return list(notes(TASK, facts(verdict), data))
 
     assert said("worse", 500, None)[0] == (

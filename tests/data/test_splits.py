@@ -78,6 +78,53 @@ def test_one_sample_is_too_few(samples: Samples, what: str):
     assert error.value.hint == "Add samples, or give a separate test set."
 
 
+@pytest.mark.parametrize(
+    ("labels", "tested", "said"),
+    [
+        (["a"] * 9 + ["b"] * 2, False, "'b' has 2. 3 of each are needed, for training, validation and testing."),
+        (["a"] * 9 + ["b"], True, "'b' has 1. 2 of each are needed, for training and validation."),
+        (["a"] * 19 + [f"{at}" for at in range(8)], False, "'4' has 1 and 3 other labels. 3 of each are needed"),
+    ],
+)
+def test_a_label_of_fewer_samples_than_parts_is_named_with_the_data(
+    tmp_path: Path, labels: list[str], tested: bool, said: str
+):
+    path, test = table(tmp_path / "d.csv", *labels), table(tmp_path / "t.csv", "a", "b")
+    with pytest.raises(DataError) as error:
+        read_splits(path, test if tested else None, TASK, {}, 0)
+    assert error.value.message.startswith(f"{path} has too few samples of some labels: ")
+    assert said in error.value.message
+    assert error.value.parameter == "data"
+    assert "columns" not in error.value.hint
+
+
+def test_a_column_of_free_text_for_labels_is_asked_about(tmp_path: Path):
+    with pytest.raises(DataError, match="Or is another column that of the labels"):
+        read_splits(table(tmp_path / "d.csv", *map(str, range(20))), None, TASK, {}, 0)
+
+
+def copied(times: int, *labels: str) -> Samples:
+    names = tuple(f"text {at}" for at, _ in enumerate(labels) for _ in range(times))
+    return Samples(names, tuple(label for label in labels for _ in range(times)), "text")
+
+
+@pytest.mark.parametrize("task", [TASK, SEVERAL])
+def test_copies_stay_in_one_half_and_each_half_has_its_share(task: Any):
+    samples = copied(3, *["a", "b"] * 10)
+    rest, part = split(samples, 0.2, 0, task)
+    assert not set(rest.inputs) & set(part.inputs)
+    assert (len(rest), len(part)) == (48, 12)
+    apart = split(samples, 0.2, 0, task, together=False)
+    assert set(apart[0].inputs) & set(apart[1].inputs)
+
+
+def test_copies_of_one_sample_are_one_sample():
+    with pytest.raises(DataError, match=r"Label 'b' has only 1 sample \(3 copies of it\), too few to split."):
+        split(copied(3, "a", "a", "b"), 0.5, 0, TASK)
+    with pytest.raises(DataError, match="Every sample of label 'b' is a copy of one of another label"):
+        split(Samples(("x", "y", "x"), ("a", "a", "b"), "text"), 0.5, 0, TASK)
+
+
 def test_the_last_sample_of_a_label_is_never_held_out():
     samples = texts(["a;x", "a", "a;b", "a", "a;b", "a"])
     for seed in range(20):

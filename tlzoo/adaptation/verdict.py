@@ -24,6 +24,8 @@ ENOUGH = 20
 """Distinct target samples below which shares of answers say nothing."""
 ONE_SIDED, MIXED = 0.9, 0.6
 """A target of which this share is answered alike, by a model whose training labels are at most that alike."""
+MOVED = 0.1
+"""The share of the answers that an adaptation may bring nearer to the training labels without a word."""
 COLLAPSED = 0.25
 """Of the labels in use beyond one, the share that an adaptation must leave."""
 HALF = 0.5
@@ -80,6 +82,29 @@ def one_label_note(before: Answers, training: Mapping[str, float], samples: int)
     )
 
 
+def moved_note(before: Mapping[str, float], after: Mapping[str, float], training: Mapping[str, float]) -> str:
+    """What is to be said of answers that came nearer to the shares of the training labels; empty where few did.
+
+    That is what an adaptation to a domain of those shares does, and what harms one that holds more of a label.
+    """
+    if not before or not after or not training:
+        return ""
+    gone, left = _distance(before, training), _distance(after, training)
+    if gone - left < MOVED:
+        return ""
+    label = max(before, key=lambda name: before[name] - after.get(name, 0.0))
+    return (
+        f"Warning: adapting moved the answers {label!r} from {before[label]:.0%} to {after.get(label, 0.0):.0%} of the "
+        f"target, towards the {training.get(label, 0.0):.0%} of the training data. If the target really holds more of "
+        "it, that is harm: measure on labelled data of it (`test`)."
+    )
+
+
+def _distance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """The total variation between two distributions of labels, 0 to 1."""
+    return sum(abs(one.get(name, 0.0) - other.get(name, 0.0)) for name in {**one, **other}) / 2
+
+
 def verdict(task: Task, before: Answers, after: Answers, data: Evidence) -> dict[str, Any]:
     """The facts for a run's record.
 
@@ -120,15 +145,15 @@ def notes(task: Task, facts: Mapping[str, Any], data: Evidence) -> Iterator[str]
             f"Warning: the adapted model is worse than before on the source by more than chance: "
             f"{_from_to(task, facts, 'source')}. Keep the old run for data like the source's."
         )
-    yield few_samples_note(task, data.heldout.samples)
+    yield few_samples_note(task, len(data.heldout.without_copies()))
     if data.labelled is not None:
-        yield few_samples_note(task, data.labelled.samples, "labelled target", "Label")
+        yield few_samples_note(task, len(data.labelled.without_copies()), "labelled target", "Label")
 
 
 def _compare(where: str, task: Task, before: Outputs, after: Outputs, data: TaskDataset, seed: int) -> dict[str, Any]:
     """The metrics of both models, and the paired difference of the headline."""
-    (old, _), (new, contexts) = data.merge_outputs(before), data.merge_outputs(after)
-    found = paired_difference(task, new, old, data.sample_targets, contexts, seed)
+    (old, _, _), (new, targets, contexts) = data.independent(before), data.independent(after)
+    found = paired_difference(task, new, old, targets, contexts, seed)
     difference = {"metric": task.headline, "level": LEVEL, "value": found.value, "low": found.low, "high": found.high}
     return {
         f"{where}_metrics_before": data.metrics(before),
@@ -177,8 +202,7 @@ def _has_collapsed(task: Task, before: Answers, after: Answers, data: Evidence) 
     It is no better, by more than chance, than answering by the frequencies of the training targets, although it was
     before. Where a task has no such answers: more than half of the metric is lost, or an error more than doubled.
     """
-    (old, _), (new, contexts) = (data.heldout.merge_outputs(each.heldout) for each in (before, after))
-    targets = data.heldout.sample_targets
+    (old, _, _), (new, targets, contexts) = (data.heldout.independent(each.heldout) for each in (before, after))
     blind = task.prior_outputs(data.training, len(targets))
     if blind is not None:
         useful = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Any
@@ -19,7 +19,7 @@ from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import label_recalls_problem, metrics_problem, split_windows, task_error
 from tlzoo.tasks.intervals import metric_interval
 from tlzoo.tasks.merging import merge_windows
-from tlzoo.tasks.rows import Outputs
+from tlzoo.tasks.rows import Outputs, select
 from tlzoo.tasks.windows import Window
 
 BLOCK = 32
@@ -57,10 +57,20 @@ class TaskDataset:
 
     def distinct(self) -> int:
         """How many samples there are without copies; raises InputError for a file that cannot be read."""
+        return len(set(self._contents()))
+
+    def _contents(self) -> list[Hashable]:
+        """The content of each sample, as a digest."""
         digests = content_digests(self.inputs, self.modality)
         if self.windows is None:
-            return len(set(digests))
-        return len({tuple(digests[start:end]) for start, end in pairwise(self._starts(self.windows))})
+            return list(digests)
+        return [tuple(digests[start:end]) for start, end in pairwise(self._starts(self.windows))]
+
+    def without_copies(self) -> list[int]:
+        """The samples whose content no earlier one has with the same target."""
+        labelled = zip(self._contents(), map(repr, self.sample_targets), strict=True)
+        first = {each: at for at, each in reversed(list(enumerate(labelled)))}
+        return sorted(first.values())
 
     def arrays(self, positions: Sequence[int]) -> dict[str, np.ndarray]:
         """The preprocessed inputs at these positions, stacked."""
@@ -162,9 +172,24 @@ class TaskDataset:
         return {name: float(value) for name, value in found.items()}
 
     def interval(self, outputs: Outputs, metrics: Mapping[str, float], seed: int = 0) -> dict[str, float | str | None]:
-        """The 95 % confidence interval of the headline of these outputs' `metrics` (see `metric_interval`)."""
+        """The 95 % confidence interval of the headline of these outputs' `metrics` (see `metric_interval`).
+
+        A copy of a sample proves nothing that the sample does not: the interval is that of the samples without copies.
+        """
+        merged, targets, contexts = self.independent(outputs)
+        headline, value = self.task.headline, metrics[self.task.headline]
+        if len(targets) < self.samples:
+            value = float(self.task.metrics(merged, targets, contexts)[headline])
+        return metric_interval(self.task, merged, targets, contexts, value, seed)
+
+    def independent(self, outputs: Outputs) -> tuple[Outputs, Sequence[Target], list[Any]]:
+        """Outputs, targets and contexts of the whole samples without copies: those that an interval may count."""
         merged, contexts = self.merge_outputs(outputs)
-        return metric_interval(self.task, merged, self.sample_targets, contexts, metrics[self.task.headline], seed)
+        different = self.without_copies()
+        if len(different) == self.samples:
+            return merged, self.sample_targets, contexts
+        targets = [self.sample_targets[at] for at in different]
+        return select(merged, different), targets, [contexts[at] for at in different]
 
     def label_recalls(self, outputs: Outputs) -> Mapping[str, tuple[int, int]]:
         """Of each label, in how many of the samples that have it it is found, and how many have it.

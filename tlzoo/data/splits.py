@@ -65,6 +65,8 @@ def read_splits(
             other = read(test, task, columns=columns, endings=endings, report=reports["test"], skip=skip)
         held = other.test or other.train
     given = held is not None
+    with concerning("data", DataError):
+        _check_enough(train, task, path, 2 if given else 3)
     if held is None:
         train, held = split(train, TEST_SHARE, seed, task, together=together)
     if names := unseen_labels(train, held, task):
@@ -74,6 +76,26 @@ def read_splits(
         )
     rest, validation = split(train, VALIDATION_SHARE, seed, task, together=together)
     return SampleSplits(rest, validation, held, not given, reports)
+
+
+def _check_enough(train: Samples, task: Task, path: str | Path, needed: int) -> None:
+    """Raise DataError naming each label with fewer samples than one for training and each part that is split off."""
+    groups = [task.group(target) for target in train.targets or ()]
+    if not all(map(_hashable, groups)):
+        return  # `split` names the plugin
+    counts = Counter(groups)
+    short = {str(group): count for group, count in counts.items() if group is not None and count < needed}
+    if not short:
+        return
+    shown = [f"{group[:80]!r} has {count}" for group, count in list(short.items())[:5]]
+    more = f" and {len(short) - 5} other labels" if len(short) > 5 else ""
+    parts = "for training, validation and testing" if needed > 2 else "for training and validation"
+    texts = len(short) > 5 and len(counts) > len(train) / 2
+    raise DataError(
+        f"{path} has too few samples of some labels: {', '.join(shown)}{more}. {needed} of each are needed, {parts}.",
+        hint="Add samples of these labels, or leave them out."
+        + (" Or is another column that of the labels? Name it with `columns`." if texts else ""),
+    )
 
 
 def split(samples: Samples, share: float, seed: int, task: Task, *, together: bool = True) -> tuple[Samples, Samples]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -207,9 +208,22 @@ class RunFolder:
         if data is None:
             return self.splits().test
         report, endings = ReadReport(), endings_of(self.preprocess)
-        samples = read_labelled(data, self.task, columns=self.data.columns, endings=endings, report=report)
+        with columns_of_training(self.path):
+            samples = read_labelled(data, self.task, columns=self.data.columns, endings=endings, report=report)
         announce(report, data)
         return samples
+
+
+@contextmanager
+def columns_of_training(run: Path) -> Iterator[None]:
+    """What is wrong with a column has no option here: the data of a run has the columns of its training data."""
+    try:
+        yield
+    except DataError as error:
+        if error.parameter != "columns":
+            raise
+        hint = f"Rename it: the columns are those of the data that {run} was trained on."
+        raise DataError(error.message, hint=hint) from error
 
 
 def _task(record: RunRecord) -> Task:

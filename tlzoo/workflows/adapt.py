@@ -18,7 +18,7 @@ from tlzoo.options.arguments import check_paths, check_texts, not_none
 from tlzoo.plugins.adaptation import check_coral, check_method, is_coral
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.runs.paths import check_output_path
-from tlzoo.runs.run import RunFolder
+from tlzoo.runs.run import RunFolder, columns_of_training
 
 if TYPE_CHECKING:
     from tlzoo.workflows.run import Run
@@ -70,7 +70,10 @@ def _labelled(run: RunFolder, test: str | Path | None) -> Samples | None:
         return None
     endings = endings_of(run.preprocess)
     report = ReadReport()
-    samples = read_labelled(test, run.task, columns=run.data.columns, endings=endings, parameter="test", report=report)
+    with columns_of_training(run.path):
+        samples = read_labelled(
+            test, run.task, columns=run.data.columns, endings=endings, parameter="test", report=report
+        )
     announce(report, test)
     return samples
 
@@ -79,7 +82,7 @@ def _target_samples(run: RunFolder, target: str | Path) -> Samples:
     columns = run.data.columns.copy()
     columns.pop("label_column", None)
     report, endings = ReadReport(), endings_of(run.preprocess)
-    with concerning("target", DataError):
+    with concerning("target", DataError), columns_of_training(run.path):
         found = read(target, run.task, columns=columns, labelled=False, endings=endings, report=report)
     announce(report, target)
     return found.train

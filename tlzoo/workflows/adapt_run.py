@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.adaptation.methods import adapt_model
-from tlzoo.adaptation.verdict import Evidence, answers_of, notes, one_label_note, verdict
+from tlzoo.adaptation.verdict import Evidence, answers_of, moved_note, notes, one_label_note, verdict
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Samples, SampleSplits, content_digests, fingerprint
@@ -80,6 +80,8 @@ def adapt_run(request: AdaptRequest, began: float) -> Run:
         "source_metrics_before": dict(run.metrics),
         **_counts(labelled, unlabelled),
     }
+    if labelled is None and (moved := moved_note(before.shares, after.shares, _shares(run, targets))):
+        advise(moved)
     for note in filter(None, notes(run.task, facts, data)):
         say(note)
     save_run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from tlzoo.runs.paths import unfinished_dir
 from tlzoo.runs.prepare import data_record, fit_task, prepare
 from tlzoo.runs.record import CrossValidationRecord, DataRecord, Difference, ProbeRecord
 from tlzoo.runs.trained import save_run
-from tlzoo.tasks.intervals import LEVEL, few_samples_note, metric_interval, paired_difference
+from tlzoo.tasks.intervals import LEVEL, few_samples_note, paired_difference
+from tlzoo.tasks.rows import Outputs
 from tlzoo.training.dry_run import dry_run
 from tlzoo.training.history import EVENTS
 from tlzoo.training.loop_state import Tensors
@@ -107,9 +108,9 @@ def _with_resume_hint(error: WriteError, folder: Path | None) -> WriteError:
     return resumable(error) if folder is not None and (folder / FILE).exists() else error
 
 
-def _baseline(sets: DatasetSplits, contexts: Sequence[Any]) -> dict[str, float] | None:
+def _baseline(sets: DatasetSplits, outputs: Outputs) -> dict[str, float] | None:
     """The metrics on the test samples of answering by the frequencies of the training targets."""
-    task, targets = sets.test.task, sets.test.sample_targets
+    task, targets, (_, contexts) = sets.test.task, sets.test.sample_targets, sets.test.merge_outputs(outputs)
     found = task.prior_outputs(sets.train.sample_targets, len(targets))
     return None if found is None else task.metrics(found, targets, contexts)
 
@@ -118,9 +119,9 @@ def _beside_probe(result: TrainResult, sets: DatasetSplits, seed: int) -> ProbeR
     """What a probe of the same features reaches on the test samples, and how the run compares."""
     if result.probe is None:
         return None
-    (run, contexts), (probe, _) = sets.test.merge_outputs(result.outputs), sets.test.merge_outputs(result.probe)
+    (run, targets, contexts), (probe, _, _) = map(sets.test.independent, (result.outputs, result.probe))
     task = sets.test.task
-    found = paired_difference(task, run, probe, sets.test.sample_targets, contexts, seed)
+    found = paired_difference(task, run, probe, targets, contexts, seed)
     between = Difference(metric=task.headline, level=LEVEL, value=found.value, low=found.low, high=found.high)
     return ProbeRecord(metrics=sets.test.metrics(result.probe), difference=between, verdict=found.verdict)
 
@@ -233,12 +234,10 @@ def _save(
     model = result.model
     with clock.spent("validate"), working("Measuring on the test samples"):
         metrics = sets.test.metrics(result.outputs)
-        merged, contexts = sets.test.merge_outputs(result.outputs)
-        measured = merged, sets.test.sample_targets, contexts, metrics[model.task.headline]
-        sure = metric_interval(model.task, *measured, options["seed"])
-        if note := few_samples_note(model.task, sets.test.samples):
+        sure: Any = sets.test.interval(result.outputs, metrics, options["seed"])
+        if note := few_samples_note(model.task, len(sets.test.without_copies())):
             say(note)
-        baseline, beside = _baseline(sets, contexts), _beside_probe(result, sets, options["seed"])
+        baseline, beside = _baseline(sets, result.outputs), _beside_probe(result, sets, options["seed"])
     seconds = clock.rounded()
     save_run(
         out,

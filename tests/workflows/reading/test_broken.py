@@ -1,0 +1,103 @@
+"""Samples that cannot be read end a training with all of them named, or are left out up to a share, and stay so."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tlzoo
+from tlzoo.errors import DataError
+from tlzoo.tasks.intervals import wilson_interval
+
+
+@pytest.fixture
+def torn(pictures: Path, tmp_path: Path) -> tuple[Path, list[Path]]:
+    """The pictures with two that are cut off and one that is empty."""
+    data = Path(shutil.copytree(pictures, tmp_path / "torn"))
+    files = sorted(data.rglob("*.png"))
+    broken = [files[3], files[-2], files[len(files) // 2]]
+    for file in broken[:2]:
+        file.write_bytes(file.read_bytes()[:200])
+    broken[2].write_bytes(b"")
+    return data, broken
+
+
+def test_all_that_cannot_be_read_are_named(zoo: Any, torn: Any, tmp_path: Path):
+    data, broken = torn
+    with pytest.raises(DataError) as error:
+        tlzoo.finetune("vision/test-vit", data, out=tmp_path / "run")
+    assert error.value.message == f"File {broken[2]} is empty (zero bytes)."
+    assert "skip_broken=" in error.value.hint
+    broken[2].unlink()
+    with pytest.raises(DataError) as error:
+        tlzoo.finetune("vision/test-vit", data, out=tmp_path / "run")
+    assert error.value.message.startswith("2 of ")
+    assert all(str(file) in error.value.message for file in broken[:2])
+    assert "skip_broken=" in error.value.hint
+    assert not (tmp_path / "run").exists()
+
+
+def test_up_to_a_share_they_are_left_out_and_the_run_remembers_them(
+    zoo: Any, torn: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    data, broken = torn
+    with pytest.raises(DataError, match=r"^3 of .* samples cannot be read"):
+        tlzoo.finetune("vision/test-vit", data, out=tmp_path / "run", skip_broken=0.05)
+    run = tlzoo.finetune("vision/test-vit", data, out=tmp_path / "run", skip_broken=0.2)
+    assert "Left out: 3 samples that cannot be read" in capfd.readouterr().err
+    assert run.data.n_train + run.data.n_validation + run.data.n_test == len(list(data.rglob("*.png"))) - 3
+    assert set(run.data.read["data"]["broken"]) == {str(file) for file in broken}
+    assert json.loads((run.path / "run.json").read_text())["data"]["read"]["data"]["used"] == run.data.n_train + (
+        run.data.n_validation + run.data.n_test
+    )
+    run.export(tmp_path / "run.onnx")
+    assert not {str(file) for file in broken} & set(run.splits().test.inputs)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("5", "cannot be '5'"), ("x%", "cannot be 'x%'"), ("-1%", "cannot be '-1%'"), ("nan", "cannot be 'nan'")],
+)
+def test_a_share_is_a_share(command: Any, pictures: Path, tmp_path: Path, zoo: Any, given: str, said: str):
+    done = command("finetune", "vision/test-vit", pictures, "--out", tmp_path / "run", f"--skip-broken={given}")
+    assert done.code == 2
+    assert f"--skip-broken {said}" in done.err
+
+
+def test_the_flag_takes_percent(command: Any, torn: Any, tmp_path: Path, zoo: Any):
+    done = command(
+        "finetune", "vision/test-vit", torn[0], "--out", tmp_path / "run", "--skip-broken", "20%", "--json", "-q"
+    )
+    assert len(done.json["data"]["read"]["data"]["broken"]) == 3
+
+
+def test_columns_of_a_runs_data_have_no_option_that_a_hint_could_name(
+    command: Any, text_run: Any, texts: Path, tmp_path: Path
+):
+    renamed = tmp_path / "renamed.csv"
+    renamed.write_text(texts.read_text().replace("label", "kind", 1))
+    for line in (
+        ("adapt", text_run.path, "--target", texts, "--test", renamed, "--out", tmp_path / "a"),
+        ("export", text_run.path, "--data", renamed, "--out", tmp_path / "a.onnx"),
+    ):
+        done = command(*line)
+        assert done.code == 2
+        assert "Rename it: the columns are those of the data that" in done.err
+        assert "--column" not in done.err
+
+
+def test_an_interval_counts_copies_once(zoo: Any, texts: Path, tmp_path: Path):
+    header, *lines = texts.read_text().splitlines()
+    once, twice = tmp_path / "once.csv", tmp_path / "twice.csv"
+    once.write_text("\n".join([header, *lines[:30]]) + "\n")
+    twice.write_text("\n".join([header, *lines[:30], *lines[:30]]) + "\n")
+    run = tlzoo.finetune("nlp/test-bert", texts, out=tmp_path / "run")
+    one, two = (tlzoo.evaluate(run, data) for data in (once, twice))
+    assert one.interval == pytest.approx(two.interval)
+    assert one.metrics["accuracy"] == 1
+    assert two.interval["low"] == pytest.approx(wilson_interval(30, 30)[0])
+    assert two.n == 2 * one.n
