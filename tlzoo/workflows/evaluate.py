@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class Evaluation:
     the metrics over the others with their own interval; `None` where there are none of either, or the model does not
     know what it has seen. An interval has `metric`, `level`, `low`, `high`; a side without a bound is `None`. `labels`
     are those of the samples that it has not seen, or of all where it has seen all or none, lowest recall first; empty
-    where the task has no labels, or may have one several times in a sample.
+    where the task has no labels, or may have one several times in a sample. `read` counts what was read and what was
+    left out.
     """
 
     metrics: dict[str, float]
@@ -51,6 +53,7 @@ class Evaluation:
     trained_on: int | None = None
     heldout: dict[str, float] | None = None
     heldout_interval: dict[str, Any] | None = None
+    read: Mapping[str, Any] = field(default_factory=dict)
 
 
 @guard_workflow()
@@ -75,11 +78,12 @@ def evaluate(model: str | Path | RunFolder, data: str | Path, *, columns: Column
 
 
 def _evaluate_run(run: RunFolder, data: str | Path, columns: Columns) -> Evaluation:
-    samples = _labelled(data, run.task, run.preprocess, run.data.columns, columns)
+    samples, report = _labelled(data, run.task, run.preprocess, run.data.columns, columns)
     dataset = run.dataset(samples)
     from tlzoo.training.evaluation import outputs
 
-    return _evaluation(dataset, samples, outputs(run.model(), dataset), run.trained_on())
+    found = _evaluation(dataset, samples, outputs(run.model(), dataset), run.trained_on())
+    return replace(found, read=report.facts())
 
 
 def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation:
@@ -88,11 +92,12 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation
     with concerning("model", ArtifactError, inner="path"):
         predictor = load(path)
     known: Columns = predictor.manifest.columns  # type: ignore[assignment]
-    samples = _labelled(data, predictor.task, predictor.manifest.preprocess, known, columns)
+    samples, report = _labelled(data, predictor.task, predictor.manifest.preprocess, known, columns)
     dataset = make_dataset(samples, predictor.task, predictor.preprocessor)
     with progress(f"Evaluating {path}", len(dataset.inputs)) as advance:
         found = predictor.outputs(dataset.inputs, advance=advance)
-    return _evaluation(dataset, samples, found, trained_on.of_file(predictor.metadata, str(path)))
+    known_samples = trained_on.of_file(predictor.metadata, str(path))
+    return replace(_evaluation(dataset, samples, found, known_samples), read=report.facts())
 
 
 def _evaluation(dataset: TaskDataset, samples: Samples, found: Outputs, known: TrainedOn | None) -> Evaluation:
@@ -128,10 +133,12 @@ def _note(dataset: TaskDataset, count: int) -> None:
         say(note)
 
 
-def _labelled(data: str | Path, task: Task, spec: Preprocess, known: Columns, given: Columns) -> Samples:
+def _labelled(
+    data: str | Path, task: Task, spec: Preprocess, known: Columns, given: Columns
+) -> tuple[Samples, ReadReport]:
     """The samples of `data`, whose columns are `known` from training, but for those that were given."""
     report = ReadReport()
     samples = read_labelled(data, task, columns={**known, **given}, endings=endings_of(spec), report=report)
     check_used(given, report.roles, data)
     announce(report, data)
-    return samples
+    return samples, report

@@ -72,7 +72,7 @@ def test_the_flag_takes_percent(command: Any, torn: Any, tmp_path: Path, zoo: An
     done = command(
         "finetune", "vision/test-vit", torn[0], "--out", tmp_path / "run", "--skip-broken", "20%", "--json", "-q"
     )
-    assert len(done.json["data"]["read"]["data"]["broken"]) == 3
+    assert len(done.json["read"]["data"]["broken"]) == 3
 
 
 def test_columns_of_a_runs_data_have_no_option_that_a_hint_could_name(

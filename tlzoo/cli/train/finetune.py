@@ -316,6 +316,7 @@ def _document(run: Any) -> dict[str, Any]:
         "checkpoint": run.checkpoint.id,
         "options": dict(run.options),
         "n": {"train": run.data.n_train, "validation": run.data.n_validation, "test": run.data.n_test},
+        "read": run.data.read,
     }
 
 
