@@ -20,6 +20,7 @@ from tlzoo.options.arguments import (
     check_switches,
     check_texts,
     not_none,
+    unknown_word,
 )
 from tlzoo.options.checked import UNBOUNDED, Option, expected_value, from_flat, given_options, unknown_option
 from tlzoo.options.freezing import (
@@ -341,3 +342,11 @@ def test_what_is_combined_must_agree():
     before = {"epochs": 5, "device": "cpu", "seed": 0}
     assert {"epochs", "device", "seed"}.isdisjoint(changed_options(before, Finetune(device="cuda")))
     assert "epochs" in changed_options(before, Finetune(epochs=4))
+
+
+def test_a_word_that_an_argument_does_not_take_is_named_with_one_like_it_or_all():
+    near = unknown_word("method", "corral", ("auto", "coral"))
+    assert (near.message, near.hint) == ("`method='corral'` is unknown.", "Did you mean coral?")
+    far = unknown_word("monitor", "beauty", {"accuracy": "max", "loss": "min"}, "no metric of x")
+    assert (far.message, far.hint) == ("`monitor='beauty'` is no metric of x.", "Choose one of: accuracy, loss.")
+    assert (near.parameter, far.parameter) == ("method", "monitor")

@@ -57,7 +57,7 @@ def test_a_probe_of_a_given_strength_says_so_in_its_record(zoo: Any, pictures: P
         ({"strategy": "finetune", "head": "deep"}, "head", "or leave `head` out"),
         ({"strategy": "auto", "freeze": "last:1"}, "freeze", "no effect with `strategy='auto'`"),
         ({"device": "tpu"}, "device", "Give auto, cpu, cuda"),
-        ({"strategy": ""}, "strategy", "Unknown strategy ''"),
+        ({"strategy": ""}, "strategy", "`strategy=''` is unknown"),
         ({"task": ""}, "task", "does not support the task ''"),
         ({"freeze": "", "strategy": "finetune"}, "freeze", "Unknown freeze policy ''"),
         ({"head": ""}, "head", "Unknown head ''"),

@@ -286,6 +286,18 @@ def test_a_word_that_no_entry_has_is_named(
     assert (json.loads(answer.out), said in answer.err) == ([], True)
 
 
+@pytest.mark.parametrize(
+    ("sort", "said"),
+    [
+        ("size", "--sort size is unknown. Choose one of: id, task, "),
+        ("-parametrs", "--sort -parametrs is unknown. Did you mean -parameters?"),
+    ],
+)
+def test_an_unknown_order_is_named_by_its_flag(command: Any, sort: str, said: str) -> None:
+    done = command("models", f"--sort={sort}")
+    assert (done.code, said in done.err) == (2, True)
+
+
 def test_an_empty_page_is_named_beside_its_document(command: Any) -> None:
     page = command("models", "--page", 99, "--json")
     document = json.loads(page.out)
