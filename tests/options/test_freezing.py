@@ -77,13 +77,14 @@ def test_what_is_no_rank_or_alpha_is_refused(argument: str):
     ("policy", "training"),
     [
         ("all", []), ("none", ["stem", "a/b", "top"]), ("until:stem", ["a/b", "top"]), ("until:a/b", ["top"]),
-        ("until:top", []), ("last:0", []), ("last:1", ["top"]), ("last:3", ["stem", "a/b", "top"]),
+        ("until:top", []), ("last:1", ["top"]), ("last:3", ["stem", "a/b", "top"]),
     ],
 )  # fmt: skip
 def test_the_stages_that_train(policy: str, training: list[str]):
     assert training_stages(policy, STAGES) == training
 
 
+LAST = "Give `freeze='last:1'` or more; `freeze='all'` freezes everything but the head."
 UNKNOWN = "Policies: all, none, until:<stage>, last:<n>, norm, lora:<rank>, or a plugin's: PLUGIN/NAME."
 
 
@@ -92,6 +93,8 @@ UNKNOWN = "Policies: all, none, until:<stage>, last:<n>, norm, lora:<rank>, or a
     [
         ("until:x", "This backbone has no stage 'x'.", "Stages: stem, a/b, top."),
         ("last:4", "Freeze policy 'last:4' needs 4 stages; this backbone has 3.", "Stages: stem, a/b, top."),
+        ("last:0", "`freeze='last:0'` trains no stage.", LAST),
+        ("last:00", "`freeze='last:00'` trains no stage.", LAST),
         ("until:", "Unknown freeze policy 'until:'.", UNKNOWN),
         ("last:x", "Unknown freeze policy 'last:x'.", UNKNOWN),
         ("norm", "Unknown freeze policy 'norm'.", UNKNOWN),

@@ -395,7 +395,17 @@ def test_a_real_process_writes_one_json_document_to_stdout_however_much_is_repor
         (("--freeze", "last:1"), ("--freeze last:1 contradicts --strategy probe", "Use --strategy finetune")),
         (("--strategy", "finetune", "--freeze", "some"), ("'some'", "until:<stage>")),
         (("--task", "text-classification"), ("text-classification", "image-classification")),
-        (("--max-length", "9"), ("--max-length 9 has no effect with", "interpolation")),
+        (("--freeze", "frist:1"), ("Unknown freeze policy 'frist:1'.", "last:<n>")),
+        (
+            ("--strategy", "finetune", "--freeze", "last:0"),
+            ("--freeze last:0 trains no stage. Give --freeze last:1 or more; --freeze all freezes",),
+        ),
+        (("--max-length", "9"), ("--max-length 9 has no effect with", "--preprocess NAME=VALUE: crop, interpolation")),
+        (("--option", "a=3"), ("--option a is unknown: --option is for strategies of plugins. Options: --seed",)),
+        (
+            ("--strategy", "finetune", "--option", "epoch=3"),
+            ("--option epoch is unknown: --option is for strategies of plugins. Did you mean --epochs",),
+        ),
         (("--strategy", "finetune", "--epochs", "0"), ("--epochs cannot be 0", "1 or more")),
         (("--strategy", "finetune", "--lr", "fast"), ("--lr cannot be 'fast'", "0 or more", "auto")),
         (("--epochs", "many"), ("--epochs",)),
