@@ -48,16 +48,20 @@ class TlzooError(Exception):
 
 
 @contextmanager
-def concerning(parameter: str, kind: type[TlzooError] | None = None, *, inner: str = "") -> Iterator[None]:
+def concerning(
+    parameter: str, kind: type[TlzooError] | None = None, *, inner: str = "", named: bool = False
+) -> Iterator[None]:
     """An error of this kind, else a UsageError, that is raised meanwhile and names no argument is about this one.
 
-    So is one that names `inner`: the same value's name where it was passed on to.
+    So is one that names `inner`: the same value's name where it was passed on to. With `named` its message begins with
+    the argument, for what is said of a value alone, such as a key.
     """
     try:
         yield
     except TlzooError as error:
         if isinstance(error, kind or UsageError) and error.parameter in ("", inner):
             error.parameter = parameter
+            error.message = f"`{parameter}`: {error.message}" if named else error.message
         raise
 
 

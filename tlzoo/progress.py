@@ -114,12 +114,13 @@ class _Heartbeat:
         return time.monotonic() - self._spoke >= EVERY_S
 
     @contextmanager
-    def during(self, line: Line, alone: bool = True) -> Iterator[None]:
-        """Name this work for as long as it goes on; without `alone` only if other work is being named."""
+    def during(self, line: Line, alone: bool = True, behind: bool = False) -> Iterator[None]:
+        """Name this work for as long as it goes on; without `alone` only if other work is being named, `behind` only if
+        none is."""
         with self._changed:
             if not self._lines:
                 self._spoke = time.monotonic()
-            self._lines.append(line)
+            self._lines.insert(0 if behind else len(self._lines), line)
             if self._thread is None and alone:
                 self._thread = threading.Thread(target=self._beat, name="tlzoo-heartbeat", daemon=True)
                 self._thread.start()
@@ -169,10 +170,10 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def overdue(line: Callable[[float], str], alone: bool = True) -> Iterator[None]:
+def overdue(line: Callable[[float], str], alone: bool = True, behind: bool = False) -> Iterator[None]:
     """Within other work: once the block has run for `PATIENCE_S`, `line` of its seconds stands for that work.
 
-    With `alone` it is said outside of other work, too.
+    With `alone` it is said outside of other work, too; `behind` it is said only there.
     """
     began = time.monotonic()
 
@@ -180,7 +181,7 @@ def overdue(line: Callable[[float], str], alone: bool = True) -> Iterator[None]:
         seconds = time.monotonic() - began
         return printable(line(seconds)) if seconds >= PATIENCE_S else None
 
-    with _heartbeat.during(text, alone):
+    with _heartbeat.during(text, alone, behind):
         yield
 
 

@@ -62,12 +62,41 @@ def test_the_factor_is_the_caller_s(tmp_path: Path):
 
 
 def test_two_benchmarks_are_not_compared_and_what_is_no_run_is_named(tmp_path: Path):
-    assert "two benchmarks" in compared(tmp_path, BEFORE, benchmark="memory").stderr
-    (tmp_path / "other.json").write_text("[]")
-    command = [sys.executable, BENCHMARKS / "compare.py", tmp_path / "other.json", tmp_path / "after.json"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "other.json" in done.stderr
+    two = compared(tmp_path, BEFORE, benchmark="memory")
+    assert (two.returncode, "two benchmarks" in two.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (None, "cannot be read: No such file or directory."),
+        ("", "is not JSON."),
+        ("[]", "is not what a benchmark's --json writes"),
+        ('{"benchmark": "probe", "figures": []}', "is not what a benchmark's --json writes"),
+        ('{"benchmark": "probe", "figures": {}}', "has no figures."),
+        ('{"benchmark": "probe", "figures": {"load": 2}}', "has no number with a unit for the figure 'load'."),
+        ('{"benchmark": "probe", "figures": {"load": {"value": "2", "unit": "s"}}}', "for the figure 'load'."),
+        ('{"benchmark": "probe", "figures": {"load": {"value": 1%s, "unit": "s"}}}' % ("0" * 400), "'load'."),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line_with_the_file_and_never_a_pass(
+    tmp_path: Path, content: str | None, wrong: str
+):
+    path = tmp_path / "other.json"
+    if content is not None:
+        path.write_text(content)
+    for pair in ((path, written(tmp_path / "after.json", BEFORE)), (tmp_path / "after.json", path)):
+        done = subprocess.run([sys.executable, BENCHMARKS / "compare.py", *pair], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(str(path))
+        assert wrong in line
+
+
+@pytest.mark.parametrize("most", ["nan", "inf", "0", "-1", "fast"])
+def test_a_factor_that_cannot_be_is_refused(tmp_path: Path, most: str):
+    done = compared(tmp_path, {**BEFORE, "load": (9.0, "s")}, f"--max={most}")
+    assert (done.returncode, "--max" in done.stderr) == (2, True)
 
 
 def test_every_benchmark_writes_its_figures_for_it():

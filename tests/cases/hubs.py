@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 
 import numpy as np
 from making import FILL, SMALL, hub, last, table, texts, tlzoo, trained
-from register import OUT, case, each, refused
+from register import OUT, case, each, no_script, refused
 
 
 @case(
@@ -122,6 +123,7 @@ def lower_case(run: bool) -> str:
 
 NODE = """
 import fs from 'node:fs';
+import sys
 import { makePreprocessor } from './preprocess-text.js';
 const manifest = JSON.parse(fs.readFileSync('manifest.json', 'utf8'));
 const make = makePreprocessor(manifest);
@@ -197,3 +199,7 @@ def charsmap(run: bool) -> str:
         page, own = json.loads((site / "ids.json").read_text()), [made.encode(text).ids for text in given]
         found.append(f"{rule}: differ on {[t for t, a, b in zip(given, page, own, strict=True) if a != b]}")
     return " | ".join(found)
+
+
+if __name__ == "__main__":
+    sys.exit(no_script("text_audio_inputs.py"))

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import threading
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
-from register import OUT
+from register import OUT, no_script
 
 RATE = 16_000
 GOOD = "lovely great happy excellent wonderful superb fantastic delightful brilliant charming".split()
@@ -295,3 +296,7 @@ def open_zoo(*more: dict) -> None:
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }
     zoo(*more)
+
+
+if __name__ == "__main__":
+    sys.exit(no_script())

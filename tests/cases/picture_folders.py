@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -227,3 +228,9 @@ def one_broken(folder):
     file = folder / "red" / "004.jpg"
     file.write_bytes(file.read_bytes()[:600])
     (folder / "red" / "005.jpg").write_text("<html><body>403 Forbidden</body></html>")
+
+
+if __name__ == "__main__":
+    from register import no_script
+
+    sys.exit(no_script("picture_inputs.py"))

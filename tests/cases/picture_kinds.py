@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -211,3 +212,9 @@ def grey_map_12(folder):
     folder.mkdir(parents=True)
     ramp = np.tile(np.linspace(0, 4095, 64).round().astype(">u2"), (64, 1))
     (folder / "ramp.pgm").write_bytes(b"P5 64 64 4095\n" + ramp.tobytes())
+
+
+if __name__ == "__main__":
+    from register import no_script
+
+    sys.exit(no_script("picture_inputs.py"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ class Case:
 
 
 OUT = Place()
+SCRIPTS = ("picture_inputs.py", "text_audio_inputs.py")
 CASES: dict[str, Case] = {}
 
 
@@ -90,6 +92,13 @@ def main(description: str, prepare: Callable[[], None]) -> int:
     return int(bool(failed))
 
 
+def no_script(*scripts: str) -> int:
+    """Of a part of the cases that is run alone: say which script has them; 2, as nothing was tried."""
+    runs = " or ".join(f"python tests/cases/{script} --out INPUTS --run" for script in scripts or SCRIPTS)
+    print(f"This file is no script. Run: {runs}", file=sys.stderr)
+    return 2
+
+
 def tried(id: str, run: bool) -> bool:
     """Write one case and, asked to run, print what came out; whether it holds."""
     chosen = CASES[id]
@@ -104,3 +113,7 @@ def tried(id: str, run: bool) -> bool:
     verdict = "not judged" if chosen.holds is None else "holds" if held else "DOES NOT HOLD"
     print(f"{id} {verdict}\n    got   {got}\n    right {chosen.right}", flush=True)
     return held
+
+
+if __name__ == "__main__":
+    sys.exit(no_script())

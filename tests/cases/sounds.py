@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 
 import numpy as np
 from making import RATE, STABLE, WAVES, chirp, counts, heard, hub, noise, sound, tlzoo, tone, trained
-from register import OUT, case, each, length, loudness, refused
+from register import OUT, case, each, length, loudness, no_script, refused
 
 
 def mpeg_without_xing(samples: np.ndarray) -> bytes:
@@ -170,3 +171,7 @@ def dotted_class(run: bool) -> str:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("some text")
     return counts(OUT / "D-04", "text") if run else ""
+
+
+if __name__ == "__main__":
+    sys.exit(no_script("text_audio_inputs.py"))

@@ -10,7 +10,7 @@ import unicodedata
 
 import numpy as np
 from making import FILL, counts, last, lines, table, texts, tlzoo, trained
-from register import OUT, case, each, refused
+from register import OUT, case, each, no_script, refused
 
 
 @case(
@@ -203,3 +203,7 @@ def bytes_on_stdin(run: bool) -> str:
 def thousands(run: bool) -> str:
     data = table(OUT / "T-13.csv", [(text, "250.000" if label == "good" else "150.500") for text, label in texts()])
     return trained(data, "nlp/lab-bert", "T-13", "--task", "regression")[0] if run else ""
+
+
+if __name__ == "__main__":
+    sys.exit(no_script("text_audio_inputs.py"))

@@ -293,7 +293,7 @@ def test_one_line_names_the_cause_and_a_way_out_and_nothing_is_left(
 
 
 OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("--strategy", "magic"): ("'magic'", "probe, finetune, lp-ft, lora, auto"),
+    ("--strategy", "magic"): ("--strategy magic", "probe, finetune, lp-ft, lora, auto"),
     ("--strategy", "lora", "--freeze", "last:1"): ("--freeze last:1 contradicts --strategy lora", "--rank 8"),
     ("--strategy", "auto", "--freeze", "last:1"): ("auto", "--freeze"),
     ("--strategy", "finetune", "--freeze", "lora:0"): ("lora:0", "--freeze lora:8"),
@@ -318,8 +318,8 @@ OPTIONS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("--strategy", "finetune", "--lr", "inf"): ("--lr", "inf"),
     ("--strategy", "finetune", "--views", "2"): ("views", "--augment light"),
     ("--strategy", "finetune", "--augment", "wild"): ("'wild'", "light-noflip"),
-    ("--strategy", "finetune", "--monitor", "beauty"): ("'beauty'", "log_loss"),
-    ("--strategy", "finetune", "--monitor", "rmse"): ("'rmse'", "accuracy"),
+    ("--strategy", "finetune", "--monitor", "beauty"): ("--monitor beauty", "log_loss"),
+    ("--strategy", "finetune", "--monitor", "rmse"): ("--monitor rmse", "accuracy"),
     ("--strategy", "finetune", "--precision", "fp16"): ("fp16", "bf16"),
     ("--device", "tpu"): ("'tpu'", "Give auto, cpu, cuda"),
 }

@@ -37,10 +37,14 @@ def test_a_role_may_be_named_twice_only_the_same_way():
 
 
 def test_a_role_that_the_task_does_not_have_is_named_with_those_it_has():
-    check_roles(TOKENS, TOKENS.all_roles)
-    with pytest.raises(UsageError, match="text-tokens has no column role 'mood'") as caught:
-        check_roles(TOKENS, ["mood"])
-    assert caught.value.hint == f"Its roles: {', '.join(TOKENS.all_roles)}."
+    check_roles(TOKENS, dict.fromkeys(TOKENS.all_roles, "x"))
+    with pytest.raises(UsageError) as caught:
+        check_roles(TOKENS, {"mood": "x"})
+    assert caught.value.message == (
+        "`columns={'others': {'mood': 'x'}}` has no effect: text-tokens has no column role 'mood'."
+    )
+    assert caught.value.hint.startswith("Leave it out, or give: `columns={'text_column': 'NAME'}`, ")
+    assert caught.value.hint.count("NAME") == len(TOKENS.all_roles)
 
 
 def test_a_column_of_which_nothing_was_read_is_named():

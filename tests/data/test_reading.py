@@ -305,4 +305,4 @@ def test_a_column_in_a_role_that_the_task_does_not_read_is_refused(
     (tmp_path / "a.csv").write_text("text,label\na,b\n")
     with pytest.raises(UsageError, match=f"{task} has no column role {role!r}") as error:
         read(tmp_path / "a.csv", make_task(task), columns=columns)
-    assert "Its roles: " in error.value.hint
+    assert "or give: `columns={" in error.value.hint

@@ -25,7 +25,7 @@ def test_what_there_is_may_be_asked_for(precision: str, format: str, tmp_path: P
 def test_an_unknown_precision_is_named_with_those_there_are(tmp_path: Path):
     with pytest.raises(UsageError) as caught:
         check_choices(tmp_path / "new", "int4", "onnx")
-    assert caught.value.message == "Unknown precision 'int4'."
+    assert caught.value.message == "`precision='int4'` is unknown."
     assert (caught.value.hint, caught.value.parameter) == ("Choose one of: fp32, fp16, int8, auto.", "precision")
 
 
@@ -112,5 +112,5 @@ def test_data_and_keys_that_are_not_there_are_refused(tmp_path: Path):
     with pytest.raises(Exception) as error:  # noqa: PT011 - what it is depends on what is installed
         check_export(run_of(TextSpec), tmp_path / "new", **{**ASKED, "sign": tmp_path / "no.key"})
     assert error.value.parameter == "sign"  # type: ignore[attr-defined]
-    with pytest.raises(UsageError, match="Unknown precision 'x'"):
+    with pytest.raises(UsageError, match="`precision='x'` is unknown"):
         check_export(run_of(TextSpec), tmp_path / "new", **{**ASKED, "precision": "x", "data": tmp_path / "no"})

@@ -154,7 +154,7 @@ def test_a_plugins_format_writes_a_folder_of_its_own_around_the_model(
     assert file.load().manifest.parity.top1_agreement == 1.0
     with pytest.raises(UsageError, match="no format 'bag' in plugin 'toy'"):
         run.export(tmp_path / "bag", format="toy/bag")
-    with pytest.raises(UsageError, match="Unknown format 'box'") as error:
+    with pytest.raises(UsageError, match="`format='box'` is unknown") as error:
         run.export(tmp_path / "other", format="box")
     assert "onnx, triton, web" in error.value.hint
 

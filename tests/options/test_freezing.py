@@ -20,6 +20,7 @@ from tlzoo.options.arguments import (
     check_switches,
     check_texts,
     not_none,
+    unknown_word,
 )
 from tlzoo.options.checked import UNBOUNDED, Option, expected_value, from_flat, given_options, unknown_option
 from tlzoo.options.freezing import (
@@ -76,13 +77,14 @@ def test_what_is_no_rank_or_alpha_is_refused(argument: str):
     ("policy", "training"),
     [
         ("all", []), ("none", ["stem", "a/b", "top"]), ("until:stem", ["a/b", "top"]), ("until:a/b", ["top"]),
-        ("until:top", []), ("last:0", []), ("last:1", ["top"]), ("last:3", ["stem", "a/b", "top"]),
+        ("until:top", []), ("last:1", ["top"]), ("last:3", ["stem", "a/b", "top"]),
     ],
 )  # fmt: skip
 def test_the_stages_that_train(policy: str, training: list[str]):
     assert training_stages(policy, STAGES) == training
 
 
+LAST = "Give `freeze='last:1'` or more; `freeze='all'` freezes everything but the head."
 UNKNOWN = "Policies: all, none, until:<stage>, last:<n>, norm, lora:<rank>, or a plugin's: PLUGIN/NAME."
 
 
@@ -91,6 +93,8 @@ UNKNOWN = "Policies: all, none, until:<stage>, last:<n>, norm, lora:<rank>, or a
     [
         ("until:x", "This backbone has no stage 'x'.", "Stages: stem, a/b, top."),
         ("last:4", "Freeze policy 'last:4' needs 4 stages; this backbone has 3.", "Stages: stem, a/b, top."),
+        ("last:0", "`freeze='last:0'` trains no stage.", LAST),
+        ("last:00", "`freeze='last:00'` trains no stage.", LAST),
         ("until:", "Unknown freeze policy 'until:'.", UNKNOWN),
         ("last:x", "Unknown freeze policy 'last:x'.", UNKNOWN),
         ("norm", "Unknown freeze policy 'norm'.", UNKNOWN),
@@ -341,3 +345,11 @@ def test_what_is_combined_must_agree():
     before = {"epochs": 5, "device": "cpu", "seed": 0}
     assert {"epochs", "device", "seed"}.isdisjoint(changed_options(before, Finetune(device="cuda")))
     assert "epochs" in changed_options(before, Finetune(epochs=4))
+
+
+def test_a_word_that_an_argument_does_not_take_is_named_with_one_like_it_or_all():
+    near = unknown_word("method", "corral", ("auto", "coral"))
+    assert (near.message, near.hint) == ("`method='corral'` is unknown.", "Did you mean coral?")
+    far = unknown_word("monitor", "beauty", {"accuracy": "max", "loss": "min"}, "no metric of x")
+    assert (far.message, far.hint) == ("`monitor='beauty'` is no metric of x.", "Choose one of: accuracy, loss.")
+    assert (near.parameter, far.parameter) == ("method", "monitor")

@@ -202,6 +202,24 @@ def test_long_silence_is_named_and_so_is_stopping_it(
     assert "Stopped in: Hook 'x' of plugin 'odd', after 0 s." in said
 
 
+@pytest.mark.parametrize(
+    ("plugins", "named"), [(("nlp",), False), (("nlp", "vision"), False), (("nlp", "odd"), True), ((), True)]
+)
+def test_the_work_around_stands_for_tlzoos_own_plugins(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], plugins: tuple[str, ...], named: bool
+):
+    monkeypatch.setattr("tlzoo.progress.EVERY_S", 0.02)
+    monkeypatch.setattr("tlzoo.progress.PATIENCE_S", 0.05)
+    with working("Building the network"), watch("Hook 'x'", *plugins):
+        time.sleep(0.3)
+    said = capsys.readouterr().err.splitlines()
+    assert "Building the network: 0 s" in said
+    assert any("takes long" in line for line in said) == named
+    with watch("Hook 'x'", *plugins, alone=True):
+        time.sleep(0.3)
+    assert "takes long" in capsys.readouterr().err
+
+
 def test_in_patience_the_work_around_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setattr("tlzoo.progress.EVERY_S", 0.02)
     with working("Training"), watch("The forward pass", "odd"):

@@ -258,7 +258,7 @@ def test_a_name_without_one_half_is_refused(what: str, parameter: str, given: st
 def test_an_unknown_name_is_answered_with_one_like_it_or_all(ship: Ship):
     ship("cells", entries="[tlzoo]\ncells = tlzoo_cells.plugin\n[tlzoo.adaptation]\nshift = cells\n")
     near = unknown_extension("adaptation", "CORAI", ("auto", "coral"))
-    assert (near.message, near.hint) == ("Unknown adaptation method 'CORAI'.", "Did you mean 'coral'?")
+    assert (near.message, near.hint) == ("`method='CORAI'` is unknown.", "Did you mean coral?")
     far = unknown_extension("adaptation", "zzz", ("auto", "coral"))
     assert (far.hint, far.parameter) == ("Choose one of: auto, coral, cells/shift.", "method")
     assert unknown_extension("tasks", "zzz", ("a",)).parameter == "task"
@@ -275,7 +275,7 @@ def test_a_method_is_the_cores_or_declared_or_a_hook_may_know_it(ship: Ship):
         adaptation.check_method(method, "cells")
     adaptation.check_method("anything", "hooked")
     adaptation.check_method("hooked/anything", "cells")
-    with pytest.raises(UsageError, match="Unknown adaptation method 'anything'"):
+    with pytest.raises(UsageError, match="`method='anything'` is unknown"):
         adaptation.check_method("anything", "cells")
     with pytest.raises(UsageError) as refused:
         adaptation.check_method("cells/other", "hooked")

@@ -145,8 +145,10 @@ def test_a_missing_or_broken_tokenizer_is_named(broken: str):
 
 
 def test_a_max_length_without_room_for_a_token_is_refused():
-    with pytest.raises(ArtifactError, match="2 special tokens"):
+    with pytest.raises(ArtifactError, match="2 special tokens") as refused:
         preprocessor(max_length=2)
+    assert refused.value.hint == "Give `preprocess={'max_length': 3}` or more."
+    assert refused.value.parameter == "preprocess"
 
 
 @pytest.mark.parametrize("unknown", ["[UNK]", "<none>"])

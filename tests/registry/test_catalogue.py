@@ -120,7 +120,7 @@ def test_find_sorts_both_ways() -> None:
 
 
 def test_find_refuses_an_unknown_order() -> None:
-    with pytest.raises(UsageError, match="Sort by: id"):
+    with pytest.raises(UsageError, match="Choose one of: id"):
         registry.find(sort="beauty")
 
 

@@ -21,7 +21,7 @@ IMAGE, TEXT, AUDIO = "vision/test-resnet", "nlp/test-bert", "speech/test-wav2vec
         (AUDIO, {"cutmix": 0.2}, "`cutmix` is for pictures, not for audio. Leave `cutmix` out, or take `mixup`."),
         (TEXT, {"augment": "light-noflip"}, "`augment='light-noflip'` is for pictures, not for text."),
         (AUDIO, {"augment": "strong-noflip"}, "`augment='strong-noflip'` is for pictures, not for audio."),
-        (IMAGE, {"monitor": "beauty"}, "image-classification has no metric 'beauty'."),
+        (IMAGE, {"monitor": "beauty"}, "`monitor='beauty'` is no metric of image-classification."),
     ],
 )
 def test_an_option_for_inputs_of_another_kind_is_refused(zoo: Any, checkpoint: str, options: dict[str, Any], said: str):

@@ -269,7 +269,8 @@ def test_preprocessing_is_changed_by_its_fields():
     assert with_preprocess(own, {"b": 3, "c": 4}).preprocess.options == {"a": 1, "b": 3, "c": 4}  # type: ignore[union-attr]
     assert refused(with_preprocess, NET, {"zoom": 2, "crop": 0.5}) == (
         "`preprocess={'zoom': 2}` has no effect with vision/net.",
-        "It has: crop, interpolation, mean, size, std.",
+        "Leave it out, or give one that it has, as `preprocess={'NAME': 'VALUE'}`: "
+        "crop, interpolation, mean, size, std.",
         "preprocess",
     )
     assert refused(with_preprocess, NET, {"crop": 2})[0] == "`preprocess={'crop': 2}` cannot be used."
@@ -279,7 +280,7 @@ def test_preprocessing_is_changed_by_its_fields():
         "Give a value such as (8, 8), which it has.",
     )
     text = NET.model_copy(update={"preprocess": tlzoo.registry.get("nlp/indobert-base-p1").preprocess})
-    assert refused(with_preprocess, text, {"lenght": 2})[1] == "It has: known_tokens, max_length, pad_id."
+    assert refused(with_preprocess, text, {"lenght": 2})[1].endswith(": known_tokens, max_length, pad_id.")
 
 
 def test_where_a_run_cannot_be_written_is_told(tmp_path: Path):

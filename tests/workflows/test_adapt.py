@@ -279,7 +279,7 @@ def test_a_plugins_own_method_is_asked_by_its_name_and_given_both_domains(
     ("method", "kind", "said"),
     [
         ("toy/other", UsageError, r"Plugin 'toy' \(tlzoo-toy 1.0\) has no adaptation method 'other'"),
-        ("bolder", UsageError, "Unknown adaptation method 'bolder'"),  # no distribution declares it
+        ("bolder", UsageError, "`method='bolder'` is unknown"),  # no distribution declares it
         ("toy/broken", HookError, "adaptation method 'broken' of plugin 'toy' .* returned str, not a model"),
         ("absent/bolder", PluginError, "absent"),
     ],

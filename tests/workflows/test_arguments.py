@@ -107,7 +107,7 @@ def test_test_data_that_cannot_be_read_is_named_as_such(zoo: Any, pictures: Path
         ),
         (
             lambda: tlzoo.finetune(ID, "data", out="out", strategy="Lora"),
-            "Unknown strategy 'Lora'. Did you mean 'lora'?",
+            "`strategy='Lora'` is unknown. Did you mean lora?",
         ),
         (
             lambda: tlzoo.finetune(ID, "data", out="out", strategy="lora", freeze="lora:4:0.001"),

@@ -57,7 +57,7 @@ def test_a_probe_of_a_given_strength_says_so_in_its_record(zoo: Any, pictures: P
         ({"strategy": "finetune", "head": "deep"}, "head", "or leave `head` out"),
         ({"strategy": "auto", "freeze": "last:1"}, "freeze", "no effect with `strategy='auto'`"),
         ({"device": "tpu"}, "device", "Give auto, cpu, cuda"),
-        ({"strategy": ""}, "strategy", "Unknown strategy ''"),
+        ({"strategy": ""}, "strategy", "`strategy=''` is unknown"),
         ({"task": ""}, "task", "does not support the task ''"),
         ({"freeze": "", "strategy": "finetune"}, "freeze", "Unknown freeze policy ''"),
         ({"head": ""}, "head", "Unknown head ''"),
@@ -104,10 +104,12 @@ def test_a_probe_of_a_given_strength_says_so_in_its_record(zoo: Any, pictures: P
         ),
         *(
             ({"strategy": "finetune", "freeze": policy, "layer_decay": 0.5}, "layer_decay", f"`freeze={policy!r}`")
-            for policy in ("last:0", "last:1", "lora:2")
+            for policy in ("all", "last:1", "lora:2")
         ),
-        ({"strategy": "finetune", "freeze": "last:0", "l2_sp": 0.5}, "l2_sp", "`freeze='last:0'`"),
-        ({"strategy": "finetune", "freeze": "last:0", "unfreeze_every": 1}, "unfreeze_every", "`freeze='last:0'`"),
+        ({"strategy": "finetune", "freeze": "all", "l2_sp": 0.5}, "l2_sp", "`freeze='all'`"),
+        ({"strategy": "finetune", "freeze": "last:0"}, "freeze", "`freeze='last:0'` trains no stage"),
+        ({"freeze": "frist:1"}, "freeze", "Unknown freeze policy 'frist:1'"),
+        ({"strategy": "lora", "freeze": "frist:1"}, "freeze", "Unknown freeze policy 'frist:1'"),
     ],
 )
 def test_what_cannot_be_is_refused_by_the_parameters_name(

@@ -59,12 +59,13 @@ def column_names(columns: Columns) -> dict[str, str]:
     return {**named, **others}
 
 
-def check_roles(task: Task, names: Iterable[str]) -> None:
-    """Raise UsageError for the name of a column that the task would not look at."""
+def check_roles(task: Task, names: Mapping[str, str]) -> None:
+    """Raise UsageError for the name of a column, by its role, that the task would not look at."""
     if strange := [role for role in names if role not in task.all_roles]:
         raise UsageError(
-            f"{task.name} has no column role {strange[0]!r}.",
-            hint=f"Its roles: {', '.join(task.all_roles)}.",
+            f"{spelled_column(strange[0], names[strange[0]])} has no effect: {task.name} has no column role "
+            f"{strange[0]!r}.",
+            hint=f"Leave it out, or give: {', '.join(spelled_column(role, 'NAME') for role in task.all_roles)}.",
             parameter="columns",
         )
 

@@ -35,7 +35,7 @@ def check_export(
     with concerning("data", DataError):
         check_exists(data)
     if sign is not None:
-        with concerning("sign"):
+        with concerning("sign", named=True):
             signature.entry(b"", sign)
     if raw_input and not isinstance(run.preprocess, ImageSpec):
         raise UsageError(
@@ -54,8 +54,10 @@ def check_choices(out: Path, precision: str, format: str, thresholds: Thresholds
     """Raise UsageError for a precision or a format that there is not, and for thresholds without effect, ExportError
     for an `out` that cannot be written or is in the way; nothing of a plugin is imported."""
     if precision not in PRECISIONS:
-        raise UsageError(
-            f"Unknown precision {precision!r}.", hint=f"Choose one of: {', '.join(PRECISIONS)}.", parameter="precision"
+        raise UsageError(  # none is suggested: int4 is no misspelt int8
+            f"`precision={precision!r}` is unknown.",
+            hint=f"Choose one of: {', '.join(PRECISIONS)}.",
+            parameter="precision",
         )
     if thresholds is not None and precision == "auto":
         raise UsageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -33,6 +33,8 @@ EXPECTED = {
     "trusted": "an Ed25519 public key (base64), or the path of its file",
 }
 """What to give for an argument, by its name."""
+SIMILAR = 0.75
+"""How much, of 1, a known word must be like one that is not to be suggested."""
 
 
 def not_none(**arguments: Any) -> dict[str, Any]:
@@ -87,6 +89,16 @@ def check_shares(**arguments: object) -> None:
     for name, value in arguments.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
             raise _wrong(name, value, "a number, 0 to 1")
+
+
+def unknown_word(name: str, value: str, known: Iterable[str], what: str = "unknown") -> UsageError:
+    """The error for a word that is none of those that an argument takes; with one that is like it, else with all."""
+    from difflib import get_close_matches  # what is right does without
+
+    known = list(known)
+    near = get_close_matches(value.lower(), known, 1, SIMILAR)
+    hint = f"Did you mean {near[0]}?" if near else f"Choose one of: {', '.join(known)}."
+    return UsageError(f"`{name}={value!r}` is {what}.", hint=hint, parameter=name)
 
 
 def _wrong(name: str, value: object, expected: str) -> UsageError:

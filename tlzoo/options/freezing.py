@@ -74,6 +74,7 @@ def training_stages(policy: str, stages: Sequence[str]) -> list[str]:
             )
         return list(stages[stages.index(argument) + 1 :])
     if kind == "last" and argument.isdecimal():
+        check_not_zero(policy)
         if int(argument) > len(stages):
             raise UsageError(
                 f"Freeze policy {policy!r} needs {argument} stages; this backbone has {len(stages)}.",
@@ -82,6 +83,17 @@ def training_stages(policy: str, stages: Sequence[str]) -> list[str]:
             )
         return list(stages[len(stages) - int(argument) :])
     raise unknown_policy(policy)
+
+
+def check_not_zero(policy: str) -> None:
+    """Raise UsageError for `last:0`, which would be another name of `all`."""
+    kind, _, argument = policy.partition(":")
+    if kind == "last" and argument.isdecimal() and int(argument) == 0:
+        raise UsageError(
+            f"`freeze={policy!r}` trains no stage.",
+            hint="Give `freeze='last:1'` or more; `freeze='all'` freezes everything but the head.",
+            parameter="freeze",
+        )
 
 
 def check_stage_policy(policy: str) -> None:

@@ -143,7 +143,7 @@ class GradientDescent(StrategyOptions):
     l2_sp: Annotated[
         float,
         Range(0.0, 1e3),
-        "Strength of L2-SP, which penalises distance from the pretrained weights, instead of weight decay",
+        "Strength of L2-SP: a penalty on the backbone's distance from pretrained weights, instead of its weight decay",
     ] = 0.0
     ema: Annotated[
         float, Range(0.0, 0.999999), "Decay of the moving average of the weights, such as 0.999; 0 turns it off"

@@ -47,7 +47,8 @@ def watch(what: str, *plugins: str, draws: bool = True, alone: bool = False) -> 
 
     Prints go to stderr. Changes of the process are put back and warned of, once each; where code of plugins runs in
     other threads meanwhile, that is named as well. Where it `draws` not, random numbers go on as before it. What runs
-    long is named on stderr, also when the user stops it; without `alone` only within other work that is named.
+    long is named on stderr, also when the user stops it; without `alone` only within other work that is named. The
+    work stands for tlzoo's own plugins: that they are slow on this machine is no fault of theirs.
     """
     if _transparent:
         yield
@@ -58,7 +59,9 @@ def watch(what: str, *plugins: str, draws: bool = True, alone: bool = False) -> 
     def line(seconds: float) -> str:
         return f"{what} of {_names(plugins)} takes long: {seconds:.0f} s so far. Ctrl-C stops it; in training, twice."
 
-    with overdue(line, alone), _stdout_to_stderr(), _beside(what, plugins) as others:
+    own = set(filter(None, plugins))
+    behind = bool(own) and own <= FIRST_PARTY.keys()
+    with overdue(line, alone, behind), _stdout_to_stderr(), _beside(what, plugins) as others:
         streams = {name: getattr(sys, name.removeprefix("sys.")) for name in STREAMS if name in before}
         try:
             yield

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
 from tlzoo.errors import HookError, PluginError, UsageError
 from tlzoo.io.entry_points import REPORT_HINT, DeclaredEntry, declared_entries, describe_plugin, is_enabled
+from tlzoo.options.arguments import unknown_word
 from tlzoo.plugins.containment import contain
-from tlzoo.plugins.discovery import GROUP, SIMILAR
+from tlzoo.plugins.discovery import GROUP
 
 ExtensionKind = Literal["tasks", "adaptation", "strategies", "formats"]
 EXTENSION_KINDS: tuple[ExtensionKind, ...] = ("tasks", "adaptation", "strategies", "formats")
@@ -188,10 +188,8 @@ def extension_names(kind: ExtensionKind, own: Iterable[str]) -> str:
 
 def unknown_extension(kind: ExtensionKind, name: str, own: Iterable[str]) -> UsageError:
     """The error for a name that neither the core, which has `own`, nor a plugin declares; with one that is like it."""
-    names, what = [*own, *(f"{one.value}/{one.name}" for one in declared_extensions(kind))], SINGULAR[kind]
-    near = get_close_matches(name.lower(), names, 1, SIMILAR)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Choose one of: {', '.join(names)}."
-    return UsageError(f"Unknown {what} {name!r}.", hint=hint, parameter=_PARAMETERS.get(what, what))
+    names = [*own, *(f"{one.value}/{one.name}" for one in declared_extensions(kind))]
+    return unknown_word(_PARAMETERS.get(SINGULAR[kind], SINGULAR[kind]), name, names)
 
 
 def _expected_types() -> dict[ExtensionKind, type[Any]]:

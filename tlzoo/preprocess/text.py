@@ -250,8 +250,10 @@ def _read_tokenizer(spec: TextSpec) -> Tokenizer:
         ) from cause
     if spec.max_length <= special:
         raise ArtifactError(
-            f"max_length {spec.max_length} leaves no room beside the tokenizer's {special} special tokens.",
-            hint=f"Set max_length to {special + 1} or more.",
+            f"`preprocess={{'max_length': {spec.max_length}}}` leaves no room beside the tokenizer's {special} special "
+            "tokens.",
+            hint=f"Give `preprocess={{'max_length': {special + 1}}}` or more.",
+            parameter="preprocess",
         )
     tokenizer.no_padding()
     tokenizer.enable_truncation(spec.max_length)

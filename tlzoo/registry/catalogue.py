@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from tlzoo.errors import RegistryError, UnknownCheckpoint, UsageError
+from tlzoo.errors import RegistryError, UnknownCheckpoint
 from tlzoo.io.entry_points import UNREADABLE
-from tlzoo.options.arguments import check_counts, check_texts, not_none
+from tlzoo.options.arguments import check_counts, check_texts, not_none, unknown_word
 from tlzoo.registry.files import RegistryOrigin, origins, warn_once
 from tlzoo.registry.reading import file_stamp, read_checkpoints
 from tlzoo.registry.schema import Checkpoint
@@ -103,7 +103,7 @@ def find(
     for each in task if isinstance(task, list | tuple) else not_none(task=task).values():
         check_texts(task=each)
     if sort.removeprefix("-") not in SORTS:
-        raise UsageError(f"Cannot sort by {sort!r}.", hint=f"Sort by: {', '.join(SORTS)}.", parameter="sort")
+        raise unknown_word("sort", sort, [f"-{each}" for each in SORTS] if sort.startswith("-") else SORTS)
     check_counts(0, offset=offset, **not_none(limit=limit))
     sizes = {"min_parameters": min_parameters, "max_parameters": max_parameters}
     dims = {"min_feature_dim": min_feature_dim, "max_feature_dim": max_feature_dim, "max_input_size": max_input_size}

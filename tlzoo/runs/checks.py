@@ -17,7 +17,15 @@ from tlzoo.augment import signature
 from tlzoo.errors import UsageError
 from tlzoo.options import Cache, Finetune, GradientDescent, StrategyOptions, flat, options_of
 from tlzoo.options.checked import OTHER, expected_value
-from tlzoo.options.freezing import check_stage_policy, is_core_policy, names_plugin, parse_lora_size, training_stages
+from tlzoo.options.freezing import (
+    check_not_zero,
+    check_stage_policy,
+    is_core_policy,
+    is_policy,
+    names_plugin,
+    parse_lora_size,
+    training_stages,
+)
 from tlzoo.plugins.extensions import declared_extensions, split_plugin_name
 from tlzoo.plugins.strategies import OPTIONS, resolve_strategy
 from tlzoo.plugins.tasks import unfitted_task
@@ -57,6 +65,8 @@ def choose(
     if strategy is None:
         strategy = "probe" if "probe" in blank.supports else "finetune"
     _check_probe(blank, strategy if isinstance(strategy, str) else getattr(strategy, "strategy", ""))
+    if freeze is not None and not is_policy(freeze):
+        _check_policy(checkpoint, freeze)  # what is misspelt contradicts nothing
     with nullcontext() if given_strategy else _by_default(strategy):
         name, policy, options = resolve_strategy(strategy, freeze, *given, others=others)
     if blank.plugin and (wrong := contract.class_problem(type(blank)) or contract.inputs_problem(blank)):
@@ -121,7 +131,8 @@ def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None
         raise UsageError(
             f"`preprocess={option}` has no effect with {checkpoint.id}.",
             parameter="preprocess",
-            hint=f"It has: {', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}.",
+            hint="Leave it out, or give one that it has, as `preprocess={'NAME': 'VALUE'}`: "
+            f"{', '.join(sorted(set(type(spec).model_fields) - {'kind', 'tokenizer'}))}.",
         )
     try:
         changed = type(spec).model_validate({**spec.model_dump(), **preprocess})
@@ -144,6 +155,7 @@ def _check_policy(checkpoint: Checkpoint, policy: str) -> None:
     if names_plugin(policy):
         split_plugin_name("freeze policy", policy)
         return
+    check_not_zero(policy)
     of_stages = policy.partition(":")[0] in ("until", "last") and checkpoint.stages
     if (of_stages or not is_core_policy(policy)) and "freeze" not in plugins.import_plugin(checkpoint.plugin).hooks:
         training_stages(policy, [stage.name for stage in checkpoint.stages])

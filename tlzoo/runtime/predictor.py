@@ -359,7 +359,7 @@ def open_artifact(
     check_paths(path=path, **not_none(trusted=trusted))
     check_counts(**not_none(threads=threads))
     file, seal = Path(path), None
-    with concerning("trusted"):
+    with concerning("trusted", named=True):
         key = None if trusted is None else read_public_key(trusted)
     if not file.is_file():
         raise ArtifactError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from tlzoo.errors import UsageError
-from tlzoo.options.arguments import check_counts, check_shares, not_none
+from tlzoo.options.arguments import check_counts, check_shares, not_none, unknown_word
 from tlzoo.tasks.agreement import agreement
 from tlzoo.tasks.metrics import Direction
 from tlzoo.tasks.rows import Output as Output
@@ -320,11 +320,7 @@ class Task:
     def better(self, metric: str) -> Direction:
         """Whether less (`min`) or more (`max`) of a metric is better; raises UsageError for a name that is none."""
         if metric not in self.directions:
-            raise UsageError(
-                f"{self.name} has no metric {metric!r}.",
-                hint=f"Its metrics: {', '.join(self.directions)}.",
-                parameter="monitor",
-            )
+            raise unknown_word("monitor", metric, self.directions, f"no metric of {self.name}")
         return self.directions[metric]
 
     def agree(self, exported: Outputs, reference: Outputs, tolerance: float) -> Agreement:

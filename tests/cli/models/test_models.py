@@ -262,6 +262,12 @@ def test_a_count_is_shown_with_three_digits(count: int, text: str) -> None:
     [
         (("--modality", "imgae"), "No checkpoint has --modality imgae. Did you mean image?"),
         (("--task", "image-clasification"), "No checkpoint has --task image-clasification. Did you mean image-classif"),
+        (("--task", "tokens"), "No checkpoint has --task tokens. Did you mean text-tokens?\n"),
+        (
+            ("--task", "classification"),
+            "Did you mean audio-classification or image-classification or text-classification?\n",
+        ),
+        (("--task", "depth"), "audio-regression, image-classification, image-multilabel, image-regression, text-cl"),
         (("--language", "indonesian"), "Give an ISO 639-1 code, such as id for Indonesian."),
         (("--source", "floppy"), "No checkpoint has --source floppy. There are: hub, pypi."),
         (("--pretrained-on", "ImageNet"), "Did you mean imagenet-1k or imagenet-22k or imagenet-21k?"),
@@ -275,3 +281,35 @@ def test_a_word_that_no_entry_has_is_named(
 ) -> None:
     assert main(["models", *options]) == 0
     assert said in capsys.readouterr().err
+    assert main(["models", *options, "--json"]) == 0
+    answer = capsys.readouterr()
+    assert (json.loads(answer.out), said in answer.err) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("sort", "said"),
+    [
+        ("size", "--sort size is unknown. Choose one of: id, task, "),
+        ("-parametrs", "--sort -parametrs is unknown. Did you mean -parameters?"),
+    ],
+)
+def test_an_unknown_order_is_named_by_its_flag(command: Any, sort: str, said: str) -> None:
+    done = command("models", f"--sort={sort}")
+    assert (done.code, said in done.err) == (2, True)
+
+
+def test_an_empty_page_is_named_beside_its_document(command: Any) -> None:
+    page = command("models", "--page", 99, "--json")
+    document = json.loads(page.out)
+    assert (page.code, document["checkpoints"], document["total"] > 0) == (0, [], True)
+    assert f"This page is empty; {document['total']} checkpoints match." in page.err
+    found = command("models", "--limit", 0, "--json")
+    assert (json.loads(found.out)["checkpoints"], "This page is empty" in found.err) == ([], True)
+
+
+def test_every_task_that_is_listed_finds_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--task", "depth"]) == 0
+    listed = capsys.readouterr().err.partition("There are: ")[2].strip().rstrip(".").split(", ")
+    assert "text-tokens" in listed
+    for task in listed:
+        assert len(rows(capsys, "--task", task)) > 1, task

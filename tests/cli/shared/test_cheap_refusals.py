@@ -30,7 +30,10 @@ CASES: dict[str, Case] = {
     "finetune, checkpoint": (("finetune", "nlp/nothing", "TEXTS", *NEW), ("'nlp/nothing'", "tlzoo models")),
     "finetune, data": (("finetune", "CHECKPOINT", NONE, *NEW), (NONE, "a folder with one sub-folder per class")),
     "finetune, test": (("finetune", "CHECKPOINT", "TEXTS", "--test", NONE, *NEW), (NONE, "does not exist")),
-    "finetune, strategy": (("finetune", "CHECKPOINT", "TEXTS", *NEW, "--strategy", "magic"), ("'magic'", "lp-ft")),
+    "finetune, strategy": (
+        ("finetune", "CHECKPOINT", "TEXTS", *NEW, "--strategy", "magic"),
+        ("--strategy magic", "lp-ft"),
+    ),
     "finetune, value": (
         ("finetune", "CHECKPOINT", "TEXTS", *NEW, "--strategy", "lora", "--epochs", "0"),
         ("--epochs cannot be 0", "1 or more"),
@@ -66,8 +69,8 @@ CASES: dict[str, Case] = {
     ),
     "export, run": (("export", NONE, *NEW), (NONE, "tlzoo finetune")),
     "export, data": (("export", "RUN", "--data", NONE, *NEW), (NONE, "does not exist")),
-    "export, precision": (("export", "RUN", "--precision", "int4", *NEW), ("'int4'", "int8")),
-    "export, format": (("export", "RUN", "--format", "tar", *NEW), ("'tar'", "triton")),
+    "export, precision": (("export", "RUN", "--precision", "int4", *NEW), ("--precision int4", "int8")),
+    "export, format": (("export", "RUN", "--format", "tar", *NEW), ("--format tar", "triton")),
     "export, out": (("export", "RUN", "--out", "."), ("it is a folder", "--out")),
     "adapt, run": (("adapt", NONE, "--target", "TEXTS", *NEW), (NONE, "tlzoo finetune")),
     "adapt, run exists": (("adapt", "RUN", "--target", "TEXTS", "--out", "RUN"), ("already exists",)),
@@ -78,7 +81,7 @@ CASES: dict[str, Case] = {
         ("20 target samples or more, not 2 (3 are given",),
     ),
     "adapt, other labels": (("adapt", "RUN", "--target", "TEXTS", "--test", "FEW", *NEW), ("FEW", "'terrible'")),
-    "adapt, method": (("adapt", "RUN", "--target", "TEXTS", *NEW, "--method", "magic"), ("'magic'", "coral")),
+    "adapt, method": (("adapt", "RUN", "--target", "TEXTS", *NEW, "--method", "magic"), ("--method magic", "coral")),
     "adapt, method of a plugin": (
         ("adapt", "RUN", "--target", "TEXTS", *NEW, "--method", "nlp/magic"),
         ("Plugin 'nlp'", "coral"),

@@ -14,6 +14,7 @@ from tlzoo.cli.train import evaluate, finetune
     [
         (finetune.app, "`epochs=3` and `cache=False`, `resume=True`", "--epochs 3 and --no-cache, --resume"),
         (finetune.app, "`strategy='lora'`", "--strategy lora"),
+        (finetune.app, "`strategy=''` is unknown", "--strategy '' is unknown"),
         (finetune.app, "`preprocess={'max_length': 512}`", "--max-length 512"),
         (finetune.app, "`preprocess={'crop': 0.5}`", "--preprocess crop=0.5"),
         (finetune.app, "`columns={'label_column': 'mood'}`", "--label-column mood"),

@@ -129,7 +129,7 @@ def test_where_nothing_is_frozen_it_says_so(command: Command, pictures: Path, tm
             ("--strategy", "finetune", "--cache-gb", "3", "--no-probe"),
             "--cache-gb 3.0 has no effect with --freeze none.",
         ),
-        (("--strategy", "", "--epochs", "1"), "Unknown strategy ''"),
+        (("--strategy", "", "--epochs", "1"), "--strategy '' is unknown"),
     ],
 )
 def test_an_option_without_effect_is_refused_by_its_flag(
@@ -382,11 +382,30 @@ def test_a_real_process_writes_one_json_document_to_stdout_however_much_is_repor
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (("--strategy", "magic"), ("'magic'", "probe", "finetune")),
+        (("--strategy", "magic"), ("--strategy magic is unknown", "probe", "finetune")),
+        (("--strategy", "lorra"), ("--strategy lorra is unknown. Did you mean lora?",)),
+        (
+            ("--strategy", "finetune", "--monitor", "acuracy"),
+            ("--monitor acuracy is no metric of image-classification. Did you mean accuracy?",),
+        ),
+        (
+            ("--text-column", "foo"),
+            ("--text-column foo has no effect: image-classification has no column role 'text'.", "--path-column NAME"),
+        ),
         (("--freeze", "last:1"), ("--freeze last:1 contradicts --strategy probe", "Use --strategy finetune")),
         (("--strategy", "finetune", "--freeze", "some"), ("'some'", "until:<stage>")),
         (("--task", "text-classification"), ("text-classification", "image-classification")),
-        (("--max-length", "9"), ("--max-length 9 has no effect with", "interpolation")),
+        (("--freeze", "frist:1"), ("Unknown freeze policy 'frist:1'.", "last:<n>")),
+        (
+            ("--strategy", "finetune", "--freeze", "last:0"),
+            ("--freeze last:0 trains no stage. Give --freeze last:1 or more; --freeze all freezes",),
+        ),
+        (("--max-length", "9"), ("--max-length 9 has no effect with", "--preprocess NAME=VALUE: crop, interpolation")),
+        (("--option", "a=3"), ("--option a is unknown: --option is for strategies of plugins. Options: --seed",)),
+        (
+            ("--strategy", "finetune", "--option", "epoch=3"),
+            ("--option epoch is unknown: --option is for strategies of plugins. Did you mean --epochs",),
+        ),
         (("--strategy", "finetune", "--epochs", "0"), ("--epochs cannot be 0", "1 or more")),
         (("--strategy", "finetune", "--lr", "fast"), ("--lr cannot be 'fast'", "0 or more", "auto")),
         (("--epochs", "many"), ("--epochs",)),

@@ -275,6 +275,9 @@ def test_what_is_no_public_key_is_refused(what: str, key: Path, tmp_path: Path) 
     given = {"private": str(key), "short": "AAAA", "absent": str(tmp_path / "none"), "rsa": str(tmp_path / "rsa.pem")}
     with pytest.raises(UsageError):
         signatures.read_public_key(given[what])
+    with pytest.raises(UsageError) as refused:
+        subscribe.add("https://example.org/registry.json", key=given[what])
+    assert (refused.value.message.partition(": ")[0], refused.value.parameter) == ("`key`", "key")
 
 
 def test_a_public_key_is_read_as_pem_base64_and_raw(key: Path, tmp_path: Path) -> None:

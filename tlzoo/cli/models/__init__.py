@@ -81,16 +81,16 @@ def models(
     )
     paged = (limit, page, offset) != (None, None, None)
     _report_shadowed()
-    if json:
-        listed = [describe(checkpoint) for checkpoint in found]
-        print_json({"total": found.total, "offset": start, "limit": size, "checkpoints": listed} if paged else listed)
-        return
     if not found:
         asked = {"task": task, "modality": modality, "language": language, "plugin": plugin}
         empty = f"This page is empty; {found.total} checkpoints match." if found.total else ""
         print(
             empty or _why_none(license, **asked, pretrained_on=pretrained_on, tag=tag, source=source), file=sys.stderr
         )
+    if json:
+        listed = [describe(checkpoint) for checkpoint in found]
+        print_json({"total": found.total, "offset": start, "limit": size, "checkpoints": listed} if paged else listed)
+        return
     rows = (
         (c.id, ", ".join(c.tasks), format_count(c.parameters), c.license or "unknown", c.source.kind) for c in found
     )
@@ -105,6 +105,16 @@ def _tasks_serving(task: str) -> tuple[str, ...]:
     return tasks_that_serve(task)
 
 
+def _words(field: str) -> list[str]:
+    """Every word for which a search in this field finds something, sorted; of tasks those to train for as well."""
+    known = words_of(field)
+    if field != "task":
+        return known
+    from tlzoo.tasks import trainable_tasks
+
+    return sorted({*known, *trainable_tasks(known)})
+
+
 def _why_none(license: str | None, **asked: str | None) -> str:
     """What nothing can be found for: a word that no entry has, and those like it that one has, or all where few."""
     from difflib import get_close_matches  # a search that finds something does without
@@ -112,9 +122,10 @@ def _why_none(license: str | None, **asked: str | None) -> str:
     for field, word in asked.items():
         if word is None:
             continue
-        known, word = words_of(field), word.lower()
-        if known and not set(_tasks_serving(word) if field == "task" else (word,)).intersection(known):
-            near = " or ".join(get_close_matches(word, known, 3))
+        known, word = _words(field), word.lower()
+        if known and word not in known:
+            ends = [name for name in known if field == "task" and name.endswith(f"-{word}")]
+            near = " or ".join(ends or get_close_matches(word, known, 3))
             there = (
                 f"There are: {', '.join(known)}." if len(known) <= _FEW else _MANY.get(field, "List all: tlzoo models")
             )

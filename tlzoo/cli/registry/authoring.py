@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tlzoo.cli.shared.output import print_json, print_table
-from tlzoo.errors import RegistryError
+from tlzoo.errors import RegistryError, concerning
 from tlzoo.io import signatures
 from tlzoo.io.files import atomic_file
 from tlzoo.progress import say
@@ -63,7 +63,8 @@ def sign(
             f"{file} cannot be signed: {checked.faults[0]}.",
             hint=f"See all: tlzoo registry validate {file} --published",
         )
-    signature, public = signatures.sign(content, key)
+    with concerning("key", named=True):
+        signature, public = signatures.sign(content, key)
     target = file.with_name(file.name + signatures.SUFFIX)
     with atomic_file(target) as temporary:
         temporary.write_text(f"{signature}\n", encoding="ascii")

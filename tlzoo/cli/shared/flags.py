@@ -62,7 +62,7 @@ def _spelled(name: str, value: str, names: Mapping[str, str]) -> Iterator[str]:
     if value in ("True", "False"):
         yield flag if value == "True" else f"--no-{flag[2:]}"
     else:
-        yield f"{flag} {value.strip(chr(39))}".rstrip()
+        yield f"{flag} {value.strip(chr(39)) if value != repr('') else value}".rstrip()
 
 
 def _flag(name: str, names: Mapping[str, str]) -> str:

@@ -36,6 +36,9 @@ _TASKS = sorted(file.parent.name for file in (Path(__file__).parents[2] / "tasks
 """The core's tasks: a folder each. Their table needs numpy, which a help does not."""
 
 
+_STRATEGIES = tuple(each.strategy for each in CORE_STRATEGIES)
+
+
 def _option(*names: str, help: str, panel: str | None = None, **bounds: Any) -> Any:
     """An option whose default stands in brackets at the end of its help, as it is not a command line's to set."""
     return typer.Option(*names, help=help.replace("[", r"\["), rich_help_panel=panel, **bounds)
@@ -98,12 +101,13 @@ def finetune(
     find(chosen.plugin)
     check_output_path(out)
     check_exists(data, test)
+    assigned = _parse_assignments("--option", option)
     given = _joined("--option", option, options)
     prepared = _joined("--preprocess", preprocess, {"seconds": seconds, "max_length": max_length})
     announce(f"Training {chosen.id} on {data}", quiet)
     from tlzoo.workflows.finetune import finetune as train
 
-    with if_stopped(partial(_how_to_go_on, out)), _options_named(_parse_assignments("--option", option)):
+    with if_stopped(partial(_how_to_go_on, out)), _options_named(assigned, strategy):
         run = train(
             chosen,
             data,
@@ -137,14 +141,15 @@ def _how_to_go_on(out: Path) -> str:
 
 
 @contextmanager
-def _options_named(names: Iterable[str]) -> Iterator[None]:
-    """What is wrong with an option is told by how it was given, after --option."""
+def _options_named(names: Iterable[str], strategy: str | None) -> Iterator[None]:
+    """What is wrong with an option of this strategy is told by how it was given, after --option."""
     try:
         yield
     except UsageError as error:
         if error.parameter in names:
+            whose = ": --option is for strategies of plugins" if strategy in (None, *_STRATEGIES) else ""
             said = error.message.replace(
-                f"Unknown option `{error.parameter}`", f"--option {error.parameter} is unknown"
+                f"Unknown option `{error.parameter}`", f"--option {error.parameter} is unknown{whose}"
             )
             said = said.replace(f"`{error.parameter}`", f"--option {error.parameter}")
             flags = {*core_options(), *inspect.signature(finetune).parameters}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from tlzoo.errors import HashMismatch, RegistryError, TlzooError, UsageError
+from tlzoo.errors import HashMismatch, RegistryError, TlzooError, UsageError, concerning
 from tlzoo.io.signatures import SUFFIX, fingerprint, is_signed, read_public_key
 from tlzoo.registry.reading import CheckedFile, check_file, check_published
 from tlzoo.registry.schema import HttpsUrl
@@ -53,12 +53,14 @@ def add(
     if _SCHEME.match(location) and not Path(location).exists():
         _require_one_pin(location, given)
         url = _checked_url(location)
+        with concerning("key", named=True):
+            public = None if key is None else read_public_key(key)
         chosen = _registry(
             name=name or _name_from(urlsplit(url).hostname or ""),
             url=url,
             first=first,
             sha256=None if sha256 is None else sha256.strip().lower(),
-            key=None if key is None else read_public_key(key),
+            key=public,
             unpinned=unpinned,
         )
         _refuse_duplicate_name(config.read(), chosen.name)
