@@ -266,7 +266,7 @@ CASES: dict[Callable[[Path, Path], Arguments], tuple[str, ...]] = {
     missing_model: ("gone.onnx", "does not exist"),
     folder_that_is_no_run: ("run.json", "tlzoo finetune"),
     run_that_is_missing: ("gone", "tlzoo finetune"),
-    class_with_one_sample: ("'lone'", "1 sample"),
+    class_with_one_sample: ("'lone' has 1", "3 of each are needed"),
     every_picture_unreadable: ("work/data/", ".png"),
     target_that_is_nan: ("nan", "data.csv", "line 11"),
     target_out_of_range: ("1e60", "data.csv", "line 2"),
