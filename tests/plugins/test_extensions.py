@@ -263,7 +263,7 @@ def test_a_task_that_does_not_say_where_it_is_from_is_refused(
 
 def test_a_task_that_nobody_knows_is_reported_with_those_that_are_there(sights: Callable[..., None]):
     sights()
-    with pytest.raises(UsageError, match="Unknown task 'views'") as caught:
+    with pytest.raises(UsageError, match="`task='views'` is unknown") as caught:
         task_type("views")
     assert "classification, multilabel, regression" in caught.value.hint
     assert "sight/sights" in caught.value.hint

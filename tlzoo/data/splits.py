@@ -188,7 +188,8 @@ def _multilabel_split(
             left.subtract(inside)
     if not part:
         raise DataError(
-            "No sample can be held out: every sample has a label that occurs only once.",
+            "No sample can be held out: every sample has a label that occurs only once"
+            f"{', copies aside' if len(copies) < len(labels) else ''}.",
             hint="Add samples, or give a separate test set.",
         )
     return part
