@@ -116,7 +116,7 @@ def on_disk(needed: int, part: Path | None = None, key: str = "") -> Iterator[No
         reason = cause.strerror or cause
         raise TrainingError(
             f"Cannot write {size} to {cause.filename or store_root()}: {reason}.",
-            hint=_DISK_HINT if cause.errno in (errno.ENOSPC, errno.EDQUOT) else _PLACE_HINT,
+            hint=_DISK_HINT if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else _PLACE_HINT,
             parameter="cache_precision",
         ) from cause
 
