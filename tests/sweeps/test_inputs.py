@@ -52,8 +52,8 @@ def test_an_odd_input_is_answered_or_refused(
 ):
     modality, (label, name, write) = INPUTS[trial]
     model = request.getfixturevalue(f"{modality}_file").path
-    path, out, log = tmp_path / "data" / name, tmp_path / "out.jsonl", tmp_path / "events"
-    path.parent.mkdir()
+    path, out, log = tmp_path / "set" / "data" / name, tmp_path / "out.jsonl", tmp_path / "events"
+    path.parent.mkdir(parents=True)
     write(path)
 
     def run(*arguments: object) -> Any:

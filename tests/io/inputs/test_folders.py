@@ -68,9 +68,10 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
 def test_what_a_file_is_called_matters_less_than_what_it_is(tmp_path: Path):
     write(tmp_path, "phone", "phone.HEIC", "scan.jpg_large", content=PNG)
     write(tmp_path, "notes.md", "song.wav", content=b"RIFF\0\0\0\0WAVE")
+    os.symlink(tmp_path / "phone", tmp_path / "elsewhere")
     found, report = walked(tmp_path)
     assert found == ["phone", "phone.HEIC", "scan.jpg_large"]
-    assert report.left_out == {OTHER_KIND: Counter({".md": 1, ".wav": 1})}
+    assert report.left_out == {OTHER_KIND: Counter({"": 1, ".md": 1, ".wav": 1})}
     assert walked(tmp_path, (".flac",), "audio")[0] == ["notes.md", "song.wav"]
 
 

@@ -26,9 +26,10 @@ def folder_names(folder: Path) -> list[str]:
 class FolderWalk:
     """Walks below one folder, `root`: each folder's names in order, nothing hidden, each folder once.
 
-    A file is read where its name ends in one of `endings`, or where it begins as a file of this `modality` does. A link
-    to a folder elsewhere is followed, the first of several to the same; one to a folder below `root` is not, as that is
-    read where it lies, nor one to a folder that `root` lies in. `report` counts what is left out.
+    A file is read where its name ends in one of `endings`, or where it is no link and begins as a file of this
+    `modality` does. A link to a folder elsewhere is followed, the first of several to the same; one to a folder below
+    `root` is not, as that is read where it lies, nor one to a folder that `root` lies in. `report` counts what is left
+    out.
     """
 
     def __init__(
@@ -89,8 +90,8 @@ class FolderWalk:
         if not stat.S_ISREG(mode):
             self.report.leave_out(SPECIAL, entry.path)
             return False
-        if named or kind_of(_head(entry.path)) == self._modality:
-            return True
+        if named or (not entry.is_symlink() and kind_of(_head(entry.path)) == self._modality):
+            return True  # of a link that is not called so, nothing is read: it may lead anywhere
         self.report.leave_out(OTHER_KIND, entry.path)
         return False
 
