@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError, InputError
 from tlzoo.io.cores import available_cores
-from tlzoo.io.inputs.report import Skip, broken_error
+from tlzoo.io.inputs.report import Skip
 from tlzoo.preprocess import Preprocessor
 from tlzoo.preprocess.prefetch import prefetch_map
 from tlzoo.progress import progress
@@ -33,18 +32,6 @@ def find_broken(parts: Sequence[Samples], preprocessor: Preprocessor) -> dict[st
             found.update([each] if each else [])
             advance(1)
     return found
-
-
-@contextmanager
-def every_broken_named(parts: Sequence[Samples], preprocessor: Preprocessor) -> Iterator[None]:
-    """Where an input cannot be prepared meanwhile, raise an error that names all of these parts that cannot."""
-    try:
-        yield
-    except InputError as error:
-        found = find_broken(parts, preprocessor)
-        if len(found) < 2:
-            raise
-        raise broken_error(found, sum(map(len, parts))) from error
 
 
 def recorded(reports: Mapping[str, Mapping[str, Any]]) -> Skip:
