@@ -306,3 +306,19 @@ def test_a_column_in_a_role_that_the_task_does_not_read_is_refused(
     with pytest.raises(UsageError, match=f"{task} has no column role {role!r}") as error:
         read(tmp_path / "a.csv", make_task(task), columns=columns)
     assert "or give: `columns={" in error.value.hint
+
+
+def test_links_to_nothing_and_empty_files_are_named_together(tmp_path):
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "a" / "gone.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "b" / "empty.png").touch()
+    with (tmp_path / "b" / "sparse.png").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(DataError) as error:
+        read(tmp_path, IMAGE)
+    assert error.value.message.startswith("3 of 5 samples cannot be read: ")
+    assert f"{tmp_path / 'a' / 'gone.png'} cannot be read: No such file or directory" in error.value.message
+    assert f"{tmp_path / 'b' / 'empty.png'} is empty" in error.value.message
+    assert f"{tmp_path / 'b' / 'sparse.png'} has more than 64 GiB" in error.value.message

@@ -105,7 +105,7 @@ def _check_others(folder: Path, checked: set[Path]) -> None:
     """Say which files of an exported folder were not checked; raise ArtifactError where no list names any of them."""
     others = [file for file in sorted(folder.rglob("*")) if file.name != checksums.NAME and not file.is_dir()]
     unknown = [file for file in others if file not in checked]
-    if unknown and not any(file.name == checksums.NAME for file in folder.rglob(checksums.NAME)):
+    if unknown and next(folder.rglob(checksums.NAME), None) is None:
         raise ArtifactError(
             f"{folder} has no {checksums.NAME}, so that only its model could be checked, and not {unknown[0]}.",
             hint="Export the folder again, or check model.onnx alone.",
