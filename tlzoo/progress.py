@@ -38,15 +38,24 @@ def set_quiet(quiet: bool) -> None:
 
 
 def printable(text: str) -> str:
-    """The text with terminal control characters replaced: it may come from a registry or a plugin."""
-    return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text)
+    """The text with terminal control characters escaped: it may come from a registry, a plugin or a file's name."""
+    return _COMMANDS.sub(_escaped, text)
+
+
+def one_line(text: str) -> str:
+    """As `printable`, with line ends and tabs escaped, too."""
+    return re.sub("[\n\t]", _escaped, printable(text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def say(line: str) -> None:
     """Print one line to stderr, unless progress is off."""
     if not _quiet:
         with _heartbeat.spoken():
-            _print(printable(line))
+            _print(one_line(line))
 
 
 def advise(line: str) -> None:

@@ -9,6 +9,7 @@ from tlzoo.data.reading import announce as announce
 from tlzoo.data.reading import endings_of as endings_of
 from tlzoo.data.reading import read as read
 from tlzoo.data.reading import read_labelled as read_labelled
+from tlzoo.data.reading import say_cut as say_cut
 from tlzoo.data.samples import Samples as Samples
 from tlzoo.data.samples import TrainTestSamples as TrainTestSamples
 from tlzoo.data.samples import content_digests as content_digests

@@ -14,7 +14,7 @@ from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_dige
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
 from tlzoo.io.inputs.folders import FolderWalk, count_files, folder_names
-from tlzoo.io.inputs.report import NOTHING, UNREAD_PART, ReadReport, Skip
+from tlzoo.io.inputs.report import NOTHING, UNREAD_PART, Cut, ReadReport, Skip
 from tlzoo.io.inputs.tables import TABLES, stream_table
 from tlzoo.io.texts import input_name, read_text
 from tlzoo.progress import say
@@ -93,7 +93,7 @@ def read(
     check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
     spec.report.used = sum(len(part) for part in (collection.train, collection.test) if part is not None)
-    spec.report.check_broken(skip)
+    spec.report.check_broken(skip, collection)
     describe_contents(collection, task, spec.report)
     if labelled and training:
         task.check(collection.train.targets or (), place)
@@ -109,6 +109,7 @@ def read_labelled(
     endings: tuple[str, ...],
     parameter: str = "data",
     report: ReadReport | None = None,
+    skip: Skip = NOTHING,
 ) -> Samples:
     """Samples to measure a trained task on: those of the `test` part where the data has one, else all.
 
@@ -116,7 +117,7 @@ def read_labelled(
     task does not know.
     """
     with concerning(parameter, DataError):
-        collection = read(path, task, columns=columns, endings=endings, report=report)
+        collection = read(path, task, columns=columns, endings=endings, report=report, skip=skip)
         samples = collection.test or collection.train
         if not samples.targets:
             raise DataError(f"{path} has no labels.", hint="Name labelled data.")
@@ -130,6 +131,13 @@ def announce(report: ReadReport, place: str | os.PathLike[str]) -> None:
     say(f"{place}: {report.used} samples, {report.layout}{merged}")
     for line in report.lines():
         say(f"{place}: {line}")
+
+
+def say_cut(report: ReadReport, place: str | os.PathLike[str], cut: Cut | None) -> None:
+    """Give the account, once samples were prepared, how many of them were cut at the end, and say it."""
+    report.cut = cut
+    if cut and cut.longer:
+        say(f"{place}: {cut.line()}")
 
 
 def check_labels(samples: Samples, task: Task, place: str = "") -> None:

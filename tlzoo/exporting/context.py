@@ -100,6 +100,8 @@ def make_context(run: RunFolder, data: str | Path | None, *, needs_training: boo
     whole = run.dataset(samples)
     heldout = drawn(whole, run.data.seed)
     reference, features = outputs_and_features(model, heldout)
+    if (cut := heldout.cut()) and cut.longer:
+        say(f"Held-out data: {cut.line()}")
     return ExportContext(
         run, model, heldout, whole.samples, reference, features, fingerprint(samples), parts, parts_error
     )

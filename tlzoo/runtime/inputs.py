@@ -25,7 +25,7 @@ class InputSpec:
 
     `several` are the columns of a task with several inputs, which come from tables alone, as a tuple for each row.
     `samples` reads files of the task's own `layouts`, which are endings, and tables in a form of the task's own.
-    `report` gets what is left out of folders.
+    `report` gets how the inputs were understood and what is left out of folders.
     """
 
     modality: str
@@ -40,6 +40,11 @@ class InputSpec:
     def chosen(self) -> tuple[str, ...]:
         """The columns' names."""
         return self.several or (self.column or ("text" if self.modality == "text" else "path"),)
+
+    def understood(self, what: str) -> None:
+        """Note what some of the inputs are."""
+        known = self.report.layout.split(", ") if self.report.layout else []
+        self.report.layout = ", ".join(dict.fromkeys([*known, what]))
 
 
 NamedInput = tuple[str, Any]
@@ -93,6 +98,7 @@ def _from_argument(item: str, spec: InputSpec) -> Iterator[NamedInput]:
     if spec.modality != "text" or _names_texts(item, spec):
         yield from _from_path(item, spec)
     else:
+        spec.understood("texts")
         yield item, item
 
 
@@ -107,6 +113,7 @@ def _names_texts(item: str, spec: InputSpec) -> bool:
 
 
 def _from_lines(lines: Iterable[str], spec: InputSpec) -> Iterator[NamedInput]:
+    spec.understood("lines")
     for line in lines:
         text = line.rstrip("\r\n")
         if text or spec.modality == "text":
@@ -115,6 +122,7 @@ def _from_lines(lines: Iterable[str], spec: InputSpec) -> Iterator[NamedInput]:
 
 def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
     if os.path.isdir(item):
+        spec.understood("all files below a folder")
         empty = True
         for path in FolderWalk(item, spec.endings, spec.modality, spec.report).files():
             empty = False
@@ -124,10 +132,13 @@ def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
                 f"Folder {item} contains no {spec.modality} file.", hint=f"Supported: {', '.join(spec.endings)}."
             )
     elif spec.samples is not None and Path(item).suffix.lower() in spec.layouts:
+        spec.understood("a file of samples")
         yield from ((input_name(given), given) for given in spec.samples(Path(item)))
     elif Path(item).suffix.lower() in TABLES and not item.lower().endswith(spec.endings):
+        spec.understood("a table")
         yield from _from_table(Path(item), spec)
     else:
+        spec.understood("files")
         yield _file(item, spec)
 
 

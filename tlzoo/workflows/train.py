@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.artifact.trained_on import TrainedOn, seen_note
+from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import Columns, SampleSplits, content_digests
 from tlzoo.errors import RunError, WriteError
 from tlzoo.features.prefetch import FeaturePrefetch
@@ -27,7 +27,7 @@ from tlzoo.progress import advise, say, working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import Choices
 from tlzoo.runs.paths import unfinished_dir
-from tlzoo.runs.prepare import data_record, fit_task, prepare
+from tlzoo.runs.prepare import data_record, fit_task, prepare, with_cuts
 from tlzoo.runs.record import CrossValidationRecord, DataRecord, Difference, ProbeRecord
 from tlzoo.runs.trained import save_run
 from tlzoo.tasks.intervals import LEVEL, few_samples_note, paired_difference
@@ -89,10 +89,12 @@ def train(asked: TrainRequest, clock: Clock) -> Run:
             facts = _check_same_run(unfinished_dir(asked.out), resumed[1], facts, how, chosen.plugin)
         seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
         _report_data(model, sets, name, how)
-        if note := seen_note(seen, content_digests(parts.test.inputs, parts.test.modality)):
-            say(note)
+        if early := name != "probe" and parts.train.modality == "text":  # a tokenizer tells before hours of training
+            record = with_cuts(record, parts, sets, asked.data, asked.test)
         job = TrainJob(model, policy, sets, how, about, clock, unfinished_dir(asked.out), facts, resumed, prefetch)
         result = _run(name, job)
+        if not early:
+            record = with_cuts(record, parts, sets, asked.data, asked.test)
     finally:
         if prefetch is not None:
             prefetch.cancel()

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from tlzoo.cli.shared.options import Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import (
+    Json,
+    LabelColumn,
+    Others,
+    PathColumn,
+    Quiet,
+    SkipBroken,
+    TextColumn,
+    columns,
+    share_of,
+)
 from tlzoo.cli.shared.output import announce_file, print_json, single
 from tlzoo.errors import UsageError
 
@@ -24,6 +34,7 @@ def verify(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    skip_broken: SkipBroken = "0%",
     seal: Annotated[bool, typer.Option("--seal", help="Only check that no byte changed since the export")] = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -35,7 +46,8 @@ def verify(
     announce_file(file, quiet)
     from tlzoo.workflows.verify import verify as repeat
 
-    found = repeat(file, data, columns=columns(text_column, path_column, label_column, column))
+    named, share = columns(text_column, path_column, label_column, column), share_of("--skip-broken", skip_broken)
+    found = repeat(file, data, columns=named, skip_broken=share)
     parity = found.parity
     if json:
         print_json({"file": str(file), **asdict(found), "parity": parity.model_dump(mode="json", exclude_none=True)})

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import (
+    Data,
+    Json,
+    LabelColumn,
+    Others,
+    PathColumn,
+    Quiet,
+    SkipBroken,
+    TextColumn,
+    columns,
+    share_of,
+)
 from tlzoo.cli.shared.output import announce_file, print_json, single, span
 from tlzoo.progress import printable
 
@@ -26,6 +37,7 @@ def evaluate(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    skip_broken: SkipBroken = "0%",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -41,7 +53,12 @@ def evaluate(
         read_record(model)
     from tlzoo.workflows.evaluate import evaluate as measure
 
-    result = measure(model, data, columns=columns(text_column, path_column, label_column, column))
+    result = measure(
+        model,
+        data,
+        columns=columns(text_column, path_column, label_column, column),
+        skip_broken=share_of("--skip-broken", skip_broken),
+    )
     if json:
         print_json({**asdict(result), "model": str(model)})
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -37,14 +37,53 @@ SPECIAL = Reason("special", "device, pipe or socket", "devices, pipes or sockets
 @dataclass(frozen=True)
 class Skip:
     """Samples to leave out: those in these `places`, for the reasons given, and others that cannot be read, together at
-    most a `share`; whether that is `offered` to the user as an option."""
+    most a `share`; whether that is `offered` to the user as an option. `undecodable` finds what cannot be decoded of
+    samples that were read: an error names it beside what cannot be read."""
 
     places: Mapping[str, str] = field(default_factory=dict)
     share: float = 0.0
     offered: bool = False
+    undecodable: Callable[[Any], Mapping[str, DataError]] = lambda samples: {}
 
 
 NOTHING = Skip()
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many of the `samples` of a test part are `copies` of training samples, by their contents."""
+
+    copies: int
+    samples: int
+
+    def line(self) -> str:
+        """For people, with what it means."""
+        verb = "has" if self.copies == 1 else "have"
+        return (
+            f"{self.copies} of {self.samples} test samples {verb} the content of a training sample, so the figures are "
+            "not those of new ones"
+        )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Of `samples`, called so in `noun`, those `longer` than the `limit` of a `unit` that a model reads of each."""
+
+    longer: int
+    samples: int
+    limit: float
+    unit: str
+    noun: str = "samples"
+
+    def line(self) -> str:
+        """For people: how many lose their ends."""
+        verb = "is" if self.longer == 1 else "are"
+        limit = f"{self.limit:g} {self.unit}"
+        return f"{self.longer} of {self.samples} {self.noun} {verb} longer than {limit}: their ends are cut off"
+
+    def facts(self) -> Mapping[str, Any]:
+        """As JSON has it."""
+        return {"longer": self.longer, "limit": self.limit, "unit": self.unit}
 
 
 @dataclass
@@ -53,9 +92,10 @@ class ReadReport:
 
     `layout` says how the data was understood. `used` counts samples, `merged` rows that went into a sample of another.
     `left_out` counts files by reason and kind: an ending, such as ".md", or "" where there is none. `broken` has what
-    cannot be read, by name: a file, or a row's place. `copies` counts samples
-    with the content of an earlier one, `contradicting` contents with several labels; `alike` are labels that differ in
-    little that anybody sees, `few` the samples of small classes. `roles` are those whose columns were read.
+    cannot be read, by name: a file, or a row's place. `copies` counts samples with the content of an earlier one,
+    `contradicting` contents with several labels; `alike` are labels that differ in little that anybody sees, `few` the
+    samples of small classes. `overlap` is there where a test part was given, `cut` once samples are prepared for a
+    model. `roles` are those whose columns were read.
     """
 
     layout: str = ""
@@ -67,6 +107,8 @@ class ReadReport:
     contradicting: int = 0
     alike: list[tuple[str, ...]] = field(default_factory=list)
     few: dict[str, int] = field(default_factory=dict)
+    overlap: Overlap | None = None
+    cut: Cut | None = None
     roles: set[str] = field(default_factory=set)
     _first: dict[Reason, str] = field(default_factory=dict, repr=False)
 
@@ -76,11 +118,13 @@ class ReadReport:
         self.left_out.setdefault(reason, Counter())[kind] += count
         self._first.setdefault(reason, os.fspath(path))
 
-    def check_broken(self, skip: Skip = NOTHING) -> None:
-        """Raise DataError, which lists what cannot be read, where that is more than may be left out."""
-        count = len(self.broken)
-        if count > skip.share * (self.used + count):
-            raise broken_error(self.broken, self.used + count, skip.offered)
+    def check_broken(self, skip: Skip = NOTHING, samples: Any = None) -> None:
+        """Raise DataError, which lists what cannot be read, where that is more than may be left out: of the `samples`
+        that were read what cannot be decoded, too."""
+        count = self.used + len(self.broken)
+        if len(self.broken) > skip.share * count:
+            also = {} if samples is None else skip.undecodable(samples)
+            raise broken_error({**self.broken, **also}, count, skip.offered)
 
     def lines(self) -> Iterator[str]:
         """What was left out and what is odd, a line each, for people."""
@@ -106,6 +150,10 @@ class ReadReport:
             shown = [f"{label!r} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
             more = [f"and {len(self.few) - _SHOWN} more"] if len(self.few) > _SHOWN else []
             yield f"Classes of few samples: {', '.join([*shown, *more])}"
+        if self.overlap and self.overlap.copies:
+            yield self.overlap.line()
+        if self.cut and self.cut.longer:
+            yield self.cut.line()
 
     def facts(self) -> Mapping[str, Any]:
         """The counts as JSON has them."""
@@ -118,6 +166,8 @@ class ReadReport:
             "contradicting": self.contradicting,
             "alike": [list(labels) for labels in self.alike],
             "few": self.few,
+            "overlap": self.overlap and self.overlap.copies,
+            "cut": self.cut and self.cut.facts(),
             "broken": {name: error.message for name, error in sorted(self.broken.items())},
         }
 
