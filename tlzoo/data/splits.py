@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tlzoo.data.columns import Columns
+from tlzoo.data.contents import keep_part
 from tlzoo.data.reading import read, unseen_labels
 from tlzoo.data.samples import Samples, content_digests
 from tlzoo.errors import DataError, UsageError, concerning
@@ -60,10 +61,11 @@ def read_splits(
         )
     train, held = collection.train, collection.test
     if test is not None:
+        keep_part(collection, task, reports["data"], test=False)
         with concerning("test", DataError):
             reports["test"] = ReadReport()
             other = read(test, task, columns=columns, endings=endings, report=reports["test"], skip=skip)
-        held = other.test or other.train
+        held = keep_part(other, task, reports["test"], test=True)
     given = held is not None
     with concerning("data", DataError):
         _check_enough(train, task, path, 2 if given else 3)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.inputs.folders import FolderWalk
-from tlzoo.io.inputs.report import ReadReport
+from tlzoo.io.inputs.report import OTHER_KIND, SPECIAL, ReadReport
 from tlzoo.io.inputs.tables import TABLES, MissingColumn, stream_table
 from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate, input_name, read_text
 
@@ -88,6 +88,7 @@ def named_inputs(given: Sequence[str], spec: InputSpec, lines: Iterable[str]) ->
         if item == "-":
             yield from _from_lines(lines, spec)
         elif _is_pattern(item) and (found := _matching(item, spec)):
+            _count_others(item, found, spec)
             for path in found:
                 yield from _from_path(path, spec)
         else:
@@ -163,10 +164,24 @@ def _exists(path: Path) -> bool:
 
 
 def _matching(pattern: str, spec: InputSpec) -> list[str]:
-    found = sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
+    """The files that a pattern matches, links to nothing included."""
+    found = sorted(path for path in _matched(pattern) if os.path.isfile(path) or not os.path.exists(path))
     if spec.modality == "text":
         return [path for path in found if path.lower().endswith((*spec.endings, *spec.layouts, *TABLES))]
     return found
+
+
+def _matched(pattern: str) -> Iterator[str]:
+    return (path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path))
+
+
+def _count_others(pattern: str, read: Sequence[str], spec: InputSpec) -> None:
+    """Count what a pattern matches beside these files."""
+    known = set(read)
+    for path in sorted(_matched(pattern)):
+        if path not in known:
+            special = os.path.exists(path) and not os.path.isfile(path)
+            spec.report.leave_out(SPECIAL if special else OTHER_KIND, path)
 
 
 def _from_table(path: Path, spec: InputSpec) -> Iterator[NamedInput]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tlzoo.data import Samples, announce, endings_of, fingerprint, read, read_labelled
 from tlzoo.data.broken import Reading, tolerate
+from tlzoo.data.contents import keep_part
 from tlzoo.errors import DataError, RunError, concerning
 from tlzoo.io.extras import require_training
 from tlzoo.io.inputs.report import ReadReport, Skip
@@ -118,5 +119,6 @@ def _target_samples(run: RunFolder, target: str | Path, skip: Skip) -> tuple[Sam
     report, endings = ReadReport(), endings_of(run.preprocess)
     with concerning("target", DataError), columns_of_training(run.path):
         found = read(target, run.task, columns=columns, labelled=False, endings=endings, report=report, skip=skip)
+    samples = keep_part(found, run.task, report, test=False)
     announce(report, target)
-    return found.train, report
+    return samples, report

@@ -89,6 +89,9 @@ def train(asked: TrainRequest, clock: Clock) -> Run:
             facts = _check_same_run(unfinished_dir(asked.out), resumed[1], facts, how, chosen.plugin)
         seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
         _report_data(model, sets, name, how)
+        for overlap in filter(None, (report.overlap for report in parts.reports.values())):
+            if overlap.copies:
+                say(overlap.line())
         if early := name != "probe" and parts.train.modality == "text":  # a tokenizer tells before hours of training
             record = with_cuts(record, parts, sets, asked.data, asked.test)
         job = TrainJob(model, policy, sets, how, about, clock, unfinished_dir(asked.out), facts, resumed, prefetch)

@@ -24,6 +24,7 @@ from tlzoo.data import (
     say_cut,
 )
 from tlzoo.data.broken import Reading, tolerate
+from tlzoo.data.contents import keep_part
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import ArtifactError, DataError, ParityError, UsageError, concerning
 from tlzoo.exporting.check import Measure, Proof, prove
@@ -162,8 +163,8 @@ def _read_samples(
     collection = read(data, task, columns=named, labelled=labelled, endings=endings, report=report, skip=skip)
     if labelled:
         check_used(columns, report.roles, data)
+    samples = keep_part(collection, task, report, test=True)
     announce(report, data)
-    samples = collection.test or collection.train
     return Reading((samples, report), [samples], [report])
 
 

@@ -88,6 +88,7 @@ def _inputs(file: Path, data: Sequence[str]) -> tuple[list[Any], dict[str, ReadR
     Raises DataError for none.
     """
     from tlzoo.data import announce, endings_of, read
+    from tlzoo.data.contents import keep_part
     from tlzoo.errors import DataError
     from tlzoo.io.inputs.report import ReadReport
     from tlzoo.runtime.predictor import open_artifact
@@ -100,7 +101,8 @@ def _inputs(file: Path, data: Sequence[str]) -> tuple[list[Any], dict[str, ReadR
     for item in data:
         if Path(item).is_dir() or (task.modality == "text" and Path(item).is_file()):
             reports[item] = ReadReport()
-            found += read(item, task, labelled=False, endings=endings, report=reports[item]).train.inputs
+            collection = read(item, task, labelled=False, endings=endings, report=reports[item])
+            found += keep_part(collection, task, reports[item], test=False).inputs
             announce(reports[item], item)
         else:
             found.append(item)

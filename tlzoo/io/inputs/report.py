@@ -30,6 +30,10 @@ OTHER_KIND = Reason("other_kind", "file of another kind", "files of other kinds"
 LINK_INSIDE = Reason("link_inside", "link to a folder of the data itself", "links to folders of the data itself")
 LINK_TWICE = Reason("link_twice", "link to a folder read already", "links to folders read already")
 BESIDE = Reason("beside", "file beside the class folders", "files beside the class folders")
+BESIDE_PARTS = Reason("beside_parts", "file beside the folders of parts", "files beside the folders of parts")
+BESIDE_TABLE = Reason("beside_table", "file beside the tables", "files beside the tables")
+TRAINING_PART = Reason("training_part", "sample of the training part", "samples of the training part")
+TEST_PART = Reason("test_part", "sample of the test part", "samples of the test part")
 UNREAD_PART = Reason("unread_part", "file of a part that is not read", "files of a part that is not read")
 SPECIAL = Reason("special", "device, pipe or socket", "devices, pipes or sockets")
 
@@ -57,11 +61,11 @@ class Overlap:
     samples: int
 
     def line(self) -> str:
-        """For people, with what it means."""
+        """For people, with what it means and what to do."""
         verb = "has" if self.copies == 1 else "have"
         return (
             f"{self.copies} of {self.samples} test samples {verb} the content of a training sample, so the figures are "
-            "not those of new ones"
+            "not those of new ones. Hold out others, or keep copies in one part."
         )
 
 
@@ -150,8 +154,6 @@ class ReadReport:
             shown = [f"{label!r} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
             more = [f"and {len(self.few) - _SHOWN} more"] if len(self.few) > _SHOWN else []
             yield f"Classes of few samples: {', '.join([*shown, *more])}"
-        if self.overlap and self.overlap.copies:
-            yield self.overlap.line()
         if self.cut and self.cut.longer:
             yield self.cut.line()
 
