@@ -11,6 +11,7 @@ from tlzoo.data.samples import Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError
 from tlzoo.io.cores import available_cores
 from tlzoo.io.inputs.report import ReadReport, Skip, broken_error
+from tlzoo.io.texts import utf8_name
 from tlzoo.preprocess import Preprocessor
 from tlzoo.preprocess.prefetch import prefetch_map
 from tlzoo.progress import progress
@@ -70,7 +71,7 @@ def without_broken(
     count = len(known) + sum(map(len, parts))
     if len(known) + len(found) > share * count:
         raise broken_error(known | found, count, offered=True) from error
-    return Skip({name: each.message for name, each in (known | found).items()}, 1.0)
+    return Skip({utf8_name(name): each.message for name, each in (known | found).items()}, 1.0)
 
 
 def find_broken(parts: Sequence[Samples], preprocessor: Preprocessor) -> dict[str, DataError]:

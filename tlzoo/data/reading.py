@@ -16,7 +16,7 @@ from tlzoo.io.files import check_exists
 from tlzoo.io.inputs.folders import FolderWalk, count_beside, count_files, folder_names
 from tlzoo.io.inputs.report import BESIDE_PARTS, BESIDE_TABLE, NOTHING, UNREAD_PART, ReadReport, Skip
 from tlzoo.io.inputs.tables import TABLES, stream_table
-from tlzoo.io.texts import input_name, read_text
+from tlzoo.io.texts import has_lone_surrogate, input_name, listed_names, read_text, utf8_name
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
@@ -169,7 +169,7 @@ def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
         {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
     )
     unseen = sorted(there - known)
-    return ", ".join(repr(label) for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
+    return listed_names(unseen, 5)
 
 
 def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
@@ -247,6 +247,8 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
     for child, found in classes.items():
         if not found:
             raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.kinds)
+        if has_lone_surrogate(child.name):
+            raise DataError(f"Class folder {child} has a name that is not UTF-8.", hint="Rename it.")
         files += map(Path, found)
         row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",))
         targets += [spec.task.read(row)] * len(found)
@@ -272,8 +274,8 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
 
 
 def _check_not_skipped(place: str, spec: _ReadSpec) -> None:
-    if place in spec.skip.places:
-        raise DataError(spec.skip.places[place])
+    if (why := spec.skip.places.get(utf8_name(place))) is not None:
+        raise DataError(why)
 
 
 def _from_file(path: Path, spec: _ReadSpec) -> Samples:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tlzoo.augment import make_augment, signature
+from tlzoo.data import check_unchanged
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import TrainingError
 from tlzoo.features.prefix import Prefix, backbone_prefix
@@ -117,6 +118,7 @@ def extract_cached(
                 named[LONGER.name] = np.array([unique.data.longer().get(at, -1) for at in positions], np.int8)
                 with clock.spent("cache"):
                     writer.put([at * each + view for at in positions], named, lengths)
+        check_unchanged(unique.data.inputs, unique.data.modality, unique.contents)  # else other contents' are kept
 
     key = store_key(prefix, unique, cache.precision, views)
     with clock.spent("cache"):

@@ -16,12 +16,14 @@ from tlzoo.data.dataset import TaskDataset
 
 @dataclass(frozen=True)
 class UniqueSamples:
-    """`data` holds each sample once; `rows` says for every one of the `sets` where its samples are, int64 [N]."""
+    """`data` holds each sample once, `contents` are their digests, and `digest` is one of all; `rows` says for every
+    one of the `sets` where its samples are, int64 [N]."""
 
     data: TaskDataset
     digest: str
     rows: tuple[np.ndarray, ...]
     sets: tuple[TaskDataset, ...]
+    contents: tuple[bytes, ...]
 
     def __len__(self) -> int:
         return len(self.data)
@@ -46,4 +48,4 @@ def deduplicate(*datasets: TaskDataset) -> UniqueSamples:
     whole = hashlib.sha256(b"".join(order)).hexdigest()
     rows = tuple(np.array([row[digest] for digest in named], dtype=np.int64) for named in digests)
     data = replace(datasets[0], inputs=tuple(inputs[digest] for digest in order), targets=None, windows=None)
-    return UniqueSamples(data, whole, rows, datasets)
+    return UniqueSamples(data, whole, rows, datasets, tuple(order))

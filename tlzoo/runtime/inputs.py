@@ -185,13 +185,18 @@ def _count_others(pattern: str, read: Sequence[str], spec: InputSpec) -> None:
 
 
 def _from_table(path: Path, spec: InputSpec) -> Iterator[NamedInput]:
+    empty = True
     try:
         for place, cells in stream_table(path, spec.chosen):
+            empty = False
             yield _named(path, place, spec, cells)
     except MissingColumn:
         if spec.samples is None or spec.column is not None:
             raise
         yield from ((input_name(given), given) for given in spec.samples(path))
+        return
+    if empty:
+        raise DataError(f"File {path} has no rows.", hint="Add inputs below its header.")
 
 
 def _named(path: Path, place: str, spec: InputSpec, cells: dict[str, Any] | InputError) -> NamedInput:

@@ -12,7 +12,7 @@ from tlzoo.adaptation.methods import adapt_model
 from tlzoo.adaptation.verdict import Evidence, answers_of, moved_note, notes, one_label_note, verdict
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Samples, SampleSplits, content_digests, fingerprint, say_cut
+from tlzoo.data import Samples, SampleSplits, content_digests, fingerprint, say_cut, unchanged
 from tlzoo.models.seeds import keep_generators, seed_generators
 from tlzoo.models.threads import limit_threads
 from tlzoo.progress import advise, say, working
@@ -59,15 +59,16 @@ def adapt_run(request: AdaptRequest, began: float) -> Run:
         run.data.seed,
     )
     distinct = data.target.distinct()
-    before = answers_of(model, data)
-    if labelled is None and (note := one_label_note(before, _shares(run, targets), distinct)):
-        advise(note)
-    with working("Adapting"):
-        adapted, used, fitted = adapt_model(
-            model, both, data.target, request.method, {"n_train": n_train, **_head_options(run, targets)}
-        )
-    adapted.eval()
-    after = answers_of(adapted, data)
+    with unchanged(parts.train, parts.test, unlabelled, labelled):
+        before = answers_of(model, data)
+        if labelled is None and (note := one_label_note(before, _shares(run, targets), distinct)):
+            advise(note)
+        with working("Adapting"):
+            adapted, used, fitted = adapt_model(
+                model, both, data.target, request.method, {"n_train": n_train, **_head_options(run, targets)}
+            )
+        adapted.eval()
+        after = answers_of(adapted, data)
     facts: dict[str, Any] = {
         "method": used,
         "from": str(run.path.resolve()),

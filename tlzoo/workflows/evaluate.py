@@ -21,6 +21,7 @@ from tlzoo.data import (
     endings_of,
     read_labelled,
     say_cut,
+    unchanged,
 )
 from tlzoo.data.broken import Reading, tolerate
 from tlzoo.data.dataset import TaskDataset, make_dataset
@@ -104,7 +105,8 @@ def _evaluate_run(run: RunFolder, data: str | Path, columns: Columns, skip_broke
         dataset = run.dataset(samples)
         from tlzoo.training.evaluation import outputs
 
-        found = outputs(run.model(), dataset)
+        with unchanged(samples):
+            found = outputs(run.model(), dataset)
         say_cut(report, data, dataset.cut())
         return replace(_evaluation(dataset, samples, found, run.trained_on()), read=report.facts())
 
@@ -122,7 +124,7 @@ def _evaluate_file(path: Path, data: str | Path, columns: Columns, skip_broken: 
     def measure(labelled: Labelled) -> Evaluation:
         samples, report = labelled
         dataset, longer = make_dataset(samples, predictor.task, predictor.preprocessor), set[int]()
-        with progress(f"Evaluating {path}", len(dataset.inputs)) as advance:
+        with unchanged(samples), progress(f"Evaluating {path}", len(dataset.inputs)) as advance:
             found = predictor.outputs(dataset.inputs, advance=advance, longer=longer)
         dataset.note_longer({at: at in longer for at in range(len(dataset))})
         say_cut(report, data, dataset.cut())

@@ -10,7 +10,7 @@ from typing import Any
 
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Columns, SampleSplits, content_digests
+from tlzoo.data import Columns, SampleSplits, content_digests, unchanged
 from tlzoo.errors import RunError, WriteError
 from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.io.disk import resumable
@@ -95,7 +95,8 @@ def train(asked: TrainRequest, clock: Clock) -> Run:
         if early := name != "probe" and parts.train.modality == "text":  # a tokenizer tells before hours of training
             record = with_cuts(record, parts, sets, asked.data, asked.test)
         job = TrainJob(model, policy, sets, how, about, clock, unfinished_dir(asked.out), facts, resumed, prefetch)
-        result = _run(name, job)
+        with unchanged(parts.train, parts.validation, parts.test):
+            result = _run(name, job)
         if not early:
             record = with_cuts(record, parts, sets, asked.data, asked.test)
     finally:

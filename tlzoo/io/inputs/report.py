@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tlzoo.errors import DataError
-from tlzoo.io.texts import listed_names
+from tlzoo.io.texts import listed_names, utf8_name
 
 _LISTED = 20
 """How many of the samples that cannot be read an error names."""
@@ -118,7 +118,7 @@ class ReadReport:
 
     def leave_out(self, reason: Reason, path: str | os.PathLike[str], count: int = 1) -> None:
         """Count files that are not read; `path` is the first of them."""
-        kind = os.path.splitext(os.fspath(path))[1].lower()
+        kind = utf8_name(os.path.splitext(os.fspath(path))[1].lower())
         self.left_out.setdefault(reason, Counter())[kind] += count
         self._first.setdefault(reason, os.fspath(path))
 
@@ -151,7 +151,7 @@ class ReadReport:
         for labels in self.alike[:_SHOWN]:
             yield f"Labels that look alike: {listed_names(labels)}"
         if self.few:
-            shown = [f"{label!r} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
+            shown = [f"{listed_names([label])} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
             more = [f"and {len(self.few) - _SHOWN} more"] if len(self.few) > _SHOWN else []
             yield f"Classes of few samples: {', '.join([*shown, *more])}"
         if self.cut and self.cut.longer:
@@ -170,7 +170,7 @@ class ReadReport:
             "few": self.few,
             "overlap": self.overlap and self.overlap.copies,
             "cut": self.cut and self.cut.facts(),
-            "broken": {name: error.message for name, error in sorted(self.broken.items())},
+            "broken": {utf8_name(name): utf8_name(error.message) for name, error in sorted(self.broken.items())},
         }
 
 
