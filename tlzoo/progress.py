@@ -168,11 +168,11 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
     The function that is yielded changes its name, for a step that turns into another. Steps may lie in each other and
     in `progress`: the innermost is named.
     """
-    name, began = printable(what), time.monotonic()
+    name, began = one_line(what), time.monotonic()
 
     def rename(now: str) -> None:
         nonlocal name, began
-        name, began = printable(now), time.monotonic()
+        name, began = one_line(now), time.monotonic()
 
     with _heartbeat.during(lambda: f"{name}: {time.monotonic() - began:.0f} s"):
         yield rename
@@ -188,7 +188,7 @@ def overdue(line: Callable[[float], str], alone: bool = True, behind: bool = Fal
 
     def text() -> str | None:
         seconds = time.monotonic() - began
-        return printable(line(seconds)) if seconds >= PATIENCE_S else None
+        return one_line(line(seconds)) if seconds >= PATIENCE_S else None
 
     with _heartbeat.during(text, alone, behind):
         yield

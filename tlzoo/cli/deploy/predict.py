@@ -129,6 +129,7 @@ class InputCounts:
     def report(self) -> None:
         """Name on stderr the first inputs that failed, and count them; raises InputError when all did."""
         from tlzoo.errors import InputError
+        from tlzoo.progress import one_line
 
         if not self.failed:
             return
@@ -136,7 +137,7 @@ class InputCounts:
             also = f" All {self.total} inputs fail." if self.total > 1 else ""
             raise InputError(f"{self.errors[0]}{also}")
         for error in self.errors:
-            print(f"Skipped: {error}", file=sys.stderr)
+            print(f"Skipped: {one_line(error)}", file=sys.stderr)
         print(f"{self.failed} of {self.total} inputs could not be read.", file=sys.stderr)
 
 

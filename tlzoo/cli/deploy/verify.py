@@ -21,6 +21,7 @@ from tlzoo.cli.shared.options import (
 )
 from tlzoo.cli.shared.output import announce_file, print_json, single
 from tlzoo.errors import UsageError
+from tlzoo.progress import one_line
 
 
 def verify(
@@ -58,7 +59,7 @@ def verify(
         f"{parity.max_abs_diff:.1e} at most ({parity.tolerance:.1e} allowed), most on {found.worst}"
     )
     if found.missing:
-        print(f"{found.missing} samples of the original proof are not in {data}")
+        print(one_line(f"{found.missing} samples of the original proof are not in {data}"))
     for name, value in (found.metrics or {}).items():
         print(f"{name}\t{value:.4f} here, {found.n} samples\t{found.exported_metrics[name]:.4f} when exported")
 

@@ -10,6 +10,7 @@ import typer
 
 from tlzoo.cli.shared.options import Json, Out, Quiet, SkipBroken, share_of
 from tlzoo.cli.shared.output import announce, print_json, single
+from tlzoo.progress import one_line
 
 SHOWN = 5
 VERDICTS = {
@@ -61,9 +62,9 @@ def adapt(
         return
     copies = f" ({facts['n_copies']} of them copies)" if facts["n_copies"] else ""
     seen = f"{facts['n_target']} unlabelled samples{copies} of {facts['target']}"
-    print(f"Run {adapted.path}: adapted by {facts['method']} to {seen}")
+    print(one_line(f"Run {adapted.path}: adapted by {facts['method']} to {seen}"))
     for line in _verdict(facts, int(adapted.data.n_test)):
-        print(line)
+        print(one_line(line))
     print(f"Next: tlzoo export {adapted.path} --out model.onnx")
 
 

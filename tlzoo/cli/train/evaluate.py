@@ -21,7 +21,7 @@ from tlzoo.cli.shared.options import (
     share_of,
 )
 from tlzoo.cli.shared.output import announce_file, print_json, single, span
-from tlzoo.progress import printable
+from tlzoo.progress import one_line
 
 if TYPE_CHECKING:
     from tlzoo.workflows.evaluate import Evaluation
@@ -64,7 +64,7 @@ def evaluate(
         return
     _print_figures(result)
     for label, share in list(result.labels.items())[:SHOWN]:
-        print(f"{printable(label)}\trecall {share.found} of {share.n}\t95%: {span(share.low, share.high)}")
+        print(f"{one_line(label)}\trecall {share.found} of {share.n}\t95%: {span(share.low, share.high)}")
     if len(result.labels) > SHOWN:
         print(f"These {SHOWN} of {len(result.labels)} labels have the lowest recall; --json has all.")
 
