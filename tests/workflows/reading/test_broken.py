@@ -47,6 +47,7 @@ def test_evaluate_adapt_and_verify_name_all_of_them_or_leave_them_out(
         ("evaluate", picture_file.path, data),
         ("verify", picture_file.path, data),
         ("adapt", picture_run.path, "--target", data, "--out", tmp_path / "adapted"),
+        ("export", picture_run.path, "--data", data, "--out", tmp_path / "exported.onnx"),
     ]
     for line in lines:
         done = command(*line)
