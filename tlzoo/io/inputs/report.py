@@ -83,7 +83,7 @@ class Cut:
         """For people: how many lose their ends."""
         verb = "is" if self.longer == 1 else "are"
         limit = f"{self.limit:g} {self.unit}"
-        return f"{self.longer} of {self.samples} {self.noun} {verb} longer than {limit}: their ends are cut off"
+        return f"{self.longer} of {self.samples} {self.noun} {verb} longer than {limit}; the rest is not read"
 
     def facts(self) -> Mapping[str, Any]:
         """As JSON has it."""
