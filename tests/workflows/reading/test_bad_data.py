@@ -53,7 +53,7 @@ def test_a_name_with_control_characters_is_escaped_on_one_line(
 
 
 def test_a_file_of_such_a_name_is_read(command: Command, zoo: Any, odd: Path, tmp_path: Path):
-    done = command("finetune", "vision/test-resnet", odd, "--out", tmp_path / "run", "--json")
+    done = command("finetune", "vision/test-resnet", odd, "--out", tmp_path / "run", "--json", "-q")
     assert (done.code, done.json["read"]["data"]["used"]) == (0, 37), done.err
 
 
@@ -113,9 +113,12 @@ def test_a_table_that_grows_while_it_is_read(
 
 
 @pytest.fixture
-def replaced(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """Pictures, and one of them that is another as soon as it is decoded, while there is a file `armed` beside."""
-    data, armed = Path(shutil.copytree(pictures, tmp_path / "replaced")), tmp_path / "armed"
+def replaced(
+    make_pictures: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> tuple[Path, Path]:
+    """Pictures whose features are in no cache yet, and one of them that is another as soon as it is decoded, while
+    there is a file `armed` beside."""
+    data, armed = make_pictures(tmp_path / "replaced", seed=sum(request.node.name.encode())), tmp_path / "armed"
     armed.touch()
     file, decode = data / "red" / "003.png", ImagePreprocessor.__call__
 
@@ -139,15 +142,14 @@ def test_a_file_that_is_replaced_before_it_is_decoded_ends_a_training(
     assert not (tmp_path / "run").exists()
 
 
-def test_features_of_a_replaced_file_are_not_kept(
-    command: Command, zoo: Any, replaced: Any, pictures: Path, tmp_path: Path
-):
+def test_features_of_a_replaced_file_are_not_kept(command: Command, zoo: Any, replaced: Any, tmp_path: Path):
     data, file = replaced
+    original = Path(shutil.copytree(data, tmp_path / "original"))
     assert command("finetune", "vision/test-resnet", data, "--out", tmp_path / "run").code == 2
     (tmp_path / "armed").unlink()
-    shutil.copy(pictures / "red" / "003.png", file)
+    shutil.copy(original / "red" / "003.png", file)
     again = tlzoo.finetune("vision/test-resnet", data, out=tmp_path / "again")
-    right = tlzoo.finetune("vision/test-resnet", pictures, out=tmp_path / "right", cache=False)
+    right = tlzoo.finetune("vision/test-resnet", original, out=tmp_path / "right", cache=False)
     assert again.metrics == pytest.approx(right.metrics)
 
 

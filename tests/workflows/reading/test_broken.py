@@ -56,7 +56,7 @@ def test_evaluate_adapt_and_verify_name_all_of_them_or_leave_them_out(
         assert all(str(file) in done.err for file in broken)
         assert "--skip-broken 0.1" in done.err
     for line in lines:
-        read = command(*line, "--skip-broken", "10%", "--json").json["read"]
+        read = command(*line, "--skip-broken", "10%", "--json", "-q").json["read"]
         facts = read.get("target", read)
         assert (facts["used"], set(facts["broken"])) == (33, {str(file) for file in broken})
 

@@ -179,11 +179,12 @@ def broken_error(broken: Mapping[str, DataError], count: int, offered: bool = Fa
     first = next(iter(broken.values()))
     also = f" Or leave such samples out: `skip_broken={_rounded_up(len(broken) / count)}`" if offered else ""
     if len(broken) == 1:
-        return type(first)(first.message, hint=f"{first.hint}{also}", parameter=first.parameter)
+        about = first.parameter or ("skip_broken" if offered else "")
+        return type(first)(first.message, hint=f"{first.hint}{also}", parameter=about)
     shown = [error.message.rstrip(".") for error in list(broken.values())[:_LISTED]]
     more = [f"and {len(broken) - _LISTED:,} more"] if len(broken) > _LISTED else []
     message = f"{len(broken):,} of {count:,} samples cannot be read: {'; '.join([*shown, *more])}."
-    return DataError(message, hint=f"{first.hint}{also}")
+    return DataError(message, hint=f"{first.hint}{also}", parameter="skip_broken" if offered else "")
 
 
 def _rounded_up(share: float) -> float:
