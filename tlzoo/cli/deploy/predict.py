@@ -74,7 +74,7 @@ def predict(
     """
     from tlzoo.errors import UsageError
     from tlzoo.plugins.containment import guard_workflow
-    from tlzoo.progress import set_quiet
+    from tlzoo.progress import say, set_quiet
     from tlzoo.runtime import load
     from tlzoo.runtime.inputs import named_inputs
 
@@ -103,7 +103,8 @@ def predict(
             _to_file(out, predictor.task.prediction.columns(), named, answer, resume=resume, embeddings=embeddings)
         else:
             _to_stdout(answer(named), "json" if json else "jsonl" if jsonl else "lines", counts, account)
-        _say(account())
+        for line in account().lines():
+            say(line)
         counts.report()
 
 
@@ -151,16 +152,6 @@ def _account(report: ReadReport, counts: InputCounts, predictor: Predictor) -> R
     if limit is not None and not task.overrides("windows"):
         report.cut = Cut(counts.cut, report.used, *limit, NOUNS.get(task.modality, "inputs"))
     return report
-
-
-def _say(report: ReadReport) -> None:
-    """What was read of folders and tables, in a line, and what was left out or cut."""
-    from tlzoo.progress import say
-
-    if {"all files below a folder", "a table"} & set(report.layout.split(", ")):
-        say(f"{report.used} inputs read: {report.layout}")
-    for line in report.lines():
-        say(line)
 
 
 def _names(task: Task, columns: Sequence[str]) -> dict[str, str]:
