@@ -13,7 +13,7 @@ import numpy as np
 
 from tlzoo.errors import InputError
 from tlzoo.io.regular import open_regular
-from tlzoo.preprocess import Limit, PreparedArrays
+from tlzoo.preprocess.prepared import Limit, PreparedArrays
 from tlzoo.specs import AudioSpec
 
 Read = Callable[[int], np.ndarray]

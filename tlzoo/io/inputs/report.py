@@ -71,7 +71,7 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class Cut:
+class CutCount:
     """Of `samples`, called so in `noun`, those `longer` than the `limit` of a `unit` that a model reads of each."""
 
     longer: int
@@ -114,7 +114,7 @@ class ReadReport:
     few: dict[str, int] = field(default_factory=dict)
     extras: set[str] = field(default_factory=set)
     overlap: Overlap | None = None
-    cut: Cut | None = None
+    cut: CutCount | None = None
     roles: set[str] = field(default_factory=set)
     _first: dict[Reason, str] = field(default_factory=dict, repr=False)
 
