@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.data.columns import Columns, check_roles, column_names
-from tlzoo.data.contents import describe_contents, keep_part, merge_rows
+from tlzoo.data.contents import describe_contents, keep_part, merge_rows, unseen_labels
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
 from tlzoo.io.inputs.folders import FolderWalk, count_beside, count_files, folder_names
 from tlzoo.io.inputs.report import BESIDE_PARTS, BESIDE_TABLE, NOTHING, UNREAD_PART, ReadReport, Skip
 from tlzoo.io.inputs.tables import TABLES, stream_table
-from tlzoo.io.texts import has_lone_surrogate, input_name, listed_names, read_text, utf8_name
+from tlzoo.io.texts import has_lone_surrogate, input_name, read_text, utf8_name
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
@@ -167,15 +167,6 @@ def _check_test(place: Path, collection: TrainTestSamples, task: Task) -> None:
             f"{place} has labels in its test data that are not in its training data: {names}.",
             hint="Add training samples with these labels, or remove them from the test data.",
         )
-
-
-def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
-    """The labels that only `other` has, for people; empty where there are none."""
-    known, there = (
-        {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
-    )
-    unseen = sorted(there - known)
-    return listed_names(unseen, 5)
 
 
 def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:

@@ -151,7 +151,8 @@ class ReadReport:
             what = "sample" if len(self.broken) == 1 else "samples"
             yield f"Left out: {len(self.broken)} {what} that cannot be read, such as: {first.message}"
         if self.copies:
-            yield f"{self.copies} of {self.used} samples have the content of another"
+            verb = "has" if self.copies == 1 else "have"
+            yield f"{self.copies} of {self.used} samples {verb} the content of another (copies)"
         if self.contradicting:
             what = "content has" if self.contradicting == 1 else "contents have"
             yield f"{self.contradicting} {what} several labels"
