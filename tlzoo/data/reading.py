@@ -14,6 +14,7 @@ from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_dige
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
 from tlzoo.io.inputs.folders import FolderWalk, count_files, folder_names
+from tlzoo.io.inputs.kinds import check_container
 from tlzoo.io.inputs.report import NOTHING, UNREAD_PART, ReadReport, Skip
 from tlzoo.io.inputs.tables import TABLES, stream_table
 from tlzoo.io.texts import input_name, read_text
@@ -28,7 +29,10 @@ EXTENSIONS = {
         ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff",
         ".webp",
     ),
-    "audio": (".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"),
+    "audio": (
+        ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".wav", ".webm",
+        ".wma",
+    ),
     "text": (".txt",),
 }  # fmt: skip
 LARGEST = 2**36
@@ -380,6 +384,8 @@ def _check_file(file: Path, modality: str) -> None:
         raise DataError(f"File {file} is empty (zero bytes).", hint="Restore it or delete it.")
     if size > LARGEST:
         raise DataError(f"File {file} has more than {LARGEST // 2**30} GiB.", hint="Check what it is, or delete it.")
+    if modality == "audio":
+        check_container(file)
     if modality != "text":
         content_digests((str(file),), modality)  # each file is hashed once, and read whole by that
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tlzoo.errors import DataError
-from tlzoo.io.inputs.kinds import HEAD, kind_of
+from tlzoo.io.inputs.kinds import file_head, kind_of
 from tlzoo.io.inputs.report import BESIDE, HIDDEN, LINK_INSIDE, LINK_TWICE, OTHER_KIND, SPECIAL, ReadReport, Reason
 from tlzoo.io.regular import reading_hint
 
@@ -90,7 +90,7 @@ class FolderWalk:
         if not stat.S_ISREG(mode):
             self.report.leave_out(SPECIAL, entry.path)
             return False
-        if named or (not entry.is_symlink() and kind_of(_head(entry.path)) == self._modality):
+        if named or (not entry.is_symlink() and kind_of(file_head(entry.path)) == self._modality):
             return True  # of a link that is not called so, nothing is read: it may lead anywhere
         self.report.leave_out(OTHER_KIND, entry.path)
         return False
@@ -120,11 +120,3 @@ def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
 
 def _lies_in(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def _head(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(HEAD)
-    except OSError:
-        return b""

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import re
+from importlib.util import find_spec
+
+from tlzoo.errors import DataError
 
 HEAD = 132
 """How many bytes `kind_of` looks at."""
+CONTAINERS_HINT = "Install it: pip install 'tlzoo[containers]'"
+"""What to do about a container that is not read."""
 
 _PORTABLE = re.compile(rb"P[1-6]\s")
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-_SOUNDS = (b"fLaC", b"OggS", b"ID3")
+_SOUNDS = (b"fLaC", b"OggS", b"ID3", b".snd", b"caff")
 _RIFF = {b"WEBP": "image", b"WAVE": "audio"}
 _AIFF = (b"AIFF", b"AIFC")
 _AVIF = (b"avif", b"avis")
+_PICTURES = (*_AVIF, b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"crx ", b"jp2 ", b"jxl ")
+_MATROSKA, _ASF = b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11"
+
+
+def file_head(path: str | os.PathLike[str]) -> bytes:
+    """The first bytes of a file; none where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(HEAD)
+    except OSError:
+        return b""
 
 
 def kind_of(head: bytes) -> str | None:
     """`image` or `audio` where these are the first bytes of a format that is read; `None` for anything else.
 
-    Formats without a signature of their own, as an MP3 without a tag, are known by their ending alone.
+    Formats without a signature of their own are known by their ending alone.
     """
     if head.startswith(_IMAGES) or _PORTABLE.match(head) or head[128:132] == b"DICM" or _is_bitmap(head):
         return "image"
-    if head.startswith(_SOUNDS):
+    if head.startswith(_SOUNDS) or is_container(head) or _is_mp3(head):
         return "audio"
     if head.startswith((b"RIFF", b"RF64")):
         return _RIFF.get(head[8:12])
@@ -31,6 +48,26 @@ def kind_of(head: bytes) -> str | None:
     if head[4:8] == b"ftyp" and head[8:12] in _AVIF:
         return "image"
     return None
+
+
+def is_container(head: bytes) -> bool:
+    """Whether a file of these first bytes is MP4, M4A, WebM, Matroska, AAC or WMA, whose sound is read through PyAV."""
+    if head[4:8] == b"ftyp":
+        return head[8:12] not in _PICTURES
+    return head.startswith((_MATROSKA, _ASF)) or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0)
+
+
+def check_container(path: str | os.PathLike[str]) -> None:
+    """Raise DataError for a file that is a container, where PyAV is not installed."""
+    if find_spec("av") is None and is_container(file_head(path)):
+        raise DataError(f"File {path} needs PyAV to be read.", hint=CONTAINERS_HINT)
+
+
+def _is_mp3(head: bytes) -> bool:
+    """A frame of layer III without a tag before it: eleven bits, and no reserved version, bit rate or sample rate."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2 or head[1] >> 3 & 3 == 1:
+        return False
+    return head[2] >> 4 not in (0, 15) and head[2] >> 2 & 3 != 3
 
 
 def _is_bitmap(head: bytes) -> bool:
