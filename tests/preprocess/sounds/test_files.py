@@ -140,6 +140,15 @@ class TestOgg:
         assert len(pages) > 6
         refused(b"OggS".join(pages[:-3] + pages[-2:]), "truncated")
 
+    @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+    def test_with_a_damaged_page_is_refused_where_it_would_be_heard(self, subtype: str):
+        data = bytearray(encoded(np.random.default_rng(0).normal(0, 0.1, 20 * RATE), "OGG", subtype))
+        data[len(data) // 5] ^= 255
+        refused(bytes(data), "damaged")
+        data[len(data) // 5] ^= 255
+        data[-100] ^= 255
+        assert heard(bytes(data)) == pytest.approx(8, abs=0.01)
+
     def test_with_bytes_that_are_no_page_is_refused(self):
         refused(encoded(FIRST, "OGG") + b"junk" * 99, "no Ogg page")
 

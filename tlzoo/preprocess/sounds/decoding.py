@@ -114,6 +114,10 @@ def _read_framed(file: BinaryIO, family: str, name: str, seconds: float) -> list
     """FLAC and Ogg: the container is walked where its first sound ends within what is wanted, or has a fault."""
     first, fault = _try_decode(View(file), name, seconds)
     if first and first.full:
+        if family == "ogg":
+            read = file.tell()
+            file.seek(0)
+            ogg.read_parts(file.read(read), name, complete=False)
         return [first]
     file.seek(0)
     data = file.read(_MOST_BYTES)

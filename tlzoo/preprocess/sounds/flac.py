@@ -29,13 +29,12 @@ def read_parts(data: bytes) -> list[Part]:
     """The streams of a file, one after another, each with the number of samples that its frames have."""
     parts = []
     for start, stop in pairwise([*_starts(data), len(data)]):
-        stream = bytearray(data[start:stop])
+        stream = data[start:stop]
         info = _info(stream)
-        end = _end_of_last_frame(bytes(stream), info)
-        frames = max(end or 0, info.samples)
+        frames = max(_end_of_last_frame(stream, info) or 0, info.samples)
         if frames != info.samples:  # 36 bits
-            stream[21] = stream[21] & 0xF0 | frames >> 32
-            stream[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")
+            head = (stream[21] >> 4 << 36 | frames).to_bytes(5, "big")
+            stream = stream[:21] + head + stream[26:]
         parts.append(Part(View(io.BytesIO(stream)), frames))
     return parts
 
@@ -49,7 +48,7 @@ def _starts(data: bytes) -> list[int]:
     return found
 
 
-def _info(stream: bytes | bytearray) -> Info:
+def _info(stream: bytes) -> Info:
     block = int.from_bytes(stream[8:10], "big")
     bits = ((stream[20] & 1) << 4 | stream[21] >> 4) + 1
     return Info(block, bits, int.from_bytes(stream[21:26], "big") & 0xFFFFFFFFF)
@@ -60,9 +59,11 @@ def _end_of_last_frame(stream: bytes, info: Info) -> int | None:
 
     What looks like a header may be none: a frame counts where it is the first, or another ends where it begins.
     """
+    first = _first_frame(stream)
+    mark = stream[first : first + 2]
     ends: dict[int, int] = {}
     at = len(stream)
-    while (at := stream.rfind(b"\xff", 0, at)) >= 8 + _INFO:
+    while len(mark) == 2 and (at := stream.rfind(mark, first, at)) >= 0:
         found = _samples_at(stream, at, info)
         if found is None:
             continue
@@ -73,6 +74,15 @@ def _end_of_last_frame(stream: bytes, info: Info) -> int | None:
             return ends[end]
         ends.setdefault(start, end)
     return None
+
+
+def _first_frame(stream: bytes) -> int:
+    """Where the blocks of metadata end; each has a flag in its first byte, and then its length."""
+    at, last = 4, False
+    while not last and at < len(stream):
+        last = stream[at] >= 0x80
+        at += 4 + int.from_bytes(stream[at + 1 : at + 4], "big")
+    return at
 
 
 def _samples_at(stream: bytes, at: int, info: Info) -> tuple[int, int] | None:
@@ -116,7 +126,14 @@ def _coded_number(head: bytes) -> tuple[int | None, int]:
 def _crc8(head: bytes) -> int:
     value = 0
     for byte in head:
-        value ^= byte
-        for _ in range(8):
-            value = (value << 1 ^ 0x07) & 0xFF if value & 0x80 else value << 1
+        value = _CRC8[value ^ byte]
     return value
+
+
+def _shifted(value: int) -> int:
+    for _ in range(8):
+        value = (value << 1 ^ 0x07) & 0xFF if value & 0x80 else value << 1
+    return value
+
+
+_CRC8 = [_shifted(value) for value in range(256)]

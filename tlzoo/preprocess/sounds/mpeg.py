@@ -6,6 +6,7 @@ import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from tlzoo.preprocess.sounds.parts import Part, View, truncated
@@ -55,18 +56,22 @@ class Stream:
 
 def header_at(data: bytes, at: int) -> Header | None:
     """The frame header at this place, if there is one; none of a free bit rate."""
-    if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] & 0xE0 != 0xE0:
+    return _header(data[at : at + 4]) if data[at : at + 1] == b"\xff" else None
+
+
+@lru_cache(1024)
+def _header(head: bytes) -> Header | None:
+    if len(head) < 4 or head[1] & 0xE0 != 0xE0:
         return None
-    version, layer = data[at + 1] >> 3 & 3, 4 - (data[at + 1] >> 1 & 3)
-    bits, rate = data[at + 2] >> 4, data[at + 2] >> 2 & 3
+    version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
+    bits, rate = head[2] >> 4, head[2] >> 2 & 3
     if version == 1 or layer == 4 or bits in (0, 15) or rate == 3:
         return None
-    hertz, padding = _RATES[version][rate], data[at + 2] >> 1 & 1
+    hertz, padding = _RATES[version][rate], head[2] >> 1 & 1
+    bitrate = 1000 * _BITRATES[version == 3, layer][bits]
     samples = 384 if layer == 1 else 576 if layer == 3 and version != 3 else 1152
-    size = samples // 8 * _BITRATES[version == 3, layer][bits] * 1000 // hertz + padding
-    if layer == 1:
-        size = (12 * _BITRATES[version == 3, layer][bits] * 1000 // hertz + padding) * 4
-    return Header((version, layer, rate, data[at + 3] >> 6 == 3), size, samples, hertz)
+    size = (12 * bitrate // hertz + padding) * 4 if layer == 1 else samples // 8 * bitrate // hertz + padding
+    return Header((version, layer, rate, head[3] >> 6 == 3), size, samples, hertz)
 
 
 def tag_end(data: bytes, at: int) -> int | None:
@@ -156,9 +161,9 @@ def _side_information(header: Header) -> int:
 
 def _xing_count(data: bytes, at: int, header: Header) -> int | None:
     """How many frames follow a frame that is a tag of Xing's, LAME's or Fraunhofer's; `None` for one with sound."""
-    tag = at + 4 + _side_information(header)
     if header.kind[1] != 3:
         return None
+    tag = at + 4 + _side_information(header)
     if data[tag : tag + 4] in (b"Xing", b"Info"):
         flags, frames = struct.unpack(">II", data[tag + 4 : tag + 12].ljust(8, b"\0"))
         return frames if flags & _FRAMES else 0
