@@ -26,7 +26,7 @@ class _Layout:
 
 
 @dataclass(frozen=True)
-class _Sound:
+class _SoundChunk:
     """Where the chunk with the sound begins, how long it claims to be, and where that is written."""
 
     start: int
@@ -88,7 +88,7 @@ def _part(file: BinaryIO, start: int, size: int, layout: _Layout, name: str) -> 
     )
 
 
-def _find_sound(file: BinaryIO, start: int, size: int, layout: _Layout, name: str) -> _Sound | None:
+def _find_sound(file: BinaryIO, start: int, size: int, layout: _Layout, name: str) -> _SoundChunk | None:
     width = struct.calcsize(layout.header)
     at = start + layout.start
     long: tuple[int, int] | None = None  # where ds64 has the size, and the size
@@ -102,15 +102,15 @@ def _find_sound(file: BinaryIO, start: int, size: int, layout: _Layout, name: st
             long = at + width + 8, struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
         if kind == layout.sound:
             if long and claimed == 0xFFFFFFFF:
-                return _Sound(at + width, long[1], long[0], "<Q")
-            return _Sound(at + width, claimed, at + 4, layout.header[0] + layout.header[-1])
+                return _SoundChunk(at + width, long[1], long[0], "<Q")
+            return _SoundChunk(at + width, claimed, at + 4, layout.header[0] + layout.header[-1])
         if claimed < 0 or at > size:
             return None
         at += width + claimed + claimed % layout.align
     raise InputError(f"{name} has more than {_MOST_CHUNKS} chunks before its sound.", hint="Save it anew.")
 
 
-def _true_size(sound: _Sound, there: int) -> dict[int, bytes]:
+def _true_size(sound: _SoundChunk, there: int) -> dict[int, bytes]:
     """The size in the header as it should be: that of all that is there, or as much of it as can be written."""
     most = 2**31 - 2**16 if sound.size_format[1] == "I" else 2**62
     return {sound.size_at: struct.pack(sound.size_format, min(there, most))}

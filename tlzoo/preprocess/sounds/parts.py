@@ -24,11 +24,11 @@ class View:
         self, file: BinaryIO, start: int = 0, stop: int | None = None, patches: Mapping[int, bytes] | None = None
     ) -> None:
         self._file, self._start, self._stop, self._patches = file, start, stop, patches or {}
-        if not (start or stop or patches):
-            self.read, self.tell = file.read, file.tell  # type: ignore[method-assign]
 
     def read(self, count: int = -1) -> bytes:
         """The next bytes, as replaced."""
+        if self._stop is None and not self._patches:
+            return self._file.read(count)
         at = self._file.tell()
         if self._stop is not None:
             count = max(0, self._stop - at) if count < 0 else max(0, min(count, self._stop - at))

@@ -18,14 +18,12 @@ def full_scale(array: np.ndarray) -> tuple[float, float] | None:
     (8 too where they are unsigned) that hold them all, or 32 where they are all multiples of 65,536. Unsigned integers
     have silence in the middle of that range.
     """
-    if array.dtype.itemsize == 1 or array.dtype == np.int16 or not array.size:
-        widths, low, high = (8 * array.dtype.itemsize,), 0, 0
-    else:
-        widths, low, high = (16, 24, 32), int(array.min()), int(array.max())
     signed = array.dtype.kind == "i"
-    if not signed and len(widths) > 1:
-        widths = (8, *widths)
-    for bits in widths:
+    if array.dtype.itemsize == 1 or array.dtype == np.int16 or not array.size:
+        half = 2 ** (8 * array.dtype.itemsize - 1)
+        return (0.0 if signed else float(half)), float(half)
+    low, high = int(array.min()), int(array.max())
+    for bits in (16, 24, 32) if signed else (8, 16, 24, 32):
         half = 2 ** (bits - 1)
         if (-half <= low and high < half) if signed else high < 2 * half:
             if bits == 24 and signed and not (array % _JUSTIFIED).any():
