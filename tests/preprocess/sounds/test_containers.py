@@ -89,12 +89,21 @@ class TestWithPyAV:
     def test_a_window_is_filled_and_no_more(self):
         assert np.abs(heard(muxed("webm", "libopus", 20))[-RATE:]).max() > 0.4
 
+    def test_those_that_are_cut_are_found_before_work_starts(self, tmp_path: Path):
+        for label in "ab":
+            (tmp_path / label).mkdir()
+            (tmp_path / label / "cut.m4a").write_bytes(muxed("ipod", "aac")[:9000])
+            (tmp_path / label / "whole.webm").write_bytes(muxed("webm", "libopus"))
+        report = ReadReport()
+        with pytest.raises(DataError, match="truncated"):
+            read(tmp_path, make_task("audio-classification"), report=report)
+        assert {Path(name).name for name in report.broken} == {"cut.m4a"}
+
 
 class TestWithoutPyAV:
     @pytest.fixture(autouse=True)
     def _missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(__import__("sys").modules, "av", None)
-        monkeypatch.setattr("tlzoo.io.inputs.kinds.find_spec", lambda name: None)
+        monkeypatch.setattr("tlzoo.preprocess.sounds.containers.find_spec", lambda name: None)
 
     @pytest.mark.parametrize(
         "head", [b"\0\0\0 ftypM4A ", b"\x1aE\xdf\xa3", b"\xff\xf1\x50\x80", b"0&\xb2u\x8ef\xcf\x11"]

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from importlib.util import find_spec
-
-from tlzoo.errors import DataError
 
 HEAD = 132
 """How many bytes `kind_of` looks at."""
-CONTAINERS_HINT = "Install it: pip install 'tlzoo[containers]'"
-"""What to do about a container that is not read."""
 
 _PORTABLE = re.compile(rb"P[1-6]\s")
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
@@ -55,12 +50,6 @@ def is_container(head: bytes) -> bool:
     if head[4:8] == b"ftyp":
         return head[8:12] not in _PICTURES
     return head.startswith((_MATROSKA, _ASF)) or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0)
-
-
-def check_container(path: str | os.PathLike[str]) -> None:
-    """Raise DataError for a file that is a container, where PyAV is not installed."""
-    if find_spec("av") is None and is_container(file_head(path)):
-        raise DataError(f"File {path} needs PyAV to be read.", hint=CONTAINERS_HINT)
 
 
 def _is_mp3(head: bytes) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from tlzoo.errors import InputError
-from tlzoo.io.inputs.kinds import CONTAINERS_HINT
+from tlzoo.io.regular import open_regular
 from tlzoo.preprocess.sounds.channels import mix
 from tlzoo.preprocess.sounds.parts import COPY, check_rate, truncated
 
@@ -22,10 +24,9 @@ def read_container(file: BinaryIO, size: int, name: str, seconds: float) -> tupl
 
     Raises InputError without PyAV, and for a file that has no sound, is damaged, or ends before its duration.
     """
-    try:
-        import av
-    except ImportError as cause:
-        raise InputError(f"{name} needs PyAV to be read.", hint=CONTAINERS_HINT) from cause
+    _check_installed(name)
+    import av
+
     file.seek(0)
     try:
         with av.open(file, mode="r") as container:
@@ -47,6 +48,18 @@ def read_container(file: BinaryIO, size: int, name: str, seconds: float) -> tupl
         if len(samples) < min(seconds, duration - _SLACK) * rate:
             raise truncated(name, f"it holds {len(samples) / rate:.2f} of {duration:.2f} s")
     return samples[: math.ceil(seconds * rate)], rate
+
+
+def check_whole(path: Path, name: str) -> None:
+    """Raise InputError for a file that `read_container` would refuse: without PyAV, or where its last part is cut."""
+    _check_installed(name)
+    with open_regular(path) as file:
+        _check_whole(file, path.stat().st_size, name)
+
+
+def _check_installed(name: str) -> None:
+    if find_spec("av") is None:
+        raise InputError(f"{name} needs PyAV to be read.", hint="Install it: pip install 'tlzoo[containers]'")
 
 
 def _decode(container: Any, stream: Any, seconds: float) -> tuple[list[np.ndarray], float]:
