@@ -53,7 +53,7 @@ def test_sounds(kind: str):
         (b"FORM\0\0\0\0ILBM", None),
         (b"\0\0\0\x18ftypisom", "audio"),
         (b"\0\0\0\x18ftypM4A ", "audio"),
-        (b"\0\0\0\x18ftypheic", None),
+        (b"\0\0\0\x18ftypheic", "image"),
         (b"\x1aE\xdf\xa3\x9fB\x86\x81", "audio"),
         (b"0&\xb2u\x8ef\xcf\x11", "audio"),
         (b"\xff\xf1\x50\x80", "audio"),

@@ -12,7 +12,7 @@ from shared_fixtures.sound_files import RATE, chirp
 from tlzoo.data import read
 from tlzoo.errors import DataError, InputError
 from tlzoo.io.inputs.kinds import HEAD, is_container, kind_of
-from tlzoo.io.inputs.report import ReadReport
+from tlzoo.io.inputs.report import NEEDS_EXTRA, ReadReport
 from tlzoo.preprocess.audio import AudioPreprocessor
 from tlzoo.specs import AudioSpec
 from tlzoo.tasks import make_task
@@ -103,7 +103,7 @@ class TestWithPyAV:
 class TestWithoutPyAV:
     @pytest.fixture(autouse=True)
     def _missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tlzoo.preprocess.sounds.containers.find_spec", lambda name: None)
+        monkeypatch.setattr("tlzoo.io.inputs.kinds.find_spec", lambda name: None)
 
     @pytest.mark.parametrize(
         "head", [b"\0\0\0 ftypM4A ", b"\x1aE\xdf\xa3", b"\xff\xf1\x50\x80", b"0&\xb2u\x8ef\xcf\x11"]
@@ -121,5 +121,6 @@ class TestWithoutPyAV:
         report = ReadReport()
         with pytest.raises(DataError):
             read(tmp_path, make_task("audio-classification"), report=report)
-        assert {Path(name).name for name in report.broken} == {"noted.m4a", "called.dat"}
+        assert {Path(name).name for name in report.broken} == {"noted.m4a"}
         assert all("tlzoo[containers]" in (error.hint or "") for error in report.broken.values())
+        assert (report.extras, report.left_out[NEEDS_EXTRA]) == ({"containers"}, {".dat": 2})

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import os
 import re
+from importlib.util import find_spec
+from typing import NamedTuple
 
 HEAD = 132
 """How many bytes `kind_of` looks at."""
 
 _PORTABLE = re.compile(rb"P[1-6]\s")
-_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SOUNDS = (b"fLaC", b"OggS", b"ID3", b".snd", b"caff")
 _RIFF = {b"WEBP": "image", b"WAVE": "audio"}
 _AIFF = (b"AIFF", b"AIFC")
 _AVIF = (b"avif", b"avis")
-_PICTURES = (*_AVIF, b"mif1", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"crx ", b"jp2 ", b"jxl ")
 _MATROSKA, _ASF = b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11"
+
+CODESTREAM, _CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
+"""With what a JPEG XL begins, bare or in boxes."""
+
+
+class Format(NamedTuple):
+    """A format that an extra reads: how it is called, the extra and the module that comes with it."""
+
+    name: str
+    extra: str
+    module: str
+
+    @property
+    def there(self) -> bool:
+        """Whether the extra is installed."""
+        return find_spec(self.module) is not None
+
+
+HEIC = Format("HEIC", "heic", "pi_heif")
+JPEG_XL = Format("JPEG XL", "jxl", "imagecodecs")
+CONTAINER = Format("MP4, WebM or the like", "containers", "av")
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_PICTURES = (*_AVIF, *_HEIC_BRANDS, b"hevx", b"crx ", b"jp2 ", b"jxl ")
 
 
 def file_head(path: str | os.PathLike[str]) -> bytes:
@@ -25,6 +49,18 @@ def file_head(path: str | os.PathLike[str]) -> bytes:
             return file.read(HEAD)
     except OSError:
         return b""
+
+
+def needed_extra(head: bytes) -> Format | None:
+    """The format that these first bytes are of, of pictures or sounds, where it is one that an extra reads."""
+    return CONTAINER if is_container(head) else extra_format(head)
+
+
+def extra_format(head: bytes) -> Format | None:
+    """The picture format that these first bytes are of, where it is one that an extra reads."""
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return HEIC
+    return JPEG_XL if head.startswith((CODESTREAM, _CONTAINER)) else None
 
 
 def kind_of(head: bytes) -> str | None:
@@ -40,7 +76,7 @@ def kind_of(head: bytes) -> str | None:
         return _RIFF.get(head[8:12])
     if head.startswith(b"FORM") and head[8:12] in _AIFF:
         return "audio"
-    if head[4:8] == b"ftyp" and head[8:12] in _AVIF:
+    if (head[4:8] == b"ftyp" and head[8:12] in _AVIF) or extra_format(head) is not None:
         return "image"
     return None
 

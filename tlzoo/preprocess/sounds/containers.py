@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from tlzoo.errors import InputError
+from tlzoo.io.inputs.kinds import CONTAINER
 from tlzoo.io.regular import open_regular
 from tlzoo.preprocess.sounds.channels import mix
 from tlzoo.preprocess.sounds.parts import COPY, check_rate, truncated
@@ -58,8 +58,10 @@ def check_whole(path: Path, name: str) -> None:
 
 
 def _check_installed(name: str) -> None:
-    if find_spec("av") is None:
-        raise InputError(f"{name} needs PyAV to be read.", hint="Install it: pip install 'tlzoo[containers]'")
+    if not CONTAINER.there:
+        raise InputError(
+            f"{name} is {CONTAINER.name}, which needs PyAV.", hint=f"Install it: pip install 'tlzoo[{CONTAINER.extra}]'"
+        )
 
 
 def _decode(container: Any, stream: Any, seconds: float) -> tuple[list[np.ndarray], float]:
