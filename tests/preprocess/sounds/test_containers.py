@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from shared_fixtures.sound_files import RATE, chirp
 
 from tlzoo.data import read
@@ -98,6 +102,19 @@ class TestWithPyAV:
         with pytest.raises(DataError, match="truncated"):
             read(tmp_path, make_task("audio-classification"), report=report)
         assert {Path(name).name for name in report.broken} == {"cut.m4a"}
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.sampled_from(sorted(KINDS)), st.data())
+    def test_damage_raises_nothing_but_input_errors(self, kind: str, data: st.DataObject):
+        whole = _short(kind)
+        at, length = data.draw(st.integers(0, len(whole))), data.draw(st.integers(0, 40))
+        with contextlib.suppress(InputError):
+            heard(whole[:at] + data.draw(st.binary(max_size=40)) + whole[at + length :])
+
+
+@functools.cache
+def _short(kind: str) -> bytes:
+    return muxed(kind, KINDS[kind], 0.3)
 
 
 class TestWithoutPyAV:

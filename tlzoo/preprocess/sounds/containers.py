@@ -25,11 +25,12 @@ def read_container(file: BinaryIO, size: int, name: str, seconds: float) -> tupl
     Raises InputError without PyAV, and for a file that has no sound, is damaged, or ends before its duration.
     """
     _check_installed(name)
-    import av
-
-    file.seek(0)
     try:
-        with av.open(file, mode="r") as container:
+        import av
+    except ImportError as cause:
+        raise InputError(f"{name} needs PyAV, which cannot be imported: {cause}.", hint="Install it anew.") from cause
+    try:
+        with av.open(file, mode="r", format=_demuxer(file)) as container:
             if not container.streams.audio:
                 raise InputError(f"{name} has no sound in it.", hint="Remove it from the data.")
             stream = container.streams.audio[0]
@@ -62,6 +63,16 @@ def _check_installed(name: str) -> None:
         raise InputError(
             f"{name} is {CONTAINER.name}, which needs PyAV.", hint=f"Install it: pip install 'tlzoo[{CONTAINER.extra}]'"
         )
+
+
+def _demuxer(file: BinaryIO) -> str:
+    """FFmpeg's name for the format, so that it tries no other: some would open what else a file names."""
+    file.seek(0)
+    head = file.read(8)
+    file.seek(0)
+    if head[4:] == b"ftyp":
+        return "mp4"
+    return "matroska" if head[:4] == _EBML else "aac" if head[0] == 0xFF else "asf"
 
 
 def _decode(container: Any, stream: Any, seconds: float) -> tuple[list[np.ndarray], float]:
