@@ -37,6 +37,7 @@ class _SoundChunk:
 
 _WAV, _AIFF, _CAF = _Layout(12, "<4sI", b"data"), _Layout(12, ">4sI", b"SSND"), _Layout(8, ">4sq", b"data", 1)
 _LAYOUTS = {b"RIFF": _WAV, b"RIFX": _Layout(12, ">4sI", b"data"), b"RF64": _WAV, b"BW64": _WAV, b"FORM": _AIFF}
+_REPAIR = "Keep what its header says: ffmpeg -i OLD.wav -c copy NEW.wav; or all: with -ignore_length 1 before -i."
 _FORMS = (b"WAVE", b"AIFF", b"AIFC")
 
 
@@ -84,7 +85,7 @@ def _part(file: BinaryIO, start: int, size: int, layout: _Layout, name: str) -> 
     raise InputError(
         f"{name} has {size - end:,} bytes behind its sound that belong to nothing; its header says {sound.claimed:,} "
         f"bytes of sound.",
-        hint="Keep what its header says: ffmpeg -i OLD.wav -c copy NEW.wav; or all: with -ignore_length 1 before -i.",
+        hint=_REPAIR if layout is _WAV else "Save it as WAV or FLAC, with a program that reads all of it.",
     )
 
 
