@@ -103,7 +103,7 @@ def _from_array(array: np.ndarray, rate: float, name: str, seconds: float) -> tu
 
 
 def _resample(samples: np.ndarray, rate: float, to: float) -> np.ndarray:
-    if rate == to:
+    if rate == to or not len(samples):
         return samples
     import soxr
 

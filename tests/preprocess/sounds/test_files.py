@@ -60,6 +60,12 @@ def test_joined_files_of_two_rates_are_each_resampled(kind: str):
     assert heard(data) == pytest.approx(5, abs=0.01)
 
 
+def test_empty_files_among_joined_ones_are_passed_over_up_to_a_thousand():
+    empty = encoded(np.zeros(0), "WAV", "PCM_16", 44_100)
+    assert heard(empty + encoded(FIRST, "WAV", "PCM_16") + empty) == pytest.approx(3, abs=0.01)
+    refused(empty * 1001, "in a row")
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_what_is_cut_is_refused(kind: str):
     data = encoded(np.random.default_rng(0).normal(0, 0.2, 3 * RATE), kind, FORMATS[kind])

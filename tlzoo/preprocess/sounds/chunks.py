@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -41,28 +42,23 @@ _REPAIR = "Keep what its header says: ffmpeg -i OLD.wav -c copy NEW.wav; or all:
 _FORMS = (b"WAVE", b"AIFF", b"AIFC")
 
 
-def read_parts(file: BinaryIO, size: int, name: str) -> list[Part]:
+def read_parts(file: BinaryIO, size: int, name: str) -> Iterator[Part]:
     """The sounds of a file, one after another, with sizes in their headers that are true; itself where it is of another
     format.
 
     Raises InputError for a header that claims more sound than is there, and for bytes behind the sound that are neither
     chunks nor a tag: they may be sound that no decoder would reach.
     """
-    parts: list[Part] = []
     start = 0
-    while True:
+    while start < size:
         file.seek(start)
         head = file.read(12)
         if head[:4] == b".snd":
             _check_au(file, start, size, name)
         layout = _CAF if head[:4] == b"caff" else _LAYOUTS.get(head[:4]) if head[8:] in _FORMS else None
         part, end = _part(file, start, size, layout, name) if layout else (None, size)
-        parts.append(part or Part(View(file, start)))
-        if end >= size:
-            break
+        yield part or Part(View(file, start))
         start = end
-    file.seek(0)
-    return parts
 
 
 def _part(file: BinaryIO, start: int, size: int, layout: _Layout, name: str) -> tuple[Part | None, int]:

@@ -24,6 +24,7 @@ _BLOCK_FRAMES = 65_536
 _MPEG = {"MP3", "MPEG"}
 _FORMATS = {"WAV", "WAVEX", "RF64", "AIFF", "AU", "CAF", "FLAC", "OGG", *_MPEG}
 _MOST_BYTES = 2**28  # of a file whose container is walked: more than any window holds
+_MOST_PARTS = 1000
 _MPEG_SECOND = 56_000  # bytes: 448 kbit/s
 _SUPPORTED = "Use WAV, FLAC, OGG or MP3."
 
@@ -133,7 +134,9 @@ def _read_framed(file: BinaryIO, family: str, name: str, seconds: float) -> list
 def _decode_all(parts: Iterable[Part], name: str, seconds: float) -> list[_Sound]:
     """The sounds of all parts, as far as they are needed; raises InputError for one that ends too early."""
     sounds: list[_Sound] = []
-    for part in parts:
+    for number, part in enumerate(parts):
+        if number == _MOST_PARTS:
+            raise InputError(f"{name} holds more than {number:,} sounds in a row.", hint="Split it.")
         sound, fault = _try_decode(part.file, name, seconds)
         if sound is None and part.frames and fault:
             raise InputError(f"{name} is truncated or damaged: {fault.__cause__}", hint=COPY) from fault.__cause__

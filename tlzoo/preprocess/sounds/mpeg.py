@@ -20,6 +20,7 @@ _BITRATES = {  # kbit/s, by MPEG-1 or not and layer
     (False, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_MOST_MISSES = 100_000  # places that look like a frame and are none
 _FRAMES, _BYTES = 1, 2  # flags of a Xing tag: what it has
 
 
@@ -136,14 +137,14 @@ def make_parts(data: bytes, streams: list[Stream]) -> Iterator[Part]:
 
 def _headers(data: bytes) -> Iterator[tuple[int, Header]]:
     """The frames in their order, over tags and whatever else is between them."""
-    at, known = 0, False
-    while 0 <= at < len(data):
+    at, known, misses = 0, False, 0
+    while 0 <= at < len(data) and misses < _MOST_MISSES:
         header = header_at(data, at)
         if header is not None and (known or _is_followed(data, at + header.size, header)):
             yield at, header
             at, known = at + header.size, True
         else:
-            end = tag_end(data, at)
+            end, misses = tag_end(data, at), misses + 1
             at, known = (data.find(b"\xff", at + 1) if end is None else end), False
 
 
