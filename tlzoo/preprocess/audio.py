@@ -11,6 +11,7 @@ import numpy as np
 
 from tlzoo.errors import InputError
 from tlzoo.io.regular import open_regular
+from tlzoo.preprocess import Limit, PreparedArrays
 from tlzoo.preprocess.sounds.channels import mix
 from tlzoo.preprocess.sounds.decoding import MARGIN_SECONDS, frames_in, read_sound
 from tlzoo.preprocess.sounds.parts import check_rate
@@ -28,6 +29,7 @@ class AudioPreprocessor:
     def __init__(self, spec: AudioSpec) -> None:
         self.spec = spec
         self.samples = round(spec.seconds * spec.sample_rate)
+        self.limit = Limit(spec.seconds, "s")
 
     def __call__(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """Decode, mix, resample, cut or pad with zeros at the end.
@@ -38,13 +40,15 @@ class AudioPreprocessor:
         what follows the first sound of a file in it is read too. Raises InputError naming the input and what is wrong
         with it: missing, empty, not audio, cut short, without samples, NaN or infinite values, floats beyond -2..2.
         """
-        audio = np.zeros((len(inputs), self.samples), np.float32)
+        audio, longer = np.zeros((len(inputs), self.samples), np.float32), list[bool]()
         for position, raw in enumerate(inputs):
-            samples = self._load(raw, _name(raw, position))[: self.samples]
+            samples = self._load(raw, _name(raw, position))
+            longer.append(len(samples) > self.samples)
+            samples = samples[: self.samples]
             audio[position, : len(samples)] = samples
             if self.spec.mark_end and not samples[-1]:
                 audio[position, len(samples) - 1] = LAST
-        return {"audio": audio}
+        return PreparedArrays({"audio": audio}, longer)
 
     def _load(self, raw: Any, name: str) -> np.ndarray:
         match raw:
