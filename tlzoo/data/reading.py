@@ -10,7 +10,8 @@ from typing import Any
 
 from tlzoo.data.columns import Columns, check_roles, column_names
 from tlzoo.data.contents import describe_contents, keep_part, merge_rows, unseen_labels
-from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
+from tlzoo.data.sample_files import check_file
+from tlzoo.data.samples import RawInput, Samples, TrainTestSamples
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
 from tlzoo.io.inputs.folders import FolderWalk, count_beside, count_files, folder_names
@@ -28,11 +29,12 @@ EXTENSIONS = {
         ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff",
         ".webp",
     ),
-    "audio": (".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"),
+    "audio": (
+        ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".wav", ".webm",
+        ".wma",
+    ),
     "text": (".txt",),
 }  # fmt: skip
-LARGEST = 2**36
-"""Bytes of a sample's file: larger ones would be hashed for minutes, and a sparse file may claim any size."""
 _PARTS = {"train": ("train", "training"), "test": ("test", "testing")}
 _THIRD_PART = ("dev", "val", "valid", "validation")
 """How the folders of a data set's parts are called, in capitals or not."""
@@ -260,7 +262,7 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
     for at, file in enumerate(files):
         try:
             _check_not_skipped(str(file), spec)
-            _check_file(file, spec.modality)
+            check_file(file, spec.modality)
             inputs.append(_read_text_file(file) if spec.modality == "text" else str(file))
         except DataError as error:
             spec.report.broken[str(file)] = error
@@ -368,22 +370,8 @@ def _file_cell(row: Row, role: str, spec: _ReadSpec) -> str:
             f"File {row.file} names {cell!r} in {row.place}, which is not a supported {spec.modality} file.",
             hint=spec.kinds,
         )
-    _check_file(file, spec.modality)
+    check_file(file, spec.modality)
     return str(file)
-
-
-def _check_file(file: Path, modality: str) -> None:
-    """Raise DataError for a file that is empty, far too large, or cannot be read to its end, as a link to nothing."""
-    try:
-        size = file.stat().st_size
-    except OSError as cause:
-        raise DataError(f"File {file} cannot be read: {cause.strerror}.", hint="Restore it or delete it.") from cause
-    if size == 0:
-        raise DataError(f"File {file} is empty (zero bytes).", hint="Restore it or delete it.")
-    if size > LARGEST:
-        raise DataError(f"File {file} has more than {LARGEST // 2**30} GiB.", hint="Check what it is, or delete it.")
-    if modality != "text":
-        content_digests((str(file),), modality)  # each file is hashed once, and read whole by that
 
 
 def _read_text_file(file: Path) -> str:
