@@ -5,6 +5,7 @@ from __future__ import annotations
 from tlzoo.data.columns import Columns as Columns
 from tlzoo.data.columns import check_columns as check_columns
 from tlzoo.data.columns import check_used as check_used
+from tlzoo.data.columns import for_other_data as for_other_data
 from tlzoo.data.reading import announce as announce
 from tlzoo.data.reading import endings_of as endings_of
 from tlzoo.data.reading import read as read

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import TypeAdapter
 
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Samples, SampleSplits, announce, endings_of, fingerprint, read_labelled, read_splits
+from tlzoo.data import (
+    Samples,
+    SampleSplits,
+    announce,
+    endings_of,
+    fingerprint,
+    for_other_data,
+    read_labelled,
+    read_splits,
+)
 from tlzoo.data.broken import recorded
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError, concerning
@@ -208,8 +217,9 @@ class RunFolder:
         if data is None:
             return self.splits().test
         report, endings = ReadReport(), endings_of(self.preprocess)
+        columns = for_other_data(self.data.columns)
         with columns_of_training(self.path):
-            samples = read_labelled(data, self.task, columns=self.data.columns, endings=endings, report=report)
+            samples = read_labelled(data, self.task, columns=columns, endings=endings, report=report)
         announce(report, data)
         return samples
 

@@ -9,7 +9,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlzoo.data import Samples, announce, endings_of, fingerprint, read, read_labelled
+from tlzoo.data import (
+    Columns,
+    Samples,
+    announce,
+    check_columns,
+    check_used,
+    endings_of,
+    fingerprint,
+    for_other_data,
+    read,
+    read_labelled,
+)
 from tlzoo.errors import DataError, RunError, concerning
 from tlzoo.io.extras import require_training
 from tlzoo.io.inputs.report import ReadReport
@@ -32,6 +43,7 @@ def adapt(
     out: str | Path,
     method: str = "auto",
     test: str | Path | None = None,
+    columns: Columns | None = None,
 ) -> Run:
     """Adapt a run to `target`, a folder or table of the other domain whose labels, if any, are ignored.
 
@@ -39,7 +51,7 @@ def adapt(
     is a method of any plugin, for runs of any checkpoint. The new run in `out` keeps the labels and the data of the old
     one, so it is exported and proven as usual. `run.adapted` says what became of the answers for the target and of the
     metrics on the source's held-out samples; `test` is labelled data of the target domain, on which both are measured.
-    Copies of a target sample count once.
+    Tables are read as those of the training, but for what `columns` gives. Copies of a target sample count once.
 
     Raises RunError when `out` exists, UsageError for an unknown method, DataError when the source or target data cannot
     be read or the target is too small, TrainingError where the adapted model has collapsed or does harm on `test`
@@ -48,11 +60,15 @@ def adapt(
     require_training()
     check_paths(target=target, out=out, **not_none(test=test))
     check_texts(method=method)
+    columns = check_columns(columns)
     began = time.monotonic()
     run = RunFolder.of(run)
     check_output_path(Path(out))
     check_method(method, run.checkpoint.plugin)
-    unlabelled, labelled = _target_samples(run, target), _labelled(run, test)
+    known: Columns = {**for_other_data(run.data.columns), **columns}
+    used: set[str] = set()
+    unlabelled, labelled = _target_samples(run, target, known, used), _labelled(run, test, known, used)
+    check_used(columns, used, target)
     if is_coral(method, run.checkpoint.plugin):
         check_coral(run.task, unlabelled.distinct(), len(unlabelled))
     parts = run.splits()
@@ -65,24 +81,25 @@ def adapt(
         return adapt_run(AdaptRequest(run, parts, target, unlabelled, labelled, Path(out), method), began)
 
 
-def _labelled(run: RunFolder, test: str | Path | None) -> Samples | None:
+def _labelled(run: RunFolder, test: str | Path | None, columns: Columns, used: set[str]) -> Samples | None:
     if test is None:
         return None
     endings = endings_of(run.preprocess)
     report = ReadReport()
     with columns_of_training(run.path):
-        samples = read_labelled(
-            test, run.task, columns=run.data.columns, endings=endings, parameter="test", report=report
-        )
+        samples = read_labelled(test, run.task, columns=columns, endings=endings, parameter="test", report=report)
+    used |= report.roles
     announce(report, test)
     return samples
 
 
-def _target_samples(run: RunFolder, target: str | Path) -> Samples:
-    columns = run.data.columns.copy()
+def _target_samples(run: RunFolder, target: str | Path, known: Columns, used: set[str]) -> Samples:
+    columns = known.copy()
     columns.pop("label_column", None)
+    columns.pop("label_columns", None)
     report, endings = ReadReport(), endings_of(run.preprocess)
     with concerning("target", DataError), columns_of_training(run.path):
         found = read(target, run.task, columns=columns, labelled=False, endings=endings, report=report)
+    used |= report.roles
     announce(report, target)
     return found.train

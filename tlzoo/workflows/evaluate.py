@@ -10,7 +10,17 @@ from typing import Any
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact import trained_on
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Columns, Samples, announce, check_columns, check_used, content_digests, endings_of, read_labelled
+from tlzoo.data import (
+    Columns,
+    Samples,
+    announce,
+    check_columns,
+    check_used,
+    content_digests,
+    endings_of,
+    for_other_data,
+    read_labelled,
+)
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import ArtifactError, concerning
 from tlzoo.io.inputs.report import ReadReport
@@ -138,7 +148,8 @@ def _labelled(
 ) -> tuple[Samples, ReadReport]:
     """The samples of `data`, whose columns are `known` from training, but for those that were given."""
     report = ReadReport()
-    samples = read_labelled(data, task, columns={**known, **given}, endings=endings_of(spec), report=report)
+    columns: Columns = {**for_other_data(known), **given}
+    samples = read_labelled(data, task, columns=columns, endings=endings_of(spec), report=report)
     check_used(given, report.roles, data)
     announce(report, data)
     return samples, report

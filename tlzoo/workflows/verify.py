@@ -123,7 +123,8 @@ def _read_samples(data: str | Path, predictor: Predictor, columns: Columns) -> S
     known: Columns = predictor.manifest.columns  # type: ignore[assignment]
     report = ReadReport()
     named: Columns = {**known, **columns}
-    collection = read(data, predictor.task, columns=named, labelled=labelled, endings=endings, report=report)
+    with concerning("data", DataError):
+        collection = read(data, predictor.task, columns=named, labelled=labelled, endings=endings, report=report)
     if labelled:
         check_used(columns, report.roles, data)
     announce(report, data)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns, says_how_written
 from tlzoo.cli.shared.output import announce_file, print_json, single
 from tlzoo.errors import UsageError
 
 
+@says_how_written()
 def verify(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="An exported ONNX file; with --seal also a run, or a folder of files")
@@ -24,6 +25,8 @@ def verify(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    *,
+    written: dict[str, Any],
     seal: Annotated[bool, typer.Option("--seal", help="Only check that no byte changed since the export")] = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -35,7 +38,7 @@ def verify(
     announce_file(file, quiet)
     from tlzoo.workflows.verify import verify as repeat
 
-    found = repeat(file, data, columns=columns(text_column, path_column, label_column, column))
+    found = repeat(file, data, columns=columns(text_column, path_column, label_column, column, written))
     parity = found.parity
     if json:
         print_json({"file": str(file), **asdict(found), "parity": parity.model_dump(mode="json", exclude_none=True)})

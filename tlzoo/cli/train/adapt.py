@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Json, Out, Quiet
+from tlzoo.cli.shared.options import Json, Out, Quiet, columns, says_how_written
 from tlzoo.cli.shared.output import announce, print_json, single
 
 SHOWN = 5
@@ -19,12 +19,15 @@ VERDICTS = {
 }
 
 
+@says_how_written("decimal", "label_separator", "label_columns", "label_names")
 def adapt(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run to adapt")],
     target: Annotated[Path, typer.Option(help="Unlabelled data of the other domain; labels are ignored")],
     out: Out,
     test: Annotated[Path | None, typer.Option(help="Labelled data of the target, to measure both models on")] = None,
     method: Annotated[str, typer.Option(help="auto, coral, or PLUGIN/NAME")] = "auto",
+    *,
+    written: dict[str, Any],
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -42,7 +45,8 @@ def adapt(
     check_method(method, record.checkpoint.plugin)
     from tlzoo.workflows.adapt import adapt as adapt_run
 
-    adapted = adapt_run(run, target, out=out, method=method, test=test)
+    named = columns(None, None, None, written=written)
+    adapted = adapt_run(run, target, out=out, method=method, test=test, columns=named)
     facts = dict(adapted.adapted or {})
     if json:
         print_json(

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import (
+    Data,
+    Json,
+    LabelColumn,
+    Others,
+    PathColumn,
+    Quiet,
+    TextColumn,
+    columns,
+    says_how_written,
+)
 from tlzoo.cli.shared.output import announce_file, print_json, single, span
 from tlzoo.progress import printable
 
@@ -19,6 +29,7 @@ SHOWN = 10
 """Labels on a screen."""
 
 
+@says_how_written()
 def evaluate(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder, or an exported ONNX file")],
     data: Data,
@@ -26,6 +37,8 @@ def evaluate(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    *,
+    written: dict[str, Any],
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -41,7 +54,7 @@ def evaluate(
         read_record(model)
     from tlzoo.workflows.evaluate import evaluate as measure
 
-    result = measure(model, data, columns=columns(text_column, path_column, label_column, column))
+    result = measure(model, data, columns=columns(text_column, path_column, label_column, column, written))
     if json:
         print_json({**asdict(result), "model": str(model)})
         return

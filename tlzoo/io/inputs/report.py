@@ -56,6 +56,8 @@ class ReadReport:
     cannot be read, by name: a file, or a row's place. `copies` counts samples
     with the content of an earlier one, `contradicting` contents with several labels; `alike` are labels that differ in
     little that anybody sees, `few` the samples of small classes. `roles` are those whose columns were read.
+    `spelled` has the ways in which each label is written, `missing_like` the samples of labels such as "nan", `numbers`
+    the labels where all are numbers and some have decimals.
     """
 
     layout: str = ""
@@ -68,6 +70,9 @@ class ReadReport:
     alike: list[tuple[str, ...]] = field(default_factory=list)
     few: dict[str, int] = field(default_factory=dict)
     roles: set[str] = field(default_factory=set)
+    spelled: dict[str, set[str]] = field(default_factory=dict)
+    missing_like: dict[str, int] = field(default_factory=dict)
+    numbers: list[str] = field(default_factory=list)
     _first: dict[Reason, str] = field(default_factory=dict, repr=False)
 
     def leave_out(self, reason: Reason, path: str | os.PathLike[str], count: int = 1) -> None:
@@ -100,12 +105,24 @@ class ReadReport:
         if self.contradicting:
             what = "content has" if self.contradicting == 1 else "contents have"
             yield f"{self.contradicting} {what} several labels"
+        for label, ways in list(self.respelled().items())[:_SHOWN]:
+            yield f"Labels read as the same, {label!r}: {', '.join(map(ascii, ways))}"
+        if self.numbers:
+            shown = listed_names(self.numbers, _SHOWN)
+            yield f"Labels are numbers, and each is a class: {shown}. To predict numbers, choose the task regression"
+        if self.missing_like:
+            shown = [f"{label!r} of {count}" for label, count in list(self.missing_like.items())[:_SHOWN]]
+            yield f"Labels that may stand for a missing one: {', '.join(shown)} samples"
         for labels in self.alike[:_SHOWN]:
             yield f"Labels that look alike: {listed_names(labels)}"
         if self.few:
             shown = [f"{label!r} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
             more = [f"and {len(self.few) - _SHOWN} more"] if len(self.few) > _SHOWN else []
             yield f"Classes of few samples: {', '.join([*shown, *more])}"
+
+    def respelled(self) -> dict[str, list[str]]:
+        """The labels that are not always written as they are read, with the ways in which they are written."""
+        return {label: sorted(ways) for label, ways in sorted(self.spelled.items()) if ways != {label}}
 
     def facts(self) -> Mapping[str, Any]:
         """The counts as JSON has them."""
@@ -117,6 +134,9 @@ class ReadReport:
             "copies": self.copies,
             "contradicting": self.contradicting,
             "alike": [list(labels) for labels in self.alike],
+            "respelled": self.respelled(),
+            "missing_like": self.missing_like,
+            "numbers": self.numbers,
             "few": self.few,
             "broken": {name: error.message for name, error in sorted(self.broken.items())},
         }

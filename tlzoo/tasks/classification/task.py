@@ -13,7 +13,7 @@ import numpy as np
 from tlzoo.tasks.agreement import EPSILON, TIE, single_output
 from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, DerivedOutput, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
-from tlzoo.tasks.labels import check_two_classes, class_numbers, count_found, label_shares, top_scores
+from tlzoo.tasks.labels import check_two_classes, class_numbers, count_found, in_order, label_shares, top_scores
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
 from tlzoo.tasks.probabilities import softmax
 from tlzoo.tasks.row import Row
@@ -64,16 +64,22 @@ class Classification(Task):
         return (Output("logits", ("batch", len(self.labels)), labelled=True),)
 
     def read(self, row: Row) -> str:
-        """The label, without blanks around it."""
-        return row.text("label").strip()
+        """The label, as `plain_label` has it."""
+        value = row.value("label")
+        if isinstance(value, str) and value.lstrip()[:1] == "[" and row.listed("label") is not None:
+            raise row.error(
+                f"has a list as {row.column('label')!r}",
+                "For several labels of a sample train with `task='multilabel'`; else write the one label alone.",
+            )
+        return row.label("label", value)
 
     def check(self, targets: Sequence[str], place: Path) -> None:
         """Two classes or more."""
         check_two_classes(targets, place)
 
     def fit(self, targets: Sequence[str], column: str) -> Classification:
-        """The classes that occur, sorted."""
-        return Classification(self.name, tuple(sorted(set(targets))))
+        """The classes that occur, sorted, by value where all are numbers."""
+        return Classification(self.name, tuple(in_order(targets)))
 
     def group(self, target: str) -> str:
         """Splits keep every class."""
