@@ -36,7 +36,7 @@ def test_another_separator_can_be_named(separator: str):
     [[1, 0, 1], [True, False], [1.0, 0.0], "[1, 0, 1]", "1;0;1", ["1", "0", "1"], "[1 0 1]", "['a' 'b']", "[a, b]"],
 )
 def test_zeros_and_ones_without_names_and_what_only_looks_like_a_list_are_refused(cell: Any):
-    with pytest.raises(DataError, match="d.csv has .* in line 2") as caught:
+    with pytest.raises(DataError, match=r"d\.csv has .* in line 2") as caught:
         read_labels(row(cell))
     assert caught.value.hint
 
