@@ -15,7 +15,7 @@ from tlzoo.tasks import make_task
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(
-    r"^`([\w.]+)`, read (?:as it is|with `([^`]+)`): (?:labels|numbers) (.+)\.\n\n```text\n(.*?)^```$",
+    r"^`([\w.]+)`, read (?:as it is|with `([^`\n]+)`): (?:labels|numbers) ([^\n]+)\.\n\n```text\n(.*?)^```$",
     PAGE,
     flags=re.DOTALL | re.MULTILINE,
 )

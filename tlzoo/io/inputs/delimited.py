@@ -63,8 +63,8 @@ class _Recorded:
     """Lines, kept until they are taken: a row may have several."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._lines, self._raw = iter(lines), [""]
-        self._raw.clear()
+        self._lines = iter(lines)
+        self._raw: list[str] = []
 
     def __iter__(self) -> Iterator[str]:
         return self

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ _MOST = 2**30
 
 
 def read_sheet(path: Path, only: Sequence[str], how: TableFormat) -> Rows:
-    """The rows of a workbook's first sheet; formulas are the values that were saved with them."""
+    """The rows of a workbook's first sheet, which is held whole; formulas are the values that were saved with them."""
     try:
         from openpyxl import load_workbook
     except ImportError as cause:
@@ -32,7 +31,7 @@ def read_sheet(path: Path, only: Sequence[str], how: TableFormat) -> Rows:
                 if len(book.worksheets) > 1:
                     how.notes.append(f"sheet {sheet.title!r}, the first of {len(book.worksheets)}")
                 sheet.reset_dimensions()  # some programs write them wrong
-                yield from _rows(path, sheet.iter_rows(values_only=True), only)
+                found = list(sheet.iter_rows(values_only=True))
             finally:
                 book.close()
     except DataError:
@@ -41,6 +40,7 @@ def read_sheet(path: Path, only: Sequence[str], how: TableFormat) -> Rows:
         raise DataError(
             f"File {path} is not a readable workbook: {first_line(cause)}.", hint="Save it again."
         ) from cause
+    yield from _rows(path, found, only)
 
 
 def _check_size(path: Path) -> None:
@@ -49,9 +49,9 @@ def _check_size(path: Path) -> None:
             raise DataError(f"File {path} expands to more than {_MOST // 2**20} MiB.", hint="Save it as CSV.")
 
 
-def _rows(path: Path, found: Iterator[tuple[Any, ...]], only: Sequence[str]) -> Rows:
+def _rows(path: Path, found: Sequence[tuple[Any, ...]], only: Sequence[str]) -> Rows:
     names: list[str] | None = None
-    for number, values in zip(count(1), found, strict=False):
+    for number, values in enumerate(found, start=1):
         cells = _trimmed(values)
         if not cells:
             continue
@@ -67,6 +67,8 @@ def _rows(path: Path, found: Iterator[tuple[Any, ...]], only: Sequence[str]) -> 
             continue
         cells += [None] * (len(names) - len(cells))
         yield place, {name: cell for name, cell in zip(names, cells, strict=False) if name}
+    if names is None:
+        check_names(path, [], only)
 
 
 def _trimmed(values: Sequence[Any]) -> list[Any]:
