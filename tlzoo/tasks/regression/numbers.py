@@ -69,7 +69,8 @@ def _hint(text: str, decimal: str | None) -> str:
     """What to do about a cell that is no number."""
     if decimal is not None and any(sign.isdigit() for sign in text):
         return f"Write it with {decimal!r} before its decimals, or say that they are written otherwise: `decimal`."
-    if any(pattern.fullmatch(text) for pattern in _GROUPS.values()):
+    marks = text.count(".") > 1 or any(sign in text for sign in ", '\u00a0\u202f\u2019")  # else it is too large
+    if marks and any(pattern.fullmatch(text) for pattern in _GROUPS.values()):
         return f"Write it as 1234.5, or say how it is written: {_WAYS}"
     if any(sign.isdigit() for sign in text) and _UNIT.search(text):
         return "Write the number alone, without a unit or a sign of money, such as 1234.5."
