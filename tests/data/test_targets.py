@@ -93,10 +93,11 @@ def test_a_label_that_is_named_has_a_sample(tmp_path):
 
 def test_a_list_is_no_label_of_one(tmp_path):
     table = tmp_path / "t.csv"
-    table.write_text("text,label\none,\"['a', 'b']\"\n")
-    with pytest.raises(DataError, match="has a list as 'label' in line 2") as caught:
-        targets_of(table, "classification", training=False)
-    assert "`task='multilabel'`" in caught.value.hint
+    for cell in ("['a', 'b']", "[1 0 1]", "[0, 1]"):
+        table.write_text(f'text,label\none,"{cell}"\n')
+        with pytest.raises(DataError, match="has a list as 'label' in line 2") as caught:
+            targets_of(table, "classification", training=False)
+        assert "`task='multilabel'`" in caught.value.hint
 
 
 def test_a_table_says_how_it_was_understood_and_what_of_it_was_used(tmp_path):

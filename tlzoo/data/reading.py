@@ -150,8 +150,9 @@ def _check_test(place: Path, collection: TrainTestSamples, task: Task) -> None:
 def _check_named_labels(place: Path, train: Samples, task: Task, columns: Columns) -> None:
     """Raise DataError for a label that was named, and that no sample has."""
     there = {label for target in train.targets or () for label in task.labels_in(target)}
-    for name in ("label_columns", "label_names"):
-        if missing := [label for label in columns.get(name, ()) if label not in there]:
+    named = {"label_columns": columns.get("label_columns", []), "label_names": columns.get("label_names", [])}
+    for name, labels in named.items():
+        if missing := [label for label in labels if label not in there]:
             raise DataError(
                 f"{place} has no sample with the label {missing[0]!r} of `{name}`.",
                 hint="Add samples that have it, or leave it out.",

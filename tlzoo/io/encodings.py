@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from tlzoo.errors import DataError, UsageError
 from tlzoo.io.regular import open_regular
@@ -51,7 +51,7 @@ def encoding_of(head: bytes, named: str | None = None) -> str:
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
+def open_bytes(path: Path) -> Iterator[io.BufferedReader[Any]]:
     """A regular file's bytes, decompressed where it is called .gz.
 
     Raises OSError as `open_regular`, and DataError for what is no gzip file, is cut short or expands beyond measure.

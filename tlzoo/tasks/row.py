@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tlzoo.errors import DataError
+from tlzoo.io.inputs.formats import ONE_COLUMN
 from tlzoo.io.texts import NUL_HINT, SURROGATE_HINT, has_lone_surrogate, listed_names
 from tlzoo.tasks.labels import plain_label
 
@@ -53,9 +54,10 @@ class Row:
         name = self.names.get(role, role)
         if name not in self.columns:
             there = listed_names(self.columns)
+            also = f" {ONE_COLUMN}" if len(self.columns) == 1 else ""
             raise DataError(
                 f"File {self.file} has no column {name!r}; it has {there}.",
-                hint=f"Name the right one: {spelled_column(role, 'NAME')}",
+                hint=f"Name the right one: {spelled_column(role, 'NAME')}{also}",
                 parameter="columns",
             )
         self.used.add(role)
@@ -150,6 +152,6 @@ def _literal(text: str) -> list[Any] | None:
             found = None if _NO_COMMA.search(text) else ast.literal_eval(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             return None
-    if isinstance(found, list | tuple | set) and not any(isinstance(each, list | tuple | set | dict) for each in found):
-        return sorted(found, key=str) if isinstance(found, set) else list(found)
-    return None
+    if isinstance(found, set):
+        return sorted(found, key=str)
+    return list(found) if isinstance(found, list | tuple) else None

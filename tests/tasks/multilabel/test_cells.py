@@ -89,6 +89,8 @@ def test_another_cell_in_such_a_column_is_named(cell: Any, shown: str):
         (["a/b", "a", "b"], "/"),
         (["toxic insult", "toxic", "insult"], " "),
         (["a & b", "a", "b"], "&"),
+        (["a/b", "b/c", "a/c"], "/"),
+        (["a+b", "b+c", "a+c"], "+"),
     ],
 )
 def test_cells_that_may_hold_several_labels_are_refused_with_the_option(cells: list[str], sign: str):
@@ -97,9 +99,30 @@ def test_cells_that_may_hold_several_labels_are_refused_with_the_option(cells: l
     assert f"`columns={{'label_separator': {sign!r}}}`" in caught.value.hint
 
 
+@pytest.mark.parametrize("cells", [["101", "010"], ["1 0 1", "0 1 1"], ["1/0", "0/0"]])
+def test_zeros_and_ones_in_texts_are_refused_and_read_where_their_positions_are_named(cells: list[str]):
+    with pytest.raises(DataError, match="zeros and ones") as caught:
+        check_separator([row(cell) for cell in cells])
+    assert "`columns={'label_names': 'NAME,NAME'}`" in caught.value.hint
+    names = ["x", "y", "z"][: sum(sign in "01" for sign in cells[0])]
+    given = {"label_names": names}
+    check_separator([row(cell, given) for cell in cells])
+    assert read_labels(row(cells[0], given)) == [n for n, bit in zip(names, "101", strict=False) if bit == "1"]
+
+
 @pytest.mark.parametrize(
     "cells",
-    [["New York", "York"], ["a;b, c"], ["rock/pop", "rock"], ["", "a"], [["a,b"], ["c"]], [1, None], ["a;b", "c"]],
+    [
+        ["very good", "very bad", "not good", "not bad"],
+        ["rock/pop", "rock/jazz"],
+        ["New York", "York"],
+        ["a;b, c"],
+        ["rock/pop", "rock"],
+        ["", "a"],
+        [["a,b"], ["c"]],
+        [1, None],
+        ["a;b", "c"],
+    ],
 )
 def test_other_labels_are_as_they_are(cells: list[Any]):
     check_separator([row(cell) for cell in cells])

@@ -59,9 +59,9 @@ def says_how_written(*without: str) -> Callable[[Callable[..., None]], Callable[
         names = [name for name in _WRITTEN if name not in without]
 
         @wraps(command)
-        def called(**given: Any) -> None:
+        def called(*positional: Any, **given: Any) -> None:
             written = {name: given.pop(name, None) for name in names}
-            command(**given, written={name: value for name, value in written.items() if value is not None})
+            command(*positional, **given, written={name: value for name, value in written.items() if value is not None})
 
         signature = inspect.signature(command, eval_str=True)
         parameters: list[inspect.Parameter] = []

@@ -145,8 +145,10 @@ def _agree(rows: Sequence[Sequence[str]]) -> bool:
 
 def _parsed(head: Sequence[str], separator: str, quoting: str | None) -> list[list[str]]:
     """The first rows that are not blank, as far as they can be read with this separator."""
-    plain = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
-    reader = csv.reader(iter(head), delimiter=separator, strict=True, quoting=plain)
+    plain = quoting == "none"
+    reader = csv.reader(
+        iter(head), delimiter=separator, strict=True, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
+    )
     rows: list[list[str]] = []
     try:
         while (cells := _next_cells(reader)) is not None:

@@ -14,6 +14,9 @@ from tlzoo.io.texts import NUL_HINT, listed_names
 Rows = Iterator[tuple[str, dict[str, Any] | InputError]]
 """Each row's place as a person looks it up ("line 3", "row 2"), and its cells by column, or what is wrong with it."""
 
+ONE_COLUMN = "Or name what separates its cells: `columns={'separator': ';'}`"
+"""A hint about a table that seems to have one column."""
+
 
 @dataclass(frozen=True)
 class TableFormat:
@@ -45,7 +48,7 @@ def check_names(path: Path, columns: Sequence[str], only: Sequence[str]) -> None
         there = listed_names(columns) or "none"
         raise MissingColumn(
             f"File {path} has no column {missing[0]!r}.",
-            hint=f"Name one with `columns`; it has: {there}",
+            hint=f"Name one with `columns`; it has: {there}{f'. {ONE_COLUMN}' if len(columns) == 1 else ''}",
             parameter="columns",
         )
     if twice := sorted(name for name, times in Counter(columns).items() if times > 1):

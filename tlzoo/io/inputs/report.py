@@ -108,8 +108,8 @@ class ReadReport:
         for label, ways in list(self.respelled().items())[:_SHOWN]:
             yield f"Labels read as the same, {label!r}: {', '.join(map(ascii, ways))}"
         if self.numbers:
-            shown = listed_names(self.numbers, _SHOWN)
-            yield f"Labels are numbers, and each is a class: {shown}. To predict numbers, choose the task regression"
+            numbers = listed_names(self.numbers, _SHOWN)
+            yield f"Labels are numbers, and each is a class: {numbers}. To predict numbers, choose the task regression"
         if self.missing_like:
             shown = [f"{label!r} of {count}" for label, count in list(self.missing_like.items())[:_SHOWN]]
             yield f"Labels that may stand for a missing one: {', '.join(shown)} samples"

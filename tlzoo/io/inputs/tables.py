@@ -92,4 +92,4 @@ def stream_table(path: Path, only: Sequence[str] = (), how: TableFormat | None =
     except OSError as cause:
         raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint=reading_hint(cause)) from cause
     except UnicodeError as cause:  # of a missing byte order mark, it is no UnicodeDecodeError
-        raise undecodable(path, how.encoding or getattr(cause, "encoding", "utf-8")) from cause
+        raise undecodable(path, how.encoding or str(getattr(cause, "encoding", "utf-8"))) from cause

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -18,6 +19,9 @@ from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
 from tlzoo.tasks.probabilities import softmax
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
+
+_ARRAY = re.compile(r"\[[0-9.\s]+\]")
+"""Numbers as NumPy prints them."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Classification(Task):
     def read(self, row: Row) -> str:
         """The label, as `plain_label` has it."""
         value = row.value("label")
-        if isinstance(value, str) and value.lstrip()[:1] == "[" and row.listed("label") is not None:
+        if row.listed("label") is not None or (isinstance(value, str) and _ARRAY.fullmatch(value.strip())):
             raise row.error(
                 f"has a list as {row.column('label')!r}",
                 "For several labels of a sample train with `task='multilabel'`; else write the one label alone.",

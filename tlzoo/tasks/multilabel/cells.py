@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +14,8 @@ from tlzoo.tasks.row import Row
 SEPARATOR = ";"
 _OTHERS = (",", "|", "\n", "\t", "/", "+", "&", " ")
 """What may separate labels where it is not said what does; the first four hardly occur in a label."""
+_BITS = re.compile(r"[01]([\s,|/]*[01])+")
+"""Zeros and ones as a text: `101`, `1 0 1`."""
 _SWITCH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 _NAMES = "Name the label of each position: `columns={'label_names': 'NAME,NAME'}`"
 
@@ -52,6 +56,8 @@ def _of_cell(row: Row) -> list[Any]:
 def _named(parts: list[Any], row: Row) -> list[Any]:
     """Labels as they are, or those whose positions hold a one."""
     names = row.option("label_names")
+    if names is not None and len(parts) == 1 and _BITS.fullmatch(str(parts[0])):
+        parts = re.findall("[01]", str(parts[0]))
     zeros_and_ones = len(parts) > 1 and all(str(part).lower() in _SWITCH for part in parts)
     if names is None:
         if zeros_and_ones and (len(set(map(str, parts))) < len(parts) or not any(isinstance(x, str) for x in parts)):
@@ -95,15 +101,20 @@ def check_separator(rows: Sequence[Row]) -> None:
         cell = row.cells.get(row.column("label"))
         if isinstance(cell, str) and row.listed("label") is None:
             separated = separated or SEPARATOR in cell
-            for part in map(str.strip, cell.split(SEPARATOR)):
+            for part in filter(None, map(str.strip, cell.split(SEPARATOR))):
                 first.setdefault(part, row)
-    for label, row in first.items():
-        for sign in _OTHERS:
-            parts = [part.strip() for part in label.split(sign) if part.strip()]
-            clear = not separated and sign in _OTHERS[:4]
-            if len(parts) > 1 and (clear or all(part in first for part in parts)):
-                raise row.error(
-                    f"has {label[:80]!r} as {row.column('label')!r}, which may be several labels",
+    if first and all(map(_BITS.fullmatch, first)):
+        label, row = next(iter(first.items()))
+        raise row.error(f"has {label!r} as {row.column('label')!r}, and all others are zeros and ones too,", _NAMES)
+    for sign in _OTHERS:
+        clear = not separated and sign in _OTHERS[:4]
+        parts = {label: [part.strip() for part in label.split(sign) if part.strip()] for label in first}
+        times = Counter(part for found in parts.values() for part in set(found))
+        for label, found in parts.items():
+            again = all(part in first or (sign != " " and times[part] > 1) for part in found)
+            if len(found) > 1 and (clear or again):
+                raise first[label].error(
+                    f"has {label[:80]!r} as {first[label].column('label')!r}, which may be several labels",
                     f"Say what separates labels: `columns={{'label_separator': {sign!r}}}`; "
                     f"`columns={{'label_separator': ';'}}` where that is one label",
                 )
