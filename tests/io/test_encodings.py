@@ -27,7 +27,7 @@ def test_a_byte_order_mark_says_the_encoding_whatever_is_named(tmp_path: Path, c
         assert read_text(file, "cp1252") == TEXT
 
 
-@pytest.mark.parametrize("coding", ["cp1252", "utf-16-le", "iso8859-15", "shift_jis"])
+@pytest.mark.parametrize("coding", ["cp1252", "utf-8", "utf-16-le", "iso8859-15", "shift_jis"])
 def test_an_encoding_without_a_mark_can_be_named(tmp_path: Path, coding: str):
     text = "日本" if coding == "shift_jis" else TEXT
     file = written(tmp_path / "a.txt", text.encode(coding))
@@ -42,7 +42,11 @@ def test_utf8_is_not_read_as_one_byte_a_letter(tmp_path: Path):
         read_text(file, "cp1252")
     check_not_utf8(written(tmp_path / "b.txt", b"plain"), "cp1252")
     check_not_utf8(written(tmp_path / "c.txt", TEXT.encode("cp1252")), "cp1252")
-    check_not_utf8(file, "shift_jis")
+    for coding in ("utf-8", "utf-8-sig", "ascii", "shift_jis", "cp932", "gb18030", "big5", "euc_kr", "utf-16-le"):
+        check_not_utf8(file, coding)
+    for coding in ("latin-1", "iso8859-8", "cp1255", "tis-620", "koi8-r", "mac-roman"):
+        with pytest.raises(DataError, match=f"is UTF-8, not {coding}"):
+            check_not_utf8(file, coding)
     check_not_utf8(file, None)
 
 

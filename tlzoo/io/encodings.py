@@ -23,6 +23,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CHUNK = 2**16
+_LETTERS = 75
+"""Encodings of several bytes a letter have fewer letters of one byte beyond ASCII: cp932 has 68, TIS-620 87."""
 _ALLOWED, _RATIO = 64 * 2**20, 200
 """Bytes that any file may expand to, and how many times its own size a larger one: text shrinks by far less."""
 
@@ -119,8 +121,15 @@ def _bad_line(path: Path, encoding: str) -> int:
 
 
 def _one_byte_a_letter(encoding: str) -> bool:
-    every = bytes(range(256))
-    return len(every.decode(encoding, "replace")) == 256 and encoding != "ascii"
+    """Whether most bytes beyond ASCII are letters by themselves."""
+    return sum(_is_letter(bytes([byte]), encoding) for byte in range(128, 256)) >= _LETTERS
+
+
+def _is_letter(byte: bytes, encoding: str) -> bool:
+    try:
+        return len(byte.decode(encoding)) == 1
+    except UnicodeError:
+        return False
 
 
 class _Inflated(io.RawIOBase):
