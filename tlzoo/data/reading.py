@@ -249,7 +249,7 @@ def _from_class_folders(folder: Path, spec: ReadSpec) -> Samples:
     targets: list[Target] = []
     for child, found in classes.items():
         if not found:
-            raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.kinds)
+            raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.install or spec.kinds)
         files += map(Path, found)
         row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",), spelled=spec.report.spelled)
         targets += [spec.task.read(row)] * len(found)
@@ -258,7 +258,7 @@ def _from_class_folders(folder: Path, spec: ReadSpec) -> Samples:
 
 def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, folder: Path, spec: ReadSpec) -> Samples:
     if not files:
-        raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.kinds)
+        raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.install or spec.kinds)
     inputs: list[RawInput] = []
     whole: list[int] = []
     for at, file in enumerate(files):

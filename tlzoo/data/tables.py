@@ -41,6 +41,12 @@ class ReadSpec:
         return self.task.modality
 
     @property
+    def install(self) -> str:
+        """How to have read what was left out for want of an extra, as an error's hint; empty where nothing was."""
+        said = self.report.installation()
+        return said and f"It has files that an extra reads: {said}"
+
+    @property
     def kinds(self) -> str:
         """The files that are read, as an error's hint."""
         return f"Supported file types: {', '.join(self.endings)}"
