@@ -43,10 +43,12 @@ def test_a_pattern_is_the_files_it_matches(place: Path):
         check_inputs(["photos/*.gif"], PICTURES)
 
 
-def test_a_folder_without_a_file_of_the_kind_is_an_error(place: Path):
+def test_a_folder_without_a_file_of_the_kind_is_an_error_for_that_input_alone(place: Path):
     (place / "empty").mkdir()
-    with pytest.raises(DataError, match="empty contains no image"):
-        names(["empty"], PICTURES)
+    (name, error), (other, _) = named_inputs(["empty", "photos/b.jpg"], PICTURES, [])
+    assert (name, other) == ("empty", "photos/b.jpg")
+    with pytest.raises(InputError, match="empty contains no image"):
+        raise error
 
 
 @pytest.mark.parametrize(

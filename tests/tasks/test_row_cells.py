@@ -85,6 +85,14 @@ def test_a_name_of_a_file_may_hold_half_a_pair():
         ("{'b', 'a'}", ["a", "b"]),
         ("(other)", None),
         ("[{'a': 1}]", [{"a": 1}]),
+        ("['a, b', -1.5e-3, True, None]", ["a, b", -0.0015, True, None]),
+        ("""['it\\'s', "x"]""", ["it's", "x"]),
+        ("[" + "-" * 90_000 + "1]", None),
+        ("[" + "1-" * 90_000 + "1]", None),
+        ("[f" + "()" * 90_000 + "]", None),
+        ("(" * 90_000 + "1" + ",)" * 90_000, None),
+        ("{[1]: 2}", None),
+        ("{[1]}", None),
         ("a;b", None),
         ('{"a": 1}', None),
         ("[a]", None),
@@ -98,7 +106,7 @@ def test_a_cell_holds_a_list_or_none(cell: Any, listed: list[Any] | None):
     assert row(cell).listed("label") == listed
 
 
-@pytest.mark.parametrize("cell", ["['a' 'b']", "['a', b]", "[{'a': 1]"])
+@pytest.mark.parametrize("cell", ["['a' 'b']", "['a', b]", "[{'a': 1]", "['a'('b')]", "[[" * 50_000 + "]]" * 50_000])
 def test_a_list_that_cannot_be_read_is_refused(cell: str):
     with pytest.raises(DataError) as error:
         row(cell).listed("label")

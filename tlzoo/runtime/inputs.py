@@ -177,9 +177,8 @@ def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
             empty = False
             yield _file(path, spec)
         if empty:
-            raise DataError(
-                f"Folder {item} contains no {spec.modality} file.", hint=f"Supported: {', '.join(spec.endings)}."
-            )
+            what = f"Folder {item} contains no {spec.modality} file."
+            yield item, InputError(what, hint=f"Supported: {', '.join(spec.endings)}.")
     elif spec.samples is not None and Path(item).suffix.lower() in spec.layouts:
         yield from ((input_name(given), given) for given in spec.samples(Path(item)))
     elif table_ending(item) and not item.lower().endswith(spec.endings):

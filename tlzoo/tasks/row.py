@@ -20,9 +20,14 @@ T = TypeVar("T")
 _MEANT_AS_LIST = re.compile(r"""\[\s*[\["'{].*\]""", re.DOTALL)
 _LITERAL = re.compile(r"\[.*\]|\(.*\)|\{.*\}", re.DOTALL)
 """A list, tuple or set as Python writes it."""
-_NO_COMMA = re.compile(r"""['"]\s+['"]""")
-"""Between the strings of an array as NumPy prints it: to Python they would be one string."""
-_LONGEST_LITERAL = 100_000
+_ATOM = re.compile(
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|\bTrue\b|\bFalse\b|\bNone\b"""
+)
+"""A string, a number or a word in a list that Python writes."""
+_NOT_PLAIN = re.compile(r"[^a,:\s\[\](){}]|[a\])}]\s*[a\[({]")
+"""What a list of these, each an `a`, does not hold: two without a comma, which Python would join or call, and all that
+makes its parser go deep."""
+_DEEPEST = 20
 
 
 def spelled_column(role: str, name: str) -> str:
@@ -121,7 +126,7 @@ class Row:
         if not isinstance(value, str):
             return self._checked(role, value) if isinstance(value, list) else None
         text = value.strip()
-        if not _LITERAL.fullmatch(text) or len(text) > _LONGEST_LITERAL:
+        if not _LITERAL.fullmatch(text):
             return None
         found = _literal(text)
         if found is None and _MEANT_AS_LIST.fullmatch(text):
@@ -149,9 +154,19 @@ def _literal(text: str) -> list[Any] | None:
         found = json.loads(text)
     except (ValueError, RecursionError):
         try:
-            found = None if _NO_COMMA.search(text) else ast.literal_eval(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            found = ast.literal_eval(text) if _is_plain(text) else None
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             return None
     if isinstance(found, set):
         return sorted(found, key=str)
     return list(found) if isinstance(found, list | tuple) else None
+
+
+def _is_plain(text: str) -> bool:
+    """Whether Python's parser may have a text: a deep one, or a long chain, could end the process."""
+    plain = _ATOM.sub("a", text)
+    depth = deepest = 0
+    for sign in plain:
+        depth += (sign in "[({") - (sign in "])}")
+        deepest = max(deepest, depth)
+    return _NOT_PLAIN.search(plain) is None and deepest <= _DEEPEST
