@@ -1,43 +1,50 @@
-"""The tables that docs/data.md shows are read as it says."""
+"""What docs/data.md says of the account of what was read is so."""
 
 from __future__ import annotations
 
 import re
-import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tlzoo.data import check_columns, read
-from tlzoo.data.columns import WRITTEN
-from tlzoo.io.inputs.tables import TABLES
+from tlzoo.data import announce, read
+from tlzoo.io.inputs import report as reasons
+from tlzoo.io.inputs.report import ReadReport, Reason
+from tlzoo.progress import set_quiet
 from tlzoo.tasks import make_task
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(
-    r"^`([\w.]+)`, read (?:as it is|with `([^`\n]+)`): (?:labels|numbers) ([^\n]+)\.\n\n```text\n(.*?)^```$",
-    PAGE,
-    flags=re.DOTALL | re.MULTILINE,
-)
-"""A file's name, the options it is read with, what is found in it, its content."""
+SECTION = PAGE.partition("\n## What was read\n")[2].partition("\n## ")[0]
 
 
-@pytest.mark.parametrize(("name", "options", "found", "content"), EXAMPLES, ids=[each[0] for each in EXAMPLES])
-def test_each_table_of_the_page_is_read_as_it_says(tmp_path: Path, name: str, options: str, found: str, content: str):
-    (tmp_path / name).write_text(content, encoding="utf-8")
-    words = shlex.split(options)
-    pairs = zip(words[::2], words[1::2], strict=True)
-    given = {flag.removeprefix("--").replace("-", "_"): value for flag, value in pairs}
-    task = make_task(f"text-{given.pop('task', 'classification')}")
-    targets = read(tmp_path / name, task, columns=check_columns(given), training=True).train.targets or ()
-    numbers = task.family == "regression"
-    labels = [str(target) for target in targets] if numbers else list(task.fit(targets, "label").labels)
-    assert labels == re.findall("`([^`]+)`", found)
+def photos(folder: Path) -> Path:
+    """The folder of the example."""
+    level = 0
+    for part, counts in {"Training": {"blue": 5, "red": 2}, "Testing": {"blue": 2, "red": 2}}.items():
+        for label, count in counts.items():
+            (folder / part / label).mkdir(parents=True)
+            for number in range(count):
+                level += 20
+                Image.new("L", (8, 8), level).save(folder / part / label / f"{number}.png")
+    shutil.copy(folder / "Training" / "blue" / "0.png", folder / "Testing" / "blue" / "0.png")
+    for name in (".DS_Store", "README.md", "Training/blue/notes.md", "Training/red/phone.heic"):
+        (folder / name).write_text("x")
+    return folder
 
 
-def test_the_page_shows_every_kind_of_table_and_option():
-    tables = PAGE.partition("## Tables")[2].partition("\n| option")[0]
-    assert set(re.findall(r"`(\.[\w.]+)`", tables)) == set(TABLES)
-    assert len(EXAMPLES) >= 8
-    for name in WRITTEN:
-        assert f"--{name.replace('_', '-')}" in PAGE
+def test_the_example_is_what_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    set_quiet(False)
+    report = ReadReport()
+    read(photos(tmp_path / "photos"), make_task("image-classification"), report=report)
+    announce(report, "photos")
+    [example] = re.findall(r"```\n(.*?)```", SECTION, flags=re.DOTALL)
+    assert capsys.readouterr().err.replace(f"{tmp_path}/", "") == example
+
+
+def test_every_field_and_reason_stands_in_the_table():
+    cells = re.findall(r"^\| (`.*?) \|", SECTION, re.MULTILINE)
+    assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} >= set(ReadReport().facts())
+    named = set(re.findall(r"`(\w+)`", SECTION))
+    assert {each.key for each in vars(reasons).values() if isinstance(each, Reason)} <= named

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError
-from tlzoo.io.inputs.report import ReadReport
+from tlzoo.io.inputs.report import TEST_PART, TRAINING_PART, ReadReport
 from tlzoo.io.texts import input_name, listed_names
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.labels import in_order, is_number
@@ -18,6 +18,8 @@ from tlzoo.tasks.labels import in_order, is_number
 _MISSING = ("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nil", "undefined")
 FEW = 5
 """A class of fewer samples is named."""
+_ROW = re.compile(r", (line|row) [0-9]+$")
+"""What is behind the file in a sample's name."""
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
@@ -39,6 +41,19 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     decimals = all(map(is_number, counts)) and not all(label.lstrip("+-").isdigit() for label in counts)
     report.numbers = in_order(counts) if decimals else []
     report.missing_like = {label: counts[label] for label in in_order(counts) if label.lower() in _MISSING}
+
+
+def keep_part(collection: TrainTestSamples, task: Task, report: ReadReport, *, test: bool) -> Samples:
+    """The part for testing where there is one and `test` asks for it, else that for training; the other is counted."""
+    kept, other, reason = collection.train, collection.test, TEST_PART
+    if test and collection.test is not None:
+        kept, other, reason = collection.test, collection.train, TRAINING_PART
+    if other is not None:
+        for at in range(len(other)):
+            report.leave_out(reason, _ROW.sub("", other.name(at)))
+        report.used = len(kept)
+        describe_contents(TrainTestSamples(kept, None), task, report)
+    return kept
 
 
 def merge_rows(samples: Samples, path: Path, task: Task, report: ReadReport) -> Samples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class ReadSpec:
     report: ReadReport
     skip: Skip
     columns: Columns
+    named: set[str] = field(default_factory=set)
+    """The files that rows of tables name."""
 
     @property
     def modality(self) -> str:
@@ -101,6 +103,7 @@ def _file_cell(row: Row, role: str, spec: ReadSpec) -> str:
             f"File {row.file} names {cell!r} in {row.place}, which is not a file.",
             hint=f"Paths are relative to {folder}, or to another folder: `columns={{'files': 'FOLDER'}}`",
         )
+    spec.named.add(str(file))
     if not file.name.lower().endswith(spec.endings):
         raise DataError(
             f"File {row.file} names {cell!r} in {row.place}, which is not a supported {spec.modality} file.",

@@ -14,10 +14,9 @@ from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import spelled_path
 from tlzoo.io.inputs.folders import FolderWalk
 from tlzoo.io.inputs.formats import MissingColumn, TableFormat
-from tlzoo.io.inputs.report import ReadReport
+from tlzoo.io.inputs.report import OTHER_KIND, SPECIAL, ReadReport
 from tlzoo.io.inputs.tables import TABLES, stream_table, table_ending
 from tlzoo.io.texts import input_name, read_text
-from tlzoo.progress import say
 from tlzoo.tasks.row import Row
 
 _WILD = "*?["
@@ -34,7 +33,8 @@ class InputSpec:
     `several` are the columns of a task with several inputs, which come from tables alone, as a tuple for each row.
     `samples` reads files of the task's own `layouts`, which are endings, and tables in a form of the task's own. `how`
     says how tables and texts are written; paths in tables are relative to `folder`, by default the table's. `texts`
-    says that arguments are texts and name no files. `report` gets what is left out of folders.
+    says that arguments are texts and name no files. `report` gets how the inputs were understood and what is left
+    out of folders.
     """
 
     modality: str
@@ -52,6 +52,11 @@ class InputSpec:
     def chosen(self) -> tuple[str, ...]:
         """The columns' names."""
         return self.several or (self.column or ("text" if self.modality == "text" else "path"),)
+
+    def understood(self, what: str) -> None:
+        """Note what some of the inputs are."""
+        known = self.report.layout.split(", ") if self.report.layout else []
+        self.report.layout = ", ".join(dict.fromkeys([*known, what]))
 
 
 NamedInput = tuple[str, Any]
@@ -99,6 +104,7 @@ def named_inputs(given: Sequence[str], spec: InputSpec, lines: Iterable[str | by
         elif spec.texts:
             yield _text(item, item)
         elif _is_pattern(item) and (found := _matching(item, spec)):
+            _count_others(item, found, spec)
             for path in found:
                 yield from _from_path(path, spec)
         else:
@@ -119,6 +125,7 @@ def _from_argument(item: str, spec: InputSpec) -> Iterator[NamedInput]:
         what = "No file matches" if _is_pattern(item) else "There is no file"
         yield item, InputError(f"{what} {item}.", hint=_hint(spec))
     else:
+        spec.understood("texts")
         yield _text(item, item)
 
 
@@ -150,6 +157,7 @@ def _text(name: str, text: str) -> NamedInput:
 
 
 def _from_lines(lines: Iterable[str | bytes], spec: InputSpec) -> Iterator[NamedInput]:
+    spec.understood("lines")
     for number, line in enumerate(lines, start=1):
         if isinstance(line, str):
             text = line
@@ -172,6 +180,7 @@ def _from_lines(lines: Iterable[str | bytes], spec: InputSpec) -> Iterator[Named
 
 def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
     if os.path.isdir(item):
+        spec.understood("all files below a folder")
         empty = True
         for path in FolderWalk(item, spec.endings, spec.modality, spec.report).files():
             empty = False
@@ -180,10 +189,12 @@ def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
             what = f"Folder {item} contains no {spec.modality} file."
             yield item, InputError(what, hint=f"Supported: {', '.join(spec.endings)}.")
     elif spec.samples is not None and Path(item).suffix.lower() in spec.layouts:
+        spec.understood("a file of samples")
         yield from ((input_name(given), given) for given in spec.samples(Path(item)))
     elif table_ending(item) and not item.lower().endswith(spec.endings):
         yield from _from_table(Path(item), spec)
     else:
+        spec.understood("files")
         yield _file(item, spec)
 
 
@@ -209,24 +220,43 @@ def _exists(path: Path) -> bool:
 
 
 def _matching(pattern: str, spec: InputSpec) -> list[str]:
-    found = sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
+    """The files that a pattern matches, links to nothing included."""
+    found = sorted(path for path in _matched(pattern) if os.path.isfile(path) or not os.path.exists(path))
     if spec.modality == "text":
         return [path for path in found if path.lower().endswith((*spec.endings, *spec.layouts, *TABLES))]
     return found
 
 
+def _matched(pattern: str) -> Iterator[str]:
+    return (path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path))
+
+
+def _count_others(pattern: str, read: Sequence[str], spec: InputSpec) -> None:
+    """Count what a pattern matches beside these files."""
+    known = set(read)
+    for path in sorted(_matched(pattern)):
+        if path not in known:
+            special = os.path.exists(path) and not os.path.isfile(path)
+            spec.report.leave_out(SPECIAL if special else OTHER_KIND, path)
+
+
 def _from_table(path: Path, spec: InputSpec) -> Iterator[NamedInput]:
     how = replace(spec.how, wanted=spec.chosen, notes=[])
+    empty = True
     try:
         with concerning("inputs", DataError):
-            for number, (place, cells) in enumerate(stream_table(path, spec.chosen, how)):
-                if not number and how.notes:
-                    say(f"{path}: a table, {', '.join(how.notes)}")
+            for place, cells in stream_table(path, spec.chosen, how):
+                if empty:
+                    spec.understood(" ".join(["a table", *how.notes]))
+                empty = False
                 yield _named(path, place, spec, cells)
     except MissingColumn:
         if spec.samples is None or spec.column is not None:
             raise
         yield from ((input_name(given), given) for given in spec.samples(path))
+        return
+    if empty:
+        raise DataError(f"File {path} has no rows.", hint="Add inputs below its header.")
 
 
 def _named(path: Path, place: str, spec: InputSpec, cells: dict[str, Any] | InputError) -> NamedInput:

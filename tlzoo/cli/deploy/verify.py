@@ -8,9 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns, says_how_written
+from tlzoo.cli.shared.options import (
+    Json,
+    LabelColumn,
+    Others,
+    PathColumn,
+    Quiet,
+    SkipBroken,
+    TextColumn,
+    columns,
+    says_how_written,
+    share_of,
+)
 from tlzoo.cli.shared.output import announce_file, print_json, single
 from tlzoo.errors import UsageError
+from tlzoo.progress import one_line
 
 
 @says_how_written()
@@ -25,6 +37,7 @@ def verify(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    skip_broken: SkipBroken = "0%",
     *,
     written: dict[str, Any],
     seal: Annotated[bool, typer.Option("--seal", help="Only check that no byte changed since the export")] = False,
@@ -38,7 +51,9 @@ def verify(
     announce_file(file, quiet)
     from tlzoo.workflows.verify import verify as repeat
 
-    found = repeat(file, data, columns=columns(text_column, path_column, label_column, column, written))
+    named = columns(text_column, path_column, label_column, column, written)
+    share = share_of("--skip-broken", skip_broken)
+    found = repeat(file, data, columns=named, skip_broken=share)
     parity = found.parity
     if json:
         print_json({"file": str(file), **asdict(found), "parity": parity.model_dump(mode="json", exclude_none=True)})
@@ -49,7 +64,7 @@ def verify(
         f"{parity.max_abs_diff:.1e} at most ({parity.tolerance:.1e} allowed), most on {found.worst}"
     )
     if found.missing:
-        print(f"{found.missing} samples of the original proof are not in {data}")
+        print(one_line(f"{found.missing} samples of the original proof are not in {data}"))
     for name, value in (found.metrics or {}).items():
         print(f"{name}\t{value:.4f} here, {found.n} samples\t{found.exported_metrics[name]:.4f} when exported")
 

@@ -37,6 +37,9 @@ Others = Annotated[
 ]
 
 
+SkipBroken = Annotated[
+    str, typer.Option(help="Leave out samples that cannot be read, up to this share of all, such as 1%")
+]
 _PANEL = "Tables"
 _WRITTEN: dict[str, tuple[Any, str]] = {
     "separator": (str, "Character between cells \\[known by the header]"),

@@ -15,12 +15,14 @@ from tlzoo.cli.shared.options import (
     Others,
     PathColumn,
     Quiet,
+    SkipBroken,
     TextColumn,
     columns,
     says_how_written,
+    share_of,
 )
 from tlzoo.cli.shared.output import announce_file, print_json, single, span
-from tlzoo.progress import printable
+from tlzoo.progress import one_line
 
 if TYPE_CHECKING:
     from tlzoo.workflows.evaluate import Evaluation
@@ -37,6 +39,7 @@ def evaluate(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    skip_broken: SkipBroken = "0%",
     *,
     written: dict[str, Any],
     quiet: Quiet = False,
@@ -54,13 +57,18 @@ def evaluate(
         read_record(model)
     from tlzoo.workflows.evaluate import evaluate as measure
 
-    result = measure(model, data, columns=columns(text_column, path_column, label_column, column, written))
+    result = measure(
+        model,
+        data,
+        columns=columns(text_column, path_column, label_column, column, written),
+        skip_broken=share_of("--skip-broken", skip_broken),
+    )
     if json:
         print_json({**asdict(result), "model": str(model)})
         return
     _print_figures(result)
     for label, share in list(result.labels.items())[:SHOWN]:
-        print(f"{printable(label)}\trecall {share.found} of {share.n}\t95%: {span(share.low, share.high)}")
+        print(f"{one_line(label)}\trecall {share.found} of {share.n}\t95%: {span(share.low, share.high)}")
     if len(result.labels) > SHOWN:
         print(f"These {SHOWN} of {len(result.labels)} labels have the lowest recall; --json has all.")
 

@@ -82,14 +82,26 @@ def stream_table(path: Path, only: Sequence[str] = (), how: TableFormat | None =
     how = TableFormat() if how is None else how
     try:
         with open_regular(path) as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise DataError(
-                    f"File {path} has zero bytes.", hint="Write a header line and at least two rows into it."
-                )
+            before = os.fstat(file.fileno())
+        if before.st_size == 0:
+            raise DataError(f"File {path} has zero bytes.", hint="Write a header line and at least two rows into it.")
         if settings_of(path):
             check_not_utf8(path, how.encoding)
-        yield from reader(path, only, how)
+        for number, row in enumerate(reader(path, only, how), start=1):
+            yield row
+            if number % _ROWS_AT_ONCE == 0:
+                _check_unchanged(path, before)
+        _check_unchanged(path, before)
     except OSError as cause:
         raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint=reading_hint(cause)) from cause
     except UnicodeError as cause:  # of a missing byte order mark, it is no UnicodeDecodeError
         raise undecodable(path, how.encoding or str(getattr(cause, "encoding", "utf-8"))) from cause
+
+
+def _check_unchanged(path: Path, before: os.stat_result) -> None:
+    """Raise DataError for a table that grew, or was replaced, while its rows were read."""
+    now = os.stat(path)
+    if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
+        raise DataError(
+            f"File {path} changed while it was read.", hint="Run the command again when nothing writes to it."
+        )
