@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from tlzoo.errors import HookError, PluginError, RegistryError, TlzooError, UnknownCheckpoint
@@ -17,9 +18,11 @@ HUB = "hf"
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){1,2}")
 _SPELLED = re.compile(
     r"(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/|hf(?:-hub)?:(?://)?|hf/)"
-    r"(?P<name>[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?)(?:(?:@|/tree/|/commit/)(?P<revision>[^/?#]+))?(?:[/?#:].*)?"
+    r"(?P<name>[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?)"
+    r"(?:@(?P<revision>[^?#]+)|/(?:tree|commit)/(?P<commit>[^/?#]+))?(?:[/?#:].*)?"
 )
 """A hub repository as people name it: by its address, by other libraries' prefixes, with a revision."""
+_COMMIT = re.compile("[0-9a-f]{40}")
 _WEIGHTS = re.compile(r"(model|pytorch_model)[^/]*\.(safetensors|bin)")
 
 
@@ -74,15 +77,15 @@ def _check_spelling(id: str) -> None:
     found = _SPELLED.fullmatch(id)
     if found is None:
         return
-    name, revision = found["name"], found["revision"]
+    name, revision = found["name"], found["revision"] or found["commit"]
     if revision is None:
         raise UnknownCheckpoint(f"{id} is not how a repository of the hub is named.", hint=f"Use {HUB}/{name}.")
+    commit = revision if _COMMIT.fullmatch(revision) else "COMMIT (40 hex digits)"
+    lock = {"version": 1, "hub": {name: {"revision": commit, "files": {}}}}
     raise UnknownCheckpoint(
         f"{id} names a revision, {revision}; the id of a checkpoint has none.",
-        hint=(
-            f"Use {HUB}/{name}: its newest commit is pinned in tlzoo.lock on first use. For another commit write an "
-            f"entry: tlzoo registry new-entry FILES --id nlp/NAME --repo {name} --revision COMMIT --into registry.json"
-        ),
+        hint=f"Use {HUB}/{name}: its newest commit is pinned in tlzoo.lock on first use. To use another, give it there "
+        f"before that: {json.dumps(lock)}",
     )
 
 

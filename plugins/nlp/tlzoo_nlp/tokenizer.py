@@ -147,7 +147,8 @@ def _pad_id(tokenizer: Tokenizer, weights: Weights, config: PreTrainedConfig) ->
 
 def _declared_pad_token(weights: Weights) -> str | None:
     token = _document(weights, "tokenizer_config.json").get("pad_token")
-    return token.get("content") if isinstance(token, dict) else token
+    named = token.get("content") if isinstance(token, dict) else token
+    return named if isinstance(named, str) else None
 
 
 def _document(weights: Weights, name: str) -> dict[str, Any]:
