@@ -38,16 +38,29 @@ def modules() -> Mapping[str, list[str]]:
 def rows(module: str) -> list[Row]:
     """The rows of one module; raises what is no refusal, with the name."""
     found: Counter[tuple[str, str]] = Counter()
+    known: dict[tuple[object, ...], str] = {}
     for name in modules()[module]:
-        reason = refusal(name)
+        like = _what_decides(name)
+        if like not in known:
+            known[like] = refusal(name)
+        reason = known[like]
         found["refused" if reason else "builds", reason] += 1
     return sorted(Row(module, outcome, count, reason) for (outcome, reason), count in found.items())
 
 
+def _what_decides(name: str) -> tuple[object, ...]:
+    """What an entry's network is built of, and whether its weights can be fetched: alike for many tags."""
+    from timm.models import get_pretrained_cfg
+
+    given = get_pretrained_cfg(name)
+    return name.partition(".")[0], given.input_size, given.mean, given.hf_hub_id is None, given.hf_hub_filename
+
+
 def refusal(name: str) -> str:
     """Why a name is refused; empty where it is an entry whose weights, by their names and shapes, load."""
-    from tlzoo_vision.backbone import _create, _whole_names, load_state
+    from tlzoo_vision.backbone import _create
     from tlzoo_vision.resolving import resolve_timm
+    from tlzoo_vision.weights import load_state
 
     from tlzoo.errors import RegistryError
     from tlzoo.plugin import meta_device
@@ -59,7 +72,7 @@ def refusal(name: str) -> str:
         return re.sub(r": https?://\S*$", "", said).strip(" :.")
     with meta_device():
         whole, net = _create(entry, headless=False), _create(entry, headless=True)
-        load_state(entry, net, whole.state_dict(), _whole_names(entry))
+        load_state(entry, net, whole.state_dict(), whole.state_dict().keys())
     return ""
 
 

@@ -187,6 +187,14 @@ def test_the_ids_are_those_of_transformers(name: str, tmp_path: Path):
         assert ids(spec, text) == right, text
 
 
+@pytest.mark.parametrize("kind", ["roc_bert", "canine", "xlm"])
+def test_a_type_whose_tokenizer_is_python_code_has_that_of_its_file(kind: str, tmp_path: Path):
+    weights = written(tmp_path, kind, lowered, {CONFIG: {"truncation_side": "left"}})
+    spec = with_tokenizer(TextSpec(max_length=LENGTH), weights, AutoConfig.for_model("bert"))
+    assert spec.truncation_side == "left"
+    assert ids(spec, ODD[0]) == wordpiece().encode(ODD[0]).ids
+
+
 def test_a_tokenizer_file_alone_is_used_as_it_stands(tmp_path: Path):
     weights = written(tmp_path, "bert", kept, {})
     assert spec_of(weights, "bert").tokenizer == weights.files["tokenizer.json"].read_text()

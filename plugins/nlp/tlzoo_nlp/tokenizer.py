@@ -10,7 +10,6 @@ from tlzoo.plugin import TextSpec, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tokenizers import Tokenizer
     from transformers import PreTrainedConfig
@@ -74,13 +73,7 @@ def _tokenizer_json(weights: Weights) -> tuple[str, str]:
             f"The files have no tokenizer: {', '.join(sorted(names))}.",
             hint="Add tokenizer.json, or the vocabulary, to the entry's files.",
         )
-    tokenizer = _built(weights.folder, sorted(names))
-    kind = type(tokenizer).__name__
-    if not getattr(tokenizer, "is_fast", False):
-        raise RegistryError(
-            f"The tokenizer is a {kind}, which is Python code: an exported file cannot hold it.",
-            hint="Choose a checkpoint whose tokenizer is a tokenizer.json.",
-        )
+    tokenizer = _built(weights)
     if tokenizer.split_special_tokens:
         raise RegistryError(
             "tokenizer_config.json says split_special_tokens, which an exported file cannot hold.",
@@ -89,22 +82,35 @@ def _tokenizer_json(weights: Weights) -> tuple[str, str]:
     return str(tokenizer.backend_tokenizer.to_str()), str(tokenizer.truncation_side)
 
 
-def _built(folder: Path, names: list[str]) -> Any:
-    """The tokenizer that transformers makes of the folder, without code of it and without a word."""
-    from transformers import AutoTokenizer
+def _built(weights: Weights) -> Any:
+    """The tokenizer that transformers makes of the folder, without code of it and without a word.
+
+    Where its class is Python code by the model's type alone, the folder's tokenizer.json is used with its rules.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
     from transformers.utils import logging
 
+    named = any(_document(weights, name).get("tokenizer_class") for name in ("tokenizer_config.json", "config.json"))
+    plain = "tokenizer.json" in weights.files and not named
+    failures: list[Exception] = []
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as cause:
-        raise RegistryError(
-            f"A tokenizer cannot be built from {', '.join(names)}: {first_line(cause)}",
-            hint="Add tokenizer.json to the entry's files, or choose another checkpoint.",
-        ) from cause
+        for kind in (AutoTokenizer, PreTrainedTokenizerFast) if plain else (AutoTokenizer,):
+            try:
+                made = kind.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False)
+            except Exception as error:  # noqa: BLE001 - whatever the files make transformers raise
+                failures.append(error)
+                continue
+            if made.is_fast:
+                return made
+            failures.append(TypeError(f"{type(made).__name__} is Python code, which an exported file cannot hold"))
     finally:
         logging.set_verbosity(verbosity)
+    raise RegistryError(
+        f"A tokenizer cannot be built from {', '.join(sorted(weights.files))}: {first_line(failures[0])}",
+        hint="Choose a checkpoint whose tokenizer is a tokenizer.json.",
+    ) from failures[0]
 
 
 def _read(text: str) -> Tokenizer:

@@ -21,7 +21,7 @@ NETWORKS = {
     "caformer_s18": "head.fc.fc1.weight",
     "convformer_s18": "head.fc.fc1.weight",
     "efficientvit_m0": "head.bn.weight",
-    "iformer_t": "head.bn.weight",
+    "iformer_t": "head.head.bn.weight",
     "shvit_s1": "head.bn.weight",
     "rdnet_tiny": "head.fc.weight",
 }
