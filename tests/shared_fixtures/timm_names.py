@@ -68,7 +68,7 @@ def refusal(name: str) -> str:
     try:
         entry = resolve_timm(f"timm/{name}")
     except RegistryError as error:
-        said = error.message.replace(f"timm/{name}", "").replace(repr(name.partition(".")[0]), "it")
+        said = error.message.replace(f"timm/{name}", "it").replace(repr(name.partition(".")[0]), "it")
         return re.sub(r": https?://\S*$", "", said).strip(" :.")
     with meta_device():
         whole, net = _create(entry, headless=False), _create(entry, headless=True)
