@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tlzoo.data.columns import Columns, check_roles, column_names
-from tlzoo.data.contents import describe_contents, merge_rows
+from tlzoo.data.contents import describe_contents, keep_part, merge_rows
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
-from tlzoo.io.inputs.folders import FolderWalk, count_files, folder_names
-from tlzoo.io.inputs.report import NOTHING, UNREAD_PART, ReadReport, Skip
+from tlzoo.io.inputs.folders import FolderWalk, count_beside, count_files, folder_names
+from tlzoo.io.inputs.report import BESIDE_PARTS, BESIDE_TABLE, NOTHING, UNREAD_PART, ReadReport, Skip
 from tlzoo.io.inputs.tables import TABLES, stream_table
-from tlzoo.io.texts import input_name, read_text
+from tlzoo.io.texts import has_lone_surrogate, input_name, listed_names, read_text, utf8_name
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
@@ -46,11 +46,19 @@ class _ReadSpec:
     endings: tuple[str, ...]
     report: ReadReport
     skip: Skip
+    named: set[str] = field(default_factory=set)
+    """The files that rows of tables name."""
 
     @property
     def modality(self) -> str:
         """The task's."""
         return self.task.modality
+
+    @property
+    def install(self) -> str:
+        """How to have read what was left out for want of an extra, as an error's hint; empty where nothing was."""
+        said = self.report.installation()
+        return said and f"It has files that an extra reads: {said}"
 
     @property
     def kinds(self) -> str:
@@ -93,7 +101,7 @@ def read(
     check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
     spec.report.used = sum(len(part) for part in (collection.train, collection.test) if part is not None)
-    spec.report.check_broken(skip)
+    spec.report.check_broken(skip, collection)
     describe_contents(collection, task, spec.report)
     if labelled and training:
         task.check(collection.train.targets or (), place)
@@ -109,6 +117,7 @@ def read_labelled(
     endings: tuple[str, ...],
     parameter: str = "data",
     report: ReadReport | None = None,
+    skip: Skip = NOTHING,
 ) -> Samples:
     """Samples to measure a trained task on: those of the `test` part where the data has one, else all.
 
@@ -116,20 +125,12 @@ def read_labelled(
     task does not know.
     """
     with concerning(parameter, DataError):
-        collection = read(path, task, columns=columns, endings=endings, report=report)
-        samples = collection.test or collection.train
+        collection = read(path, task, columns=columns, endings=endings, report=report, skip=skip)
+        samples = keep_part(collection, task, report or ReadReport(), test=True)
         if not samples.targets:
             raise DataError(f"{path} has no labels.", hint="Name labelled data.")
         check_labels(samples, task, f"{path}: ")
     return samples
-
-
-def announce(report: ReadReport, place: str | os.PathLike[str]) -> None:
-    """Say how data was understood, and what of it is left out."""
-    merged = f", {report.merged} rows merged into others" if report.merged else ""
-    say(f"{place}: {report.used} samples, {report.layout}{merged}")
-    for line in report.lines():
-        say(f"{place}: {line}")
 
 
 def check_labels(samples: Samples, task: Task, place: str = "") -> None:
@@ -174,7 +175,7 @@ def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
         {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
     )
     unseen = sorted(there - known)
-    return ", ".join(repr(label) for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
+    return listed_names(unseen, 5)
 
 
 def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
@@ -182,13 +183,18 @@ def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
     if tables["train"]:
         test = _from_file(tables["test"], spec) if tables["test"] else None
         spec.report.layout = f"{' and '.join(each.name for each in tables.values() if each)}"
-        return TrainTestSamples(_from_file(tables["train"], spec), test)
+        found = TrainTestSamples(_from_file(tables["train"], spec), test)
+        spec.named.update(str(table) for table in tables.values() if table)
+        count_beside(folder, BESIDE_TABLE, spec.report, spec.named.__contains__)
+        return found
     halves = _train_and_test_folders(folder, spec)
     form = "a folder per class" if spec.labelled else "all files below"
     if not halves:
         spec.report.layout = form
         return TrainTestSamples(_from_class_folders(folder, spec), None)
     train, test_folder = halves
+    parts = {str(folder / name) for name in folder_names(folder)}
+    count_beside(folder, BESIDE_PARTS, spec.report, parts.__contains__)
     spec.report.layout = f"{form} in {' and '.join(f'{part.name}/' for part in halves if part)}"
     test = _from_class_folders(test_folder, spec) if test_folder else None
     return TrainTestSamples(_from_class_folders(train, spec), test)
@@ -246,7 +252,9 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
     targets: list[Target] = []
     for child, found in classes.items():
         if not found:
-            raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.kinds)
+            raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.install or spec.kinds)
+        if has_lone_surrogate(child.name):
+            raise DataError(f"Class folder {child} has a name that is not UTF-8.", hint="Rename it.")
         files += map(Path, found)
         row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",))
         targets += [spec.task.read(row)] * len(found)
@@ -255,7 +263,7 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
 
 def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, folder: Path, spec: _ReadSpec) -> Samples:
     if not files:
-        raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.kinds)
+        raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.install or spec.kinds)
     inputs: list[RawInput] = []
     whole: list[int] = []
     for at, file in enumerate(files):
@@ -272,8 +280,8 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
 
 
 def _check_not_skipped(place: str, spec: _ReadSpec) -> None:
-    if place in spec.skip.places:
-        raise DataError(spec.skip.places[place])
+    if (why := spec.skip.places.get(utf8_name(place))) is not None:
+        raise DataError(why)
 
 
 def _from_file(path: Path, spec: _ReadSpec) -> Samples:
@@ -288,11 +296,13 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
         raise task_error(spec.task, f"cannot be used: `layouts` returns {type(layout).__name__}, not rows.")
     if not spec.report.layout:
         spec.report.layout = "a table" if layout is None else f"a file of {spec.task.holds}"
-    rows = spec.task.samples(_table_rows(path, spec)) if layout is None else list(layout)
+    table = _table_rows(path, spec) if layout is None else []
+    rows = spec.task.samples(table) if layout is None else list(layout)
     if spec.task.plugin and (wrong := rows_problem(rows, "samples" if layout is None else "layouts")):
         raise task_error(spec.task, f"cannot be used: {wrong}")
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Check that the file is complete.")
+    spec.report.merged += max(0, len(table) - len(rows))
     samples = _samples_of_rows(rows, spec)
     if spec.task.plugin and (wrong := labels_problem(spec.task, samples.targets or ())):
         raise task_error(spec.task, f"cannot be used: {wrong}")
@@ -361,6 +371,7 @@ def _file_cell(row: Row, role: str, spec: _ReadSpec) -> str:
             f"File {row.file} names {cell!r} in {row.place}, which is not a file.",
             hint=f"Paths are relative to {row.file.parent}",
         )
+    spec.named.add(str(file))
     if not file.name.lower().endswith(spec.endings):
         raise DataError(
             f"File {row.file} names {cell!r} in {row.place}, which is not a supported {spec.modality} file.",

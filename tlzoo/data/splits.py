@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from tlzoo.data.columns import Columns
+from tlzoo.data.contents import keep_part
 from tlzoo.data.reading import read, unseen_labels
 from tlzoo.data.samples import Samples, content_digests
 from tlzoo.errors import DataError, UsageError, concerning
-from tlzoo.io.inputs.report import NOTHING, ReadReport, Skip
+from tlzoo.io.inputs.report import NOTHING, Overlap, ReadReport, Skip
 from tlzoo.progress import working
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.contract import task_error
@@ -60,10 +61,11 @@ def read_splits(
         )
     train, held = collection.train, collection.test
     if test is not None:
+        keep_part(collection, task, reports["data"], test=False)
         with concerning("test", DataError):
             reports["test"] = ReadReport()
             other = read(test, task, columns=columns, endings=endings, report=reports["test"], skip=skip)
-        held = other.test or other.train
+        held = keep_part(other, task, reports["test"], test=True)
     given = held is not None
     with concerning("data", DataError):
         _check_enough(train, task, path, 2 if given else 3)
@@ -74,8 +76,15 @@ def read_splits(
             f"The test data has labels that are not in the training data: {names}.",
             hint="Add training samples with these labels, or remove them from the test data.",
         )
+    if given:
+        reports["data" if test is None else "test"].overlap = _overlap(train, held)
     rest, validation = split(train, VALIDATION_SHARE, seed, task, together=together)
     return SampleSplits(rest, validation, held, not given, reports)
+
+
+def _overlap(train: Samples, held: Samples) -> Overlap:
+    known = set(content_digests(train.inputs, train.modality))
+    return Overlap(sum(each in known for each in content_digests(held.inputs, held.modality)), len(held))
 
 
 def _check_enough(train: Samples, task: Task, path: str | Path, needed: int) -> None:
@@ -87,7 +96,10 @@ def _check_enough(train: Samples, task: Task, path: str | Path, needed: int) -> 
     short = {str(group): count for group, count in counts.items() if group is not None and count < needed}
     if not short:
         return
-    shown = [f"{group[:80]!r} has {count}" for group, count in list(short.items())[:5]]
+    shown = [
+        f"{group[:80]!r} has {count} {'sample' if count == 1 else 'samples'}"
+        for group, count in list(short.items())[:5]
+    ]
     more = f" and {len(short) - 5} other labels" if len(short) > 5 else ""
     parts = "for training, validation and testing" if needed > 2 else "for training and validation"
     texts = len(short) > 5 and len(counts) > len(train) / 2

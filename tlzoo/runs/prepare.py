@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tlzoo.data import Columns, SampleSplits, fingerprint
-from tlzoo.data.dataset import make_dataset
+from tlzoo.data import Columns, SampleSplits, fingerprint, say_cut
+from tlzoo.data.dataset import cut_of, make_dataset
 from tlzoo.interfaces import Backbone
 from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.models.seeds import seed_generators
@@ -75,8 +75,24 @@ def data_record(
         n_train=len(parts.train),
         n_validation=len(parts.validation),
         n_test=len(parts.test),
-        read={name: report.facts() for name, report in parts.reports.items()},
+        read=_facts(parts),
     )
+
+
+def with_cuts(
+    record: DataRecord, parts: SampleSplits, sets: DatasetSplits, data: str | Path, test: str | Path | None
+) -> DataRecord:
+    """The record, with how many samples are longer than what the model reads of each, which is said."""
+    own = (sets.train, sets.validation) if "test" in parts.reports else (sets.train, sets.validation, sets.test)
+    for name, place, whole in (("data", data, own), ("test", test, (sets.test,))):
+        if name not in parts.reports:
+            continue
+        say_cut(parts.reports[name], place or "", cut_of(*whole))
+    return record.model_copy(update={"read": _facts(parts)})
+
+
+def _facts(parts: SampleSplits) -> dict[str, Any]:
+    return {name: dict(report.facts()) for name, report in parts.reports.items()}
 
 
 def head_options(task: Task, parts: SampleSplits, options: StrategyOptions) -> dict[str, Any]:

@@ -34,6 +34,11 @@ Others = Annotated[
 ]
 
 
+SkipBroken = Annotated[
+    str, typer.Option(help="Leave out samples that cannot be read, up to this share of all, such as 1%")
+]
+
+
 def columns(text: str | None, path: str | None, label: str | None, others: list[str] | None = None) -> Columns:
     """The columns that were named, as `tlzoo.data.read` takes them; raises UsageError for one that is no ROLE=NAME."""
     named = {"text_column": text, "path_column": path, "label_column": label}

@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import (
+    Data,
+    Json,
+    LabelColumn,
+    Others,
+    PathColumn,
+    Quiet,
+    SkipBroken,
+    TextColumn,
+    columns,
+    share_of,
+)
 from tlzoo.cli.shared.output import announce_file, print_json, single, span
-from tlzoo.progress import printable
+from tlzoo.progress import one_line
 
 if TYPE_CHECKING:
     from tlzoo.workflows.evaluate import Evaluation
@@ -26,6 +37,7 @@ def evaluate(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    skip_broken: SkipBroken = "0%",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -41,13 +53,18 @@ def evaluate(
         read_record(model)
     from tlzoo.workflows.evaluate import evaluate as measure
 
-    result = measure(model, data, columns=columns(text_column, path_column, label_column, column))
+    result = measure(
+        model,
+        data,
+        columns=columns(text_column, path_column, label_column, column),
+        skip_broken=share_of("--skip-broken", skip_broken),
+    )
     if json:
         print_json({**asdict(result), "model": str(model)})
         return
     _print_figures(result)
     for label, share in list(result.labels.items())[:SHOWN]:
-        print(f"{printable(label)}\trecall {share.found} of {share.n}\t95%: {span(share.low, share.high)}")
+        print(f"{one_line(label)}\trecall {share.found} of {share.n}\t95%: {span(share.low, share.high)}")
     if len(result.labels) > SHOWN:
         print(f"These {SHOWN} of {len(result.labels)} labels have the lowest recall; --json has all.")
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tlzoo.errors import DataError
-from tlzoo.io.inputs.kinds import HEAD, kind_of
-from tlzoo.io.inputs.report import BESIDE, HIDDEN, LINK_INSIDE, LINK_TWICE, OTHER_KIND, SPECIAL, ReadReport, Reason
+from tlzoo.io.inputs.kinds import HEAD, extra_format, kind_of
+from tlzoo.io.inputs.report import (
+    BESIDE,
+    HIDDEN,
+    LINK_INSIDE,
+    LINK_TWICE,
+    NEEDS_EXTRA,
+    OTHER_KIND,
+    SPECIAL,
+    ReadReport,
+    Reason,
+)
 from tlzoo.io.regular import reading_hint
 
 
@@ -45,7 +55,7 @@ class FolderWalk:
         found: dict[Path, list[str]] = {}
         for entry in _entries(self._root):
             if is_hidden(entry.name):
-                self._count_hidden(entry)
+                _count_hidden(entry, self.report)
             elif not entry.is_dir():
                 self.report.leave_out(BESIDE, entry.path)
             elif self._reads_folder(entry):
@@ -59,7 +69,7 @@ class FolderWalk:
         """
         for entry in _entries(self._root if folder is None else folder):
             if is_hidden(entry.name):
-                self._count_hidden(entry)
+                _count_hidden(entry, self.report)
             elif entry.is_dir():
                 if self._reads_folder(entry):
                     yield from self.files(entry.path)
@@ -90,24 +100,56 @@ class FolderWalk:
         if not stat.S_ISREG(mode):
             self.report.leave_out(SPECIAL, entry.path)
             return False
-        if named or (not entry.is_symlink() and kind_of(_head(entry.path)) == self._modality):
-            return True  # of a link that is not called so, nothing is read: it may lead anywhere
-        self.report.leave_out(OTHER_KIND, entry.path)
-        return False
+        if named:
+            return True
+        head = b"" if entry.is_symlink() else _head(entry.path)  # a link that is not called so may lead anywhere
+        if kind_of(head) != self._modality:
+            self.report.leave_out(OTHER_KIND, entry.path)
+            return False
+        needed = extra_format(head)
+        if needed is not None and not needed.there:
+            self.report.leave_out(NEEDS_EXTRA, entry.path)
+            self.report.extras.add(needed.extra)
+            return False
+        return True
 
-    def _count_hidden(self, entry: os.DirEntry[str]) -> None:
-        """Count a hidden file, or all below a hidden folder."""
-        if entry.is_dir(follow_symlinks=False):
-            count_files(entry.path, HIDDEN, self.report)
+
+def count_files(
+    folder: str | os.PathLike[str],
+    reason: Reason,
+    report: ReadReport,
+    is_read: Callable[[str], bool] = lambda path: False,
+) -> None:
+    """Count what lies below a folder and is not read; a link to a folder counts as one."""
+    for place, folders, names in os.walk(folder):
+        for path in sorted(os.path.join(place, name) for name in (*folders, *names)):
+            if not is_read(path) and (os.path.islink(path) or not os.path.isdir(path)):
+                report.leave_out(reason, path)
+
+
+def count_beside(
+    folder: str | os.PathLike[str], reason: Reason, report: ReadReport, is_read: Callable[[str], bool]
+) -> None:
+    """Count what lies in a folder and below and is not read; what is hidden apart."""
+    for entry in _entries(folder):
+        if is_read(entry.path):
+            continue
+        if is_hidden(entry.name):
+            _count_hidden(entry, report, is_read)
+        elif entry.is_dir(follow_symlinks=False):
+            count_beside(entry.path, reason, report, is_read)
         else:
-            self.report.leave_out(HIDDEN, entry.path)
+            report.leave_out(reason, entry.path)
 
 
-def count_files(folder: str | os.PathLike[str], reason: Reason, report: ReadReport) -> None:
-    """Count all files below a folder that is not read."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            report.leave_out(reason, os.path.join(place, name))
+def _count_hidden(
+    entry: os.DirEntry[str], report: ReadReport, is_read: Callable[[str], bool] = lambda path: False
+) -> None:
+    """Count a hidden file, or all below a hidden folder."""
+    if entry.is_dir(follow_symlinks=False):
+        count_files(entry.path, HIDDEN, report, is_read)
+    else:
+        report.leave_out(HIDDEN, entry.path)
 
 
 def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
