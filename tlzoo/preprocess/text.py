@@ -147,7 +147,7 @@ class TextPreprocessor:
         `share` tokens is in both. One for a text that fits.
         """
         room = self._room
-        if len(text.encode("utf-8", "surrogatepass")) <= room:
+        if len(self._clean(0, text).encode()) <= room:
             return [(0, len(text))]
         words = self._words(text)
         if sum(size for _, _, size in words) <= room:
