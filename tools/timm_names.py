@@ -21,8 +21,10 @@ def main() -> None:
     """Write the table after each module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", metavar="MODULE")
-    asked = parser.parse_args().modules or list(timm_names.modules())
+    parser.add_argument("--missing", action="store_true", help="only modules that have no row yet")
+    given = parser.parse_args()
     found = {module: made for module, made in timm_names.read().items() if module in timm_names.modules()}
+    asked = given.modules or [name for name in timm_names.modules() if not given.missing or name not in found]
     for module in asked:
         found[module] = timm_names.rows(module)
         timm_names.write(found)
