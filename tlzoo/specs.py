@@ -88,7 +88,8 @@ class TextSpec(StrictModel):
 
     `max_length` is in tokens. `tokenizer` is the whole tokenizer.json; it is empty in a registry (the plugin fills it
     in from the weights' folder) and present in every exported file. `known_tokens` is there where a tokenizer has more
-    tokens than the network: texts with one of those beyond are refused.
+    tokens than the network: texts with one of those beyond are refused. A text that is too long loses its tokens at
+    `truncation_side`; with `lowercase` it is lowered, as by Python's `str.lower`, before it is tokenized.
     """
 
     kind: Literal["text"] = "text"
@@ -96,6 +97,8 @@ class TextSpec(StrictModel):
     pad_id: int = Field(default=0, ge=0, lt=2**31)
     tokenizer: str = ""
     known_tokens: int | None = Field(default=None, gt=0)
+    truncation_side: Literal["left", "right"] = "right"
+    lowercase: bool = False
 
 
 class AudioSpec(StrictModel):
