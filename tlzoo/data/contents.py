@@ -13,7 +13,9 @@ from tlzoo.errors import DataError
 from tlzoo.io.inputs.report import TEST_PART, TRAINING_PART, ReadReport
 from tlzoo.io.texts import input_name, listed_names
 from tlzoo.tasks.base import Target, Task
+from tlzoo.tasks.labels import in_order, is_number
 
+_MISSING = ("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nil", "undefined")
 FEW = 5
 """A class of fewer samples is named."""
 _ROW = re.compile(r", (line|row) [0-9]+$")
@@ -35,7 +37,10 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     report.copies = report.used - len(labels_of)
     report.contradicting = sum(len(labels) > 1 for labels in labels_of.values())
     report.alike = alike(counts)
-    report.few = {label: count for label, count in sorted(counts.items()) if count < FEW}
+    report.few = {label: counts[label] for label in in_order(counts) if counts[label] < FEW}
+    decimals = all(map(is_number, counts)) and not all(label.lstrip("+-").isdigit() for label in counts)
+    report.numbers = in_order(counts) if decimals else []
+    report.missing_like = {label: counts[label] for label in in_order(counts) if label.lower() in _MISSING}
 
 
 def keep_part(collection: TrainTestSamples, task: Task, report: ReadReport, *, test: bool) -> Samples:

@@ -18,6 +18,7 @@ from tlzoo.io.inputs.report import NOTHING, Overlap, ReadReport, Skip
 from tlzoo.progress import working
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.contract import task_error
+from tlzoo.tasks.labels import means_numbers
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2
@@ -106,7 +107,8 @@ def _check_enough(train: Samples, task: Task, path: str | Path, needed: int) -> 
     raise DataError(
         f"{path} has too few samples of some labels: {', '.join(shown)}{more}. {needed} of each are needed, {parts}.",
         hint="Add samples of these labels, or leave them out."
-        + (" Or is another column that of the labels? Name it with `columns`." if texts else ""),
+        + (" Or is another column that of the labels? Name it with `columns`." if texts else "")
+        + (" To predict numbers, choose `task='regression'`." if means_numbers(list(map(str, groups))) else ""),
     )
 
 

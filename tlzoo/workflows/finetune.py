@@ -66,8 +66,9 @@ def finetune(
     `probe=False` leaves it out. `head` is `linear`, or `plugin/name` for a plugin's; by default the
     checkpoint's plugin's, else the task's own. `task` is needed where the checkpoint serves several. `preprocess`
     overrides fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length": 128}`, of a plugin's own
-    preprocessing its options. `columns` names a table's columns. Samples that cannot be read end the training, all of
-    them named; up to the share `skip_broken` of all, from 0 to 1, they are left out instead. While it trains,
+    preprocessing its options. `columns` says what a table calls its columns and how it is written (see
+    `tlzoo.data.Columns`). Samples that cannot be read end the training, all of them named; up to the share
+    `skip_broken` of all, from 0 to 1, they are left out instead. While it trains,
     `out`.unfinished holds snapshots, history and events; `resume` continues from there, on a CPU with bit-identical
     results.
 

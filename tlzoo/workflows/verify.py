@@ -160,7 +160,8 @@ def _read_samples(
     report = ReadReport()
     named: Columns = {**known, **columns}
     task = predictor.task
-    collection = read(data, task, columns=named, labelled=labelled, endings=endings, report=report, skip=skip)
+    with concerning("data", DataError):
+        collection = read(data, task, columns=named, labelled=labelled, endings=endings, report=report, skip=skip)
     if labelled:
         check_used(columns, report.roles, data)
     samples = keep_part(collection, task, report, test=True)

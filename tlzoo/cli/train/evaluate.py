@@ -18,6 +18,7 @@ from tlzoo.cli.shared.options import (
     SkipBroken,
     TextColumn,
     columns,
+    says_how_written,
     share_of,
 )
 from tlzoo.cli.shared.output import announce_file, print_json, single, span
@@ -30,6 +31,7 @@ SHOWN = 10
 """Labels on a screen."""
 
 
+@says_how_written()
 def evaluate(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder, or an exported ONNX file")],
     data: Data,
@@ -38,6 +40,8 @@ def evaluate(
     label_column: LabelColumn = None,
     column: Others = None,
     skip_broken: SkipBroken = "0%",
+    *,
+    written: dict[str, Any],
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -56,7 +60,7 @@ def evaluate(
     result = measure(
         model,
         data,
-        columns=columns(text_column, path_column, label_column, column),
+        columns=columns(text_column, path_column, label_column, column, written),
         skip_broken=share_of("--skip-broken", skip_broken),
     )
     if json:

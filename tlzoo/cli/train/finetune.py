@@ -23,6 +23,7 @@ from tlzoo.cli.shared.options import (
     Quiet,
     TextColumn,
     columns,
+    says_how_written,
     share_of,
 )
 from tlzoo.cli.shared.output import announce, print_json, single, span
@@ -44,6 +45,7 @@ def _option(*names: str, help: str, panel: str | None = None, **bounds: Any) -> 
     return typer.Option(*names, help=help.replace("[", r"\["), rich_help_panel=panel, **bounds)
 
 
+@says_how_written()
 def finetune(
     checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="Checkpoint id, see: tlzoo models")],
     data: Data,
@@ -80,6 +82,8 @@ def finetune(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    *,
+    written: dict[str, Any],
     option: Annotated[
         list[str] | None, _option(help="Option of a plugin's strategy, as NAME=VALUE; repeatable")
     ] = None,
@@ -118,7 +122,7 @@ def finetune(
             freeze=freeze,
             head=head,
             options=given,
-            columns=columns(text_column, path_column, label_column, column),
+            columns=columns(text_column, path_column, label_column, column, written),
             preprocess=prepared,
             skip_broken=share_of("--skip-broken", skip_broken),
             resume=resume,
