@@ -92,6 +92,15 @@ def _labels(part: Samples, task: Task) -> Iterable[str]:
     return (label for target in part.targets or () for label in task.labels_in(target))
 
 
+def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
+    """The labels that only `other` has, for people; empty where there are none."""
+    known, there = (
+        {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
+    )
+    unseen = sorted(there - known)
+    return listed_names(unseen, 5)
+
+
 def alike(labels: Iterable[str]) -> list[tuple[str, ...]]:
     """The labels that differ in case, in blanks, in how a letter or a number is written, or in what nobody sees."""
     groups: dict[str, list[str]] = defaultdict(list)

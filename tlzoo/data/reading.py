@@ -7,15 +7,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tlzoo.data.columns import Columns, check_roles, column_names
-from tlzoo.data.contents import describe_contents, keep_part, merge_rows
+from tlzoo.data.contents import describe_contents, keep_part, merge_rows, unseen_labels
+from tlzoo.data.sample_files import check_file
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples
-from tlzoo.data.tables import TABLE, ReadSpec, check_file, input_of, read_text_file, table_rows
+from tlzoo.data.tables import TABLE, ReadSpec, input_of, read_text_file, table_rows
 from tlzoo.errors import DataError, UsageError, concerning
 from tlzoo.io.files import check_exists
 from tlzoo.io.inputs.folders import FolderWalk, count_beside, count_files, folder_names
 from tlzoo.io.inputs.report import BESIDE_PARTS, BESIDE_TABLE, NOTHING, UNREAD_PART, ReadReport, Skip
 from tlzoo.io.inputs.tables import TABLES, table_ending
-from tlzoo.io.texts import has_lone_surrogate, input_name, listed_names, utf8_name
+from tlzoo.io.texts import has_lone_surrogate, input_name, utf8_name
 from tlzoo.progress import say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
@@ -27,7 +28,10 @@ EXTENSIONS = {
         ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff",
         ".webp",
     ),
-    "audio": (".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"),
+    "audio": (
+        ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".wav", ".webm",
+        ".wma",
+    ),
     "text": (".txt",),
 }  # fmt: skip
 _PARTS = {"train": ("train", "training"), "test": ("test", "testing")}
@@ -151,15 +155,6 @@ def _check_named_labels(place: Path, train: Samples, task: Task, columns: Column
                 hint="Add samples that have it, or leave it out.",
                 parameter=name,
             )
-
-
-def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
-    """The labels that only `other` has, for people; empty where there are none."""
-    known, there = (
-        {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
-    )
-    unseen = sorted(there - known)
-    return listed_names(unseen, 5)
 
 
 def _from_folder(folder: Path, spec: ReadSpec) -> TrainTestSamples:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from tlzoo.data.columns import Columns
-from tlzoo.data.contents import keep_part
-from tlzoo.data.reading import read, unseen_labels
+from tlzoo.data.contents import keep_part, unseen_labels
+from tlzoo.data.reading import read
 from tlzoo.data.samples import Samples, content_digests
 from tlzoo.errors import DataError, UsageError, concerning
 from tlzoo.io.inputs.report import NOTHING, Overlap, ReadReport, Skip

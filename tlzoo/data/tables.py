@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.data.columns import Columns, table_format
-from tlzoo.data.samples import RawInput, content_digests
+from tlzoo.data.sample_files import check_file
+from tlzoo.data.samples import RawInput
 from tlzoo.errors import DataError, InputError
 from tlzoo.io.files import spelled_path
+from tlzoo.io.inputs.kinds import file_head, kind_of
 from tlzoo.io.inputs.report import ReadReport, Skip
 from tlzoo.io.inputs.tables import settings_of, stream_table
 from tlzoo.io.texts import read_text
@@ -19,8 +21,6 @@ from tlzoo.tasks.base import Task
 from tlzoo.tasks.row import Row
 
 TABLE = "a table"
-LARGEST = 2**36
-"""Bytes of a sample's file: larger ones would be hashed for minutes, and a sparse file may claim any size."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def table_rows(path: Path, spec: ReadSpec) -> list[Row]:
 
 
 def input_of(row: Row, spec: ReadSpec) -> RawInput:
+    """What a row holds for the model: texts, or files; raises DataError for a text or a file that is not there."""
     if spec.modality == "text":
         cells = tuple(row.text(each.column or each.name) for each in spec.task.inputs)
     else:
@@ -104,7 +105,7 @@ def _file_cell(row: Row, role: str, spec: ReadSpec) -> str:
             hint=f"Paths are relative to {folder}, or to another folder: `columns={{'files': 'FOLDER'}}`",
         )
     spec.named.add(str(file))
-    if not file.name.lower().endswith(spec.endings):
+    if not file.name.lower().endswith(spec.endings) and kind_of(file_head(file)) != spec.modality:
         raise DataError(
             f"File {row.file} names {cell!r} in {row.place}, which is not a supported {spec.modality} file.",
             hint=spec.kinds,
@@ -113,21 +114,8 @@ def _file_cell(row: Row, role: str, spec: ReadSpec) -> str:
     return str(file)
 
 
-def check_file(file: Path, modality: str) -> None:
-    """Raise DataError for a file that is empty, far too large, or cannot be read to its end, as a link to nothing."""
-    try:
-        size = file.stat().st_size
-    except OSError as cause:
-        raise DataError(f"File {file} cannot be read: {cause.strerror}.", hint="Restore it or delete it.") from cause
-    if size == 0:
-        raise DataError(f"File {file} is empty (zero bytes).", hint="Restore it or delete it.")
-    if size > LARGEST:
-        raise DataError(f"File {file} has more than {LARGEST // 2**30} GiB.", hint="Check what it is, or delete it.")
-    if modality != "text":
-        content_digests((str(file),), modality)  # each file is hashed once, and read whole by that
-
-
 def read_text_file(file: Path, spec: ReadSpec) -> str:
+    """The text of a file; raises DataError where it has none, or not in this encoding."""
     spec.report.roles.update({"encoding"} & spec.columns.keys())
     text = read_text(file, spec.columns.get("encoding"))
     if not text.strip():

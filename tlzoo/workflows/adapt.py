@@ -6,7 +6,6 @@ What can be refused without a network is refused here, before torch is imported,
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,25 +34,10 @@ from tlzoo.plugins.containment import guard_workflow
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.run import RunFolder, columns_of_training
+from tlzoo.workflows.target_data import TargetData
 
 if TYPE_CHECKING:
     from tlzoo.workflows.run import Run
-
-
-@dataclass(frozen=True)
-class TargetData:
-    """What a run is adapted to: `unlabelled` samples of `target`, and `labelled` ones of `test` where it is given."""
-
-    target: str | Path
-    test: str | Path | None
-    unlabelled: Samples
-    report: ReadReport
-    labelled: Samples | None
-    test_report: ReadReport | None
-
-    def reports(self) -> dict[str, ReadReport]:
-        """What was read, by argument."""
-        return {"target": self.report, **({"test": self.test_report} if self.test_report else {})}
 
 
 @guard_workflow()

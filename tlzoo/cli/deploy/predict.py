@@ -149,13 +149,13 @@ class InputCounts:
 def _account(report: ReadReport, counts: InputCounts, predictor: Predictor) -> ReadReport:
     """What was read, once all answers are there."""
     from tlzoo.data.dataset import NOUNS
-    from tlzoo.io.inputs.report import Cut
+    from tlzoo.io.inputs.report import CutCount
     from tlzoo.preprocess import limit_of
 
     task, limit = predictor.task, limit_of(predictor.preprocessor)
     report.used = counts.total - counts.failed
     if limit is not None and not task.overrides("windows"):
-        report.cut = Cut(counts.cut, report.used, *limit, NOUNS.get(task.modality, "inputs"))
+        report.cut = CutCount(counts.cut, report.used, *limit, NOUNS.get(task.modality, "inputs"))
     return report
 
 

@@ -71,7 +71,7 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class Cut:
+class CutCount:
     """Of `samples`, called so in `noun`, those `longer` than the `limit` of a `unit` that a model reads of each."""
 
     longer: int
@@ -116,7 +116,7 @@ class ReadReport:
     few: dict[str, int] = field(default_factory=dict)
     extras: set[str] = field(default_factory=set)
     overlap: Overlap | None = None
-    cut: Cut | None = None
+    cut: CutCount | None = None
     roles: set[str] = field(default_factory=set)
     spelled: dict[str, set[str]] = field(default_factory=dict)
     missing_like: dict[str, int] = field(default_factory=dict)
@@ -156,7 +156,8 @@ class ReadReport:
             what = "sample" if len(self.broken) == 1 else "samples"
             yield f"Left out: {len(self.broken)} {what} that cannot be read, such as: {first.message}"
         if self.copies:
-            yield f"{self.copies} of {self.used} samples have the content of another"
+            verb = "has" if self.copies == 1 else "have"
+            yield f"{self.copies} of {self.used} samples {verb} the content of another (copies)"
         if self.contradicting:
             what = "content has" if self.contradicting == 1 else "contents have"
             yield f"{self.contradicting} {what} several labels"
