@@ -16,3 +16,4 @@ from tlzoo.data.samples import fingerprint as fingerprint
 from tlzoo.data.splits import SampleSplits as SampleSplits
 from tlzoo.data.splits import read_splits as read_splits
 from tlzoo.data.splits import split as split
+from tlzoo.data.splits import validation_copies as validation_copies

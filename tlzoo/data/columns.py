@@ -12,14 +12,30 @@ from tlzoo.errors import UsageError
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.row import spelled_column
 
+SPLIT, GROUP, WEIGHT = "split_column", "group_column", "weight_column"
+SAMPLE_COLUMNS = (SPLIT, GROUP, WEIGHT)
+"""Columns that say of a sample which part it is in, which others it belongs with, and how much it counts in training.
+They are no roles of a task, and are read only where they are named."""
+
 
 class Columns(TypedDict, total=False):
-    """What a table calls its columns, where not `text`, `path` and `label`; `others` is for those of a task's own."""
+    """What a table calls its columns, where not `text`, `path` and `label`; `others` is for those of a task's own.
+
+    The columns of a sample's part (`train`, `validation` or `test`), group and weight have no name by default.
+    """
 
     text_column: str
     path_column: str
     label_column: str
+    split_column: str
+    group_column: str
+    weight_column: str
     others: dict[str, str]
+
+
+def without(columns: Columns, *left_out: str) -> Columns:
+    """The columns but for those of these keys."""
+    return cast("Columns", {key: name for key, name in columns.items() if key not in left_out})
 
 
 def check_columns(columns: object) -> Columns:
@@ -46,7 +62,9 @@ def _wrong(columns: object) -> UsageError:
 def column_names(columns: Columns) -> dict[str, str]:
     """What a table calls each role; raises UsageError for one that is named twice, and differently."""
     named: dict[str, str] = {
-        role.removesuffix("_column"): str(name) for role, name in columns.items() if role != "others"
+        role if role in SAMPLE_COLUMNS else role.removesuffix("_column"): str(name)
+        for role, name in columns.items()
+        if role != "others"
     }
     others = columns.get("others", {})
     for role in named.keys() & others.keys():
@@ -61,7 +79,7 @@ def column_names(columns: Columns) -> dict[str, str]:
 
 def check_roles(task: Task, names: Mapping[str, str]) -> None:
     """Raise UsageError for the name of a column, by its role, that the task would not look at."""
-    if strange := [role for role in names if role not in task.all_roles]:
+    if strange := [role for role in names if role not in (*task.all_roles, *SAMPLE_COLUMNS)]:
         raise UsageError(
             f"{spelled_column(strange[0], names[strange[0]])} has no effect: {task.name} has no column role "
             f"{strange[0]!r}.",

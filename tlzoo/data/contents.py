@@ -6,8 +6,10 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from tlzoo.data.sample_columns import check_merged
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError
 from tlzoo.io.inputs.report import ReadReport
@@ -26,7 +28,7 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     """
     labels_of: dict[bytes, set[str]] = defaultdict(set)
     counts: Counter[str] = Counter()
-    for part in filter(None, (collection.train, collection.test)):
+    for part in collection.all_parts():
         for at, digest in enumerate(content_digests(part.inputs, part.modality)):
             labels_of[digest].add("" if part.targets is None else repr(part.targets[at]))
         counts.update(_labels(part, task))
@@ -34,6 +36,7 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     report.contradicting = sum(len(labels) > 1 for labels in labels_of.values())
     report.alike = alike(counts)
     report.few = {label: count for label, count in sorted(counts.items()) if count < FEW}
+    report.alike_groups = alike(group for part in collection.all_parts() for group in part.groups)
 
 
 def merge_rows(samples: Samples, path: Path, task: Task, report: ReadReport) -> Samples:
@@ -50,10 +53,11 @@ def merge_rows(samples: Samples, path: Path, task: Task, report: ReadReport) -> 
     if all(target is None for target in merged.values()):
         _check_one_target(targets, path, samples.modality)
         return samples
+    check_merged(samples, path)
     report.merged += len(samples) - len(targets)
-    first = {given: samples.name(at) for at, given in reversed(list(enumerate(samples.inputs)))}
+    first = {given: at for at, given in reversed(list(enumerate(samples.inputs)))}
     whole = tuple(merged.get(given) or found[0] for given, found in targets.items())
-    return Samples(tuple(targets), whole, samples.modality, tuple(first[given] for given in targets))
+    return replace(samples.subset(first[given] for given in targets), targets=whole)
 
 
 def _check_one_target(targets: Mapping[RawInput, Sequence[Target]], path: Path, modality: str) -> None:

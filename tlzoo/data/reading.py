@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tlzoo.data.columns import Columns, check_roles, column_names
+from tlzoo.data.columns import GROUP, SAMPLE_COLUMNS, SPLIT, WEIGHT, Columns, check_roles, column_names, without
 from tlzoo.data.contents import describe_contents, merge_rows
+from tlzoo.data.label_checks import check_labels, check_no_unseen
+from tlzoo.data.sample_columns import SampleFacts, check_group_by, divide, facts_of_row, group_of_file, with_facts
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
 from tlzoo.io.inputs.folders import FolderWalk, count_files, folder_names
 from tlzoo.io.inputs.report import NOTHING, UNREAD_PART, ReadReport, Skip
 from tlzoo.io.inputs.tables import TABLES, stream_table
-from tlzoo.io.texts import input_name, read_text
-from tlzoo.progress import say
+from tlzoo.io.texts import read_text
+from tlzoo.progress import advise, say
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import labels_problem, rows_problem, task_error
@@ -46,6 +48,9 @@ class _ReadSpec:
     endings: tuple[str, ...]
     report: ReadReport
     skip: Skip
+    group_by: str | None = None
+    optional: frozenset[str] = frozenset()
+    apart: tuple[Path, ...] = ()
 
     @property
     def modality(self) -> str:
@@ -68,6 +73,9 @@ def read(
     endings: tuple[str, ...] = (),
     report: ReadReport | None = None,
     skip: Skip = NOTHING,
+    group_by: str | None = None,
+    optional: Iterable[str] = (),
+    apart: Iterable[str | os.PathLike[str]] = (),
 ) -> TrainTestSamples:
     """Read samples of a task: a folder per label where it reads those, a table, a file of the task's own layouts, or
     `train` and `test` of these forms in a folder.
@@ -75,6 +83,8 @@ def read(
     A plugin's modality has files that end in `endings` (see `endings_of`). With `labelled=False` folders may be flat or
     nested, labels are not looked at and targets are `None`. The order is sorted for folders, the file's own for tables
     and layouts. `report` gets what was read and what was left out; `skip` says which samples are left out.
+    `columns` may name those of parts, groups and weights; `optional` ones are read where a table has them. `group_by`
+    finds groups in the files' paths (see `group_of_file`). What is read `apart` may lie in the folder.
 
     Raises DataError naming the file, class, column or row for whatever cannot be used, all samples that cannot be read
     in one; for `training` also where nothing could be learnt, and for labels that only the test part has; UsageError
@@ -88,16 +98,20 @@ def read(
         )
     place = Path(os.path.abspath(path))
     report = ReadReport() if report is None else report
-    spec = _ReadSpec(task, column_names(columns or {}), labelled, endings, report, skip)
-    check_roles(task, spec.names)
+    names, others = column_names(columns or {}), tuple(Path(os.path.abspath(each)) for each in apart)
+    spec = _ReadSpec(task, names, labelled, endings, report, skip, group_by, frozenset(optional), others)
+    check_roles(task, names)
+    check_group_by(group_by, columns or {})
     check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
-    spec.report.used = sum(len(part) for part in (collection.train, collection.test) if part is not None)
+    collection = divide(collection, place, names.get(SPLIT, ""), training=training)
+    spec.report.used = sum(map(len, collection.all_parts()))
     spec.report.check_broken(skip)
     describe_contents(collection, task, spec.report)
     if labelled and training:
         task.check(collection.train.targets or (), place)
-        _check_test(place, collection, task)
+        if collection.test is not None:
+            check_no_unseen(collection.train, collection.test, task, "test", str(place))
     return collection
 
 
@@ -116,7 +130,8 @@ def read_labelled(
     task does not know.
     """
     with concerning(parameter, DataError):
-        collection = read(path, task, columns=columns, endings=endings, report=report)
+        named = without(columns, WEIGHT)
+        collection = read(path, task, columns=named, endings=endings, report=report, optional=(SPLIT, GROUP))
         samples = collection.test or collection.train
         if not samples.targets:
             raise DataError(f"{path} has no labels.", hint="Name labelled data.")
@@ -132,55 +147,16 @@ def announce(report: ReadReport, place: str | os.PathLike[str]) -> None:
         say(f"{place}: {line}")
 
 
-def check_labels(samples: Samples, task: Task, place: str = "") -> None:
-    """Raise DataError, which begins with `place`, for labels that the task does not know, naming the first sample."""
-    if not samples.targets:
-        return
-    try:
-        task.check_known(samples.targets)
-    except DataError as error:
-        first = _first_unknown_label(samples, task)
-        raise DataError(f"{place}{error.message} {first}".rstrip(), hint=error.hint) from error
-
-
-def _first_unknown_label(samples: Samples, task: Task) -> str:
-    for at, target in enumerate(samples.targets or ()):
-        try:
-            task.check_known([target])
-        except DataError:
-            shown = input_name(samples.inputs[at], 80 if samples.modality == "text" else None)
-            return f"The first is sample {at + 1}, {shown!r}."
-    return ""
-
-
 def endings_of(spec: Preprocess) -> tuple[str, ...]:
     """The endings of the files that this preprocessing reads, where a plugin says so; else the modality's count."""
     return spec.endings if isinstance(spec, PluginSpec) else ()
 
 
-def _check_test(place: Path, collection: TrainTestSamples, task: Task) -> None:
-    if collection.test is None:
-        return
-    if names := unseen_labels(collection.train, collection.test, task):
-        raise DataError(
-            f"{place} has labels in its test data that are not in its training data: {names}.",
-            hint="Add training samples with these labels, or remove them from the test data.",
-        )
-
-
-def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
-    """The labels that only `other` has, for people; empty where there are none."""
-    known, there = (
-        {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
-    )
-    unseen = sorted(there - known)
-    return ", ".join(repr(label) for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
-
-
 def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
     tables = {stem: _named_table(folder, stem, spec) for stem in ("train", "test")}
     if tables["train"]:
-        test = _from_file(tables["test"], spec) if tables["test"] else None
+        unsplit = replace(spec, names={role: name for role, name in spec.names.items() if role != SPLIT})
+        test = _from_file(tables["test"], unsplit) if tables["test"] else None
         spec.report.layout = f"{' and '.join(each.name for each in tables.values() if each)}"
         return TrainTestSamples(_from_file(tables["train"], spec), test)
     halves = _train_and_test_folders(folder, spec)
@@ -221,8 +197,9 @@ def _train_and_test_folders(folder: Path, spec: _ReadSpec) -> tuple[Path, Path |
             hint=f"Training reads {train.name}/ and test/ only: rename the folder to test, or move it elsewhere.",
         )
     for other in others:
-        say(f"Ignoring {folder / other}: the validation data is split off the training data.")
-        count_files(folder / other, UNREAD_PART, spec.report)
+        if folder / other not in spec.apart:
+            advise(f"Ignoring {folder / other}: validation data is split off, or named by `validation`.")
+            count_files(folder / other, UNREAD_PART, spec.report)
     return train, test
 
 
@@ -257,18 +234,25 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
     if not files:
         raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.kinds)
     inputs: list[RawInput] = []
+    facts: list[SampleFacts] = []
     whole: list[int] = []
     for at, file in enumerate(files):
         try:
             _check_not_skipped(str(file), spec)
             _check_file(file, spec.modality)
+            found = _facts_of_file(file, folder, spec, classes=targets is not None)
             inputs.append(_read_text_file(file) if spec.modality == "text" else str(file))
         except DataError as error:
             spec.report.broken[str(file)] = error
         else:
             whole.append(at)
+            facts.append(found)
     kept = None if targets is None else tuple(targets[at] for at in whole)
-    return Samples(tuple(inputs), kept, spec.modality, tuple(str(files[at]) for at in whole))
+    return with_facts(Samples(tuple(inputs), kept, spec.modality, tuple(str(files[at]) for at in whole)), facts)
+
+
+def _facts_of_file(file: str | Path, root: Path, spec: _ReadSpec, *, classes: bool) -> SampleFacts:
+    return SampleFacts(group=spec.group_by and group_of_file(file, root, spec.group_by, classes=classes))
 
 
 def _check_not_skipped(place: str, spec: _ReadSpec) -> None:
@@ -288,27 +272,31 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
         raise task_error(spec.task, f"cannot be used: `layouts` returns {type(layout).__name__}, not rows.")
     if not spec.report.layout:
         spec.report.layout = "a table" if layout is None else f"a file of {spec.task.holds}"
-    rows = spec.task.samples(_table_rows(path, spec)) if layout is None else list(layout)
+    table = _table_rows(path, spec) if layout is None else None
+    rows = list(layout or ()) if table is None else spec.task.samples(table)
     if spec.task.plugin and (wrong := rows_problem(rows, "samples" if layout is None else "layouts")):
         raise task_error(spec.task, f"cannot be used: {wrong}")
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Check that the file is complete.")
-    samples = _samples_of_rows(rows, spec)
+    samples = _samples_of_rows(rows, table or (), spec)
     if spec.task.plugin and (wrong := labels_problem(spec.task, samples.targets or ())):
         raise task_error(spec.task, f"cannot be used: {wrong}")
     return merge_rows(samples, path, spec.task, spec.report)
 
 
-def _samples_of_rows(rows: Sequence[Row], spec: _ReadSpec) -> Samples:
-    """What the rows hold; those with something wrong are kept apart."""
+def _samples_of_rows(rows: Sequence[Row], table: Sequence[Row], spec: _ReadSpec) -> Samples:
+    """What the rows hold; those with something wrong are kept apart. `table` has the rows that a task made them of."""
     inputs: list[RawInput] = []
     targets: list[Target] = []
     places: list[str] = []
+    facts: list[SampleFacts] = []
+    origins = {row.place: row for row in table}
     for row in rows:
         place = f"{row.file}, {row.place}"
         try:
             _check_not_skipped(place, spec)
             given = _input(row, spec)
+            found = _facts_of_row(origins.get(row.place, row), given, spec)
             if spec.labelled:
                 targets.append(_target(row, spec.task))
         except DataError as error:
@@ -318,7 +306,19 @@ def _samples_of_rows(rows: Sequence[Row], spec: _ReadSpec) -> Samples:
         else:
             inputs.append(given)
             places.append(place)
-    return Samples(tuple(inputs), tuple(targets) if spec.labelled else None, spec.modality, tuple(places))
+            facts.append(found)
+    samples = Samples(tuple(inputs), tuple(targets) if spec.labelled else None, spec.modality, tuple(places))
+    return with_facts(samples, facts)
+
+
+def _facts_of_row(row: Row, given: RawInput, spec: _ReadSpec) -> SampleFacts:
+    """What a row, and the path of its file, say of its sample."""
+    wanted = [role for role in SAMPLE_COLUMNS if role in spec.names]
+    found = facts_of_row(row, [role for role in wanted if row.has(role) or role not in spec.optional])
+    if spec.group_by is None or spec.modality == "text":
+        return found
+    file = given if isinstance(given, str) else given[0]
+    return replace(found, group=_facts_of_file(file, row.file.parent, spec, classes=False).group)
 
 
 def _target(row: Row, task: Task) -> Target:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tlzoo.data import Columns, SampleSplits, fingerprint
 from tlzoo.data.dataset import make_dataset
@@ -53,21 +56,34 @@ def fit_task(task: Task, parts: SampleSplits, columns: Columns) -> Task:
 
 
 def make_dataset_splits(parts: SampleSplits, model: TaskModel) -> DatasetSplits:
-    """The three parts as the model takes them."""
+    """The three parts as the model takes them; weights of samples are scaled to a mean of 1 over the training."""
     preprocessor = checkpoint_preprocessor(model.checkpoint, model.parts.preprocess)
+    scale = float(np.mean(parts.train.weights)) if parts.train.weights else 1.0
     train, validation, test = (
-        make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test)
+        make_dataset(replace(part, weights=tuple(each / scale for each in part.weights)), model.task, preprocessor)
+        for part in (parts.train, parts.validation, parts.test)
     )
     return DatasetSplits(train, validation, test, parts.held_out)
 
 
 def data_record(
-    data: str | Path, test: str | Path | None, columns: Columns, seed: int, parts: SampleSplits
+    data: str | Path,
+    test: str | Path | None,
+    columns: Columns,
+    seed: int,
+    parts: SampleSplits,
+    *,
+    validation: str | Path | None = None,
+    group_by: str | None = None,
 ) -> DataRecord:
     """What a run remembers of its data."""
     return DataRecord(
         path=str(Path(data).resolve()),
         test=None if test is None else str(Path(test).resolve()),
+        validation=None if validation is None else str(Path(validation).resolve()),
+        validation_fingerprint=fingerprint(parts.validation),
+        group_by=group_by,
+        groups=parts.groups(),
         columns=columns,
         seed=seed,
         fingerprint=fingerprint(parts.train),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlzoo.data import Samples, announce, endings_of, fingerprint, read, read_labelled
+from tlzoo.data.columns import SAMPLE_COLUMNS, without
 from tlzoo.errors import DataError, RunError, concerning
 from tlzoo.io.extras import require_training
 from tlzoo.io.inputs.report import ReadReport
@@ -79,8 +80,7 @@ def _labelled(run: RunFolder, test: str | Path | None) -> Samples | None:
 
 
 def _target_samples(run: RunFolder, target: str | Path) -> Samples:
-    columns = run.data.columns.copy()
-    columns.pop("label_column", None)
+    columns = without(run.data.columns, "label_column", *SAMPLE_COLUMNS)
     report, endings = ReadReport(), endings_of(run.preprocess)
     with concerning("target", DataError), columns_of_training(run.path):
         found = read(target, run.task, columns=columns, labelled=False, endings=endings, report=report)

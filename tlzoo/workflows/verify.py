@@ -11,6 +11,7 @@ from tlzoo.artifact.manifest import Parity
 from tlzoo.artifact.reference import DIGEST_BYTES, unpack
 from tlzoo.artifact.trained_on import of_file, seen_note
 from tlzoo.data import Columns, Samples, announce, check_columns, check_used, content_digests, endings_of, read
+from tlzoo.data.columns import GROUP, SPLIT, WEIGHT, without
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import ArtifactError, DataError, ParityError, UsageError, concerning
 from tlzoo.exporting.check import Measure, Proof, prove
@@ -122,8 +123,10 @@ def _read_samples(data: str | Path, predictor: Predictor, columns: Columns) -> S
     labelled = not isinstance(predictor.task, UnknownTask)  # the proof stands without labels
     known: Columns = predictor.manifest.columns  # type: ignore[assignment]
     report = ReadReport()
-    named: Columns = {**known, **columns}
-    collection = read(data, predictor.task, columns=named, labelled=labelled, endings=endings, report=report)
+    named = without({**known, **columns}, GROUP, WEIGHT)
+    collection = read(
+        data, predictor.task, columns=named, labelled=labelled, endings=endings, report=report, optional=(SPLIT,)
+    )
     if labelled:
         check_used(columns, report.roles, data)
     announce(report, data)

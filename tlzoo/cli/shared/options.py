@@ -24,6 +24,15 @@ Out = Annotated[Path, typer.Option("--out", help="Output folder; must not exist 
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts \\[text]")]
 PathColumn = Annotated[str | None, typer.Option(help="Column of the files' paths \\[path]")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels \\[label]")]
+SplitColumn = Annotated[
+    str | None, typer.Option(help="Column that says which part a row is in: train, validation or test")
+]
+GroupColumn = Annotated[
+    str | None, typer.Option(help="Column of groups, such as patients or speakers: rows of a group stay in one part")
+]
+WeightColumn = Annotated[
+    str | None, typer.Option(help="Column of weights, 0 or more: how much a row counts in training")
+]
 
 
 Others = Annotated[
@@ -34,9 +43,11 @@ Others = Annotated[
 ]
 
 
-def columns(text: str | None, path: str | None, label: str | None, others: list[str] | None = None) -> Columns:
+def columns(
+    text: str | None, path: str | None, label: str | None, others: list[str] | None = None, **more: str | None
+) -> Columns:
     """The columns that were named, as `tlzoo.data.read` takes them; raises UsageError for one that is no ROLE=NAME."""
-    named = {"text_column": text, "path_column": path, "label_column": label}
+    named = {"text_column": text, "path_column": path, "label_column": label, **more}
     found: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     roles = by_role(others or ())
     return cast("Columns", found | ({"others": roles} if roles else {}))

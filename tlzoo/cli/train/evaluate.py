@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Data, Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import (
+    Data,
+    Json,
+    LabelColumn,
+    Others,
+    PathColumn,
+    Quiet,
+    SplitColumn,
+    TextColumn,
+    columns,
+)
 from tlzoo.cli.shared.output import announce_file, print_json, single, span
 from tlzoo.progress import printable
 
@@ -26,6 +36,7 @@ def evaluate(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    split_column: SplitColumn = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -41,7 +52,8 @@ def evaluate(
         read_record(model)
     from tlzoo.workflows.evaluate import evaluate as measure
 
-    result = measure(model, data, columns=columns(text_column, path_column, label_column, column))
+    named = columns(text_column, path_column, label_column, column, split_column=split_column)
+    result = measure(model, data, columns=named)
     if json:
         print_json({**asdict(result), "model": str(model)})
         return

@@ -55,7 +55,8 @@ class ReadReport:
     `left_out` counts files by reason and kind: an ending, such as ".md", or "" where there is none. `broken` has what
     cannot be read, by name: a file, or a row's place. `copies` counts samples
     with the content of an earlier one, `contradicting` contents with several labels; `alike` are labels that differ in
-    little that anybody sees, `few` the samples of small classes. `roles` are those whose columns were read.
+    little that anybody sees, `few` the samples of small classes. `alike_groups` are groups of samples whose names
+    look alike. `roles` are those whose columns were read.
     """
 
     layout: str = ""
@@ -67,6 +68,7 @@ class ReadReport:
     contradicting: int = 0
     alike: list[tuple[str, ...]] = field(default_factory=list)
     few: dict[str, int] = field(default_factory=dict)
+    alike_groups: list[tuple[str, ...]] = field(default_factory=list)
     roles: set[str] = field(default_factory=set)
     _first: dict[Reason, str] = field(default_factory=dict, repr=False)
 
@@ -102,6 +104,8 @@ class ReadReport:
             yield f"{self.contradicting} {what} several labels"
         for labels in self.alike[:_SHOWN]:
             yield f"Labels that look alike: {listed_names(labels)}"
+        for groups in self.alike_groups[:_SHOWN]:
+            yield f"Groups that look alike: {listed_names(groups)}"
         if self.few:
             shown = [f"{label!r} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
             more = [f"and {len(self.few) - _SHOWN} more"] if len(self.few) > _SHOWN else []
