@@ -174,5 +174,5 @@ def test_weights_stay_with_their_samples_and_may_not_all_be_0(tmp_path: Path):
 
 
 def test_groups_of_texts_in_a_table_are_no_files(tmp_path: Path):
-    with pytest.raises(UsageError, match="has no effect: .* is a table of texts"):
+    with pytest.raises(UsageError, match=r"has no effect: .* is a table of texts"):
         read_splits(table(tmp_path / "t.csv", patients(30, 5)), None, TASK, {}, 0, group_by="folder")
