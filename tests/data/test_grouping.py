@@ -145,6 +145,22 @@ def test_a_validation_set_is_read_as_a_test_set_is(tmp_path: Path):
         read_splits(path, None, TASK, {}, 0, validation=own)
 
 
+@pytest.mark.parametrize("part", ["val", "test", "Test", "dev"])
+def test_a_folder_of_the_data_that_is_given_as_a_part_is_not_read_with_it(
+    tmp_path: Path, part: str, capsys: pytest.CaptureFixture[str]
+):
+    for half in ("train", part):
+        for label in "ab":
+            (tmp_path / half / label).mkdir(parents=True)
+            for at in range(5):
+                (tmp_path / half / label / f"{at}.txt").write_text(f"{half} {label} {at}")
+    splits = read_splits(tmp_path, None, TASK, {}, 0, validation=tmp_path / part)
+    assert set(splits.validation.inputs) == {f"{part} {label} {at}" for label in "ab" for at in range(5)}
+    assert (len(splits.train), len(splits.test), splits.held_out) == (8, 2, True)
+    assert read_splits(tmp_path, tmp_path / part, TASK, {}, 0).test.inputs == splits.validation.inputs
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_a_part_of_the_column_is_not_given_beside_it(tmp_path: Path, part: str):
     rows = [(f"text {at}", "ab"[at % 2], ["train", "val", "test"][at % 3]) for at in range(30)]

@@ -172,7 +172,8 @@ def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
 
 def _named_table(folder: Path, stem: str, spec: _ReadSpec) -> Path | None:
     endings = (*TABLES, *spec.task.endings)
-    found = [folder / (stem + suffix) for suffix in endings if (folder / (stem + suffix)).is_file()]
+    there = [folder / (stem + suffix) for suffix in endings]
+    found = [path for path in there if path.is_file() and path not in spec.apart]
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise DataError(f"Folder {folder} has both {names}.", hint="Keep one of them, or pass the file itself.")
@@ -182,7 +183,7 @@ def _named_table(folder: Path, stem: str, spec: _ReadSpec) -> Path | None:
 def _train_and_test_folders(folder: Path, spec: _ReadSpec) -> tuple[Path, Path | None] | None:
     """The folders `train/` and `test/`, or as others call them; `None` where sub-folders are classes, even one named
     `train`."""
-    names = folder_names(folder)
+    names = [name for name in folder_names(folder) if folder / name not in spec.apart]
     parts = {part: [name for name in names if name.lower() in spelled] for part, spelled in _PARTS.items()}
     if twice := next((found for found in parts.values() if len(found) > 1), None):
         raise DataError(f"Folder {folder} has both {twice[0]}/ and {twice[1]}/.", hint="Keep one of them.")
@@ -194,12 +195,11 @@ def _train_and_test_folders(folder: Path, spec: _ReadSpec) -> tuple[Path, Path |
     if others and not (test and all(name.lower() in _THIRD_PART for name in others)):
         raise DataError(
             f"Folder {folder} has {others[0]}/ beside {train.name}/.",
-            hint=f"Training reads {train.name}/ and test/ only: rename the folder to test, or move it elsewhere.",
+            hint=f"Training reads {train.name}/ and test/ only: move it, rename it to test, or give `validation`.",
         )
     for other in others:
-        if folder / other not in spec.apart:
-            advise(f"Ignoring {folder / other}: validation data is split off, or named by `validation`.")
-            count_files(folder / other, UNREAD_PART, spec.report)
+        advise(f"Ignoring {folder / other}: validation data is split off, or named by `validation`.")
+        count_files(folder / other, UNREAD_PART, spec.report)
     return train, test
 
 
@@ -213,7 +213,7 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
             f"Folder {folder} cannot be read as {spec.task.holds}: a folder holds the samples of one class.",
             hint=f"Give a table with the columns {' and '.join(needed)}.",
         )
-    classes = walk.files_by_folder()
+    classes = {child: found for child, found in walk.files_by_folder().items() if child not in spec.apart}
     if not classes:
         raise DataError(
             f"Folder {folder} has no sub-folders, so no classes.",
