@@ -62,7 +62,7 @@ def deal(
     filled, left = np.zeros_like(size), total[:-1].copy()
     parts: list[list[int]] = [[] for _ in shares]
     order = generator.permutation(len(units))
-    order = order[np.argsort(-counts[order].std(axis=1), kind="stable")]
+    order = order[np.lexsort((-counts[order, -1], -counts[order].std(axis=1)))]
     for number in order.tolist():
         unit = counts[number]
         allowed = range(len(shares))

@@ -69,7 +69,15 @@ class _Reading:
 
     def split(self, samples: Samples, share: float) -> tuple[Samples, Samples]:
         """The rest, and a part that is split off."""
-        return split(samples, share, self.seed, self.task, together=self.together)
+        with concerning("data", DataError):
+            return split(samples, share, self.seed, self.task, together=self.together)
+
+    def split_three(self, samples: Samples) -> list[Samples]:
+        """Training, validation and test samples of whole groups, dealt together: few groups leave few ways."""
+        rest, random = 1 - TEST_SHARE, np.random.default_rng(self.seed)
+        shares = (rest * (1 - VALIDATION_SHARE), rest * VALIDATION_SHARE, TEST_SHARE)
+        with concerning("data", DataError):
+            return split_by_groups(samples, shares, random, self.task)
 
 
 def read_splits(
@@ -160,10 +168,8 @@ def _split_off(reading: _Reading, train: Samples, held: Samples | None, valid: S
     for part in missing if SPLIT in reading.columns else ():
         column = reading.columns["split_column"]
         say(f"{reading.path}: no row is for {part} in {column!r}: a fifth of the training rows is taken.")
-    if train.groups and held is None and valid is None:  # together: few groups leave few ways
-        rest = 1 - TEST_SHARE
-        shares = (rest * (1 - VALIDATION_SHARE), rest * VALIDATION_SHARE, TEST_SHARE)
-        train, valid, held = split_by_groups(train, shares, np.random.default_rng(reading.seed), task)
+    if train.groups and held is None and valid is None:
+        train, valid, held = reading.split_three(train)
     if held is None:
         train, held = reading.split(train, TEST_SHARE)
     check_no_unseen(train, held, task, "test")

@@ -45,6 +45,8 @@ from tlzoo.workflows.run import Run
 
 WEIGHT_DIGEST = 16
 """Hexadecimal digits of each tensor's digest that a snapshot keeps."""
+FEW_GROUPS = 5
+"""Groups of test samples below which it is said how little they prove."""
 MAY_CHANGE_ON_RESUME = {"lr"}
 """Options that change weights and may still differ on resume: a smaller rate is the remedy for a diverged loss."""
 
@@ -150,6 +152,8 @@ def _report_data(model: TaskModel, sets: DatasetSplits, parts: SampleSplits, opt
     )
     if groups := parts.groups():
         say(f"{sum(groups.values())} groups: {', '.join(f'{count} {part}' for part, count in groups.items())}")
+        if (count := groups.get("test", FEW_GROUPS)) < FEW_GROUPS:
+            say(f"The test samples are of {count} group{'s' * (count > 1)}: they say little of others.")
     if copies := validation_copies(parts):
         say(
             f"{copies} of {len(parts.validation)} validation samples have the content of a training sample: what is "

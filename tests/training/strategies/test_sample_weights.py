@@ -53,8 +53,8 @@ def test_a_whole_weight_is_as_many_copies(task: Any, options: dict[str, Any]):
     unlike = fit_probe(Labelled(*train), Labelled(*validation), objective, l2=0.1)
     rows = Features(train[0])
     found, same, plain = (apply_probe(probe, rows, "logits")["logits"] for probe in (one, other, unlike))
-    np.testing.assert_allclose(found, same, rtol=1e-3, atol=1e-3)
-    assert np.abs(np.asarray(found) - np.asarray(plain)).max() > 0.01
+    np.testing.assert_allclose(found, same, rtol=5e-3, atol=1e-2)
+    assert np.abs(np.asarray(found) - np.asarray(plain)).max() > 0.1
 
 
 def test_moments_count_rows_by_their_weight():
