@@ -267,8 +267,8 @@ def split(samples: Samples, share: float, seed: int, task: Task, *, together: bo
         )
     labels = [task.labels_in(target) for target in samples.targets or ()]
     if samples.groups:
-        rest, part = split_by_groups(samples, (1 - share, share), generator, task)
-        return rest, part
+        rest, held = split_by_groups(samples, (1 - share, share), generator, task)
+        return rest, held
     copies = _copies(samples) if together else [[at] for at in range(len(samples))]
     if any(labels) and None in groups:
         part = _multilabel_split(labels, copies, share, generator)

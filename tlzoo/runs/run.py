@@ -1,4 +1,4 @@
-"""A run: a folder with everything a trained model is. Only safetensors and JSON."""
+"""A run: a folder with everything a trained model is. Only safetensors, JSON and CSV."""
 
 from __future__ import annotations
 
