@@ -184,8 +184,7 @@ class TaskDataset:
         headline, value = self.task.headline, metrics[self.task.headline]
         if len(targets) < self.samples:
             value = float(self.task.metrics(merged, targets, contexts)[headline])
-        groups = None if self.groups is None else [self.groups[at] for at in self.without_copies()]
-        return metric_interval(self.task, merged, targets, contexts, value, seed, groups)
+        return metric_interval(self.task, merged, targets, contexts, value, seed, self.independent_groups())
 
     def independent(self, outputs: Outputs) -> tuple[Outputs, Sequence[Target], list[Any]]:
         """Outputs, targets and contexts of the whole samples without copies: those that an interval may count."""
@@ -195,6 +194,10 @@ class TaskDataset:
             return merged, self.sample_targets, contexts
         targets = [self.sample_targets[at] for at in different]
         return select(merged, different), targets, [contexts[at] for at in different]
+
+    def independent_groups(self) -> list[str] | None:
+        """The groups of the samples without copies; `None` where samples have none."""
+        return None if self.groups is None else [self.groups[at] for at in self.without_copies()]
 
     def label_recalls(self, outputs: Outputs) -> Mapping[str, tuple[int, int]]:
         """Of each label, in how many of the samples that have it it is found, and how many have it.

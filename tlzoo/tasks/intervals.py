@@ -175,17 +175,24 @@ def _resampled(
 
 
 def paired_difference(
-    task: Task, run: Outputs, other: Outputs, targets: Sequence[Any], contexts: Sequence[Any], seed: int
+    task: Task,
+    run: Outputs,
+    other: Outputs,
+    targets: Sequence[Any],
+    contexts: Sequence[Any],
+    seed: int,
+    groups: Sequence[str] | None = None,
 ) -> PairedDifference:
     """How the headline metric of one model differs from another's on the same N samples, and whether that is chance.
 
     `value` is `run` - `other`; the interval is the bootstrap's, over the same draws of both, widened by half a sample,
     within the metric's range. Of fewer than 5 samples of a metric that is no share it has no bound narrower than that.
     The verdict is `better` or `worse` where neither the interval nor the paired test (see `beats`) leaves it to chance,
-    else `chance`; then the interval holds 0. Raises HookError where a plugin's figures are no numbers.
+    else `chance`; then the interval holds 0. Where samples have `groups`, whole groups are drawn, and tested. Raises
+    HookError where a plugin's figures are no numbers.
     """
     before, after = (task.metrics(each, targets, contexts)[task.headline] for each in (other, run))
-    draws = [_resampled(task, each, targets, contexts, seed) for each in (other, run)]
+    draws = [_resampled(task, each, targets, contexts, seed, groups) for each in (other, run)]
     value, sign = after - before, 1.0 if task.better(task.headline) == "max" else -1.0
     half = _half_a_sample(task, max(before, after, key=abs), len(targets))
     low, high = _percentiles(draws[1] - draws[0])
@@ -193,7 +200,8 @@ def paired_difference(
     won = value * sign > 0
     certain = low > 0 or high < 0
     if certain and task.overrides("samplewise"):
-        scores = [sign * np.asarray(task.samplewise(each, targets, contexts), dtype=float) for each in (other, run)]
+        found = [sign * np.asarray(task.samplewise(each, targets, contexts), dtype=float) for each in (other, run)]
+        scores = [by_group(each, groups) for each in found]
         certain = beats(scores[won], scores[not won])
     least, most = _range(task)
     if len(targets) < LEAST and not _is_share(task):
@@ -202,6 +210,15 @@ def paired_difference(
         low, high = min(low, 0.0), max(high, 0.0)
     low, high = max(low, least - most), min(high, most - least)
     return PairedDifference(value, _bound(low), _bound(high), ("better" if won else "worse") if certain else "chance")
+
+
+def by_group(scores: np.ndarray, groups: Sequence[str] | None) -> np.ndarray:
+    """The sums of scores [N] over each group, in the order of the groups' names; without groups the scores."""
+    if groups is None:
+        return scores
+    _, numbers = np.unique(np.asarray(groups), return_inverse=True)
+    sums: np.ndarray = np.bincount(numbers, weights=scores)
+    return sums
 
 
 def beats(one: np.ndarray, other: np.ndarray) -> bool:

@@ -128,8 +128,8 @@ def _beside_probe(result: TrainResult, sets: DatasetSplits, seed: int) -> ProbeR
     if result.probe is None:
         return None
     (run, targets, contexts), (probe, _, _) = map(sets.test.independent, (result.outputs, result.probe))
-    task = sets.test.task
-    found = paired_difference(task, run, probe, targets, contexts, seed)
+    task, groups = sets.test.task, sets.test.independent_groups()
+    found = paired_difference(task, run, probe, targets, contexts, seed, groups)
     between = Difference(metric=task.headline, level=LEVEL, value=found.value, low=found.low, high=found.high)
     return ProbeRecord(metrics=sets.test.metrics(result.probe), difference=between, verdict=found.verdict)
 
