@@ -114,6 +114,16 @@ def test_a_given_test_part_is_not_cross_validated(patients: Path, tmp_path: Path
     assert {row["part"] for row in rows_of(tmp_path / "run" / "out_of_fold.csv")} == {"training", "validation"}
 
 
+def test_more_folds_than_groups_are_refused_before_anything_is_built(
+    patients: Path, tmp_path: Path, zoo: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tlzoo.workflows.train.train", lambda *given: pytest.fail("a network was built"))
+    columns: Any = {"group_column": "patient", "split_column": "part"}
+    with pytest.raises(UsageError, match="`folds=17` needs 17 groups; there are 16") as caught:
+        tlzoo.finetune(BERT, patients, out=tmp_path / "run", columns=columns, folds=17)
+    assert caught.value.parameter == "folds"
+
+
 @pytest.mark.parametrize("strategy", ["finetune", "lp-ft", "lora", "auto"])
 def test_folds_are_for_probes(texts: Path, tmp_path: Path, zoo: Any, strategy: str):
     with pytest.raises(UsageError, match="`folds` has no effect with") as caught:

@@ -14,6 +14,7 @@ from tlzoo.data.samples import TrainTestSamples as TrainTestSamples
 from tlzoo.data.samples import content_digests as content_digests
 from tlzoo.data.samples import fingerprint as fingerprint
 from tlzoo.data.splits import SampleSplits as SampleSplits
+from tlzoo.data.splits import check_enough_folds as check_enough_folds
 from tlzoo.data.splits import read_splits as read_splits
 from tlzoo.data.splits import split as split
 from tlzoo.data.splits import validation_copies as validation_copies

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from tlzoo.data.samples import Samples
-from tlzoo.errors import DataError
+from tlzoo.errors import DataError, UsageError
 
 
 def joined(*keys: Sequence[Hashable]) -> list[list[int]]:
@@ -127,6 +127,16 @@ def _spared(parts: list[list[int]], units: Sequence[Sequence[int]], labels: Sequ
 def group_counts(parts: Mapping[str, Samples]) -> dict[str, int]:
     """How many groups each part has; empty where none has any."""
     return {name: len(set(part.groups)) for name, part in parts.items() if part.groups}
+
+
+def check_folds(folds: int, units: int, *, grouped: bool) -> None:
+    """Raise UsageError for more folds than there are units that stay together."""
+    if folds > units:
+        raise UsageError(
+            f"`folds={folds}` needs {folds} {'groups' if grouped else 'samples that differ'}; there are {units}.",
+            hint=f"Give {units} or fewer." if units > 1 else "Leave it out.",
+            parameter="folds",
+        )
 
 
 def check_apart(parts: Mapping[str, Samples]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tlzoo.data.columns import GROUP, SPLIT, WEIGHT, Columns, without
-from tlzoo.data.grouping import check_apart, group_counts, joined, split_groups
+from tlzoo.data.grouping import check_apart, check_folds, group_counts, joined, split_groups
 from tlzoo.data.label_checks import check_no_unseen, unseen_labels
 from tlzoo.data.reading import read
 from tlzoo.data.samples import Samples, TrainTestSamples, content_digests
@@ -127,6 +127,15 @@ def read_splits(
             named = without(columns, SPLIT)
             valid = reading.of(validation, reports["validation"], named, optional=(GROUP,)).train
     return replace(_split_off(reading, data.train, held, valid), reports=reports)
+
+
+def check_enough_folds(parts: SampleSplits, folds: int) -> None:
+    """Raise UsageError for more folds than the samples that are cross-validated have groups, or differ."""
+    some = [part for part in parts.by_name().values() if parts.held_out or part is not parts.test]
+    contents = [digest for part in some for digest in content_digests(part.inputs, part.modality)]
+    groups = [group for part in some for group in part.groups]
+    keys = [contents, groups] if len(groups) == len(contents) else [contents]
+    check_folds(folds, len(joined(*keys)), grouped=len(keys) > 1)
 
 
 def validation_copies(parts: SampleSplits) -> int:

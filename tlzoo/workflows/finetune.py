@@ -13,14 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlzoo import registry
-from tlzoo.data import Columns, SampleSplits, announce, check_columns, check_used, endings_of, read_splits
+from tlzoo.data import (
+    Columns,
+    SampleSplits,
+    announce,
+    check_columns,
+    check_enough_folds,
+    check_used,
+    endings_of,
+    read_splits,
+)
 from tlzoo.data.broken import find_broken
 from tlzoo.errors import InputError, RegistryError, RunError, concerning
 from tlzoo.io.extras import require_training
 from tlzoo.io.inputs.report import Skip, broken_error
 from tlzoo.io.locks import output_lock
 from tlzoo.io.timings import Clock
-from tlzoo.options import StrategyName, StrategyOptions
+from tlzoo.options import Probe, StrategyName, StrategyOptions
 from tlzoo.options.arguments import check_mappings, check_paths, check_shares, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
@@ -106,6 +115,8 @@ def finetune(
         read = partial(_read, data, test, choices, columns, endings_of(chosen.preprocess), sets)
         parts = read(Skip(share=skip_broken, offered=True))
         check_used(columns, set().union(*(report.roles for report in parts.reports.values())), data)
+        if isinstance(choices.options, Probe) and choices.options.folds is not None:
+            check_enough_folds(parts, choices.options.folds)
     with output_lock(out, RunError):
         check_output_path(out)  # another process may have ended meanwhile
         _check_unfinished(unfinished_dir(out), resume)

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from tlzoo.data.dataset import TaskDataset
-from tlzoo.data.grouping import deal, joined
+from tlzoo.data.grouping import check_folds, deal, joined
 from tlzoo.data.splits import strata
-from tlzoo.errors import UsageError
 from tlzoo.features.extract import Features
 from tlzoo.progress import working
 from tlzoo.tasks.heads import Objective
@@ -58,13 +57,8 @@ def plan_folds(sets: DatasetSplits, folds: int | None, seed: int) -> FoldPlan | 
         return None
     data = _join((sets.train, sets.validation, sets.test) if sets.held_out else (sets.train, sets.validation))
     units = _units(data)
-    if folds is not None and folds > len(units):
-        what = "samples that differ" if data.groups is None else "groups"
-        raise UsageError(
-            f"`folds={folds}` needs {folds} {what}; there are {len(units)}.",
-            hint=f"Give {len(units)} or fewer." if len(units) > 1 else "Leave it out.",
-            parameter="folds",
-        )
+    if folds is not None:
+        check_folds(folds, len(units), grouped=data.groups is not None)
     count = folds or min(FOLDS, len(units))
     return None if count < 2 else FoldPlan(data, _folds(data, units, count, seed))
 
