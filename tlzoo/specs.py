@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 
 class StrictModel(BaseModel):
@@ -56,7 +56,9 @@ class ImageSpec(StrictModel):
     """A picture becomes `image` uint8 [N, H, W, 3] (RGB): turned by EXIF, shorter side resized, centre cropped.
 
     `size` is (height, width) in pixels; `crop` is the share of the resized shorter side that is kept (timm's
-    crop_pct); `mean` and `std` are per channel on the 0..1 scale and are applied inside the graph.
+    crop_pct); `mean` and `std` are per channel on the 0..1 scale and are applied inside the graph. `value_range` has
+    the stored values that become black and white in grey pictures of more than 8 bits; without it 0 and the largest
+    number of up to 16 unsigned bits do, and others are refused.
     """
 
     kind: Literal["image"] = "image"
@@ -65,6 +67,20 @@ class ImageSpec(StrictModel):
     interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] = "bilinear"
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    value_range: tuple[FiniteFloat, FiniteFloat] | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @field_validator("value_range", mode="before")
+    @classmethod
+    def _split(cls, given: Any) -> Any:
+        """A range as a command line has it, `-1000,400`."""
+        return given.split(",") if isinstance(given, str) else given
+
+    @field_validator("value_range")
+    @classmethod
+    def _rises(cls, given: tuple[float, float] | None) -> tuple[float, float] | None:
+        if given is not None and given[0] >= given[1]:
+            raise ValueError(f"must be LOW,HIGH, with LOW below HIGH, and is {given[0]:g},{given[1]:g}")
+        return given
 
 
 class TextSpec(StrictModel):

@@ -81,9 +81,13 @@ def test_one_sample_is_too_few(samples: Samples, what: str):
 @pytest.mark.parametrize(
     ("labels", "tested", "said"),
     [
-        (["a"] * 9 + ["b"] * 2, False, "'b' has 2. 3 of each are needed, for training, validation and testing."),
-        (["a"] * 9 + ["b"], True, "'b' has 1. 2 of each are needed, for training and validation."),
-        (["a"] * 19 + [f"{at}" for at in range(8)], False, "'4' has 1 and 3 other labels. 3 of each are needed"),
+        (
+            ["a"] * 9 + ["b"] * 2,
+            False,
+            "'b' has 2 samples. 3 of each are needed, for training, validation and testing.",
+        ),
+        (["a"] * 9 + ["b"], True, "'b' has 1 sample. 2 of each are needed, for training and validation."),
+        (["a"] * 19 + [f"{at}" for at in range(8)], False, "'4' has 1 sample and 3 other labels. 3 of each are needed"),
     ],
 )
 def test_a_label_of_fewer_samples_than_parts_is_named_with_the_data(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom import DataElement
 
 from tlzoo.errors import InputError
 from tlzoo.preprocess import make_preprocessor
@@ -39,7 +40,10 @@ def scan(pixels: np.ndarray = STORED, **fields: object) -> bytes:
         "PixelData": pixels.tobytes(),
     }  # fmt: skip
     for name, value in {**values, **fields}.items():
-        setattr(dataset, name, value)
+        if isinstance(value, DataElement):
+            dataset.add(value)
+        else:
+            setattr(dataset, name, value)
     out = io.BytesIO()
     dataset.save_as(out, enforce_file_format=True)
     return out.getvalue()
@@ -90,6 +94,43 @@ def test_a_window_that_is_none_is_passed_over(window):
 
 def test_without_a_window_a_wide_frame_is_spread_over_its_own_range():
     assert (grey(scan()).min(), grey(scan()).max()) == (0, 255)
+
+
+BODY = np.tile(np.arange(1000, 2024, dtype=np.int16), (64, 1))
+
+
+def padded(value: int, hot: int | None = None) -> np.ndarray:
+    """A slice whose corners were not scanned, and perhaps one hot pixel."""
+    pixels = BODY.copy()
+    pixels[:, :200] = value
+    if hot is not None:
+        pixels[0, 500] = hot
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("pixels", "fields"),
+    [
+        (padded(-2000), {"PixelPaddingValue": -2000}),
+        (padded(-2000), {"PixelPaddingValue": DataElement("PixelPaddingValue", "US", 63536)}),
+        (padded(-1900), {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1800}),
+        (padded(-2000), {"Modality": "CT", "RescaleSlope": 1, "RescaleIntercept": 0}),
+        (padded(-2000, hot=30000), {"PixelPaddingValue": -2000}),
+    ],
+    ids=["value", "value written as unsigned", "range", "below a vacuum", "a hot pixel"],
+)
+def test_padding_and_a_hot_pixel_set_no_range(pixels: np.ndarray, fields: dict[str, object]):
+    shown = grey(scan(pixels, PixelRepresentation=1, BitsStored=16, HighBit=15, **fields))
+    expected = ((pixels[1] - 1201.0) / (2022 - 1201)).clip(0, 1) * 255
+    np.testing.assert_allclose(shown[1], expected, atol=1.01)
+    assert shown[:, :200].max() == 0
+    assert len(np.unique(shown)) == 256
+
+
+def test_a_frame_of_padding_alone_is_shown_as_it_is():
+    pixels = np.full((8, 8), -2000, np.int16)
+    shown = grey(scan(pixels, PixelRepresentation=1, BitsStored=16, HighBit=15, PixelPaddingValue=-2000))
+    assert len(np.unique(shown)) == 1
 
 
 def test_eight_bits_without_a_window_are_taken_as_they_are():

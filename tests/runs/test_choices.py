@@ -270,7 +270,7 @@ def test_preprocessing_is_changed_by_its_fields():
     assert refused(with_preprocess, NET, {"zoom": 2, "crop": 0.5}) == (
         "`preprocess={'zoom': 2}` has no effect with vision/net.",
         "Leave it out, or give one that it has, as `preprocess={'NAME': 'VALUE'}`: "
-        "crop, interpolation, mean, size, std.",
+        "crop, interpolation, mean, size, std, value_range.",
         "preprocess",
     )
     assert refused(with_preprocess, NET, {"crop": 2})[0] == "`preprocess={'crop': 2}` cannot be used."

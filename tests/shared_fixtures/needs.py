@@ -21,6 +21,7 @@ SYSTEM = {
     "affinity": hasattr(os, "sched_setaffinity"),
     "/dev/full": Path("/dev/full").exists(),
     "/dev/zero": Path("/dev/zero").exists(),
+    "stb": Path("/usr/include/stb/stb_image.h").exists(),
 }
 """What not every system has, and whether this one does."""
 

@@ -158,8 +158,9 @@ class Manifest(StrictModel):
     `metrics` are those of the trained model (`reference`) and of this file (`exported`) on the samples of the proof.
     `settings` are what the task keeps beside its labels; `plugin` and `distribution` say which plugin provides a
     task that is not built in. `kept_fp32` names the nodes that a reduced `precision` left in float32. With `raw_input`
-    the graph resizes and crops pictures itself and takes any size, all pictures of a batch the same. A `sealed` file
-    ends in the SHA-256 of all its other bytes, see `tlzoo.artifact.seal`.
+    the graph resizes and crops pictures itself and takes any size, all pictures of a batch the same.
+    `least_onnxruntime` is the oldest version that reads the graph; empty where no table says. A `sealed` file ends in
+    the SHA-256 of all its other bytes, see `tlzoo.artifact.seal`.
     """
 
     version: int = Field(VERSION, ge=1, strict=True)
@@ -188,6 +189,7 @@ class Manifest(StrictModel):
     reference: Reference | None = None
     measured: SpeedMeasurement | None = None
     adapted: Mapping[str, Any] | None = None
+    least_onnxruntime: str = ""
     sealed: bool = False
 
     @property

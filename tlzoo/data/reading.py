@@ -58,6 +58,12 @@ class _ReadSpec:
         return self.task.modality
 
     @property
+    def install(self) -> str:
+        """How to have read what was left out for want of an extra, as an error's hint; empty where nothing was."""
+        said = self.report.installation()
+        return said and f"It has files that an extra reads: {said}"
+
+    @property
     def kinds(self) -> str:
         """The files that are read, as an error's hint."""
         return f"Supported file types: {', '.join(self.endings)}"
@@ -223,7 +229,7 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
     targets: list[Target] = []
     for child, found in classes.items():
         if not found:
-            raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.kinds)
+            raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.install or spec.kinds)
         files += map(Path, found)
         row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",))
         targets += [spec.task.read(row)] * len(found)
@@ -232,7 +238,7 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
 
 def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, folder: Path, spec: _ReadSpec) -> Samples:
     if not files:
-        raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.kinds)
+        raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.install or spec.kinds)
     inputs: list[RawInput] = []
     facts: list[SampleFacts] = []
     whole: list[int] = []

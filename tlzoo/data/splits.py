@@ -244,7 +244,10 @@ def _check_enough(train: Samples, task: Task, path: str | Path, missing: Sequenc
     short = {str(group): count for group, count in counts.items() if group is not None and count < needed}
     if not short:
         return
-    shown = [f"{group[:80]!r} has {count}" for group, count in list(short.items())[:5]]
+    shown = [
+        f"{group[:80]!r} has {count} {'sample' if count == 1 else 'samples'}"
+        for group, count in list(short.items())[:5]
+    ]
     more = f" and {len(short) - 5} other labels" if len(short) > 5 else ""
     parts = f"for {_listed(['training', *missing])}"
     texts = len(short) > 5 and len(counts) > len(train) / 2

@@ -32,6 +32,7 @@ from tlzoo.exporting.check import asked_limits
 from tlzoo.exporting.choices import FORMATS, check_choices, unknown_format
 from tlzoo.exporting.context import ExportContext, make_context
 from tlzoo.exporting.graph import embed, embedded_manifest, signature_of
+from tlzoo.exporting.least_runtime import least_runtime
 from tlzoo.exporting.variants import (
     BaseGraph,
     VerifiedVariant,
@@ -227,6 +228,7 @@ def _finished(base: BaseGraph, chosen: VerifiedVariant, seen: str) -> ModelProto
         calibration=base.calibration_of(chosen),
         reference=Reference(samples=len(kept.contents), sha256=digest(outputs)),
         measured=chosen.measured,
+        least_onnxruntime=least_runtime(chosen.proto),
         sealed=True,
     )
     proto = ModelProto()

@@ -13,6 +13,7 @@ from tlzoo import plugins
 from tlzoo.artifact import reference, seal, signature, trained_on
 from tlzoo.artifact.manifest import KEY, Manifest, Signature, Tensor, parse_manifest
 from tlzoo.errors import ExportError
+from tlzoo.exporting.least_runtime import lower_format
 from tlzoo.exporting.nodes import with_inner
 from tlzoo.interfaces import Graph
 from tlzoo.models.model import TaskModel
@@ -45,7 +46,8 @@ def write_graph(model: TaskModel, path: Path) -> tuple[Graph, ModelProto]:
                 f"The export of {checkpoint.id} has {what} {list(found)}, not {list(declared)}.",
                 hint="Report it to the plugin's author.",
             )
-    strip_local_paths(proto)
+    strip_notes(proto)
+    lower_format(proto)
     return graph, proto
 
 
@@ -90,9 +92,12 @@ def _tensor(value: ValueInfoProto) -> Tensor:
     return Tensor(name=value.name, axes=axes, dtype=helper.tensor_dtype_to_np_dtype(described.elem_type).name)
 
 
-def strip_local_paths(proto: ModelProto) -> None:
+def strip_notes(proto: ModelProto) -> None:
     """Remove torch's stack traces and notes: they hold paths of this machine, and nothing that running takes."""
-    for nodes in (proto.graph.node, *(function.node for function in proto.functions)):
+    graph = proto.graph
+    for noted in (graph, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del noted.metadata_props[:]
+    for nodes in (graph.node, *(function.node for function in proto.functions)):
         for node in with_inner(nodes):
             del node.metadata_props[:]
             node.doc_string = ""

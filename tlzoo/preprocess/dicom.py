@@ -21,6 +21,8 @@ MAX_PIXELS = 40_000_000
 _MAX_INFLATED = 2**28
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _STRIP = 2**20
+_SHARE = 0.001
+_VACUUM = -1024
 
 
 def is_dicom(data: bytes, path: Any = None) -> bool:
@@ -33,9 +35,10 @@ def is_dicom(data: bytes, path: Any = None) -> bool:
 def read_dicom(data: bytes, name: str) -> Image.Image:
     """The first frame, RGB: grey values rescaled, windowed by the file's first window or VOI LUT, MONOCHROME1 inverted.
 
-    Without a window, up to 8 unsigned bits are taken as they are, and of more the frame's own range is spread over
-    0..255. Palettes are applied, YBR becomes RGB. Raises InputError for what is not DICOM, has no picture, more than
-    40 million pixels, or is compressed in a way that no installed decoder reads.
+    Without a window, up to 8 unsigned bits are taken as they are, and of more the frame's own range, without padding
+    and but for a thousandth of its values at either end, is spread over 0..255. Palettes are applied, YBR becomes RGB.
+    Raises InputError for what is not DICOM, has no picture, more than 40 million pixels, or is compressed in a way that
+    no installed decoder reads.
     """
     try:
         from pydicom import dcmread
@@ -153,9 +156,41 @@ def _range(dataset: Dataset, pixels: np.ndarray) -> tuple[float, float]:
     if not int(dataset.get("PixelRepresentation") or 0) and int(dataset.BitsStored) <= 8:
         ends = np.array([0, 2 ** int(dataset.BitsStored) - 1], pixels.dtype)
     else:
-        ends = np.array([pixels.min(), pixels.max()], pixels.dtype)
+        values = _without_padding(dataset, pixels)
+        ends = np.quantile(values, (_SHARE, 1 - _SHARE), method="nearest")
     low, high = sorted(apply_rescale(ends, dataset).tolist())
     return low, high
+
+
+def _without_padding(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
+    """The stored values that belong to the picture (PS3.3 C.7.5.1.1.2); all of them where nothing else is left.
+
+    What fills a CT beyond what was scanned is padding too where nothing says so: its values lie below that of a vacuum,
+    -1024 HU.
+    """
+    from pydicom.pixels.processing import apply_rescale
+
+    padding = np.zeros(pixels.shape, bool)
+    first = _stored_number(dataset, "PixelPaddingValue")
+    if first is not None:
+        last = _stored_number(dataset, "PixelPaddingRangeLimit")
+        low, high = sorted((first, first if last is None else last))
+        padding = (pixels >= low) & (pixels <= high)
+    if dataset.get("Modality") == "CT" and not padding.any():
+        padding = apply_rescale(pixels, dataset) < _VACUUM
+    return pixels if padding.all() else pixels[~padding]
+
+
+def _stored_number(dataset: Dataset, keyword: str) -> int | None:
+    """A number that stands for pixels: of signed ones the same bits may be written as unsigned, or the other way."""
+    value = _value(dataset, keyword, "PixelValueTransformation")
+    if value is None:
+        return None
+    bits = int(dataset.BitsAllocated)
+    number = int(value) % (1 << bits)
+    return (
+        number - (1 << bits) if int(dataset.get("PixelRepresentation") or 0) and number >= 1 << (bits - 1) else number
+    )
 
 
 def _windowed(dataset: Dataset, stored: np.ndarray, low: float, high: float) -> np.ndarray:

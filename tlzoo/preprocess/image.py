@@ -18,8 +18,11 @@ from PIL import Image
 
 from tlzoo.errors import InputError
 from tlzoo.io.cores import available_cores
+from tlzoo.io.inputs.kinds import extra_format
 from tlzoo.io.regular import read_regular
 from tlzoo.preprocess.dicom import is_dicom, read_dicom
+from tlzoo.preprocess.extra_formats import open_extra
+from tlzoo.preprocess.levels import ValueRange, check_deep_colours, has_deep_colours, is_wide, strips, to_grey
 from tlzoo.specs import ImageSpec
 
 # Just under the size at which Pillow itself starts to warn.
@@ -27,7 +30,6 @@ MAX_PIXELS = 89_000_000
 MAX_BYTES = 256 * 2**20
 # Progressive JPEGs are decoded once per scan, of which a small file can hold thousands.
 _MAX_SCANNED = 3_000_000_000
-_STRIP_PIXELS = 2**22
 _HEAVY = 16 * 2**20
 # The formats of tlzoo.data.reading, and not EPS or PDF, for which Pillow starts other programs.
 _CORE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -37,12 +39,13 @@ for _plugin in ("Avif", "Tiff", "WebP"):  # Image.init() would import all of Pil
 # Memory in blocks this large goes back to the system, in whatever thread it was freed.
 importlib.import_module("PIL._imaging").set_block_size(2**26)
 _FORMATS = tuple(kind for kind in _CORE_FORMATS if kind in Image.OPEN)
-_READABLE = f"Supported formats: {', '.join(_FORMATS)}, and DICOM with the extra tlzoo[dicom]"
+_READABLE = (
+    f"Supported formats: {', '.join(_FORMATS)}, and with extras DICOM (tlzoo[dicom]), HEIC (tlzoo[heic]) and JPEG XL "
+    "(tlzoo[jxl])"
+)
 _UNSUPPORTED = (
-    ("HEIC", 4, (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypheis", b"ftypmif1", b"ftypmsf1")),
     ("SVG", 0, (b"<svg", b"<?xml", b"\xef\xbb\xbf<svg", b"\xef\xbb\xbf<?xml")),
     ("PDF", 0, (b"%PDF",)),
-    ("JPEG XL", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
     ("JPEG 2000", 0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
     ("EPS", 0, (b"%!PS",)),
 )
@@ -60,6 +63,9 @@ _BROKEN_EXIF = (
     AttributeError, EOFError, LookupError, OSError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError,
     ZeroDivisionError, struct.error,
 )  # fmt: skip
+_ARRAYS = {np.dtype(given): np.dtype(kept) for given, kept in (("u1", "u1"), ("u2", "u2"), ("i2", "i4"), ("i4", "i4"))}
+_ARRAYS |= {np.dtype(given): np.dtype("f4") for given in ("f4", "f8")}
+"""Arrays that are pictures, by the type in which Pillow holds them."""
 _memory = threading.Condition()
 _in_progress: list[int] = []
 Result = TypeVar("Result")
@@ -74,8 +80,9 @@ class ImagePreprocessor:
     def __call__(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """Paths, encoded bytes, Pillow images or uint8 arrays [H, W], [H, W, 3] or [H, W, 4], to one batch.
 
-        Turned by EXIF, transparency laid on white, shorter side resized to floor(size / crop), centre cropped. Raises
-        InputError naming the picture that is missing, empty, broken, too large or of an unknown kind.
+        Grey values of more than 8 bits, as arrays [H, W] too, go by `tlzoo.preprocess.levels`. Turned by EXIF,
+        transparency laid on white, shorter side resized to floor(size / crop), centre cropped. Raises InputError naming
+        the picture that is missing, empty, broken, too large or of an unknown kind.
         """
         batch = np.zeros((len(inputs), *self.spec.size, 3), dtype=np.uint8)
 
@@ -97,15 +104,17 @@ class ImagePreprocessor:
 
     def _picture(self, source: Any, name: str) -> np.ndarray:
         name = name_of(source, name)
-        return _with_image(source, name, lambda image: np.asarray(resize_and_crop(image, self.spec, name)))
+        return _with_image(
+            source, name, self.spec.value_range, lambda image: np.asarray(resize_and_crop(image, self.spec, name))
+        )
 
 
-def load_image(source: Any, name: str) -> Image.Image:
+def load_image(source: Any, name: str, value_range: ValueRange | None = None) -> Image.Image:
     """One decoded picture, upright, RGB, of its own size; raises InputError as ImagePreprocessor does."""
-    return _with_image(source, name_of(source, name), lambda image: image)
+    return _with_image(source, name_of(source, name), value_range, lambda image: image)
 
 
-def _with_image(source: Any, name: str, use: Callable[[Image.Image], Result]) -> Result:
+def _with_image(source: Any, name: str, value_range: ValueRange | None, use: Callable[[Image.Image], Result]) -> Result:
     """What `use` makes of the decoded picture, while no more of them are in memory than there is room for."""
     heavy = _bytes_on_disk(source) > _HEAVY  # takes all the room, before it is read
     with _room_for(MAX_PIXELS if heavy else 0):
@@ -122,9 +131,13 @@ def _with_image(source: Any, name: str, use: Callable[[Image.Image], Result]) ->
             del data
         _check_pixels(image.size, name)
         with _room_for(0 if heavy else math.prod(image.size)):
-            image = _upright(_decode(image, name))
-            image = _rgb(image, name)
-            return use(image)
+            deep = has_deep_colours(image)
+            image = _decode(image, name)
+            if deep:
+                check_deep_colours(image, name)
+            turn = _turn(image)
+            image = _rgb(image, name, value_range)
+            return use(image if turn is None else image.transpose(turn))
 
 
 def name_of(source: Any, otherwise: str) -> str:
@@ -187,13 +200,22 @@ def _covering(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]
     return int(target[0] * width / height), target[0]
 
 
+def open_picture(path: str | os.PathLike[str]) -> Image.Image:
+    """The header of a picture file, whose pixels `load` decodes; raises InputError where it is none or is too large."""
+    image = _open_header(_bytes_of(path, str(path)), str(path))
+    _check_pixels(image.size, str(path))
+    return image
+
+
 def _open_header(data: bytes, name: str) -> Image.Image:
     """The header only: pixels are decoded once their number is known."""
     if not data:
         raise InputError(f"{name} is empty (zero bytes).", hint="Restore it or remove it from the data.")
-    for kind, at, marks in _UNSUPPORTED:
+    for other, at, marks in _UNSUPPORTED:
         if data.startswith(marks, at):
-            raise InputError(f"{name} is {kind}, which is not supported.", hint=_READABLE)
+            raise InputError(f"{name} is {other}, which is not supported.", hint=_READABLE)
+    if (kind := extra_format(data)) is not None:
+        return open_extra(data, kind, name, lambda size: _check_pixels(size, name))
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as cause:
@@ -239,38 +261,31 @@ def _too_large(name: str) -> InputError:
     return InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Resize or crop it first.")
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What EXIF says has to be done to set it upright."""
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except _BROKEN_EXIF:
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
-def _rgb(image: Image.Image, name: str) -> Image.Image:
+def _rgb(image: Image.Image, name: str, value_range: ValueRange | None) -> Image.Image:
     """In strips where it is large: copies in other modes would take several times its memory."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    width, height = image.size
-    rows = max(1, _STRIP_PIXELS // width)
-    if height <= rows:
-        return _converted(image, name)
+    if is_wide(image):
+        return to_grey(image, name, value_range).convert("RGB")
     whole = Image.new("RGB", image.size)
-    for top in range(0, height, rows):
-        whole.paste(_converted(image.crop((0, top, width, min(top + rows, height))), name), (0, top))
+    for rows, part in strips(image):
+        whole.paste(_converted(part, name), (0, rows.start))
     return whole
 
 
 def _converted(image: Image.Image, name: str) -> Image.Image:
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        wide = np.asarray(image.convert("I")).clip(0, 65535)
-        return Image.fromarray(((wide + 128) // 257).astype(np.uint8)).convert("RGB")
     try:
         if image.has_transparency_data:
             front = image.convert("RGBA")
             return Image.alpha_composite(Image.new("RGBA", front.size, "white"), front).convert("RGB")
-        if image.mode == "F":
-            raise ValueError("floating-point pixels have no fixed range")
         return image.convert("RGB")
     except ValueError as cause:
         raise InputError(
@@ -284,11 +299,14 @@ def _converted(image: Image.Image, name: str) -> Image.Image:
 def _from_array(pixels: np.ndarray, name: str) -> Image.Image:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
+    shape_fits = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4) and pixels.dtype == np.uint8)
+    kept = _ARRAYS.get(pixels.dtype)
+    if not shape_fits or kept is None:
         raise InputError(
             f"{name} is an unsupported array, {pixels.dtype} {list(pixels.shape)}.",
-            hint="Give uint8 [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA).",
+            hint="Give uint8 [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA), or grey values [H, W] of uint16, int16, "
+            "int32, float32 or float64.",
         )
     if not pixels.size:
         raise InputError(f"{name} has no pixels.", hint="Remove it from the data.")
-    return Image.fromarray(np.ascontiguousarray(pixels))
+    return Image.fromarray(np.ascontiguousarray(pixels, dtype=kept))

@@ -44,7 +44,7 @@ class RawImages:
         return {"image": np.stack(pictures) if pictures else np.zeros((0, *self.spec.size, 3), np.uint8)}
 
     def _pixels(self, source: Any, name: str) -> np.ndarray:
-        image = load_image(source, name)
+        image = load_image(source, name, self.spec.value_range)
         resized_size(image.size, self.spec, name)
         return np.asarray(image)
 

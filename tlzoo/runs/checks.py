@@ -33,6 +33,8 @@ from tlzoo.registry.schema import Checkpoint
 from tlzoo.specs import PluginSpec
 from tlzoo.tasks import Task, contract, trainable_tasks
 
+_FORMS = {"value_range": "LOW,HIGH, the values of black and of white, with LOW below HIGH"}
+"""Of fields of preprocessing that a checkpoint need not have, the value's form."""
 NEEDS_PROBE = ("probe", "lp-ft", "auto")
 
 
@@ -140,7 +142,10 @@ def with_preprocess(checkpoint: Checkpoint, preprocess: Mapping[str, Any] | None
         first = cause.errors()[0]
         name, expected = str(first["loc"][0]), expected_value(first)
         if expected == OTHER:
-            expected = f"a value such as {getattr(spec, name)!r}, which it has"
+            there = getattr(spec, name)
+            expected = (
+                f"a value such as {there!r}, which it has" if there is not None else _FORMS.get(name, first["msg"])
+            )
         option = {name: preprocess.get(name, first["input"])}
         raise UsageError(
             f"`preprocess={option}` cannot be used.",

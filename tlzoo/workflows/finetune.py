@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tlzoo import registry
 from tlzoo.data import (
     Columns,
+    Samples,
     SampleSplits,
     announce,
     check_columns,
@@ -33,10 +34,11 @@ from tlzoo.options import Probe, StrategyName, StrategyOptions
 from tlzoo.options.arguments import check_mappings, check_paths, check_shares, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
-from tlzoo.progress import advise
+from tlzoo.progress import advise, say
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import Choices, choose, with_preprocess
 from tlzoo.runs.paths import check_output_path, unfinished_dir
+from tlzoo.specs import ImageSpec
 
 if TYPE_CHECKING:
     from tlzoo.workflows.run import Run
@@ -117,6 +119,7 @@ def finetune(
         check_used(columns, set().union(*(report.roles for report in parts.reports.values())), data)
         if isinstance(choices.options, Probe) and choices.options.folds is not None:
             check_enough_folds(parts, choices.options.folds)
+        chosen = _with_value_range(chosen, parts.train)
     with output_lock(out, RunError):
         check_output_path(out)  # another process may have ended meanwhile
         _check_unfinished(unfinished_dir(out), resume)
@@ -145,6 +148,25 @@ def _read(
     for name, report in parts.reports.items():
         announce(report, {"data": data, "test": test, "validation": sets["validation"]}[name])
     return parts
+
+
+def _with_value_range(checkpoint: Checkpoint, samples: Samples) -> Checkpoint:
+    """The checkpoint; where pictures of more than 8 bits are trained on, with the range of their values."""
+    spec = checkpoint.preprocess
+    if not isinstance(spec, ImageSpec) or spec.value_range is not None:
+        return checkpoint
+    from tlzoo.preprocess.value_range import learn_value_range
+
+    files = [file for given in samples.inputs for file in ((given,) if isinstance(given, str) else given)]
+    learnt = learn_value_range(files)
+    if learnt is None:
+        return checkpoint
+    low, high = learnt.ends
+    say(
+        f"Pictures of more than 8 bits: the values {low:g} to {high:g} become black to white, here and in what is "
+        f"exported. All but 0.2% of the values of {learnt.pictures:,} training pictures lie between them."
+    )
+    return with_preprocess(checkpoint, {"value_range": learnt.ends})
 
 
 def _skip_broken(request: TrainRequest, error: InputError, share: float) -> Skip:

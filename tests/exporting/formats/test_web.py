@@ -218,6 +218,20 @@ class TestPictures:
         assert np.abs(picture_site.array(NEARLY[kind], "image") - expected).max() <= 1
         assert_same_answer(picture_site, NEARLY[kind], within=0.02)
 
+    def test_of_16_bits_that_would_be_black_are_refused(self, picture_site: Site):
+        dark = encoded(Image.fromarray(np.arange(0, 4096, dtype=np.uint16).reshape(64, 64)), "PNG")
+        with pytest.raises(Exception, match="16 bits and uses 12 or fewer"):
+            picture_site.predict(dark)
+
+    def test_of_16_bits_are_refused_where_a_range_of_values_was_learnt(
+        self, browser: Any, served: tuple[Path, str], picture_file: Any
+    ):
+        spec = tlzoo.load(picture_file.path).manifest.preprocess.model_copy(update={"value_range": (0, 4095)})
+        site = opened(browser, served, "ranged", picture_file.path, preprocess=spec)
+        with pytest.raises(Exception, match="16 bits, of which a browser reads only 8"):
+            site.predict(NEARLY["16-bit grey png"])
+        assert_same_answer(site, PICTURES["png"])
+
     def test_are_resized_to_the_bit_as_pillow_does(self, picture_site: Site):
         random = np.random.default_rng(3)
         cases, expected = [], []

@@ -8,8 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tlzoo.errors import DataError
-from tlzoo.io.inputs.kinds import HEAD, kind_of
-from tlzoo.io.inputs.report import BESIDE, HIDDEN, LINK_INSIDE, LINK_TWICE, OTHER_KIND, SPECIAL, ReadReport, Reason
+from tlzoo.io.inputs.kinds import HEAD, extra_format, kind_of
+from tlzoo.io.inputs.report import (
+    BESIDE,
+    HIDDEN,
+    LINK_INSIDE,
+    LINK_TWICE,
+    NEEDS_EXTRA,
+    OTHER_KIND,
+    SPECIAL,
+    ReadReport,
+    Reason,
+)
 from tlzoo.io.regular import reading_hint
 
 
@@ -90,10 +100,18 @@ class FolderWalk:
         if not stat.S_ISREG(mode):
             self.report.leave_out(SPECIAL, entry.path)
             return False
-        if named or (not entry.is_symlink() and kind_of(_head(entry.path)) == self._modality):
-            return True  # of a link that is not called so, nothing is read: it may lead anywhere
-        self.report.leave_out(OTHER_KIND, entry.path)
-        return False
+        if named:
+            return True
+        head = b"" if entry.is_symlink() else _head(entry.path)  # a link that is not called so may lead anywhere
+        if kind_of(head) != self._modality:
+            self.report.leave_out(OTHER_KIND, entry.path)
+            return False
+        needed = extra_format(head)
+        if needed is not None and not needed.there:
+            self.report.leave_out(NEEDS_EXTRA, entry.path)
+            self.report.extras.add(needed.extra)
+            return False
+        return True
 
     def _count_hidden(self, entry: os.DirEntry[str]) -> None:
         """Count a hidden file, or all below a hidden folder."""

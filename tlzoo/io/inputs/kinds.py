@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
+from typing import NamedTuple
 
 HEAD = 132
 """How many bytes `kind_of` looks at."""
 
 _PORTABLE = re.compile(rb"P[1-6]\s")
-_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SOUNDS = (b"fLaC", b"OggS", b"ID3")
 _RIFF = {b"WEBP": "image", b"WAVE": "audio"}
 _AIFF = (b"AIFF", b"AIFC")
 _AVIF = (b"avif", b"avis")
+
+CODESTREAM, _CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
+"""With what a JPEG XL begins, bare or in boxes."""
+
+
+class Format(NamedTuple):
+    """A picture format that an extra reads: how it is called, the extra and the module that comes with it."""
+
+    name: str
+    extra: str
+    module: str
+
+    @property
+    def there(self) -> bool:
+        """Whether the extra is installed."""
+        return find_spec(self.module) is not None
+
+
+HEIC = Format("HEIC", "heic", "pi_heif")
+JPEG_XL = Format("JPEG XL", "jxl", "imagecodecs")
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def extra_format(head: bytes) -> Format | None:
+    """The format that these first bytes are of, where it is one that an extra reads."""
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return HEIC
+    return JPEG_XL if head.startswith((CODESTREAM, _CONTAINER)) else None
 
 
 def kind_of(head: bytes) -> str | None:
@@ -28,7 +58,7 @@ def kind_of(head: bytes) -> str | None:
         return _RIFF.get(head[8:12])
     if head.startswith(b"FORM") and head[8:12] in _AIFF:
         return "audio"
-    if head[4:8] == b"ftyp" and head[8:12] in _AVIF:
+    if (head[4:8] == b"ftyp" and head[8:12] in _AVIF) or extra_format(head) is not None:
         return "image"
     return None
 

@@ -31,6 +31,7 @@ LINK_INSIDE = Reason("link_inside", "link to a folder of the data itself", "link
 LINK_TWICE = Reason("link_twice", "link to a folder read already", "links to folders read already")
 BESIDE = Reason("beside", "file beside the class folders", "files beside the class folders")
 UNREAD_PART = Reason("unread_part", "file of a part that is not read", "files of a part that is not read")
+NEEDS_EXTRA = Reason("needs_extra", "file that an extra of tlzoo reads", "files that an extra of tlzoo reads")
 SPECIAL = Reason("special", "device, pipe or socket", "devices, pipes or sockets")
 
 
@@ -52,11 +53,11 @@ class ReadReport:
     """What reading a data set took and what it left out, filled while it is read.
 
     `layout` says how the data was understood. `used` counts samples, `merged` rows that went into a sample of another.
-    `left_out` counts files by reason and kind: an ending, such as ".md", or "" where there is none. `broken` has what
-    cannot be read, by name: a file, or a row's place. `copies` counts samples
-    with the content of an earlier one, `contradicting` contents with several labels; `alike` are labels that differ in
-    little that anybody sees, `few` the samples of small classes. `alike_groups` are groups of samples whose names
-    look alike. `roles` are those whose columns were read.
+    `left_out` counts files by reason and kind: an ending, such as ".md", or "" where there is none; `extras` would read
+    some of them. `broken` has what cannot be read, by name: a file, or a row's place. `copies` counts samples with the
+    content of an earlier one, `contradicting` contents with several labels; `alike` are labels that differ in little
+    that anybody sees, and `alike_groups` such groups; `few` the samples of small classes. `roles` are those whose
+    columns were read.
     """
 
     layout: str = ""
@@ -69,6 +70,7 @@ class ReadReport:
     alike: list[tuple[str, ...]] = field(default_factory=list)
     few: dict[str, int] = field(default_factory=dict)
     alike_groups: list[tuple[str, ...]] = field(default_factory=list)
+    extras: set[str] = field(default_factory=set)
     roles: set[str] = field(default_factory=set)
     _first: dict[Reason, str] = field(default_factory=dict, repr=False)
 
@@ -77,6 +79,10 @@ class ReadReport:
         kind = os.path.splitext(os.fspath(path))[1].lower()
         self.left_out.setdefault(reason, Counter())[kind] += count
         self._first.setdefault(reason, os.fspath(path))
+
+    def installation(self) -> str:
+        """What to type to have read what is left out for want of an extra; empty where there is nothing."""
+        return f"pip install 'tlzoo[{','.join(sorted(self.extras))}]'" if self.extras else ""
 
     def check_broken(self, skip: Skip = NOTHING) -> None:
         """Raise DataError, which lists what cannot be read, where that is more than may be left out."""
@@ -91,7 +97,8 @@ class ReadReport:
             shown = [f"{number} {kind or 'without an ending'}" for kind, number in kinds.most_common(_SHOWN)]
             more = [f"{len(kinds) - _SHOWN} more kinds"] if len(kinds) > _SHOWN else []
             what, which = (reason.one, "") if count == 1 else (reason.several, f" ({', '.join([*shown, *more])})")
-            yield f"Left out: {count} {what}{which}, such as {self._first[reason]}"
+            install = f"; {self.installation()}" if reason == NEEDS_EXTRA else ""
+            yield f"Left out: {count} {what}{which}, such as {self._first[reason]}{install}"
 
         if self.broken:
             first = next(iter(self.broken.values()))

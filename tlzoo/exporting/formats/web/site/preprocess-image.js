@@ -12,14 +12,29 @@ const MOST_PIXELS = 89_000_000;
  */
 export function makePreprocessor(manifest) {
   return async (picture) => {
-    const pixels = picture instanceof Blob ? await decode(picture) : picture;
+    const pixels = picture instanceof Blob ? await decode(picture, manifest.preprocess.value_range) : picture;
     const { width, height, data } = manifest.raw_input ? pixels : fit(pixels, manifest.preprocess);
     return { image: { type: "uint8", data, dims: [1, height, width, 3] } };
   };
 }
 
-/** The pixels of a picture file, RGB, turned as its EXIF says, transparency laid on white, colour profile ignored. */
-async function decode(file) {
+const PNG_BITS = 24;
+const PNG_COLOURS = 25;
+
+/** Whether a file is a PNG of 16 bits per channel, of which a browser hands out 8, and whether it is grey. */
+async function deepPng(file) {
+  const head = new Uint8Array(await file.slice(0, PNG_COLOURS + 1).arrayBuffer());
+  const deep = head[0] === 0x89 && head[1] === 0x50 && head[PNG_BITS] === 16;
+  return { deep, grey: deep && head[PNG_COLOURS] === 0 };
+}
+
+/**
+ * The pixels of a picture file, RGB, turned as its EXIF says, transparency laid on white, colour profile ignored.
+ * `range` has the values of black and white in grey pictures of more than 8 bits, which are refused then.
+ */
+async function decode(file, range) {
+  const { deep, grey } = await deepPng(file);
+  if (grey && range) throw new Error("This picture has 16 bits, of which a browser reads only 8. Use tlzoo predict.");
   const bitmap = await createImageBitmap(file, {
     imageOrientation: "from-image",
     colorSpaceConversion: "none",
@@ -35,7 +50,10 @@ async function decode(file) {
   context.fillRect(0, 0, width, height);
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
-  return { width, height, data: withoutAlpha(context.getImageData(0, 0, width, height).data) };
+  const data = withoutAlpha(context.getImageData(0, 0, width, height).data);
+  const largest = deep ? data.reduce((one, other) => Math.max(one, other), 0) : 0;
+  if (largest > 0 && largest < 16) throw new Error("This picture has 16 bits and uses 12 or fewer. Spread its values.");
+  return { width, height, data };
 }
 
 function withoutAlpha(rgba) {
