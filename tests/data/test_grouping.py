@@ -161,6 +161,17 @@ def test_a_folder_of_the_data_that_is_given_as_a_part_is_not_read_with_it(
     assert capsys.readouterr().err == ""
 
 
+def test_of_a_set_in_two_parts_one_is_read_which_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = table(tmp_path / "t.csv", patients(60, 9, "ab"))
+    for half in ("train", "test"):
+        table(tmp_path / f"{half}.csv", [(f"{half} a", "a"), (f"{half} b", "b")], "text,label")
+    path = path.rename(tmp_path.parent / f"{tmp_path.name}.csv")
+    assert read_splits(path, tmp_path, TASK, {}, 0).test.inputs == ("test a", "test b")
+    assert "only its test part is read" in capsys.readouterr().err
+    assert read_splits(path, None, TASK, {}, 0, validation=tmp_path).validation.inputs == ("train a", "train b")
+    assert "only its training part is read" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_a_part_of_the_column_is_not_given_beside_it(tmp_path: Path, part: str):
     rows = [(f"text {at}", "ab"[at % 2], ["train", "val", "test"][at % 3]) for at in range(30)]

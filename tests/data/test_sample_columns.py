@@ -11,6 +11,7 @@ from tlzoo.data import read
 from tlzoo.data.columns import Columns
 from tlzoo.data.sample_columns import check_group_by, facts_of_row, group_of_file
 from tlzoo.errors import DataError, UsageError
+from tlzoo.io.inputs.report import ReadReport
 from tlzoo.tasks import make_task
 from tlzoo.tasks.row import Row
 
@@ -74,7 +75,9 @@ def test_rows_are_divided_as_the_column_says(tmp_path: Path):
     rows = [f"text {at},{'ab'[at % 2]},{('train', 'val', 'Test', 'train')[at // 2]}" for at in range(8)]
     table.write_text("\n".join(["text,label,part", *rows]) + "\n")
     columns: Columns = {"split_column": "part"}
-    found = read(table, TASK, columns=columns, training=True)
+    report = ReadReport()
+    found = read(table, TASK, columns=columns, training=True, report=report)
+    assert (report.layout, report.used) == ("a table, parts by the column 'part'", 8)
     assert found.test is not None
     assert found.validation is not None
     assert [part.inputs for part in (found.train, found.validation, found.test)] == [

@@ -11,7 +11,7 @@ from typing import Any
 from tlzoo.data.columns import GROUP, SAMPLE_COLUMNS, SPLIT, WEIGHT, Columns, check_roles, column_names, without
 from tlzoo.data.contents import describe_contents, merge_rows
 from tlzoo.data.label_checks import check_labels, check_no_unseen
-from tlzoo.data.sample_columns import SampleFacts, check_group_by, divide, facts_of_row, group_of_file, with_facts
+from tlzoo.data.sample_columns import SampleFacts, WantedFacts, check_group_by, divide, with_facts
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
@@ -48,8 +48,7 @@ class _ReadSpec:
     endings: tuple[str, ...]
     report: ReadReport
     skip: Skip
-    group_by: str | None = None
-    optional: frozenset[str] = frozenset()
+    wanted: WantedFacts
     apart: tuple[Path, ...] = ()
 
     @property
@@ -105,12 +104,15 @@ def read(
     place = Path(os.path.abspath(path))
     report = ReadReport() if report is None else report
     names, others = column_names(columns or {}), tuple(Path(os.path.abspath(each)) for each in apart)
-    spec = _ReadSpec(task, names, labelled, endings, report, skip, group_by, frozenset(optional), others)
+    wanted = WantedFacts(tuple(role for role in SAMPLE_COLUMNS if role in names), frozenset(optional), group_by)
+    spec = _ReadSpec(task, names, labelled, endings, report, skip, wanted, others)
     check_roles(task, names)
     check_group_by(group_by, columns or {})
     check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
     collection = divide(collection, place, names.get(SPLIT, ""), training=training)
+    if "split_column" in spec.report.roles:
+        spec.report.layout += f", parts by the column {names[SPLIT]!r}"
     spec.report.used = sum(map(len, collection.all_parts()))
     spec.report.check_broken(skip)
     describe_contents(collection, task, spec.report)
@@ -161,7 +163,7 @@ def endings_of(spec: Preprocess) -> tuple[str, ...]:
 def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
     tables = {stem: _named_table(folder, stem, spec) for stem in ("train", "test")}
     if tables["train"]:
-        unsplit = replace(spec, names={role: name for role, name in spec.names.items() if role != SPLIT})
+        unsplit = replace(spec, wanted=spec.wanted.without_parts())
         test = _from_file(tables["test"], unsplit) if tables["test"] else None
         spec.report.layout = f"{' and '.join(each.name for each in tables.values() if each)}"
         return TrainTestSamples(_from_file(tables["train"], spec), test)
@@ -246,7 +248,7 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
         try:
             _check_not_skipped(str(file), spec)
             _check_file(file, spec.modality)
-            found = _facts_of_file(file, folder, spec, classes=targets is not None)
+            found = spec.wanted.of_file(file, folder, classes=targets is not None)
             inputs.append(_read_text_file(file) if spec.modality == "text" else str(file))
         except DataError as error:
             spec.report.broken[str(file)] = error
@@ -255,10 +257,6 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
             facts.append(found)
     kept = None if targets is None else tuple(targets[at] for at in whole)
     return with_facts(Samples(tuple(inputs), kept, spec.modality, tuple(str(files[at]) for at in whole)), facts)
-
-
-def _facts_of_file(file: str | Path, root: Path, spec: _ReadSpec, *, classes: bool) -> SampleFacts:
-    return SampleFacts(group=spec.group_by and group_of_file(file, root, spec.group_by, classes=classes))
 
 
 def _check_not_skipped(place: str, spec: _ReadSpec) -> None:
@@ -302,7 +300,7 @@ def _samples_of_rows(rows: Sequence[Row], table: Sequence[Row], spec: _ReadSpec)
         try:
             _check_not_skipped(place, spec)
             given = _input(row, spec)
-            found = _facts_of_row(origins.get(row.place, row), given, spec)
+            found = spec.wanted.of_row(origins.get(row.place, row), None if spec.modality == "text" else given)
             if spec.labelled:
                 targets.append(_target(row, spec.task))
         except DataError as error:
@@ -315,16 +313,6 @@ def _samples_of_rows(rows: Sequence[Row], table: Sequence[Row], spec: _ReadSpec)
             facts.append(found)
     samples = Samples(tuple(inputs), tuple(targets) if spec.labelled else None, spec.modality, tuple(places))
     return with_facts(samples, facts)
-
-
-def _facts_of_row(row: Row, given: RawInput, spec: _ReadSpec) -> SampleFacts:
-    """What a row, and the path of its file, say of its sample."""
-    wanted = [role for role in SAMPLE_COLUMNS if role in spec.names]
-    found = facts_of_row(row, [role for role in wanted if row.has(role) or role not in spec.optional])
-    if spec.group_by is None or spec.modality == "text":
-        return found
-    file = given if isinstance(given, str) else given[0]
-    return replace(found, group=_facts_of_file(file, row.file.parent, spec, classes=False).group)
 
 
 def _target(row: Row, task: Task) -> Target:

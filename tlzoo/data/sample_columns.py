@@ -36,6 +36,32 @@ class SampleFacts:
     weight: float | None = None
 
 
+@dataclass(frozen=True)
+class WantedFacts:
+    """What is asked of each sample: the columns of these `roles`, of which `optional` ones may be missing, and the
+    groups of files by `group_by`."""
+
+    roles: tuple[str, ...]
+    optional: frozenset[str]
+    group_by: str | None
+
+    def without_parts(self) -> WantedFacts:
+        """The same but for the column of parts."""
+        return replace(self, roles=tuple(role for role in self.roles if role != SPLIT))
+
+    def of_file(self, file: str | os.PathLike[str], root: Path, *, classes: bool) -> SampleFacts:
+        """What a file's path below `root` says; raises DataError for a file without a group (see `group_of_file`)."""
+        return SampleFacts(group=self.group_by and group_of_file(file, root, self.group_by, classes=classes))
+
+    def of_row(self, row: Row, file: RawInput | None) -> SampleFacts:
+        """What a row says, and the path of its file, of several the first; raises DataError naming what cannot be."""
+        found = facts_of_row(row, [role for role in self.roles if row.has(role) or role not in self.optional])
+        if self.group_by is None or file is None:
+            return found
+        first = file if isinstance(file, str) else file[0]
+        return replace(found, group=self.of_file(first, row.file.parent, classes=False).group)
+
+
 def facts_of_row(row: Row, asked: Sequence[str]) -> SampleFacts:
     """What a row's columns of these roles hold; raises DataError naming a cell that cannot be."""
     return SampleFacts(

@@ -120,12 +120,14 @@ def read_splits(
             say(f"The test part of {path} is not read, as {test} is given.")
         with concerning("test", DataError):
             reports["test"] = ReadReport()
-            held = _all_of(reading.of(test, reports["test"], without(columns, SPLIT, WEIGHT), optional=(GROUP,)))
+            named = without(columns, SPLIT, WEIGHT)
+            held = _part_of(reading.of(test, reports["test"], named, optional=(GROUP,)), test, "test")
     if validation is not None:
         with concerning("validation", DataError):
             reports["validation"] = ReadReport()
             named = without(columns, SPLIT)
-            valid = reading.of(validation, reports["validation"], named, optional=(GROUP,)).train
+            found = reading.of(validation, reports["validation"], named, optional=(GROUP,))
+            valid = _part_of(found, validation, "validation")
     return replace(_split_off(reading, data.train, held, valid), reports=reports)
 
 
@@ -146,9 +148,13 @@ def validation_copies(parts: SampleSplits) -> int:
     return sum(each in known for each in content_digests(parts.validation.inputs, parts.validation.modality))
 
 
-def _all_of(found: TrainTestSamples) -> Samples:
-    """The test part of a test set, or all of it."""
-    return found.test or found.train
+def _part_of(found: TrainTestSamples, place: str | Path, part: str) -> Samples:
+    """The test part of a test set, or all of it; of a validation set all but a test part."""
+    if found.test is None:
+        return found.train
+    which = "test" if part == "test" else "training"
+    say(f"{place} has a training part and a test part: only its {which} part is read.")
+    return found.test if which == "test" else found.train
 
 
 def _check_given_once(data: TrainTestSamples, given: Mapping[str, str | Path | None], columns: Columns) -> None:
