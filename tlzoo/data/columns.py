@@ -60,13 +60,20 @@ def _wrong(columns: object) -> UsageError:
 
 
 def column_names(columns: Columns) -> dict[str, str]:
-    """What a table calls each role; raises UsageError for one that is named twice, and differently."""
+    """What a table calls each role; raises UsageError for one that is named twice, and differently, and for what is no
+    role among `others`."""
     named: dict[str, str] = {
         role if role in SAMPLE_COLUMNS else role.removesuffix("_column"): str(name)
         for role, name in columns.items()
         if role != "others"
     }
     others = columns.get("others", {})
+    if misplaced := [key for key in others if key in SAMPLE_COLUMNS]:
+        raise UsageError(
+            f"`columns` has {misplaced[0]!r} among `others`, which are for roles of a task.",
+            hint=f"Give {spelled_column(misplaced[0], others[misplaced[0]])}.",
+            parameter="columns",
+        )
     for role in named.keys() & others.keys():
         if named[role] != others[role]:
             raise UsageError(
@@ -79,7 +86,7 @@ def column_names(columns: Columns) -> dict[str, str]:
 
 def check_roles(task: Task, names: Mapping[str, str]) -> None:
     """Raise UsageError for the name of a column, by its role, that the task would not look at."""
-    if strange := [role for role in names if role not in (*task.all_roles, *SAMPLE_COLUMNS)]:
+    if strange := [role for role in names if role not in task.all_roles]:
         raise UsageError(
             f"{spelled_column(strange[0], names[strange[0]])} has no effect: {task.name} has no column role "
             f"{strange[0]!r}.",

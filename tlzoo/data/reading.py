@@ -106,7 +106,7 @@ def read(
     names, others = column_names(columns or {}), tuple(Path(os.path.abspath(each)) for each in apart)
     wanted = WantedFacts(tuple(role for role in SAMPLE_COLUMNS if role in names), frozenset(optional), group_by)
     spec = _ReadSpec(task, names, labelled, endings, report, skip, wanted, others)
-    check_roles(task, names)
+    check_roles(task, {role: name for role, name in names.items() if role not in SAMPLE_COLUMNS})
     check_group_by(group_by, columns or {})
     check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)

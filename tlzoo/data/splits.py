@@ -303,9 +303,10 @@ def split_by_groups(
 
     Raises DataError where there are too few groups.
     """
-    units = joined(samples.groups, content_digests(samples.inputs, samples.modality))
-    labels = strata(task, samples.targets or [None] * len(samples))
-    return [samples.subset(part) for part in split_groups(units, labels, shares, generator)]
+    with working("Dividing the groups"):
+        units = joined(samples.groups, content_digests(samples.inputs, samples.modality))
+        labels = strata(task, samples.targets or [None] * len(samples))
+        return [samples.subset(part) for part in split_groups(units, labels, shares, generator)]
 
 
 def strata(task: Task, targets: Sequence[Target | None]) -> list[Sequence[Hashable]]:
