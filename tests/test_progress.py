@@ -212,7 +212,7 @@ def test_of_steps_in_each_other_the_innermost_is_named(beating: Captured):
             assert beating.lines()[-1].startswith("Looking for the frozen part: ")
             rename("Computing \x1b[31mit")
             beating.wait_for_more(3)
-            assert beating.lines()[-1].startswith("Computing \ufffd[31mit: ")
+            assert beating.lines()[-1].startswith(r"Computing \x1b[31mit: ")
         beating.wait_for_more(3)
         assert beating.lines()[-1].startswith("Training: 0/40")
     assert beats() == []

@@ -38,15 +38,24 @@ def set_quiet(quiet: bool) -> None:
 
 
 def printable(text: str) -> str:
-    """The text with terminal control characters replaced: it may come from a registry or a plugin."""
-    return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text)
+    """The text with terminal control characters escaped: it may come from a registry, a plugin or a file's name."""
+    return _COMMANDS.sub(_escaped, text)
+
+
+def one_line(text: str) -> str:
+    """As `printable`, with line ends and tabs escaped, too."""
+    return re.sub("[\n\t]", _escaped, printable(text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def say(line: str) -> None:
     """Print one line to stderr, unless progress is off."""
     if not _quiet:
         with _heartbeat.spoken():
-            _print(printable(line))
+            _print(one_line(line))
 
 
 def advise(line: str) -> None:
@@ -159,11 +168,11 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
     The function that is yielded changes its name, for a step that turns into another. Steps may lie in each other and
     in `progress`: the innermost is named.
     """
-    name, began = printable(what), time.monotonic()
+    name, began = one_line(what), time.monotonic()
 
     def rename(now: str) -> None:
         nonlocal name, began
-        name, began = printable(now), time.monotonic()
+        name, began = one_line(now), time.monotonic()
 
     with _heartbeat.during(lambda: f"{name}: {time.monotonic() - began:.0f} s"):
         yield rename
@@ -179,7 +188,7 @@ def overdue(line: Callable[[float], str], alone: bool = True, behind: bool = Fal
 
     def text() -> str | None:
         seconds = time.monotonic() - began
-        return printable(line(seconds)) if seconds >= PATIENCE_S else None
+        return one_line(line(seconds)) if seconds >= PATIENCE_S else None
 
     with _heartbeat.during(text, alone, behind):
         yield

@@ -117,7 +117,7 @@ def test_the_core_alone_predicts_what_the_trained_model_says(
     run_, exported = (request.getfixturevalue(f"{modality}_{made}") for made in ("run", "file"))
     heldout = run_.heldout()
     inputs = [str(item) for item in heldout.inputs]
-    predicted = json.loads(ran(core_alone, "tlzoo", "predict", str(exported.path), *inputs, "--json"))
+    predicted = json.loads(ran(core_alone, "tlzoo", "predict", str(exported.path), *inputs, "--json"))["predictions"]
     right = sum(row["label"] == label for row, label in zip(predicted, heldout.targets, strict=True)) / len(inputs)
     assert right == pytest.approx(run_.metrics["accuracy"])
     assert all(sum(row["scores"].values()) == pytest.approx(1, abs=1e-4) for row in predicted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from tlzoo import finetune, load, plugins
 from tlzoo.cli.deploy.predict import _input_spec
-from tlzoo.data import endings_of, read
+from tlzoo.data import Samples, endings_of, read
+from tlzoo.data.dataset import make_dataset
 from tlzoo.errors import HookError, InputError, PluginError
 from tlzoo.plugins.preprocess import plugin_preprocessor
 from tlzoo.runtime.inputs import named_inputs
@@ -121,3 +123,47 @@ def test_a_file_whose_plugin_is_not_here_says_what_to_install():
     with pytest.raises(PluginError) as error:
         plugin_preprocessor(PluginSpec(plugin="smell"))
     assert "tlzoo plugins install tlzoo-smell" in str(error.value)
+
+
+CUTTING = """
+    import numpy as np
+    from tlzoo.plugin import PreparedArrays
+
+    class Cutting:
+        limit = (3, "lines")
+
+        def __call__(self, inputs):
+            rows = [open(item).read().splitlines() for item in inputs]
+            longer = [len(each) > 3 for each in rows]
+            return PreparedArrays({"lines": np.array([len(each[:3]) for each in rows])}, longer)
+
+    @hookimpl
+    def make_preprocessor(spec):
+        return Cutting()
+"""
+
+
+def test_a_plugin_may_say_which_inputs_it_cuts(toy: Callable[[str], str], tables: Path):
+    toy(CUTTING)
+    files = [tables / "dark" / "00.csv", tables / "dark" / "01.csv"]
+    files[1].write_text("1\n2\n3\n")
+    samples = Samples(tuple(map(str, files)), None, "table")
+    found = make_dataset(samples, make_task("table-classification"), plugin_preprocessor(SPEC)).cut()
+    assert found is not None
+    assert found.line() == "1 of 2 samples is longer than 3 lines; the rest is not read"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('limit = (3, "lines")', "limit = 3", "has the `limit` 3, which is no size and unit"),
+        ("for each in rows]\n            return", "for each in rows[1:]]\n            return", "says of 1 inputs"),
+    ],
+)
+def test_what_a_plugin_says_of_cut_inputs_is_checked(
+    toy: Callable[[str], str], tables: Path, old: str, new: str, said: str
+):
+    toy(CUTTING.replace(old, new))
+    samples = Samples(tuple(str(tables / "dark" / f"0{at}.csv") for at in range(2)), None, "table")
+    with pytest.raises(HookError, match=re.escape(said)):
+        make_dataset(samples, make_task("table-classification"), plugin_preprocessor(SPEC)).cut()

@@ -58,6 +58,7 @@ KNOWN = {
     "a map up to 4095": b"P5 64 64 4095\n" + RAMP.astype(">u2").tobytes(),
     "a map up to 65535": b"P5 64 64 65535\n" + (RAMP * 16).astype(">u2").tobytes(),
     "white is zero, 16 bits": tiff(65535 - RAMP * 16, 16, white=0),
+    "16 bits, JPEG 2000": encoded(RAMP * 16, "JPEG2000", irreversible=False),
     "an array": RAMP * 16,
 }
 

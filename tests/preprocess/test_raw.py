@@ -64,3 +64,12 @@ def test_what_cannot_be_read_or_would_be_blown_up_is_named(wrong: object):
             large(given)
         assert " has 1000 x 1 pixels" not in caught.value.message
     assert large([PIXELS])["image"].shape == (1, 4, 5, 3)
+
+
+def test_grey_values_of_more_than_8_bits_are_spread_by_the_range():
+    pixels = np.tile(np.linspace(-1024, 3071, 6).round().astype(np.int32), (8, 1))
+    spec = RAW.spec.model_copy(update={"value_range": (-1024, 3071)})
+    made = RawImages(spec)([pixels])["image"]
+    np.testing.assert_array_equal(made[0, 0, :, 1], [0, 51, 102, 153, 204, 255])
+    with pytest.raises(InputError, match="was not trained on such"):
+        RAW([pixels])

@@ -76,7 +76,7 @@ def test_it_is_as_good_as_any_on_the_command_line(
     done = command("predict", unread, path, "--json")
     assert done.code == 0
     assert "tlzoo-sight 2.1" in done.err
-    assert [list(answer) for answer in json.loads(done.out)] == [["input", "outputs"]]
+    assert [list(answer) for answer in json.loads(done.out)["predictions"]] == [["input", "outputs"]]
     for ending in ("csv", "jsonl"):
         out = tmp_path / f"answers.{ending}"
         assert command("predict", unread, path, "--out", out, "--quiet").code == 0

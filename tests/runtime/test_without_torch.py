@@ -45,7 +45,7 @@ def test_predicting_and_evaluating_import_no_torch(
     run = request.getfixturevalue(f"{kind}_run")
     samples = run.splits().test
     data = {"picture": pictures, "text": texts, "recording": recordings}[kind]
-    predictions = blocked("predict", file.path, *samples.inputs[:4], "--json")
+    predictions = blocked("predict", file.path, *samples.inputs[:4], "--json", "-q")["predictions"]
     assert [row["label"] for row in predictions] == [
         prediction.label for prediction in file.load().predict(samples.inputs[:4])
     ]

@@ -129,7 +129,7 @@ def test_outputs_that_another_version_declares_otherwise_are_told_with_both_vers
         assert (again.code, "image-two of plugin 'duo' (tlzoo-duo 2.0)" in again.err) == (2, True), again.err
         assert "It was made with tlzoo-duo 1.0, and tlzoo-duo 2.0 is installed." in again.err
     change("tasks", "Two.outputs = property(lambda self: (Output('size', ('batch',)), Output('sign', ('batch', 2))))")
-    assert command("predict", exported.path, tmp_path / "0.png", "--json").json[0]["sign"] in (
+    assert command("predict", exported.path, tmp_path / "0.png", "--json").json["predictions"][0]["sign"] in (
         "minus",
         "plus",
     )  # the order is the file's
@@ -154,12 +154,12 @@ def test_a_table_of_several_inputs_reads_the_same_without_the_plugin(
     words: Any, texts: Path, command: Any, reload_duo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     _, exported = trained("pair", texts, tmp_path, preprocess=words)
-    before = command("predict", exported.path, texts, "--json").json
+    before = command("predict", exported.path, texts, "--json").json["predictions"]
     monkeypatch.setenv("TLZOO_PLUGINS", "vision,nlp")
     reload_duo()
     done = command("predict", exported.path, texts, "--json")
     assert done.code == 0, done.err
-    after = json.loads(done.out)
+    after = json.loads(done.out)["predictions"]
     assert [row["input"] for row in after] == [row["input"] for row in before]
     assert [row["outputs"]["size"] for row in after] == pytest.approx([row["size"] for row in before], abs=1e-5)
     assert "windows" not in done.err

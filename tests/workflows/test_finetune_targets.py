@@ -68,7 +68,7 @@ def test_image_regression_goes_from_a_table_to_values(command: Command, shared_z
     by_file = command("evaluate", file, levels, *column, "--json", "-q").json["metrics"]
     assert by_file == pytest.approx(by_torch, rel=1e-3)
     picture = str(levels.parent / "0.png")
-    [answer] = command("predict", file, picture, "--json", "-q").json
+    [answer] = command("predict", file, picture, "--json", "-q").json["predictions"]
     assert set(answer) == {"input", "value"}
     assert answer["value"] == pytest.approx(float(levels.read_text().splitlines()[1].split(",")[1]), abs=300)
     lines = command("predict", file, picture, "-q").out.splitlines()
@@ -89,7 +89,7 @@ def test_text_multilabel_goes_from_a_table_to_labels(command: Command, shared_zo
     by_torch = command("evaluate", run, moods, "--json", "-q").json["metrics"]
     assert by_torch == pytest.approx(command("evaluate", file, moods, "--json", "-q").json["metrics"], abs=1e-4)
     texts = ["the film was great lovely best awful worst sad", "the film was", "the film was awful sad worst"]
-    answers = command("predict", file, *texts, "--json", "-q").json
+    answers = command("predict", file, *texts, "--json", "-q").json["predictions"]
     assert [answer["labels"] for answer in answers] == [["bad", "good"], [], ["bad"]]
     assert all(list(answer["scores"]) == ["bad", "good"] for answer in answers)
     lines = command("predict", file, *texts, "-q").out.splitlines()

@@ -136,16 +136,16 @@ def test_a_task_of_two_inputs_reads_trains_and_answers_pairs(
     assert first in {json.loads(line)["question"] for line in data.read_text().splitlines()}
     proof = command("verify", exported.path, data)
     assert (proof.code, "| great film'" in proof.out) == (0, True)
-    rows = command("predict", exported.path, data, "--json").json
+    rows = command("predict", exported.path, data, "--json").json["predictions"]
     first = json.loads(data.read_text().splitlines()[0])
     assert rows[0]["input"] == f"{first['question']} | {first['reply']}"
     assert rows[0]["size"] == pytest.approx(predictor.predict((first["question"], first["reply"]))[0].size, abs=1e-5)
     renamed = tmp_path / "renamed.csv"
     renamed.write_text("asked,said\ngreat film,awful\n")
     columns = ("--column", "question=asked", "--column", "reply=said")
-    assert command("predict", exported.path, renamed, *columns, "--json").json[0]["size"] == pytest.approx(
-        by_order[0].size, abs=1e-5
-    )
+    assert command("predict", exported.path, renamed, *columns, "--json").json["predictions"][0][
+        "size"
+    ] == pytest.approx(by_order[0].size, abs=1e-5)
     wrong = command("predict", exported.path, renamed, "--column", "query=asked")
     assert (wrong.code, "no column role 'query'" in wrong.err) == (2, True)
     refused = command("predict", exported.path, "great film")

@@ -162,9 +162,9 @@ def test_the_command_line_trains_predicts_and_writes_tables(zoo: Any, command: A
         ("c.csv", "sentence,word\n1,a\n1,great\n2,awful\n"),
     ):
         (zoo.folder / name).write_text(text)
-        rows = command("predict", tagged_file.path, zoo.folder / name, "--json").json
+        rows = command("predict", tagged_file.path, zoo.folder / name, "--json").json["predictions"]
         assert [row["input"] for row in rows] == ["a great", "awful"]
-    row = command("predict", tagged_file.path, "great", "--json", "--threshold", "1").json[0]
+    row = command("predict", tagged_file.path, "great", "--json", "--threshold", "1").json["predictions"][0]
     assert row == {"input": "great", "entities": []}
     refused = command("predict", tagged_file.path, "great", "--top-k", "2")
     assert (refused.code, "--top-k" in refused.err) == (2, True)

@@ -257,7 +257,7 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
         if hasattr(error, "format_message"):  # Click's errors, whichever copy of Click they come from
             command = getattr(getattr(error, "ctx", None), "command_path", f"tlzoo {name}")
             said = parser_message(error) or error.format_message().removesuffix(".") + "."
-            return _fail(2, f"Error: {said} See: {command} --help")
+            return _fail(2, f"Error: {' '.join(said.split())} See: {command} --help")
         if isinstance(error, OSError) and error.errno in _ENVIRONMENT:
             name = error.filename or _unnamed_file(error)
             return _fail(2, f"Error: {name}: {error.strerror}. {_CHECK_DISK}")
@@ -265,13 +265,14 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
 
         if (fault := plugin_error(error)) is not None:
             return _fail(2, f"Error: {fault}")
-        return _fail(1, f"Bug: {type(error).__name__}: {error}. Run again with --debug and report the trace.")
+        what = " ".join(str(error).split())
+        return _fail(1, f"Bug: {type(error).__name__}: {what}. Run again with --debug and report the trace.")
 
 
 def _fail(code: int, message: str) -> int:
-    from tlzoo.progress import printable
+    from tlzoo.progress import one_line
 
-    line = printable(" ".join(message.split("\n")))
+    line = one_line(message)
     if len(line) > 2 * _LONGEST:  # a value in it, such as a cell or a label, may have a million characters
         line = f"{line[:_LONGEST]} ... {line[-_LONGEST:]}"
     try:

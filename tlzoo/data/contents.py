@@ -12,12 +12,14 @@ from pathlib import Path
 from tlzoo.data.sample_columns import check_merged
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError
-from tlzoo.io.inputs.report import ReadReport
+from tlzoo.io.inputs.report import TEST_PART, TRAINING_PART, ReadReport
 from tlzoo.io.texts import input_name, listed_names
 from tlzoo.tasks.base import Target, Task
 
 FEW = 5
 """A class of fewer samples is named."""
+_ROW = re.compile(r", (line|row) [0-9]+$")
+"""What is behind the file in a sample's name."""
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 
 
@@ -37,6 +39,20 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     report.alike = alike(counts)
     report.few = {label: count for label, count in sorted(counts.items()) if count < FEW}
     report.alike_groups = alike(group for part in collection.all_parts() for group in part.groups)
+
+
+def keep_part(collection: TrainTestSamples, task: Task, report: ReadReport, *, test: bool) -> Samples:
+    """The part for testing where there is one and `test` asks for it, else that for training; the other is counted."""
+    kept, other, reason = collection.train, collection.test, TEST_PART
+    if test and collection.test is not None:
+        kept, other, reason = collection.test, collection.train, TRAINING_PART
+    if other is not None:
+        for at in range(len(other)):
+            report.leave_out(reason, _ROW.sub("", other.name(at)))
+        left = TrainTestSamples(kept, None, None if test else collection.validation)
+        report.used = sum(map(len, left.all_parts()))
+        describe_contents(left, task, report)
+    return kept
 
 
 def merge_rows(samples: Samples, path: Path, task: Task, report: ReadReport) -> Samples:

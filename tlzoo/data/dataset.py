@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Any
@@ -14,7 +15,8 @@ import numpy as np
 from tlzoo.data.label_checks import check_labels
 from tlzoo.data.samples import Samples, content_digests
 from tlzoo.errors import InputError
-from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
+from tlzoo.io.inputs.report import Cut
+from tlzoo.preprocess import Preprocessor, limit_of, longer_in, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import label_recalls_problem, metrics_problem, split_windows, task_error
 from tlzoo.tasks.intervals import metric_interval
@@ -23,6 +25,8 @@ from tlzoo.tasks.rows import Outputs, select
 from tlzoo.tasks.windows import Window
 
 BLOCK = 32
+NOUNS = {"text": "texts", "audio": "recordings"}
+"""What samples of a modality are called where they are counted."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class TaskDataset:
     groups: Sequence[str] | None = None
     _lengths: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     _contexts: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _longer: dict[int, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -79,13 +84,36 @@ class TaskDataset:
         """The preprocessed inputs at these positions, stacked."""
         inputs = [self.inputs[i] for i in positions]
         try:
-            if not self.task.contextual:
-                return self.preprocessor(inputs)
-            arrays, contexts = with_contexts(self.preprocessor, inputs)
+            if self.task.contextual:
+                arrays, contexts = with_contexts(self.preprocessor, inputs)
+                self._contexts.update(zip(positions, contexts, strict=True))
+            else:
+                arrays = self.preprocessor(inputs)
         except InputError as error:
             raise self._with_place(error, positions) from error
-        self._contexts.update(zip(positions, contexts, strict=True))
+        if (longer := longer_in(arrays)) is not None:
+            self.note_longer(dict(zip(positions, longer, strict=True)))
         return arrays
+
+    def longer(self) -> Mapping[int, bool]:
+        """Whether an input is longer than what is read of it, by position, of those that were prepared so far."""
+        return self._longer
+
+    def note_longer(self, known: Mapping[int, bool]) -> None:
+        """Remember it of inputs that were prepared elsewhere."""
+        self._longer.update(known)
+
+    def cut(self) -> Cut | None:
+        """How many samples are cut at the end; `None` where none can be, as of long ones there are windows, or where
+        that cannot be known. What was not prepared before is prepared now."""
+        limit = limit_of(self.preprocessor)
+        if limit is None or self.task.overrides("windows"):
+            return None
+        with suppress(InputError):  # a file that is gone meanwhile
+            self._prepare([at for at in range(len(self)) if at not in self._longer])
+        if len(self._longer) < len(self):
+            return None
+        return Cut(sum(self._longer.values()), len(self), *limit, NOUNS.get(self.modality, "samples"))
 
     def _with_place(self, error: InputError, positions: Sequence[int]) -> InputError:
         """The error with an input's number in the data, and the text's beginning, for that among those prepared."""
@@ -246,6 +274,16 @@ class TaskDataset:
             return list(samples)
         starts = self._starts(self.windows)
         return [place for each in samples for place in range(starts[each], starts[each + 1])]
+
+
+def cut_of(*datasets: TaskDataset) -> Cut | None:
+    """How many samples of these together are cut at the end; `None` where that cannot be, or is not known."""
+    found = [each.cut() for each in datasets]
+    known = [each for each in found if each is not None]
+    if not known or len(known) < len(found):
+        return None
+    longer, samples = sum(each.longer for each in known), sum(each.samples for each in known)
+    return replace(known[0], longer=longer, samples=samples)
 
 
 def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> TaskDataset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError
-from tlzoo.io.texts import input_name
+from tlzoo.io.texts import input_name, listed_names
 from tlzoo.tasks.base import Task
 
 
@@ -45,4 +45,4 @@ def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
         {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
     )
     unseen = sorted(there - known)
-    return ", ".join(repr(label) for label in unseen[:5]) + (", ..." if len(unseen) > 5 else "")
+    return listed_names(unseen, 5)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tlzoo.data.columns import GROUP, SAMPLE_COLUMNS, SPLIT, WEIGHT, Columns, check_roles, column_names, without
-from tlzoo.data.contents import describe_contents, merge_rows
+from tlzoo.data.contents import describe_contents, keep_part, merge_rows
 from tlzoo.data.label_checks import check_labels, check_no_unseen
 from tlzoo.data.sample_columns import SampleFacts, WantedFacts, check_group_by, divide, with_facts
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError, InputError, UsageError, concerning
 from tlzoo.io.files import check_exists
-from tlzoo.io.inputs.folders import FolderWalk, count_files, folder_names
-from tlzoo.io.inputs.report import NOTHING, UNREAD_PART, ReadReport, Skip
+from tlzoo.io.inputs.folders import FolderWalk, count_beside, count_files, folder_names
+from tlzoo.io.inputs.report import BESIDE_PARTS, BESIDE_TABLE, NOTHING, UNREAD_PART, ReadReport, Skip
 from tlzoo.io.inputs.tables import TABLES, stream_table
-from tlzoo.io.texts import read_text
-from tlzoo.progress import advise, say
+from tlzoo.io.texts import has_lone_surrogate, read_text, utf8_name
+from tlzoo.progress import advise
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import labels_problem, rows_problem, task_error
@@ -50,6 +50,8 @@ class _ReadSpec:
     skip: Skip
     wanted: WantedFacts
     apart: tuple[Path, ...] = ()
+    named: set[str] = field(default_factory=set)
+    """The files that rows of tables name."""
 
     @property
     def modality(self) -> str:
@@ -114,7 +116,7 @@ def read(
     if "split_column" in spec.report.roles:
         spec.report.layout += f", parts by the column {names[SPLIT]!r}"
     spec.report.used = sum(map(len, collection.all_parts()))
-    spec.report.check_broken(skip)
+    spec.report.check_broken(skip, collection)
     describe_contents(collection, task, spec.report)
     if labelled and training:
         task.check(collection.train.targets or (), place)
@@ -131,6 +133,7 @@ def read_labelled(
     endings: tuple[str, ...],
     parameter: str = "data",
     report: ReadReport | None = None,
+    skip: Skip = NOTHING,
 ) -> Samples:
     """Samples to measure a trained task on: those of the `test` part where the data has one, else all.
 
@@ -139,20 +142,13 @@ def read_labelled(
     """
     with concerning(parameter, DataError):
         named = without(columns, WEIGHT)
-        collection = read(path, task, columns=named, endings=endings, report=report, optional=(SPLIT, GROUP))
-        samples = collection.test or collection.train
+        optional = (SPLIT, GROUP)
+        collection = read(path, task, columns=named, endings=endings, report=report, skip=skip, optional=optional)
+        samples = keep_part(collection, task, report or ReadReport(), test=True)
         if not samples.targets:
             raise DataError(f"{path} has no labels.", hint="Name labelled data.")
         check_labels(samples, task, f"{path}: ")
     return samples
-
-
-def announce(report: ReadReport, place: str | os.PathLike[str]) -> None:
-    """Say how data was understood, and what of it is left out."""
-    merged = f", {report.merged} rows merged into others" if report.merged else ""
-    say(f"{place}: {report.used} samples, {report.layout}{merged}")
-    for line in report.lines():
-        say(f"{place}: {line}")
 
 
 def endings_of(spec: Preprocess) -> tuple[str, ...]:
@@ -166,13 +162,18 @@ def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
         unsplit = replace(spec, wanted=spec.wanted.without_parts())
         test = _from_file(tables["test"], unsplit) if tables["test"] else None
         spec.report.layout = f"{' and '.join(each.name for each in tables.values() if each)}"
-        return TrainTestSamples(_from_file(tables["train"], spec), test)
+        found = TrainTestSamples(_from_file(tables["train"], spec), test)
+        spec.named.update(str(table) for table in tables.values() if table)
+        count_beside(folder, BESIDE_TABLE, spec.report, spec.named.__contains__)
+        return found
     halves = _train_and_test_folders(folder, spec)
     form = "a folder per class" if spec.labelled else "all files below"
     if not halves:
         spec.report.layout = form
         return TrainTestSamples(_from_class_folders(folder, spec), None)
     train, test_folder = halves
+    parts = {str(folder / name) for name in folder_names(folder)}
+    count_beside(folder, BESIDE_PARTS, spec.report, parts.__contains__)
     spec.report.layout = f"{form} in {' and '.join(f'{part.name}/' for part in halves if part)}"
     test = _from_class_folders(test_folder, spec) if test_folder else None
     return TrainTestSamples(_from_class_folders(train, spec), test)
@@ -232,6 +233,8 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
     for child, found in classes.items():
         if not found:
             raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.install or spec.kinds)
+        if has_lone_surrogate(child.name):
+            raise DataError(f"Class folder {child} has a name that is not UTF-8.", hint="Rename it.")
         files += map(Path, found)
         row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",))
         targets += [spec.task.read(row)] * len(found)
@@ -260,8 +263,8 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
 
 
 def _check_not_skipped(place: str, spec: _ReadSpec) -> None:
-    if place in spec.skip.places:
-        raise DataError(spec.skip.places[place])
+    if (why := spec.skip.places.get(utf8_name(place))) is not None:
+        raise DataError(why)
 
 
 def _from_file(path: Path, spec: _ReadSpec) -> Samples:
@@ -276,13 +279,14 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
         raise task_error(spec.task, f"cannot be used: `layouts` returns {type(layout).__name__}, not rows.")
     if not spec.report.layout:
         spec.report.layout = "a table" if layout is None else f"a file of {spec.task.holds}"
-    table = _table_rows(path, spec) if layout is None else None
-    rows = list(layout or ()) if table is None else spec.task.samples(table)
+    table = _table_rows(path, spec) if layout is None else []
+    rows = spec.task.samples(table) if layout is None else list(layout)
     if spec.task.plugin and (wrong := rows_problem(rows, "samples" if layout is None else "layouts")):
         raise task_error(spec.task, f"cannot be used: {wrong}")
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Check that the file is complete.")
-    samples = _samples_of_rows(rows, table or (), spec)
+    spec.report.merged += max(0, len(table) - len(rows))
+    samples = _samples_of_rows(rows, table, spec)
     if spec.task.plugin and (wrong := labels_problem(spec.task, samples.targets or ())):
         raise task_error(spec.task, f"cannot be used: {wrong}")
     return merge_rows(samples, path, spec.task, spec.report)
@@ -355,6 +359,7 @@ def _file_cell(row: Row, role: str, spec: _ReadSpec) -> str:
             f"File {row.file} names {cell!r} in {row.place}, which is not a file.",
             hint=f"Paths are relative to {row.file.parent}",
         )
+    spec.named.add(str(file))
     if not file.name.lower().endswith(spec.endings):
         raise DataError(
             f"File {row.file} names {cell!r} in {row.place}, which is not a supported {spec.modality} file.",

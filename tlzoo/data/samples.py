@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from tlzoo.errors import InputError
+from tlzoo.errors import DataError, InputError
 from tlzoo.io.texts import input_name
 from tlzoo.tasks.base import Target
 
@@ -97,6 +98,26 @@ def content_digests(inputs: Sequence[RawInput], modality: str) -> list[bytes]:
     Raises InputError naming a file that cannot be read.
     """
     return [_digest(given, modality) for given in inputs]
+
+
+@contextmanager
+def unchanged(*parts: Samples | None) -> Iterator[None]:
+    """Raise DataError, once the block has ended, naming a file of these samples that was replaced meanwhile."""
+    files = [part for part in parts if part is not None and part.modality != "text"]
+    before = [content_digests(part.inputs, part.modality) for part in files]
+    yield
+    for part, digests in zip(files, before, strict=True):
+        check_unchanged(part.inputs, part.modality, digests)
+
+
+def check_unchanged(inputs: Sequence[RawInput], modality: str, before: Sequence[bytes]) -> None:
+    """Raise DataError naming the first file that was replaced since these digests of its contents were made."""
+    for given, was, now in zip(inputs, before, content_digests(inputs, modality), strict=True):
+        if was != now:
+            raise DataError(
+                f"File {input_name(given)} changed while it was read.",
+                hint="Run the command again when nothing writes to the data.",
+            )
 
 
 def _digest(given: RawInput, modality: str) -> bytes:

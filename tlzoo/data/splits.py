@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from tlzoo.data.columns import GROUP, SPLIT, WEIGHT, Columns, without
+from tlzoo.data.contents import keep_part
 from tlzoo.data.grouping import check_apart, check_folds, group_counts, joined, split_groups
 from tlzoo.data.label_checks import check_no_unseen, unseen_labels
 from tlzoo.data.reading import read
 from tlzoo.data.samples import Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError, UsageError, concerning
-from tlzoo.io.inputs.report import NOTHING, ReadReport, Skip
+from tlzoo.io.inputs.report import NOTHING, Overlap, ReadReport, Skip
 from tlzoo.progress import say, working
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import task_error
@@ -116,19 +117,26 @@ def read_splits(
     _check_given_once(data, {"test": test, "validation": validation}, columns)
     held, valid = data.test, data.validation
     if test is not None:
-        if held is not None:
-            say(f"The test part of {path} is not read, as {test} is given.")
+        data = replace(data, train=keep_part(data, task, reports["data"], test=False))
         with concerning("test", DataError):
             reports["test"] = ReadReport()
             named = without(columns, SPLIT, WEIGHT)
-            held = _part_of(reading.of(test, reports["test"], named, optional=(GROUP,)), test, "test")
+            found = reading.of(test, reports["test"], named, optional=(GROUP,))
+        held = keep_part(found, task, reports["test"], test=True)
     if validation is not None:
         with concerning("validation", DataError):
             reports["validation"] = ReadReport()
             named = without(columns, SPLIT)
             found = reading.of(validation, reports["validation"], named, optional=(GROUP,))
-            valid = _part_of(found, validation, "validation")
+        valid = keep_part(found, task, reports["validation"], test=False)
+    if held is not None:
+        reports["data" if test is None else "test"].overlap = _overlap([data.train, valid], held)
     return replace(_split_off(reading, data.train, held, valid), reports=reports)
+
+
+def _overlap(known: Sequence[Samples | None], held: Samples) -> Overlap:
+    contents = {each for part in known if part for each in content_digests(part.inputs, part.modality)}
+    return Overlap(sum(each in contents for each in content_digests(held.inputs, held.modality)), len(held))
 
 
 def check_enough_folds(parts: SampleSplits, folds: int) -> None:
@@ -146,15 +154,6 @@ def validation_copies(parts: SampleSplits) -> int:
         return 0
     known = set(content_digests(parts.train.inputs, parts.train.modality))
     return sum(each in known for each in content_digests(parts.validation.inputs, parts.validation.modality))
-
-
-def _part_of(found: TrainTestSamples, place: str | Path, part: str) -> Samples:
-    """The test part of a test set, or all of it; of a validation set all but a test part."""
-    if found.test is None:
-        return found.train
-    which = "test" if part == "test" else "training"
-    say(f"{place} has a training part and a test part: only its {which} part is read.")
-    return found.test if which == "test" else found.train
 
 
 def _check_given_once(data: TrainTestSamples, given: Mapping[str, str | Path | None], columns: Columns) -> None:

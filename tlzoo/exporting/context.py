@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ import numpy as np
 
 from tlzoo.artifact.manifest import Calibration
 from tlzoo.artifact.trained_on import seen_note
-from tlzoo.data import Samples, SampleSplits, content_digests, fingerprint
+from tlzoo.data import Samples, SampleSplits, content_digests, fingerprint, say_cut, unchanged
+from tlzoo.data.broken import Reading, tolerate
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
 from tlzoo.exporting.batches import draw_samples
 from tlzoo.exporting.cases import array_cases
 from tlzoo.exporting.check import ArrayCase
+from tlzoo.io.inputs.report import NOTHING, ReadReport, Skip
 from tlzoo.models.model import TaskModel
+from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.progress import say, working
 from tlzoo.runs.run import RunFolder
 from tlzoo.runtime import Predictor
@@ -40,8 +43,8 @@ class ExportContext:
 
     They are 500 inputs at most, drawn from `held` samples, and torch runs once over them for all precisions; `features`
     is what its head was given for them, where that is a vector each. `proven_on` is the fingerprint of the samples that
-    they were drawn from. `parts` are the samples it was trained on; None where they are gone, with the reason in
-    `parts_error`.
+    they were drawn from; `read` says what was read of data other than the run's. `parts` are the samples it was trained
+    on; None where they are gone, with the reason in `parts_error`.
     """
 
     run: RunFolder
@@ -53,6 +56,7 @@ class ExportContext:
     proven_on: str
     parts: SampleSplits | None
     parts_error: DataError | None = None
+    read: Mapping[str, Any] = field(default_factory=dict)
 
     def headline(self, outputs: Outputs) -> float:
         """The task's headline metric of a model's outputs for the held-out samples."""
@@ -81,12 +85,35 @@ class ExportContext:
         ]
 
 
-def make_context(run: RunFolder, data: str | Path | None, *, needs_training: bool = False) -> ExportContext:
+@dataclass(frozen=True)
+class _ProofData:
+    """Samples for the proof, with the account of reading them where they are of other `data`; and those of the
+    training, or why there are none."""
+
+    samples: Samples
+    parts: SampleSplits | None
+    parts_error: DataError | None
+    data: str | Path | None = None
+    report: ReadReport | None = None
+
+
+def make_context(
+    run: RunFolder, data: str | Path | None, *, needs_training: bool = False, skip_broken: float = 0.0
+) -> ExportContext:
     """Build the run's model and compute its outputs for the held-out samples, or for those of `data`.
 
-    With `needs_training` raises DataError where the samples it was trained on are gone or others.
+    Up to the share `skip_broken` of that, what cannot be read is left out. With `needs_training` raises DataError where
+    the samples it was trained on are gone or others.
     """
-    samples, parts, parts_error = _read_data(run, data)  # the errors of which come before torch has worked
+    read = partial(_read_data, run, data)  # the errors of which come before torch has worked
+    compute = partial(_computed, run, needs_training)
+    if data is None:
+        return compute(read(NOTHING).value)
+    return tolerate(skip_broken, read, compute, lambda: checkpoint_preprocessor(run.checkpoint, run.preprocess))
+
+
+def _computed(run: RunFolder, needs_training: bool, found: _ProofData) -> ExportContext:
+    samples, parts, parts_error = found.samples, found.parts, found.parts_error
     if parts_error is not None:
         if needs_training:
             raise _without_training(parts_error)
@@ -99,9 +126,21 @@ def make_context(run: RunFolder, data: str | Path | None, *, needs_training: boo
         model = run.model()
     whole = run.dataset(samples)
     heldout = drawn(whole, run.data.seed)
-    reference, features = outputs_and_features(model, heldout)
+    with unchanged(samples):
+        reference, features = outputs_and_features(model, heldout)
+    if found.report is not None:
+        say_cut(found.report, found.data or "", heldout.cut())
     return ExportContext(
-        run, model, heldout, whole.samples, reference, features, fingerprint(samples), parts, parts_error
+        run=run,
+        model=model,
+        heldout=heldout,
+        held=whole.samples,
+        reference=reference,
+        features=features,
+        proven_on=fingerprint(samples),
+        parts=parts,
+        parts_error=parts_error,
+        read={} if found.report is None else found.report.facts(),
     )
 
 
@@ -111,18 +150,24 @@ def _without_training(why: DataError) -> DataError:
     return DataError(why.message, hint=hint, parameter="precision")
 
 
-def _read_data(run: RunFolder, data: str | Path | None) -> tuple[Samples, SampleSplits | None, DataError | None]:
-    """Samples for the proof; and those of the training, or why there are none."""
+def _read_data(run: RunFolder, data: str | Path | None, skip: Skip) -> Reading[_ProofData]:
+    parts: SampleSplits | None = None
+    why: DataError | None = None
     try:
         parts = run.splits()
     except DataError as error:
         if data is None:
             raise
-        return run.heldout(data), None, error
-    samples = parts.test if data is None else run.heldout(data)
-    if fingerprint(parts.train) != run.data.fingerprint:
-        return samples, None, DataError(f"The training data of {run.path} has changed since training: {run.data.path}.")
-    return samples, parts, None
+        why = error
+    if parts is not None and fingerprint(parts.train) != run.data.fingerprint:
+        why = DataError(f"The training data of {run.path} has changed since training: {run.data.path}.")
+    trained = parts if why is None else None
+    if data is None:
+        assert parts is not None
+        return Reading(_ProofData(parts.test, trained, why), [parts.test], [])
+    report = ReadReport()
+    samples = run.labelled(data, report, skip)
+    return Reading(_ProofData(samples, trained, why, data, report), [samples], [report])
 
 
 def drawn(data: TaskDataset, seed: int) -> TaskDataset:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from onnx import ModelProto
 
@@ -55,7 +56,7 @@ from tlzoo.runtime import Predictor, load
 class Exported:
     """What was written at `path`: a model `bytes` long in `file`, its proof, metrics of the trained model (`reference`)
     and of the file (`exported`) on the samples of the proof, with the `interval` of the file's own headline metric
-    there; `worst` names the sample that differs most."""
+    there; `worst` names the sample that differs most; `read` counts what was read of data other than the run's."""
 
     path: Path
     file: Path
@@ -69,6 +70,7 @@ class Exported:
     calibration: Calibration | None
     measured: SpeedMeasurement | None
     seconds: float
+    read: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> Predictor:
         """A predictor on the file."""
@@ -86,6 +88,7 @@ def export(
     thresholds: Thresholds | None = None,
     trained_on: bool = True,
     sign: str | Path | None = None,
+    skip_broken: float = 0.0,
 ) -> Exported:
     """What `tlzoo.export` does of a run that is loaded, with options that `check_export` has let pass."""
     started, out = time.monotonic(), Path(path)
@@ -97,7 +100,7 @@ def export(
         check_choices(out, precision, format, thresholds)  # another process may have ended meanwhile
         raise_malloc_thresholds()
         limit_threads()
-        context = make_context(run, data, needs_training=precision == "int8")
+        context = make_context(run, data, needs_training=precision == "int8", skip_broken=skip_broken)
         known = run.trained_on() if trained_on else None
         base, full = _fp32(context, limits if precision == "fp32" and not raw_input else None)
         chosen, proto = _proven(base, full, out, precision, raw_input, limits, known, write)
@@ -117,6 +120,7 @@ def export(
         calibration=base.calibration_of(chosen),
         measured=chosen.measured,
         seconds=round(time.monotonic() - started, 2),
+        read=context.read,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tlzoo.augment import make_augment, signature
+from tlzoo.data import check_unchanged
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import TrainingError
 from tlzoo.features.prefix import Prefix, backbone_prefix
@@ -30,6 +31,8 @@ REUSE_TOLERANCE = 2e-3
 """Largest relative difference of cached values from the model's; float16 stays within 5e-4."""
 VIEW_SEED = 0
 """Cached views draw from a seed of their own, so that runs of any seed share them."""
+LONGER = Layout("tlzoo.longer", "int8", ())
+"""Stored beside the activations: whether an input is longer than what was read of it, -1 where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def extract(
     for positions, [array], lengths in iter_features(prefix, unique, clock):
         for at, position in enumerate(positions):
             held[position] = array[at] if layout.axis is None else array[at][: None if lengths is None else lengths[at]]
+    unique.share_longer()
     return [_concatenate([held[row] for row in rows], layout) for rows in unique.rows]
 
 
@@ -104,15 +108,17 @@ def extract_cached(
     """
     views = augment or Augment()
     each = max(1, views.views)
-    layouts = [_stored_layout(layout, cache.precision) for layout in prefix.layouts]
+    layouts = [*(_stored_layout(layout, cache.precision) for layout in prefix.layouts), LONGER]
 
     def compute(writer: ActivationWriter) -> None:
         for view in range(each):
             for positions, arrays, lengths in iter_features(prefix, unique, clock, views.policy, view):
                 before_batch()
-                named = {layout.name: array for layout, array in zip(layouts, arrays, strict=True)}
+                named = {layout.name: array for layout, array in zip(prefix.layouts, arrays, strict=True)}
+                named[LONGER.name] = np.array([unique.data.longer().get(at, -1) for at in positions], np.int8)
                 with clock.spent("cache"):
                     writer.put([at * each + view for at in positions], named, lengths)
+        check_unchanged(unique.data.inputs, unique.data.modality, unique.contents)  # else other contents' are kept
 
     key = store_key(prefix, unique, cache.precision, views)
     with clock.spent("cache"):
@@ -120,7 +126,15 @@ def extract_cached(
         if found.reused and not _matches_model(found, prefix, unique, views.policy, each):
             remove(store_root() / key)
             found = load_or_compute(key, layouts, len(unique) * each, compute, limit_gb=cache.gb)
+        stored, _ = found.rows(LONGER.name, np.arange(len(unique)) * each)
+    unique.data.note_longer({at: flag > 0 for at, flag in enumerate(stored.tolist()) if flag >= 0})
+    unique.share_longer()
     return found
+
+
+def stored_batch(kept: Activations, rows: Sequence[int]) -> dict[str, np.ndarray]:
+    """The prefix's arrays in these rows of the store."""
+    return {name: array for name, array in kept.batch(rows).items() if name != LONGER.name}
 
 
 def _matches_model(kept: Activations, prefix: Prefix, unique: UniqueSamples, augment: str, each: int) -> bool:
@@ -131,7 +145,7 @@ def _matches_model(kept: Activations, prefix: Prefix, unique: UniqueSamples, aug
     for at in {0, len(unique) // 2, len(unique) - 1}:
         arrays = unique.data.arrays([at])
         now = prefix.eager(arrays if change is None else change(arrays, [at], 0))
-        for one, other in zip(now, kept.batch([at * each]).values(), strict=True):
+        for one, other in zip(now, stored_batch(kept, [at * each]).values(), strict=True):
             one, other = one.astype(np.float64), other.astype(np.float64)
             if one.shape != other.shape or not np.abs(one - other).max() <= REUSE_TOLERANCE * max(
                 1e-12, np.abs(one).max()

@@ -70,6 +70,11 @@ def _decodes(line: bytes) -> bool:
     return True
 
 
+def utf8_name(name: str) -> str:
+    """A file's name as UTF-8 can hold it: bytes that are none are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def json_text(document: Any, encoding: str = "utf-8", indent: int | None = None) -> str:
     """A document as JSON; what the encoding lacks, such as half a surrogate pair of a path's byte, is escaped."""
     text = json.dumps(document, indent=indent, ensure_ascii=False)

@@ -231,7 +231,9 @@ def make_preprocessor(spec: Preprocess) -> Callable[[Sequence[Any]], dict[str, n
     A raw input is a path, a text, bytes or an array; the arrays [N, ...] have the names, types and order of the
     backbone's example inputs. The callable raises InputError naming an input that cannot be read; the hook raises
     UsageError for options that cannot be. A method `with_contexts(inputs)` of the callable, the arrays
-    and a list of one object for each input, is asked instead where the task is `contextual`.
+    and a list of one object for each input, is asked instead where the task is `contextual`. A callable that cuts long
+    inputs has what it reads of each as `limit`, such as `(64, "tokens")`, and returns `tlzoo.plugin.PreparedArrays`,
+    which says of each input whether it is longer; tlzoo counts and says those.
 
     >>> @hookimpl
     ... def make_preprocessor(spec):

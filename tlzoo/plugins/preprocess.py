@@ -10,7 +10,7 @@ import numpy as np
 from tlzoo.errors import HookError
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.plugins.containment import contain
-from tlzoo.preprocess import Preprocessor, make_preprocessor, with_contexts
+from tlzoo.preprocess import Limit, Preprocessor, longer_in, make_preprocessor, with_contexts
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.specs import ImageSpec, PluginSpec, Preprocess
 
@@ -84,9 +84,22 @@ class PluginPreprocessor:
             raise self._wrong(f"returned {known} contexts for {len(inputs)} inputs")
         return self._checked(arrays, inputs), found
 
+    @property
+    def limit(self) -> Limit | None:
+        """How much of an input it reads, where the plugin says so."""
+        found = getattr(self._preprocessor, "limit", None)
+        if found is None:
+            return None
+        if isinstance(found, tuple) and tuple(map(type, found)) in ((int, str), (float, str)):
+            return Limit(*found)
+        raise self._wrong(f"has the `limit` {found!r}, which is no size and unit, such as (64, 'tokens')")
+
     def _checked(self, arrays: Any, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         if not isinstance(arrays, dict) or not all(_has_rows(array, len(inputs)) for array in arrays.values()):
             raise self._wrong(f"did not return arrays of {len(inputs)} rows")
+        longer = longer_in(arrays)
+        if longer is not None and len(longer) != len(inputs):
+            raise self._wrong(f"says of {len(longer)} inputs whether they are cut, not of {len(inputs)}")
         return arrays
 
     def _wrong(self, what: str) -> HookError:

@@ -6,7 +6,7 @@ Geometry and decoding happen here, arithmetic (scaling, normalisation, log-mel) 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tlzoo.errors import ArtifactError
 from tlzoo.specs import AudioSpec, ImageSpec, Preprocess, TextSpec
@@ -15,6 +15,32 @@ if TYPE_CHECKING:
     import numpy as np
 
 Preprocessor = Callable[[Sequence[Any]], "dict[str, np.ndarray]"]
+
+
+class Limit(NamedTuple):
+    """How much of an input is read, 64 tokens or 1.5 s; a preprocessor has it as `limit`, where there is one."""
+
+    size: float
+    unit: str
+
+
+class PreparedArrays(dict[str, "np.ndarray"]):
+    """Arrays of N inputs by name; `longer` says of each whether it is longer than the `limit`, and so was cut."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], longer: Sequence[bool]) -> None:
+        super().__init__(arrays)
+        self.longer = longer
+
+
+def limit_of(preprocessor: Preprocessor) -> Limit | None:
+    """How much of an input it reads; `None` where it reads all, or does not say."""
+    found = getattr(preprocessor, "limit", None)
+    return None if found is None else Limit(*found)
+
+
+def longer_in(arrays: Mapping[str, np.ndarray]) -> Sequence[bool] | None:
+    """Which of the inputs were cut; `None` where that is not known."""
+    return arrays.longer if isinstance(arrays, PreparedArrays) else None
 
 
 def with_contexts(preprocessor: Preprocessor, inputs: Sequence[Any]) -> tuple[dict[str, np.ndarray], list[Any]]:

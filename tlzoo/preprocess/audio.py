@@ -13,6 +13,7 @@ import numpy as np
 
 from tlzoo.errors import InputError
 from tlzoo.io.regular import open_regular
+from tlzoo.preprocess import Limit, PreparedArrays
 from tlzoo.specs import AudioSpec
 
 Read = Callable[[int], np.ndarray]
@@ -46,6 +47,7 @@ class AudioPreprocessor:
     def __init__(self, spec: AudioSpec) -> None:
         self.spec = spec
         self.samples = round(spec.seconds * spec.sample_rate)
+        self.limit = Limit(spec.seconds, "s")
 
     def __call__(self, inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """Decode, mix, resample, cut or pad with zeros at the end.
@@ -55,11 +57,12 @@ class AudioPreprocessor:
         integers are scaled to -1..1. Files are read no further than needed. Raises InputError naming the input and
         what is wrong with it: missing, empty, not audio, cut short, without samples, NaN or infinite values.
         """
-        audio = np.zeros((len(inputs), self.samples), np.float32)
+        audio, longer = np.zeros((len(inputs), self.samples), np.float32), list[bool]()
         for position, raw in enumerate(inputs):
-            samples = self._load(raw, _name(raw, position))[: self.samples]
-            audio[position, : len(samples)] = samples
-        return {"audio": audio}
+            samples = self._load(raw, _name(raw, position))
+            longer.append(len(samples) > self.samples)
+            audio[position, : len(samples)] = samples[: self.samples]
+        return PreparedArrays({"audio": audio}, longer)
 
     def _load(self, raw: Any, name: str) -> np.ndarray:
         match raw:

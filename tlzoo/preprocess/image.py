@@ -32,9 +32,9 @@ MAX_BYTES = 256 * 2**20
 _MAX_SCANNED = 3_000_000_000
 _HEAVY = 16 * 2**20
 # The formats of tlzoo.data.reading, and not EPS or PDF, for which Pillow starts other programs.
-_CORE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_CORE_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 Image.preinit()
-for _plugin in ("Avif", "Tiff", "WebP"):  # Image.init() would import all of Pillow's forty-odd, for 0.4 s
+for _plugin in ("Avif", "Jpeg2K", "Tiff", "WebP"):  # Image.init() would import all of Pillow's forty-odd, for 0.4 s
     importlib.import_module(f"PIL.{_plugin}ImagePlugin")
 # Memory in blocks this large goes back to the system, in whatever thread it was freed.
 importlib.import_module("PIL._imaging").set_block_size(2**26)
@@ -46,7 +46,6 @@ _READABLE = (
 _UNSUPPORTED = (
     ("SVG", 0, (b"<svg", b"<?xml", b"\xef\xbb\xbf<svg", b"\xef\xbb\xbf<?xml")),
     ("PDF", 0, (b"%PDF",)),
-    ("JPEG 2000", 0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
     ("EPS", 0, (b"%!PS",)),
 )
 _ORIENTATION = 0x0112

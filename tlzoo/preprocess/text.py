@@ -13,6 +13,7 @@ from tlzoo.errors import ArtifactError, InputError, first_line
 from tlzoo.interfaces import TextContext
 from tlzoo.io.texts import LONE_SURROGATE
 from tlzoo.io.words import end_of_marks, touch_in_word
+from tlzoo.preprocess import Limit, PreparedArrays
 from tlzoo.specs import TextSpec
 
 CHARACTERS_PER_TOKEN = 64
@@ -33,6 +34,7 @@ class TextPreprocessor:
 
     def __init__(self, spec: TextSpec) -> None:
         self._tokenizer = _read_tokenizer(spec)
+        self.limit = Limit(spec.max_length, "tokens")
         self._pad_id = spec.pad_id
         self._known_tokens = spec.known_tokens
         self._room = spec.max_length - self._tokenizer.num_special_tokens_to_add(False)
@@ -80,7 +82,7 @@ class TextPreprocessor:
                     hint="Leave it out of the text, or choose another checkpoint.",
                 )
 
-    def _arrays(self, encodings: Sequence[Any]) -> dict[str, np.ndarray]:
+    def _arrays(self, encodings: Sequence[Any]) -> PreparedArrays:
         rows = [encoding.ids or [self._pad_id] for encoding in encodings]
         length = max(map(len, rows), default=1)
         input_ids = np.full((len(rows), length), self._pad_id, dtype=np.int64)
@@ -88,7 +90,8 @@ class TextPreprocessor:
         for position, row in enumerate(rows):
             input_ids[position, : len(row)] = row
             attention_mask[position, : len(row)] = 1
-        return {"input_ids": input_ids, "attention_mask": attention_mask}
+        longer = [bool(encoding.overflowing) for encoding in encodings]
+        return PreparedArrays({"input_ids": input_ids, "attention_mask": attention_mask}, longer)
 
     def spans(self, text: str, share: int) -> list[tuple[int, int]]:
         """Where the windows of a text that has more than `max_length` tokens begin and end, in characters.

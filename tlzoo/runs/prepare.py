@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tlzoo.data import Columns, SampleSplits, fingerprint
-from tlzoo.data.dataset import make_dataset
+from tlzoo.data import Columns, SampleSplits, fingerprint, say_cut
+from tlzoo.data.dataset import cut_of, make_dataset
 from tlzoo.interfaces import Backbone
 from tlzoo.models.model import TaskModel, build_model, load_backbone
 from tlzoo.models.seeds import seed_generators
@@ -91,8 +92,24 @@ def data_record(
         n_train=len(parts.train),
         n_validation=len(parts.validation),
         n_test=len(parts.test),
-        read={name: report.facts() for name, report in parts.reports.items()},
+        read=_facts(parts),
     )
+
+
+def with_cuts(
+    record: DataRecord, parts: SampleSplits, sets: DatasetSplits, places: Mapping[str, str | Path | None]
+) -> DataRecord:
+    """The record, with how many samples are longer than what the model reads of each, which is said; `places` are those
+    of the reports."""
+    given = {"test": sets.test, "validation": sets.validation}
+    own = [sets.train, *(part for name, part in given.items() if name not in parts.reports)]
+    for name, report in parts.reports.items():
+        say_cut(report, places[name] or "", cut_of(*(own if name == "data" else [given[name]])))
+    return record.model_copy(update={"read": _facts(parts)})
+
+
+def _facts(parts: SampleSplits) -> dict[str, Any]:
+    return {name: dict(report.facts()) for name, report in parts.reports.items()}
 
 
 def head_options(task: Task, parts: SampleSplits, options: StrategyOptions) -> dict[str, Any]:

@@ -135,6 +135,7 @@ AdaptedRecord = TypedDict(
         "target_change": NotRequired[ChangeRecord],
         "n_labelled": NotRequired[int],
         "n_labelled_in_target": NotRequired[int],
+        "read": NotRequired[dict[str, dict[str, Any]]],
     },
 )
 AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, the target data, and what it did.
@@ -142,6 +143,7 @@ AdaptedRecord.__doc__ = """How a run was adapted: the run it was made `from`, th
 `n_copies` of the target samples have the content of another. Metrics on the source's held-out samples before and after;
 which share of the answers for the target `changed`, and how often each label was one. On `n_labelled` labelled samples
 of the target, where there were any, the same metrics; `n_labelled_in_target` of them are among the target samples.
+`read` says what was read and what left out, of the `target` and of a `test` set.
 """
 
 

@@ -16,7 +16,7 @@ from tlzoo.data import Samples, SampleSplits, announce, endings_of, fingerprint,
 from tlzoo.data.broken import recorded
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError, concerning
-from tlzoo.io.inputs.report import ReadReport
+from tlzoo.io.inputs.report import NOTHING, ReadReport, Skip
 from tlzoo.io.regular import read_regular
 from tlzoo.io.texts import LONGEST
 from tlzoo.options.arguments import check_paths
@@ -206,11 +206,13 @@ class RunFolder:
 
     def heldout(self, data: str | Path | None = None) -> Samples:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
-        if data is None:
-            return self.splits().test
-        report, endings = ReadReport(), endings_of(self.preprocess)
+        return self.splits().test if data is None else self.labelled(data, ReadReport())
+
+    def labelled(self, data: str | Path, report: ReadReport, skip: Skip = NOTHING) -> Samples:
+        """Labelled samples of `data`, read as those it was trained on; `report` gets what was read, which is said."""
+        endings, columns = endings_of(self.preprocess), self.data.columns
         with columns_of_training(self.path):
-            samples = read_labelled(data, self.task, columns=self.data.columns, endings=endings, report=report)
+            samples = read_labelled(data, self.task, columns=columns, endings=endings, report=report, skip=skip)
         announce(report, data)
         return samples
 

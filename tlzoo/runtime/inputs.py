@@ -11,7 +11,7 @@ from typing import Any
 
 from tlzoo.errors import DataError, InputError, UsageError
 from tlzoo.io.inputs.folders import FolderWalk
-from tlzoo.io.inputs.report import ReadReport
+from tlzoo.io.inputs.report import OTHER_KIND, SPECIAL, ReadReport
 from tlzoo.io.inputs.tables import TABLES, MissingColumn, stream_table
 from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate, input_name, read_text
 
@@ -25,7 +25,7 @@ class InputSpec:
 
     `several` are the columns of a task with several inputs, which come from tables alone, as a tuple for each row.
     `samples` reads files of the task's own `layouts`, which are endings, and tables in a form of the task's own.
-    `report` gets what is left out of folders.
+    `report` gets how the inputs were understood and what is left out of folders.
     """
 
     modality: str
@@ -40,6 +40,11 @@ class InputSpec:
     def chosen(self) -> tuple[str, ...]:
         """The columns' names."""
         return self.several or (self.column or ("text" if self.modality == "text" else "path"),)
+
+    def understood(self, what: str) -> None:
+        """Note what some of the inputs are."""
+        known = self.report.layout.split(", ") if self.report.layout else []
+        self.report.layout = ", ".join(dict.fromkeys([*known, what]))
 
 
 NamedInput = tuple[str, Any]
@@ -83,6 +88,7 @@ def named_inputs(given: Sequence[str], spec: InputSpec, lines: Iterable[str]) ->
         if item == "-":
             yield from _from_lines(lines, spec)
         elif _is_pattern(item) and (found := _matching(item, spec)):
+            _count_others(item, found, spec)
             for path in found:
                 yield from _from_path(path, spec)
         else:
@@ -93,6 +99,7 @@ def _from_argument(item: str, spec: InputSpec) -> Iterator[NamedInput]:
     if spec.modality != "text" or _names_texts(item, spec):
         yield from _from_path(item, spec)
     else:
+        spec.understood("texts")
         yield item, item
 
 
@@ -107,6 +114,7 @@ def _names_texts(item: str, spec: InputSpec) -> bool:
 
 
 def _from_lines(lines: Iterable[str], spec: InputSpec) -> Iterator[NamedInput]:
+    spec.understood("lines")
     for line in lines:
         text = line.rstrip("\r\n")
         if text or spec.modality == "text":
@@ -115,6 +123,7 @@ def _from_lines(lines: Iterable[str], spec: InputSpec) -> Iterator[NamedInput]:
 
 def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
     if os.path.isdir(item):
+        spec.understood("all files below a folder")
         empty = True
         for path in FolderWalk(item, spec.endings, spec.modality, spec.report).files():
             empty = False
@@ -124,10 +133,13 @@ def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
                 f"Folder {item} contains no {spec.modality} file.", hint=f"Supported: {', '.join(spec.endings)}."
             )
     elif spec.samples is not None and Path(item).suffix.lower() in spec.layouts:
+        spec.understood("a file of samples")
         yield from ((input_name(given), given) for given in spec.samples(Path(item)))
     elif Path(item).suffix.lower() in TABLES and not item.lower().endswith(spec.endings):
+        spec.understood("a table")
         yield from _from_table(Path(item), spec)
     else:
+        spec.understood("files")
         yield _file(item, spec)
 
 
@@ -152,20 +164,39 @@ def _exists(path: Path) -> bool:
 
 
 def _matching(pattern: str, spec: InputSpec) -> list[str]:
-    found = sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
+    """The files that a pattern matches, links to nothing included."""
+    found = sorted(path for path in _matched(pattern) if os.path.isfile(path) or not os.path.exists(path))
     if spec.modality == "text":
         return [path for path in found if path.lower().endswith((*spec.endings, *spec.layouts, *TABLES))]
     return found
 
 
+def _matched(pattern: str) -> Iterator[str]:
+    return (path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path))
+
+
+def _count_others(pattern: str, read: Sequence[str], spec: InputSpec) -> None:
+    """Count what a pattern matches beside these files."""
+    known = set(read)
+    for path in sorted(_matched(pattern)):
+        if path not in known:
+            special = os.path.exists(path) and not os.path.isfile(path)
+            spec.report.leave_out(SPECIAL if special else OTHER_KIND, path)
+
+
 def _from_table(path: Path, spec: InputSpec) -> Iterator[NamedInput]:
+    empty = True
     try:
         for place, cells in stream_table(path, spec.chosen):
+            empty = False
             yield _named(path, place, spec, cells)
     except MissingColumn:
         if spec.samples is None or spec.column is not None:
             raise
         yield from ((input_name(given), given) for given in spec.samples(path))
+        return
+    if empty:
+        raise DataError(f"File {path} has no rows.", hint="Add inputs below its header.")
 
 
 def _named(path: Path, place: str, spec: InputSpec, cells: dict[str, Any] | InputError) -> NamedInput:

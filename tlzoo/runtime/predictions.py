@@ -40,6 +40,8 @@ class CoreAnswer(Protocol):
     @property
     def embedding(self) -> np.ndarray | None: ...
     @property
+    def cut(self) -> bool: ...
+    @property
     def error(self) -> str | None: ...
     @property
     def label(self) -> str | None: ...
@@ -116,7 +118,7 @@ def decode_chunk(
             yield chunk.errors[at]
         else:
             answer, embedding = next(found)
-            yield replace(answer, input=display_name(item), embedding=embedding)
+            yield replace(answer, input=display_name(item), embedding=embedding, cut=at in chunk.longer)
 
 
 def as_failure(item: Any, error: InputError) -> Failure:

@@ -33,7 +33,7 @@ from tlzoo.runtime.predictions import (
     decode_chunk,
 )
 from tlzoo.runtime.session import open_session
-from tlzoo.runtime.stream import BatchPlan, Chunk, NotFinite, predict_chunks
+from tlzoo.runtime.stream import BatchPlan, Chunk, predict_chunks
 from tlzoo.runtime.unknown_task import task_of_manifest
 from tlzoo.runtime.windowing import Windows
 from tlzoo.specs import PluginSpec
@@ -162,13 +162,14 @@ class Predictor(Generic[PredictionT]):
         batch: int = 32,
         finite: bool = True,
         advance: Callable[[int], None] = lambda count: None,
+        longer: set[int] | None = None,
     ) -> Outputs:
         """The graph's outputs of these names, by default the task's, in the order of `inputs`, as trained.
 
         Each is float32 [N, ...], or N arrays where sizes vary; texts of like length share a batch, and nothing is cut
-        into windows. `advance` is told how many more are done. Raises InputError naming the first input that cannot be
-        read, or unless `finite=False` that the model answers with NaN or infinity; UsageError where the file has no
-        output of this name.
+        into windows. `advance` is told how many more are done, `longer` gets the positions of those that are cut at the
+        end. Raises InputError naming the first input that cannot be read, or unless `finite=False` that the model
+        answers with NaN or infinity; UsageError where the file has no output of this name.
         """
         chosen = self._output_names if names is None else tuple(names)
         for name in chosen:
@@ -176,8 +177,10 @@ class Predictor(Generic[PredictionT]):
         given = list(inputs)
         rows = OutputCollector(self._output_specs, len(given))
         for chunk in self._chunks(map(self._input, given), batch, chosen):
-            _raise_first(chunk, finite)
+            chunk.raise_first(finite)
             rows.extend(chunk.start, chunk.outputs)
+            if longer is not None:
+                longer.update(chunk.start + at for at in chunk.longer)
             advance(len(chunk.items))
         found = rows.outputs()
         return {name: found.get(name, np.zeros((0, 0), np.float32)) for name in chosen}
@@ -392,9 +395,3 @@ def open_artifact(
         ) from cause
     seal.check(file, manifest.sealed)
     return session, manifest
-
-
-def _raise_first(chunk: Chunk, finite: bool) -> None:
-    for _, error in sorted(chunk.errors.items()):
-        if finite or not isinstance(error, NotFinite):
-            raise error

@@ -14,7 +14,7 @@ import numpy as np
 from tlzoo.errors import InputError
 from tlzoo.io.cores import available_cores
 from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate
-from tlzoo.preprocess import Preprocessor, row_lengths, with_contexts
+from tlzoo.preprocess import Preprocessor, longer_in, row_lengths, with_contexts
 from tlzoo.preprocess.prefetch import Arrays, prefetch_map
 from tlzoo.tasks.base import Output
 from tlzoo.tasks.rows import OutputCollector, Rows, finite, select
@@ -34,16 +34,20 @@ class NotFinite(InputError):
 
 @dataclass(frozen=True)
 class Batch:
-    """Arrays that the session takes, the positions of their inputs, and what preprocessing knows of each."""
+    """Arrays that the session takes, the positions of their inputs, and what preprocessing knows of each.
+
+    `longer` are the positions of inputs that were cut at the end.
+    """
 
     positions: list[int]
     arrays: Arrays
     contexts: list[Any]
+    longer: frozenset[int] = frozenset()
 
     def half(self, part: slice) -> Batch:
         """Some of its inputs."""
         arrays = {name: array[part] for name, array in self.arrays.items()}
-        return Batch(self.positions[part], arrays, self.contexts[part])
+        return Batch(self.positions[part], arrays, self.contexts[part], self.longer)
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,17 @@ class PreparedBatches:
 
 @dataclass
 class Chunk:
-    """Consecutive inputs, from number `start` on, with their outputs and contexts; of an error, no matter what."""
+    """Consecutive inputs, from number `start` on, with their outputs and contexts; of an error, no matter what.
+
+    `longer` are those that were cut at the end.
+    """
 
     start: int
     items: list[Any]
     rows: OutputCollector
     contexts: list[Any]
     errors: dict[int, InputError] = field(default_factory=dict)
+    longer: set[int] = field(default_factory=set)
 
     @property
     def outputs(self) -> dict[str, Rows]:
@@ -75,6 +83,13 @@ class Chunk:
         self.rows.put(batch.positions, outputs, None if lengths is None else lengths.tolist())
         for at, context in zip(batch.positions, batch.contexts, strict=True):
             self.contexts[at] = context
+        self.longer |= batch.longer.intersection(batch.positions)
+
+    def raise_first(self, finite: bool) -> None:
+        """Raise the error of the first input that has one; unless `finite`, not of an answer of NaN or infinity."""
+        for _, error in sorted(self.errors.items()):
+            if finite or not isinstance(error, NotFinite):
+                raise error
 
 
 @dataclass(frozen=True)
@@ -157,9 +172,13 @@ def _prepare(chunk: Chunk, positions: list[int], preprocess: Preprocessor, plan:
 
     def make_batch(chosen: list[int]) -> Batch:
         items = [chunk.items[at] for at in chosen]
+        contexts: list[Any] = [None] * len(items)
         if plan.contextual:
-            return Batch(chosen, *with_contexts(preprocess, items))
-        return Batch(chosen, preprocess(items), [None] * len(items))
+            arrays, contexts = with_contexts(preprocess, items)
+        else:
+            arrays = preprocess(items)
+        longer = longer_in(arrays) or [False] * len(items)
+        return Batch(chosen, arrays, contexts, frozenset(at for at, cut in zip(chosen, longer, strict=True) if cut))
 
     if not plan.each or len(positions) == 1:
         try:
@@ -192,6 +211,7 @@ def _by_shape(prepared: dict[int, Batch]) -> list[Batch]:
             group,
             {name: np.concatenate([prepared[at].arrays[name] for at in group]) for name in prepared[group[0]].arrays},
             [prepared[at].contexts[0] for at in group],
+            frozenset[int]().union(*(prepared[at].longer for at in group)),
         )
         for group in alike.values()
     ]

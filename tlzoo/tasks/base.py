@@ -91,6 +91,8 @@ class DecodeOptions:
 
 
 DEFAULT_OPTIONS = DecodeOptions()
+_BESIDE = ("input", "embedding", "cut")
+"""Fields of an answer that are no task's."""
 
 
 @dataclass(frozen=True)
@@ -98,22 +100,24 @@ class Prediction:
     """One answer. `input` is the input as given (paths as strings; `None` for bytes and arrays).
 
     Tasks add fields of JSON's types; each is a column of a table of answers. `embedding` is float32 [D] where it was
-    asked for.
+    asked for. `cut` says that the input is longer than what the model reads of it; the answer is for its beginning.
     """
 
     input: str | None = field(default=None, kw_only=True)
     embedding: np.ndarray | None = field(default=None, compare=False, kw_only=True)
+    cut: bool = field(default=False, compare=False, kw_only=True)
     error: ClassVar[str | None] = None
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
         """The names of its fields, `input` first."""
-        return ("input", *(each.name for each in fields(cls) if each.name not in ("input", "embedding")))
+        return ("input", *(each.name for each in fields(cls) if each.name not in _BESIDE))
 
     def as_row(self) -> dict[str, Any]:
-        """Its fields by name, as JSON holds them."""
+        """Its fields by name, as JSON holds them; `cut` is there where it is true."""
         row = {name: getattr(self, name) for name in self.columns()}
-        return row if self.embedding is None else {**row, "embedding": self.embedding.tolist()}
+        embedding = {} if self.embedding is None else {"embedding": self.embedding.tolist()}
+        return {**row, **embedding, **({"cut": True} if self.cut else {})}
 
     def as_line(self) -> dict[str, str]:
         """Its fields in short, for people."""

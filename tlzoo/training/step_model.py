@@ -13,7 +13,7 @@ from tlzoo.augment import make_augment
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.features.cut import Cut, find_cut, move_model
 from tlzoo.features.cut_check import TOLERANCE, cut_difference
-from tlzoo.features.extract import extract_batch, extract_cached
+from tlzoo.features.extract import extract_batch, extract_cached, stored_batch
 from tlzoo.features.prefix import cut_prefix
 from tlzoo.features.store import Activations, ActivationsTooLarge
 from tlzoo.features.unique import deduplicate
@@ -194,6 +194,6 @@ def _suffix_step_model(
 
 def _reader(kept: Activations, rows: np.ndarray, views: int = 1) -> Callable[[list[int], int], Arrays]:
     def read(positions: Sequence[int], view: int) -> Arrays:
-        return kept.batch((rows[list(positions)] * views + view % views).tolist())
+        return stored_batch(kept, (rows[list(positions)] * views + view % views).tolist())
 
     return read

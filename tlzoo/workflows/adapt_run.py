@@ -12,12 +12,13 @@ from tlzoo.adaptation.methods import adapt_model
 from tlzoo.adaptation.verdict import Evidence, answers_of, moved_note, notes, one_label_note, verdict
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Samples, SampleSplits, content_digests, fingerprint
+from tlzoo.data import Samples, SampleSplits, content_digests, fingerprint, say_cut, unchanged
 from tlzoo.models.seeds import keep_generators, seed_generators
 from tlzoo.models.threads import limit_threads
 from tlzoo.progress import advise, say, working
 from tlzoo.runs.run import RunFolder
 from tlzoo.runs.trained import save_run
+from tlzoo.workflows.adapt import TargetData
 from tlzoo.workflows.run import Run
 
 REFITTED = ("l2", "temperature")
@@ -28,14 +29,12 @@ REFITTED = ("l2", "temperature")
 class AdaptRequest:
     """Which run to adapt to which samples, as `adapt` was asked for it, and where the adapted one goes.
 
-    `parts` is the data of the run, `unlabelled` that of the target, read from `target`; `labelled` is of the target.
+    `parts` is the data of the run, `data` that of the target.
     """
 
     run: RunFolder
     parts: SampleSplits
-    target: str | Path
-    unlabelled: Samples
-    labelled: Samples | None
+    data: TargetData
     out: Path
     method: str
 
@@ -43,7 +42,7 @@ class AdaptRequest:
 @keep_generators()
 def adapt_run(request: AdaptRequest, began: float) -> Run:
     """What `adapt` does once all is known to be there; `began` is when it was asked, as `time.monotonic` says it."""
-    run, parts, unlabelled, labelled = request.run, request.parts, request.unlabelled, request.labelled
+    run, parts, unlabelled, labelled = request.run, request.parts, request.data.unlabelled, request.data.labelled
     seed_generators(run.data.seed)
     raise_malloc_thresholds()
     limit_threads()
@@ -60,19 +59,20 @@ def adapt_run(request: AdaptRequest, began: float) -> Run:
         run.data.seed,
     )
     distinct = data.target.distinct()
-    before = answers_of(model, data)
-    if labelled is None and (note := one_label_note(before, _shares(run, targets), distinct)):
-        advise(note)
-    with working("Adapting"):
-        adapted, used, fitted = adapt_model(
-            model, both, data.target, request.method, {"n_train": n_train, **_head_options(run, targets)}
-        )
-    adapted.eval()
-    after = answers_of(adapted, data)
+    with unchanged(parts.train, parts.test, unlabelled, labelled):
+        before = answers_of(model, data)
+        if labelled is None and (note := one_label_note(before, _shares(run, targets), distinct)):
+            advise(note)
+        with working("Adapting"):
+            adapted, used, fitted = adapt_model(
+                model, both, data.target, request.method, {"n_train": n_train, **_head_options(run, targets)}
+            )
+        adapted.eval()
+        after = answers_of(adapted, data)
     facts: dict[str, Any] = {
         "method": used,
         "from": str(run.path.resolve()),
-        "target": str(Path(request.target).resolve()),
+        "target": str(Path(request.data.target).resolve()),
         "target_fingerprint": fingerprint(unlabelled),
         "n_target": len(unlabelled),
         "n_copies": len(unlabelled) - distinct,
@@ -80,6 +80,7 @@ def adapt_run(request: AdaptRequest, began: float) -> Run:
         "source_metrics_before": dict(run.metrics),
         **_counts(labelled, unlabelled),
     }
+    facts["read"] = _read_facts(request.data, data)
     if labelled is None and (moved := moved_note(before.shares, after.shares, _shares(run, targets))):
         advise(moved)
     for note in filter(None, notes(run.task, facts, data)):
@@ -98,6 +99,14 @@ def adapt_run(request: AdaptRequest, began: float) -> Run:
         adapted=facts,
     )
     return Run.load(request.out)
+
+
+def _read_facts(read: TargetData, data: Evidence) -> dict[str, dict[str, Any]]:
+    """The account of what was read of the target, with what was cut of it, which is said."""
+    say_cut(read.report, read.target, data.target.cut())
+    if read.test_report and read.test and data.labelled:
+        say_cut(read.test_report, read.test, data.labelled.cut())
+    return {name: dict(report.facts()) for name, report in read.reports().items()}
 
 
 def _counts(labelled: Samples | None, unlabelled: Samples) -> dict[str, int]:

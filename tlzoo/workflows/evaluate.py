@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact import trained_on
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Columns, Samples, announce, check_columns, check_used, content_digests, endings_of, read_labelled
+from tlzoo.data import (
+    Columns,
+    Samples,
+    announce,
+    check_columns,
+    check_used,
+    content_digests,
+    endings_of,
+    read_labelled,
+    say_cut,
+    unchanged,
+)
+from tlzoo.data.broken import Reading, tolerate
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import ArtifactError, concerning
-from tlzoo.io.inputs.report import ReadReport
-from tlzoo.options.arguments import check_paths
+from tlzoo.io.inputs.report import ReadReport, Skip
+from tlzoo.options.arguments import check_paths, check_shares
 from tlzoo.plugins.containment import guard_workflow
+from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.progress import progress, say
 from tlzoo.runs.run import RunFolder
 from tlzoo.specs import Preprocess
@@ -56,48 +70,69 @@ class Evaluation:
     read: Mapping[str, Any] = field(default_factory=dict)
 
 
+Labelled = tuple[Samples, ReadReport]
+"""Labelled samples, and the account of reading them."""
+
+
 @guard_workflow()
-def evaluate(model: str | Path | RunFolder, data: str | Path, *, columns: Columns | None = None) -> Evaluation:
+def evaluate(
+    model: str | Path | RunFolder, data: str | Path, *, columns: Columns | None = None, skip_broken: float = 0.0
+) -> Evaluation:
     """Measure a run (by torch) or an exported ONNX file (without torch) on labelled data.
 
-    Data with a `test` part is measured on that part alone. Raises DataError when the data has labels that the model
-    does not know, ArtifactError or RunError when the model cannot be loaded.
+    Data with a `test` part is measured on that part alone. Samples that cannot be read are an error that names all of
+    them; up to the share `skip_broken` of all, from 0 to 1, they are left out. Raises DataError when the data has
+    labels that the model does not know, ArtifactError or RunError when the model cannot be loaded.
     """
     if not isinstance(model, RunFolder):
         check_paths(model=model)
     check_paths(data=data)
+    check_shares(skip_broken=skip_broken)
     raise_malloc_thresholds()
     columns = check_columns(columns)
     if isinstance(model, RunFolder) or Path(model).is_dir():
-        return _evaluate_run(RunFolder.of(model, "model"), data, columns)
+        return _evaluate_run(RunFolder.of(model, "model"), data, columns, skip_broken)
     if not Path(model).exists():
         raise ArtifactError(
             f"{model} does not exist.", hint="Name a run's folder or an exported ONNX file.", parameter="model"
         )
-    return _evaluate_file(Path(model), data, columns)
+    return _evaluate_file(Path(model), data, columns, skip_broken)
 
 
-def _evaluate_run(run: RunFolder, data: str | Path, columns: Columns) -> Evaluation:
-    samples, report = _labelled(data, run.task, run.preprocess, run.data.columns, columns)
-    dataset = run.dataset(samples)
-    from tlzoo.training.evaluation import outputs
+def _evaluate_run(run: RunFolder, data: str | Path, columns: Columns, skip_broken: float) -> Evaluation:
+    def measure(labelled: Labelled) -> Evaluation:
+        samples, report = labelled
+        dataset = run.dataset(samples)
+        from tlzoo.training.evaluation import outputs
 
-    found = _evaluation(dataset, samples, outputs(run.model(), dataset), run.trained_on())
-    return replace(found, read=report.facts())
+        with unchanged(samples):
+            found = outputs(run.model(), dataset)
+        say_cut(report, data, dataset.cut())
+        return replace(_evaluation(dataset, samples, found, run.trained_on()), read=report.facts())
+
+    read = partial(_labelled, data, run.task, run.preprocess, run.data.columns, columns)
+    return tolerate(skip_broken, read, measure, lambda: checkpoint_preprocessor(run.checkpoint, run.preprocess))
 
 
-def _evaluate_file(path: Path, data: str | Path, columns: Columns) -> Evaluation:
+def _evaluate_file(path: Path, data: str | Path, columns: Columns, skip_broken: float) -> Evaluation:
     from tlzoo.runtime import load
 
     with concerning("model", ArtifactError, inner="path"):
         predictor = load(path)
     known: Columns = predictor.manifest.columns  # type: ignore[assignment]
-    samples, report = _labelled(data, predictor.task, predictor.manifest.preprocess, known, columns)
-    dataset = make_dataset(samples, predictor.task, predictor.preprocessor)
-    with progress(f"Evaluating {path}", len(dataset.inputs)) as advance:
-        found = predictor.outputs(dataset.inputs, advance=advance)
-    known_samples = trained_on.of_file(predictor.metadata, str(path))
-    return replace(_evaluation(dataset, samples, found, known_samples), read=report.facts())
+
+    def measure(labelled: Labelled) -> Evaluation:
+        samples, report = labelled
+        dataset, longer = make_dataset(samples, predictor.task, predictor.preprocessor), set[int]()
+        with unchanged(samples), progress(f"Evaluating {path}", len(dataset.inputs)) as advance:
+            found = predictor.outputs(dataset.inputs, advance=advance, longer=longer)
+        dataset.note_longer({at: at in longer for at in range(len(dataset))})
+        say_cut(report, data, dataset.cut())
+        known_samples = trained_on.of_file(predictor.metadata, str(path))
+        return replace(_evaluation(dataset, samples, found, known_samples), read=report.facts())
+
+    read = partial(_labelled, data, predictor.task, predictor.manifest.preprocess, known, columns)
+    return tolerate(skip_broken, read, measure, lambda: predictor.preprocessor)
 
 
 def _evaluation(dataset: TaskDataset, samples: Samples, found: Outputs, known: TrainedOn | None) -> Evaluation:
@@ -134,11 +169,11 @@ def _note(dataset: TaskDataset, count: int) -> None:
 
 
 def _labelled(
-    data: str | Path, task: Task, spec: Preprocess, known: Columns, given: Columns
-) -> tuple[Samples, ReadReport]:
+    data: str | Path, task: Task, spec: Preprocess, known: Columns, given: Columns, skip: Skip
+) -> Reading[Labelled]:
     """The samples of `data`, whose columns are `known` from training, but for those that were given."""
     report = ReadReport()
-    samples = read_labelled(data, task, columns={**known, **given}, endings=endings_of(spec), report=report)
+    samples = read_labelled(data, task, columns={**known, **given}, endings=endings_of(spec), report=report, skip=skip)
     check_used(given, report.roles, data)
     announce(report, data)
-    return samples, report
+    return Reading((samples, report), [samples], [report])

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tlzoo.artifact.manifest import Precision
+from tlzoo.errors import UsageError
 from tlzoo.exporting.choices import check_export
 from tlzoo.options import Thresholds
-from tlzoo.options.arguments import check_paths, check_switches, check_texts, not_none
+from tlzoo.options.arguments import check_paths, check_shares, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.runs.run import RunFolder
 
@@ -29,10 +30,12 @@ def export(
     thresholds: Thresholds | Mapping[str, float] | None = None,
     trained_on: bool = True,
     sign: str | Path | None = None,
+    skip_broken: float = 0.0,
 ) -> Exported:
     """Write one ONNX file from a run and prove it equal to the trained model on held-out samples.
 
-    `data` names labelled samples to prove it on; by default the run's own test part. `precision` is fp32, fp16, int8 or
+    `data` names labelled samples to prove it on; by default the run's own test part. Up to the share `skip_broken` of
+    it, samples that cannot be read are left out. `precision` is fp32, fp16, int8 or
     auto, which takes the fastest on this machine that passes its proof. With `raw_input` the graph resizes and crops
     pictures itself. `format` is onnx (one file), triton (a model repository), web (a page) or a plugin's. `thresholds`,
     such as `tlzoo.Thresholds(drop=1)` or `{"drop": 1}`, replace those of the precision. `trained_on` puts a filter into
@@ -46,6 +49,13 @@ def export(
     check_paths(out=out, **not_none(data=data, sign=sign))
     check_texts(precision=precision, format=format)
     check_switches(raw_input=raw_input, trained_on=trained_on)
+    check_shares(skip_broken=skip_broken)
+    if skip_broken and data is None:
+        raise UsageError(
+            f"`skip_broken={skip_broken}` has no effect without `data`.",
+            hint="Leave it out: the run knows what was left out of its own data.",
+            parameter="skip_broken",
+        )
     opened, asked = RunFolder.of(run), Thresholds.of(thresholds)
     chosen: dict[str, Any] = {
         "data": data,
@@ -58,4 +68,4 @@ def export(
     check_export(opened, Path(out), **chosen)
     from tlzoo.exporting.export import export as write
 
-    return write(opened, out, trained_on=trained_on, **chosen)
+    return write(opened, out, trained_on=trained_on, skip_broken=skip_broken, **chosen)

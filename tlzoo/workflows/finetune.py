@@ -5,7 +5,7 @@ What can be refused without a network is refused here, before torch is imported,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from inspect import signature
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from tlzoo import registry
 from tlzoo.data import (
     Columns,
-    Samples,
     SampleSplits,
     announce,
     check_columns,
@@ -24,25 +23,25 @@ from tlzoo.data import (
     endings_of,
     read_splits,
 )
-from tlzoo.data.broken import find_broken
+from tlzoo.data.broken import tolerance, without_broken
 from tlzoo.errors import InputError, RegistryError, RunError, concerning
 from tlzoo.io.extras import require_training
-from tlzoo.io.inputs.report import Skip, broken_error
+from tlzoo.io.inputs.report import Skip
 from tlzoo.io.locks import output_lock
 from tlzoo.io.timings import Clock
 from tlzoo.options import Probe, StrategyName, StrategyOptions
 from tlzoo.options.arguments import check_mappings, check_paths, check_shares, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
-from tlzoo.progress import advise, say
+from tlzoo.preprocess import Preprocessor
+from tlzoo.progress import advise
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import Choices, choose, with_preprocess
 from tlzoo.runs.paths import check_output_path, unfinished_dir
-from tlzoo.specs import ImageSpec
+from tlzoo.workflows.value_range import with_any_range, with_value_range
 
 if TYPE_CHECKING:
     from tlzoo.workflows.run import Run
-    from tlzoo.workflows.train import TrainRequest
 
 
 @guard_workflow()
@@ -115,11 +114,12 @@ def finetune(
             advise(f"{choices.task.name} has no probe: all layers are trained ({how}).")
         sets: dict[str, Any] = {"validation": validation, "group_by": group_by}
         read = partial(_read, data, test, choices, columns, endings_of(chosen.preprocess), sets)
-        parts = read(Skip(share=skip_broken, offered=True))
+        parts = read(tolerance(skip_broken, _decoder(with_any_range(chosen), choices)))
         check_used(columns, set().union(*(report.roles for report in parts.reports.values())), data)
         if isinstance(choices.options, Probe) and choices.options.folds is not None:
             check_enough_folds(parts, choices.options.folds)
-        chosen = _with_value_range(chosen, parts.train)
+        chosen = with_value_range(chosen, parts.train)
+        decode = _decoder(chosen, choices)
     with output_lock(out, RunError):
         check_output_path(out)  # another process may have ended meanwhile
         _check_unfinished(unfinished_dir(out), resume)
@@ -131,7 +131,10 @@ def finetune(
         try:
             return train(request, clock)
         except InputError as error:
-            skip = _skip_broken(request, error, skip_broken)
+            if decode is None:
+                raise
+            samples = (parts.train, parts.validation, parts.test)
+            skip = without_broken(error, samples, list(parts.reports.values()), skip_broken, decode)
         return train(replace(request, parts=read(skip)), clock)
 
 
@@ -150,39 +153,12 @@ def _read(
     return parts
 
 
-def _with_value_range(checkpoint: Checkpoint, samples: Samples) -> Checkpoint:
-    """The checkpoint; where pictures of more than 8 bits are trained on, with the range of their values."""
-    spec = checkpoint.preprocess
-    if not isinstance(spec, ImageSpec) or spec.value_range is not None:
-        return checkpoint
-    from tlzoo.preprocess.value_range import learn_value_range
-
-    files = [file for given in samples.inputs for file in ((given,) if isinstance(given, str) else given)]
-    learnt = learn_value_range(files)
-    if learnt is None:
-        return checkpoint
-    low, high = learnt.ends
-    say(
-        f"Pictures of more than 8 bits: the values {low:g} to {high:g} become black to white, here and in what is "
-        f"exported. All but 0.2% of the values of {learnt.pictures:,} training pictures lie between them."
-    )
-    return with_preprocess(checkpoint, {"value_range": learnt.ends})
-
-
-def _skip_broken(request: TrainRequest, error: InputError, share: float) -> Skip:
-    """What to leave out once a sample could not be prepared; raises an error about all such where they are too many."""
-    parts, task = request.parts, request.choices.task
-    if task.modality == "text":  # its tokenizer comes with the network, and a text can always be prepared
-        raise error
-    preprocessor = checkpoint_preprocessor(request.checkpoint, request.checkpoint.preprocess)
-    known = {name: each for report in parts.reports.values() for name, each in report.broken.items()}
-    found = find_broken((parts.train, parts.validation, parts.test), preprocessor)
-    if not found:
-        raise error
-    count = len(known) + sum(map(len, (parts.train, parts.validation, parts.test)))
-    if len(known) + len(found) > share * count:
-        raise broken_error(known | found, count, offered=True) from error
-    return Skip({name: each.message for name, each in (known | found).items()}, 1.0)
+def _decoder(checkpoint: Checkpoint, choices: Choices) -> Callable[[], Preprocessor] | None:
+    """What prepares samples to see which cannot be; none for texts: their tokenizer comes with the network, and a text
+    can always be prepared."""
+    if choices.task.modality == "text":
+        return None
+    return partial(checkpoint_preprocessor, checkpoint, checkpoint.preprocess)
 
 
 def _check_unfinished(place: Path, resume: bool) -> None:

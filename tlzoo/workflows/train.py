@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.allocator import raise_malloc_thresholds
-from tlzoo.artifact.trained_on import TrainedOn, seen_note
-from tlzoo.data import Columns, SampleSplits, content_digests, validation_copies
+from tlzoo.artifact.trained_on import TrainedOn
+from tlzoo.data import Columns, SampleSplits, content_digests, unchanged, validation_copies
 from tlzoo.errors import RunError, WriteError
 from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.io.disk import resumable
@@ -28,7 +28,7 @@ from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import Choices
 from tlzoo.runs.out_of_fold import out_of_fold
 from tlzoo.runs.paths import unfinished_dir
-from tlzoo.runs.prepare import data_record, fit_task, prepare
+from tlzoo.runs.prepare import data_record, fit_task, prepare, with_cuts
 from tlzoo.runs.record import OUT_OF_FOLD, CrossValidationRecord, DataRecord, Difference, ProbeRecord
 from tlzoo.runs.trained import save_run
 from tlzoo.tasks.intervals import LEVEL, few_samples_note, paired_difference
@@ -71,8 +71,21 @@ class TrainRequest:
 @keep_generators()
 def train(asked: TrainRequest, clock: Clock) -> Run:
     """Train and save the run; errors as `finetune` raises them."""
-    blank, name, policy, how = asked.choices
+    _, name, policy, how = asked.choices
+    parts = asked.parts
     seed_generators(how.seed)
+    with unchanged(parts.train, parts.validation, parts.test):
+        result, sets, record = _train(asked, clock)
+    seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
+    asked_for = {"strategy": name, "freeze": policy, **run_options(how)}
+    try:
+        return _save(asked, result, sets, clock, seen, record, asked_for)
+    except WriteError as error:
+        raise _with_resume_hint(error, unfinished_dir(asked.out)) from error
+
+
+def _train(asked: TrainRequest, clock: Clock) -> tuple[TrainResult, DatasetSplits, DataRecord]:
+    blank, name, policy, how = asked.choices
     chosen, parts, columns = asked.checkpoint, asked.parts, asked.columns
     with clock.spent("prepare"):
         check_device(how)
@@ -95,20 +108,16 @@ def train(asked: TrainRequest, clock: Clock) -> Run:
             facts = _run_identity(model, record, name, policy, how)
         if resumed:
             facts = _check_same_run(unfinished_dir(asked.out), resumed[1], facts, how, chosen.plugin)
-        seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
-        _report_data(model, sets, parts, how)
-        if note := seen_note(seen, content_digests(parts.test.inputs, parts.test.modality)):
-            say(note)
+        _report_data(model, parts, sets, how)
+        places = {"data": asked.data, "test": asked.test, "validation": asked.validation}
+        if early := name != "probe" and parts.train.modality == "text":  # a tokenizer tells before hours of training
+            record = with_cuts(record, parts, sets, places)
         job = TrainJob(model, policy, sets, how, about, clock, unfinished_dir(asked.out), facts, resumed, prefetch)
         result = _run(name, job)
     finally:
         if prefetch is not None:
             prefetch.cancel()
-    asked_for = {"strategy": name, "freeze": policy, **run_options(how)}
-    try:
-        return _save(asked, result, sets, clock, seen, record, asked_for)
-    except WriteError as error:
-        raise _with_resume_hint(error, unfinished_dir(asked.out)) from error
+    return result, sets, record if early else with_cuts(record, parts, sets, places)
 
 
 def _with_resume_hint(error: WriteError, folder: Path | None) -> WriteError:
@@ -144,7 +153,7 @@ def _cross_validation(result: TrainResult, seed: int) -> CrossValidationRecord |
     return CrossValidationRecord(metrics=metrics, interval=sure, n=found.data.samples, folds=found.folds)
 
 
-def _report_data(model: TaskModel, sets: DatasetSplits, parts: SampleSplits, options: StrategyOptions) -> None:
+def _report_data(model: TaskModel, parts: SampleSplits, sets: DatasetSplits, options: StrategyOptions) -> None:
     labels = f", {len(model.task.labels)} labels" if model.task.labels else ""
     say(
         f"{model.checkpoint.id}: {sets.train.samples} training, {sets.validation.samples} validation, "
@@ -164,6 +173,9 @@ def _report_data(model: TaskModel, sets: DatasetSplits, parts: SampleSplits, opt
     for name, part in {"train": sets.train, "validation": sets.validation, "test": sets.test}.items():
         for line in part.notes():
             say(f"{name.capitalize()} data: {line}")
+    for overlap in filter(None, (report.overlap for report in parts.reports.values())):
+        if overlap.copies:
+            say(overlap.line())
     unfreeze = getattr(options, "unfreeze_every", 0)
     if isinstance(options, GradientDescent) and options.epochs <= unfreeze:
         advise(f"`unfreeze_every={unfreeze}` with `epochs={options.epochs}` trains only the head.")

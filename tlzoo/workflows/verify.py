@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.manifest import Parity
-from tlzoo.artifact.reference import DIGEST_BYTES, unpack
+from tlzoo.artifact.reference import DIGEST_BYTES, ReferenceOutputs, unpack
 from tlzoo.artifact.trained_on import of_file, seen_note
-from tlzoo.data import Columns, Samples, announce, check_columns, check_used, content_digests, endings_of, read
+from tlzoo.data import (
+    Columns,
+    Samples,
+    announce,
+    check_columns,
+    check_used,
+    content_digests,
+    endings_of,
+    read,
+    say_cut,
+)
+from tlzoo.data.broken import Reading, tolerate
 from tlzoo.data.columns import GROUP, SPLIT, WEIGHT, without
+from tlzoo.data.contents import keep_part
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import ArtifactError, DataError, ParityError, UsageError, concerning
 from tlzoo.exporting.check import Measure, Proof, prove
-from tlzoo.io.inputs.report import ReadReport
-from tlzoo.options.arguments import check_paths
+from tlzoo.io.inputs.report import ReadReport, Skip
+from tlzoo.options.arguments import check_paths, check_shares
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.progress import progress, say
 from tlzoo.runs.run import RunFolder
@@ -30,7 +44,7 @@ class Verification:
     """The proof repeated on the samples of the data that the file was proven on; `missing` of them are not in the data.
 
     `metrics` are measured here on all `n` samples of the data, where they are labelled; `exported_metrics` are those
-    measured at export, on every sample of the proof.
+    measured at export, on every sample of the proof. `read` counts what was read and what was left out.
     """
 
     parity: Parity
@@ -39,14 +53,18 @@ class Verification:
     n: int
     metrics: dict[str, float] | None
     exported_metrics: dict[str, float]
+    read: Mapping[str, Any] = field(default_factory=dict)
 
 
 @guard_workflow()
-def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None) -> Verification:
+def verify(
+    file: str | Path, data: str | Path, *, columns: Columns | None = None, skip_broken: float = 0.0
+) -> Verification:
     """Compare an exported file's outputs here with the trained model's outputs at export.
 
     The trained model's logits for held-out samples lie in the file; samples of `data` are known again by their
-    contents. Thresholds are those it was exported with. Raises ParityError where they do not hold, DataError where
+    contents. Thresholds are those it was exported with. Up to the share `skip_broken` of all, samples that cannot be
+    read are left out. Raises ParityError where they do not hold, DataError where
     none of the samples is in `data`, ArtifactError for a file without reference outputs.
     """
     raise_malloc_thresholds()
@@ -58,10 +76,24 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
             parameter="file",
         )
     check_paths(file=file, data=data)
+    check_shares(skip_broken=skip_broken)
     with concerning("file", ArtifactError, inner="path"):
         predictor = load(file)
     reference = unpack(predictor.metadata, predictor.manifest, predictor.task.outputs, str(file))
-    samples = _read_samples(data, predictor, columns)
+    read = partial(_read_samples, data, predictor, columns)
+    again = partial(_repeat, file, predictor, reference, data)
+    return tolerate(skip_broken, read, again, lambda: predictor.preprocessor)
+
+
+def _repeat(
+    file: str | Path,
+    predictor: Predictor,
+    reference: ReferenceOutputs,
+    data: str | Path,
+    given: tuple[Samples, ReadReport],
+) -> Verification:
+    """The proof on the samples that were read of the data."""
+    samples, report = given
     here = make_dataset(samples, predictor.task, predictor.preprocessor)
     places = {name: at for at, name in enumerate(reference.contents)}
     digests = content_digests(samples.inputs, samples.modality)
@@ -77,6 +109,7 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
         )
     stored, found = zip(*sorted(pairs.items()), strict=True)
     metrics, measure = _metrics(predictor, here), None
+    say_cut(report, data, here.cut())
     if metrics is not None and here.windows is None:
         subset = here.subset(found)
         measure = lambda outputs: subset.metrics(outputs)[predictor.task.headline]  # noqa: E731
@@ -88,6 +121,7 @@ def verify(file: str | Path, data: str | Path, *, columns: Columns | None = None
         n=len(samples),
         metrics=metrics,
         exported_metrics=dict(predictor.manifest.metrics["exported"]),
+        read=report.facts(),
     )
 
 
@@ -117,20 +151,22 @@ def _compare(
         ) from error
 
 
-def _read_samples(data: str | Path, predictor: Predictor, columns: Columns) -> Samples:
+def _read_samples(
+    data: str | Path, predictor: Predictor, columns: Columns, skip: Skip
+) -> Reading[tuple[Samples, ReadReport]]:
     """The samples of `data`; of data with a test part, those of that part."""
     endings = endings_of(predictor.manifest.preprocess)
     labelled = not isinstance(predictor.task, UnknownTask)  # the proof stands without labels
     known: Columns = predictor.manifest.columns  # type: ignore[assignment]
     report = ReadReport()
-    named = without({**known, **columns}, GROUP, WEIGHT)
-    collection = read(
-        data, predictor.task, columns=named, labelled=labelled, endings=endings, report=report, optional=(SPLIT,)
-    )
+    named, task = without({**known, **columns}, GROUP, WEIGHT), predictor.task
+    how: dict[str, Any] = {"endings": endings, "report": report, "skip": skip, "optional": (SPLIT,)}
+    collection = read(data, task, columns=named, labelled=labelled, **how)
     if labelled:
         check_used(columns, report.roles, data)
+    samples = keep_part(collection, task, report, test=True)
     announce(report, data)
-    return collection.test or collection.train
+    return Reading((samples, report), [samples], [report])
 
 
 def _metrics(predictor: Predictor, data: TaskDataset) -> dict[str, float] | None:
@@ -139,7 +175,9 @@ def _metrics(predictor: Predictor, data: TaskDataset) -> dict[str, float] | None
         return None
     try:
         with progress("Predicting for the metrics", len(data.inputs)) as advance:
-            found = predictor.outputs(data.inputs, advance=advance)
+            longer = set[int]()
+            found = predictor.outputs(data.inputs, advance=advance, longer=longer)
+        data.note_longer({at: at in longer for at in range(len(data))})
         return data.metrics(found)
     except UsageError as error:
         say(str(error))

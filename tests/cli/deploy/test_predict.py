@@ -22,7 +22,7 @@ def test_json_is_one_object_per_input_with_the_keys_that_others_rely_on(
     command: Command, picture_file: Any, pictures: Path
 ):
     given = [str(pictures / "red" / "000.png"), str(pictures / "blue" / "003.png")]
-    document = command("predict", picture_file.path, *given, "--json").json
+    document = command("predict", picture_file.path, *given, "--json").json["predictions"]
     assert [row["input"] for row in document] == given
     for row in document:
         assert set(row) == {"input", "label", "score", "scores"}
@@ -32,7 +32,7 @@ def test_json_is_one_object_per_input_with_the_keys_that_others_rely_on(
 
 
 def test_a_folder_stands_for_what_lies_in_it(command: Command, picture_file: Any, pictures: Path):
-    document = command("predict", picture_file.path, pictures / "red", "--json").json
+    document = command("predict", picture_file.path, pictures / "red", "--json").json["predictions"]
     assert [Path(row["input"]).name for row in document] == [f"{number:03}.png" for number in range(12)]
 
 
@@ -45,7 +45,7 @@ def test_lines_are_input_label_and_score(command: Command, text_file: Any):
 
 def test_a_dash_reads_lines_from_stdin(command: Command, text_file: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("a great film\nthe worst\n"))
-    document = command("predict", text_file.path, "-", "--json").json
+    document = command("predict", text_file.path, "-", "--json").json["predictions"]
     assert [row["input"] for row in document] == ["a great film", "the worst"]
 
 
@@ -95,14 +95,14 @@ def test_a_pattern_and_a_column_of_paths_stand_for_files(
 ):
     table = tmp_path / "list.csv"
     table.write_text(f"name,file\nx,{os.path.relpath(pictures / 'red' / '001.png', tmp_path)}\n")
-    matched = command("predict", picture_file.path, pictures / "**" / "00[12].png", "--json").json
+    matched = command("predict", picture_file.path, pictures / "**" / "00[12].png", "--json").json["predictions"]
     assert len(matched) == 6
-    listed = command("predict", picture_file.path, table, "--column", "file", "--json").json
+    listed = command("predict", picture_file.path, table, "--column", "file", "--json").json["predictions"]
     assert [row["label"] for row in listed] == ["red"]
 
 
 def test_a_column_of_texts_is_answered_row_by_row(command: Command, text_file: Any, texts: Path):
-    document = command("predict", text_file.path, texts, "--json").json
+    document = command("predict", text_file.path, texts, "--json").json["predictions"]
     expected = [line.rpartition(",")[0] for line in texts.read_text().splitlines()[1:]]
     assert [row["input"] for row in document] == expected
 
@@ -113,13 +113,15 @@ def test_a_column_goes_by_its_name_or_by_role_and_name(
 ):
     table = tmp_path / "reviews.csv"
     table.write_text("text,review\nno,a fine film\n")
-    [row] = command("predict", text_file.path, table, "--column", *columns, "--json").json
+    [row] = command("predict", text_file.path, table, "--column", *columns, "--json").json["predictions"]
     assert row["input"] == "a fine film"
 
 
 def test_a_column_may_be_called_as_a_role_is(command: Command, text_file: Any, tmp_path: Path):
     (tmp_path / "reviews.csv").write_text("text,label\na fine film,no\n")
-    [row] = command("predict", text_file.path, tmp_path / "reviews.csv", "--column", "label", "--json").json
+    [row] = command("predict", text_file.path, tmp_path / "reviews.csv", "--column", "label", "--json").json[
+        "predictions"
+    ]
     assert row["input"] == "no"
 
 
@@ -153,13 +155,15 @@ def test_an_option_without_effect_or_of_a_wrong_value_is_refused_in_one_style(
 
 def test_a_column_is_for_the_tables_that_a_pattern_matches_too(command: Command, text_file: Any, tmp_path: Path):
     (tmp_path / "reviews.csv").write_text("review\na fine film\n")
-    [row] = command("predict", text_file.path, tmp_path / "*.csv", "--column", "review", "--json").json
+    [row] = command("predict", text_file.path, tmp_path / "*.csv", "--column", "review", "--json").json["predictions"]
     assert row["input"] == "a fine film"
 
 
 def test_top_k_threshold_and_embeddings_show_in_the_answers(command: Command, picture_file: Any, pictures: Path):
     path = pictures / "red" / "000.png"
-    [row] = command("predict", picture_file.path, path, "--top-k", 1, "--threshold", 1, "--embeddings", "--json").json
+    [row] = command("predict", picture_file.path, path, "--top-k", 1, "--threshold", 1, "--embeddings", "--json").json[
+        "predictions"
+    ]
     assert (row["label"], list(row["scores"])) == (None, ["red"])
     assert len(row["embedding"]) > 3
 

@@ -81,5 +81,5 @@ def test_names_that_stdout_cannot_hold_are_escaped(
         assert rb"\xfc.png" in done.stdout
         return
     lines = done.stdout.decode("ascii")
-    rows = json.loads(lines) if form == "--json" else [json.loads(line) for line in lines.splitlines()]
+    rows = json.loads(lines)["predictions"] if form == "--json" else [json.loads(line) for line in lines.splitlines()]
     assert [Path(row["input"]).name for row in rows] == ["\u00fc.png", "\udcff.png"]

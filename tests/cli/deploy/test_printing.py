@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from tlzoo.cli.deploy import bench, export, predict, verify
 from tlzoo.cli.deploy.predict import InputCounts
 from tlzoo.cli.train import evaluate
 from tlzoo.errors import InputError, UsageError
+from tlzoo.io.inputs.report import ReadReport
 from tlzoo.options import Thresholds
 from tlzoo.runtime.bench import BenchResult
 
@@ -64,7 +66,11 @@ def test_cells_have_four_digits():
 def answers(*errors: str | None) -> Any:
     for number, error in enumerate(errors):
         yield SimpleNamespace(
-            error=error, as_line=lambda n=number: {"input": n, "label": "x"}, as_row=lambda n=number: {"n": n}
+            input=f"{number}.png",
+            error=error,
+            cut=number == 2,
+            as_line=lambda n=number: {"input": n, "label": "x"},
+            as_row=lambda n=number: {"n": n},
         )
 
 
@@ -94,9 +100,7 @@ def test_where_all_inputs_fail_it_is_an_error(errors: list[Any], said: str | Non
 @pytest.mark.parametrize(
     ("form", "errors", "out"),
     [
-        ("json", [None, "No."], '[\n  {\n    "n": 0\n  },\n  {\n    "n": 1\n  }\n]\n'),
         ("json", ["No."], ""),
-        ("json", [], "[]\n"),
         ("jsonl", [None, "No."], '{"n": 0}\n{"n": 1}\n'),
         ("lines", [None, "No.", None], "input\tlabel\n0\tx\n2\tx\n"),
         ("lines", ["No."], ""),
@@ -104,8 +108,19 @@ def test_where_all_inputs_fail_it_is_an_error(errors: list[Any], said: str | Non
 )
 def test_answers_are_written_as_asked(form: str, errors: list[Any], out: str, capsys: pytest.CaptureFixture[str]):
     counts = InputCounts()
-    predict._to_stdout(counts.counted(answers(*errors)), form, counts)
+    predict._to_stdout(counts.counted(answers(*errors)), form, counts, ReadReport)
     assert capsys.readouterr().out == out
+
+
+def test_json_is_one_document_of_the_answers_and_the_account(capsys: pytest.CaptureFixture[str]):
+    counts = InputCounts()
+    predict._to_stdout(counts.counted(answers(None, "No.", None)), "json", counts, ReadReport)
+    document = json.loads(capsys.readouterr().out)
+    assert document["predictions"] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert document["read"] == {**ReadReport().facts(), "broken": {"1.png": "No."}}
+    assert (counts.total, counts.failed, counts.cut) == (3, 1, 1)
+    predict._to_stdout(counts.counted(answers()), "json", InputCounts(), ReadReport)
+    assert json.loads(capsys.readouterr().out)["predictions"] == []
 
 
 @pytest.mark.parametrize(("count", "aligned"), [(1, True), (3, True), (4, False), (5, False)])
@@ -188,7 +203,7 @@ def test_ten_labels_are_shown(
     import tlzoo.workflows.evaluate as workflow
 
     found = result(labels={f"label {n}": SHARE for n in range(count)})
-    monkeypatch.setattr(workflow, "evaluate", lambda model, data, columns: found)
+    monkeypatch.setattr(workflow, "evaluate", lambda model, data, columns, skip_broken: found)
     evaluate.evaluate(tmp_path / "m.onnx", tmp_path)
     lines = capsys.readouterr().out.removeprefix(FIGURES).splitlines()
     assert lines[:10] == [f"label {n}\trecall 3 of 4\t95%: 0.2500 or more" for n in range(min(count, 10))]
@@ -212,7 +227,7 @@ def test_a_proof_that_passes_is_told(
     found = SimpleNamespace(
         parity=parity, worst="x.png", missing=missing, n=9, metrics={"a": 0.5}, exported_metrics={"a": 0.25}
     )
-    monkeypatch.setattr(workflow, "verify", lambda file, data, columns: found)
+    monkeypatch.setattr(workflow, "verify", lambda file, data, columns, skip_broken: found)
     verify.verify(tmp_path / "m.onnx", Path("DATA"))
     first, *rest = capsys.readouterr().out.splitlines()
     assert first == (

@@ -17,19 +17,19 @@ from tlzoo.progress import printable, say
 HOSTILE = "a\x1b[2Jb\x9b1mc\u202ed"
 
 
-def test_characters_that_command_a_terminal_are_replaced():
-    assert printable(HOSTILE) == "a\ufffd[2Jb\ufffd1mc\ufffdd"
+def test_characters_that_command_a_terminal_are_escaped():
+    assert printable(HOSTILE) == r"a\x1b[2Jb\x9b1mc\u202ed"
     assert printable("één 好 \u200d\t\n") == "één 好 \u200d\t\n"
 
 
 def test_a_line_of_cells_stays_one_line_of_as_many_cells(capsys: pytest.CaptureFixture[str]):
     print_line([HOSTILE, "two\nlines\tand a tab", None])
-    assert capsys.readouterr().out == "a\ufffd[2Jb\ufffd1mc\ufffdd\ttwo lines and a tab\t\n"
+    assert capsys.readouterr().out == "a\\x1b[2Jb\\x9b1mc\\u202ed\ttwo lines and a tab\t\n"
 
 
-def test_a_note_on_stderr_is_cleaned(capsys: pytest.CaptureFixture[str]):
-    say(HOSTILE)
-    assert "\x1b" not in capsys.readouterr().err
+def test_a_note_on_stderr_is_one_line_that_commands_nothing(capsys: pytest.CaptureFixture[str]):
+    say(f"{HOSTILE}\nof a file\tnamed so")
+    assert capsys.readouterr().err == r"a\x1b[2Jb\x9b1mc\u202ed\nof a file\tnamed so" + "\n"
 
 
 def test_a_cell_is_no_markup_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

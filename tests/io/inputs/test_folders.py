@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tlzoo.errors import DataError
-from tlzoo.io.inputs.folders import FolderWalk, count_files, folder_names, is_hidden
+from tlzoo.io.inputs.folders import FolderWalk, count_beside, count_files, folder_names, is_hidden
 from tlzoo.io.inputs.report import (
     BESIDE,
+    BESIDE_TABLE,
     HIDDEN,
     LINK_INSIDE,
     LINK_TWICE,
@@ -125,6 +126,20 @@ def test_a_part_that_is_not_read_is_counted(tmp_path: Path):
     report = ReadReport()
     count_files(write(tmp_path, "a/1.png", "b.md"), UNREAD_PART, report)
     assert report.left_out == {UNREAD_PART: Counter({".png": 1, ".md": 1})}
+
+
+def test_a_link_to_a_folder_in_what_is_not_read_counts_as_one(tmp_path: Path):
+    write(tmp_path, ".cache/a/1.png", "b/2.png")
+    os.symlink(tmp_path / "b", tmp_path / ".cache" / "linked")
+    assert counts(walked(tmp_path)[1]) == {HIDDEN: 2}
+
+
+def test_what_lies_beside_what_is_read_is_counted(tmp_path: Path):
+    write(tmp_path, "train.csv", "pictures/1.png", "pictures/2.png", "notes/a.md", ".git/config")
+    os.symlink(tmp_path / "pictures", tmp_path / "again")
+    report, read = ReadReport(), {str(tmp_path / name) for name in ("train.csv", "pictures/1.png")}
+    count_beside(tmp_path, BESIDE_TABLE, report, read.__contains__)
+    assert report.left_out == {BESIDE_TABLE: Counter({"": 1, ".md": 1, ".png": 1}), HIDDEN: Counter({"": 1})}
 
 
 @pytest.mark.parametrize("seed", range(5))

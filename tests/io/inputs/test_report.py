@@ -63,6 +63,7 @@ def test_where_a_share_can_be_left_out_the_hint_says_how_much(broken: int, share
     with pytest.raises(DataError) as error:
         report.check_broken(Skip(offered=True))
     assert error.value.hint == f"Y. Or leave such samples out: `skip_broken={share}`"
+    assert error.value.parameter == "skip_broken"
 
 
 @pytest.mark.parametrize(("broken", "allowed", "fine"), [(1, 0.01, True), (2, 0.01, False), (1, 0.0, False)])

@@ -28,17 +28,52 @@ def torn(pictures: Path, tmp_path: Path) -> tuple[Path, list[Path]]:
 
 def test_all_that_cannot_be_read_are_named(zoo: Any, torn: Any, tmp_path: Path):
     data, broken = torn
-    with pytest.raises(DataError) as error:
-        tlzoo.finetune("vision/test-vit", data, out=tmp_path / "run")
-    assert error.value.message == f"File {broken[2]} is empty (zero bytes)."
-    assert "skip_broken=" in error.value.hint
-    broken[2].unlink()
-    with pytest.raises(DataError) as error:
-        tlzoo.finetune("vision/test-vit", data, out=tmp_path / "run")
-    assert error.value.message.startswith("2 of ")
-    assert all(str(file) in error.value.message for file in broken[:2])
-    assert "skip_broken=" in error.value.hint
-    assert not (tmp_path / "run").exists()
+    for left in (broken, broken[:2]):
+        with pytest.raises(DataError) as error:
+            tlzoo.finetune("vision/test-vit", data, out=tmp_path / "run")
+        assert error.value.message.startswith(f"{len(left)} of {33 + len(left)} ")
+        assert all(str(file) in error.value.message for file in left)
+        assert "skip_broken=" in error.value.hint
+        assert not (tmp_path / "run").exists()
+        broken[2].unlink(missing_ok=True)
+
+
+def test_evaluate_adapt_and_verify_name_all_of_them_or_leave_them_out(
+    zoo: Any, torn: Any, picture_run: Any, picture_file: Any, command: Any, tmp_path: Path
+):
+    data, broken = torn
+    lines: list[tuple[object, ...]] = [
+        ("evaluate", picture_run.path, data),
+        ("evaluate", picture_file.path, data),
+        ("verify", picture_file.path, data),
+        ("adapt", picture_run.path, "--target", data, "--out", tmp_path / "adapted"),
+        ("export", picture_run.path, "--data", data, "--out", tmp_path / "exported.onnx"),
+    ]
+    for line in lines:
+        done = command(*line)
+        assert done.code == 2, line
+        assert done.err.count("\nError: 3 of 36 samples cannot be read") == 1
+        assert all(str(file) in done.err for file in broken)
+        assert "--skip-broken 0.1" in done.err
+    for line in lines:
+        read = command(*line, "--skip-broken", "10%", "--json", "-q").json["read"]
+        facts = read.get("target", read)
+        assert (facts["used"], set(facts["broken"])) == (33, {str(file) for file in broken})
+
+
+def test_a_text_that_cannot_be_prepared_is_named_by_its_row(tmp_path: Path):
+    from tlzoo.data.broken import find_broken
+    from tlzoo.data.samples import Samples
+    from tlzoo.errors import InputError
+
+    def prepare(inputs: Any) -> Any:
+        if "odd" in inputs:
+            raise InputError(f"Input {inputs.index('odd')} cannot be split into tokens: odd.")
+        return {}
+
+    samples = Samples(("a", "odd"), None, "text", ("a.csv, line 2", "a.csv, line 3"))
+    [(name, error)] = find_broken([samples], prepare).items()
+    assert (name, error.message) == ("a.csv, line 3", "a.csv, line 3 cannot be split into tokens: odd.")
 
 
 def test_up_to_a_share_they_are_left_out_and_the_run_remembers_them(

@@ -30,8 +30,19 @@ def test_test_data_that_repeats_training_data_is_counted(
         part(texts, tmp_path / "train.csv", slice(0, 80, 2)),
         part(texts, tmp_path / "test.csv", slice(20, 50)),
     )
-    tlzoo.finetune("nlp/test-bert", train, out=tmp_path / "run", test=test)
-    assert "15 of these 30 samples were trained on" in capfd.readouterr().err
+    run = tlzoo.finetune("nlp/test-bert", train, out=tmp_path / "run", test=test)
+    assert "15 of 30 test samples have the content of a training sample" in capfd.readouterr().err
+    assert {name: facts["overlap"] for name, facts in run.data.read.items()} == {"data": None, "test": 15}
+
+
+def test_test_data_in_the_same_folder_that_repeats_training_data_is_counted(
+    zoo: Any, texts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    part(texts, tmp_path / "train.csv", slice(0, 80, 2))
+    part(texts, tmp_path / "test.csv", slice(40, 61))
+    run = tlzoo.finetune("nlp/test-bert", tmp_path, out=tmp_path / "run")
+    assert "11 of 21 test samples have the content of a training sample" in capfd.readouterr().err
+    assert run.data.read["data"]["overlap"] == 11
 
 
 def test_copies_are_said_and_stay_on_one_side_of_a_split(

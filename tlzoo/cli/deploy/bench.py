@@ -15,6 +15,7 @@ from tlzoo.cli.shared.output import announce_file, print_json, print_table, sing
 from tlzoo.errors import UsageError
 
 if TYPE_CHECKING:
+    from tlzoo.io.inputs.report import ReadReport
     from tlzoo.runtime.bench import BenchResult
 
 COLUMNS = "file precision engine provider threads batch shape calls p50_ms p95_ms p99_ms samples_per_s note".split()
@@ -48,12 +49,13 @@ def bench(
     providers = tuple(name.strip() for name in provider.split(","))
     if out is not None:
         _check_plot(out)
+    inputs, reports = _inputs(file, data) if data else (None, {})
     rows = measure(
         [file, *(also or [])],
         batch=batches,
         threads=counts,
         provider=providers,
-        data=_inputs(file, data) if data else None,
+        data=inputs,
         length=length,
         seconds=seconds,
         run=_torch_run(against, run),
@@ -62,7 +64,9 @@ def bench(
         _plot(rows, out)
     machine = _machine()
     if json:
-        print_json({"inputs": "given" if data else "made up", **machine, "rows": [asdict(row) for row in rows]})
+        read = {item: dict(report.facts()) for item, report in reports.items()}
+        given = "given" if data else "made up"
+        print_json({"inputs": given, "read": read, **machine, "rows": [asdict(row) for row in rows]})
         return
     print_table(COLUMNS, [_cells(row) for row in rows])
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
@@ -78,24 +82,33 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, parts)))
 
 
-def _inputs(file: Path, data: Sequence[str]) -> list[Any]:
-    """The given inputs as the file takes them: a folder is what lies in it; raises DataError for none."""
-    from tlzoo.data import endings_of, read
+def _inputs(file: Path, data: Sequence[str]) -> tuple[list[Any], dict[str, ReadReport]]:
+    """The given inputs as the file takes them, and the account of those that were read: a folder is what lies in it.
+
+    Raises DataError for none.
+    """
+    from tlzoo.data import announce, endings_of, read
+    from tlzoo.data.contents import keep_part
     from tlzoo.errors import DataError
+    from tlzoo.io.inputs.report import ReadReport
     from tlzoo.runtime.predictor import open_artifact
     from tlzoo.runtime.unknown_task import task_of_manifest
 
     _, manifest = open_artifact(file)
     task, endings = task_of_manifest(manifest), endings_of(manifest.preprocess)
     found: list[Any] = []
+    reports: dict[str, ReadReport] = {}
     for item in data:
         if Path(item).is_dir() or (task.modality == "text" and Path(item).is_file()):
-            found += read(item, task, labelled=False, endings=endings).train.inputs
+            reports[item] = ReadReport()
+            collection = read(item, task, labelled=False, endings=endings, report=reports[item])
+            found += keep_part(collection, task, reports[item], test=False).inputs
+            announce(reports[item], item)
         else:
             found.append(item)
     if not found:
         raise DataError(f"There are no inputs in {', '.join(data)}.", hint="Give files, folders or texts.")
-    return found
+    return found, reports
 
 
 def _torch_run(against: str, run: Path | None) -> Path | None:

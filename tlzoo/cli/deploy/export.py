@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Json, Quiet
+from tlzoo.cli.shared.options import Json, Quiet, SkipBroken, share_of
 from tlzoo.cli.shared.output import announce, print_json, single, span
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def export(
     sign: Annotated[
         Path | None, typer.Option(help="Sign it with this private key; make one: tlzoo registry new-key KEYFILE")
     ] = None,
+    skip_broken: SkipBroken = "0%",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -50,6 +51,7 @@ def export(
     from tlzoo.runs.record import read_record
 
     read_record(run)  # what is no run is not announced
+    share = share_of("--skip-broken", skip_broken)
     asked = _thresholds(max_difference, min_agreement, max_drop)
     announce(f"Loading {run}", quiet)
     from tlzoo.workflows.run import Run
@@ -64,6 +66,7 @@ def export(
         thresholds=asked,
         trained_on=trained_on,
         sign=sign,
+        skip_broken=share,
     )
     if json:
         print_json(_document(exported))
@@ -94,6 +97,7 @@ def _document(exported: Exported) -> dict[str, Any]:
         "metrics": exported.metrics,
         "interval": exported.interval.model_dump(mode="json"),
         "seconds": exported.seconds,
+        "read": dict(exported.read),
     }
 
 

@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from tlzoo.io.stops import if_stopped
 
 if TYPE_CHECKING:
     from tlzoo.data import Columns
+    from tlzoo.io.inputs.report import ReadReport
     from tlzoo.runtime.inputs import InputSpec
     from tlzoo.runtime.predictor import Predictor
     from tlzoo.tasks.base import Task
@@ -89,6 +91,7 @@ def predict(
         predictor = load(file, providers=[provider] if provider else None, threads=threads, trusted=trusted)
         spec = _input_spec(inputs, predictor, column or ())
         named, counts = named_inputs(inputs, spec, _lines()), InputCounts()
+        account = partial(_account, spec.report, counts, predictor)
 
         def answer(rest: Iterable[tuple[str, Any]]) -> Predictions:
             found = _predictions(
@@ -99,17 +102,17 @@ def predict(
         if out is not None:
             _to_file(out, predictor.task.prediction.columns(), named, answer, resume=resume, embeddings=embeddings)
         else:
-            _to_stdout(answer(named), "json" if json else "jsonl" if jsonl else "lines", counts)
-        for line in spec.report.lines():
+            _to_stdout(answer(named), "json" if json else "jsonl" if jsonl else "lines", counts, account)
+        for line in account().lines():
             say(line)
         counts.report()
 
 
 class InputCounts:
-    """How many inputs there were, and which could not be read."""
+    """How many inputs there were, which could not be read, and how many are longer than what the model reads."""
 
     def __init__(self) -> None:
-        self.total = self.failed = 0
+        self.total = self.failed = self.cut = 0
         self.errors: list[str] = []
 
     def counted(self, answers: Predictions) -> Predictions:
@@ -119,11 +122,14 @@ class InputCounts:
             if answer.error is not None:
                 self.failed += 1
                 self.errors += [answer.error] if len(self.errors) < _NAMED_FAILURES else []
+            else:
+                self.cut += answer.cut
             yield answer
 
     def report(self) -> None:
         """Name on stderr the first inputs that failed, and count them; raises InputError when all did."""
         from tlzoo.errors import InputError
+        from tlzoo.progress import one_line
 
         if not self.failed:
             return
@@ -131,8 +137,21 @@ class InputCounts:
             also = f" All {self.total} inputs fail." if self.total > 1 else ""
             raise InputError(f"{self.errors[0]}{also}")
         for error in self.errors:
-            print(f"Skipped: {error}", file=sys.stderr)
+            print(f"Skipped: {one_line(error)}", file=sys.stderr)
         print(f"{self.failed} of {self.total} inputs could not be read.", file=sys.stderr)
+
+
+def _account(report: ReadReport, counts: InputCounts, predictor: Predictor) -> ReadReport:
+    """What was read, once all answers are there."""
+    from tlzoo.data.dataset import NOUNS
+    from tlzoo.io.inputs.report import Cut
+    from tlzoo.preprocess import limit_of
+
+    task, limit = predictor.task, limit_of(predictor.preprocessor)
+    report.used = counts.total - counts.failed
+    if limit is not None and not task.overrides("windows"):
+        report.cut = Cut(counts.cut, report.used, *limit, NOUNS.get(task.modality, "inputs"))
+    return report
 
 
 def _names(task: Task, columns: Sequence[str]) -> dict[str, str]:
@@ -226,11 +245,13 @@ def _to_file(
     say(f"Predictions in {out}")
 
 
-def _to_stdout(answers: Predictions, form: str, counts: InputCounts) -> None:
+def _to_stdout(answers: Predictions, form: str, counts: InputCounts, account: Callable[[], ReadReport]) -> None:
     if form == "json":
-        documents = [answer.as_row() for answer in answers]
-        if not documents or counts.failed < counts.total:
-            print_json(documents)
+        found = list(answers)
+        if not found or counts.failed < counts.total:
+            broken = {str(answer.input): answer.error for answer in found if answer.error is not None}
+            read = {**account().facts(), "broken": broken}
+            print_json({"predictions": [answer.as_row() for answer in found], "read": read})
         return
     if form == "jsonl":
         for answer in answers:

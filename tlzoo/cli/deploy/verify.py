@@ -8,9 +8,20 @@ from typing import Annotated
 
 import typer
 
-from tlzoo.cli.shared.options import Json, LabelColumn, Others, PathColumn, Quiet, TextColumn, columns
+from tlzoo.cli.shared.options import (
+    Json,
+    LabelColumn,
+    Others,
+    PathColumn,
+    Quiet,
+    SkipBroken,
+    TextColumn,
+    columns,
+    share_of,
+)
 from tlzoo.cli.shared.output import announce_file, print_json, single
 from tlzoo.errors import UsageError
+from tlzoo.progress import one_line
 
 
 def verify(
@@ -24,6 +35,7 @@ def verify(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    skip_broken: SkipBroken = "0%",
     seal: Annotated[bool, typer.Option("--seal", help="Only check that no byte changed since the export")] = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -35,7 +47,8 @@ def verify(
     announce_file(file, quiet)
     from tlzoo.workflows.verify import verify as repeat
 
-    found = repeat(file, data, columns=columns(text_column, path_column, label_column, column))
+    named, share = columns(text_column, path_column, label_column, column), share_of("--skip-broken", skip_broken)
+    found = repeat(file, data, columns=named, skip_broken=share)
     parity = found.parity
     if json:
         print_json({"file": str(file), **asdict(found), "parity": parity.model_dump(mode="json", exclude_none=True)})
@@ -46,7 +59,7 @@ def verify(
         f"{parity.max_abs_diff:.1e} at most ({parity.tolerance:.1e} allowed), most on {found.worst}"
     )
     if found.missing:
-        print(f"{found.missing} samples of the original proof are not in {data}")
+        print(one_line(f"{found.missing} samples of the original proof are not in {data}"))
     for name, value in (found.metrics or {}).items():
         print(f"{name}\t{value:.4f} here, {found.n} samples\t{found.exported_metrics[name]:.4f} when exported")
 

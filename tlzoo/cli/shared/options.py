@@ -43,6 +43,11 @@ Others = Annotated[
 ]
 
 
+SkipBroken = Annotated[
+    str, typer.Option(help="Leave out samples that cannot be read, up to this share of all, such as 1%")
+]
+
+
 def columns(
     text: str | None, path: str | None, label: str | None, others: list[str] | None = None, **more: str | None
 ) -> Columns:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Json, Out, Quiet
+from tlzoo.cli.shared.options import Json, Out, Quiet, SkipBroken, share_of
 from tlzoo.cli.shared.output import announce, print_json, single
+from tlzoo.progress import one_line
 
 SHOWN = 5
 VERDICTS = {
@@ -25,6 +26,7 @@ def adapt(
     out: Out,
     test: Annotated[Path | None, typer.Option(help="Labelled data of the target, to measure both models on")] = None,
     method: Annotated[str, typer.Option(help="auto, coral, or PLUGIN/NAME")] = "auto",
+    skip_broken: SkipBroken = "0%",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -42,8 +44,10 @@ def adapt(
     check_method(method, record.checkpoint.plugin)
     from tlzoo.workflows.adapt import adapt as adapt_run
 
-    adapted = adapt_run(run, target, out=out, method=method, test=test)
+    share = share_of("--skip-broken", skip_broken)
+    adapted = adapt_run(run, target, out=out, method=method, test=test, skip_broken=share)
     facts = dict(adapted.adapted or {})
+    read = facts.pop("read")
     if json:
         print_json(
             {
@@ -52,14 +56,15 @@ def adapt(
                 "interval": adapted.interval,
                 "seconds": adapted.seconds["total"],
                 "adapted": facts,
+                "read": read,
             }
         )
         return
     copies = f" ({facts['n_copies']} of them copies)" if facts["n_copies"] else ""
     seen = f"{facts['n_target']} unlabelled samples{copies} of {facts['target']}"
-    print(f"Run {adapted.path}: adapted by {facts['method']} to {seen}")
+    print(one_line(f"Run {adapted.path}: adapted by {facts['method']} to {seen}"))
     for line in _verdict(facts, int(adapted.data.n_test)):
-        print(line)
+        print(one_line(line))
     print(f"Next: tlzoo export {adapted.path} --out model.onnx")
 
 

@@ -15,12 +15,14 @@ from tlzoo.cli.shared.options import (
     Others,
     PathColumn,
     Quiet,
+    SkipBroken,
     SplitColumn,
     TextColumn,
     columns,
+    share_of,
 )
 from tlzoo.cli.shared.output import announce_file, print_json, single, span
-from tlzoo.progress import printable
+from tlzoo.progress import one_line
 
 if TYPE_CHECKING:
     from tlzoo.workflows.evaluate import Evaluation
@@ -37,6 +39,7 @@ def evaluate(
     label_column: LabelColumn = None,
     column: Others = None,
     split_column: SplitColumn = None,
+    skip_broken: SkipBroken = "0%",
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -53,13 +56,13 @@ def evaluate(
     from tlzoo.workflows.evaluate import evaluate as measure
 
     named = columns(text_column, path_column, label_column, column, split_column=split_column)
-    result = measure(model, data, columns=named)
+    result = measure(model, data, columns=named, skip_broken=share_of("--skip-broken", skip_broken))
     if json:
         print_json({**asdict(result), "model": str(model)})
         return
     _print_figures(result)
     for label, share in list(result.labels.items())[:SHOWN]:
-        print(f"{printable(label)}\trecall {share.found} of {share.n}\t95%: {span(share.low, share.high)}")
+        print(f"{one_line(label)}\trecall {share.found} of {share.n}\t95%: {span(share.low, share.high)}")
     if len(result.labels) > SHOWN:
         print(f"These {SHOWN} of {len(result.labels)} labels have the lowest recall; --json has all.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tlzoo.errors import DataError
@@ -55,7 +55,7 @@ class FolderWalk:
         found: dict[Path, list[str]] = {}
         for entry in _entries(self._root):
             if is_hidden(entry.name):
-                self._count_hidden(entry)
+                _count_hidden(entry, self.report)
             elif not entry.is_dir():
                 self.report.leave_out(BESIDE, entry.path)
             elif self._reads_folder(entry):
@@ -69,7 +69,7 @@ class FolderWalk:
         """
         for entry in _entries(self._root if folder is None else folder):
             if is_hidden(entry.name):
-                self._count_hidden(entry)
+                _count_hidden(entry, self.report)
             elif entry.is_dir():
                 if self._reads_folder(entry):
                     yield from self.files(entry.path)
@@ -113,19 +113,43 @@ class FolderWalk:
             return False
         return True
 
-    def _count_hidden(self, entry: os.DirEntry[str]) -> None:
-        """Count a hidden file, or all below a hidden folder."""
-        if entry.is_dir(follow_symlinks=False):
-            count_files(entry.path, HIDDEN, self.report)
+
+def count_files(
+    folder: str | os.PathLike[str],
+    reason: Reason,
+    report: ReadReport,
+    is_read: Callable[[str], bool] = lambda path: False,
+) -> None:
+    """Count what lies below a folder and is not read; a link to a folder counts as one."""
+    for place, folders, names in os.walk(folder):
+        for path in sorted(os.path.join(place, name) for name in (*folders, *names)):
+            if not is_read(path) and (os.path.islink(path) or not os.path.isdir(path)):
+                report.leave_out(reason, path)
+
+
+def count_beside(
+    folder: str | os.PathLike[str], reason: Reason, report: ReadReport, is_read: Callable[[str], bool]
+) -> None:
+    """Count what lies in a folder and below and is not read; what is hidden apart."""
+    for entry in _entries(folder):
+        if is_read(entry.path):
+            continue
+        if is_hidden(entry.name):
+            _count_hidden(entry, report, is_read)
+        elif entry.is_dir(follow_symlinks=False):
+            count_beside(entry.path, reason, report, is_read)
         else:
-            self.report.leave_out(HIDDEN, entry.path)
+            report.leave_out(reason, entry.path)
 
 
-def count_files(folder: str | os.PathLike[str], reason: Reason, report: ReadReport) -> None:
-    """Count all files below a folder that is not read."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            report.leave_out(reason, os.path.join(place, name))
+def _count_hidden(
+    entry: os.DirEntry[str], report: ReadReport, is_read: Callable[[str], bool] = lambda path: False
+) -> None:
+    """Count a hidden file, or all below a hidden folder."""
+    if entry.is_dir(follow_symlinks=False):
+        count_files(entry.path, HIDDEN, report, is_read)
+    else:
+        report.leave_out(HIDDEN, entry.path)
 
 
 def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:

@@ -10,7 +10,10 @@ HEAD = 132
 """How many bytes `kind_of` looks at."""
 
 _PORTABLE = re.compile(rb"P[1-6]\s")
-_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_IMAGES = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    *(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),  # JPEG 2000, in boxes and bare
+)
 _SOUNDS = (b"fLaC", b"OggS", b"ID3")
 _RIFF = {b"WEBP": "image", b"WAVE": "audio"}
 _AIFF = (b"AIFF", b"AIFC")

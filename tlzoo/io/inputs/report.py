@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tlzoo.errors import DataError
-from tlzoo.io.texts import listed_names
+from tlzoo.io.texts import listed_names, utf8_name
 
 _LISTED = 20
 """How many of the samples that cannot be read an error names."""
@@ -30,6 +30,10 @@ OTHER_KIND = Reason("other_kind", "file of another kind", "files of other kinds"
 LINK_INSIDE = Reason("link_inside", "link to a folder of the data itself", "links to folders of the data itself")
 LINK_TWICE = Reason("link_twice", "link to a folder read already", "links to folders read already")
 BESIDE = Reason("beside", "file beside the class folders", "files beside the class folders")
+BESIDE_PARTS = Reason("beside_parts", "file beside the folders of parts", "files beside the folders of parts")
+BESIDE_TABLE = Reason("beside_table", "file beside the tables", "files beside the tables")
+TRAINING_PART = Reason("training_part", "sample of the training part", "samples of the training part")
+TEST_PART = Reason("test_part", "sample of the test part", "samples of the test part")
 UNREAD_PART = Reason("unread_part", "file of a part that is not read", "files of a part that is not read")
 NEEDS_EXTRA = Reason("needs_extra", "file that an extra of tlzoo reads", "files that an extra of tlzoo reads")
 SPECIAL = Reason("special", "device, pipe or socket", "devices, pipes or sockets")
@@ -38,14 +42,53 @@ SPECIAL = Reason("special", "device, pipe or socket", "devices, pipes or sockets
 @dataclass(frozen=True)
 class Skip:
     """Samples to leave out: those in these `places`, for the reasons given, and others that cannot be read, together at
-    most a `share`; whether that is `offered` to the user as an option."""
+    most a `share`; whether that is `offered` to the user as an option. `undecodable` finds what cannot be decoded of
+    samples that were read: an error names it beside what cannot be read."""
 
     places: Mapping[str, str] = field(default_factory=dict)
     share: float = 0.0
     offered: bool = False
+    undecodable: Callable[[Any], Mapping[str, DataError]] = lambda samples: {}
 
 
 NOTHING = Skip()
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many of the `samples` of a test part are `copies` of training samples, by their contents."""
+
+    copies: int
+    samples: int
+
+    def line(self) -> str:
+        """For people, with what it means and what to do."""
+        verb = "has" if self.copies == 1 else "have"
+        return (
+            f"{self.copies} of {self.samples} test samples {verb} the content of a training sample, so the figures are "
+            "not those of new ones. Hold out others, or keep copies in one part."
+        )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Of `samples`, called so in `noun`, those `longer` than the `limit` of a `unit` that a model reads of each."""
+
+    longer: int
+    samples: int
+    limit: float
+    unit: str
+    noun: str = "samples"
+
+    def line(self) -> str:
+        """For people: how many lose their ends."""
+        verb = "is" if self.longer == 1 else "are"
+        limit = f"{self.limit:g} {self.unit}"
+        return f"{self.longer} of {self.samples} {self.noun} {verb} longer than {limit}; the rest is not read"
+
+    def facts(self) -> Mapping[str, Any]:
+        """As JSON has it."""
+        return {"longer": self.longer, "limit": self.limit, "unit": self.unit}
 
 
 @dataclass
@@ -56,8 +99,8 @@ class ReadReport:
     `left_out` counts files by reason and kind: an ending, such as ".md", or "" where there is none; `extras` would read
     some of them. `broken` has what cannot be read, by name: a file, or a row's place. `copies` counts samples with the
     content of an earlier one, `contradicting` contents with several labels; `alike` are labels that differ in little
-    that anybody sees, and `alike_groups` such groups; `few` the samples of small classes. `roles` are those whose
-    columns were read.
+    that anybody sees, and `alike_groups` such groups; `few` the samples of small classes. `overlap` is there where a
+    test part was given, `cut` once samples are prepared for a model. `roles` are those whose columns were read.
     """
 
     layout: str = ""
@@ -71,12 +114,14 @@ class ReadReport:
     few: dict[str, int] = field(default_factory=dict)
     alike_groups: list[tuple[str, ...]] = field(default_factory=list)
     extras: set[str] = field(default_factory=set)
+    overlap: Overlap | None = None
+    cut: Cut | None = None
     roles: set[str] = field(default_factory=set)
     _first: dict[Reason, str] = field(default_factory=dict, repr=False)
 
     def leave_out(self, reason: Reason, path: str | os.PathLike[str], count: int = 1) -> None:
         """Count files that are not read; `path` is the first of them."""
-        kind = os.path.splitext(os.fspath(path))[1].lower()
+        kind = utf8_name(os.path.splitext(os.fspath(path))[1].lower())
         self.left_out.setdefault(reason, Counter())[kind] += count
         self._first.setdefault(reason, os.fspath(path))
 
@@ -84,11 +129,13 @@ class ReadReport:
         """What to type to have read what is left out for want of an extra; empty where there is nothing."""
         return f"pip install 'tlzoo[{','.join(sorted(self.extras))}]'" if self.extras else ""
 
-    def check_broken(self, skip: Skip = NOTHING) -> None:
-        """Raise DataError, which lists what cannot be read, where that is more than may be left out."""
-        count = len(self.broken)
-        if count > skip.share * (self.used + count):
-            raise broken_error(self.broken, self.used + count, skip.offered)
+    def check_broken(self, skip: Skip = NOTHING, samples: Any = None) -> None:
+        """Raise DataError, which lists what cannot be read, where that is more than may be left out: of the `samples`
+        that were read what cannot be decoded, too."""
+        count = self.used + len(self.broken)
+        if len(self.broken) > skip.share * count:
+            also = {} if samples is None else skip.undecodable(samples)
+            raise broken_error({**self.broken, **also}, count, skip.offered)
 
     def lines(self) -> Iterator[str]:
         """What was left out and what is odd, a line each, for people."""
@@ -114,9 +161,11 @@ class ReadReport:
         for groups in self.alike_groups[:_SHOWN]:
             yield f"Groups that look alike: {listed_names(groups)}"
         if self.few:
-            shown = [f"{label!r} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
+            shown = [f"{listed_names([label])} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
             more = [f"and {len(self.few) - _SHOWN} more"] if len(self.few) > _SHOWN else []
             yield f"Classes of few samples: {', '.join([*shown, *more])}"
+        if self.cut and self.cut.longer:
+            yield self.cut.line()
 
     def facts(self) -> Mapping[str, Any]:
         """The counts as JSON has them."""
@@ -129,7 +178,9 @@ class ReadReport:
             "contradicting": self.contradicting,
             "alike": [list(labels) for labels in self.alike],
             "few": self.few,
-            "broken": {name: error.message for name, error in sorted(self.broken.items())},
+            "overlap": self.overlap and self.overlap.copies,
+            "cut": self.cut and self.cut.facts(),
+            "broken": {utf8_name(name): utf8_name(error.message) for name, error in sorted(self.broken.items())},
         }
 
 
@@ -138,11 +189,12 @@ def broken_error(broken: Mapping[str, DataError], count: int, offered: bool = Fa
     first = next(iter(broken.values()))
     also = f" Or leave such samples out: `skip_broken={_rounded_up(len(broken) / count)}`" if offered else ""
     if len(broken) == 1:
-        return type(first)(first.message, hint=f"{first.hint}{also}", parameter=first.parameter)
+        about = first.parameter or ("skip_broken" if offered else "")
+        return type(first)(first.message, hint=f"{first.hint}{also}", parameter=about)
     shown = [error.message.rstrip(".") for error in list(broken.values())[:_LISTED]]
     more = [f"and {len(broken) - _LISTED:,} more"] if len(broken) > _LISTED else []
     message = f"{len(broken):,} of {count:,} samples cannot be read: {'; '.join([*shown, *more])}."
-    return DataError(message, hint=f"{first.hint}{also}")
+    return DataError(message, hint=f"{first.hint}{also}", parameter="skip_broken" if offered else "")
 
 
 def _rounded_up(share: float) -> float:

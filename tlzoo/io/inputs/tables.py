@@ -41,15 +41,27 @@ def stream_table(path: Path, only: Sequence[str] = ()) -> Rows:
         )
     try:
         with open_regular(path) as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise DataError(
-                    f"File {path} has zero bytes.", hint="Write a header line and at least two rows into it."
-                )
-        yield from reader(path, only)
+            before = os.fstat(file.fileno())
+        if before.st_size == 0:
+            raise DataError(f"File {path} has zero bytes.", hint="Write a header line and at least two rows into it.")
+        for number, row in enumerate(reader(path, only), start=1):
+            yield row
+            if number % _ROWS_AT_ONCE == 0:
+                _check_unchanged(path, before)
+        _check_unchanged(path, before)
     except OSError as cause:
         raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint=reading_hint(cause)) from cause
     except UnicodeDecodeError as cause:
         raise not_utf8(path) from cause
+
+
+def _check_unchanged(path: Path, before: os.stat_result) -> None:
+    """Raise DataError for a table that grew, or was replaced, while its rows were read."""
+    now = os.stat(path)
+    if (now.st_ino, now.st_size, now.st_mtime_ns) != (before.st_ino, before.st_size, before.st_mtime_ns):
+        raise DataError(
+            f"File {path} changed while it was read.", hint="Run the command again when nothing writes to it."
+        )
 
 
 def _check_columns(path: Path, columns: Sequence[str], only: Sequence[str]) -> None:
