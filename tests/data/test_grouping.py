@@ -161,15 +161,17 @@ def test_a_folder_of_the_data_that_is_given_as_a_part_is_not_read_with_it(
     assert capsys.readouterr().err == ""
 
 
-def test_of_a_set_in_two_parts_one_is_read_which_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_of_a_set_in_two_parts_one_is_read_and_the_other_counted(tmp_path: Path):
     path = table(tmp_path / "t.csv", patients(60, 9, "ab"))
     for half in ("train", "test"):
         table(tmp_path / f"{half}.csv", [(f"{half} a", "a"), (f"{half} b", "b")], "text,label")
     path = path.rename(tmp_path.parent / f"{tmp_path.name}.csv")
-    assert read_splits(path, tmp_path, TASK, {}, 0).test.inputs == ("test a", "test b")
-    assert "only its test part is read" in capsys.readouterr().err
-    assert read_splits(path, None, TASK, {}, 0, validation=tmp_path).validation.inputs == ("train a", "train b")
-    assert "only its training part is read" in capsys.readouterr().err
+    tested = read_splits(path, tmp_path, TASK, {}, 0)
+    assert tested.test.inputs == ("test a", "test b")
+    assert tested.reports["test"].facts()["left_out"] == {"training_part": {".csv": 2}}
+    own = read_splits(path, None, TASK, {}, 0, validation=tmp_path)
+    assert own.validation.inputs == ("train a", "train b")
+    assert own.reports["validation"].facts()["left_out"] == {"test_part": {".csv": 2}}
 
 
 @pytest.mark.parametrize("part", ["test", "validation"])

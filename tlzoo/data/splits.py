@@ -117,7 +117,7 @@ def read_splits(
     _check_given_once(data, {"test": test, "validation": validation}, columns)
     held, valid = data.test, data.validation
     if test is not None:
-        data = replace(data, train=keep_part(data, task, reports["data"], test=False))
+        keep_part(data, task, reports["data"], test=False)
         with concerning("test", DataError):
             reports["test"] = ReadReport()
             named = without(columns, SPLIT, WEIGHT)
