@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 from tlzoo.data import SampleSplits
+from tlzoo.io.texts import utf8_name
 from tlzoo.runtime.results import table_cell
 from tlzoo.tasks.base import DEFAULT_OPTIONS
 from tlzoo.training.strategies.cross_validation import CrossValidated
@@ -29,4 +30,4 @@ def out_of_fold(found: CrossValidated, parts: SampleSplits) -> str:
         group = [part.groups[at]] if grouped else []
         cells: list[Any] = [part.name(at), name, *group, target, fold + 1, *(answer[column] for column in columns)]
         writer.writerow([table_cell(each) for each in cells])
-    return stream.getvalue()
+    return utf8_name(stream.getvalue())
