@@ -88,7 +88,8 @@ class TextSpec(StrictModel):
 
     `max_length` is in tokens. `tokenizer` is the whole tokenizer.json; it is empty in a registry (the plugin fills it
     in from the weights' folder) and present in every exported file. `known_tokens` is there where a tokenizer has more
-    tokens than the network: texts with one of those beyond are refused.
+    tokens than the network: texts with one of those beyond are refused. A text that is too long loses its tokens at
+    `truncation_side`; with `lowercase` it is lowered, as by Python's `str.lower`, before it is tokenized.
     """
 
     kind: Literal["text"] = "text"
@@ -96,17 +97,21 @@ class TextSpec(StrictModel):
     pad_id: int = Field(default=0, ge=0, lt=2**31)
     tokenizer: str = ""
     known_tokens: int | None = Field(default=None, gt=0)
+    truncation_side: Literal["left", "right"] = "right"
+    lowercase: bool = False
 
 
 class AudioSpec(StrictModel):
     """A recording becomes `audio` float32 [N, T], mono at `sample_rate` Hz, T = round(seconds * sample_rate).
 
-    Longer recordings are cut at the end, shorter ones padded with zeros.
+    Longer recordings are cut at the end, shorter ones padded with zeros. `mark_end` is there where a
+    model tells a sound from its padding: a last sample of 0 is written as 1e-30 then.
     """
 
     kind: Literal["audio"] = "audio"
     sample_rate: int = Field(gt=0, le=768_000)
     seconds: float = Field(gt=0, le=30)
+    mark_end: Literal[True] | None = None
 
 
 class PluginSpec(StrictModel):

@@ -123,7 +123,6 @@ def lower_case(run: bool) -> str:
 
 NODE = """
 import fs from 'node:fs';
-import sys
 import { makePreprocessor } from './preprocess-text.js';
 const manifest = JSON.parse(fs.readFileSync('manifest.json', 'utf8'));
 const make = makePreprocessor(manifest);

@@ -62,7 +62,7 @@ def declare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 def test_an_id_whose_first_part_nobody_declares_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "import_plugin", None)  # a call would be a TypeError
-    for id in ("nobody/x", "hf", "hf/", "hf/../x/y", "hf/a/b/c", "HF/a/b", "hf/a b", "hf/a\0b"):
+    for id in ("nobody/x", "hf", "hf/", "hf/../x/y", "HF/a/b", "hf/a b", "hf/a\0b"):
         assert resolve.resolve(id) is None
 
 
@@ -196,6 +196,60 @@ def test_code_in_a_repository_is_never_run(described: Any) -> None:
     described.repositories[REPO]["config.json"] = b'{"model_type": "no-such", "auto_map": {"AutoModel": "x.Y"}}'
     with pytest.raises(UnknownCheckpoint, match="code"):
         resolve.resolve(f"hf/{REPO}")
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (
+            {"adapter_config.json": b'{"peft_type": "LORA", "base_model_name_or_path": "org/base"}'},
+            ("adapter", "LORA", "org/base", "hf/org/base"),
+        ),
+        ({"adapter_config.json": b'{"base_model_name_or_path": "/mnt/x"}'}, ("adapter", "/mnt/x", "merge_and_unload")),
+        ({"adapter_config.json": b"{", "adapter_model.safetensors": b"x"}, ("adapter", "another network")),
+        ({"model_index.json": b"{}"}, ("diffusers",)),
+        ({"net-q4.gguf": b"x"}, ("GGUF",)),
+    ],
+)
+def test_what_is_no_network_is_named_for_what_it_is(
+    described: Any, files: dict[str, bytes], words: tuple[str, ...]
+) -> None:
+    described.repositories[REPO] = {"config.json": b'{"model_type": "bert"}', **files}
+    with pytest.raises(RegistryError) as caught:
+        resolve.resolve(f"hf/{REPO}")
+    assert caught.value.hint
+    assert all(word in f"{caught.value.message} {caught.value.hint}" for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    ("id", "use"),
+    [
+        ("hf/org/name@v1.0", "hf/org/name"),
+        ("hf/org/name@refs/pr/1", "hf/org/name"),
+        (f"hf/org/name@{'b' * 40}", "hf/org/name"),
+        ("https://huggingface.co/org/name/tree/main", "hf/org/name"),
+        ("huggingface.co/org/name", "hf/org/name"),
+        ("https://hf.co/org/name?library=x", "hf/org/name"),
+        ("hf-hub:org/name", "hf/org/name"),
+        ("hf://org/name", "hf/org/name"),
+        ("hf/org/name/resolve/main/model.safetensors", "hf/org/name"),
+        ("hf/org/name/more", "hf/org/name"),
+    ],
+)
+def test_another_spelling_of_a_repository_names_the_id_to_use(id: str, use: str) -> None:
+    with pytest.raises(UnknownCheckpoint) as caught:
+        tlzoo.registry.get(id)
+    assert f"Use {use}" in caught.value.hint
+    assert ("tlzoo.lock" in caught.value.hint) == ("@" in id or "/tree/" in id)
+
+
+def test_a_commit_that_the_lock_file_is_given_by_hand_is_used(described: Any, tmp_path: Path) -> None:
+    with pytest.raises(UnknownCheckpoint) as caught:
+        resolve.resolve(f"hf/{REPO}@{COMMIT}")
+    written = caught.value.hint.partition("{")[1] + caught.value.hint.partition("{")[2]
+    (tmp_path / "tlzoo.lock").write_text(written)
+    assert hub_repository.describe(REPO, offline=False).revision == COMMIT
+    assert any(f"/revision/{COMMIT}" in asked for asked in described.requests)
 
 
 @pytest.mark.parametrize("repo", ["tiny/absent", "tiny/gated"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from tlzoo.errors import ArtifactError, InputError
 from tlzoo.preprocess import make_preprocessor
@@ -30,6 +30,20 @@ def tokenizer_json(*, special: bool = True, padding_to: int | None = None, trunc
         tokenizer.enable_padding(length=padding_to)
     if truncation:
         tokenizer.enable_truncation(truncation)
+    return str(tokenizer.to_str())
+
+
+def letters_json() -> str:
+    """Words of letters, without accents and what is not seen, as BERT's tokenizer cleans them."""
+    signs = "abcdefghilnoqrstuv,"
+    known = [*VOCABULARY, *signs, *(f"##{sign}" for sign in signs), "lindqvist"]
+    tokenizer = Tokenizer(models.WordPiece({w: at for at, w in enumerate(dict.fromkeys(known))}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.add_special_tokens(["[SEP]"])
     return str(tokenizer.to_str())
 
 
@@ -95,9 +109,11 @@ def test_of_ten_megabytes_of_words_the_tokenizer_sees_the_first_characters_only(
     whole = convert._tokenizer
 
     class Watched:
-        def encode_batch_fast(self, texts: list[str]) -> object:
+        encode_batch_fast = whole.encode_batch_fast
+
+        def encode_batch(self, texts: list[str]) -> object:
             seen.extend(map(len, texts))
-            return whole.encode_batch_fast(texts)
+            return whole.encode_batch(texts)
 
     monkeypatch.setattr(convert, "_tokenizer", Watched())
     assert convert(["red " * 2_500_000])["input_ids"].shape == (1, 128)
@@ -117,6 +133,48 @@ def test_what_gives_few_tokens_hides_nothing_behind_it(filler: str, times: int):
     assert plain.encode(text).ids == arrays["input_ids"][0].tolist() == convert([text])["input_ids"][0].tolist()
     assert context.text == text
     assert [text[begin:end] for begin, end in context.offsets[-3:-1].tolist()] == ["green", "blue"]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("filler", [" ", "\n", "\u0301", "red", "a\u0301", "\u200b"])
+def test_a_word_that_the_first_cut_would_tear_gives_its_own_tokens(side: str, filler: str):
+    spec = TextSpec(max_length=8, tokenizer=letters_json(), truncation_side=side)
+    whole = Tokenizer.from_str(spec.tokenizer)
+    whole.enable_truncation(8, direction=side)
+    for size in (*range(4070, 4100), 8190, 9000):
+        for text in (f"reds,blue,{filler * size}lindqvist,red", f"red,lindqvist{filler * size},reds,blue"):
+            assert preprocess(spec, text) == whole.encode(text).ids, (size, text[:20])
+
+
+@given(st.text("re ds,\u0301\u200bİΣ\n", max_size=60), st.sampled_from(["left", "right"]), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_tokens_and_places_of_a_long_text_are_those_of_the_whole(text: str, side: str, lowercase: bool):
+    text *= 200
+    spec = TextSpec(max_length=8, tokenizer=letters_json(), truncation_side=side, lowercase=lowercase)
+    whole = Tokenizer.from_str(spec.tokenizer)
+    whole.enable_truncation(8, direction=side)
+    encoding = whole.encode(text.lower() if lowercase else text)
+    arrays, [context] = TextPreprocessor(spec).with_contexts([text])
+    assert arrays["input_ids"][0].tolist() == encoding.ids
+    if not lowercase:
+        kept = [text[begin:end].strip() for begin, end in encoding.offsets]
+        assert [text[begin:end] for begin, end in context.offsets.tolist()] == kept
+
+
+def test_a_text_is_lowered_before_special_tokens_are_looked_for():
+    spec = TextSpec(max_length=16, tokenizer=letters_json(), lowercase=True)
+    plain = Tokenizer.from_str(spec.tokenizer)
+    text = "RED Blues [SEP] ΑΣ İred"
+    arrays, [context] = TextPreprocessor(spec).with_contexts([text])
+    assert arrays["input_ids"][0].tolist() == plain.encode(text.lower()).ids
+    shown = [text[begin:end] for begin, end in context.offsets.tolist()]
+    assert shown[1:4] == ["RED", "Blue", "s"]
+    assert [text[begin:end] for begin, end in TextPreprocessor(spec).spans(text, 4)] == [text]
+
+
+def preprocess(spec: TextSpec, text: str) -> list[int]:
+    ids: list[int] = TextPreprocessor(spec)([text])["input_ids"][0].tolist()
+    return ids
 
 
 def test_cutting_the_characters_first_changes_nothing_for_text_of_words():

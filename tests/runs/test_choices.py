@@ -280,7 +280,9 @@ def test_preprocessing_is_changed_by_its_fields():
         "Give a value such as (8, 8), which it has.",
     )
     text = NET.model_copy(update={"preprocess": tlzoo.registry.get("nlp/indobert-base-p1").preprocess})
-    assert refused(with_preprocess, text, {"lenght": 2})[1].endswith(": known_tokens, max_length, pad_id.")
+    assert refused(with_preprocess, text, {"lenght": 2})[1].endswith(
+        ": known_tokens, lowercase, max_length, pad_id, truncation_side."
+    )
 
 
 def test_where_a_run_cannot_be_written_is_told(tmp_path: Path):

@@ -75,6 +75,7 @@ def _layout(format: str) -> Callable[[Get, Path], Damageable]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(export, "_sealed", lambda proto, key: file.read_bytes())
             patch.setattr(folder, "fetch_library", lambda package: {f"{package.name.rpartition('/')[2]}.js": library})
+            patch.setattr(folder, "check_tokens", lambda *_: None)  # which would run that library
             export._write(out, format, onnx.load(file), None)
         return Damageable(out, lambda: check_path(out), named=tuple(out.rglob("SHA256SUMS")))
 

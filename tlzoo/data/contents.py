@@ -15,7 +15,9 @@ from tlzoo.errors import DataError
 from tlzoo.io.inputs.report import TEST_PART, TRAINING_PART, ReadReport
 from tlzoo.io.texts import input_name, listed_names
 from tlzoo.tasks.base import Target, Task
+from tlzoo.tasks.labels import in_order, is_number
 
+_MISSING = ("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nil", "undefined")
 FEW = 5
 """A class of fewer samples is named."""
 _ROW = re.compile(r", (line|row) [0-9]+$")
@@ -37,7 +39,10 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     report.copies = report.used - len(labels_of)
     report.contradicting = sum(len(labels) > 1 for labels in labels_of.values())
     report.alike = alike(counts)
-    report.few = {label: count for label, count in sorted(counts.items()) if count < FEW}
+    report.few = {label: counts[label] for label in in_order(counts) if counts[label] < FEW}
+    decimals = all(map(is_number, counts)) and not all(label.lstrip("+-").isdigit() for label in counts)
+    report.numbers = in_order(counts) if decimals else []
+    report.missing_like = {label: counts[label] for label in in_order(counts) if label.lower() in _MISSING}
     report.alike_groups = alike(group for part in collection.all_parts() for group in part.groups)
 
 
@@ -90,6 +95,15 @@ def _check_one_target(targets: Mapping[RawInput, Sequence[Target]], path: Path, 
 
 def _labels(part: Samples, task: Task) -> Iterable[str]:
     return (label for target in part.targets or () for label in task.labels_in(target))
+
+
+def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
+    """The labels that only `other` has, for people; empty where there are none."""
+    known, there = (
+        {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
+    )
+    unseen = sorted(there - known)
+    return listed_names(unseen, 5)
 
 
 def alike(labels: Iterable[str]) -> list[tuple[str, ...]]:

@@ -15,7 +15,7 @@ import numpy as np
 from tlzoo.data.label_checks import check_labels
 from tlzoo.data.samples import Samples, content_digests
 from tlzoo.errors import InputError
-from tlzoo.io.inputs.report import Cut
+from tlzoo.io.inputs.report import CutCount
 from tlzoo.preprocess import Preprocessor, limit_of, longer_in, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import label_recalls_problem, metrics_problem, split_windows, task_error
@@ -103,7 +103,7 @@ class TaskDataset:
         """Remember it of inputs that were prepared elsewhere."""
         self._longer.update(known)
 
-    def cut(self) -> Cut | None:
+    def cut(self) -> CutCount | None:
         """How many samples are cut at the end; `None` where none can be, as of long ones there are windows, or where
         that cannot be known. What was not prepared before is prepared now."""
         limit = limit_of(self.preprocessor)
@@ -113,7 +113,7 @@ class TaskDataset:
             self._prepare([at for at in range(len(self)) if at not in self._longer])
         if len(self._longer) < len(self):
             return None
-        return Cut(sum(self._longer.values()), len(self), *limit, NOUNS.get(self.modality, "samples"))
+        return CutCount(sum(self._longer.values()), len(self), *limit, NOUNS.get(self.modality, "samples"))
 
     def _with_place(self, error: InputError, positions: Sequence[int]) -> InputError:
         """The error with an input's number in the data, and the text's beginning, for that among those prepared."""
@@ -276,7 +276,7 @@ class TaskDataset:
         return [place for each in samples for place in range(starts[each], starts[each + 1])]
 
 
-def cut_of(*datasets: TaskDataset) -> Cut | None:
+def cut_of(*datasets: TaskDataset) -> CutCount | None:
     """How many samples of these together are cut at the end; `None` where that cannot be, or is not known."""
     found = [each.cut() for each in datasets]
     known = [each for each in found if each is not None]

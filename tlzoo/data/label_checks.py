@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tlzoo.data.contents import unseen_labels
 from tlzoo.data.samples import Samples
 from tlzoo.errors import DataError
-from tlzoo.io.texts import input_name, listed_names
+from tlzoo.io.texts import input_name
 from tlzoo.tasks.base import Task
 
 
@@ -37,12 +38,3 @@ def check_no_unseen(train: Samples, other: Samples, task: Task, part: str, place
             f"{where} that are not in {'its' if place else 'the'} training data: {names}.",
             hint=f"Add training samples with these labels, or remove them from the {part} data.",
         )
-
-
-def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
-    """The labels that only `other` has, for people; empty where there are none."""
-    known, there = (
-        {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
-    )
-    unseen = sorted(there - known)
-    return listed_names(unseen, 5)

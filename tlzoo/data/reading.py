@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tlzoo.data.columns import GROUP, SAMPLE_COLUMNS, SPLIT, WEIGHT, Columns, check_roles, column_names, without
 from tlzoo.data.contents import describe_contents, keep_part, merge_rows
 from tlzoo.data.label_checks import check_labels, check_no_unseen
 from tlzoo.data.sample_columns import SampleFacts, WantedFacts, check_group_by, divide, with_facts
-from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
-from tlzoo.errors import DataError, InputError, UsageError, concerning
+from tlzoo.data.sample_files import check_file
+from tlzoo.data.samples import RawInput, Samples, TrainTestSamples
+from tlzoo.data.tables import TABLE, ReadSpec, input_of, read_text_file, table_rows
+from tlzoo.errors import DataError, UsageError, concerning
 from tlzoo.io.files import check_exists
 from tlzoo.io.inputs.folders import FolderWalk, count_beside, count_files, folder_names
 from tlzoo.io.inputs.report import BESIDE_PARTS, BESIDE_TABLE, NOTHING, UNREAD_PART, ReadReport, Skip
-from tlzoo.io.inputs.tables import TABLES, stream_table
-from tlzoo.io.texts import has_lone_surrogate, read_text, utf8_name
+from tlzoo.io.inputs.tables import TABLES, table_ending
+from tlzoo.io.texts import has_lone_surrogate, utf8_name
 from tlzoo.progress import advise
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
@@ -30,44 +31,15 @@ EXTENSIONS = {
         ".avif", ".bmp", ".dcm", ".dicom", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff",
         ".webp",
     ),
-    "audio": (".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"),
+    "audio": (
+        ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".wav", ".webm",
+        ".wma",
+    ),
     "text": (".txt",),
 }  # fmt: skip
-LARGEST = 2**36
-"""Bytes of a sample's file: larger ones would be hashed for minutes, and a sparse file may claim any size."""
 _PARTS = {"train": ("train", "training"), "test": ("test", "testing")}
 _THIRD_PART = ("dev", "val", "valid", "validation")
 """How the folders of a data set's parts are called, in capitals or not."""
-
-
-@dataclass(frozen=True)
-class _ReadSpec:
-    task: Task
-    names: Mapping[str, str]
-    labelled: bool
-    endings: tuple[str, ...]
-    report: ReadReport
-    skip: Skip
-    wanted: WantedFacts
-    apart: tuple[Path, ...] = ()
-    named: set[str] = field(default_factory=set)
-    """The files that rows of tables name."""
-
-    @property
-    def modality(self) -> str:
-        """The task's."""
-        return self.task.modality
-
-    @property
-    def install(self) -> str:
-        """How to have read what was left out for want of an extra, as an error's hint; empty where nothing was."""
-        said = self.report.installation()
-        return said and f"It has files that an extra reads: {said}"
-
-    @property
-    def kinds(self) -> str:
-        """The files that are read, as an error's hint."""
-        return f"Supported file types: {', '.join(self.endings)}"
 
 
 def read(
@@ -105,11 +77,12 @@ def read(
         )
     place = Path(os.path.abspath(path))
     report = ReadReport() if report is None else report
-    names, others = column_names(columns or {}), tuple(Path(os.path.abspath(each)) for each in apart)
-    wanted = WantedFacts(tuple(role for role in SAMPLE_COLUMNS if role in names), frozenset(optional), group_by)
-    spec = _ReadSpec(task, names, labelled, endings, report, skip, wanted, others)
+    columns = columns or {}
+    names, others = column_names(columns), tuple(Path(os.path.abspath(each)) for each in apart)
+    facts = WantedFacts(tuple(role for role in SAMPLE_COLUMNS if role in names), frozenset(optional), group_by)
+    spec = ReadSpec(task, names, labelled, endings, report, skip, columns, facts, others)
     check_roles(task, {role: name for role, name in names.items() if role not in SAMPLE_COLUMNS})
-    check_group_by(group_by, columns or {})
+    check_group_by(group_by, columns)
     check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
     collection = divide(collection, place, names.get(SPLIT, ""), training=training)
@@ -120,6 +93,7 @@ def read(
     describe_contents(collection, task, spec.report)
     if labelled and training:
         task.check(collection.train.targets or (), place)
+        _check_named_labels(place, collection.train, task, columns)
         if collection.test is not None:
             check_no_unseen(collection.train, collection.test, task, "test", str(place))
     return collection
@@ -156,13 +130,23 @@ def endings_of(spec: Preprocess) -> tuple[str, ...]:
     return spec.endings if isinstance(spec, PluginSpec) else ()
 
 
-def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
+def _check_named_labels(place: Path, train: Samples, task: Task, columns: Columns) -> None:
+    """Raise DataError for a label that was named, and that no sample has."""
+    there = {label for target in train.targets or () for label in task.labels_in(target)}
+    named = {"label_columns": columns.get("label_columns", []), "label_names": columns.get("label_names", [])}
+    for name, labels in named.items():
+        if missing := [label for label in labels if label not in there]:
+            raise DataError(
+                f"{place} has no sample with the label {missing[0]!r} of `{name}`.",
+                hint="Add samples that have it, or leave it out.",
+                parameter=name,
+            )
+
+
+def _from_folder(folder: Path, spec: ReadSpec) -> TrainTestSamples:
     tables = {stem: _named_table(folder, stem, spec) for stem in ("train", "test")}
     if tables["train"]:
-        unsplit = replace(spec, wanted=spec.wanted.without_parts())
-        test = _from_file(tables["test"], unsplit) if tables["test"] else None
-        spec.report.layout = f"{' and '.join(each.name for each in tables.values() if each)}"
-        found = TrainTestSamples(_from_file(tables["train"], spec), test)
+        found = _from_tables(tables["train"], tables["test"], spec)
         spec.named.update(str(table) for table in tables.values() if table)
         count_beside(folder, BESIDE_TABLE, spec.report, spec.named.__contains__)
         return found
@@ -179,8 +163,22 @@ def _from_folder(folder: Path, spec: _ReadSpec) -> TrainTestSamples:
     return TrainTestSamples(_from_class_folders(train, spec), test)
 
 
-def _named_table(folder: Path, stem: str, spec: _ReadSpec) -> Path | None:
-    endings = (*TABLES, *spec.task.endings)
+def _from_tables(train: Path, test: Path | None, spec: ReadSpec) -> TrainTestSamples:
+    parts: list[Samples] = []
+    layouts: list[str] = []
+    without_parts = replace(spec, facts=spec.facts.without_parts())
+    for path in filter(None, (train, test)):
+        spec.report.layout = ""
+        parts.append(_from_file(path, spec if path == train else without_parts))
+        layouts.append(path.name + spec.report.layout.removeprefix(TABLE if table_ending(path) else ""))
+    spec.report.layout = " and ".join(layouts)
+    return TrainTestSamples(parts[0], parts[1] if test else None)
+
+
+def _named_table(folder: Path, stem: str, spec: ReadSpec) -> Path | None:
+    endings = dict.fromkeys((*TABLES, *spec.task.endings))
+    if (folder / stem).is_dir():
+        endings.pop(".json", None)  # it may say something of the folder
     there = [folder / (stem + suffix) for suffix in endings]
     found = [path for path in there if path.is_file() and path not in spec.apart]
     if len(found) > 1:
@@ -189,7 +187,7 @@ def _named_table(folder: Path, stem: str, spec: _ReadSpec) -> Path | None:
     return found[0] if found else None
 
 
-def _train_and_test_folders(folder: Path, spec: _ReadSpec) -> tuple[Path, Path | None] | None:
+def _train_and_test_folders(folder: Path, spec: ReadSpec) -> tuple[Path, Path | None] | None:
     """The folders `train/` and `test/`, or as others call them; `None` where sub-folders are classes, even one named
     `train`."""
     names = [name for name in folder_names(folder) if folder / name not in spec.apart]
@@ -212,7 +210,7 @@ def _train_and_test_folders(folder: Path, spec: _ReadSpec) -> tuple[Path, Path |
     return train, test
 
 
-def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
+def _from_class_folders(folder: Path, spec: ReadSpec) -> Samples:
     walk = FolderWalk(folder, spec.endings, spec.modality, spec.report)
     if not spec.labelled:
         return _samples_of_files([Path(file) for file in walk.files()], None, folder, spec)
@@ -236,12 +234,12 @@ def _from_class_folders(folder: Path, spec: _ReadSpec) -> Samples:
         if has_lone_surrogate(child.name):
             raise DataError(f"Class folder {child} has a name that is not UTF-8.", hint="Rename it.")
         files += map(Path, found)
-        row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",))
+        row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",), spelled=spec.report.spelled)
         targets += [spec.task.read(row)] * len(found)
     return _samples_of_files(files, tuple(targets), folder, spec)
 
 
-def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, folder: Path, spec: _ReadSpec) -> Samples:
+def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, folder: Path, spec: ReadSpec) -> Samples:
     if not files:
         raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.install or spec.kinds)
     inputs: list[RawInput] = []
@@ -250,9 +248,9 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
     for at, file in enumerate(files):
         try:
             _check_not_skipped(str(file), spec)
-            _check_file(file, spec.modality)
-            found = spec.wanted.of_file(file, folder, classes=targets is not None)
-            inputs.append(_read_text_file(file) if spec.modality == "text" else str(file))
+            check_file(file, spec.modality)
+            found = spec.facts.of_file(file, folder, classes=targets is not None)
+            inputs.append(read_text_file(file, spec) if spec.modality == "text" else str(file))
         except DataError as error:
             spec.report.broken[str(file)] = error
         else:
@@ -262,15 +260,15 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
     return with_facts(Samples(tuple(inputs), kept, spec.modality, tuple(str(files[at]) for at in whole)), facts)
 
 
-def _check_not_skipped(place: str, spec: _ReadSpec) -> None:
+def _check_not_skipped(place: str, spec: ReadSpec) -> None:
     if (why := spec.skip.places.get(utf8_name(place))) is not None:
         raise DataError(why)
 
 
-def _from_file(path: Path, spec: _ReadSpec) -> Samples:
+def _from_file(path: Path, spec: ReadSpec) -> Samples:
     """The samples of a task's own layout, or of a table."""
     layout = spec.task.layouts(path)
-    if layout is None and spec.task.endings and path.suffix.lower() not in TABLES:
+    if layout is None and spec.task.endings and not table_ending(path):
         raise DataError(
             f"File {path} is neither a table nor a file of {spec.task.holds}.",
             hint=f"Supported: {', '.join((*TABLES, *spec.task.endings))}; rename the file if it is one of these.",
@@ -278,21 +276,23 @@ def _from_file(path: Path, spec: _ReadSpec) -> Samples:
     if layout is not None and not isinstance(layout, Iterable):
         raise task_error(spec.task, f"cannot be used: `layouts` returns {type(layout).__name__}, not rows.")
     if not spec.report.layout:
-        spec.report.layout = "a table" if layout is None else f"a file of {spec.task.holds}"
-    table = _table_rows(path, spec) if layout is None else []
+        spec.report.layout = TABLE if layout is None else f"a file of {spec.task.holds}"
+    table = table_rows(path, spec) if layout is None else []
     rows = spec.task.samples(table) if layout is None else list(layout)
     if spec.task.plugin and (wrong := rows_problem(rows, "samples" if layout is None else "layouts")):
         raise task_error(spec.task, f"cannot be used: {wrong}")
     if not rows:
         raise DataError(f"File {path} has no samples.", hint="Check that the file is complete.")
     spec.report.merged += max(0, len(table) - len(rows))
+    if spec.labelled:
+        spec.task.check_table(rows)
     samples = _samples_of_rows(rows, table, spec)
     if spec.task.plugin and (wrong := labels_problem(spec.task, samples.targets or ())):
         raise task_error(spec.task, f"cannot be used: {wrong}")
     return merge_rows(samples, path, spec.task, spec.report)
 
 
-def _samples_of_rows(rows: Sequence[Row], table: Sequence[Row], spec: _ReadSpec) -> Samples:
+def _samples_of_rows(rows: Sequence[Row], table: Sequence[Row], spec: ReadSpec) -> Samples:
     """What the rows hold; those with something wrong are kept apart. `table` has the rows that a task made them of."""
     inputs: list[RawInput] = []
     targets: list[Target] = []
@@ -303,8 +303,8 @@ def _samples_of_rows(rows: Sequence[Row], table: Sequence[Row], spec: _ReadSpec)
         place = f"{row.file}, {row.place}"
         try:
             _check_not_skipped(place, spec)
-            given = _input(row, spec)
-            found = spec.wanted.of_row(origins.get(row.place, row), None if spec.modality == "text" else given)
+            given = input_of(row, spec)
+            found = spec.facts.of_row(origins.get(row.place, row), None if spec.modality == "text" else given)
             if spec.labelled:
                 targets.append(_target(row, spec.task))
         except DataError as error:
@@ -324,67 +324,3 @@ def _target(row: Row, task: Task) -> Target:
     if target is None:
         raise task_error(task, f"returned None from `read` for {row.place} of {row.file}.")
     return target
-
-
-def _table_rows(path: Path, spec: _ReadSpec) -> list[Row]:
-    """All rows of a table; raises DataError for the first that is broken. JSON lines have the columns of all rows."""
-    found: list[tuple[str, dict[str, Any]]] = []
-    columns: dict[str, None] = {}
-    for place, cells in stream_table(path):
-        if isinstance(cells, InputError):
-            spec.report.broken[f"{path}, {place}"] = DataError(cells.message, hint=cells.hint)
-            continue
-        columns |= dict.fromkeys(cells)
-        found.append((place, cells))
-    if not found:
-        spec.report.check_broken()
-        raise DataError(f"File {path} has no rows.", hint="Add samples below its header.")
-    there = tuple(columns)
-    return [Row(path, place, cells, there, spec.names, spec.report.roles) for place, cells in found]
-
-
-def _input(row: Row, spec: _ReadSpec) -> RawInput:
-    if spec.modality == "text":
-        cells = tuple(row.text(each.column or each.name) for each in spec.task.inputs)
-    else:
-        cells = tuple(_file_cell(row, each.column or each.name, spec) for each in spec.task.inputs)
-    return cells[0] if len(cells) == 1 else cells
-
-
-def _file_cell(row: Row, role: str, spec: _ReadSpec) -> str:
-    cell = row.file_name(role)
-    file = Path(os.path.abspath(row.file.parent / cell.strip()))
-    if "\0" in cell or not file.is_file():
-        raise DataError(
-            f"File {row.file} names {cell!r} in {row.place}, which is not a file.",
-            hint=f"Paths are relative to {row.file.parent}",
-        )
-    spec.named.add(str(file))
-    if not file.name.lower().endswith(spec.endings):
-        raise DataError(
-            f"File {row.file} names {cell!r} in {row.place}, which is not a supported {spec.modality} file.",
-            hint=spec.kinds,
-        )
-    _check_file(file, spec.modality)
-    return str(file)
-
-
-def _check_file(file: Path, modality: str) -> None:
-    """Raise DataError for a file that is empty, far too large, or cannot be read to its end, as a link to nothing."""
-    try:
-        size = file.stat().st_size
-    except OSError as cause:
-        raise DataError(f"File {file} cannot be read: {cause.strerror}.", hint="Restore it or delete it.") from cause
-    if size == 0:
-        raise DataError(f"File {file} is empty (zero bytes).", hint="Restore it or delete it.")
-    if size > LARGEST:
-        raise DataError(f"File {file} has more than {LARGEST // 2**30} GiB.", hint="Check what it is, or delete it.")
-    if modality != "text":
-        content_digests((str(file),), modality)  # each file is hashed once, and read whole by that
-
-
-def _read_text_file(file: Path) -> str:
-    text = read_text(file)
-    if not text.strip():
-        raise DataError(f"File {file} has no text.", hint="Add text to it or delete it.")
-    return text

@@ -62,6 +62,9 @@ class WantedFacts:
         return replace(found, group=self.of_file(first, row.file.parent, classes=False).group)
 
 
+NO_FACTS = WantedFacts((), frozenset(), None)
+
+
 def facts_of_row(row: Row, asked: Sequence[str]) -> SampleFacts:
     """What a row's columns of these roles hold; raises DataError naming a cell that cannot be."""
     return SampleFacts(

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from tlzoo.data.columns import GROUP, SPLIT, WEIGHT, Columns, without
-from tlzoo.data.contents import keep_part
+from tlzoo.data.contents import keep_part, unseen_labels
 from tlzoo.data.grouping import check_apart, check_folds, group_counts, joined, split_groups
-from tlzoo.data.label_checks import check_no_unseen, unseen_labels
+from tlzoo.data.label_checks import check_no_unseen
 from tlzoo.data.reading import read
 from tlzoo.data.samples import Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError, UsageError, concerning
@@ -21,6 +21,7 @@ from tlzoo.io.inputs.report import NOTHING, Overlap, ReadReport, Skip
 from tlzoo.progress import say, working
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import task_error
+from tlzoo.tasks.labels import means_numbers
 from tlzoo.tasks.row import spelled_column
 
 TEST_SHARE = 0.2
@@ -259,7 +260,8 @@ def _check_enough(train: Samples, task: Task, path: str | Path, missing: Sequenc
     raise DataError(
         f"{path} has too few samples of some labels: {', '.join(shown)}{more}. {needed} of each are needed, {parts}.",
         hint="Add samples of these labels, or leave them out."
-        + (" Or is another column that of the labels? Name it with `columns`." if texts else ""),
+        + (" Or is another column that of the labels? Name it with `columns`." if texts else "")
+        + (" To predict numbers, choose `task='regression'`." if means_numbers(list(map(str, groups))) else ""),
     )
 
 

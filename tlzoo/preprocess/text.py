@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -13,21 +13,32 @@ from tlzoo.errors import ArtifactError, InputError, first_line
 from tlzoo.interfaces import TextContext
 from tlzoo.io.texts import LONE_SURROGATE
 from tlzoo.io.words import end_of_marks, touch_in_word
-from tlzoo.preprocess import Limit, PreparedArrays
+from tlzoo.preprocess.prepared import Limit, PreparedArrays
 from tlzoo.specs import TextSpec
 
 CHARACTERS_PER_TOKEN = 64
+LEAST_CHARACTERS = 4096
+"""More than the longest word that a WordPiece vocabulary takes apart: a piece of such a word is one unknown too."""
 Result = TypeVar("Result")
+
+
+class _Read(NamedTuple):
+    """An encoding, and of how many characters before what was encoded each text was cut."""
+
+    encoding: Any
+    before: tuple[int, ...]
 
 
 class TextPreprocessor:
     """A list of texts becomes `input_ids` and `attention_mask`, int64 [N, L], L the longest of the batch.
 
-    A text is cut to `max_length` tokens (special tokens kept) and padded on the right with `pad_id`; padding and
-    truncation that the tokenizer.json itself asks for are ignored. Of a long text only the words in its first
-    `64 * max_length` characters are tokenized, or in twice as many, and so on, until they are more than `max_length`
-    tokens. A lone surrogate becomes U+FFFD. Every text gives at least one token under the mask: where a tokenizer
-    without special tokens finds none, that is `pad_id`.
+    A text is cut to `max_length` tokens (special tokens kept), its last ones left out or, where the specification's
+    `truncation_side` is left, its first; it is padded on the right with `pad_id`. Padding and truncation that the
+    tokenizer.json itself asks for are ignored. Where the specification says `lowercase`, the text is lowered before,
+    as by `str.lower`. Of a long text only the words in its first (last) `64 * max_length` characters are tokenized, or
+    in twice as many, and so on, until there are more than `max_length` tokens and all that are kept are of the half
+    that is far from the cut: those are the tokens of the whole text. A lone surrogate becomes U+FFFD. Every text gives
+    at least one token under the mask: where a tokenizer without special tokens finds none, that is `pad_id`.
 
     Raises ArtifactError for a tokenizer that is missing, broken or needs more than `max_length` for special tokens.
     """
@@ -37,40 +48,76 @@ class TextPreprocessor:
         self.limit = Limit(spec.max_length, "tokens")
         self._pad_id = spec.pad_id
         self._known_tokens = spec.known_tokens
+        self._lowercase = spec.lowercase
+        self._from_end = spec.truncation_side == "left"
         self._room = spec.max_length - self._tokenizer.num_special_tokens_to_add(False)
-        self._characters = CHARACTERS_PER_TOKEN * spec.max_length
+        self._characters = max(LEAST_CHARACTERS, CHARACTERS_PER_TOKEN * spec.max_length)
 
     def __call__(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Raises InputError, naming the position, for what is not a string."""
-        return self._arrays(self._encodings(texts, self._tokenizer.encode_batch_fast))
+        return self._arrays([read.encoding for read in self._read(texts, self._tokenizer.encode_batch_fast)])
 
     def with_contexts(self, texts: Sequence[Any]) -> tuple[dict[str, np.ndarray], list[TextContext]]:
         """The arrays, and of each text where its tokens begin and end; of a pair, those of the first text alone."""
-        encodings = self._encodings(texts, self._tokenizer.encode_batch)
+        reads = self._read(texts, self._tokenizer.encode_batch)
         found = []
-        for text, encoding in zip(texts, encodings, strict=True):
+        for text, (encoding, before) in zip(texts, reads, strict=True):
             first = text[0] if isinstance(text, tuple) else text
-            pairs = [
-                _without_blanks(first, *offsets) if number == 0 else (0, 0)
-                for offsets, number in zip(encoding.offsets, encoding.sequence_ids, strict=True)
+            places = [
+                (begin + before[0], end + before[0]) if number == 0 else (0, 0)
+                for (begin, end), number in zip(encoding.offsets, encoding.sequence_ids, strict=True)
             ]
+            pairs = [_without_blanks(first, *place) for place in self._original(first, places)]
             found.append(TextContext(first, np.array(pairs or [(0, 0)], dtype=np.int32)))
-        return self._arrays(encodings), found
+        return self._arrays([read.encoding for read in reads]), found
 
-    def _encodings(self, texts: Sequence[Any], encode: Callable[[list[Any]], list[Any]]) -> list[Any]:
-        """The encoding of each text, from as many of its characters as fill `max_length`."""
+    def _read(self, texts: Sequence[Any], encode: Callable[[list[Any]], list[Any]]) -> list[_Read]:
+        """The encoding of each text, from as many of its characters as decide the tokens that are kept."""
         whole = self._all(texts)
-        encodings: list[Any] = [None] * len(whole)
-        short, characters = list(range(len(whole))), self._characters
-        while short:
-            parts = [_first_words(whole[at], characters) for at in short]
-            for at, encoding in zip(short, _encoded(parts, short, encode), strict=True):
-                encodings[at] = encoding
-            short = [at for at in short if _size(whole[at]) > characters and not encodings[at].overflowing]
-            characters *= 2
+        reads: dict[int, _Read] = {}
+        sizes = [_size(text) for text in whole]
+        short = [at for at, size in enumerate(sizes) if size <= self._characters]
+        for at, encoding in zip(short, _encoded([whole[at] for at in short], short, encode), strict=True):
+            reads[at] = _Read(encoding, (0, 0))
+        left, characters = [at for at in range(len(whole)) if at not in reads], self._characters
+        while left:
+            parts = [_words_at_end(whole[at], characters, self._from_end) for at in left]
+            encodings = _encoded(parts, left, self._tokenizer.encode_batch)
+            for at, part, encoding in zip(tuple(left), parts, encodings, strict=True):
+                if sizes[at] <= characters or self._decided(whole[at], part, encoding):
+                    reads[at] = _Read(encoding, self._before(whole[at], part))
+            left, characters = [at for at in left if at not in reads], 2 * characters
+        found = [reads[at] for at in range(len(whole))]
         if self._known_tokens is not None:
-            self._check_tokens(encodings, self._known_tokens)
-        return encodings
+            self._check_tokens([read.encoding for read in found], self._known_tokens)
+        return found
+
+    def _decided(self, text: Any, part: Any, encoding: Any) -> bool:
+        """Whether more of the text would change none of the tokens that are kept: there are more than enough of them,
+        and none of those kept lies in the half beside the cut."""
+        if not encoding.overflowing:
+            return False
+        numbers = encoding.sequence_ids
+        for number, (given, used) in enumerate(zip(_each(text), _each(part), strict=True)):
+            places = [place for place, of in zip(encoding.offsets, numbers, strict=True) if of == number]
+            if len(used) == len(given) or not places:
+                continue
+            if self._from_end and min(begin for begin, _ in places) < len(used) // 2:
+                return False
+            if not self._from_end and max(end for _, end in places) > len(used) // 2:
+                return False
+        return True
+
+    def _before(self, text: Any, part: Any) -> tuple[int, ...]:
+        pairs = zip(_each(text), _each(part), strict=True)
+        return tuple(len(given) - len(used) if self._from_end else 0 for given, used in pairs)
+
+    def _original(self, text: str, places: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+        """Places in a text from those in the lowered one, where some characters are several."""
+        if not self._lowercase or len(text.lower()) == len(text):
+            return places
+        origin = [at for at, character in enumerate(text) for _ in character.lower()]
+        return [(origin[begin], origin[end - 1] + 1) if begin < end else (0, 0) for begin, end in places]
 
     def _check_tokens(self, encodings: Sequence[Any], known: int) -> None:
         for position, encoding in enumerate(encodings):
@@ -100,7 +147,7 @@ class TextPreprocessor:
         `share` tokens is in both. One for a text that fits.
         """
         room = self._room
-        if len(text.encode("utf-8", "surrogatepass")) <= room:
+        if len(self._clean(0, text).encode()) <= room:
             return [(0, len(text))]
         words = self._words(text)
         if sum(size for _, _, size in words) <= room:
@@ -109,12 +156,11 @@ class TextPreprocessor:
 
     def _words(self, text: str) -> list[tuple[int, int, int]]:
         """Begin, end with marks, number of tokens of each word; of parts of one that alone takes half of the room."""
-        cleaned = LONE_SURROGATE.sub("\ufffd", text)
         [encoding] = _encoded(
-            [cleaned], [0], lambda parts: self._unbounded.encode_batch(parts, add_special_tokens=False)
+            [self._clean(0, text)], [0], lambda parts: self._unbounded.encode_batch(parts, add_special_tokens=False)
         )
         words: list[tuple[int, int, int]] = []
-        for begin, end in encoding.offsets:
+        for begin, end in self._original(text, encoding.offsets):
             first, last, size = words[-1] if words else (0, -1, 0)
             if begin < last or (size < self._room // 2 and touch_in_word(text, last, begin)):
                 words[-1] = (first, max(end, last), size + 1)
@@ -147,22 +193,33 @@ class TextPreprocessor:
                 f"Input {position} is of type {type(text).__name__}, not a text.",
                 hint="Give strings; decode bytes first.",
             )
-        return LONE_SURROGATE.sub("\ufffd", text)
+        cleaned = LONE_SURROGATE.sub("\ufffd", text)
+        return cleaned.lower() if self._lowercase else cleaned
+
+
+def _each(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    return text if isinstance(text, tuple) else (text,)
 
 
 def _size(text: str | tuple[str, ...]) -> int:
-    return max(map(len, text)) if isinstance(text, tuple) else len(text)
+    return max(map(len, _each(text)))
 
 
-def _first_words(text: Any, characters: int) -> Any:
-    """The words that end within the first characters; of a word that alone is longer, its first characters."""
+def _words_at_end(text: Any, characters: int, last: bool) -> Any:
+    """The words that lie within the first characters, or the last; of a word that alone is longer, those of it."""
     if isinstance(text, tuple):
-        return tuple(_first_words(each, characters) for each in text)
+        return tuple(_words_at_end(each, characters, last) for each in text)
     if len(text) <= characters:
         return text
-    part = text[:characters]
-    begun = "" if part[-1].isspace() or text[characters].isspace() else part.split()[-1]
-    return part if len(begun) == len(part) else part[: len(part) - len(begun)]
+    part, beside = (text[-characters:], text[-characters - 1]) if last else (text[:characters], text[characters])
+    edge = part[0] if last else part[-1]
+    if edge.isspace() or beside.isspace():
+        return part
+    words = part.split(maxsplit=1) if last else part.rsplit(maxsplit=1)
+    begun = len(words[0 if last else -1])
+    if begun == len(part):
+        return part
+    return part[begun:] if last else part[:-begun]
 
 
 def _without_blanks(text: str, begin: int, end: int) -> tuple[int, int]:
@@ -259,5 +316,5 @@ def _read_tokenizer(spec: TextSpec) -> Tokenizer:
             parameter="preprocess",
         )
     tokenizer.no_padding()
-    tokenizer.enable_truncation(spec.max_length)
+    tokenizer.enable_truncation(spec.max_length, direction=spec.truncation_side)
     return tokenizer

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import TypeAdapter
 
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Samples, SampleSplits, announce, endings_of, fingerprint, read_labelled, read_splits
+from tlzoo.data import (
+    Samples,
+    SampleSplits,
+    announce,
+    endings_of,
+    fingerprint,
+    for_other_data,
+    read_labelled,
+    read_splits,
+)
 from tlzoo.data.broken import recorded
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError, concerning
@@ -210,7 +219,7 @@ class RunFolder:
 
     def labelled(self, data: str | Path, report: ReadReport, skip: Skip = NOTHING) -> Samples:
         """Labelled samples of `data`, read as those it was trained on; `report` gets what was read, which is said."""
-        endings, columns = endings_of(self.preprocess), self.data.columns
+        endings, columns = endings_of(self.preprocess), for_other_data(self.data.columns)
         with columns_of_training(self.path):
             samples = read_labelled(data, self.task, columns=columns, endings=endings, report=report, skip=skip)
         announce(report, data)

@@ -70,11 +70,14 @@ def metric_interval(
     return {"metric": task.headline, "level": LEVEL, "low": _bound(low), "high": _bound(high)}
 
 
-def few_samples_note(task: Task, count: int, kind: str = "held-out", remedy: str = "Hold out") -> str:
-    """What is to be said of figures of fewer than 20 samples; empty for more."""
+def few_samples_note(
+    task: Task, count: int, kind: str = "held-out", remedy: str = "Hold out", *, copies: bool = False
+) -> str:
+    """What is to be said of figures of fewer than 20 samples, of those with `copies` without these; empty for more."""
     if count >= FEW:
         return ""
-    samples = f"{count} {kind} {'samples are' if count > 1 else 'sample is'} too few"
+    aside = ", copies aside," if copies else ""
+    samples = f"{count} {kind} sample{'s' * (count > 1)}{aside} {'are' if count > 1 else 'is'} too few"
     if not _is_share(task):  # answers are near or far, not right or wrong
         what = f" for any {task.headline}" if count < LEAST else " for a reliable figure"
         return f"{samples}{what}. {remedy} {FEW} or more."

@@ -80,7 +80,8 @@ def finetune(
     preprocessing its options.
 
     `test` and `validation` name labelled data for these parts; without them a fifth of `data` is for testing and a
-    fifth of the rest for validation. `columns` names a table's columns: `split_column` says of each row whether it is
+    fifth of the rest for validation. `columns` says what a table calls its columns and how it is written (see
+    `tlzoo.data.Columns`): `split_column` says of each row whether it is
     for training, validation or testing, `group_column` which rows stay in one part, and `weight_column` how much each
     counts in training. `group_by` finds groups of files: `folder`, or a regular expression with one group in
     parentheses, found in their paths. Samples that cannot be read end the training, all of

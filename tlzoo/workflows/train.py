@@ -267,7 +267,8 @@ def _save(
     with clock.spent("validate"), working("Measuring on the test samples"):
         metrics = sets.test.metrics(result.outputs)
         sure: Any = sets.test.interval(result.outputs, metrics, options["seed"])
-        if note := few_samples_note(model.task, len(sets.test.without_copies())):
+        different = len(sets.test.without_copies())
+        if note := few_samples_note(model.task, different, copies=different < sets.test.samples):
             say(note)
         baseline, beside = _baseline(sets, result.outputs), _beside_probe(result, sets, options["seed"])
     seconds = clock.rounded()

@@ -161,7 +161,8 @@ def _read_samples(
     report = ReadReport()
     named, task = without({**known, **columns}, GROUP, WEIGHT), predictor.task
     how: dict[str, Any] = {"endings": endings, "report": report, "skip": skip, "optional": (SPLIT,)}
-    collection = read(data, task, columns=named, labelled=labelled, **how)
+    with concerning("data", DataError):
+        collection = read(data, task, columns=named, labelled=labelled, **how)
     if labelled:
         check_used(columns, report.roles, data)
     samples = keep_part(collection, task, report, test=True)

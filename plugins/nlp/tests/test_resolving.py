@@ -25,7 +25,11 @@ TINY: dict[str, dict[str, Any]] = {
     "bart": {**BART, "encoder_attention_heads": 2, "decoder_attention_heads": 2, "vocab_size": 9, "pad_token_id": 1},
     "opt": {**BERT, "ffn_dim": 20, "word_embed_proj_dim": 8},
     "llama": {**BERT, "num_key_value_heads": 1},
+    "mobilebert": {**BERT, "embedding_size": 16, "true_hidden_size": 16, "intra_bottleneck_size": 16},
+    "roc_bert": {**BERT, "pronunciation_vocab_size": 9, "shape_vocab_size": 9},
+    "codegen": {"n_embd": 16, "n_layer": 2, "n_head": 4, "n_inner": 20, "rotary_dim": 4, "vocab_size": 9},
 }
+"""The last three have configurations without a padding token, or one that ends a text."""
 
 
 def described(documents: dict[str, Any], *files: str) -> Repository:

@@ -110,7 +110,7 @@ def positions(config: PreTrainedConfig) -> int | None:
     table: int | None = getattr(config, "max_position_embeddings", None)
     if table is None or not getattr(config, "position_biased_input", True):
         return None
-    offset = (config.pad_token_id or 0) + 1 if config.model_type in _POSITIONS_AFTER_PAD else 0
+    offset = (getattr(config, "pad_token_id", None) or 0) + 1 if config.model_type in _POSITIONS_AFTER_PAD else 0
     return table - offset
 
 

@@ -13,7 +13,7 @@ from tlzoo.errors import RegistryError, first_line
 from tlzoo.plugin import Checkpoint, count_stages, meta_device, transformers_arguments
 from tlzoo_nlp.encoder import check_readable, choose_attention, positions, random_network, width
 from tlzoo_nlp.stages import stages_of
-from tlzoo_nlp.tokenizer import VOCABULARIES
+from tlzoo_nlp.tokenizer import RULES, SENTENCE_RULES, VOCABULARIES, sentence_rules
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -34,7 +34,7 @@ NOT_EXPORTABLE = {
     *("mixtral", "qwen3_moe", "reformer", "rwkv", "xlnet", "zamba", "zamba2"),
 }
 """Whose networks torch.onnx cannot export with a batch and a length that vary (tried with transformers 5.23)."""
-_BESIDE_TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
+_BESIDE_TOKENIZER = (*RULES, "merges.txt", *SENTENCE_RULES)
 _LABELS = {"id2label", "label2id", "problem_type", "task_specific_params", "finetuning_task", "num_labels"}
 
 
@@ -96,11 +96,11 @@ def _network(id: str, kind: str, document: Mapping[str, Any]) -> tuple[PreTraine
 
 
 def _longest(repository: Repository, config: PreTrainedConfig) -> int:
-    """The shortest of what the tokenizer, Sentence-BERT's configuration, the positions and this plugin allow."""
+    """The shortest of what the tokenizer, Sentence-Transformers' file, the positions and this plugin allow."""
     documents = repository.documents
     limits = (
         documents.get("tokenizer_config.json", {}).get("model_max_length"),
-        documents.get("sentence_bert_config.json", {}).get("max_seq_length"),
+        sentence_rules(documents).get("max_seq_length"),
         positions(config),
     )
     return min([LONGEST, *(int(limit) for limit in limits if isinstance(limit, int | float) and limit >= 1)])

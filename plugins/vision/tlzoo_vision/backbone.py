@@ -11,7 +11,7 @@ from timm.models import is_model
 from torch import nn
 
 from tlzoo.errors import PluginError
-from tlzoo.plugin import Backbone, Checkpoint, ImageSpec, Stage, count_stages
+from tlzoo.plugin import Backbone, Checkpoint, ImageSpec, Stage, count_stages, meta_device
 from tlzoo_vision.network import TimmNetwork
 from tlzoo_vision.stages import stages
 from tlzoo_vision.weights import ORDERED, in_order, load_state, read_state
@@ -110,8 +110,14 @@ def _network(checkpoint: Checkpoint, weights: Weights | None, *, headless: bool)
         state = read_state(checkpoint, weights)
         if ORDERED in checkpoint.tags:
             state = in_order(checkpoint, state, (_create(checkpoint, headless=False) if headless else net).state_dict())
-        load_state(checkpoint, net, state, headless=headless)
+        load_state(checkpoint, net, state, _whole_names(checkpoint) if headless else frozenset())
     return net
+
+
+def _whole_names(checkpoint: Checkpoint) -> frozenset[str]:
+    """The tensors of the network with its head; what they have beyond those without it is the head's."""
+    with meta_device():
+        return frozenset(_create(checkpoint, headless=False).state_dict())
 
 
 def _create(checkpoint: Checkpoint, *, headless: bool) -> nn.Module:

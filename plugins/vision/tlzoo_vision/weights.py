@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
 import torch
@@ -48,12 +49,17 @@ def in_order(checkpoint: Checkpoint, state: State, full: State) -> State:
     return dict(zip(full, state.values(), strict=True))
 
 
-def load_state(checkpoint: Checkpoint, net: nn.Module, state: State, *, headless: bool) -> None:
-    """Load by name, strictly but for the classifier of a `headless` model and the counters of batch norm."""
+def load_state(checkpoint: Checkpoint, net: nn.Module, state: State, whole: Set[str]) -> None:
+    """Load by name, strictly but for the counters of batch norm and the head.
+
+    `whole` names the tensors of the network with its head, of which a network without one leaves over its own: often
+    more than the last layer, as a norm before it or a hidden layer.
+    """
     expected = net.state_dict()
     state = _converted(net, state)
-    beside = _AUXILIARY + (_classifier_prefixes(net) if headless else ())
-    given = {name: tensor for name, tensor in state.items() if name in expected or not name.startswith(beside)}
+    head = whole - expected.keys()
+    beside = _AUXILIARY + (_classifier_prefixes(net) if whole else ())
+    given = {name: tensor for name, tensor in state.items() if name not in head and not _beside(name, beside, expected)}
     for name, tensor in given.items():
         if name not in expected:
             raise _mismatch(checkpoint, f"{name!r} is not in the model")
@@ -63,6 +69,10 @@ def load_state(checkpoint: Checkpoint, net: nn.Module, state: State, *, headless
         if name not in given and not name.endswith("num_batches_tracked"):
             raise _mismatch(checkpoint, f"{name!r} is missing")
     net.load_state_dict(given, strict=False)
+
+
+def _beside(name: str, prefixes: tuple[str, ...], expected: State) -> bool:
+    return name not in expected and name.startswith(prefixes)
 
 
 def _converted(net: nn.Module, state: State) -> State:

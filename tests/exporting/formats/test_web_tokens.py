@@ -7,12 +7,16 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from tlzoo.exporting.formats.web import vendored
 from tlzoo.exporting.formats.web.folder import PREPROCESSING
@@ -60,6 +64,10 @@ SIGNS = [
     *("\u0301", "\u0308", "\u0323", "\u200b", "\u200d", "\ufe0f", "\u202e", "\r\n", "\t", "\u00a0", "\u00ad", "\ufeff"),
     *("👨‍👩‍👧", "👩🏽‍🚀", "🇳🇴", "𠀀", "𝒜", "ﬁ", "ada", "oslo ", " in ", "город", "\ud800", "\udc00"),
 ]
+GPT4 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+    r"\s+(?!\S)|\s+"
+)
 DRIVER = """
 import fs from "node:fs";
 import { makePreprocessor } from "./preprocess-text.js";
@@ -74,6 +82,15 @@ for (const text of texts) {
   found.push({ ids: Array.from(input_ids.data, Number), places: context.offsets, words, spots });
 }
 fs.writeFileSync("found.json", JSON.stringify(found));
+"""
+CHARSMAP_DRIVER = """
+import fs from "node:fs";
+import { charsmapNormalizer } from "./charsmap-text.js";
+const [written, texts] = JSON.parse(fs.readFileSync("charsmap.json"));
+const normalize = charsmapNormalizer(written);
+const units = (text) => Array.from(text, (character) => ({ character, begin: 0, end: 0 }));
+const made = texts.map((text) => normalize(units(text)).map(({ character }) => character).join(""));
+fs.writeFileSync("mapped.json", JSON.stringify(made));
 """
 
 
@@ -134,6 +151,48 @@ def unigram_without_accents() -> Tokenizer:
     return tokenizer
 
 
+@cache
+def charsmap(rule: str) -> bytes:
+    """SentencePiece's precompiled map of this name."""
+    with TemporaryDirectory() as folder:
+        Path(folder, "text").write_text("ada moved to oslo in acme\n" * 9)
+        sentencepiece.SentencePieceTrainer.train(
+            input=f"{folder}/text", model_prefix=f"{folder}/m", vocab_size=99, normalization_rule_name=rule,
+            hard_vocab_limit=False, minloglevel=2,
+        )  # fmt: skip
+        proto = sentencepiece_model_pb2.ModelProto()
+        proto.ParseFromString(Path(folder, "m.model").read_bytes())
+    found: bytes = proto.normalizer_spec.precompiled_charsmap
+    return found
+
+
+def mapped(rule: str, *after: normalizers.Normalizer, before: tuple[normalizers.Normalizer, ...] = ()) -> Tokenizer:
+    """A Unigram that knows every character that its normaliser makes of the texts here, and a few words."""
+    made = [*before, normalizers.Precompiled(charsmap(rule)), *after]
+    normalizer = normalizers.Sequence(made) if len(made) > 1 else made[0]
+    whole = "".join([*ODD, *SIGNS]).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    signs = sorted({*normalizer.normalize_str(whole), *whole, "▁"})
+    scored = [("<unk>", 0.0), ("▁ada", -2.0), ("▁in", -2.5), ("oslo", -3.0), *((sign, -6.0) for sign in signs)]
+    tokenizer = Tokenizer(models.Unigram(scored, 0))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    return tokenizer
+
+
+def with_added(tokenizer: Tokenizer) -> Tokenizer:
+    tokenizer.add_tokens(
+        [
+            AddedToken("Oslo", single_word=True, normalized=False),
+            AddedToken("ada", single_word=True),
+            AddedToken("😀", lstrip=True, normalized=False),
+            AddedToken("ﬁ", rstrip=True),
+            AddedToken("In", normalized=True),
+        ]
+    )
+    return tokenizer
+
+
 def bpe(**rules: Any) -> Tokenizer:
     known = [
         "<unk>",
@@ -145,6 +204,23 @@ def bpe(**rules: Any) -> Tokenizer:
     vocabulary = {word: at for at, word in enumerate(known)}
     tokenizer = Tokenizer(models.BPE(vocabulary, [("a", "d"), ("ad", "a")], unk_token="<unk>", **rules))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def llama() -> Tokenizer:
+    """Blanks are signs, one of them is put before the text, and a sign that is unknown is its bytes."""
+    known = ["<unk>", "<s>", *(f"<0x{byte:02X}>" for byte in range(256)), *"▁abdilonsmrvéO", "ad", "ada", "▁ada"]
+    merges = [("a", "d"), ("ad", "a"), ("▁", "ada")]
+    vocabulary = {word: at for at, word in enumerate(known)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer.add_special_tokens(["<unk>", "<s>"])
+    return tokenizer
+
+
+def split(tokenizer: Tokenizer, *parts: pre_tokenizers.PreTokenizer) -> Tokenizer:
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(list(parts))
     return tokenizer
 
 
@@ -160,6 +236,38 @@ TOKENIZERS: dict[str, Callable[[], Tokenizer]] = {
     "BPE": bpe,
     "BPE that fuses unknowns": lambda: bpe(fuse_unk=True),
     "BPE with bytes": lambda: bpe(byte_fallback=True),
+    "a charsmap": lambda: mapped("nmt_nfkc"),
+    "a charsmap that folds case": lambda: mapped("nmt_nfkc_cf"),
+    "a charsmap, as T5 has it": lambda: mapped(
+        "nmt_nfkc", normalizers.Strip(left=False, right=True), normalizers.Replace(Regex(" {2,}"), "▁")
+    ),
+    "a charsmap, as ALBERT has it": lambda: mapped(
+        "nfkc",
+        normalizers.Replace(Regex(" {2,}"), " "),
+        before=(
+            normalizers.Replace("``", '"'),
+            normalizers.NFKD(),
+            normalizers.StripAccents(),
+            normalizers.Lowercase(),
+        ),
+    ),
+    "a charsmap, as XLM-R has it": lambda: split(
+        mapped("nmt_nfkc"), pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()
+    ),
+    "BPE, as Llama has it": llama,
+    "byte-level BPE, split as GPT-4 has it": lambda: split(
+        bytelevel(),
+        pre_tokenizers.Split(Regex(GPT4), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ),
+    "a blank before the text alone": lambda: with_added(
+        split(unigram(), pre_tokenizers.Metaspace(prepend_scheme="first"))
+    ),
+    "digits": lambda: split(wordlevel(), pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)),
+    "numbers": lambda: split(wordlevel(), pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=False)),
+    "signs": lambda: split(wordlevel(), pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()),
+    "added tokens": lambda: with_added(wordpiece()),
+    "added tokens and a charsmap": lambda: with_added(mapped("nmt_nfkc_cf")),
 }
 
 
@@ -215,3 +323,29 @@ def test_tokens_places_and_words_are_those_of_python(folder: Path, kind: str):
         if mine != in_python(spec, text):
             wrong.append((text, mine, in_python(spec, text)))
     assert not wrong, f"{len(wrong)} of {len(texts)}: " + "\n".join(map(repr, wrong[:8]))
+
+
+@pytest.mark.parametrize("kind", ["WordPiece", "byte-level BPE", "a charsmap"])
+@pytest.mark.parametrize("rules", [{"truncation_side": "left"}, {"lowercase": True}], ids=str)
+def test_the_side_of_truncation_and_the_case_are_those_of_the_specification(
+    folder: Path, kind: str, rules: dict[str, Any]
+):
+    spec = TextSpec(max_length=12, tokenizer=TOKENIZERS[kind]().to_str(), **rules)
+    texts = [*ODD, *random_texts(100, seed=9), *(" ".join(["x", *ODD[:20]]) * times for times in (1, 30))]
+    for text, found in zip(texts, in_node(folder, spec, texts), strict=True):
+        places = [None if begin == end else [begin, end] for begin, end in found["places"]]
+        assert (found["ids"], places) == in_python(spec, text)[:2], text
+
+
+@pytest.mark.parametrize("rule", ["nmt_nfkc", "nmt_nfkc_cf", "nfkc_cf"])
+def test_every_character_becomes_what_the_charsmap_has(folder: Path, rule: str):
+    signs = [chr(code) for code in range(0x30000) if not 0xD800 <= code < 0xE000]
+    texts = [*signs, *(f"a{sign}" for sign in signs[::3]), *(f"{sign}\u0301" for sign in signs[::3])]
+    normalizer = normalizers.Precompiled(charsmap(rule))
+    document = json.loads(mapped(rule).to_str())
+    (folder / "charsmap.json").write_text(json.dumps([document["normalizer"]["precompiled_charsmap"], texts]))
+    (folder / "charsmap.js").write_text(CHARSMAP_DRIVER)
+    subprocess.run(["node", "charsmap.js"], cwd=folder, check=True, timeout=300)
+    found = json.loads((folder / "mapped.json").read_text())
+    wrong = [one for one, made in zip(texts, found, strict=True) if made != normalizer.normalize_str(one)]
+    assert not wrong, f"{len(wrong)}: {wrong[:9]}"

@@ -26,6 +26,7 @@ from tlzoo.cli.shared.options import (
     TextColumn,
     WeightColumn,
     columns,
+    says_how_written,
     share_of,
 )
 from tlzoo.cli.shared.output import announce, print_json, single, span
@@ -47,6 +48,7 @@ def _option(*names: str, help: str, panel: str | None = None, **bounds: Any) -> 
     return typer.Option(*names, help=help.replace("[", r"\["), rich_help_panel=panel, **bounds)
 
 
+@says_how_written()
 def finetune(
     checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="Checkpoint id, see: tlzoo models")],
     data: Data,
@@ -96,6 +98,8 @@ def finetune(
             "regular expression with one group in parentheses, found in the files' paths"
         ),
     ] = None,
+    *,
+    written: dict[str, Any],
     option: Annotated[
         list[str] | None, _option(help="Option of a plugin's strategy, as NAME=VALUE; repeatable")
     ] = None,
@@ -140,6 +144,7 @@ def finetune(
                 path_column,
                 label_column,
                 column,
+                written,
                 split_column=split_column,
                 group_column=group_column,
                 weight_column=weight_column,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tlzoo.artifact.manifest import Manifest
 from tlzoo.errors import ExportError
+from tlzoo.exporting.formats.web.tokens_check import check_tokens
 from tlzoo.exporting.formats.web.vendored import ONNXRUNTIME, TOKENIZERS, fetch_library
 from tlzoo.io.disk import write_bytes, write_text
 from tlzoo.runtime.unknown_task import task_of_manifest
@@ -19,8 +20,8 @@ OWN = "arrays.js"
 """The page of a task that brings none."""
 PREPROCESSING = {
     "image": ("preprocess-image.js", "resample-image.js", "rounding.js"),
-    "text": ("normalize-bert.js", "offsets-text.js", "preprocess-text.js", "tokens-text.js"),
-    "audio": ("preprocess-audio.js", "resample-audio.js", "rounding.js", "sound-rate.js", "wav.js"),
+    "text": ("charsmap-text.js", "normalize-bert.js", "offsets-text.js", "preprocess-text.js", "tokens-text.js"),
+    "audio": ("mix-audio.js", "preprocess-audio.js", "resample-audio.js", "rounding.js", "sound-rate.js", "wav.js"),
 }
 _SITE = files("tlzoo.exporting.formats.web") / "site"
 
@@ -57,8 +58,8 @@ def check_task(task: Task) -> None:
 def write(folder: Path, model: bytes, manifest: Manifest) -> None:
     """Write `model`, `manifest`, the page and its libraries into the existing, empty `folder`.
 
-    Any server of static files will do for it; nothing in it asks another host. Raises as `check_task` and
-    `libraries` do.
+    Any server of static files will do for it; nothing in it asks another host. Raises as `check_task`, `libraries` and
+    `check_tokens` do.
     """
     task = task_of_manifest(manifest)
     check_task(task)
@@ -72,6 +73,8 @@ def write(folder: Path, model: bytes, manifest: Manifest) -> None:
         _copy_own(OWN, folder / "task.js")
     else:
         shutil.copyfile(task.page, folder / "task.js")
+    if isinstance(manifest.preprocess, TextSpec):
+        check_tokens(folder, manifest.preprocess)
     _copy_own("onnxruntime-LICENSE.txt", folder / "vendor" / "onnxruntime-LICENSE.txt")
     write_text(folder / "manifest.json", manifest.model_dump_json(exclude_none=True))
     write_bytes(folder / "model.onnx", model)

@@ -3,7 +3,8 @@
 import { Tokenizer } from "./vendor/tokenizers.js";
 import { makeTokenFinder } from "./tokens-text.js";
 
-const CHARACTERS_PER_TOKEN = 64;
+const UNITS_PER_TOKEN = 128;
+const LEAST_UNITS = 8192; // more than the longest word that a WordPiece vocabulary takes apart
 
 /**
  * @param {object} manifest the model's manifest
@@ -11,28 +12,27 @@ const CHARACTERS_PER_TOKEN = 64;
  */
 export function makePreprocessor(manifest) {
   const { tokenizer: written, max_length: longest, pad_id: padding } = manifest.preprocess;
+  const { truncation_side: side = "right", lowercase: lowers = false, known_tokens: known } = manifest.preprocess;
   const { tokenizer, find } = makeTokenizer(JSON.parse(written));
+  const { before, after } = specials(tokenizer);
+  const room = longest - before.length - after.length;
   return async (text) => {
-    const looked = enough(tokenizer, text.replace(/\p{Surrogate}/gu, "\ufffd"), longest);
-    const ids = encode(tokenizer, looked, longest);
+    const clean = text.replace(/\p{Surrogate}/gu, "\ufffd");
+    const { tokens, all } = decided(find, lowers ? clean.toLowerCase() : clean, room, side);
+    const ids = [...before, ...tokens.map(({ token }) => idOf(tokenizer, token)), ...after];
+    const strange = ids.find((id) => known && id >= known);
+    if (strange !== undefined) throw new Error(`The network does not know token ${tokenizer.id_to_token(strange)}.`);
     const row = BigInt64Array.from(ids.length ? ids : [padding], BigInt);
+    const places = (lowers ? original(clean, tokens) : tokens).map(({ begin, end }) => [begin, end]);
+    const none = (numbers) => numbers.map(() => [0, 0]);
+    const offsets = [...none(before), ...places, ...none(after)];
+    const cut = all ? "" : `Only the ${side === "left" ? "last" : "first"} ${longest} tokens were read.`;
     return {
       input_ids: { type: "int64", data: row, dims: [1, row.length] },
       attention_mask: { type: "int64", data: new BigInt64Array(row.length).fill(1n), dims: [1, row.length] },
-      context: contextOf(tokenizer, find, looked, longest),
+      context: { text: clean, cut, offsets: offsets.length ? offsets : [[0, 0]] },
     };
   };
-}
-
-/** Where the tokens begin and end in the text; those around it at its beginning, and nowhere. */
-function contextOf(tokenizer, find, text, longest) {
-  const tokens = find(text);
-  const { before, after } = specials(tokenizer);
-  const own = tokens.slice(0, longest - before.length - after.length);
-  const none = (ids) => ids.map(() => [0, 0]);
-  const cut = tokens.length > own.length ? `Only the first ${longest} tokens were read.` : "";
-  const offsets = [...none(before), ...own.map(({ begin, end }) => [begin, end]), ...none(after)];
-  return { text, cut, offsets: offsets.length ? offsets : [[0, 0]] };
 }
 
 /** The package's tokenizer, mended where it differs from the Rust one: see also tokens-text.js, its own `find`. */
@@ -44,13 +44,11 @@ function makeTokenizer(document) {
     if (each?.config.type === "Lowercase") each.normalize = lowercase;
   }
   for (const each of [splitter, ...(splitter?.tokenizers ?? [])]) if (each?.use_regex) each.pattern = BYTE_LEVEL;
-  const find = makeTokenFinder(tokenizer, document);
-  tokenizer.encode_text = (text) => (text === null ? null : find(text).map(({ token }) => token));
-  return { tokenizer, find };
+  return { tokenizer, find: makeTokenFinder(tokenizer, document) };
 }
 
-// What Rust has for a part of a word, a sign and a blank; in the package a word has ASCII letters only, and a blank may
-// be U+FEFF, but not U+0085.
+// What Rust has for a part of a word, a sign, a number and a blank; in the package a word has ASCII letters only, a number
+// ASCII digits, and a blank may be U+FEFF, but not U+0085.
 const WORD = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}";
 const SIGN = "\\p{P}\\u0021-\\u002F\\u003A-\\u0040\\u005B-\\u0060\\u007B-\\u007E";
 const BLANK = "\\p{White_Space}";
@@ -69,18 +67,37 @@ const lowercase = (text) => Array.from(text, (character) => character.toLowerCas
 
 function mended(splitting) {
   if (splitting?.type === "Sequence") return { ...splitting, pretokenizers: splitting.pretokenizers.map(mended) };
+  const split = (Regex, behavior, invert) => ({ type: "Split", pattern: { Regex }, behavior, invert });
   const Regex = PATTERNS[splitting?.type];
-  return Regex ? { type: "Split", pattern: { Regex }, behavior: "Removed", invert: true } : splitting;
+  if (Regex) return split(Regex, "Removed", true);
+  if (splitting?.type === "Digits") return split(splitting.individual_digits ? "\\p{N}" : "\\p{N}+", "Isolated", false);
+  if (splitting?.type === "Punctuation") {
+    if (splitting.behavior === "Contiguous") return split(`[${SIGN}]+`, "Isolated", false);
+    return split(`[${SIGN}]`, splitting.behavior, false);
+  }
+  return splitting;
 }
 
-/** The text, or so many of its first words that they are more than `longest` tokens. */
-function enough(tokenizer, text, longest) {
-  for (let units = 2 * CHARACTERS_PER_TOKEN * longest; units < text.length; units *= 2) {
-    const part = firstWords(text, units);
-    if (tokenizer.encode(part).ids.length > longest) return part;
+/**
+ * The tokens of the text that are kept, and whether these are all. Of a long text so much is read that there are more
+ * than enough, and all that are kept are of the half that is far from the cut.
+ */
+function decided(find, text, room, side) {
+  const last = side === "left";
+  const kept = (tokens) => (last ? tokens.slice(-room) : tokens.slice(0, room));
+  for (let units = Math.max(LEAST_UNITS, UNITS_PER_TOKEN * room); units < text.length; units *= 2) {
+    const part = last ? lastWords(text, units) : firstWords(text, units);
+    const shift = last ? text.length - part.length : 0;
+    const tokens = find(part);
+    const own = kept(tokens);
+    const near = ({ begin, end }) => (last ? begin < part.length / 2 : end > part.length / 2);
+    if (tokens.length > room && !own.some(near)) return { tokens: own.map((token) => moved(token, shift)), all: false };
   }
-  return text;
+  const tokens = find(text);
+  return { tokens: kept(tokens), all: tokens.length <= room };
 }
+
+const moved = ({ token, begin, end }, by) => ({ token, begin: begin + by, end: end + by });
 
 /** The words that end within the first UTF-16 units; of a word that alone is longer, its first ones. */
 function firstWords(text, units) {
@@ -90,23 +107,34 @@ function firstWords(text, units) {
   return end ? part.slice(0, end) : part;
 }
 
-/** Token numbers, cut so that the special tokens around the text stay. */
-function encode(tokenizer, text, longest) {
-  const ids = tokenizer.encode(text).ids;
-  if (ids.length <= longest) return ids;
-  const bare = tokenizer.encode(text, { add_special_tokens: false }).ids;
-  const { before, after } = specials(tokenizer);
-  return [...before, ...bare.slice(0, longest - before.length - after.length), ...after];
+/** The words that begin within the last UTF-16 units; of a word that alone is longer, its last ones. */
+function lastWords(text, units) {
+  const part = text.slice(-units).replace(/^[\udc00-\udfff]/, "");
+  let begin = 0;
+  if (!/\s/.test(text[text.length - part.length - 1])) {
+    while (begin < part.length && !/\s/.test(part[begin])) begin += 1;
+  }
+  return begin < part.length ? part.slice(begin) : part;
 }
 
-/** What the tokenizer puts before and after every text, found by one token between them. */
-function specials(tokenizer) {
-  const probe = "a";
-  const bare = tokenizer.encode(probe, { add_special_tokens: false }).ids;
-  const whole = tokenizer.encode(probe).ids;
-  const extra = whole.length - bare.length;
-  const start = Array.from({ length: extra + 1 }, (_, at) => at).find((at) =>
-    bare.every((id, i) => whole[at + i] === id),
+/** The places of tokens in a text from those in the lowered one, where a character may have become several. */
+function original(text, tokens) {
+  const origin = Array.from(text).flatMap((character, at) => Array(character.toLowerCase().length).fill(at));
+  let end = 0;
+  const places = Array.from(text, (character) => ({ begin: end, end: (end += character.length) }));
+  return tokens.map(({ begin, end: after }) =>
+    begin < after ? { begin: places[origin[begin]].begin, end: places[origin[after - 1]].end } : { begin: 0, end: 0 },
   );
-  return { before: whole.slice(0, start), after: whole.slice(start + bare.length) };
+}
+
+const idOf = ({ added_tokens_map: added, model }, token) =>
+  added.get(token)?.id ?? model.tokens_to_ids.get(token) ?? model.unk_token_id;
+
+/** The numbers of what the tokenizer puts before and after every text. */
+function specials(tokenizer) {
+  const text = "\0";
+  const whole = tokenizer.post_processor ? tokenizer.post_processor([text], null, true).tokens : [text];
+  const ids = (tokens) => tokens.map((token) => idOf(tokenizer, token));
+  const at = whole.indexOf(text);
+  return { before: ids(whole.slice(0, at)), after: ids(whole.slice(at + 1)) };
 }

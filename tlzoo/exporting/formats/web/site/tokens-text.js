@@ -4,9 +4,13 @@
  * normalised text, and each normalised character knows where it comes from. Places are UTF-16 units of the text.
  */
 
+import { charsmapNormalizer } from "./charsmap-text.js";
 import { bertNormalizer } from "./normalize-bert.js";
+import { SplitPreTokenizer } from "./vendor/tokenizers.js";
 
 const BLANK = /[\p{White_Space}\x1c-\x1f]/u; // as Python has them
+const RUST_BLANK = /\p{White_Space}/u;
+const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 const BYTE = /^<0x([0-9A-F]{2})>$/;
 const LOOK_AHEAD = 64;
 
@@ -18,18 +22,20 @@ const LOOK_AHEAD = 64;
  */
 export function makeTokenFinder(tokenizer, document) {
   const normalize = makeNormalizer(tokenizer, document);
+  normalizeAdded(tokenizer, normalize);
   const bytes = usesBytes(document);
   const added = (units, splitter) => splitAdded(units, splitter, tokenizer.added_tokens_map);
-  const pieces = (units, section) => {
-    const options = { section_index: section };
+  const gone = losesBlanks(document);
+  const pieces = (units) => {
+    const options = { section_index: units[0].begin }; // 0 at the text's own beginning alone
     const made = tokenizer.pre_tokenizer ? tokenizer.pre_tokenizer(joined(units), options) : [joined(units)];
-    return placed(made, units, bytes).flatMap((piece) => tokensOf(piece, tokenizer.model, bytes));
+    return placed(made, units, bytes, gone).flatMap((piece) => tokensOf(piece, tokenizer.model, bytes));
   };
   const find = (text) =>
-    added(unitsOf(text), tokenizer.splitter_unnormalized).flatMap((section, number) => {
+    added(unitsOf(text), tokenizer.splitter_unnormalized).flatMap((section) => {
       if (section.token) return [section];
       const parts = added(normalize(section.units), tokenizer.splitter_normalized);
-      return parts.flatMap((part) => (part.token ? [part] : pieces(part.units, number)));
+      return parts.flatMap((part) => (part.token ? [part] : pieces(part.units)));
     });
   let last = { text: null, tokens: [] }; // the same text is asked for several times
   return (text) => {
@@ -48,31 +54,103 @@ function unitsOf(text) {
 const usesBytes = ({ pre_tokenizer: splitting, decoder }) =>
   [splitting, ...(splitting?.pretokenizers ?? []), decoder].some((each) => each?.type === "ByteLevel");
 
+/** Whether blanks are gone before a sign is put where they were. */
+const losesBlanks = ({ pre_tokenizer: splitting }) =>
+  (splitting?.pretokenizers ?? []).some(({ type }) => /^(Whitespace|WhitespaceSplit|BertPreTokenizer)$/.test(type));
+
+/** Added tokens that are looked for in the normalised text, as our normaliser writes them. */
+function normalizeAdded(tokenizer, normalize) {
+  const known = tokenizer.added_tokens.filter((token) => token.normalized);
+  const written = known.map((token) => [joined(normalize(unitsOf(token.content))), token]);
+  for (const [text, token] of written) tokenizer.added_tokens_map.set(text, token);
+  tokenizer.splitter_normalized = new tokenizer.splitter_normalized.constructor(written.map(([text]) => text));
+}
+
 /** The tokens of the text's own that a splitter finds, and what lies between them. */
 function splitAdded(units, splitter, known) {
-  const sections = splitter.split(joined(units));
+  const sections = splitter.split(joined(units)).map((text) => Array.from(text));
   const found = [];
   let at = 0;
-  for (const text of sections) {
-    const own = units.slice(at, (at += Array.from(text).length));
-    const token = known.get(text);
-    found.push(token ? { token: text, begin: own[0].begin, end: own.at(-1).end, rules: token } : { units: own });
+  for (const characters of sections) {
+    const own = units.slice(at, (at += characters.length));
+    const text = characters.join("");
+    const rules = known.get(text);
+    if (!rules || (rules.single_word && inWord(units, at - own.length, at))) found.push({ units: own });
+    else found.push({ token: text, begin: own[0].begin, end: own.at(-1).end, rules });
   }
-  found.forEach(({ rules }, number) => {
-    if (rules?.lstrip) trim(found[number - 1], "pop", -1);
-    if (rules?.rstrip) trim(found[number + 1], "shift", 0);
+  const whole = found.reduce(together, []);
+  whole.forEach((token, number) => {
+    for (const { begin } of token.rules?.lstrip ? trim(whole[number - 1], "pop", -1) : []) token.begin = begin;
+    for (const { end } of token.rules?.rstrip ? trim(whole[number + 1], "shift", 0) : []) token.end = end;
   });
-  return found.filter((each) => each.token || each.units.length);
+  return whole.filter((each) => each.token || each.units.length);
 }
 
+const inWord = (units, begin, end) =>
+  [units[begin - 1], units[end]].some((unit) => unit && WORD.test(unit.character));
+
+/** The sections and this one, which is part of the last where both are no tokens. */
+function together(sections, each) {
+  const last = sections.at(-1);
+  if (each.units && last?.units) last.units = [...last.units, ...each.units];
+  else sections.push(each);
+  return sections;
+}
+
+/** The blanks at an end of a section, taken from it one by one. */
 function trim(section, remove, at) {
-  while (section?.units?.length && /\s/.test(section.units.at(at).character)) section.units[remove]();
+  const taken = [];
+  while (section?.units?.length && RUST_BLANK.test(section.units.at(at).character)) taken.push(section.units[remove]());
+  return taken;
 }
 
-/** The tokenizer's normaliser, on characters with places. */
+/** The tokenizer's normaliser, on characters with places: its steps one after another where one of them is our own. */
 function makeNormalizer(tokenizer, document) {
-  if (document.normalizer?.type === "BertNormalizer") return bertNormalizer(document.normalizer);
-  return tokenizer.normalizer ? (units) => aligned(units, tokenizer.normalizer) : (units) => units;
+  const steps = flat(document.normalizer, tokenizer.normalizer);
+  const own = steps.some(({ rules }) => OWN[rules.type]);
+  if (!own) return tokenizer.normalizer ? (units) => aligned(units, tokenizer.normalizer) : (units) => units;
+  const made = steps.map(({ rules, step }) => OWN[rules.type]?.(rules) ?? ((units) => aligned(units, step)));
+  return (units) => made.reduce((changed, step) => step(changed), units);
+}
+
+/** The steps of a normaliser, each with the rules that the tokenizer.json has for it. */
+function flat(rules, step) {
+  if (!rules) return [];
+  if (rules.type !== "Sequence") return [{ rules, step }];
+  return rules.normalizers.flatMap((each, number) => flat(each, step.normalizers[number]));
+}
+
+const OWN = {
+  BertNormalizer: bertNormalizer,
+  Lowercase: () => (units) => units.flatMap((unit) => sameplace(unit, unit.character.toLowerCase())),
+  Prepend: ({ prepend }) => (units) => [...(units.length ? sameplace(units[0], prepend) : []), ...units],
+  Precompiled: ({ precompiled_charsmap: written }) => charsmapNormalizer(written),
+  Replace: ({ pattern, content }) => {
+    const { pattern: found } = new SplitPreTokenizer({ pattern, behavior: "Removed", invert: false });
+    return (units) => replaced(units, found, content);
+  },
+  Strip: ({ strip_left: left, strip_right: right }) => (units) => {
+    const section = { units: [...units] };
+    if (left) trim(section, "shift", 0);
+    if (right) trim(section, "pop", -1);
+    return section.units;
+  },
+};
+
+const sameplace = ({ begin, end }, text) => Array.from(text, (character) => ({ character, begin, end }));
+
+/** What a pattern finds is replaced by a text with the place of the last character found. */
+function replaced(units, pattern, content) {
+  const at = units.flatMap(({ character }, number) => Array(character.length).fill(number)); // of UTF-16 units
+  const made = [];
+  let done = 0;
+  for (const { 0: text, index } of joined(units).matchAll(pattern)) {
+    if (!text) continue;
+    const last = at[index + text.length - 1];
+    made.push(...units.slice(done, at[index]), ...sameplace(units[last], content));
+    done = last + 1;
+  }
+  return [...made, ...units.slice(done)];
 }
 
 /**
@@ -98,8 +176,8 @@ function aligned(units, normalize) {
 }
 
 /** The pieces in units (characters, or bytes) with places; a unit that the text does not have has the next one's. */
-function placed(pieces, units, bytes) {
-  const whole = bytes ? units.flatMap(asBytes) : units;
+function placed(pieces, units, bytes, gone) {
+  const whole = (bytes ? units.flatMap(asBytes) : units).filter(({ character }) => !gone || !RUST_BLANK.test(character));
   const after = whole.at(-1)?.end ?? 0;
   let at = 0;
   return pieces.map((text) => {
