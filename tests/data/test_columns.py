@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tlzoo.data.columns import check_columns, check_roles, check_used, column_names, for_other_data, table_format
+from tlzoo.data.columns import (
+    check_columns,
+    check_roles,
+    check_used,
+    column_names,
+    for_other_data,
+    table_format,
+    without,
+)
 from tlzoo.errors import UsageError
 from tlzoo.io.inputs.formats import TableFormat
 from tlzoo.tasks import make_task
@@ -36,6 +44,17 @@ def test_a_role_may_be_named_twice_only_the_same_way():
     assert column_names({"label_column": "x", "others": {"label": "x"}}) == {"label": "x"}
     with pytest.raises(UsageError, match="names the column of 'label' twice: 'x' and 'y'"):
         column_names({"label_column": "x", "others": {"label": "y"}})
+
+
+def test_columns_of_parts_groups_and_weights_are_no_roles_of_a_task():
+    given: Any = {"group_column": "patient", "label_column": "x"}
+    assert column_names(given) == {"group_column": "patient", "label": "x"}
+    assert without(given, "group_column") == {"label_column": "x"}
+    with pytest.raises(UsageError, match="has 'group_column' among `others`") as caught:
+        column_names({"others": {"group_column": "patient"}})
+    assert caught.value.hint == "Give `columns={'group_column': 'patient'}`."
+    with pytest.raises(UsageError, match="has no column role 'weight_column'"):
+        check_roles(TOKENS, {"weight_column": "w"})
 
 
 def test_a_role_that_the_task_does_not_have_is_named_with_those_it_has():

@@ -18,5 +18,7 @@ from tlzoo.data.samples import content_digests as content_digests
 from tlzoo.data.samples import fingerprint as fingerprint
 from tlzoo.data.samples import unchanged as unchanged
 from tlzoo.data.splits import SampleSplits as SampleSplits
+from tlzoo.data.splits import check_enough_folds as check_enough_folds
 from tlzoo.data.splits import read_splits as read_splits
 from tlzoo.data.splits import split as split
+from tlzoo.data.splits import validation_copies as validation_copies

@@ -15,10 +15,16 @@ from tlzoo.io.inputs.formats import TableFormat
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.row import spelled_column
 
+SPLIT, GROUP, WEIGHT = "split_column", "group_column", "weight_column"
+SAMPLE_COLUMNS = (SPLIT, GROUP, WEIGHT)
+"""Columns that say of a sample which part it is in, which others it belongs with, and how much it counts in training.
+They are no roles of a task, and are read only where they are named."""
+
 
 class Columns(TypedDict, total=False):
     """What a table calls its columns, where not `text`, `path` and `label`; `others` is for those of a task's own.
 
+    The columns of a sample's part (`train`, `validation` or `test`), group and weight have no name by default.
     How it is written, where that cannot be seen: `separator` between cells; `encoding`, where it is not UTF-8 and has
     no byte order mark; `quoting`, `none` where quotes are plain characters, `double` where they surely enclose cells;
     `decimal`, `.` or `,`, what stands before the decimals of numbers. `files` is the folder that paths are relative to,
@@ -29,6 +35,9 @@ class Columns(TypedDict, total=False):
     text_column: str
     path_column: str
     label_column: str
+    split_column: str
+    group_column: str
+    weight_column: str
     others: dict[str, str]
     separator: str
     encoding: str
@@ -44,6 +53,11 @@ _CHOICES = {"quoting": ("none", "double"), "decimal": (".", ",")}
 _LISTS = ("label_columns", "label_names")
 WRITTEN = ("separator", "encoding", "quoting", "decimal", "files", "label_separator", *_LISTS)
 """What says how cells are written, and names no column."""
+
+
+def without(columns: Columns, *left_out: str) -> Columns:
+    """The columns but for those of these keys."""
+    return cast("Columns", {key: name for key, name in columns.items() if key not in left_out})
 
 
 def check_columns(columns: object) -> Columns:
@@ -112,11 +126,20 @@ def _wrong(columns: object) -> UsageError:
 
 
 def column_names(columns: Columns) -> dict[str, str]:
-    """What a table calls each role; raises UsageError for one that is named twice, and differently."""
+    """What a table calls each role; raises UsageError for one that is named twice, and differently, and for what is no
+    role among `others`."""
     named: dict[str, str] = {
-        role.removesuffix("_column"): str(name) for role, name in columns.items() if role not in ("others", *WRITTEN)
+        role if role in SAMPLE_COLUMNS else role.removesuffix("_column"): str(name)
+        for role, name in columns.items()
+        if role not in ("others", *WRITTEN)
     }
     others = columns.get("others", {})
+    if misplaced := [key for key in others if key in SAMPLE_COLUMNS]:
+        raise UsageError(
+            f"`columns` has {misplaced[0]!r} among `others`, which are for roles of a task.",
+            hint=f"Give {spelled_column(misplaced[0], others[misplaced[0]])}.",
+            parameter="columns",
+        )
     for role in named.keys() & others.keys():
         if named[role] != others[role]:
             raise UsageError(

@@ -6,8 +6,10 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from tlzoo.data.sample_columns import check_merged
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError
 from tlzoo.io.inputs.report import TEST_PART, TRAINING_PART, ReadReport
@@ -30,7 +32,7 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     """
     labels_of: dict[bytes, set[str]] = defaultdict(set)
     counts: Counter[str] = Counter()
-    for part in filter(None, (collection.train, collection.test)):
+    for part in collection.all_parts():
         for at, digest in enumerate(content_digests(part.inputs, part.modality)):
             labels_of[digest].add("" if part.targets is None else repr(part.targets[at]))
         counts.update(_labels(part, task))
@@ -41,6 +43,7 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     decimals = all(map(is_number, counts)) and not all(label.lstrip("+-").isdigit() for label in counts)
     report.numbers = in_order(counts) if decimals else []
     report.missing_like = {label: counts[label] for label in in_order(counts) if label.lower() in _MISSING}
+    report.alike_groups = alike(group for part in collection.all_parts() for group in part.groups)
 
 
 def keep_part(collection: TrainTestSamples, task: Task, report: ReadReport, *, test: bool) -> Samples:
@@ -51,8 +54,9 @@ def keep_part(collection: TrainTestSamples, task: Task, report: ReadReport, *, t
     if other is not None:
         for at in range(len(other)):
             report.leave_out(reason, _ROW.sub("", other.name(at)))
-        report.used = len(kept)
-        describe_contents(TrainTestSamples(kept, None), task, report)
+        left = TrainTestSamples(kept, None, None if test else collection.validation)
+        report.used = sum(map(len, left.all_parts()))
+        describe_contents(left, task, report)
     return kept
 
 
@@ -70,10 +74,11 @@ def merge_rows(samples: Samples, path: Path, task: Task, report: ReadReport) -> 
     if all(target is None for target in merged.values()):
         _check_one_target(targets, path, samples.modality)
         return samples
+    check_merged(samples, path)
     report.merged += len(samples) - len(targets)
-    first = {given: samples.name(at) for at, given in reversed(list(enumerate(samples.inputs)))}
+    first = {given: at for at, given in reversed(list(enumerate(samples.inputs)))}
     whole = tuple(merged.get(given) or found[0] for given, found in targets.items())
-    return Samples(tuple(targets), whole, samples.modality, tuple(first[given] for given in targets))
+    return replace(samples.subset(first[given] for given in targets), targets=whole)
 
 
 def _check_one_target(targets: Mapping[RawInput, Sequence[Target]], path: Path, modality: str) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tlzoo.data.columns import Columns, check_roles, column_names
-from tlzoo.data.contents import describe_contents, keep_part, merge_rows, unseen_labels
+from tlzoo.data.columns import GROUP, SAMPLE_COLUMNS, SPLIT, WEIGHT, Columns, check_roles, column_names, without
+from tlzoo.data.contents import describe_contents, keep_part, merge_rows
+from tlzoo.data.label_checks import check_labels, check_no_unseen
+from tlzoo.data.sample_columns import SampleFacts, WantedFacts, check_group_by, divide, with_facts
 from tlzoo.data.sample_files import check_file
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples
 from tlzoo.data.tables import TABLE, ReadSpec, input_of, read_text_file, table_rows
@@ -16,8 +19,8 @@ from tlzoo.io.files import check_exists
 from tlzoo.io.inputs.folders import FolderWalk, count_beside, count_files, folder_names
 from tlzoo.io.inputs.report import BESIDE_PARTS, BESIDE_TABLE, NOTHING, UNREAD_PART, ReadReport, Skip
 from tlzoo.io.inputs.tables import TABLES, table_ending
-from tlzoo.io.texts import has_lone_surrogate, input_name, utf8_name
-from tlzoo.progress import say
+from tlzoo.io.texts import has_lone_surrogate, utf8_name
+from tlzoo.progress import advise
 from tlzoo.specs import PluginSpec, Preprocess
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import labels_problem, rows_problem, task_error
@@ -49,6 +52,9 @@ def read(
     endings: tuple[str, ...] = (),
     report: ReadReport | None = None,
     skip: Skip = NOTHING,
+    group_by: str | None = None,
+    optional: Iterable[str] = (),
+    apart: Iterable[str | os.PathLike[str]] = (),
 ) -> TrainTestSamples:
     """Read samples of a task: a folder per label where it reads those, a table, a file of the task's own layouts, or
     `train` and `test` of these forms in a folder.
@@ -56,6 +62,8 @@ def read(
     A plugin's modality has files that end in `endings` (see `endings_of`). With `labelled=False` folders may be flat or
     nested, labels are not looked at and targets are `None`. The order is sorted for folders, the file's own for tables
     and layouts. `report` gets what was read and what was left out; `skip` says which samples are left out.
+    `columns` may name those of parts, groups and weights; `optional` ones are read where a table has them. `group_by`
+    finds groups in the files' paths (see `group_of_file`). What is read `apart` may lie in the folder.
 
     Raises DataError naming the file, class, column or row for whatever cannot be used, all samples that cannot be read
     in one; for `training` also where nothing could be learnt, and for labels that only the test part has; UsageError
@@ -70,17 +78,24 @@ def read(
     place = Path(os.path.abspath(path))
     report = ReadReport() if report is None else report
     columns = columns or {}
-    spec = ReadSpec(task, column_names(columns), labelled, endings, report, skip, columns)
-    check_roles(task, spec.names)
+    names, others = column_names(columns), tuple(Path(os.path.abspath(each)) for each in apart)
+    facts = WantedFacts(tuple(role for role in SAMPLE_COLUMNS if role in names), frozenset(optional), group_by)
+    spec = ReadSpec(task, names, labelled, endings, report, skip, columns, facts, others)
+    check_roles(task, {role: name for role, name in names.items() if role not in SAMPLE_COLUMNS})
+    check_group_by(group_by, columns)
     check_exists(place)
     collection = _from_folder(place, spec) if place.is_dir() else TrainTestSamples(_from_file(place, spec), None)
-    spec.report.used = sum(len(part) for part in (collection.train, collection.test) if part is not None)
+    collection = divide(collection, place, names.get(SPLIT, ""), training=training)
+    if "split_column" in spec.report.roles:
+        spec.report.layout += f", parts by the column {names[SPLIT]!r}"
+    spec.report.used = sum(map(len, collection.all_parts()))
     spec.report.check_broken(skip, collection)
     describe_contents(collection, task, spec.report)
     if labelled and training:
         task.check(collection.train.targets or (), place)
         _check_named_labels(place, collection.train, task, columns)
-        _check_test(place, collection, task)
+        if collection.test is not None:
+            check_no_unseen(collection.train, collection.test, task, "test", str(place))
     return collection
 
 
@@ -100,7 +115,9 @@ def read_labelled(
     task does not know.
     """
     with concerning(parameter, DataError):
-        collection = read(path, task, columns=columns, endings=endings, report=report, skip=skip)
+        named = without(columns, WEIGHT)
+        optional = (SPLIT, GROUP)
+        collection = read(path, task, columns=named, endings=endings, report=report, skip=skip, optional=optional)
         samples = keep_part(collection, task, report or ReadReport(), test=True)
         if not samples.targets:
             raise DataError(f"{path} has no labels.", hint="Name labelled data.")
@@ -108,40 +125,9 @@ def read_labelled(
     return samples
 
 
-def check_labels(samples: Samples, task: Task, place: str = "") -> None:
-    """Raise DataError, which begins with `place`, for labels that the task does not know, naming the first sample."""
-    if not samples.targets:
-        return
-    try:
-        task.check_known(samples.targets)
-    except DataError as error:
-        first = _first_unknown_label(samples, task)
-        raise DataError(f"{place}{error.message} {first}".rstrip(), hint=error.hint) from error
-
-
-def _first_unknown_label(samples: Samples, task: Task) -> str:
-    for at, target in enumerate(samples.targets or ()):
-        try:
-            task.check_known([target])
-        except DataError:
-            shown = input_name(samples.inputs[at], 80 if samples.modality == "text" else None)
-            return f"The first is sample {at + 1}, {shown!r}."
-    return ""
-
-
 def endings_of(spec: Preprocess) -> tuple[str, ...]:
     """The endings of the files that this preprocessing reads, where a plugin says so; else the modality's count."""
     return spec.endings if isinstance(spec, PluginSpec) else ()
-
-
-def _check_test(place: Path, collection: TrainTestSamples, task: Task) -> None:
-    if collection.test is None:
-        return
-    if names := unseen_labels(collection.train, collection.test, task):
-        raise DataError(
-            f"{place} has labels in its test data that are not in its training data: {names}.",
-            hint="Add training samples with these labels, or remove them from the test data.",
-        )
 
 
 def _check_named_labels(place: Path, train: Samples, task: Task, columns: Columns) -> None:
@@ -180,9 +166,10 @@ def _from_folder(folder: Path, spec: ReadSpec) -> TrainTestSamples:
 def _from_tables(train: Path, test: Path | None, spec: ReadSpec) -> TrainTestSamples:
     parts: list[Samples] = []
     layouts: list[str] = []
+    without_parts = replace(spec, facts=spec.facts.without_parts())
     for path in filter(None, (train, test)):
         spec.report.layout = ""
-        parts.append(_from_file(path, spec))
+        parts.append(_from_file(path, spec if path == train else without_parts))
         layouts.append(path.name + spec.report.layout.removeprefix(TABLE if table_ending(path) else ""))
     spec.report.layout = " and ".join(layouts)
     return TrainTestSamples(parts[0], parts[1] if test else None)
@@ -192,7 +179,8 @@ def _named_table(folder: Path, stem: str, spec: ReadSpec) -> Path | None:
     endings = dict.fromkeys((*TABLES, *spec.task.endings))
     if (folder / stem).is_dir():
         endings.pop(".json", None)  # it may say something of the folder
-    found = [folder / (stem + suffix) for suffix in endings if (folder / (stem + suffix)).is_file()]
+    there = [folder / (stem + suffix) for suffix in endings]
+    found = [path for path in there if path.is_file() and path not in spec.apart]
     if len(found) > 1:
         names = " and ".join(path.name for path in found)
         raise DataError(f"Folder {folder} has both {names}.", hint="Keep one of them, or pass the file itself.")
@@ -202,7 +190,7 @@ def _named_table(folder: Path, stem: str, spec: ReadSpec) -> Path | None:
 def _train_and_test_folders(folder: Path, spec: ReadSpec) -> tuple[Path, Path | None] | None:
     """The folders `train/` and `test/`, or as others call them; `None` where sub-folders are classes, even one named
     `train`."""
-    names = folder_names(folder)
+    names = [name for name in folder_names(folder) if folder / name not in spec.apart]
     parts = {part: [name for name in names if name.lower() in spelled] for part, spelled in _PARTS.items()}
     if twice := next((found for found in parts.values() if len(found) > 1), None):
         raise DataError(f"Folder {folder} has both {twice[0]}/ and {twice[1]}/.", hint="Keep one of them.")
@@ -214,10 +202,10 @@ def _train_and_test_folders(folder: Path, spec: ReadSpec) -> tuple[Path, Path | 
     if others and not (test and all(name.lower() in _THIRD_PART for name in others)):
         raise DataError(
             f"Folder {folder} has {others[0]}/ beside {train.name}/.",
-            hint=f"Training reads {train.name}/ and test/ only: rename the folder to test, or move it elsewhere.",
+            hint=f"Training reads {train.name}/ and test/ only: move it, rename it to test, or give `validation`.",
         )
     for other in others:
-        say(f"Ignoring {folder / other}: the validation data is split off the training data.")
+        advise(f"Ignoring {folder / other}: validation data is split off, or named by `validation`.")
         count_files(folder / other, UNREAD_PART, spec.report)
     return train, test
 
@@ -232,7 +220,7 @@ def _from_class_folders(folder: Path, spec: ReadSpec) -> Samples:
             f"Folder {folder} cannot be read as {spec.task.holds}: a folder holds the samples of one class.",
             hint=f"Give a table with the columns {' and '.join(needed)}.",
         )
-    classes = walk.files_by_folder()
+    classes = {child: found for child, found in walk.files_by_folder().items() if child not in spec.apart}
     if not classes:
         raise DataError(
             f"Folder {folder} has no sub-folders, so no classes.",
@@ -255,18 +243,21 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
     if not files:
         raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.install or spec.kinds)
     inputs: list[RawInput] = []
+    facts: list[SampleFacts] = []
     whole: list[int] = []
     for at, file in enumerate(files):
         try:
             _check_not_skipped(str(file), spec)
             check_file(file, spec.modality)
+            found = spec.facts.of_file(file, folder, classes=targets is not None)
             inputs.append(read_text_file(file, spec) if spec.modality == "text" else str(file))
         except DataError as error:
             spec.report.broken[str(file)] = error
         else:
             whole.append(at)
+            facts.append(found)
     kept = None if targets is None else tuple(targets[at] for at in whole)
-    return Samples(tuple(inputs), kept, spec.modality, tuple(str(files[at]) for at in whole))
+    return with_facts(Samples(tuple(inputs), kept, spec.modality, tuple(str(files[at]) for at in whole)), facts)
 
 
 def _check_not_skipped(place: str, spec: ReadSpec) -> None:
@@ -295,22 +286,25 @@ def _from_file(path: Path, spec: ReadSpec) -> Samples:
     spec.report.merged += max(0, len(table) - len(rows))
     if spec.labelled:
         spec.task.check_table(rows)
-    samples = _samples_of_rows(rows, spec)
+    samples = _samples_of_rows(rows, table, spec)
     if spec.task.plugin and (wrong := labels_problem(spec.task, samples.targets or ())):
         raise task_error(spec.task, f"cannot be used: {wrong}")
     return merge_rows(samples, path, spec.task, spec.report)
 
 
-def _samples_of_rows(rows: Sequence[Row], spec: ReadSpec) -> Samples:
-    """What the rows hold; those with something wrong are kept apart."""
+def _samples_of_rows(rows: Sequence[Row], table: Sequence[Row], spec: ReadSpec) -> Samples:
+    """What the rows hold; those with something wrong are kept apart. `table` has the rows that a task made them of."""
     inputs: list[RawInput] = []
     targets: list[Target] = []
     places: list[str] = []
+    facts: list[SampleFacts] = []
+    origins = {row.place: row for row in table}
     for row in rows:
         place = f"{row.file}, {row.place}"
         try:
             _check_not_skipped(place, spec)
             given = input_of(row, spec)
+            found = spec.facts.of_row(origins.get(row.place, row), None if spec.modality == "text" else given)
             if spec.labelled:
                 targets.append(_target(row, spec.task))
         except DataError as error:
@@ -320,7 +314,9 @@ def _samples_of_rows(rows: Sequence[Row], spec: ReadSpec) -> Samples:
         else:
             inputs.append(given)
             places.append(place)
-    return Samples(tuple(inputs), tuple(targets) if spec.labelled else None, spec.modality, tuple(places))
+            facts.append(found)
+    samples = Samples(tuple(inputs), tuple(targets) if spec.labelled else None, spec.modality, tuple(places))
+    return with_facts(samples, facts)
 
 
 def _target(row: Row, task: Task) -> Target:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.data.columns import Columns, table_format
+from tlzoo.data.sample_columns import NO_FACTS, WantedFacts
 from tlzoo.data.sample_files import check_file
 from tlzoo.data.samples import RawInput
 from tlzoo.errors import DataError, InputError
@@ -34,6 +35,8 @@ class ReadSpec:
     report: ReadReport
     skip: Skip
     columns: Columns
+    facts: WantedFacts = NO_FACTS
+    apart: tuple[Path, ...] = ()
     named: set[str] = field(default_factory=set)
     """The files that rows of tables name."""
 
@@ -61,7 +64,7 @@ class ReadSpec:
     def wanted(self) -> list[str]:
         """The columns that a table may have."""
         roles = [self.names.get(role, role) for role in self.task.all_roles]
-        return [*roles, *self.columns.get("label_columns", ())]
+        return [*roles, *(self.names[role] for role in self.facts.roles), *self.columns.get("label_columns", ())]
 
 
 def table_rows(path: Path, spec: ReadSpec) -> list[Row]:

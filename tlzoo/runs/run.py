@@ -1,4 +1,4 @@
-"""A run: a folder with everything a trained model is. Only safetensors and JSON."""
+"""A run: a folder with everything a trained model is. Only safetensors, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class RunFolder:
 
     def splits(self) -> SampleSplits:
         """The samples it was trained and tested on, read again; raises DataError when they moved or changed."""
-        for place in filter(None, (self.data.path, self.data.test)):
+        for place in filter(None, (self.data.path, self.data.test, self.data.validation)):
             if not os.path.exists(place):
                 raise DataError(
                     f"The data of {self.path} is no longer at {place}.",
@@ -186,7 +186,8 @@ class RunFolder:
         try:
             endings, together = endings_of(self.preprocess), bool(self.data.read)
             skip = recorded(self.data.read)
-            parts = read_splits(*where, self.task, columns, seed, endings, together=together, skip=skip)
+            sets: dict[str, Any] = {"validation": self.data.validation, "group_by": self.data.group_by}
+            parts = read_splits(*where, self.task, columns, seed, endings, together=together, skip=skip, **sets)
         except DataError as cause:
             raise DataError(
                 f"The data of {self.path} cannot be divided as it was in training. {cause.message}",

@@ -32,7 +32,11 @@ _DEEPEST = 20
 
 def spelled_column(role: str, name: str) -> str:
     """The argument that names a role's column, for a message."""
-    given = {f"{role}_column": name} if role in ("text", "path", "label") else {"others": {role: name}}
+    given: dict[str, Any] = {"others": {role: name}}
+    if role.endswith("_column"):
+        given = {role: name}
+    elif role in ("text", "path", "label"):
+        given = {f"{role}_column": name}
     return f"`columns={given}`"
 
 

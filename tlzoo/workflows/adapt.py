@@ -23,6 +23,7 @@ from tlzoo.data import (
     read_labelled,
 )
 from tlzoo.data.broken import Reading, tolerate
+from tlzoo.data.columns import SAMPLE_COLUMNS, without
 from tlzoo.data.contents import keep_part
 from tlzoo.errors import DataError, RunError, concerning
 from tlzoo.io.extras import require_training
@@ -118,9 +119,7 @@ def _labelled(
 
 
 def _target_samples(run: RunFolder, target: str | Path, known: Columns, skip: Skip) -> tuple[Samples, ReadReport]:
-    columns = known.copy()
-    columns.pop("label_column", None)
-    columns.pop("label_columns", None)
+    columns = without(known, "label_column", "label_columns", *SAMPLE_COLUMNS)
     report, endings = ReadReport(), endings_of(run.preprocess)
     with concerning("target", DataError), columns_of_training(run.path):
         found = read(target, run.task, columns=columns, labelled=False, endings=endings, report=report, skip=skip)

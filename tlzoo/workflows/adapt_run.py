@@ -141,4 +141,5 @@ def _shares(run: RunFolder, targets: Any) -> dict[str, float]:
 def _join(first: Samples, second: Samples) -> Samples:
     assert first.targets is not None
     assert second.targets is not None
-    return Samples(first.inputs + second.inputs, first.targets + second.targets, first.modality)
+    weights = first.weights + second.weights
+    return Samples(first.inputs + second.inputs, first.targets + second.targets, first.modality, weights=weights)

@@ -47,10 +47,11 @@ def test_a_run_and_its_file_read_tables_as_it_was_trained(
     assert done.json["n"] == count
     done = command("evaluate", exported.path, packed)
     assert (done.code, "is UTF-8, not cp1252. Say so: --encoding utf-8" in done.err) == (2, True)
-    answers = [command("predict", exported.path, table, "--encoding", "cp1252", "--json", "-q").json]
-    answers.append(command("predict", exported.path, packed, "--json", "-q").json)
-    assert len(answers[0]) == count
-    assert answers[0] == answers[1]
+    found = command("predict", exported.path, table, "--encoding", "cp1252", "--json", "-q").json
+    again = command("predict", exported.path, packed, "--json", "-q").json
+    assert found["read"]["layout"] == "a table separated by ';' in cp1252"
+    assert len(found["predictions"]) == count
+    assert found["predictions"] == again["predictions"]
     done = command("predict", exported.path, table)
     assert (done.code, "--encoding cp1252" in done.err) == (2, True)
 
@@ -72,12 +73,13 @@ def test_text_makes_texts_of_paths_and_files_are_no_texts(
     zoo: Any, command: Any, text_file: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
-    first, second = json.loads(command("predict", text_file.path, "no-such.csv", "good film", "--json").out)
+    done = command("predict", text_file.path, "no-such.csv", "good film", "--json")
+    first, second = json.loads(done.out)["predictions"]
     assert "no file no-such.csv" in first["error"]
     assert second["label"]
     done = command("predict", text_file.path, "no-such.csv")
     assert (done.code, "if it is a text: --text" in done.err) == (2, True)
-    [answer] = command("predict", text_file.path, "no-such.csv", "--text", "--json", "-q").json
+    [answer] = command("predict", text_file.path, "no-such.csv", "--text", "--json", "-q").json["predictions"]
     assert (answer["input"], "error" in answer) == ("no-such.csv", False)
 
 
@@ -98,7 +100,8 @@ def test_a_run_of_pictures_finds_them_in_another_folder(
     done = command("evaluate", exported.path, table)
     assert (done.code, "--files FOLDER" in done.err) == (2, True)
     assert command("evaluate", exported.path, table, "--files", pictures.name, "--json", "-q").json["n"] == len(files)
-    assert len(command("predict", exported.path, table, "--files", pictures.name, "--json", "-q").json) == len(files)
+    found = command("predict", exported.path, table, "--files", pictures.name, "--json", "-q").json
+    assert len(found["predictions"]) == len(files)
     adapted = ("adapt", run, "--target", table, "--out", tmp_path / "adapted", "--json", "-q")
     done = command(*adapted)
     assert (done.code, "--files FOLDER" in done.err) == (2, True)

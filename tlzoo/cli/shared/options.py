@@ -27,6 +27,15 @@ Out = Annotated[Path, typer.Option("--out", help="Output folder; must not exist 
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts \\[text]")]
 PathColumn = Annotated[str | None, typer.Option(help="Column of the files' paths \\[path]")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels \\[label]")]
+SplitColumn = Annotated[
+    str | None, typer.Option(help="Column that says which part a row is in: train, validation or test")
+]
+GroupColumn = Annotated[
+    str | None, typer.Option(help="Column of groups, such as patients or speakers: rows of a group stay in one part")
+]
+WeightColumn = Annotated[
+    str | None, typer.Option(help="Column of weights, 0 or more: how much a row counts in training")
+]
 
 
 Others = Annotated[
@@ -90,10 +99,11 @@ def columns(
     label: str | None,
     others: list[str] | None = None,
     written: Mapping[str, Any] | None = None,
+    **more: str | None,
 ) -> Columns:
     """The columns that were named and how they are written, as `tlzoo.data.read` takes them; raises UsageError for one
     that is no ROLE=NAME."""
-    named = {"text_column": text, "path_column": path, "label_column": label}
+    named = {"text_column": text, "path_column": path, "label_column": label, **more}
     found: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     roles = by_role(others or ())
     return cast("Columns", found | ({"others": roles} if roles else {}) | dict(written or {}))

@@ -16,6 +16,7 @@ from tlzoo.cli.shared.options import (
     PathColumn,
     Quiet,
     SkipBroken,
+    SplitColumn,
     TextColumn,
     columns,
     says_how_written,
@@ -39,6 +40,7 @@ def evaluate(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    split_column: SplitColumn = None,
     skip_broken: SkipBroken = "0%",
     *,
     written: dict[str, Any],
@@ -57,12 +59,8 @@ def evaluate(
         read_record(model)
     from tlzoo.workflows.evaluate import evaluate as measure
 
-    result = measure(
-        model,
-        data,
-        columns=columns(text_column, path_column, label_column, column, written),
-        skip_broken=share_of("--skip-broken", skip_broken),
-    )
+    named = columns(text_column, path_column, label_column, column, written, split_column=split_column)
+    result = measure(model, data, columns=named, skip_broken=share_of("--skip-broken", skip_broken))
     if json:
         print_json({**asdict(result), "model": str(model)})
         return

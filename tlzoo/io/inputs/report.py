@@ -99,8 +99,8 @@ class ReadReport:
     `left_out` counts files by reason and kind: an ending, such as ".md", or "" where there is none; `extras` would read
     some of them. `broken` has what cannot be read, by name: a file, or a row's place. `copies` counts samples with the
     content of an earlier one, `contradicting` contents with several labels; `alike` are labels that differ in little
-    that anybody sees, `few` the samples of small classes. `overlap` is there where a test part was given, `cut` once
-    samples are prepared for a model. `roles` are those whose columns were read.
+    that anybody sees, and `alike_groups` such groups; `few` the samples of small classes. `overlap` is there where a
+    test part was given, `cut` once samples are prepared for a model. `roles` are those whose columns were read.
     `spelled` has the ways in which each label is written, `missing_like` the samples of labels such as "nan", `numbers`
     the labels where all are numbers and some have decimals.
     """
@@ -114,6 +114,7 @@ class ReadReport:
     contradicting: int = 0
     alike: list[tuple[str, ...]] = field(default_factory=list)
     few: dict[str, int] = field(default_factory=dict)
+    alike_groups: list[tuple[str, ...]] = field(default_factory=list)
     extras: set[str] = field(default_factory=set)
     overlap: Overlap | None = None
     cut: CutCount | None = None
@@ -171,6 +172,8 @@ class ReadReport:
             yield f"Labels that may stand for a missing one: {', '.join(shown)} samples"
         for labels in self.alike[:_SHOWN]:
             yield f"Labels that look alike: {listed_names(labels)}"
+        for groups in self.alike_groups[:_SHOWN]:
+            yield f"Groups that look alike: {listed_names(groups)}"
         if self.few:
             shown = [f"{listed_names([label])} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
             more = [f"and {len(self.few) - _SHOWN} more"] if len(self.few) > _SHOWN else []
