@@ -54,10 +54,12 @@ AT_THE_ENDS = {
     "cache_gb": (0.0, 1e6),
     "snapshot_every": (0.0, 1e9),
     "rank": (1, 256),
+    "folds": (2, 20),
     "alpha": (0.01, 1e5),
 }
 BEYOND = {
     "epochs": (0, -1),
+    "folds": (1, 21),
     "batch": (1, 0),
     "lr": (-1e-9, "automatic"),
     "weight_decay": (-0.1, 11.0),

@@ -135,11 +135,13 @@ Loss = Callable[[Mapping[str, "torch.Tensor"], Mapping[str, "torch.Tensor"]], "t
 class Head:
     """`module` maps the backbone's output to the task's outputs: one tensor, or a tuple in the order of several.
 
-    Of a backbone with several outputs it is given a mapping from their names.
+    Of a backbone with several outputs it is given a mapping from their names. `takes_weights` says that the loss counts
+    each sample by its weight where a batch has `sample_weights`, float32 [N].
     """
 
     module: nn.Module
     loss: Loss
+    takes_weights: bool = False
 
 
 @dataclass(frozen=True)

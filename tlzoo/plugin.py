@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tlzoo.options import Probe as Probe
     from tlzoo.options import StrategyOptions as StrategyOptions
     from tlzoo.plugins.hookspecs import hookimpl as hookimpl
-    from tlzoo.preprocess import PreparedArrays as PreparedArrays
     from tlzoo.preprocess import make_preprocessor as make_preprocessor
+    from tlzoo.preprocess.prepared import PreparedArrays as PreparedArrays
     from tlzoo.registry.schema import Checkpoint as Checkpoint
     from tlzoo.registry.schema import FileSource as FileSource
     from tlzoo.registry.schema import HubFile as HubFile
@@ -87,7 +87,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "tlzoo.models.stages": "count_stages",
         "tlzoo.options": "Finetune GradientDescent Probe StrategyOptions",
         "tlzoo.plugins.hookspecs": "hookimpl",
-        "tlzoo.preprocess": "PreparedArrays make_preprocessor",
+        "tlzoo.preprocess": "make_preprocessor",
+        "tlzoo.preprocess.prepared": "PreparedArrays",
         "tlzoo.registry.schema": "Checkpoint FileSource HubFile HubSource LocalFile Member PackageSource "
         "PypiSource StageRecord UrlSource",
         "tlzoo.specs": "AudioSpec ImageSpec PluginSpec Preprocess TextSpec",

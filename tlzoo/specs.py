@@ -104,12 +104,14 @@ class TextSpec(StrictModel):
 class AudioSpec(StrictModel):
     """A recording becomes `audio` float32 [N, T], mono at `sample_rate` Hz, T = round(seconds * sample_rate).
 
-    Longer recordings are cut at the end, shorter ones padded with zeros.
+    Longer recordings are cut at the end, shorter ones padded with zeros. `mark_end` is there where a
+    model tells a sound from its padding: a last sample of 0 is written as 1e-30 then.
     """
 
     kind: Literal["audio"] = "audio"
     sample_rate: int = Field(gt=0, le=768_000)
     seconds: float = Field(gt=0, le=30)
+    mark_end: Literal[True] | None = None
 
 
 class PluginSpec(StrictModel):

@@ -11,6 +11,7 @@ from tlzoo.adaptation.coral import _matrix_power, coral_align, coral_probe
 from tlzoo.models.heads import probe_objective
 from tlzoo.tasks import make_task
 from tlzoo.training.strategies.probe_fit import FittedProbe
+from tlzoo.training.strategies.ridge import Labelled
 
 OBJECTIVE = probe_objective(make_task("image-classification", ("a", "b")), {})
 
@@ -32,10 +33,8 @@ def test_each_feature_is_scaled_from_its_own_variance_to_the_targets():
 def test_the_targets_mean_and_scale_are_folded_into_the_head(monkeypatch: pytest.MonkeyPatch):
     seen: list[np.ndarray] = []
 
-    def fit(
-        train: tuple[np.ndarray, np.ndarray], held: tuple[np.ndarray, np.ndarray], objective: object
-    ) -> FittedProbe:
-        seen.extend([*train, *held])
+    def fit(train: Labelled, held: Labelled, objective: object) -> FittedProbe:
+        seen.extend([*train[:2], *held[:2]])
         return FittedProbe(torch.tensor([[2.0, 4.0]]), torch.tensor([1.0]), 0.25, {"loss": 0.5})
 
     monkeypatch.setattr(coral, "fit_probe", fit)

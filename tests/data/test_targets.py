@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tlzoo.data import Samples, read, split
+from tlzoo.data.splits import read_splits
 from tlzoo.errors import DataError
+from tlzoo.io.inputs.report import ReadReport
 from tlzoo.tasks import make_task
 
 cells = st.lists(
@@ -38,13 +40,87 @@ def test_lists_of_labels_are_read_from_json_lines_and_parquet(tmp_path):
     assert targets_of(parquet, "multilabel") == ("a;b", "", "c", "")
 
 
-def test_lists_of_labels_in_cells_of_csv_are_json(tmp_path):
+def test_lists_of_labels_in_cells_of_csv_are_json_or_pythons(tmp_path):
     table = tmp_path / "t.csv"
-    table.write_text('text,label\none,"[""a"", ""b""]"\ntwo,[]\nthree,c\nfour,[d]\n')
-    assert targets_of(table, "multilabel") == ("a;b", "", "c", "[d]")
-    table.write_text("text,label\none,\"['a', 'b']\"\ntwo,c\n")
-    with pytest.raises(DataError, match="'label' that is not JSON in line 2"):
-        targets_of(table, "multilabel")
+    table.write_text('text,label\none,"[""a"", ""b""]"\ntwo,[]\nthree,c\nfour,"[\'a\', \'b\']"\n')
+    assert targets_of(table, "multilabel") == ("a;b", "", "c", "a;b")
+    for cell, fault in (("[d]", "looks like a list"), ("['a' 'b']", "a list in 'label' that cannot be read")):
+        table.write_text(f'text,label\none,"{cell}"\ntwo,c\n')
+        with pytest.raises(DataError, match=f"{fault} in line 2"):
+            targets_of(table, "multilabel")
+
+
+def test_labels_that_are_written_in_several_ways_are_one_and_said(tmp_path):
+    table = tmp_path / "t.jsonl"
+    labels = ["caf\u00e9", "cafe\u0301", "the\u200b", "the", "the "]
+    table.write_text("".join(json.dumps({"text": f"{at}", "label": label}) + "\n" for at, label in enumerate(labels)))
+    for family in ("classification", "multilabel"):
+        report = ReadReport()
+        found = read(table, make_task(f"text-{family}"), report=report).train.targets
+        assert found == ("caf\u00e9", "caf\u00e9", "the", "the", "the")
+        assert report.facts()["respelled"] == {"caf\u00e9": ["cafe\u0301", "caf\u00e9"], "the": ["the", "the\u200b"]}
+        assert any("cafe\\u0301" in line for line in report.lines())
+
+
+def test_numbers_as_labels_are_in_order_and_said_where_they_have_decimals(tmp_path):
+    table = tmp_path / "t.csv"
+    for labels, said in ((["10", "2", "1"], []), (["1.0", "0.0", "10.0"], ["0.0", "1.0", "10.0"])):
+        table.write_text("text,label\n" + "".join(f"{at},{label}\n" for at, label in enumerate(labels * 3)))
+        report, task = ReadReport(), make_task("text-classification")
+        targets = read(table, task, report=report, training=True).train.targets
+        assert list(task.fit(targets, "label").labels) == sorted(labels, key=float)
+        assert report.numbers == said
+
+
+def test_labels_that_may_stand_for_a_missing_one_are_said(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("text,label\none,nan\ntwo,None\nthree,a\nfour,NaN\n")
+    report = ReadReport()
+    read(table, make_task("text-classification"), report=report)
+    assert report.missing_like == {"NaN": 1, "None": 1, "nan": 1}
+
+
+def test_a_label_that_is_named_has_a_sample(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("text,toxic,spam\none,1,0\ntwo,0,0\n")
+    task = make_task("text-multilabel")
+    with pytest.raises(DataError, match="no sample with the label 'spam'") as caught:
+        read(table, task, columns={"label_columns": ["toxic", "spam"]}, training=True)
+    assert caught.value.parameter == "label_columns"
+    found = read(table, task, columns={"label_columns": ["toxic", "spam"]})
+    assert found.train.targets == ("toxic", "")
+
+
+def test_a_list_is_no_label_of_one(tmp_path):
+    table = tmp_path / "t.csv"
+    for cell in ("['a', 'b']", "[1 0 1]", "[0, 1]"):
+        table.write_text(f'text,label\none,"{cell}"\n')
+        with pytest.raises(DataError, match="has a list as 'label' in line 2") as caught:
+            targets_of(table, "classification", training=False)
+        assert "`task='multilabel'`" in caught.value.hint
+
+
+def test_a_table_says_how_it_was_understood_and_what_of_it_was_used(tmp_path):
+    (tmp_path / "train.csv").write_text("text;label\none;a\ntwo;b\n")
+    (tmp_path / "test.tsv").write_text("text\tlabel\none\ta\n")
+    report = ReadReport()
+    read(tmp_path, make_task("text-classification"), columns={"encoding": "cp1252"}, report=report)
+    assert report.layout == "train.csv, separated by ';', in cp1252 and test.tsv, in cp1252"
+    assert report.roles == {"text", "label", "encoding"}
+
+
+def test_paths_in_a_table_may_have_backslashes_and_start_at_a_folder(tmp_path):
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    (tmp_path / "photos" / "deep" / "a.txt.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "lists").mkdir()
+    table = tmp_path / "lists" / "t.csv"
+    table.write_text("path,label\ndeep\\a.txt.png,a\n")
+    task = make_task("image-classification")
+    with pytest.raises(DataError, match="is not a file") as caught:
+        read(table, task)
+    assert "`columns={'files': 'FOLDER'}`" in caught.value.hint
+    found = read(table, task, columns={"files": str(tmp_path / "photos")})
+    assert found.train.inputs == (str(tmp_path / "photos" / "deep" / "a.txt.png"),)
 
 
 @pytest.mark.parametrize("cell", ["[1, 0, 1]", "[0, 1]", "[1.0, 0.0, 0.0]", "[true, false]"])
@@ -162,3 +238,10 @@ def test_one_sample_cannot_be_split(family):
 def test_a_share_of_samples_with_several_labels_is_rounded_to_the_nearest_number(count, held):
     samples = Samples(tuple(f"text {i}" for i in range(count)), ("a;b",) * count, "text")
     assert len(split(samples, 0.2, 0, make_task("text-multilabel"))[1]) == held
+
+
+def test_labels_that_are_measured_values_are_hinted_to_be_numbers(tmp_path):
+    (tmp_path / "t.csv").write_text("text,label\n" + "".join(f"{at},{at / 7:.2f}\n" for at in range(40)))
+    with pytest.raises(DataError, match="too few samples of some labels") as caught:
+        read_splits(tmp_path / "t.csv", None, make_task("text-classification"), {}, 0)
+    assert "`task='regression'`" in caught.value.hint

@@ -11,7 +11,9 @@ import pytest
 
 from tlzoo.errors import DataError
 from tlzoo.io import texts
-from tlzoo.io.texts import bounded_lines, has_lone_surrogate, json_text, listed_names, read_text
+from tlzoo.io.texts import NUL_HINT, bounded_lines, has_lone_surrogate, json_text, listed_names, read_text
+
+NAME_IT = "Save it again as UTF-8, or name its encoding, such as `columns={'encoding': 'cp1252'}`"
 
 
 def test_lines_are_those_of_the_text_up_to_the_longest(monkeypatch: pytest.MonkeyPatch):
@@ -34,10 +36,10 @@ def test_a_text_is_utf8_with_or_without_a_mark(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "message", "hint"),
     [
-        (b"a\xffb", "is not UTF-8 text (line 1).", "Save it again as UTF-8."),
-        (b"a\nb\nc\xff\n\xff", "is not UTF-8 text (line 3).", "Save it again as UTF-8."),
-        (b"\0", "has a NUL byte in line 1.", "Is it text? Save it again as UTF-8."),
-        (b"a\nb\0c\n\0", "has a NUL byte in line 2.", "Is it text? Save it again as UTF-8."),
+        (b"a\xffb", "is not UTF-8 text (line 1).", NAME_IT),
+        (b"a\nb\nc\xff\n\xff", "is not UTF-8 text (line 3).", NAME_IT),
+        (b"\0", "has a NUL byte in line 1.", NUL_HINT),
+        (b"a\nb\0c\n\0", "has a NUL byte in line 2.", NUL_HINT),
         (None, "cannot be read: No such file or directory.", "Check the path."),
     ],
 )

@@ -34,10 +34,11 @@ def test_a_run_comes_back_as_it_was(zoo: Any, picture_run: Any):
     assert not second.training
 
 
-def test_a_run_is_safetensors_and_json_alone(zoo: Any, picture_run: Any):
+def test_a_run_is_safetensors_json_and_csv_alone(zoo: Any, picture_run: Any):
     files = {path.name for path in picture_run.path.iterdir()}
     tensors = {"model.safetensors", "reference.safetensors"}
-    assert files == {"run.json", "preprocess.json", "history.jsonl", "trained_on.json"} | tensors
+    answers = {"out_of_fold.csv"}  # of cross-validation: few samples are held out
+    assert files == {"run.json", "preprocess.json", "history.jsonl", "trained_on.json"} | tensors | answers
 
 
 def test_a_run_tells_what_it_was_made_from(zoo: Any, picture_run: Any, pictures: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tlzoo.errors import DataError, InputError, UsageError
+from tlzoo.io.inputs.formats import TableFormat
 from tlzoo.runtime.inputs import InputSpec, check_inputs, named_inputs
 
 PICTURES = InputSpec("image", (".jpg", ".png"))
@@ -41,10 +43,12 @@ def test_a_pattern_is_the_files_it_matches(place: Path):
         check_inputs(["photos/*.gif"], PICTURES)
 
 
-def test_a_folder_without_a_file_of_the_kind_is_an_error(place: Path):
+def test_a_folder_without_a_file_of_the_kind_is_an_error_for_that_input_alone(place: Path):
     (place / "empty").mkdir()
-    with pytest.raises(DataError, match="empty contains no image"):
-        names(["empty"], PICTURES)
+    (name, error), (other, _) = named_inputs(["empty", "photos/b.jpg"], PICTURES, [])
+    assert (name, other) == ("empty", "photos/b.jpg")
+    with pytest.raises(InputError, match="empty contains no image"):
+        raise error
 
 
 @pytest.mark.parametrize(
@@ -82,7 +86,7 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(place: Path):
 
 def test_rows_that_are_broken_are_errors_of_their_own(place: Path):
     (place / "t.csv").write_text("text,label\nfine,a\nshort\nalso fine,b\n")
-    (place / "t.jsonl").write_text('{"text": "fine"}\nno json\n{"text": 3}\n{"text": "also fine"}\n')
+    (place / "t.jsonl").write_text('{"text": "fine"}\nno json\n{"text": [3]}\n{"text": "also fine"}\n')
     for table in ("t.csv", "t.jsonl"):
         values = [value for _, value in named_inputs([table], TEXTS, [])]
         assert (values[0], values[-1]) == ("fine", "also fine")
@@ -96,7 +100,7 @@ def test_half_a_surrogate_pair_is_an_error_of_its_row_alone(place: Path):
     [first, (name, error), last] = named_inputs(["t.jsonl"], TEXTS, [])
     assert (first[1], last[1]) == ("fine", "good 😀")
     assert isinstance(error, InputError)
-    assert "half a surrogate pair in line 2, column 'text'" in error.message
+    assert "half a surrogate pair in 'text' in line 2" in error.message
     assert name == "t.jsonl, line 2"
     (place / "p.jsonl").write_text('{"path": "\\udcfc.png"}\n')
     assert names(["p.jsonl"], PICTURES) == [os.path.join(".", "\udcfc.png")]
@@ -105,16 +109,90 @@ def test_half_a_surrogate_pair_is_an_error_of_its_row_alone(place: Path):
 def test_an_argument_of_a_text_model_is_a_text_unless_it_names_texts(place: Path):
     (place / "letter.txt").write_text("dear reader")
     (place / "photos.txt").mkdir()
-    given = ["what a film?", "letter.txt", "photos", "*.txt", "x" * 5000, "", " "]
+    given = ["what a film?", "letter.txt", "*.txt", "x" * 5000, "https://a.example/b", "see my file.csv"]
     assert list(named_inputs(given, TEXTS, [])) == [
         ("what a film?", "what a film?"),
         ("letter.txt", "dear reader"),
-        ("photos", "photos"),
         ("letter.txt", "dear reader"),
         ("x" * 5000, "x" * 5000),
-        ("", ""),
-        (" ", " "),
+        ("https://a.example/b", "https://a.example/b"),
+        ("see my file.csv", "see my file.csv"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ("no-such.csv", "no file no-such.csv"),
+        ("no-such.txt", "no file no-such.txt"),
+        ("deep/no-such", "no file deep/no-such"),
+        ("./my files/no such.jsonl.gz", "no file ./my files"),
+        ("photos/*", r"No file matches photos/\*"),
+        ("photos", "Folder photos contains no text file"),
+        ("letter.pdf", "not of a kind that is read"),
+        ("", "is empty"),
+        (" \n", "is empty"),
+    ],
+)
+def test_what_names_no_text_is_an_error_for_that_input_alone(place: Path, given: str, fault: str):
+    (place / "letter.pdf").write_text("x")
+    first, (name, error), last = named_inputs(["good", given, "bad"], TEXTS, [])
+    assert (first[1], name, last[1]) == ("good", given, "bad")
+    with pytest.raises(InputError, match=fault) as caught:
+        raise error
+    assert caught.value.hint
+
+
+def test_what_looks_like_a_path_can_be_a_text_all_the_same(place: Path):
+    given = ["no-such.csv", "photos", "either/or"]
+    found = list(named_inputs(given, replace(TEXTS, texts=True), []))
+    assert found == [(each, each) for each in given]
+
+
+def test_a_table_that_is_not_there_is_an_error_for_that_input_alone_for_files_too(place: Path):
+    (name, error), (_, there) = named_inputs(["no-such.csv", "photos/b.jpg"], PICTURES, [])
+    assert (name, there) == ("no-such.csv", "photos/b.jpg")
+    assert isinstance(error, InputError)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", 'text,other\nfine,x\n,x\n" ",x\n'),
+        ("t.jsonl", '{"text": "fine"}\n{"text": null}\n{"text": ""}\n{"text": " "}\n{"other": 1}\n'),
+    ],
+)
+def test_rows_without_a_text_are_errors_all_alike(place: Path, name: str, content: str):
+    (place / name).write_text(content)
+    (_, fine), *others = named_inputs([name], TEXTS, [])
+    assert fine == "fine"
+    assert len(others) == content.count("\n") - (2 if name == "t.csv" else 1)
+    assert all(isinstance(value, InputError) and "'text'" in value.message for _, value in others)
+
+
+def test_cells_are_texts_as_in_training(place: Path):
+    (place / "t.jsonl").write_text('{"text": 3}\n{"text": true}\n{"text": "a\\u0000b"}\n')
+    [(_, number), (_, true), (_, nul)] = named_inputs(["t.jsonl"], TEXTS, [])
+    assert (number, true) == ("3", "true")
+    assert isinstance(nul, InputError)
+
+
+def test_a_line_that_is_no_utf8_is_an_error_for_that_line_alone():
+    lines = [b"\xef\xbb\xbflovely\r\n", b"caf\xe9\n", b"\n", "caf\u00e9".encode()]
+    (_, first), (name, bad), (_, empty), (_, last) = named_inputs(["-"], TEXTS, lines)
+    assert (first, name, last) == ("lovely", "caf\\xe9", "caf\u00e9")
+    assert isinstance(bad, InputError)
+    assert "Line 2" in bad.message
+    assert isinstance(empty, InputError)
+    latin = replace(TEXTS, how=TableFormat(encoding="latin-1"))
+    assert [value for _, value in named_inputs(["-"], latin, [b"caf\xe9\n"])] == ["caf\u00e9"]
+
+
+def test_paths_in_a_table_may_have_backslashes_and_start_elsewhere(place: Path):
+    (place / "lists").mkdir()
+    (place / "lists" / "t.csv").write_text("path\nphotos\\b.jpg\nnone\\b.jpg\n")
+    found = names(["lists/t.csv"], replace(PICTURES, folder=str(place)))
+    assert found == [str(place / "photos/b.jpg"), str(place / "none\\b.jpg")]
 
 
 def test_a_text_file_that_is_no_text_is_an_error_of_its_own(place: Path):
@@ -150,8 +228,4 @@ def test_two_stars_are_folders_of_any_depth(place: Path):
 
 def test_the_signs_of_a_pattern_in_a_text_are_text(place: Path):
     check_inputs(["is it good? *very* [sic]"], TEXTS)
-    assert names(["is it good? *very*", "photos"[:2] + "?"], TEXTS) == ["is it good? *very*", "ph?"]
-
-
-def test_a_pattern_that_matches_no_text_files_is_itself_a_text(place: Path):
-    assert list(named_inputs(["photos/*"], TEXTS, [])) == [("photos/*", "photos/*")]
+    assert names(["is it good? *very*", "ph?"], TEXTS) == ["is it good? *very*", "ph?"]

@@ -59,6 +59,7 @@ def test_wilsons_interval_is_that_of_the_tables(right: float, count: int, low: f
 def test_few_samples_are_said_to_be_few(task: Any, count: int, note: str):
     assert few_samples_note(task, count) == note
     assert few_samples_note(task, 2, "test", "Take").endswith("Take 20 or more.")
+    assert few_samples_note(task, 2, copies=True).startswith("2 held-out samples, copies aside, are too few")
 
 
 def test_a_share_of_right_and_wrong_has_wilsons_interval():

@@ -8,12 +8,71 @@ import numpy as np
 import pytest
 
 from tlzoo.errors import DataError
-from tlzoo.tasks.labels import check_two_classes, class_numbers, count_found, label_shares, top_scores
+from tlzoo.tasks.labels import (
+    check_two_classes,
+    class_numbers,
+    count_found,
+    in_order,
+    label_shares,
+    means_numbers,
+    plain_label,
+    top_scores,
+)
 
 
 def test_known_labels_are_numbered_in_their_order():
     assert class_numbers(["b", "a"], ["a", "a", "b"]) == {"b": 0, "a": 1}
     assert class_numbers([], []) == {}
+
+
+def test_labels_of_older_runs_are_known_as_they_are_compared_now():
+    assert class_numbers(["cafe\u0301", "a\u200b"], ["caf\u00e9", "a"])["caf\u00e9"] == 0
+    assert class_numbers(["caf\u00e9", "cafe\u0301"], ["cafe\u0301"])["cafe\u0301"] == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "plain"),
+    [
+        ("cafe\u0301", "caf\u00e9"),
+        (" a\u200bb\ufeff ", "ab"),
+        ("new\u00a0 york", "new york"),
+        ("\u200e", ""),
+        ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
+        ("Good", "Good"),
+        ("1.0", "1.0"),
+    ],
+)
+def test_labels_are_compared_as_they_are_seen(label: str, plain: str):
+    assert plain_label(label) == plain
+
+
+@pytest.mark.parametrize(
+    ("labels", "ordered"),
+    [
+        (["10", "2", "0", "1", "2"], ["0", "1", "2", "10"]),
+        (["1.0", "1", "-3", "1e1"], ["-3", "1", "1.0", "1e1"]),
+        (["10", "2", "a"], ["10", "2", "a"]),
+        (["nan", "2", "10"], ["10", "2", "nan"]),
+        ([], []),
+    ],
+)
+def test_numbers_are_in_the_order_of_their_values(labels: list[str], ordered: list[str]):
+    assert in_order(labels) == ordered
+
+
+@pytest.mark.parametrize(
+    ("labels", "measured"),
+    [
+        (["0.42", "0.5", "1.7"], True),
+        ([str(at) for at in range(40)], True),
+        (["0", "1", "2", "10"] * 5, False),
+        (["0.0", "1.0"] * 5, False),
+        ([str(at % 30) for at in range(300)], False),
+        (["0.5", "a", "b"], False),
+    ],
+)
+def test_many_numbers_are_rather_values_than_classes(labels: list[str], measured: bool):
+    assert means_numbers(labels) == measured
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_outputs_that_another_version_declares_otherwise_are_told_with_both_vers
         change("tasks", f"Two.outputs = property(lambda self: ({outputs}))")
         done = command("predict", exported.path, tmp_path / "0.png", "--json")
         assert done.code == 0, done.err
-        assert set(json.loads(done.out)[0]["outputs"]) == {"sign", "size"}
+        assert set(json.loads(done.out)["predictions"][0]["outputs"]) == {"sign", "size"}
         assert "The task image-two needs tlzoo-duo 1.0" in done.err
         assert "image-two of plugin 'duo' (tlzoo-duo 2.0) has the outputs " in done.err
         assert ours in done.err

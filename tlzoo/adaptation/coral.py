@@ -12,7 +12,8 @@ import torch
 
 from tlzoo.features.chunks import mean_and_scale
 from tlzoo.tasks.heads import Objective
-from tlzoo.training.strategies.probe_fit import FittedProbe, fit_probe
+from tlzoo.training.strategies.probe_fit import FittedProbe, Pair, fit_probe
+from tlzoo.training.strategies.ridge import Labelled
 
 
 def coral_align(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -25,8 +26,8 @@ def coral_align(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def coral_probe(
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
+    train: Pair,
+    validation: Pair,
     target: np.ndarray,
     objective: Objective,
 ) -> FittedProbe:
@@ -40,7 +41,7 @@ def coral_probe(
     both = (np.concatenate([train[0], validation[0]]) - source_mean) / source_scale
     aligned = coral_align(both, near)
     cut = len(train[0])
-    probe = fit_probe((aligned[:cut], train[1]), (aligned[cut:], validation[1]), objective)
+    probe = fit_probe(Labelled(aligned[:cut], *train[1:]), Labelled(aligned[cut:], *validation[1:]), objective)
     weight = probe.weight.double() / torch.from_numpy(target_scale)
     bias = probe.bias.double() - weight @ torch.from_numpy(target_mean)
     return FittedProbe(weight.float(), bias.float(), probe.l2, probe.validation)

@@ -153,7 +153,7 @@ def notes(task: Task, facts: Mapping[str, Any], data: Evidence) -> Iterator[str]
 def _compare(where: str, task: Task, before: Outputs, after: Outputs, data: TaskDataset, seed: int) -> dict[str, Any]:
     """The metrics of both models, and the paired difference of the headline."""
     (old, _, _), (new, targets, contexts) = data.independent(before), data.independent(after)
-    found = paired_difference(task, new, old, targets, contexts, seed)
+    found = paired_difference(task, new, old, targets, contexts, seed, data.independent_groups())
     difference = {"metric": task.headline, "level": LEVEL, "value": found.value, "low": found.low, "high": found.high}
     return {
         f"{where}_metrics_before": data.metrics(before),
@@ -203,10 +203,10 @@ def _has_collapsed(task: Task, before: Answers, after: Answers, data: Evidence) 
     before. Where a task has no such answers: more than half of the metric is lost, or an error more than doubled.
     """
     (old, _, _), (new, targets, contexts) = (data.heldout.independent(each.heldout) for each in (before, after))
-    blind = task.prior_outputs(data.training, len(targets))
+    blind, groups = task.prior_outputs(data.training, len(targets)), data.heldout.independent_groups()
     if blind is not None:
         useful = [
-            paired_difference(task, each, blind, targets, contexts, data.seed).verdict == "better"
+            paired_difference(task, each, blind, targets, contexts, data.seed, groups).verdict == "better"
             for each in (old, new)
         ]
         least = task.metrics(blind, targets, contexts)[task.headline]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tlzoo.io.inputs.report import Cut, ReadReport
+from tlzoo.io.inputs.report import CutCount, ReadReport
 from tlzoo.progress import say
 
 
@@ -16,7 +16,7 @@ def announce(report: ReadReport, place: str | os.PathLike[str]) -> None:
         say(f"{place}: {line}")
 
 
-def say_cut(report: ReadReport, place: str | os.PathLike[str], cut: Cut | None) -> None:
+def say_cut(report: ReadReport, place: str | os.PathLike[str], cut: CutCount | None) -> None:
     """Give the account, once samples were prepared, how many of them were cut at the end, and say it."""
     report.cut = cut
     if cut and cut.longer:

@@ -49,8 +49,7 @@ def tolerance(share: float, preprocessor: Callable[[], Preprocessor] | None = No
     """Leave out up to a share of what cannot be read; beyond it the error names what cannot be decoded, too."""
 
     def undecodable(collection: TrainTestSamples) -> Mapping[str, DataError]:
-        parts = [part for part in (collection.train, collection.test) if part is not None]
-        return {} if preprocessor is None else find_broken(parts, preprocessor())
+        return {} if preprocessor is None else find_broken(collection.all_parts(), preprocessor())
 
     return Skip(share=share, offered=True, undecodable=undecodable)
 

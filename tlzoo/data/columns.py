@@ -1,38 +1,120 @@
-"""What tables call their columns, as users name them."""
+"""How tables are read, as users say it: what columns are called, and how cells are written."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
 from tlzoo.errors import UsageError
+from tlzoo.io.encodings import check_encoding
+from tlzoo.io.inputs.formats import TableFormat
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.row import spelled_column
 
+SPLIT, GROUP, WEIGHT = "split_column", "group_column", "weight_column"
+SAMPLE_COLUMNS = (SPLIT, GROUP, WEIGHT)
+"""Columns that say of a sample which part it is in, which others it belongs with, and how much it counts in training.
+They are no roles of a task, and are read only where they are named."""
+
 
 class Columns(TypedDict, total=False):
-    """What a table calls its columns, where not `text`, `path` and `label`; `others` is for those of a task's own."""
+    """What a table calls its columns, where not `text`, `path` and `label`; `others` is for those of a task's own.
+
+    The columns of a sample's part (`train`, `validation` or `test`), group and weight have no name by default.
+    How it is written, where that cannot be seen: `separator` between cells; `encoding`, where it is not UTF-8 and has
+    no byte order mark; `quoting`, `none` where quotes are plain characters, `double` where they surely enclose cells;
+    `decimal`, `.` or `,`, what stands before the decimals of numbers. `files` is the folder that paths are relative to,
+    instead of the table's. For several labels of a sample: `label_separator` between them; `label_columns`, a column
+    of zeros and ones for each; `label_names`, those of the positions in lists of zeros and ones.
+    """
 
     text_column: str
     path_column: str
     label_column: str
+    split_column: str
+    group_column: str
+    weight_column: str
     others: dict[str, str]
+    separator: str
+    encoding: str
+    quoting: str
+    decimal: str
+    files: str
+    label_separator: str
+    label_columns: list[str]
+    label_names: list[str]
+
+
+_CHOICES = {"quoting": ("none", "double"), "decimal": (".", ",")}
+_LISTS = ("label_columns", "label_names")
+WRITTEN = ("separator", "encoding", "quoting", "decimal", "files", "label_separator", *_LISTS)
+"""What says how cells are written, and names no column."""
+
+
+def without(columns: Columns, *left_out: str) -> Columns:
+    """The columns but for those of these keys."""
+    return cast("Columns", {key: name for key, name in columns.items() if key not in left_out})
 
 
 def check_columns(columns: object) -> Columns:
-    """The columns as they were given, none for `None`; raises UsageError for what names no columns."""
+    """The columns as they were given, none for `None`; raises UsageError for what names no columns.
+
+    Of how cells are written, lists may be texts with commas, a separator `tab`; `files` becomes absolute.
+    """
     if columns is None:
         return {}
     others = columns.get("others", {}) if isinstance(columns, Mapping) else None
     if not isinstance(columns, Mapping) or not isinstance(others, Mapping):
         raise _wrong(columns)
-    names = [*(name for role, name in columns.items() if role != "others"), *others.values()]
-    if not all(isinstance(each, str) for each in (*columns, *others, *names)):
+    roles = {role: name for role, name in columns.items() if role not in ("others", *WRITTEN)}
+    if not all(isinstance(each, str) for each in (*columns, *others, *roles.values(), *others.values())):
         raise _wrong(columns)
-    return cast("Columns", columns)
+    written = {name: _written(name, columns[name]) for name in WRITTEN if name in columns}
+    if "label_columns" in written and {"label_separator", "label_names"} & set(written):
+        raise UsageError(
+            "`label_columns` says all about labels.", hint="Give `label_columns` alone.", parameter="label_columns"
+        )
+    return cast("Columns", {**columns, **written} if written else columns)
+
+
+def _written(name: str, given: Any) -> Any:
+    """A value that says how cells are written; raises UsageError for one that cannot be."""
+    if name in _LISTS:
+        found = [each.strip() for each in given.split(",")] if isinstance(given, str) else given
+        good = isinstance(found, list | tuple) and all(isinstance(each, str) and each for each in found)
+        if not good or not found or len(set(found)) < len(found):
+            raise _unusable(name, given, "Give different names, such as toxic,insult,spam.")
+        return list(found)
+    if not isinstance(given, str | os.PathLike) or not str(given):
+        raise _unusable(name, given, "Give a text.")
+    if name == "files":
+        return os.path.abspath(given)
+    text = {"tab": "\t", "\\t": "\t"}.get(str(given), str(given))
+    if name in _CHOICES and text not in _CHOICES[name]:
+        raise _unusable(name, given, f"Give {' or '.join(_CHOICES[name])}.")
+    if name == "separator" and (len(text) != 1 or text.isalnum() or text in '"\r\n\0'):
+        raise _unusable(name, given, "Give one character, such as ';', or tab.")
+    return check_encoding(text) if name == "encoding" else text
+
+
+def _unusable(name: str, given: object, hint: str) -> UsageError:
+    return UsageError(f"`{name}` cannot be {given!r}.", hint=hint, parameter=name)
+
+
+def table_format(columns: Columns, wanted: Iterable[str] = ()) -> TableFormat:
+    """How a table is written, for its reader; `wanted` are columns that it may have."""
+    return TableFormat(
+        columns.get("separator"), columns.get("encoding"), columns.get("quoting"), tuple(dict.fromkeys(wanted))
+    )
+
+
+def for_other_data(columns: Columns) -> Columns:
+    """What is known of a table, for one of other data: the folder of its files is another."""
+    return cast("Columns", {name: value for name, value in columns.items() if name != "files"})
 
 
 def _wrong(columns: object) -> UsageError:
@@ -44,11 +126,20 @@ def _wrong(columns: object) -> UsageError:
 
 
 def column_names(columns: Columns) -> dict[str, str]:
-    """What a table calls each role; raises UsageError for one that is named twice, and differently."""
+    """What a table calls each role; raises UsageError for one that is named twice, and differently, and for what is no
+    role among `others`."""
     named: dict[str, str] = {
-        role.removesuffix("_column"): str(name) for role, name in columns.items() if role != "others"
+        role if role in SAMPLE_COLUMNS else role.removesuffix("_column"): str(name)
+        for role, name in columns.items()
+        if role not in ("others", *WRITTEN)
     }
     others = columns.get("others", {})
+    if misplaced := [key for key in others if key in SAMPLE_COLUMNS]:
+        raise UsageError(
+            f"`columns` has {misplaced[0]!r} among `others`, which are for roles of a task.",
+            hint=f"Give {spelled_column(misplaced[0], others[misplaced[0]])}.",
+            parameter="columns",
+        )
     for role in named.keys() & others.keys():
         if named[role] != others[role]:
             raise UsageError(
@@ -71,13 +162,20 @@ def check_roles(task: Task, names: Mapping[str, str]) -> None:
 
 
 def check_used(columns: Columns, used: Iterable[str], data: str | Path) -> None:
-    """Raise UsageError for a name of a column of which nothing was read; `used` are the roles that were."""
-    known = sorted(used)
+    """Raise UsageError for what was given and of which nothing was read; `used` are the roles, and what says how cells
+    are written, that were."""
+    known = set(used)
+    roles = sorted(known - set(WRITTEN))
     for role, name in column_names(columns).items():
-        if role not in known:
+        if role not in roles:
             raise UsageError(
                 f"{spelled_column(role, name)} has no effect: {data} "
-                + (f"is read by its columns {', '.join(map(repr, known))}." if known else "is no table with columns."),
+                + (f"is read by its columns {', '.join(map(repr, roles))}." if roles else "is no table with columns."),
                 hint="Leave it out.",
                 parameter="columns",
+            )
+    for written in WRITTEN:
+        if written in columns and written not in known:
+            raise UsageError(
+                f"`{written}` has no effect: nothing in {data} is read by it.", hint="Leave it out.", parameter=written
             )

@@ -6,14 +6,18 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from tlzoo.data.sample_columns import check_merged
 from tlzoo.data.samples import RawInput, Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError
 from tlzoo.io.inputs.report import TEST_PART, TRAINING_PART, ReadReport
 from tlzoo.io.texts import input_name, listed_names
 from tlzoo.tasks.base import Target, Task
+from tlzoo.tasks.labels import in_order, is_number
 
+_MISSING = ("nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nil", "undefined")
 FEW = 5
 """A class of fewer samples is named."""
 _ROW = re.compile(r", (line|row) [0-9]+$")
@@ -28,14 +32,18 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     """
     labels_of: dict[bytes, set[str]] = defaultdict(set)
     counts: Counter[str] = Counter()
-    for part in filter(None, (collection.train, collection.test)):
+    for part in collection.all_parts():
         for at, digest in enumerate(content_digests(part.inputs, part.modality)):
             labels_of[digest].add("" if part.targets is None else repr(part.targets[at]))
         counts.update(_labels(part, task))
     report.copies = report.used - len(labels_of)
     report.contradicting = sum(len(labels) > 1 for labels in labels_of.values())
     report.alike = alike(counts)
-    report.few = {label: count for label, count in sorted(counts.items()) if count < FEW}
+    report.few = {label: counts[label] for label in in_order(counts) if counts[label] < FEW}
+    decimals = all(map(is_number, counts)) and not all(label.lstrip("+-").isdigit() for label in counts)
+    report.numbers = in_order(counts) if decimals else []
+    report.missing_like = {label: counts[label] for label in in_order(counts) if label.lower() in _MISSING}
+    report.alike_groups = alike(group for part in collection.all_parts() for group in part.groups)
 
 
 def keep_part(collection: TrainTestSamples, task: Task, report: ReadReport, *, test: bool) -> Samples:
@@ -46,8 +54,9 @@ def keep_part(collection: TrainTestSamples, task: Task, report: ReadReport, *, t
     if other is not None:
         for at in range(len(other)):
             report.leave_out(reason, _ROW.sub("", other.name(at)))
-        report.used = len(kept)
-        describe_contents(TrainTestSamples(kept, None), task, report)
+        left = TrainTestSamples(kept, None, None if test else collection.validation)
+        report.used = sum(map(len, left.all_parts()))
+        describe_contents(left, task, report)
     return kept
 
 
@@ -65,10 +74,11 @@ def merge_rows(samples: Samples, path: Path, task: Task, report: ReadReport) -> 
     if all(target is None for target in merged.values()):
         _check_one_target(targets, path, samples.modality)
         return samples
+    check_merged(samples, path)
     report.merged += len(samples) - len(targets)
-    first = {given: samples.name(at) for at, given in reversed(list(enumerate(samples.inputs)))}
+    first = {given: at for at, given in reversed(list(enumerate(samples.inputs)))}
     whole = tuple(merged.get(given) or found[0] for given, found in targets.items())
-    return Samples(tuple(targets), whole, samples.modality, tuple(first[given] for given in targets))
+    return replace(samples.subset(first[given] for given in targets), targets=whole)
 
 
 def _check_one_target(targets: Mapping[RawInput, Sequence[Target]], path: Path, modality: str) -> None:
@@ -85,6 +95,15 @@ def _check_one_target(targets: Mapping[RawInput, Sequence[Target]], path: Path, 
 
 def _labels(part: Samples, task: Task) -> Iterable[str]:
     return (label for target in part.targets or () for label in task.labels_in(target))
+
+
+def unseen_labels(train: Samples, other: Samples, task: Task) -> str:
+    """The labels that only `other` has, for people; empty where there are none."""
+    known, there = (
+        {label for target in samples.targets or () for label in task.labels_in(target)} for samples in (train, other)
+    )
+    unseen = sorted(there - known)
+    return listed_names(unseen, 5)
 
 
 def alike(labels: Iterable[str]) -> list[tuple[str, ...]]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tlzoo.data.reading import check_labels
+from tlzoo.data.label_checks import check_labels
 from tlzoo.data.samples import Samples, content_digests
 from tlzoo.errors import InputError
-from tlzoo.io.inputs.report import Cut
+from tlzoo.io.inputs.report import CutCount
 from tlzoo.preprocess import Preprocessor, limit_of, longer_in, row_lengths, with_contexts
 from tlzoo.tasks.base import Target, Task
 from tlzoo.tasks.contract import label_recalls_problem, metrics_problem, split_windows, task_error
@@ -34,7 +34,8 @@ class TaskDataset:
     """`inputs` are paths or texts, `targets` what the task read of each, or `None` where there are no labels.
 
     Where the task takes long inputs in windows, each of these is an input with the target that lies in it; `windows`
-    then has those of every sample, and `whole` the samples' own targets.
+    then has those of every sample, and `whole` the samples' own targets. `weights` say how much each input counts in
+    training, a window as its sample, and `groups` which samples belong together; `None` where the data says neither.
     """
 
     inputs: Sequence[Any]
@@ -43,6 +44,8 @@ class TaskDataset:
     task: Task
     windows: Sequence[Sequence[Window]] | None = None
     whole: Sequence[Target] | None = None
+    weights: Sequence[float] | None = None
+    groups: Sequence[str] | None = None
     _lengths: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     _contexts: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _longer: dict[int, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -62,9 +65,9 @@ class TaskDataset:
 
     def distinct(self) -> int:
         """How many samples there are without copies; raises InputError for a file that cannot be read."""
-        return len(set(self._contents()))
+        return len(set(self.contents()))
 
-    def _contents(self) -> list[Hashable]:
+    def contents(self) -> list[Hashable]:
         """The content of each sample, as a digest."""
         digests = content_digests(self.inputs, self.modality)
         if self.windows is None:
@@ -73,7 +76,7 @@ class TaskDataset:
 
     def without_copies(self) -> list[int]:
         """The samples whose content no earlier one has with the same target."""
-        labelled = zip(self._contents(), map(repr, self.sample_targets), strict=True)
+        labelled = zip(self.contents(), map(repr, self.sample_targets), strict=True)
         first = {each: at for at, each in reversed(list(enumerate(labelled)))}
         return sorted(first.values())
 
@@ -100,7 +103,7 @@ class TaskDataset:
         """Remember it of inputs that were prepared elsewhere."""
         self._longer.update(known)
 
-    def cut(self) -> Cut | None:
+    def cut(self) -> CutCount | None:
         """How many samples are cut at the end; `None` where none can be, as of long ones there are windows, or where
         that cannot be known. What was not prepared before is prepared now."""
         limit = limit_of(self.preprocessor)
@@ -110,7 +113,7 @@ class TaskDataset:
             self._prepare([at for at in range(len(self)) if at not in self._longer])
         if len(self._longer) < len(self):
             return None
-        return Cut(sum(self._longer.values()), len(self), *limit, NOUNS.get(self.modality, "samples"))
+        return CutCount(sum(self._longer.values()), len(self), *limit, NOUNS.get(self.modality, "samples"))
 
     def _with_place(self, error: InputError, positions: Sequence[int]) -> InputError:
         """The error with an input's number in the data, and the text's beginning, for that among those prepared."""
@@ -203,12 +206,13 @@ class TaskDataset:
         """The 95 % confidence interval of the headline of these outputs' `metrics` (see `metric_interval`).
 
         A copy of a sample proves nothing that the sample does not: the interval is that of the samples without copies.
+        Where samples have groups it is no narrower than that of groups.
         """
         merged, targets, contexts = self.independent(outputs)
         headline, value = self.task.headline, metrics[self.task.headline]
         if len(targets) < self.samples:
             value = float(self.task.metrics(merged, targets, contexts)[headline])
-        return metric_interval(self.task, merged, targets, contexts, value, seed)
+        return metric_interval(self.task, merged, targets, contexts, value, seed, self.independent_groups())
 
     def independent(self, outputs: Outputs) -> tuple[Outputs, Sequence[Target], list[Any]]:
         """Outputs, targets and contexts of the whole samples without copies: those that an interval may count."""
@@ -218,6 +222,10 @@ class TaskDataset:
             return merged, self.sample_targets, contexts
         targets = [self.sample_targets[at] for at in different]
         return select(merged, different), targets, [contexts[at] for at in different]
+
+    def independent_groups(self) -> list[str] | None:
+        """The groups of the samples without copies; `None` where samples have none."""
+        return None if self.groups is None else [self.groups[at] for at in self.without_copies()]
 
     def label_recalls(self, outputs: Outputs) -> Mapping[str, tuple[int, int]]:
         """Of each label, in how many of the samples that have it it is found, and how many have it.
@@ -249,6 +257,8 @@ class TaskDataset:
             self,
             inputs=[self.inputs[place] for place in at],
             targets=None if self.targets is None else [self.targets[place] for place in at],
+            weights=None if self.weights is None else [self.weights[place] for place in at],
+            groups=None if self.groups is None else [self.groups[each] for each in samples],
         )
         if self.windows is None:
             return chosen
@@ -266,7 +276,7 @@ class TaskDataset:
         return [place for each in samples for place in range(starts[each], starts[each + 1])]
 
 
-def cut_of(*datasets: TaskDataset) -> Cut | None:
+def cut_of(*datasets: TaskDataset) -> CutCount | None:
     """How many samples of these together are cut at the end; `None` where that cannot be, or is not known."""
     found = [each.cut() for each in datasets]
     known = [each for each in found if each is not None]
@@ -279,14 +289,19 @@ def cut_of(*datasets: TaskDataset) -> Cut | None:
 def make_dataset(samples: Samples, task: Task, preprocessor: Preprocessor) -> TaskDataset:
     """Samples as the model takes them; raises DataError for a label the task does not know."""
     check_labels(samples, task)
+    groups = samples.groups or None
+    plain = TaskDataset(
+        samples.inputs, samples.targets, preprocessor, task, weights=samples.weights or None, groups=groups
+    )
     if not task.overrides("windows"):
-        return TaskDataset(samples.inputs, samples.targets, preprocessor, task)
+        return plain
     windows = [split_windows(task, given, preprocessor) for given in samples.inputs]
     if all(len(each) == 1 for each in windows):
-        return TaskDataset(samples.inputs, samples.targets, preprocessor, task)
+        return plain
     inputs = [window.input for each in windows for window in each]
     targets = None
     if samples.targets is not None:
         pairs = zip(samples.targets, windows, strict=True)
         targets = [task.cut(target, window) for target, each in pairs for window in each]
-    return TaskDataset(inputs, targets, preprocessor, task, windows, samples.targets)
+    weights = [weight for weight, each in zip(samples.weights, windows, strict=False) for _ in each] or None
+    return TaskDataset(inputs, targets, preprocessor, task, windows, samples.targets, weights, groups)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
 from tlzoo.errors import DataError, InputError
 from tlzoo.io.texts import input_name
@@ -17,6 +18,7 @@ from tlzoo.tasks.base import Target
 
 RawInput = str | tuple[str, ...]
 """A path or a text; of a task with several inputs, each of them."""
+Part = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,17 @@ class Samples:
     """`inputs` are absolute file paths, for `text` the texts themselves.
 
     `targets` has what the task read of each, or is `None` where the data is unlabelled. `places` says where each was
-    found: a file, or a row of one.
+    found: a file, or a row of one. `groups`, `weights` and `parts` have what the data says of each where it was asked
+    for that, else nothing.
     """
 
     inputs: tuple[RawInput, ...]
     targets: tuple[Target, ...] | None
     modality: str
     places: tuple[str, ...] = field(default=(), compare=False)
+    groups: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -43,8 +49,11 @@ class Samples:
         """The samples at these positions, in this order."""
         chosen = [int(i) for i in indices]
         targets = None if self.targets is None else tuple(self.targets[i] for i in chosen)
-        places = tuple(self.places[i] for i in chosen) if self.places else ()
-        return Samples(tuple(self.inputs[i] for i in chosen), targets, self.modality, places)
+        facts: dict[str, Any] = {name: tuple(all_of[i] for i in chosen) for name, all_of in self._facts() if all_of}
+        return Samples(tuple(self.inputs[i] for i in chosen), targets, self.modality, **facts)
+
+    def _facts(self) -> list[tuple[str, tuple[Any, ...]]]:
+        return [(name, getattr(self, name)) for name in ("places", "groups", "weights", "parts")]
 
     def name(self, position: int) -> str:
         """Where a sample was found, or what it is."""
@@ -53,15 +62,20 @@ class Samples:
 
 @dataclass(frozen=True)
 class TrainTestSamples:
-    """What one data set holds: samples to train on and, where it brings them, samples to test on."""
+    """What one data set holds: samples to train on and, where it brings them, samples to test on and to validate on."""
 
     train: Samples
     test: Samples | None
+    validation: Samples | None = None
+
+    def all_parts(self) -> list[Samples]:
+        """The parts that there are."""
+        return [part for part in (self.train, self.validation, self.test) if part is not None]
 
 
 def fingerprint(samples: Samples) -> str:
-    """SHA-256 (hex) over modality, targets and contents in order: the same wherever the files lie, whatever their
-    names.
+    """SHA-256 (hex) over modality, targets, contents and, where there are any, weights in order: the same wherever the
+    files lie, whatever their names.
 
     Raises InputError naming a file that cannot be read.
     """
@@ -69,6 +83,8 @@ def fingerprint(samples: Samples) -> str:
     for position, content in enumerate(content_digests(samples.inputs, samples.modality)):
         target = "" if samples.targets is None else _as_text(samples.targets[position])
         digest.update(hashlib.sha256(target.encode("utf-8", "surrogatepass")).digest() + content)
+    if samples.weights:
+        digest.update(json.dumps(samples.weights).encode())
     return digest.hexdigest()
 
 

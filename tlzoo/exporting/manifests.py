@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tlzoo.artifact.manifest import Manifest, SourceCheckpoint
+from tlzoo.data import for_other_data
 from tlzoo.interfaces import Graph
 from tlzoo.plugins.tasks import distribution_of
 from tlzoo.registry.schema import Checkpoint, FileSource
@@ -34,7 +35,7 @@ def make_manifest(run: RunFolder, graph: Graph, **proven: Any) -> Manifest:
             "n_train": run.data.n_train,
             "n_validation": run.data.n_validation,
             "n_test": run.data.n_test,
-            "columns": run.data.columns,
+            "columns": for_other_data(run.data.columns),
             **proven.pop("data", {}),
         },
         options=run.options,

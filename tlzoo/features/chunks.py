@@ -14,14 +14,20 @@ RowChunks = Callable[[], Iterator[tuple[int, torch.Tensor]]]
 """Each call is one pass: where a chunk begins, and its rows [n, D], which the next chunk may overwrite."""
 
 
-def mean_and_scale(*pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale [D] in float64 of all rows; a feature that varies by no more than rounding keeps scale 1."""
-    count = sum(len(piece) for piece in pieces)
-    mean = sum((rows.sum(0, dtype=np.float64) for _, rows in _chunks(pieces)), np.zeros(pieces[0].shape[1])) / count
-    squares = np.zeros_like(mean)
-    for _, rows in _chunks(pieces):
+def mean_and_scale(*pieces: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale [D] in float64 of all rows, each counted by its weight where `weights` [N] has them.
+
+    A feature that varies by no more than rounding keeps scale 1.
+    """
+    count = sum(len(piece) for piece in pieces) if weights is None else weights.sum(dtype=np.float64)
+    mean, squares = np.zeros(pieces[0].shape[1]), np.zeros(pieces[0].shape[1])
+    for begin, rows in _chunks(pieces):
+        mean += rows.sum(0, dtype=np.float64) if weights is None else weights[begin : begin + len(rows)] @ rows
+    mean /= count
+    for begin, rows in _chunks(pieces):
         away = rows - mean
-        squares += np.einsum("nd,nd->d", away, away)
+        by = away if weights is None else away * weights[begin : begin + len(rows), None]
+        squares += np.einsum("nd,nd->d", by, away)
     scale = np.sqrt(squares / count)
     rounding = np.maximum(1e-7 * scale.max(), 1e-6 * np.abs(mean))
     return mean, np.where(scale > rounding, scale, 1.0)

@@ -296,3 +296,13 @@ def check_exists(*paths: str | os.PathLike[str] | None) -> None:
                 f"{os.path.abspath(path)} does not exist.",
                 hint="Give a folder with one sub-folder per class, or a table.",
             )
+
+
+def spelled_path(folder: Path, name: str) -> str:
+    """A path in a table, from a folder on; where nothing is there, backslashes in it stand between folders, as on
+    Windows."""
+    try:
+        there = "\\" not in name or (folder / name).exists() or not (folder / name.replace("\\", "/")).exists()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return name
+    return name if there else name.replace("\\", "/")

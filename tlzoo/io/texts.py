@@ -7,21 +7,23 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, AnyStr
 
 from tlzoo.errors import DataError
+from tlzoo.io.encodings import check_not_utf8, encoding_of, undecodable
 from tlzoo.io.regular import read_regular, reading_hint
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a pair of UTF-16: no character, and nothing that UTF-8 can hold."""
 SURROGATE_HINT = "Write the whole character, or leave the half out."
+NUL_HINT = "Is it text? Save it again as UTF-8, or name its encoding, such as `columns={'encoding': 'utf-16'}`"
 
 
 LONGEST = 64 * 2**20
 """Bytes of a text, or characters of a line or a cell: what is longer is no text, or would fill the memory."""
 
 
-def bounded_lines(file: TextIO, what: str) -> Iterator[str]:
+def bounded_lines(file: IO[AnyStr], what: str) -> Iterator[AnyStr]:
     """The lines of a text as iterating it gives them; raises DataError for one without end, `what` says of what."""
     for number in count(1):
         line = file.readline(LONGEST + 1)
@@ -35,39 +37,28 @@ def bounded_lines(file: TextIO, what: str) -> Iterator[str]:
         yield line
 
 
-def read_text(path: Path) -> str:
-    """A file's text, UTF-8 with or without a byte order mark; raises DataError for anything else."""
+def read_text(path: Path, encoding: str | None = None) -> str:
+    """A file's text, in UTF-8, in what its byte order mark says, or in this encoding; raises DataError for others."""
     try:
-        text = read_regular(path, LONGEST).decode("utf-8-sig")
+        raw = read_regular(path, LONGEST)
     except OSError as cause:
         raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint=reading_hint(cause)) from cause
+    coding = encoding_of(raw[:4], encoding)
+    check_not_utf8(path, encoding)
+    try:
+        text = raw.decode(coding)
     except UnicodeDecodeError as cause:
-        raise not_utf8(path) from cause
+        raise undecodable(path, coding) from cause
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"File {path} has a NUL byte in line {line}.", hint="Is it text? Save it again as UTF-8.")
+        raise DataError(f"File {path} has a NUL byte in line {line}.", hint=NUL_HINT)
     return text
-
-
-def not_utf8(path: Path) -> DataError:
-    """The error for a file that is not UTF-8, with the first bad line."""
-    with path.open("rb") as file:
-        line = next((number for number, line in enumerate(file, start=1) if not _decodes(line)), 1)
-    return DataError(f"File {path} is not UTF-8 text (line {line}).", hint="Save it again as UTF-8.")
 
 
 def has_lone_surrogate(value: Any) -> bool:
     """Whether a text, or one in what JSON holds, has half a surrogate pair."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return LONE_SURROGATE.search(text) is not None
-
-
-def _decodes(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def utf8_name(name: str) -> str:

@@ -38,6 +38,7 @@ class TaskModel(nn.Module):
         self.task = task
         self.parts = parts
         self.loss = head.loss
+        self.takes_weights = head.takes_weights
         self.backbone = parts.module
         self.head = head.module
 
@@ -74,7 +75,7 @@ class TaskModel(nn.Module):
 
     def headless(self) -> TaskModel:
         """The same backbone without a head; its outputs are features."""
-        return TaskModel(self.checkpoint, self.task, self.parts, Head(nn.Identity(), self.loss))
+        return TaskModel(self.checkpoint, self.task, self.parts, Head(nn.Identity(), self.loss, self.takes_weights))
 
     def with_head(self, head: Head) -> TaskModel:
         """The same backbone with another head, one that the core builds."""

@@ -20,6 +20,7 @@ from tlzoo.options.strategies import Finetune as Finetune
 from tlzoo.options.strategies import GradientDescent as GradientDescent
 from tlzoo.options.strategies import LoRA as LoRA
 from tlzoo.options.strategies import Probe as Probe
+from tlzoo.options.strategies import StartsWithProbe as StartsWithProbe
 from tlzoo.options.strategies import StrategyName as StrategyName
 from tlzoo.options.strategies import StrategyOptions as StrategyOptions
 from tlzoo.options.strategies import core_options as core_options

@@ -15,6 +15,7 @@ EXPECTED = {
     "data": "the path of a folder or table",
     "file": "the path of an exported ONNX file",
     "format": "'onnx', 'triton', 'web' or the name of a plugin's",
+    "group_by": "'folder', or a regular expression with one group in parentheses",
     "freeze": "a policy, such as 'last:1'",
     "head": "'linear', or the name of a plugin's",
     "id": "the id of a checkpoint, such as 'vision/mobilenetv2'",
@@ -30,6 +31,7 @@ EXPECTED = {
     "target": "the path of a folder or table",
     "task": "its name, such as 'classification'",
     "test": "the path of a folder or table",
+    "validation": "the path of a folder or table",
     "trusted": "an Ed25519 public key (base64), or the path of its file",
 }
 """What to give for an argument, by its name."""

@@ -110,14 +110,24 @@ class StrategyOptions(CheckedOptions):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Probe(StrategyOptions):
-    """A linear head on frozen features, by L-BFGS."""
-
-    strategy: ClassVar[str] = "probe"
+class StartsWithProbe(StrategyOptions):
+    """What every strategy takes that fits a probe."""
 
     l2: Annotated[
         Annotated[float, Range(1e-9, 1e6)] | None,
         "L2 regularisation of the probe; by default chosen on the validation data",
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Probe(StartsWithProbe):
+    """A linear head on frozen features, by L-BFGS."""
+
+    strategy: ClassVar[str] = "probe"
+
+    folds: Annotated[
+        Annotated[int, Range(2, 20)] | None,
+        "Cross-validate the probe in this many folds; by default in 10 where fewer than 20 samples are held out",
     ] = None
 
 
@@ -177,7 +187,7 @@ class Finetune(GradientDescent):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class LPFT(Finetune, Probe):
+class LPFT(Finetune, StartsWithProbe):
     """A probe, then gradient descent from it."""
 
     strategy: ClassVar[str] = "lp-ft"

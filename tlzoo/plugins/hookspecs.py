@@ -118,9 +118,10 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
 
     The module maps [N, D], [N, T, D] or [N, C, H, W], or several of these by name, to `task.outputs`: a tensor, or a
     tuple in their order. `loss(outputs, batch)` is a scalar of float32 outputs by name and of what `task.collate` makes
-    of targets. `options` may hold `label_smoothing`, `class_weights`, what `task.head_options` returns, and the name
-    `deep` as `head` where a user asks for `--head duo/deep`. Raises UsageError for an option that cannot be,
-    TrainingError for a backbone whose output does not fit.
+    of targets, and where the head says `takes_weights` of `sample_weights`, float32 [N]. `options` may hold
+    `label_smoothing`, `class_weights`, what `task.head_options` returns, and the name `deep` as `head` where a user
+    asks for `--head duo/deep`. Raises UsageError for an option that cannot be, TrainingError for a backbone whose
+    output does not fit.
 
     >>> @hookimpl
     ... def build_head(backbone, task, options):
@@ -130,7 +131,8 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
     ...
     ...     plain = default_head(backbone, task, options)
     ...     width = backbone.feature_dim
-    ...     return Head(nn.Sequential(nn.Linear(width, width), nn.GELU(), plain.module), plain.loss)
+    ...     module = nn.Sequential(nn.Linear(width, width), nn.GELU(), plain.module)
+    ...     return Head(module, plain.loss, plain.takes_weights)
     >>> head = build_head(backbone, task, {"head": "deep"})
     >>> logits = head.module(backbone.module(*backbone.example_inputs.values()))
     >>> logits.shape

@@ -10,7 +10,8 @@ import numpy as np
 from tlzoo.errors import HookError
 from tlzoo.io.entry_points import describe_plugin
 from tlzoo.plugins.containment import contain
-from tlzoo.preprocess import Limit, Preprocessor, longer_in, make_preprocessor, with_contexts
+from tlzoo.preprocess import Preprocessor, longer_in, make_preprocessor, with_contexts
+from tlzoo.preprocess.prepared import Limit
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.specs import ImageSpec, PluginSpec, Preprocess
 

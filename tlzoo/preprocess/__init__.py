@@ -6,30 +6,16 @@ Geometry and decoding happen here, arithmetic (scaling, normalisation, log-mel) 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tlzoo.errors import ArtifactError
+from tlzoo.preprocess.prepared import Limit, PreparedArrays
 from tlzoo.specs import AudioSpec, ImageSpec, Preprocess, TextSpec
 
 if TYPE_CHECKING:
     import numpy as np
 
 Preprocessor = Callable[[Sequence[Any]], "dict[str, np.ndarray]"]
-
-
-class Limit(NamedTuple):
-    """How much of an input is read, 64 tokens or 1.5 s; a preprocessor has it as `limit`, where there is one."""
-
-    size: float
-    unit: str
-
-
-class PreparedArrays(dict[str, "np.ndarray"]):
-    """Arrays of N inputs by name; `longer` says of each whether it is longer than the `limit`, and so was cut."""
-
-    def __init__(self, arrays: Mapping[str, np.ndarray], longer: Sequence[bool]) -> None:
-        super().__init__(arrays)
-        self.longer = longer
 
 
 def limit_of(preprocessor: Preprocessor) -> Limit | None:

@@ -13,7 +13,7 @@ from tlzoo.errors import ArtifactError, InputError, first_line
 from tlzoo.interfaces import TextContext
 from tlzoo.io.texts import LONE_SURROGATE
 from tlzoo.io.words import end_of_marks, touch_in_word
-from tlzoo.preprocess import Limit, PreparedArrays
+from tlzoo.preprocess.prepared import Limit, PreparedArrays
 from tlzoo.specs import TextSpec
 
 CHARACTERS_PER_TOKEN = 64

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tlzoo.data import Columns, SampleSplits, fingerprint, say_cut
 from tlzoo.data.dataset import cut_of, make_dataset
@@ -53,21 +57,34 @@ def fit_task(task: Task, parts: SampleSplits, columns: Columns) -> Task:
 
 
 def make_dataset_splits(parts: SampleSplits, model: TaskModel) -> DatasetSplits:
-    """The three parts as the model takes them."""
+    """The three parts as the model takes them; weights of samples are scaled to a mean of 1 over the training."""
     preprocessor = checkpoint_preprocessor(model.checkpoint, model.parts.preprocess)
+    scale = float(np.mean(parts.train.weights)) if parts.train.weights else 1.0
     train, validation, test = (
-        make_dataset(part, model.task, preprocessor) for part in (parts.train, parts.validation, parts.test)
+        make_dataset(replace(part, weights=tuple(each / scale for each in part.weights)), model.task, preprocessor)
+        for part in (parts.train, parts.validation, parts.test)
     )
     return DatasetSplits(train, validation, test, parts.held_out)
 
 
 def data_record(
-    data: str | Path, test: str | Path | None, columns: Columns, seed: int, parts: SampleSplits
+    data: str | Path,
+    test: str | Path | None,
+    columns: Columns,
+    seed: int,
+    parts: SampleSplits,
+    *,
+    validation: str | Path | None = None,
+    group_by: str | None = None,
 ) -> DataRecord:
     """What a run remembers of its data."""
     return DataRecord(
         path=str(Path(data).resolve()),
         test=None if test is None else str(Path(test).resolve()),
+        validation=None if validation is None else str(Path(validation).resolve()),
+        validation_fingerprint=fingerprint(parts.validation),
+        group_by=group_by,
+        groups=parts.groups(),
         columns=columns,
         seed=seed,
         fingerprint=fingerprint(parts.train),
@@ -80,14 +97,14 @@ def data_record(
 
 
 def with_cuts(
-    record: DataRecord, parts: SampleSplits, sets: DatasetSplits, data: str | Path, test: str | Path | None
+    record: DataRecord, parts: SampleSplits, sets: DatasetSplits, places: Mapping[str, str | Path | None]
 ) -> DataRecord:
-    """The record, with how many samples are longer than what the model reads of each, which is said."""
-    own = (sets.train, sets.validation) if "test" in parts.reports else (sets.train, sets.validation, sets.test)
-    for name, place, whole in (("data", data, own), ("test", test, (sets.test,))):
-        if name not in parts.reports:
-            continue
-        say_cut(parts.reports[name], place or "", cut_of(*whole))
+    """The record, with how many samples are longer than what the model reads of each, which is said; `places` are those
+    of the reports."""
+    given = {"test": sets.test, "validation": sets.validation}
+    own = [sets.train, *(part for name, part in given.items() if name not in parts.reports)]
+    for name, report in parts.reports.items():
+        say_cut(report, places[name] or "", cut_of(*(own if name == "data" else [given[name]])))
     return record.model_copy(update={"read": _facts(parts)})
 
 

@@ -21,15 +21,21 @@ from tlzoo.specs import StrictModel, first_invalid
 RUN_VERSION: Literal[3] = 3
 """Version 3 added the hashes of the other files, and the seal; 2 is read as well."""
 RUN_FILE, PREPROCESS, TRAINED_ON = "run.json", "preprocess.json", "trained_on.json"
+OUT_OF_FOLD = "out_of_fold.csv"
+"""The answers of cross-validation, a row for each sample."""
 MAY_BE_LEFT_OUT = ("files", "settings", "plugin", "baseline", "probe", "cross_validation")
 """Fields that are not written where they are empty."""
+NEW_OF_DATA = ("read", "validation", "validation_fingerprint", "group_by", "groups")
+"""Fields of the data's record that runs of older versions lack; they are not written where they are empty."""
 
 
 class DataRecord(StrictModel):
     """Where the data came from, enough to read and split it again; fingerprints are sha256 of labels and contents.
 
-    `test` is the test set that was named; without one a part of `path` was held out. `n_train`, `n_validation` and
-    `n_test` count samples. `read` says what was read and what left out, of `data` and of a `test` set.
+    `test` and `validation` are the sets that were named; without one a part of `path` was held out. `n_train`,
+    `n_validation` and `n_test` count samples, `groups` counts the groups of each part, which a column says or the
+    files' paths by `group_by`. `read` says what was read and what left out, of `data` and of a `test` and a
+    `validation` set.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -44,6 +50,10 @@ class DataRecord(StrictModel):
     n_validation: int = Field(ge=0)
     n_test: int = Field(ge=0)
     read: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    validation: str | None = None
+    validation_fingerprint: str | None = None
+    group_by: str | None = None
+    groups: dict[str, int] = Field(default_factory=dict)
 
 
 class Interval(TypedDict):
@@ -74,7 +84,8 @@ class ProbeRecord(TypedDict):
 
 
 class CrossValidationRecord(TypedDict):
-    """What probes of the same kind reach on all `n` samples, each answered by one of `folds` that had not seen it."""
+    """What probes of the same kind reach on `n` samples, each answered by one of `folds` that had not seen it: all, or
+    those of training and validation where the test samples were given."""
 
     metrics: dict[str, float]
     interval: Interval
@@ -175,8 +186,7 @@ class RunRecord(StrictModel):
         checkpoint = self.checkpoint.model_dump(mode="json", exclude_none=True)
         whole = {**self.model_dump(mode="json"), "checkpoint": checkpoint}
         kept = {name: value for name, value in whole.items() if value or name not in MAY_BE_LEFT_OUT}
-        if not self.data.read:  # of a run of an older version
-            del kept["data"]["read"]
+        kept["data"] = {name: value for name, value in kept["data"].items() if value or name not in NEW_OF_DATA}
         return kept if self.version < RUN_VERSION else {**kept, SEAL: seal_of(kept)}
 
 

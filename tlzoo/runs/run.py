@@ -1,4 +1,4 @@
-"""A run: a folder with everything a trained model is. Only safetensors and JSON."""
+"""A run: a folder with everything a trained model is. Only safetensors, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import TypeAdapter
 
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Samples, SampleSplits, announce, endings_of, fingerprint, read_labelled, read_splits
+from tlzoo.data import (
+    Samples,
+    SampleSplits,
+    announce,
+    endings_of,
+    fingerprint,
+    for_other_data,
+    read_labelled,
+    read_splits,
+)
 from tlzoo.data.broken import recorded
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import DataError, RunError, UsageError, concerning
@@ -166,7 +175,7 @@ class RunFolder:
 
     def splits(self) -> SampleSplits:
         """The samples it was trained and tested on, read again; raises DataError when they moved or changed."""
-        for place in filter(None, (self.data.path, self.data.test)):
+        for place in filter(None, (self.data.path, self.data.test, self.data.validation)):
             if not os.path.exists(place):
                 raise DataError(
                     f"The data of {self.path} is no longer at {place}.",
@@ -177,7 +186,8 @@ class RunFolder:
         try:
             endings, together = endings_of(self.preprocess), bool(self.data.read)
             skip = recorded(self.data.read)
-            parts = read_splits(*where, self.task, columns, seed, endings, together=together, skip=skip)
+            sets: dict[str, Any] = {"validation": self.data.validation, "group_by": self.data.group_by}
+            parts = read_splits(*where, self.task, columns, seed, endings, together=together, skip=skip, **sets)
         except DataError as cause:
             raise DataError(
                 f"The data of {self.path} cannot be divided as it was in training. {cause.message}",
@@ -209,7 +219,7 @@ class RunFolder:
 
     def labelled(self, data: str | Path, report: ReadReport, skip: Skip = NOTHING) -> Samples:
         """Labelled samples of `data`, read as those it was trained on; `report` gets what was read, which is said."""
-        endings, columns = endings_of(self.preprocess), self.data.columns
+        endings, columns = endings_of(self.preprocess), for_other_data(self.data.columns)
         with columns_of_training(self.path):
             samples = read_labelled(data, self.task, columns=columns, endings=endings, report=report, skip=skip)
         announce(report, data)

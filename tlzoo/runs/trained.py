@@ -62,10 +62,12 @@ def save_run(
     history: Sequence[Mapping[str, float]],
     *,
     keep: Sequence[Path] = (),
+    tables: Mapping[str, str] | None = None,
     trained_on: TrainedOn | None = None,
     **facts: Any,
 ) -> None:
-    """Write a run folder, whole, with copies of the files `keep`; `facts` are RunRecord's fields from `interval` on.
+    """Write a run folder, whole, with copies of the files `keep` and `tables`, texts by their file's name; `facts` are
+    RunRecord's fields from `interval` on.
 
     Raises RunError when `path` exists.
     """
@@ -86,6 +88,8 @@ def save_run(
         write_history(folder / HISTORY, history)
         for file in keep:
             shutil.copy(file, folder / file.name)
+        for name, text in (tables or {}).items():
+            write_text(folder / name, text)
         save_reference(folder, model, reference)
         if trained_on is not None:
             write_text(folder / TRAINED_ON, trained_on.to_json())

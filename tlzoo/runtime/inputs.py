@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tlzoo.errors import DataError, InputError, UsageError
+from tlzoo.errors import DataError, InputError, UsageError, concerning
+from tlzoo.io.files import spelled_path
 from tlzoo.io.inputs.folders import FolderWalk
+from tlzoo.io.inputs.formats import MissingColumn, TableFormat
 from tlzoo.io.inputs.report import OTHER_KIND, SPECIAL, ReadReport
-from tlzoo.io.inputs.tables import TABLES, MissingColumn, stream_table
-from tlzoo.io.texts import SURROGATE_HINT, has_lone_surrogate, input_name, read_text
+from tlzoo.io.inputs.tables import TABLES, stream_table, table_ending
+from tlzoo.io.texts import input_name, read_text
+from tlzoo.tasks.row import Row
 
 _WILD = "*?["
+_PLACE = re.compile(r"(\.{0,2}|~|[A-Za-z]:)[/\\]")
+"""How a path begins that can be nothing else."""
+_AS_TEXT = "if it is a text: --text"
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,10 @@ class InputSpec:
     (`text` for texts, `path` for files). A kind of file that is an input itself is no table.
 
     `several` are the columns of a task with several inputs, which come from tables alone, as a tuple for each row.
-    `samples` reads files of the task's own `layouts`, which are endings, and tables in a form of the task's own.
-    `report` gets how the inputs were understood and what is left out of folders.
+    `samples` reads files of the task's own `layouts`, which are endings, and tables in a form of the task's own. `how`
+    says how tables and texts are written; paths in tables are relative to `folder`, by default the table's. `texts`
+    says that arguments are texts and name no files. `report` gets how the inputs were understood and what is left
+    out of folders.
     """
 
     modality: str
@@ -34,6 +43,9 @@ class InputSpec:
     several: tuple[str, ...] = ()
     layouts: tuple[str, ...] = ()
     samples: Callable[[Path], Iterable[Any]] | None = None
+    how: TableFormat = field(default_factory=TableFormat)
+    folder: str | None = None
+    texts: bool = False
     report: ReadReport = field(default_factory=ReadReport)
 
     @property
@@ -53,7 +65,7 @@ NamedInput = tuple[str, Any]
 
 def check_inputs(given: Sequence[str], spec: InputSpec) -> None:
     """Raise UsageError for a pattern that no file matches, and for what is no table where only these will do."""
-    if spec.several and (strange := next((item for item in given if Path(item).suffix.lower() not in TABLES), None)):
+    if spec.several and (strange := next((item for item in given if not table_ending(item)), None)):
         raise UsageError(
             f"{strange[:80]!r} is not a table; this model takes {' and '.join(spec.several)} together.",
             hint=f"Give one of {', '.join(TABLES)} with these columns.",
@@ -73,20 +85,24 @@ def check_inputs(given: Sequence[str], spec: InputSpec) -> None:
 def names_table(given: Sequence[str], spec: InputSpec) -> bool:
     """Whether any of these is a table, or a pattern that matches one."""
     found = (path for item in given for path in (_matching(item, spec) if _is_pattern(item) else [item]))
-    return any(Path(path).suffix.lower() in TABLES for path in found)
+    return not spec.texts and any(map(table_ending, found))
 
 
-def named_inputs(given: Sequence[str], spec: InputSpec, lines: Iterable[str]) -> Iterator[NamedInput]:
+def named_inputs(given: Sequence[str], spec: InputSpec, lines: Iterable[str | bytes]) -> Iterator[NamedInput]:
     """Every input behind `given`, in order; '-' stands for `lines`.
 
     A folder is what lies in it and below, by name. A pattern is the files it matches, by name. A table is its rows; a
-    relative path in it starts at the table's folder. For a text model an argument is a text unless it names a .txt
-    file (one text), a table, a folder with .txt files or a pattern that matches such. Raises DataError for a table
-    that cannot be read or lacks the column.
+    relative path in it starts at the table's folder. For a text model an argument is a text unless it names a file or
+    folder that is there, a pattern that matches texts, or looks like a path: without blanks it has the ending of a text
+    file or a table, or a slash or backslash that is not that of a URL; or it begins as only paths do and has such an
+    ending. What names no texts is an error of its own, so is an empty text. Raises DataError for a table that cannot be
+    read or lacks the column.
     """
     for item in given:
         if item == "-":
             yield from _from_lines(lines, spec)
+        elif spec.texts:
+            yield _text(item, item)
         elif _is_pattern(item) and (found := _matching(item, spec)):
             _count_others(item, found, spec)
             for path in found:
@@ -96,28 +112,69 @@ def named_inputs(given: Sequence[str], spec: InputSpec, lines: Iterable[str]) ->
 
 
 def _from_argument(item: str, spec: InputSpec) -> Iterator[NamedInput]:
-    if spec.modality != "text" or _names_texts(item, spec):
+    there = bool(item) and _exists(Path(item))  # an empty path is the working directory
+    if not there and table_ending(item) and (spec.modality != "text" or _looks_like_path(item, spec)):
+        yield item, InputError(f"There is no file {item}.", hint=_hint(spec))
+    elif spec.modality != "text":
         yield from _from_path(item, spec)
+    elif there and (error := _no_texts(item, spec)):
+        yield item, error
+    elif there:
+        yield from _from_path(item, spec)
+    elif _looks_like_path(item, spec):
+        what = "No file matches" if _is_pattern(item) else "There is no file"
+        yield item, InputError(f"{what} {item}.", hint=_hint(spec))
     else:
         spec.understood("texts")
-        yield item, item
+        yield _text(item, item)
 
 
-def _names_texts(item: str, spec: InputSpec) -> bool:
-    """Whether an argument for a text model is a text file, a table or a folder with text files."""
-    place = Path(item)
-    if not item or not _exists(place):  # an empty path is the working directory
-        return False
+def _hint(spec: InputSpec) -> str:
+    return f"Check the path; {_AS_TEXT}" if spec.modality == "text" else "Check the path."
+
+
+def _looks_like_path(item: str, spec: InputSpec) -> bool:
+    named = item.lower().endswith((*spec.endings, *spec.layouts, *TABLES))
+    if any(sign.isspace() for sign in item):
+        return named and "\n" not in item and _PLACE.match(item) is not None
+    return named or (("/" in item or "\\" in item) and "://" not in item)
+
+
+def _no_texts(item: str, spec: InputSpec) -> InputError | None:
+    """What is wrong with a folder without texts, or a file of another kind, for a text model."""
+    place, kinds = Path(item), (*spec.endings, *spec.layouts, *TABLES)
     if place.is_dir():
-        return next(FolderWalk(item, spec.endings, spec.modality).files(), None) is not None
-    return place.suffix.lower() in (*spec.endings, *spec.layouts, *TABLES)
+        if next(FolderWalk(item, spec.endings, spec.modality).files(), None) is not None:
+            return None
+        return InputError(f"Folder {item} contains no text file.", hint=f"Name another; {_AS_TEXT}")
+    if item.lower().endswith(kinds):
+        return None
+    return InputError(f"File {item} is not of a kind that is read.", hint=f"Supported: {', '.join(kinds)}; {_AS_TEXT}")
 
 
-def _from_lines(lines: Iterable[str], spec: InputSpec) -> Iterator[NamedInput]:
+def _text(name: str, text: str) -> NamedInput:
+    return name, text if text.strip() else InputError(f"The text {text[:20]!r} is empty.", hint="Write a text.")
+
+
+def _from_lines(lines: Iterable[str | bytes], spec: InputSpec) -> Iterator[NamedInput]:
     spec.understood("lines")
-    for line in lines:
-        text = line.rstrip("\r\n")
-        if text or spec.modality == "text":
+    for number, line in enumerate(lines, start=1):
+        if isinstance(line, str):
+            text = line
+        elif spec.modality != "text":
+            text = os.fsdecode(line)
+        else:
+            try:
+                text = line.decode(spec.how.encoding or "utf-8")
+            except UnicodeDecodeError:
+                shown = line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
+                hint = "Give UTF-8, or name its encoding, such as `columns={'encoding': 'cp1252'}`"
+                yield shown, InputError(f"Line {number} of standard input is not UTF-8 text.", hint=hint)
+                continue
+        text = (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\r\n")
+        if spec.modality == "text":
+            yield _text(text, text)
+        elif text:
             yield text, text
 
 
@@ -129,14 +186,12 @@ def _from_path(item: str, spec: InputSpec) -> Iterator[NamedInput]:
             empty = False
             yield _file(path, spec)
         if empty:
-            raise DataError(
-                f"Folder {item} contains no {spec.modality} file.", hint=f"Supported: {', '.join(spec.endings)}."
-            )
+            what = f"Folder {item} contains no {spec.modality} file."
+            yield item, InputError(what, hint=f"Supported: {', '.join(spec.endings)}.")
     elif spec.samples is not None and Path(item).suffix.lower() in spec.layouts:
         spec.understood("a file of samples")
         yield from ((input_name(given), given) for given in spec.samples(Path(item)))
-    elif Path(item).suffix.lower() in TABLES and not item.lower().endswith(spec.endings):
-        spec.understood("a table")
+    elif table_ending(item) and not item.lower().endswith(spec.endings):
         yield from _from_table(Path(item), spec)
     else:
         spec.understood("files")
@@ -147,9 +202,10 @@ def _file(path: str, spec: InputSpec) -> NamedInput:
     if spec.modality != "text":
         return path, path
     try:
-        return path, read_text(Path(path))
+        text = read_text(Path(path), spec.how.encoding)
     except DataError as error:
         return path, InputError(error.message, hint=error.hint)
+    return path, text if text.strip() else InputError(f"File {path} has no text.", hint="Add text to it.")
 
 
 def _is_pattern(item: str) -> bool:
@@ -185,11 +241,15 @@ def _count_others(pattern: str, read: Sequence[str], spec: InputSpec) -> None:
 
 
 def _from_table(path: Path, spec: InputSpec) -> Iterator[NamedInput]:
+    how = replace(spec.how, wanted=spec.chosen, notes=[])
     empty = True
     try:
-        for place, cells in stream_table(path, spec.chosen):
-            empty = False
-            yield _named(path, place, spec, cells)
+        with concerning("inputs", DataError):
+            for place, cells in stream_table(path, spec.chosen, how):
+                if empty:
+                    spec.understood(" ".join(["a table", *how.notes]))
+                empty = False
+                yield _named(path, place, spec, cells)
     except MissingColumn:
         if spec.samples is None or spec.column is not None:
             raise
@@ -203,17 +263,16 @@ def _named(path: Path, place: str, spec: InputSpec, cells: dict[str, Any] | Inpu
     """A row's input under its own name, what is wrong with the row under that of its place."""
     if isinstance(cells, InputError):
         return f"{path}, {place}", cells
-    found = [_cell(path, place, spec, column, cells.get(column)) for column in spec.chosen]
-    if error := next((each for each in found if isinstance(each, InputError)), None):
-        return f"{path}, {place}", error
+    row = Row(path, place, cells, (*cells, *spec.chosen))
+    try:
+        found = [row.text(each) if spec.modality == "text" else _file_of(row, each, spec) for each in spec.chosen]
+    except DataError as error:
+        return f"{path}, {place}", InputError(error.message, hint=error.hint)
     given = tuple(found) if spec.several else found[0]
     return input_name(given), given
 
 
-def _cell(path: Path, place: str, spec: InputSpec, column: str, cell: Any) -> Any:
-    """A text, or a path from the table's folder on; an error for what is neither."""
-    if not isinstance(cell, str) or (spec.modality != "text" and not cell.strip()):
-        return InputError(f"File {path} has no {spec.modality} in {place}, column {column!r}.")
-    if spec.modality == "text" and has_lone_surrogate(cell):
-        return InputError(f"File {path} has half a surrogate pair in {place}, column {column!r}.", hint=SURROGATE_HINT)
-    return cell if spec.modality == "text" else os.path.join(path.parent, cell.strip())
+def _file_of(row: Row, column: str, spec: InputSpec) -> str:
+    """The path in a cell, from the table's folder on."""
+    cell, folder = row.file_name(column).strip(), Path(spec.folder or row.file.parent)
+    return os.path.join(folder, spelled_path(folder, cell))

@@ -294,7 +294,7 @@ def _table_target(path: Path, columns: Sequence[str], separator: str) -> Predict
 
     def encode(fields: dict[str, Any]) -> str:
         line = io.StringIO()
-        cells = [_cell(fields.get(column)) for column in columns]
+        cells = [table_cell(fields.get(column)) for column in columns]
         # Python before 3.13 leaves a lone carriage return without quotes
         risky = any("\r" in cell for cell in cells if isinstance(cell, str))
         csv.writer(
@@ -310,7 +310,7 @@ def _table_target(path: Path, columns: Sequence[str], separator: str) -> Predict
     return PredictionFile(path, encode, decode, encode(dict(zip(columns, columns, strict=True))))
 
 
-def _cell(value: Any) -> Any:
+def table_cell(value: Any) -> Any:
     """Lists of strings with `;` between, as tables of labels have them; other lists, mappings and truths as JSON."""
     if isinstance(value, list | tuple) and all(isinstance(each, str) and ";" not in each for each in value):
         return ";".join(value)

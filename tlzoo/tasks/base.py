@@ -221,6 +221,9 @@ class Task:
         """The samples in the rows of a table: by default each row is one."""
         return rows
 
+    def check_table(self, rows: Sequence[Row]) -> None:
+        """Raise DataError for what only the rows of a whole labelled table show, such as cells with two meanings."""
+
     def read(self, row: Row) -> Target:
         """The target of one row; raises DataError naming its place where it has none that can be used."""
         raise NotImplementedError

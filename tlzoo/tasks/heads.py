@@ -15,24 +15,26 @@ from tlzoo.errors import TrainingError, UsageError
 from tlzoo.interfaces import Backbone, Needs
 from tlzoo.tasks.base import Task
 
-LossAndGradient = Callable[[torch.Tensor, torch.Tensor], tuple[float, torch.Tensor]]
-"""Of logits [n, C] and targets: the summed loss, and its gradient [n, C] with respect to the logits."""
+LossAndGradient = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Of logits [n, C] and targets: the losses [n], and their gradients [n, C] with respect to the logits."""
+SAMPLE_WEIGHTS = "sample_weights"
+"""What a batch calls the weights of its samples, float32 [N], for a head's loss; their mean over the training is 1."""
 
 
 @dataclass(frozen=True)
 class Objective:
     """What a linear head on fixed features minimises, for the array of targets `target` of a collated batch.
 
-    `loss` is `None` for the squared error, which has a closed form; its sum over samples is divided by `share` of their
-    targets. `outputs` is how many numbers the layer gives, in the task's output `output`. `temperature` fits one to
-    logits and targets.
+    `loss` is `None` for the squared error, which has a closed form; its sum over samples is divided by that of their
+    `share` [n], by default 1 each. `outputs` is how many numbers the layer gives, in the task's output `output`.
+    `temperature` fits one to logits and targets.
     """
 
     target: str
     outputs: int
     output: str = "logits"
     loss: LossAndGradient | None = None
-    share: Callable[[torch.Tensor], float] = lambda targets: float(len(targets))
+    share: Callable[[torch.Tensor], torch.Tensor] = lambda targets: torch.ones(len(targets), dtype=torch.float64)
     temperature: Callable[[np.ndarray, np.ndarray], float] | None = None
 
 
@@ -108,10 +110,17 @@ def like_logits(weights: torch.Tensor | None, logits: torch.Tensor) -> torch.Ten
     return None if weights is None else weights.to(logits)
 
 
+def weighted_mean(losses: torch.Tensor, batch: Mapping[str, torch.Tensor], size: torch.Tensor | float) -> torch.Tensor:
+    """The sum of losses [N, ...], each sample's times its weight where the batch has weights, divided by `size`."""
+    if (weights := batch.get(SAMPLE_WEIGHTS)) is not None:
+        losses = losses * weights.to(losses).reshape(-1, *[1] * (losses.ndim - 1))
+    return losses.sum() / size
+
+
 def weighted_cross_entropy(weights: torch.Tensor | None) -> LossAndGradient:
     """Cross-entropy for class numbers int64 [n], each sample times its class's weight."""
 
-    def loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, torch.Tensor]:
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         log_shares = logits.log_softmax(dim=1)
         losses = -log_shares.gather(1, targets[:, None])
         slope = log_shares.exp_()
@@ -119,26 +128,26 @@ def weighted_cross_entropy(weights: torch.Tensor | None) -> LossAndGradient:
         if weights is not None:
             by = weights[targets][:, None].to(logits.dtype)
             losses, slope = losses * by, slope * by
-        return float(losses.sum(dtype=torch.float64)), slope
+        return losses[:, 0], slope
 
     return loss
 
 
-def weighted_share(weights: torch.Tensor | None) -> Callable[[torch.Tensor], float]:
-    """How many samples there are, each counted by its class's weight."""
+def weighted_share(weights: torch.Tensor | None) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Each sample counted by its class's weight."""
     if weights is None:
-        return lambda targets: float(len(targets))
-    return lambda targets: float(weights[targets].sum(dtype=torch.float64))
+        return lambda targets: torch.ones(len(targets), dtype=torch.float64)
+    return lambda targets: weights[targets].double()
 
 
 def weighted_binary_cross_entropy(weights: torch.Tensor | None) -> LossAndGradient:
     """Binary cross-entropy for 0 and 1, [n, C], a label's weight counting where it is there."""
 
-    def loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[float, torch.Tensor]:
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         there = targets.to(logits.dtype)
         wanted = there if weights is None else there * weights.to(logits.dtype)
         losses = wanted * softplus(-logits) + (1 - there) * softplus(logits)
         shares = logits.sigmoid()
-        return float(losses.sum(dtype=torch.float64)), (1 - there) * shares - wanted * (1 - shares)
+        return losses.sum(dim=1, dtype=torch.float64), (1 - there) * shares - wanted * (1 - shares)
 
     return loss

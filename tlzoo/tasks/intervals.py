@@ -44,26 +44,40 @@ def wilson_interval(right: float, count: int) -> tuple[float, float]:
 
 
 def metric_interval(
-    task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], metric: float, seed: int
+    task: Task,
+    outputs: Outputs,
+    targets: Sequence[Any],
+    contexts: Sequence[Any],
+    metric: float,
+    seed: int,
+    groups: Sequence[str] | None = None,
 ) -> dict[str, float | str | None]:
     """The 95 % confidence interval of the task's headline metric over N test samples, whose value is `metric`.
 
     It covers which samples the test set happens to hold, not the training. Wilson's where the metric is the share of
     samples that are right; else the bootstrap's percentiles (Efron 1979), widened by half a sample: where all resamples
     agree, the samples there might be do not. Of fewer than 5 samples of a metric that is no share it is the metric's
-    range. A side without a bound is `None`. Raises HookError where a plugin's figures are no numbers.
+    range. Samples of a group say less than as many of others: with `groups` the interval is no narrower than that
+    of groups drawn with replacement. A side without a bound is `None`. Raises HookError where a plugin's figures are no
+    numbers.
     """
     low, high = _share_interval(task, outputs, targets, contexts, metric) or _widened(
         task, bootstrap_interval(task, outputs, targets, contexts, seed), metric, targets
     )
+    if groups is not None:
+        by_group = _percentiles(_resampled(task, outputs, targets, contexts, seed, groups))
+        low, high = min(low, by_group[0]), max(high, by_group[1])
     return {"metric": task.headline, "level": LEVEL, "low": _bound(low), "high": _bound(high)}
 
 
-def few_samples_note(task: Task, count: int, kind: str = "held-out", remedy: str = "Hold out") -> str:
-    """What is to be said of figures of fewer than 20 samples; empty for more."""
+def few_samples_note(
+    task: Task, count: int, kind: str = "held-out", remedy: str = "Hold out", *, copies: bool = False
+) -> str:
+    """What is to be said of figures of fewer than 20 samples, of those with `copies` without these; empty for more."""
     if count >= FEW:
         return ""
-    samples = f"{count} {kind} {'samples are' if count > 1 else 'sample is'} too few"
+    aside = ", copies aside," if copies else ""
+    samples = f"{count} {kind} sample{'s' * (count > 1)}{aside} {'are' if count > 1 else 'is'} too few"
     if not _is_share(task):  # answers are near or far, not right or wrong
         what = f" for any {task.headline}" if count < LEAST else " for a reliable figure"
         return f"{samples}{what}. {remedy} {FEW} or more."
@@ -140,10 +154,21 @@ def _percentiles(figures: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _resampled(task: Task, outputs: Outputs, targets: Sequence[Any], contexts: Sequence[Any], seed: int) -> np.ndarray:
-    """The headline of each draw of the samples, float64; equal seeds draw the same samples."""
+def _resampled(
+    task: Task,
+    outputs: Outputs,
+    targets: Sequence[Any],
+    contexts: Sequence[Any],
+    seed: int,
+    groups: Sequence[str] | None = None,
+) -> np.ndarray:
+    """The headline of each draw of the samples, or of whole groups, float64; equal seeds draw the same."""
     random = np.random.default_rng([seed, 2])
-    draws = (random.integers(0, len(targets), len(targets)) for _ in range(task.resamples))
+    members = [np.array([at]) for at in range(len(targets))]
+    if groups is not None:
+        members = [np.flatnonzero(np.array(groups) == each) for each in dict.fromkeys(groups)]
+    drawn = (random.integers(0, len(members), len(members)) for _ in range(task.resamples))
+    draws = drawn if groups is None else (np.concatenate([members[at] for at in each]) for each in drawn)
     figures = np.asarray(list(task.resample(outputs, targets, contexts, draws)), dtype=float)
     if task.plugin and (figures.shape != (task.resamples,) or not np.isfinite(figures).all()):
         strange = int((~np.isfinite(figures)).sum())
@@ -153,17 +178,24 @@ def _resampled(task: Task, outputs: Outputs, targets: Sequence[Any], contexts: S
 
 
 def paired_difference(
-    task: Task, run: Outputs, other: Outputs, targets: Sequence[Any], contexts: Sequence[Any], seed: int
+    task: Task,
+    run: Outputs,
+    other: Outputs,
+    targets: Sequence[Any],
+    contexts: Sequence[Any],
+    seed: int,
+    groups: Sequence[str] | None = None,
 ) -> PairedDifference:
     """How the headline metric of one model differs from another's on the same N samples, and whether that is chance.
 
     `value` is `run` - `other`; the interval is the bootstrap's, over the same draws of both, widened by half a sample,
     within the metric's range. Of fewer than 5 samples of a metric that is no share it has no bound narrower than that.
     The verdict is `better` or `worse` where neither the interval nor the paired test (see `beats`) leaves it to chance,
-    else `chance`; then the interval holds 0. Raises HookError where a plugin's figures are no numbers.
+    else `chance`; then the interval holds 0. Where samples have `groups`, whole groups are drawn, and tested. Raises
+    HookError where a plugin's figures are no numbers.
     """
     before, after = (task.metrics(each, targets, contexts)[task.headline] for each in (other, run))
-    draws = [_resampled(task, each, targets, contexts, seed) for each in (other, run)]
+    draws = [_resampled(task, each, targets, contexts, seed, groups) for each in (other, run)]
     value, sign = after - before, 1.0 if task.better(task.headline) == "max" else -1.0
     half = _half_a_sample(task, max(before, after, key=abs), len(targets))
     low, high = _percentiles(draws[1] - draws[0])
@@ -171,7 +203,8 @@ def paired_difference(
     won = value * sign > 0
     certain = low > 0 or high < 0
     if certain and task.overrides("samplewise"):
-        scores = [sign * np.asarray(task.samplewise(each, targets, contexts), dtype=float) for each in (other, run)]
+        found = [sign * np.asarray(task.samplewise(each, targets, contexts), dtype=float) for each in (other, run)]
+        scores = [by_group(each, groups) for each in found]
         certain = beats(scores[won], scores[not won])
     least, most = _range(task)
     if len(targets) < LEAST and not _is_share(task):
@@ -180,6 +213,15 @@ def paired_difference(
         low, high = min(low, 0.0), max(high, 0.0)
     low, high = max(low, least - most), min(high, most - least)
     return PairedDifference(value, _bound(low), _bound(high), ("better" if won else "worse") if certain else "chance")
+
+
+def by_group(scores: np.ndarray, groups: Sequence[str] | None) -> np.ndarray:
+    """The sums of scores [N] over each group, in the order of the groups' names; without groups the scores."""
+    if groups is None:
+        return scores
+    _, numbers = np.unique(np.asarray(groups), return_inverse=True)
+    sums: np.ndarray = np.bincount(numbers, weights=scores)
+    return sums
 
 
 def beats(one: np.ndarray, other: np.ndarray) -> bool:

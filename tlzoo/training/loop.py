@@ -36,6 +36,7 @@ from tlzoo.training.loop_state import LoopCounters, Tensors, TrainingState, chan
 from tlzoo.training.optim import apply_l2_sp, build_adamw, set_learning_rate, update_ema
 from tlzoo.training.step_model import DatasetSplits, StepModel, build_step_model, to_tensors
 from tlzoo.training.steps import batch_loss, count_steps, lr_range_test, shuffled_order, usable_samples
+from tlzoo.training.weighting import check_head_weights
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def train(
     `facts`), history and events; `resumed` is a snapshot to continue from. Raises TrainingError at the first step whose
     loss is not finite, where validation outputs are not finite, and where a snapshot cannot be written.
     """
+    if sets.train.weights is not None:
+        check_head_weights(model)
     clock, last = clock or Clock(), plan[-1]
     set_trainable(model, last)
     model.to(device=select_device(options.device)).to(memory_format=torch.channels_last)

@@ -20,6 +20,7 @@ from tlzoo.models.seeds import seed_generators
 from tlzoo.options import GradientDescent
 from tlzoo.plugins.containment import watch, watch_task
 from tlzoo.progress import say
+from tlzoo.tasks.heads import SAMPLE_WEIGHTS
 from tlzoo.training.loop_state import changing_tensors
 from tlzoo.training.optim import build_adamw
 from tlzoo.training.schedule import find_learning_rate
@@ -83,6 +84,8 @@ def batch_loss(
     given = to_tensors(arrays, step_model.device)
     with watch_task("Collating targets", model.task.plugin):
         collated = step_model.sources["train"].data.collated(positions)
+    if (weights := step_model.sources["train"].data.weights) is not None:
+        collated = {**collated, SAMPLE_WEIGHTS: np.array([weights[at] for at in positions], dtype=np.float32)}
     batch = {name: torch.from_numpy(array).to(step_model.device) for name, array in collated.items()}
     mix = None
     if (options.mixup or options.cutmix) and len(positions) > 1:

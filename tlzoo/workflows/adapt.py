@@ -6,13 +6,24 @@ What can be refused without a network is refused here, before torch is imported,
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlzoo.data import Samples, announce, endings_of, fingerprint, read, read_labelled
+from tlzoo.data import (
+    Columns,
+    Samples,
+    announce,
+    check_columns,
+    check_used,
+    endings_of,
+    fingerprint,
+    for_other_data,
+    read,
+    read_labelled,
+)
 from tlzoo.data.broken import Reading, tolerate
+from tlzoo.data.columns import SAMPLE_COLUMNS, without
 from tlzoo.data.contents import keep_part
 from tlzoo.errors import DataError, RunError, concerning
 from tlzoo.io.extras import require_training
@@ -24,25 +35,10 @@ from tlzoo.plugins.containment import guard_workflow
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
 from tlzoo.runs.paths import check_output_path
 from tlzoo.runs.run import RunFolder, columns_of_training
+from tlzoo.workflows.target_data import TargetData
 
 if TYPE_CHECKING:
     from tlzoo.workflows.run import Run
-
-
-@dataclass(frozen=True)
-class TargetData:
-    """What a run is adapted to: `unlabelled` samples of `target`, and `labelled` ones of `test` where it is given."""
-
-    target: str | Path
-    test: str | Path | None
-    unlabelled: Samples
-    report: ReadReport
-    labelled: Samples | None
-    test_report: ReadReport | None
-
-    def reports(self) -> dict[str, ReadReport]:
-        """What was read, by argument."""
-        return {"target": self.report, **({"test": self.test_report} if self.test_report else {})}
 
 
 @guard_workflow()
@@ -53,6 +49,7 @@ def adapt(
     out: str | Path,
     method: str = "auto",
     test: str | Path | None = None,
+    columns: Columns | None = None,
     skip_broken: float = 0.0,
 ) -> Run:
     """Adapt a run to `target`, a folder or table of the other domain whose labels, if any, are ignored.
@@ -61,8 +58,9 @@ def adapt(
     is a method of any plugin, for runs of any checkpoint. The new run in `out` keeps the labels and the data of the old
     one, so it is exported and proven as usual. `run.adapted` says what became of the answers for the target and of the
     metrics on the source's held-out samples; `test` is labelled data of the target domain, on which both are measured.
-    Copies of a target sample count once. Samples of the target that cannot be read are an error that names all of them;
-    up to the share `skip_broken` of all, from 0 to 1, they are left out.
+    Tables are read as those of the training, but for what `columns` gives. Copies of a target sample count once.
+    Samples of the target that cannot be read are an error that names all of them; up to the share `skip_broken` of all,
+    from 0 to 1, they are left out.
 
     Raises RunError when `out` exists, UsageError for an unknown method, DataError when the source or target data cannot
     be read or the target is too small, TrainingError where the adapted model has collapsed or does harm on `test`
@@ -72,6 +70,7 @@ def adapt(
     check_paths(target=target, out=out, **not_none(test=test))
     check_texts(method=method)
     check_shares(skip_broken=skip_broken)
+    columns = check_columns(columns)
     began = time.monotonic()
     run = RunFolder.of(run)
     check_output_path(Path(out))
@@ -91,20 +90,26 @@ def adapt(
 
             return adapt_run(AdaptRequest(run, parts, data, Path(out), method), began)
 
-    read = partial(_target_data, run, target, test)
+    read = partial(_target_data, run, target, test, columns)
     return tolerate(skip_broken, read, use, lambda: checkpoint_preprocessor(run.checkpoint, run.preprocess))
 
 
-def _target_data(run: RunFolder, target: str | Path, test: str | Path | None, skip: Skip) -> Reading[TargetData]:
-    found = TargetData(target, test, *_target_samples(run, target, skip), *_labelled(run, test, skip))
+def _target_data(
+    run: RunFolder, target: str | Path, test: str | Path | None, given: Columns, skip: Skip
+) -> Reading[TargetData]:
+    known: Columns = {**for_other_data(run.data.columns), **given}
+    found = TargetData(target, test, *_target_samples(run, target, known, skip), *_labelled(run, test, known, skip))
+    check_used(given, set().union(*(report.roles for report in found.reports().values())), target)
     whole = [found.unlabelled] if found.labelled is None else [found.unlabelled, found.labelled]
     return Reading(found, whole, list(found.reports().values()))
 
 
-def _labelled(run: RunFolder, test: str | Path | None, skip: Skip) -> tuple[Samples | None, ReadReport | None]:
+def _labelled(
+    run: RunFolder, test: str | Path | None, columns: Columns, skip: Skip
+) -> tuple[Samples | None, ReadReport | None]:
     if test is None:
         return None, None
-    report, columns, endings = ReadReport(), run.data.columns, endings_of(run.preprocess)
+    report, endings = ReadReport(), endings_of(run.preprocess)
     with columns_of_training(run.path):
         samples = read_labelled(
             test, run.task, columns=columns, endings=endings, parameter="test", report=report, skip=skip
@@ -113,9 +118,8 @@ def _labelled(run: RunFolder, test: str | Path | None, skip: Skip) -> tuple[Samp
     return samples, report
 
 
-def _target_samples(run: RunFolder, target: str | Path, skip: Skip) -> tuple[Samples, ReadReport]:
-    columns = run.data.columns.copy()
-    columns.pop("label_column", None)
+def _target_samples(run: RunFolder, target: str | Path, known: Columns, skip: Skip) -> tuple[Samples, ReadReport]:
+    columns = without(known, "label_column", "label_columns", *SAMPLE_COLUMNS)
     report, endings = ReadReport(), endings_of(run.preprocess)
     with concerning("target", DataError), columns_of_training(run.path):
         found = read(target, run.task, columns=columns, labelled=False, endings=endings, report=report, skip=skip)

@@ -18,8 +18,8 @@ from tlzoo.models.threads import limit_threads
 from tlzoo.progress import advise, say, working
 from tlzoo.runs.run import RunFolder
 from tlzoo.runs.trained import save_run
-from tlzoo.workflows.adapt import TargetData
 from tlzoo.workflows.run import Run
+from tlzoo.workflows.target_data import TargetData
 
 REFITTED = ("l2", "temperature")
 """What a run's options say of a probe that adapting fits again."""
@@ -141,4 +141,5 @@ def _shares(run: RunFolder, targets: Any) -> dict[str, float]:
 def _join(first: Samples, second: Samples) -> Samples:
     assert first.targets is not None
     assert second.targets is not None
-    return Samples(first.inputs + second.inputs, first.targets + second.targets, first.modality)
+    weights = first.weights + second.weights
+    return Samples(first.inputs + second.inputs, first.targets + second.targets, first.modality, weights=weights)

@@ -19,6 +19,7 @@ from tlzoo.data import (
     check_used,
     content_digests,
     endings_of,
+    for_other_data,
     read_labelled,
     say_cut,
     unchanged,
@@ -173,7 +174,8 @@ def _labelled(
 ) -> Reading[Labelled]:
     """The samples of `data`, whose columns are `known` from training, but for those that were given."""
     report = ReadReport()
-    samples = read_labelled(data, task, columns={**known, **given}, endings=endings_of(spec), report=report, skip=skip)
+    columns: Columns = {**for_other_data(known), **given}
+    samples = read_labelled(data, task, columns=columns, endings=endings_of(spec), report=report, skip=skip)
     check_used(given, report.roles, data)
     announce(report, data)
     return Reading((samples, report), [samples], [report])

@@ -13,14 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlzoo import registry
-from tlzoo.data import Columns, SampleSplits, announce, check_columns, check_used, endings_of, read_splits
+from tlzoo.data import (
+    Columns,
+    SampleSplits,
+    announce,
+    check_columns,
+    check_enough_folds,
+    check_used,
+    endings_of,
+    read_splits,
+)
 from tlzoo.data.broken import tolerance, without_broken
 from tlzoo.errors import InputError, RegistryError, RunError, concerning
 from tlzoo.io.extras import require_training
 from tlzoo.io.inputs.report import Skip
 from tlzoo.io.locks import output_lock
 from tlzoo.io.timings import Clock
-from tlzoo.options import StrategyName, StrategyOptions
+from tlzoo.options import Probe, StrategyName, StrategyOptions
 from tlzoo.options.arguments import check_mappings, check_paths, check_shares, check_switches, check_texts, not_none
 from tlzoo.plugins.containment import guard_workflow
 from tlzoo.plugins.preprocess import checkpoint_preprocessor
@@ -42,12 +51,14 @@ def finetune(
     *,
     out: str | Path,
     test: str | Path | None = None,
+    validation: str | Path | None = None,
     task: str | None = None,
     strategy: StrategyName | str | StrategyOptions | None = None,
     freeze: str | None = None,
     head: str | None = None,
     options: Mapping[str, Any] | None = None,
     columns: Columns | None = None,
+    group_by: str | None = None,
     preprocess: Mapping[str, Any] | None = None,
     skip_broken: float = 0.0,
     resume: bool = False,
@@ -66,7 +77,14 @@ def finetune(
     `probe=False` leaves it out. `head` is `linear`, or `plugin/name` for a plugin's; by default the
     checkpoint's plugin's, else the task's own. `task` is needed where the checkpoint serves several. `preprocess`
     overrides fields of the checkpoint's, such as `{"seconds": 2.0}` or `{"max_length": 128}`, of a plugin's own
-    preprocessing its options. `columns` names a table's columns. Samples that cannot be read end the training, all of
+    preprocessing its options.
+
+    `test` and `validation` name labelled data for these parts; without them a fifth of `data` is for testing and a
+    fifth of the rest for validation. `columns` says what a table calls its columns and how it is written (see
+    `tlzoo.data.Columns`): `split_column` says of each row whether it is
+    for training, validation or testing, `group_column` which rows stay in one part, and `weight_column` how much each
+    counts in training. `group_by` finds groups of files: `folder`, or a regular expression with one group in
+    parentheses, found in their paths. Samples that cannot be read end the training, all of
     them named; up to the share `skip_broken` of all, from 0 to 1, they are left out instead. While it trains,
     `out`.unfinished holds snapshots, history and events; `resume` continues from there, on a CPU with bit-identical
     results.
@@ -77,8 +95,8 @@ def finetune(
     require_training()
     if not isinstance(checkpoint, Checkpoint):
         check_paths(checkpoint=checkpoint)
-    check_paths(data=data, out=out, **not_none(test=test))
-    check_texts(**not_none(task=task, freeze=freeze, head=head))
+    check_paths(data=data, out=out, **not_none(test=test, validation=validation))
+    check_texts(**not_none(task=task, freeze=freeze, head=head, group_by=group_by))
     check_mappings(**not_none(options=options, preprocess=preprocess))
     check_switches(resume=resume)
     check_shares(skip_broken=skip_broken)
@@ -95,9 +113,12 @@ def finetune(
         if strategy is None and choices.strategy != "probe":
             how = f"`strategy={choices.strategy!r}`, `freeze={choices.policy!r}`"
             advise(f"{choices.task.name} has no probe: all layers are trained ({how}).")
-        read = partial(_read, data, test, choices, columns, endings_of(chosen.preprocess))
+        sets: dict[str, Any] = {"validation": validation, "group_by": group_by}
+        read = partial(_read, data, test, choices, columns, endings_of(chosen.preprocess), sets)
         parts = read(tolerance(skip_broken, _decoder(with_any_range(chosen), choices)))
         check_used(columns, set().union(*(report.roles for report in parts.reports.values())), data)
+        if isinstance(choices.options, Probe) and choices.options.folds is not None:
+            check_enough_folds(parts, choices.options.folds)
         chosen = with_value_range(chosen, parts.train)
         decode = _decoder(chosen, choices)
     with output_lock(out, RunError):
@@ -105,7 +126,9 @@ def finetune(
         _check_unfinished(unfinished_dir(out), resume)
         with clock.spent("prepare"):
             from tlzoo.workflows.train import TrainRequest, train
-        request = TrainRequest(chosen, choices, head or "", data, test, columns, parts, out, resume)
+        request = TrainRequest(
+            chosen, choices, head or "", data, test, validation, group_by, columns, parts, out, resume
+        )
         try:
             return train(request, clock)
         except InputError as error:
@@ -117,12 +140,17 @@ def finetune(
 
 
 def _read(
-    data: str | Path, test: str | Path | None, choices: Choices, columns: Columns, endings: tuple[str, ...], skip: Skip
+    data: str | Path,
+    test: str | Path | None,
+    choices: Choices,
+    columns: Columns,
+    endings: tuple[str, ...],
+    sets: Mapping[str, Any],
+    skip: Skip,
 ) -> SampleSplits:
-    parts = read_splits(data, test, choices.task, columns, choices.options.seed, endings, skip=skip)
-    announce(parts.reports["data"], data)
-    if test is not None:
-        announce(parts.reports["test"], test)
+    parts = read_splits(data, test, choices.task, columns, choices.options.seed, endings, skip=skip, **sets)
+    for name, report in parts.reports.items():
+        announce(report, {"data": data, "test": test, "validation": sets["validation"]}[name])
     return parts
 
 

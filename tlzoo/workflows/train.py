@@ -10,7 +10,7 @@ from typing import Any
 
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import Columns, SampleSplits, content_digests, unchanged
+from tlzoo.data import Columns, SampleSplits, content_digests, unchanged, validation_copies
 from tlzoo.errors import RunError, WriteError
 from tlzoo.features.prefetch import FeaturePrefetch
 from tlzoo.io.disk import resumable
@@ -26,9 +26,10 @@ from tlzoo.options import GradientDescent, StrategyOptions, changed_options, fla
 from tlzoo.progress import advise, say, working
 from tlzoo.registry.schema import Checkpoint
 from tlzoo.runs.checks import Choices
+from tlzoo.runs.out_of_fold import out_of_fold
 from tlzoo.runs.paths import unfinished_dir
 from tlzoo.runs.prepare import data_record, fit_task, prepare, with_cuts
-from tlzoo.runs.record import CrossValidationRecord, DataRecord, Difference, ProbeRecord
+from tlzoo.runs.record import OUT_OF_FOLD, CrossValidationRecord, DataRecord, Difference, ProbeRecord
 from tlzoo.runs.trained import save_run
 from tlzoo.tasks.intervals import LEVEL, few_samples_note, paired_difference
 from tlzoo.tasks.rows import Outputs
@@ -39,10 +40,13 @@ from tlzoo.training.resume import FILE, load_snapshot
 from tlzoo.training.step_model import DatasetSplits
 from tlzoo.training.strategies.base import TrainJob, TrainResult
 from tlzoo.training.strategies.table import strategy_function
+from tlzoo.training.weighting import check_strategy_weights
 from tlzoo.workflows.run import Run
 
 WEIGHT_DIGEST = 16
 """Hexadecimal digits of each tensor's digest that a snapshot keeps."""
+FEW_GROUPS = 5
+"""Groups of test samples below which it is said how little they prove."""
 MAY_CHANGE_ON_RESUME = {"lr"}
 """Options that change weights and may still differ on resume: a smaller rate is the remedy for a diverged loss."""
 
@@ -56,6 +60,8 @@ class TrainRequest:
     head: str
     data: str | Path
     test: str | Path | None
+    validation: str | Path | None
+    group_by: str | None
     columns: Columns
     parts: SampleSplits
     out: Path
@@ -73,7 +79,7 @@ def train(asked: TrainRequest, clock: Clock) -> Run:
     seen = TrainedOn.of(content_digests((*parts.train.inputs, *parts.validation.inputs), parts.train.modality))
     asked_for = {"strategy": name, "freeze": policy, **run_options(how)}
     try:
-        return _save(asked.out, result, sets, clock, seen, record, asked_for)
+        return _save(asked, result, sets, clock, seen, record, asked_for)
     except WriteError as error:
         raise _with_resume_hint(error, unfinished_dir(asked.out)) from error
 
@@ -93,22 +99,25 @@ def _train(asked: TrainRequest, clock: Clock) -> tuple[TrainResult, DatasetSplit
         with clock.spent("prepare"):
             target = fit_task(blank, parts, columns)
             model, sets, about = prepare(chosen, target, parts, how, asked.head)
-            record = data_record(asked.data, asked.test, columns, how.seed, parts)
+            more: dict[str, Any] = {"validation": asked.validation, "group_by": asked.group_by}
+            record = data_record(asked.data, asked.test, columns, how.seed, parts, **more)
+            check_strategy_weights(name, model, parts.train)
             with working("Trying one step"):
                 dry_run(model, sets.train)
         with clock.spent("prepare"):
             facts = _run_identity(model, record, name, policy, how)
         if resumed:
             facts = _check_same_run(unfinished_dir(asked.out), resumed[1], facts, how, chosen.plugin)
-        _report_data(model, parts, sets, name, how)
+        _report_data(model, parts, sets, how)
+        places = {"data": asked.data, "test": asked.test, "validation": asked.validation}
         if early := name != "probe" and parts.train.modality == "text":  # a tokenizer tells before hours of training
-            record = with_cuts(record, parts, sets, asked.data, asked.test)
+            record = with_cuts(record, parts, sets, places)
         job = TrainJob(model, policy, sets, how, about, clock, unfinished_dir(asked.out), facts, resumed, prefetch)
         result = _run(name, job)
     finally:
         if prefetch is not None:
             prefetch.cancel()
-    return result, sets, record if early else with_cuts(record, parts, sets, asked.data, asked.test)
+    return result, sets, record if early else with_cuts(record, parts, sets, places)
 
 
 def _with_resume_hint(error: WriteError, folder: Path | None) -> WriteError:
@@ -128,8 +137,8 @@ def _beside_probe(result: TrainResult, sets: DatasetSplits, seed: int) -> ProbeR
     if result.probe is None:
         return None
     (run, targets, contexts), (probe, _, _) = map(sets.test.independent, (result.outputs, result.probe))
-    task = sets.test.task
-    found = paired_difference(task, run, probe, targets, contexts, seed)
+    task, groups = sets.test.task, sets.test.independent_groups()
+    found = paired_difference(task, run, probe, targets, contexts, seed, groups)
     between = Difference(metric=task.headline, level=LEVEL, value=found.value, low=found.low, high=found.high)
     return ProbeRecord(metrics=sets.test.metrics(result.probe), difference=between, verdict=found.verdict)
 
@@ -144,14 +153,23 @@ def _cross_validation(result: TrainResult, seed: int) -> CrossValidationRecord |
     return CrossValidationRecord(metrics=metrics, interval=sure, n=found.data.samples, folds=found.folds)
 
 
-def _report_data(
-    model: TaskModel, parts: SampleSplits, sets: DatasetSplits, strategy: str, options: StrategyOptions
-) -> None:
+def _report_data(model: TaskModel, parts: SampleSplits, sets: DatasetSplits, options: StrategyOptions) -> None:
     labels = f", {len(model.task.labels)} labels" if model.task.labels else ""
     say(
         f"{model.checkpoint.id}: {sets.train.samples} training, {sets.validation.samples} validation, "
         f"{sets.test.samples} test samples{labels}, seed {options.seed}"
     )
+    if groups := parts.groups():
+        say(f"{sum(groups.values())} groups: {', '.join(f'{count} {part}' for part, count in groups.items())}")
+        if (count := groups.get("test", FEW_GROUPS)) < FEW_GROUPS:
+            say(f"The test samples are of {count} group{'s' * (count > 1)}: they say little of others.")
+    if copies := validation_copies(parts):
+        say(
+            f"{copies} of {len(parts.validation)} validation samples have the content of a training sample: what is "
+            "chosen on them is chosen on samples that were trained on."
+        )
+    if parts.train.weights:
+        say("Samples are weighted in training; figures on validation and test samples count each alike.")
     for name, part in {"train": sets.train, "validation": sets.validation, "test": sets.test}.items():
         for line in part.notes():
             say(f"{name.capitalize()} data: {line}")
@@ -188,6 +206,7 @@ def _run_identity(
         "preprocess": model.parts.preprocess.model_dump(mode="json", exclude={"tokenizer"}),
         "task": model.task.name,
         "data": data.fingerprint,
+        "validation data": data.validation_fingerprint,
         "test data": data.heldout_fingerprint,
         "strategy": strategy,
         "freeze policy": policy,
@@ -199,7 +218,7 @@ def _check_same_run(
     place: Path, before: Mapping[str, Any], now: dict[str, Any], options: StrategyOptions, plugin: str
 ) -> dict[str, Any]:
     """Raise RunError where a snapshot is of another run; else the facts for the next snapshot."""
-    changed = [name for name in now if name not in ("options", "weights") and before.get(name) != now[name]]
+    changed = [name for name in now if name not in ("options", "weights") and before.get(name, now[name]) != now[name]]
     changed += [name for name in changed_options(before["options"], options) if name not in MAY_CHANGE_ON_RESUME]
     if changed:
         raise RunError(
@@ -236,7 +255,7 @@ def _run(strategy: str, job: TrainJob[StrategyOptions]) -> TrainResult:
 
 
 def _save(
-    out: Path,
+    asked: TrainRequest,
     result: TrainResult,
     sets: DatasetSplits,
     clock: Clock,
@@ -244,11 +263,12 @@ def _save(
     record: DataRecord,
     options: Mapping[str, Any],
 ) -> Run:
-    model = result.model
+    model, out = result.model, asked.out
     with clock.spent("validate"), working("Measuring on the test samples"):
         metrics = sets.test.metrics(result.outputs)
         sure: Any = sets.test.interval(result.outputs, metrics, options["seed"])
-        if note := few_samples_note(model.task, len(sets.test.without_copies())):
+        different = len(sets.test.without_copies())
+        if note := few_samples_note(model.task, different, copies=different < sets.test.samples):
             say(note)
         baseline, beside = _baseline(sets, result.outputs), _beside_probe(result, sets, options["seed"])
     seconds = clock.rounded()
@@ -258,6 +278,7 @@ def _save(
         sets.test,
         result.history,
         keep=sorted(unfinished_dir(out).glob(EVENTS)),
+        tables={OUT_OF_FOLD: out_of_fold(result.cross_validated, asked.parts)} if result.cross_validated else {},
         trained_on=trained_on,
         data=record,
         options={**options, **result.details},

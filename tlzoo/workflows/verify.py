@@ -24,6 +24,7 @@ from tlzoo.data import (
     say_cut,
 )
 from tlzoo.data.broken import Reading, tolerate
+from tlzoo.data.columns import GROUP, SPLIT, WEIGHT, without
 from tlzoo.data.contents import keep_part
 from tlzoo.data.dataset import TaskDataset, make_dataset
 from tlzoo.errors import ArtifactError, DataError, ParityError, UsageError, concerning
@@ -158,9 +159,10 @@ def _read_samples(
     labelled = not isinstance(predictor.task, UnknownTask)  # the proof stands without labels
     known: Columns = predictor.manifest.columns  # type: ignore[assignment]
     report = ReadReport()
-    named: Columns = {**known, **columns}
-    task = predictor.task
-    collection = read(data, task, columns=named, labelled=labelled, endings=endings, report=report, skip=skip)
+    named, task = without({**known, **columns}, GROUP, WEIGHT), predictor.task
+    how: dict[str, Any] = {"endings": endings, "report": report, "skip": skip, "optional": (SPLIT,)}
+    with concerning("data", DataError):
+        collection = read(data, task, columns=named, labelled=labelled, **how)
     if labelled:
         check_used(columns, report.roles, data)
     samples = keep_part(collection, task, report, test=True)

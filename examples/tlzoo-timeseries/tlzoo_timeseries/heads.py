@@ -26,7 +26,8 @@ def normalised_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) 
     smoothing and class weights, is the task's own.
     """
     plain = default_head(backbone, task, options)
-    return Head(nn.Sequential(nn.GroupNorm(KINDS, backbone.feature_dim), plain.module), plain.loss)
+    module = nn.Sequential(nn.GroupNorm(KINDS, backbone.feature_dim), plain.module)
+    return Head(module, plain.loss, plain.takes_weights)
 
 
 class Distribution(nn.Module):

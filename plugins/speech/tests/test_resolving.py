@@ -73,7 +73,7 @@ def test_an_entry_says_what_is_built_of_it(family: str, tmp_path: Path):
             counts[next(stage.name for stage in backbone.stages if stage.owns(name))] += parameter.numel()
         assert counts == {stage.name: stage.parameters for stage in found.stages}
         assert found.parameters == sum(counts.values())
-        assert getattr(backbone.module, "normalise", False) is False
+        assert getattr(backbone.module, "normalise", None) is None
     with torch.no_grad():
         assert tuple(backbone.module(backbone.example_inputs["audio"]).shape) == (2, 32)
 

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModel, Wav2Vec2FeatureExtractor
 
 from tlzoo import Weights
 from tlzoo.errors import SourceError
+from tlzoo.preprocess import make_preprocessor
 from tlzoo.registry.schema import Checkpoint, FileSource, LocalFile
 
 Tiny = Callable[..., Checkpoint]
@@ -96,3 +97,48 @@ def test_a_damaged_file_and_one_of_another_architecture_are_refused(tiny: Tiny, 
         (tmp_path / "model.safetensors").write_bytes(content)
         with pytest.raises(SourceError, match="cannot be loaded"):
             load_backbone(checkpoint=tiny("wav2vec2"), weights=weights_in(tmp_path), output="vector")
+
+
+def extracted(sound: np.ndarray, samples: int, mask: bool) -> torch.Tensor:
+    """What transformers' extractor gives the network for a sound in a window of so many samples."""
+    extractor = Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=mask)
+    given = extractor(sound, sampling_rate=16_000, padding="max_length", max_length=samples, return_tensors="pt")
+    return given.input_values
+
+
+SOUNDS = {
+    "short": lambda sweep: sweep[2_000:5_000],
+    "with an offset": lambda sweep: sweep[2_000:5_000] + np.float32(0.3),
+    "ending in silence": lambda sweep: np.concatenate([sweep[2_000:4_000], np.zeros(1_500, np.float32)]),
+    "as long as the window": lambda sweep: sweep[:8_000],
+    "silent": lambda sweep: np.zeros(3_000, np.float32),
+    "one sample": lambda sweep: sweep[100:101],
+}
+
+
+@pytest.mark.parametrize("mask", [True, False])
+@pytest.mark.parametrize("kind", SOUNDS)
+def test_a_sound_is_normalised_as_by_transformers_extractor(
+    tiny: Tiny, sweep: np.ndarray, tmp_path: Path, kind: str, mask: bool
+) -> None:
+    checkpoint = tiny("wav2vec2")
+    model = saved(checkpoint, tmp_path)
+    options = {"do_normalize": True, "return_attention_mask": mask}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(options))
+    sound = SOUNDS[kind](sweep)
+    built = load_backbone(checkpoint=checkpoint, weights=weights_in(tmp_path), output="sequence")
+    as_run = checkpoint.model_copy(update={"config": built.config})  # runs are loaded by the backbone's own config
+    again = load_backbone(checkpoint=as_run, weights=None, output="sequence")
+    again.module.load_state_dict(built.module.state_dict())
+    for backbone in (built, again):
+        audio = torch.from_numpy(make_preprocessor(backbone.preprocess)([sound, sweep[:8_000]])["audio"])
+        with torch.no_grad():
+            expected = model(extracted(sound, 8_000, mask)).last_hidden_state
+            actual = backbone.module(audio)[:1]
+        torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_run_that_does_not_know_of_masks_normalises_the_window_as_before(tiny: Tiny) -> None:
+    backbone = load_backbone(checkpoint=tiny("wav2vec2", do_normalize=True), weights=None, output="vector")
+    assert backbone.module.normalise == "window"
+    assert not backbone.preprocess.mark_end

@@ -28,7 +28,7 @@ from tlzoo.plugin import (
 from tlzoo_speech.ctranslate2 import read_variables
 from tlzoo_speech.ge2e import GE2E_STAGES, HIDDEN, SpeakerEncoder
 from tlzoo_speech.spectral import RATE
-from tlzoo_speech.waveform import PLAIN_TRAINING, WaveformBackbone, waveform_stages
+from tlzoo_speech.waveform import EXTRACTOR, PLAIN_TRAINING, Normalise, WaveformBackbone, waveform_stages
 from tlzoo_speech.whisper import WhisperBackbone, whisper_names_from_ctranslate2, whisper_stages
 
 if TYPE_CHECKING:
@@ -65,9 +65,14 @@ def build(checkpoint: Checkpoint, spec: AudioSpec, weights: Weights | None, outp
         example_inputs={"audio": 0.1 * torch.randn(2, samples, generator=torch.Generator().manual_seed(0))},
         dynamic_axes={"audio": {0: "batch"}},
         output=output,
-        preprocess=spec,
+        preprocess=spec.model_copy(update={"mark_end": True}) if _needs_ends(module) else spec,
         config=config,
     )
+
+
+def _needs_ends(module: nn.Module) -> bool:
+    """Whether the network tells a sound from its padding."""
+    return isinstance(module, WaveformBackbone) and module.normalise == "sound"
 
 
 def describe(checkpoint: Checkpoint, samples: int) -> dict[str, Any]:
@@ -112,10 +117,11 @@ def _waveform(checkpoint: Checkpoint, samples: int, weights: Weights | None, *, 
         model, _ = transformers_network(checkpoint, config, weights)
     if getattr(model, "masked_spec_embed", None) is not None:  # UniSpeech's kind has it, masking or not
         model.masked_spec_embed = None
-    normalises = _normalises(checkpoint, weights)
-    module = WaveformBackbone(model, normalises, pooled)
+    extractor = _extractor(checkpoint, weights)
+    over: Normalise = "sound" if extractor["return_attention_mask"] else "window"
+    module = WaveformBackbone(model, over if extractor["do_normalize"] else None, pooled)
     feature_dim = config.output_hidden_size if getattr(config, "add_adapter", False) else config.hidden_size
-    return module, feature_dim, waveform_stages(config), {**transformers_arguments(config), "do_normalize": normalises}
+    return module, feature_dim, waveform_stages(config), {**transformers_arguments(config), **extractor}
 
 
 def _speaker_encoder(checkpoint: Checkpoint, samples: int, weights: Weights | None) -> Parts:
@@ -160,9 +166,11 @@ def _only_file(checkpoint: Checkpoint, weights: Weights) -> str:
     return found[0]
 
 
-def _normalises(checkpoint: Checkpoint, weights: Weights | None) -> bool:
-    """Whether the network was trained on recordings of mean 0 and variance 1."""
+def _extractor(checkpoint: Checkpoint, weights: Weights | None) -> dict[str, bool]:
+    """What transformers' feature extractor does to the samples: whether it normalises them, and whether over the sound
+    alone, for which it makes an attention mask.
+    """
+    options: Mapping[str, Any] = checkpoint.config
     if weights is not None and "preprocessor_config.json" in weights.files:
         options = json.loads(weights.files["preprocessor_config.json"].read_text("utf-8"))
-        return bool(options.get("do_normalize", True))
-    return bool(checkpoint.config.get("do_normalize", True))
+    return {name: bool(options.get(name, default)) for name, default in EXTRACTOR.items()}

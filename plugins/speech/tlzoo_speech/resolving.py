@@ -10,6 +10,7 @@ from tlzoo.errors import RegistryError, first_line
 from tlzoo.plugin import Checkpoint, meta_device, transformers_arguments
 from tlzoo_speech.backbones import describe
 from tlzoo_speech.spectral import RATE
+from tlzoo_speech.waveform import EXTRACTOR
 
 if TYPE_CHECKING:
     from tlzoo.plugin import Repository
@@ -51,8 +52,8 @@ def resolve(id: str, repository: Repository) -> Checkpoint:
     try:
         config = CONFIG_MAPPING[kind].from_dict({k: v for k, v in document.items() if k not in _LABELS})
         plain["config"] = transformers_arguments(config)
-        if "do_normalize" in processor and kind != "whisper":
-            plain["config"]["do_normalize"] = bool(processor["do_normalize"])
+        if kind != "whisper":
+            plain["config"] |= {name: bool(processor[name]) for name in EXTRACTOR if name in processor}
         with meta_device():
             counted = describe(Checkpoint.model_validate(plain), round(SECONDS * RATE))
     except Exception as cause:

@@ -19,6 +19,8 @@ import soundfile
 import soxr
 from PIL import Image, ImageDraw
 from shared_fixtures.needs import CHROMIUM, missing
+from shared_fixtures.sound_files import chirp
+from shared_fixtures.sound_files import encoded as sound_file
 
 import tlzoo
 from tlzoo.artifact import seal
@@ -375,6 +377,14 @@ SAME_RATE = {
     "double": sound(16_000, subtype="DOUBLE"),
     "extensible": sound(16_000, format="WAVEX"),
 }
+STEREO = sound_file(np.stack([chirp(0.3), -chirp(0.3)], axis=1), "WAV", "FLOAT")
+UNFINISHED = SAME_RATE["16-bit"].replace(b"data" + SAME_RATE["16-bit"][40:44], b"data\0\0\0\0")
+SAME_RATE |= {
+    "opposite phase": STEREO,
+    "six channels": sound(16_000, subtype="PCM_24", channels=6),
+    "a header never finished": UNFINISHED,
+    "a chunk and zeros behind": SAME_RATE["16-bit"] + b"LIST\3\0\0\0abc\0" + bytes(300),
+}
 OTHER_RATE = {f"{rate} Hz": rate for rate in (8_000, 11_025, 22_050, 44_100, 48_000, 96_000)}
 
 
@@ -421,6 +431,8 @@ class TestRecordings:
         page = recording_site.page
         for name, given, said in (
             ("cut.wav", sound(16_000)[:-500], "cut short"),
+            ("joined.wav", sound(16_000) + sound(16_000), "belong to nothing"),
+            ("integers.wav", sound_file(9000 * chirp(0.3), "WAV", "FLOAT"), "far beyond 1"),
             ("text.mp3", b"not a sound", "cannot be read"),
         ):
             page.set_input_files("#sound", {"name": name, "mimeType": "audio/wav", "buffer": given})

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tlzoo.errors import DataError, InputError
-from tlzoo.io.inputs.tables import MissingColumn, stream_table
+from tlzoo.io.inputs.formats import MissingColumn
+from tlzoo.io.inputs.tables import stream_table
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -49,7 +50,7 @@ def test_a_broken_row_is_an_error_in_its_place_and_the_next_is_read(tmp_path, na
         ("t.csv", b"a\0,b\n1,2\n", "NUL byte in line 1"),
         ("t.csv", b"", "zero bytes"),
         ("t.parquet", b"PAR1 and no more", "Parquet"),
-        ("t.xlsx", b"x", "not in a table format"),
+        ("t.xls", b"x", "not in a table format"),
     ],
 )
 def test_a_table_that_cannot_be_read_to_its_end_is_named_with_the_line(tmp_path, name, content, fault):

@@ -57,7 +57,8 @@ def test_a_cell_holds_labels(cell: Any, target: str):
         (
             row([1, 0]),
             "File d.csv has a list of zeros and ones where labels are expected in line 2.",
-            'Write the labels that are there, such as ["red", "round"], or red;round.',
+            'Write the labels that are there, such as ["red", "round"], or red;round. '
+            "Name the label of each position: `columns={'label_names': 'NAME,NAME'}`",
         ),
         (
             row(["x", "a;b"]),

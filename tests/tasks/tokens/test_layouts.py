@@ -109,7 +109,7 @@ def test_json_lines_and_parquet_with_lists_of_tokens_and_tags_are_read(tmp_path:
 
 
 @pytest.mark.parametrize(("ending", "separator"), [(".csv", ","), (".tsv", "\t")])
-def test_lists_in_cells_of_csv_and_tsv_are_json(tmp_path: Path, ending: str, separator: str):
+def test_lists_in_cells_of_csv_and_tsv_are_json_or_pythons(tmp_path: Path, ending: str, separator: str):
     def table(name: str, *rows: Sequence[str]) -> Path:
         with (tmp_path / name).with_suffix(ending).open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, delimiter=separator).writerows(rows)
@@ -121,12 +121,14 @@ def test_lists_in_cells_of_csv_and_tsv_are_json(tmp_path: Path, ending: str, sep
     words = table("words", ("tokens", "tags"), *(map(json.dumps, row) for row in SENTENCES))
     found = read(words, TASK).train
     assert (found.inputs, found.targets) == (TEXTS, TARGETS)
-    for row in (("['Oslo', 'is']", "['B-LOC', 'O']"), ("[\"Oslo']", "B-LOC")):
-        with pytest.raises(DataError, match="not JSON in line 2") as error:
+    found = read(table("repr", ("tokens", "tags"), *(map(str, row) for row in SENTENCES)), TASK).train
+    assert (found.inputs, found.targets) == (TEXTS, TARGETS)
+    for row in (("['Oslo' 'is']", "['B-LOC' 'O']"), ("[\"Oslo']", "B-LOC")):
+        with pytest.raises(DataError, match="cannot be read in line 2") as error:
             read(table("repr", ("tokens", "tags"), row), TASK)
         assert "JSONL" in error.value.hint
-    with pytest.raises(DataError, match="'entities' that is not JSON in line 2"):
-        read(table("repr", ("text", "entities"), (TEXTS[1], "[{'start': 0, 'end': 4}]")), TASK)
+    with pytest.raises(DataError, match="'entities' that cannot be read in line 2"):
+        read(table("repr", ("text", "entities"), (TEXTS[1], "[{'start': 0, 'end': 4]")), TASK)
     assert read(table("signs", ("tokens", "tags"), ("[ a ]", "O B-X O")), TASK).train.inputs == ("[ a ]",)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ import pytest
 
 import tlzoo
 from tlzoo.data.dataset import TaskDataset
+from tlzoo.errors import UsageError
 from tlzoo.features.extract import Features
 from tlzoo.models.heads import probe_objective
 from tlzoo.tasks import make_task
 from tlzoo.tasks.intervals import wilson_interval
 from tlzoo.training.step_model import DatasetSplits
-from tlzoo.training.strategies.cross_validation import CrossValidated, cross_validate
+from tlzoo.training.strategies.cross_validation import CrossValidated, cross_validate, plan_folds
 
 TASK = make_task("text-classification", ("a", "b"))
 
@@ -30,10 +33,11 @@ def parts(texts: list[str], labels: list[str], held_out: bool = True, test: int 
     return DatasetSplits(train, validation, held, held_out)
 
 
-def crossed(sets: DatasetSplits, vectors: np.ndarray) -> CrossValidated | None:
+def crossed(sets: DatasetSplits, vectors: np.ndarray, folds: int | None = None) -> CrossValidated | None:
     sizes = np.cumsum([sets.train.samples, sets.validation.samples])
     features = [Features(rows) for rows in np.split(vectors.astype(np.float32), sizes)]
-    return cross_validate(sets, features, probe_objective(TASK, {}), None, 0)
+    plan = plan_folds(sets, folds, 0)
+    return None if plan is None else cross_validate(plan, features, probe_objective(TASK, {}), None, 0)
 
 
 def test_each_sample_is_answered_by_a_probe_that_had_not_seen_it():
@@ -68,6 +72,49 @@ def test_what_features_tell_is_found_in_the_order_of_the_samples():
 def test_a_given_test_set_and_twenty_samples_are_measured_alone(held_out: bool, test: int):
     texts, labels = [f"text {at}" for at in range(80)], ["a", "b"] * 40
     assert crossed(parts(texts, labels, held_out, test), np.ones((80, 4))) is None
+
+
+@pytest.mark.parametrize(("held_out", "count"), [(True, 100), (False, 80)])
+def test_folds_that_are_asked_for_have_all_samples_but_those_of_a_given_test_set(held_out: bool, count: int):
+    random = np.random.default_rng(0)
+    texts, labels = [f"text {at}" for at in range(100)], ["a", "b"] * 50
+    found = crossed(parts(texts, labels, held_out, 20), random.normal(size=(100, 4)), 5)
+    assert found is not None
+    assert (found.data.samples, found.folds) == (count, 5)
+    assert sorted(Counter(found.fold_of).values()) == [count // 5] * 5
+
+
+def test_more_folds_than_groups_are_refused_with_their_number():
+    texts, labels = [f"text {at}" for at in range(80)], ["a", "b"] * 40
+    sets = parts(texts, labels)
+    grouped = [replace(part, groups=["one", "two"] * (part.samples // 2)) for part in (sets.train, sets.validation)]
+    with pytest.raises(UsageError, match="`folds=3` needs 3 groups; there are 2") as caught:
+        plan_folds(DatasetSplits(*grouped, sets.test, False), 3, 0)
+    assert caught.value.parameter == "folds"
+
+
+def test_a_group_is_in_one_fold_and_its_label_is_not_known_from_its_other_samples():
+    """Features that tell the group alone, labels that go by group at random: who knows the group knows the label."""
+    random = np.random.default_rng(0)
+    groups = [f"group {at % 40}" for at in range(200)]
+    of_group = dict(zip(dict.fromkeys(groups), random.permutation(["a", "b"] * 20).tolist(), strict=True))
+    places = {group: random.normal(size=60) for group in of_group}
+    texts, labels = [f"text {at}" for at in range(200)], [of_group[each] for each in groups]
+    vectors = np.array([places[each] for each in groups]) + random.normal(scale=0.01, size=(200, 60))
+    sets = parts(texts, labels, test=40)
+    known = crossed(sets, vectors, 5)
+    assert known is not None
+    assert known.data.metrics(known.outputs)["accuracy"] > 0.95
+    at = np.cumsum([sets.train.samples, sets.validation.samples])
+    grouped = [
+        replace(part, groups=list(mine))
+        for part, mine in zip((sets.train, sets.validation, sets.test), np.split(np.array(groups), at), strict=True)
+    ]
+    found = crossed(DatasetSplits(*grouped, True), vectors, 5)
+    assert found is not None
+    fold_of = dict(zip(groups, found.fold_of, strict=True))
+    assert [fold_of[group] for group in groups] == list(found.fold_of)
+    assert found.data.metrics(found.outputs)["accuracy"] < 0.75
 
 
 def test_two_samples_alike_are_no_folds():

@@ -55,10 +55,10 @@ def features(data: TaskDataset) -> Features:
 def test_parts_with_a_target_are_found_beside_their_features(monkeypatch: pytest.MonkeyPatch, collated: int):
     monkeypatch.setattr(probe_fit, "COLLATED", collated)
     data = dataset("+?-", "", "?", "-+++", "+")
-    rows, targets = labelled_features(features(data), data, OBJECTIVE)
+    rows, targets, _ = labelled_features(features(data), data, OBJECTIVE)
     assert targets.tolist() == [1, 0, 0, 1, 1, 1, 1]
     assert (rows[:, 0] / 2).tolist() == [0, 2, 4, 5, 6, 7, 8]
-    rows, targets = labelled_features(features(data), data, OBJECTIVE, range(2, 4))
+    rows, targets, _ = labelled_features(features(data), data, OBJECTIVE, range(2, 4))
     assert (targets.tolist(), (rows[:, 0] / 2).tolist()) == ([0, 1, 1, 1], [4, 5, 6, 7])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import tlzoo
-from tlzoo.io.inputs import tables
+from tlzoo.io.inputs import delimited
 from tlzoo.preprocess.image import ImagePreprocessor
 from tlzoo.progress import set_quiet
 
@@ -94,14 +94,14 @@ def test_labels_of_ten_thousand_letters(command: Command, zoo: Any, make_texts: 
 def test_a_table_that_grows_while_it_is_read(
     command: Command, zoo: Any, make_texts: Any, text_file: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    data, row = make_texts(tmp_path / "texts.csv", 10), tables._row
+    data, row = make_texts(tmp_path / "texts.csv", 10), delimited._row
 
     def growing(path: Path, *more: Any) -> Any:
         with path.open("a") as file:
             file.write("one more film,good\n")
         return row(path, *more)
 
-    monkeypatch.setattr(tables, "_row", growing)
+    monkeypatch.setattr(delimited, "_row", growing)
     for line in (
         ("finetune", "nlp/test-bert", data, "--out", tmp_path / "run"),
         ("evaluate", text_file.path, data),

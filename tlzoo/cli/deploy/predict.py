@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Json, Quiet
+from tlzoo.cli.shared.flags import with_flags
+from tlzoo.cli.shared.options import Json, Quiet, says_how_written
 from tlzoo.cli.shared.output import answer_stream, print_json, print_line, print_table, single
 from tlzoo.io.stops import if_stopped
 
@@ -30,6 +31,7 @@ _NAMED_FAILURES = 10
 Predictions = Iterator[Any]
 
 
+@says_how_written("decimal", "label_separator", "label_columns", "label_names")
 def predict(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An exported ONNX file")],
     inputs: Annotated[
@@ -48,6 +50,9 @@ def predict(
         list[str] | None,
         typer.Option(help="Column of a table's inputs \\[text or path], or ROLE=NAME; repeatable"),
     ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Every INPUT but '-' is a text, also one like a path")] = False,
+    *,
+    written: dict[str, Any],
     top_k: Annotated[int | None, typer.Option(min=1, help="Keep only the K likeliest labels in scores")] = None,
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Smallest probability of a predicted label")
@@ -89,7 +94,7 @@ def predict(
         )
     with guard_workflow():
         predictor = load(file, providers=[provider] if provider else None, threads=threads, trusted=trusted)
-        spec = _input_spec(inputs, predictor, column or ())
+        spec = _input_spec(inputs, predictor, column or (), written, text=text)
         named, counts = named_inputs(inputs, spec, _lines()), InputCounts()
         account = partial(_account, spec.report, counts, predictor)
 
@@ -135,22 +140,22 @@ class InputCounts:
             return
         if self.failed == self.total:
             also = f" All {self.total} inputs fail." if self.total > 1 else ""
-            raise InputError(f"{self.errors[0]}{also}")
+            raise InputError(f"{self.errors[0]}{also}", parameter="inputs")
         for error in self.errors:
-            print(f"Skipped: {one_line(error)}", file=sys.stderr)
+            print(f"Skipped: {one_line(with_flags(error, app))}", file=sys.stderr)
         print(f"{self.failed} of {self.total} inputs could not be read.", file=sys.stderr)
 
 
 def _account(report: ReadReport, counts: InputCounts, predictor: Predictor) -> ReadReport:
     """What was read, once all answers are there."""
     from tlzoo.data.dataset import NOUNS
-    from tlzoo.io.inputs.report import Cut
+    from tlzoo.io.inputs.report import CutCount
     from tlzoo.preprocess import limit_of
 
     task, limit = predictor.task, limit_of(predictor.preprocessor)
     report.used = counts.total - counts.failed
     if limit is not None and not task.overrides("windows"):
-        report.cut = Cut(counts.cut, report.used, *limit, NOUNS.get(task.modality, "inputs"))
+        report.cut = CutCount(counts.cut, report.used, *limit, NOUNS.get(task.modality, "inputs"))
     return report
 
 
@@ -168,41 +173,51 @@ def _names(task: Task, columns: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _input_spec(inputs: list[str], predictor: Predictor, columns: Sequence[str]) -> InputSpec:
+def _input_spec(
+    inputs: list[str], predictor: Predictor, columns: Sequence[str], written: Mapping[str, Any], *, text: bool
+) -> InputSpec:
     """What to look for behind the inputs; raises UsageError for a pattern without files."""
-    from tlzoo.data import endings_of, read
+    from tlzoo.data import check_columns, endings_of, read
+    from tlzoo.data.columns import table_format
     from tlzoo.data.reading import EXTENSIONS
     from tlzoo.errors import UsageError
     from tlzoo.runtime.inputs import InputSpec, check_inputs, names_table
 
+    how = check_columns(written)
     modality, endings = predictor.task.modality, endings_of(predictor.manifest.preprocess)
+    if text and modality != "text":
+        raise UsageError(f"--text has no effect: the model takes {modality}.", hint="Leave it out.")
     task = predictor.task
     names = _names(task, columns)
     roles = tuple(each.column or each.name for each in task.inputs)
     chosen = tuple(names.get(role, role) for role in roles)
 
     def samples(path: Path) -> Iterable[Any]:
-        renamed: Columns = {"others": names}
+        renamed: Columns = {"others": names, **how}
         return read(path, task, columns=renamed, labelled=False, endings=endings).train.inputs
 
     own = samples if task.endings else None
     column = names.get(roles[0]) if len(roles) == 1 else None
     several = chosen if len(roles) > 1 else ()
-    spec = InputSpec(modality, endings or EXTENSIONS[modality], column, several, task.endings, own)
+    spec = InputSpec(
+        modality, endings or EXTENSIONS[modality], column, several, task.endings, own, table_format(how),
+        how.get("files"), text,
+    )  # fmt: skip
     check_inputs(inputs, spec)
-    if columns and not names_table(inputs, spec):
-        raise UsageError(f"--column {columns[0]} has no effect: no input is a table.", hint="Leave it out.")
+    if (columns or how.keys() - {"encoding"}) and not names_table(inputs, spec):
+        given = f"--column {columns[0]}" if columns else f"--{min(how.keys() - {'encoding'})}"
+        raise UsageError(f"{given} has no effect: no input is a table.", hint="Leave it out.")
     return spec
 
 
-def _lines() -> Iterator[str]:
-    """The lines of stdin, read when they are wanted."""
+def _lines() -> Iterator[str | bytes]:
+    """The lines of stdin, read when they are wanted; as bytes, as one that is no text is an error of its own."""
     from tlzoo.errors import UsageError
     from tlzoo.io.texts import bounded_lines
 
     if sys.stdin is None or sys.stdin.closed:
         raise UsageError("Standard input is closed, and '-' stands for it.", hint="Name files or texts.")
-    yield from bounded_lines(sys.stdin, "Standard input")
+    yield from bounded_lines(getattr(sys.stdin, "buffer", sys.stdin), "Standard input")
 
 
 def _predictions(predictor: Predictor, named: Iterable[tuple[str, Any]], **options: Any) -> Predictions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from tlzoo.cli.shared.options import (
     SkipBroken,
     TextColumn,
     columns,
+    says_how_written,
     share_of,
 )
 from tlzoo.cli.shared.output import announce_file, print_json, single
@@ -24,6 +25,7 @@ from tlzoo.errors import UsageError
 from tlzoo.progress import one_line
 
 
+@says_how_written()
 def verify(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="An exported ONNX file; with --seal also a run, or a folder of files")
@@ -36,6 +38,8 @@ def verify(
     label_column: LabelColumn = None,
     column: Others = None,
     skip_broken: SkipBroken = "0%",
+    *,
+    written: dict[str, Any],
     seal: Annotated[bool, typer.Option("--seal", help="Only check that no byte changed since the export")] = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -47,7 +51,8 @@ def verify(
     announce_file(file, quiet)
     from tlzoo.workflows.verify import verify as repeat
 
-    named, share = columns(text_column, path_column, label_column, column), share_of("--skip-broken", skip_broken)
+    named = columns(text_column, path_column, label_column, column, written)
+    share = share_of("--skip-broken", skip_broken)
     found = repeat(file, data, columns=named, skip_broken=share)
     parity = found.parity
     if json:

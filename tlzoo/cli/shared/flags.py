@@ -18,6 +18,8 @@ _CALLED = {
     "providers": "provider",
 }
 """The options that set an argument of another name."""
+_QUOTED = ("", " ", ";", "|", "&", "\\t")
+"""Values that a shell would not pass on without quotes."""
 
 
 def with_flags(text: str, app: Any = None) -> str:
@@ -62,7 +64,8 @@ def _spelled(name: str, value: str, names: Mapping[str, str]) -> Iterator[str]:
     if value in ("True", "False"):
         yield flag if value == "True" else f"--no-{flag[2:]}"
     else:
-        yield f"{flag} {value.strip(chr(39)) if value != repr('') else value}".rstrip()
+        bare = value.strip(chr(39))
+        yield f"{flag} {value if value != bare and bare in _QUOTED else bare}".rstrip()
 
 
 def _flag(name: str, names: Mapping[str, str]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -17,13 +19,23 @@ Data = Annotated[
     Path,
     typer.Argument(
         metavar="DATA",
-        help="Folder per class, folder with train/ and test/, CSV, TSV, JSONL, Parquet, or a format of the task",
+        help="Folder per class, folder with train/ and test/, CSV, TSV, JSON, JSONL, Parquet, Excel, or a format of "
+        "the task",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Output folder; must not exist yet")]
 TextColumn = Annotated[str | None, typer.Option(help="Column of the texts \\[text]")]
 PathColumn = Annotated[str | None, typer.Option(help="Column of the files' paths \\[path]")]
 LabelColumn = Annotated[str | None, typer.Option(help="Column of the labels \\[label]")]
+SplitColumn = Annotated[
+    str | None, typer.Option(help="Column that says which part a row is in: train, validation or test")
+]
+GroupColumn = Annotated[
+    str | None, typer.Option(help="Column of groups, such as patients or speakers: rows of a group stay in one part")
+]
+WeightColumn = Annotated[
+    str | None, typer.Option(help="Column of weights, 0 or more: how much a row counts in training")
+]
 
 
 Others = Annotated[
@@ -37,14 +49,64 @@ Others = Annotated[
 SkipBroken = Annotated[
     str, typer.Option(help="Leave out samples that cannot be read, up to this share of all, such as 1%")
 ]
+_PANEL = "Tables"
+_WRITTEN: dict[str, tuple[Any, str]] = {
+    "separator": (str, "Character between cells \\[known by the header]"),
+    "encoding": (str, "Encoding of tables and texts, such as cp1252 \\[UTF-8, or by a byte order mark]"),
+    "quoting": (str, "none: quotes are plain characters; double: they enclose cells, for sure"),
+    "files": (Path, "Folder that paths in tables are relative to \\[the table's]"),
+    "decimal": (str, "Before the decimals of numbers: . or ,"),
+    "label_separator": (str, "Between several labels in a cell \\[;]"),
+    "label_columns": (str, "Columns of zeros and ones, one for each label, as a,b,c"),
+    "label_names": (str, "Labels of the positions in lists of zeros and ones, as a,b,c"),
+}
+"""Options that say how tables are written: what they take, and their help."""
 
 
-def columns(text: str | None, path: str | None, label: str | None, others: list[str] | None = None) -> Columns:
-    """The columns that were named, as `tlzoo.data.read` takes them; raises UsageError for one that is no ROLE=NAME."""
-    named = {"text_column": text, "path_column": path, "label_column": label}
+def says_how_written(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command with the options that say how tables are written, but for some, in place of its parameter `written`,
+    which gets those that are given."""
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        names = [name for name in _WRITTEN if name not in without]
+
+        @wraps(command)
+        def called(*positional: Any, **given: Any) -> None:
+            written = {name: given.pop(name, None) for name in names}
+            command(*positional, **given, written={name: value for name, value in written.items() if value is not None})
+
+        signature = inspect.signature(command, eval_str=True)
+        parameters: list[inspect.Parameter] = []
+        for each in signature.parameters.values():
+            parameters += map(_written_parameter, names) if each.name == "written" else [each]
+        called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return called
+
+    return decorated
+
+
+def _written_parameter(name: str) -> inspect.Parameter:
+    kind, help = _WRITTEN[name]
+    info = typer.Option(help=help, rich_help_panel=_PANEL)
+    return inspect.Parameter(
+        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind | None, info]
+    )
+
+
+def columns(
+    text: str | None,
+    path: str | None,
+    label: str | None,
+    others: list[str] | None = None,
+    written: Mapping[str, Any] | None = None,
+    **more: str | None,
+) -> Columns:
+    """The columns that were named and how they are written, as `tlzoo.data.read` takes them; raises UsageError for one
+    that is no ROLE=NAME."""
+    named = {"text_column": text, "path_column": path, "label_column": label, **more}
     found: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     roles = by_role(others or ())
-    return cast("Columns", found | ({"others": roles} if roles else {}))
+    return cast("Columns", found | ({"others": roles} if roles else {}) | dict(written or {}))
 
 
 def share_of(flag: str, text: str) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Json, Out, Quiet, SkipBroken, share_of
+from tlzoo.cli.shared.options import Json, Out, Quiet, SkipBroken, columns, says_how_written, share_of
 from tlzoo.cli.shared.output import announce, print_json, single
 from tlzoo.progress import one_line
 
@@ -20,6 +20,7 @@ VERDICTS = {
 }
 
 
+@says_how_written("decimal", "label_separator", "label_columns", "label_names")
 def adapt(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run to adapt")],
     target: Annotated[Path, typer.Option(help="Unlabelled data of the other domain; labels are ignored")],
@@ -27,6 +28,8 @@ def adapt(
     test: Annotated[Path | None, typer.Option(help="Labelled data of the target, to measure both models on")] = None,
     method: Annotated[str, typer.Option(help="auto, coral, or PLUGIN/NAME")] = "auto",
     skip_broken: SkipBroken = "0%",
+    *,
+    written: dict[str, Any],
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -44,8 +47,8 @@ def adapt(
     check_method(method, record.checkpoint.plugin)
     from tlzoo.workflows.adapt import adapt as adapt_run
 
-    share = share_of("--skip-broken", skip_broken)
-    adapted = adapt_run(run, target, out=out, method=method, test=test, skip_broken=share)
+    share, named = share_of("--skip-broken", skip_broken), columns(None, None, None, written=written)
+    adapted = adapt_run(run, target, out=out, method=method, test=test, columns=named, skip_broken=share)
     facts = dict(adapted.adapted or {})
     read = facts.pop("read")
     if json:

@@ -16,8 +16,10 @@ from tlzoo.cli.shared.options import (
     PathColumn,
     Quiet,
     SkipBroken,
+    SplitColumn,
     TextColumn,
     columns,
+    says_how_written,
     share_of,
 )
 from tlzoo.cli.shared.output import announce_file, print_json, single, span
@@ -30,6 +32,7 @@ SHOWN = 10
 """Labels on a screen."""
 
 
+@says_how_written()
 def evaluate(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder, or an exported ONNX file")],
     data: Data,
@@ -37,7 +40,10 @@ def evaluate(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    split_column: SplitColumn = None,
     skip_broken: SkipBroken = "0%",
+    *,
+    written: dict[str, Any],
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -53,12 +59,8 @@ def evaluate(
         read_record(model)
     from tlzoo.workflows.evaluate import evaluate as measure
 
-    result = measure(
-        model,
-        data,
-        columns=columns(text_column, path_column, label_column, column),
-        skip_broken=share_of("--skip-broken", skip_broken),
-    )
+    named = columns(text_column, path_column, label_column, column, written, split_column=split_column)
+    result = measure(model, data, columns=named, skip_broken=share_of("--skip-broken", skip_broken))
     if json:
         print_json({**asdict(result), "model": str(model)})
         return

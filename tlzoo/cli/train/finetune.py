@@ -15,14 +15,18 @@ import typer
 
 from tlzoo.cli.shared.options import (
     Data,
+    GroupColumn,
     Json,
     LabelColumn,
     Others,
     Out,
     PathColumn,
     Quiet,
+    SplitColumn,
     TextColumn,
+    WeightColumn,
     columns,
+    says_how_written,
     share_of,
 )
 from tlzoo.cli.shared.output import announce, print_json, single, span
@@ -44,11 +48,15 @@ def _option(*names: str, help: str, panel: str | None = None, **bounds: Any) -> 
     return typer.Option(*names, help=help.replace("[", r"\["), rich_help_panel=panel, **bounds)
 
 
+@says_how_written()
 def finetune(
     checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="Checkpoint id, see: tlzoo models")],
     data: Data,
     out: Out,
     test: Annotated[Path | None, _option(help="Labelled data to test on, instead of a fifth of DATA")] = None,
+    validation: Annotated[
+        Path | None, _option(help="Labelled data to validate on, instead of a fifth of what is trained on")
+    ] = None,
     task: Annotated[
         str | None,
         _option(help=f"{', '.join(_TASKS)}, or PLUGIN/NAME [the checkpoint's first]"),
@@ -80,6 +88,18 @@ def finetune(
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
     column: Others = None,
+    split_column: SplitColumn = None,
+    group_column: GroupColumn = None,
+    weight_column: WeightColumn = None,
+    group_by: Annotated[
+        str | None,
+        _option(
+            help="Groups of files that stay in one part: folder, for the folders below those of the classes, or a "
+            "regular expression with one group in parentheses, found in the files' paths"
+        ),
+    ] = None,
+    *,
+    written: dict[str, Any],
     option: Annotated[
         list[str] | None, _option(help="Option of a plugin's strategy, as NAME=VALUE; repeatable")
     ] = None,
@@ -100,7 +120,7 @@ def finetune(
     chosen = registry.get(checkpoint)
     find(chosen.plugin)
     check_output_path(out)
-    check_exists(data, test)
+    check_exists(data, test, validation)
     assigned = _parse_assignments("--option", option)
     given = _joined("--option", option, options)
     prepared = _joined("--preprocess", preprocess, {"seconds": seconds, "max_length": max_length})
@@ -113,12 +133,23 @@ def finetune(
             data,
             out=out,
             test=test,
+            validation=validation,
             task=task,
             strategy=strategy,
             freeze=freeze,
             head=head,
             options=given,
-            columns=columns(text_column, path_column, label_column, column),
+            columns=columns(
+                text_column,
+                path_column,
+                label_column,
+                column,
+                written,
+                split_column=split_column,
+                group_column=group_column,
+                weight_column=weight_column,
+            ),
+            group_by=group_by,
             preprocess=prepared,
             skip_broken=share_of("--skip-broken", skip_broken),
             resume=resume,
@@ -255,10 +286,14 @@ def _cross_validated(run: Any) -> list[str]:
     """What a probe reaches on all samples, where few are held out."""
     if run.cross_validation is None:
         return []
+    from tlzoo.runs.record import OUT_OF_FOLD
+
     found, sure = run.cross_validation["metrics"], run.cross_validation["interval"]
     figure = f"{sure['metric']} {found[sure['metric']]:.4f} ({sure['level']:.0%}: {span(sure['low'], sure['high'])})"
     n, folds = run.cross_validation["n"], run.cross_validation["folds"]
-    return [f"Cross-validated, each of all {n} samples by a probe that had not seen it, {folds} folds: {figure}"]
+    whose = "all" if n == run.data.n_train + run.data.n_validation + run.data.n_test else "the other"
+    said = f"Cross-validated, each of {whose} {n} samples by a probe that had not seen it, {folds} folds: {figure}"
+    return [f"{said}; its answers: {run.path / OUT_OF_FOLD}"]
 
 
 def _beside(run: Any) -> list[str]:
@@ -321,6 +356,7 @@ def _document(run: Any) -> dict[str, Any]:
         "checkpoint": run.checkpoint.id,
         "options": dict(run.options),
         "n": {"train": run.data.n_train, "validation": run.data.n_validation, "test": run.data.n_test},
+        "groups": run.data.groups or None,
         "read": run.data.read,
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tlzoo.errors import DataError
-from tlzoo.io.inputs.kinds import HEAD, extra_format, kind_of
+from tlzoo.io.inputs.kinds import file_head, kind_of, needed_extra
 from tlzoo.io.inputs.report import (
     BESIDE,
     HIDDEN,
@@ -102,11 +102,11 @@ class FolderWalk:
             return False
         if named:
             return True
-        head = b"" if entry.is_symlink() else _head(entry.path)  # a link that is not called so may lead anywhere
+        head = b"" if entry.is_symlink() else file_head(entry.path)  # a link that is not called so may lead anywhere
         if kind_of(head) != self._modality:
             self.report.leave_out(OTHER_KIND, entry.path)
             return False
-        needed = extra_format(head)
+        needed = needed_extra(head)
         if needed is not None and not needed.there:
             self.report.leave_out(NEEDS_EXTRA, entry.path)
             self.report.extras.add(needed.extra)
@@ -162,11 +162,3 @@ def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
 
 def _lies_in(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def _head(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(HEAD)
-    except OSError:
-        return b""

@@ -71,7 +71,7 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class Cut:
+class CutCount:
     """Of `samples`, called so in `noun`, those `longer` than the `limit` of a `unit` that a model reads of each."""
 
     longer: int
@@ -99,8 +99,10 @@ class ReadReport:
     `left_out` counts files by reason and kind: an ending, such as ".md", or "" where there is none; `extras` would read
     some of them. `broken` has what cannot be read, by name: a file, or a row's place. `copies` counts samples with the
     content of an earlier one, `contradicting` contents with several labels; `alike` are labels that differ in little
-    that anybody sees, `few` the samples of small classes. `overlap` is there where a test part was given, `cut` once
-    samples are prepared for a model. `roles` are those whose columns were read.
+    that anybody sees, and `alike_groups` such groups; `few` the samples of small classes. `overlap` is there where a
+    test part was given, `cut` once samples are prepared for a model. `roles` are those whose columns were read.
+    `spelled` has the ways in which each label is written, `missing_like` the samples of labels such as "nan", `numbers`
+    the labels where all are numbers and some have decimals.
     """
 
     layout: str = ""
@@ -112,10 +114,14 @@ class ReadReport:
     contradicting: int = 0
     alike: list[tuple[str, ...]] = field(default_factory=list)
     few: dict[str, int] = field(default_factory=dict)
+    alike_groups: list[tuple[str, ...]] = field(default_factory=list)
     extras: set[str] = field(default_factory=set)
     overlap: Overlap | None = None
-    cut: Cut | None = None
+    cut: CutCount | None = None
     roles: set[str] = field(default_factory=set)
+    spelled: dict[str, set[str]] = field(default_factory=dict)
+    missing_like: dict[str, int] = field(default_factory=dict)
+    numbers: list[str] = field(default_factory=list)
     _first: dict[Reason, str] = field(default_factory=dict, repr=False)
 
     def leave_out(self, reason: Reason, path: str | os.PathLike[str], count: int = 1) -> None:
@@ -151,18 +157,33 @@ class ReadReport:
             what = "sample" if len(self.broken) == 1 else "samples"
             yield f"Left out: {len(self.broken)} {what} that cannot be read, such as: {first.message}"
         if self.copies:
-            yield f"{self.copies} of {self.used} samples have the content of another"
+            verb = "has" if self.copies == 1 else "have"
+            yield f"{self.copies} of {self.used} samples {verb} the content of another (copies)"
         if self.contradicting:
             what = "content has" if self.contradicting == 1 else "contents have"
             yield f"{self.contradicting} {what} several labels"
+        for label, ways in list(self.respelled().items())[:_SHOWN]:
+            yield f"Labels read as the same, {label!r}: {', '.join(map(ascii, ways))}"
+        if self.numbers:
+            numbers = listed_names(self.numbers, _SHOWN)
+            yield f"Labels are numbers, and each is a class: {numbers}. To predict numbers, choose the task regression"
+        if self.missing_like:
+            shown = [f"{label!r} of {count}" for label, count in list(self.missing_like.items())[:_SHOWN]]
+            yield f"Labels that may stand for a missing one: {', '.join(shown)} samples"
         for labels in self.alike[:_SHOWN]:
             yield f"Labels that look alike: {listed_names(labels)}"
+        for groups in self.alike_groups[:_SHOWN]:
+            yield f"Groups that look alike: {listed_names(groups)}"
         if self.few:
             shown = [f"{listed_names([label])} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
             more = [f"and {len(self.few) - _SHOWN} more"] if len(self.few) > _SHOWN else []
             yield f"Classes of few samples: {', '.join([*shown, *more])}"
         if self.cut and self.cut.longer:
             yield self.cut.line()
+
+    def respelled(self) -> dict[str, list[str]]:
+        """The labels that are not always written as they are read, with the ways in which they are written."""
+        return {label: sorted(ways) for label, ways in sorted(self.spelled.items()) if ways != {label}}
 
     def facts(self) -> Mapping[str, Any]:
         """The counts as JSON has them."""
@@ -174,6 +195,9 @@ class ReadReport:
             "copies": self.copies,
             "contradicting": self.contradicting,
             "alike": [list(labels) for labels in self.alike],
+            "respelled": self.respelled(),
+            "missing_like": self.missing_like,
+            "numbers": self.numbers,
             "few": self.few,
             "overlap": self.overlap and self.overlap.copies,
             "cut": self.cut and self.cut.facts(),

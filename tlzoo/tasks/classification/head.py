@@ -13,12 +13,14 @@ from tlzoo.interfaces import Backbone, Head
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.calibration import fit_temperature, multinomial_loss
 from tlzoo.tasks.heads import (
+    SAMPLE_WEIGHTS,
     Objective,
     check_output,
     like_logits,
     read_class_weights,
     read_label_smoothing,
     weighted_cross_entropy,
+    weighted_mean,
     weighted_share,
 )
 
@@ -33,10 +35,13 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
     smoothing, weights = read_label_smoothing(options), read_class_weights(options.get("class_weights"), task)
 
     def loss(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        logits = outputs["logits"]
-        return cross_entropy(logits, batch["labels"], weight=like_logits(weights, logits), label_smoothing=smoothing)
+        logits, labels, by_class = outputs["logits"], batch["labels"], like_logits(weights, outputs["logits"])
+        if SAMPLE_WEIGHTS not in batch:
+            return cross_entropy(logits, labels, weight=by_class, label_smoothing=smoothing)
+        losses = cross_entropy(logits, labels, weight=by_class, label_smoothing=smoothing, reduction="none")
+        return weighted_mean(losses, batch, len(labels) if by_class is None else by_class[labels].sum())
 
-    return Head(nn.Linear(backbone.feature_dim, len(task.labels)), loss)
+    return Head(nn.Linear(backbone.feature_dim, len(task.labels)), loss, takes_weights=True)
 
 
 def objective(task: Task, options: Mapping[str, Any]) -> Objective:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -13,11 +14,14 @@ import numpy as np
 from tlzoo.tasks.agreement import EPSILON, TIE, single_output
 from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, DerivedOutput, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, multinomial_loss
-from tlzoo.tasks.labels import check_two_classes, class_numbers, count_found, label_shares, top_scores
+from tlzoo.tasks.labels import check_two_classes, class_numbers, count_found, in_order, label_shares, top_scores
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
 from tlzoo.tasks.probabilities import softmax
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
+
+_ARRAY = re.compile(r"\[[0-9.\s]+\]")
+"""Numbers as NumPy prints them."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,22 @@ class Classification(Task):
         return (Output("logits", ("batch", len(self.labels)), labelled=True),)
 
     def read(self, row: Row) -> str:
-        """The label, without blanks around it."""
-        return row.text("label").strip()
+        """The label, as `plain_label` has it."""
+        value = row.value("label")
+        if row.listed("label") is not None or (isinstance(value, str) and _ARRAY.fullmatch(value.strip())):
+            raise row.error(
+                f"has a list as {row.column('label')!r}",
+                "For several labels of a sample train with `task='multilabel'`; else write the one label alone.",
+            )
+        return row.label("label", value)
 
     def check(self, targets: Sequence[str], place: Path) -> None:
         """Two classes or more."""
         check_two_classes(targets, place)
 
     def fit(self, targets: Sequence[str], column: str) -> Classification:
-        """The classes that occur, sorted."""
-        return Classification(self.name, tuple(sorted(set(targets))))
+        """The classes that occur, sorted, by value where all are numbers."""
+        return Classification(self.name, tuple(in_order(targets)))
 
     def group(self, target: str) -> str:
         """Splits keep every class."""

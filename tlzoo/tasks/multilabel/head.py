@@ -13,12 +13,14 @@ from tlzoo.interfaces import Backbone, Head
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.calibration import fit_temperature, logistic_loss
 from tlzoo.tasks.heads import (
+    SAMPLE_WEIGHTS,
     Objective,
     check_output,
     like_logits,
     read_class_weights,
     read_label_smoothing,
     weighted_binary_cross_entropy,
+    weighted_mean,
 )
 
 
@@ -33,10 +35,13 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
 
     def loss(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         logits = outputs["logits"]
-        smooth = batch["labels"] * (1 - smoothing) + 0.5 * smoothing
-        return binary_cross_entropy_with_logits(logits, smooth, pos_weight=like_logits(weights, logits))
+        smooth, by_label = batch["labels"] * (1 - smoothing) + 0.5 * smoothing, like_logits(weights, logits)
+        if SAMPLE_WEIGHTS not in batch:
+            return binary_cross_entropy_with_logits(logits, smooth, pos_weight=by_label)
+        losses = binary_cross_entropy_with_logits(logits, smooth, pos_weight=by_label, reduction="none")
+        return weighted_mean(losses, batch, losses.numel())
 
-    return Head(nn.Linear(backbone.feature_dim, len(task.labels)), loss)
+    return Head(nn.Linear(backbone.feature_dim, len(task.labels)), loss, takes_weights=True)
 
 
 def objective(task: Task, options: Mapping[str, Any]) -> Objective:
@@ -46,6 +51,6 @@ def objective(task: Task, options: Mapping[str, Any]) -> Objective:
         "labels",
         len(task.labels),
         loss=weighted_binary_cross_entropy(weights),
-        share=lambda labels: float(labels.numel()),
+        share=lambda labels: torch.full((len(labels),), labels.shape[1], dtype=torch.float64),
         temperature=lambda logits, labels: fit_temperature(logistic_loss(logits, labels)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -15,13 +14,12 @@ from tlzoo.errors import DataError
 from tlzoo.tasks.agreement import EPSILON, TIE, single_output
 from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, DerivedOutput, Output, Prediction, Task
 from tlzoo.tasks.calibration import binned_error, fit_temperature, logistic_loss
-from tlzoo.tasks.labels import class_numbers, count_found, top_scores
+from tlzoo.tasks.labels import class_numbers, count_found, in_order, top_scores
 from tlzoo.tasks.metrics import Direction, scikit_learn_metrics
+from tlzoo.tasks.multilabel.cells import SEPARATOR, check_separator, read_labels
 from tlzoo.tasks.probabilities import sigmoid
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
-
-SEPARATOR = ";"
 
 
 @dataclass(frozen=True)
@@ -77,28 +75,12 @@ class MultiLabel(Task):
         return (Output("logits", ("batch", len(self.labels)), labelled=True),)
 
     def read(self, row: Row) -> str:
-        """The labels of a cell such as `a;b`, or of a list, in CSV as JSON; an empty one has none."""
-        column = row.column("label")
-        if column not in row.cells:
-            raise row.error(f"has no {column!r}", "Write an empty list where a sample has no label.")
-        value = row.cells[column]
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            return ""
-        if (listed := row.listed("label")) is not None:
-            if len(listed) > 1 and all(isinstance(part, int | float) and part in (0, 1) for part in listed):
-                raise row.error(
-                    "has a list of zeros and ones where labels are expected",
-                    'Write the labels that are there, such as ["red", "round"], or red;round.',
-                )
-            parts = [row.scalar("label", part) for part in listed]
-            if joined := [part for part in parts if SEPARATOR in part]:
-                raise DataError(
-                    f"File {row.file} has the label {joined[0]!r} in {row.place}, which contains {SEPARATOR!r}.",
-                    hint="That character separates labels: rename the label.",
-                )
-        else:
-            parts = row.scalar("label", value).split(SEPARATOR) if str(value).strip() else []
-        return SEPARATOR.join(dict.fromkeys(label for part in parts if (label := part.strip())))
+        """The labels of a row, see `tlzoo.tasks.multilabel.cells`; an empty cell has none."""
+        return SEPARATOR.join(read_labels(row))
+
+    def check_table(self, rows: Sequence[Row]) -> None:
+        """Cells that may hold several labels say what separates them."""
+        check_separator(rows)
 
     def check(self, targets: Sequence[str], place: Path) -> None:
         """One label or more: that it is there or not are two classes."""
@@ -113,8 +95,8 @@ class MultiLabel(Task):
             )
 
     def fit(self, targets: Sequence[str], column: str) -> MultiLabel:
-        """The labels that occur, sorted."""
-        return MultiLabel(self.name, tuple(sorted({label for target in targets for label in self.labels_in(target)})))
+        """The labels that occur, sorted, by value where all are numbers."""
+        return MultiLabel(self.name, tuple(in_order(label for target in targets for label in self.labels_in(target))))
 
     def labels_in(self, target: str) -> Sequence[str]:
         """The labels of a target such as `a;b`."""

@@ -10,7 +10,14 @@ from torch.nn.functional import mse_loss
 
 from tlzoo.interfaces import Backbone, Head
 from tlzoo.tasks.base import Task
-from tlzoo.tasks.heads import Objective, ScaledLinear, check_output, read_class_weights
+from tlzoo.tasks.heads import (
+    SAMPLE_WEIGHTS,
+    Objective,
+    ScaledLinear,
+    check_output,
+    read_class_weights,
+    weighted_mean,
+)
 
 
 def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> Head:
@@ -27,9 +34,12 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
         found = outputs["logits"]
         # one loss serves heads with a std of 1 as well, whose buffer is filled when a run is loaded
         spread = layer.std.to(found.device)
-        return mse_loss(found[:, 0] / spread, batch["values"] / spread)
+        given, wanted = found[:, 0] / spread, batch["values"] / spread
+        if SAMPLE_WEIGHTS not in batch:
+            return mse_loss(given, wanted)
+        return weighted_mean(mse_loss(given, wanted, reduction="none"), batch, len(wanted))
 
-    return Head(layer, loss)
+    return Head(layer, loss, takes_weights=True)
 
 
 def objective(task: Task, options: Mapping[str, Any]) -> Objective:

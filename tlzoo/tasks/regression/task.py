@@ -14,10 +14,9 @@ from tlzoo.errors import DataError
 from tlzoo.tasks.agreement import EPSILON, single_output
 from tlzoo.tasks.base import DEFAULT_OPTIONS, Agreement, DecodeOptions, Output, Prediction, Task
 from tlzoo.tasks.metrics import Direction
+from tlzoo.tasks.regression.numbers import check_dots, read_number
 from tlzoo.tasks.row import Row
 from tlzoo.tasks.rows import Outputs
-
-_LARGEST = 3.4e38
 
 
 @dataclass(frozen=True)
@@ -50,21 +49,12 @@ class Regression(Task):
         return (Output("logits", ("batch", 1)),)
 
     def read(self, row: Row) -> str:
-        """A finite number as it is written; raises DataError for anything else."""
-        value = row.value("label")
-        text = "nothing" if value is None or value == "" else str(value).strip()
-        try:
-            # what float32 cannot hold is infinite to the model
-            finite = not isinstance(value, bool) and "_" not in text and abs(float(text)) <= _LARGEST
-        except ValueError:
-            finite = False
-        if not finite:
-            raise DataError(
-                f"File {row.file} has {text[:50]} as {row.column('label')!r} in {row.place}, "
-                f"which is not a number between -{_LARGEST:.1e} and {_LARGEST:.1e}.",
-                hint="Correct the cell or delete the row.",
-            )
-        return text
+        """A finite number, see `tlzoo.tasks.regression.numbers`; raises DataError for anything else."""
+        return read_number(row)
+
+    def check_table(self, rows: Sequence[Row]) -> None:
+        """The dots of a table are decimal points for sure."""
+        check_dots(rows)
 
     def check(self, targets: Sequence[str], place: Path) -> None:
         """Two different numbers or more."""

@@ -12,7 +12,14 @@ from torch.nn.functional import cross_entropy
 from tlzoo.interfaces import Backbone, Head
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.calibration import fit_temperature, multinomial_loss
-from tlzoo.tasks.heads import Objective, check_output, read_label_smoothing, weighted_cross_entropy
+from tlzoo.tasks.heads import (
+    SAMPLE_WEIGHTS,
+    Objective,
+    check_output,
+    read_label_smoothing,
+    weighted_cross_entropy,
+    weighted_mean,
+)
 from tlzoo.tasks.rows import IGNORED
 
 
@@ -27,10 +34,14 @@ def build_head(backbone: Backbone, task: Task, options: Mapping[str, Any]) -> He
 
     def loss(outputs: Mapping[str, torch.Tensor], batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         logits, labels = outputs["logits"].flatten(0, 1), batch["labels"].flatten()
-        total = cross_entropy(logits, labels, ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum")
-        return total / (labels != IGNORED).sum().clamp(min=1)
+        words = (labels != IGNORED).sum().clamp(min=1)
+        if SAMPLE_WEIGHTS not in batch:
+            total = cross_entropy(logits, labels, ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum")
+            return total / words
+        losses = cross_entropy(logits, labels, ignore_index=IGNORED, label_smoothing=smoothing, reduction="none")
+        return weighted_mean(losses.reshape(batch["labels"].shape), batch, words)
 
-    return Head(nn.Linear(backbone.feature_dim, len(task.labels)), loss)
+    return Head(nn.Linear(backbone.feature_dim, len(task.labels)), loss, takes_weights=True)
 
 
 def objective(task: Task, options: Mapping[str, Any]) -> Objective:

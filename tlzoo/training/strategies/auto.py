@@ -14,7 +14,7 @@ from tlzoo.models.heads import probe_objective
 from tlzoo.models.model import TaskModel
 from tlzoo.options import Auto
 from tlzoo.progress import say
-from tlzoo.tasks.intervals import CHANCE, beats
+from tlzoo.tasks.intervals import CHANCE, beats, by_group
 from tlzoo.tasks.rows import Outputs
 from tlzoo.training.evaluation import check_finite
 from tlzoo.training.loop import outputs, train
@@ -59,7 +59,7 @@ def _compare(job: TrainJob[Auto]) -> dict[str, Any]:
     scores = {}
     for name, rows in found.items():
         merged, contexts = data.merge_outputs(rows)
-        scores[name] = sign * task.samplewise(merged, data.sample_targets, contexts)
+        scores[name] = by_group(sign * task.samplewise(merged, data.sample_targets, contexts), data.groups)
     chosen = _simplest_unbeaten(scores)
     simpler = f"{data.samples} validation samples: a difference as large comes by chance in less than {CHANCE:.0%}"
     why = (

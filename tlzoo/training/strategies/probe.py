@@ -15,12 +15,12 @@ from tlzoo.features.prefix import backbone_prefix
 from tlzoo.models.devices import select_device
 from tlzoo.models.freezing import freeze
 from tlzoo.models.heads import probe_objective
-from tlzoo.options import Probe, StrategyOptions
+from tlzoo.options import Probe, StartsWithProbe, StrategyOptions
 from tlzoo.plugins.containment import beside_plugins
 from tlzoo.training.evaluation import rounding_effect
 from tlzoo.training.loop import finish
 from tlzoo.training.strategies.base import ROUNDING_SAMPLES, TrainJob, TrainResult, frozen_record, with_probe
-from tlzoo.training.strategies.cross_validation import cross_validate
+from tlzoo.training.strategies.cross_validation import cross_validate, inner_split, plan_folds
 from tlzoo.training.strategies.probe_fit import FittedProbe, apply_probe, fit_probe, labelled_features
 
 _INNER_SHARE = 0.2
@@ -29,6 +29,7 @@ _INNER_SHARE = 0.2
 def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
     """A linear head on features computed once; the outputs come from the same features."""
     objective = probe_objective(job.model.task, job.head)
+    plan = plan_folds(job.sets, job.options.folds if isinstance(job.options, Probe) else None, job.options.seed)
     frozen = freeze(job.model, job.policy)
     before = hash_frozen(job.model, frozen)
     threading.Thread(target=_import_in_background, daemon=True).start()
@@ -41,8 +42,10 @@ def run_probe(job: TrainJob[StrategyOptions]) -> TrainResult:
     fitted = frozenset(f"head.{name}" for name, _ in model.head.named_parameters())  # a plugin's head had other names
     record = frozen_record(before, model, replace(frozen, trainable=fitted))
     history = [{"l2": l2, "loss": loss} for l2, loss in probe.validation.items()]
-    with job.clock.spent("validate"):
-        crossed = cross_validate(job.sets, (train_x, validation_x, test_x), objective, _l2(job), job.options.seed)
+    crossed = None
+    if plan is not None:
+        with job.clock.spent("validate"):
+            crossed = cross_validate(plan, (train_x, validation_x, test_x), objective, _l2(job), job.options.seed)
     outputs = apply_probe(probe, test_x, objective.output)
     return TrainResult(model, outputs, history, record, facts, cross_validated=crossed)
 
@@ -95,16 +98,19 @@ def fit_on_training(job: TrainJob[StrategyOptions], found: Features) -> FittedPr
     It has not seen the validation samples, which later select the best epoch.
     """
     objective = probe_objective(job.model.task, job.head)
-    vectors, targets = labelled_features(found, job.sets.train, objective)
-    order = np.random.default_rng([job.options.seed, 1]).permutation(len(targets))
+    if job.sets.train.groups is not None:
+        with job.clock.spent("train"):
+            return fit_probe(*inner_split(job.sets.train, found, objective, job.options.seed), objective, _l2(job))
+    labelled = labelled_features(found, job.sets.train, objective)
+    order = np.random.default_rng([job.options.seed, 1]).permutation(len(labelled.targets))
     held = max(1, round(_INNER_SHARE * len(order)))
     chosen, inner = np.sort(order[held:]), np.sort(order[:held])
     if not len(chosen):
         chosen = inner
     with job.clock.spent("train"):
-        return fit_probe((vectors[chosen], targets[chosen]), (vectors[inner], targets[inner]), objective, _l2(job))
+        return fit_probe(labelled.at(chosen), labelled.at(inner), objective, _l2(job))
 
 
 def _l2(job: TrainJob[StrategyOptions]) -> float | None:
     """The strength that was asked for; strategies without a probe of their own leave it to the validation samples."""
-    return job.options.l2 if isinstance(job.options, Probe) else None
+    return job.options.l2 if isinstance(job.options, StartsWithProbe) else None

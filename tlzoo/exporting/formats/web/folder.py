@@ -21,7 +21,7 @@ OWN = "arrays.js"
 PREPROCESSING = {
     "image": ("preprocess-image.js", "resample-image.js", "rounding.js"),
     "text": ("charsmap-text.js", "normalize-bert.js", "offsets-text.js", "preprocess-text.js", "tokens-text.js"),
-    "audio": ("preprocess-audio.js", "resample-audio.js", "rounding.js", "sound-rate.js", "wav.js"),
+    "audio": ("mix-audio.js", "preprocess-audio.js", "resample-audio.js", "rounding.js", "sound-rate.js", "wav.js"),
 }
 _SITE = files("tlzoo.exporting.formats.web") / "site"
 

@@ -1,5 +1,6 @@
 /** Recordings to float32 [1, T]: mono, at the model's rate, cut or padded with zeros at the end. */
 
+import { mix } from "./mix-audio.js";
 import { resample } from "./resample-audio.js";
 import { roundHalfToEven } from "./rounding.js";
 import { soundRate } from "./sound-rate.js";
@@ -8,21 +9,30 @@ import { isWav, readWav } from "./wav.js";
 const MARGIN_SECONDS = 0.25; // read past the cut, so that the resampling filter sees what follows it
 const MOST_BYTES = 100_000_000; // the browser decodes the whole file at once
 const MOST_RATE = 768_000;
+const HEADROOM = 2; // how far floats may go: nothing beyond is meant to be between -1 and 1
+const LAST = 1e-30; // in place of a last sample of 0, where zeros at the end are taken for padding
 
 /**
  * @param {object} manifest the model's manifest
  * @returns {(sound: Blob) => Promise<object>} what turns a sound file into the model's inputs
  */
 export function makePreprocessor(manifest) {
-  const { sample_rate: to, seconds } = manifest.preprocess;
+  const { sample_rate: to, seconds, mark_end: marksEnd } = manifest.preprocess;
   const wanted = roundHalfToEven(seconds * to);
   const most = (rate) => Math.ceil((seconds + MARGIN_SECONDS) * rate);
   return async (sound) => {
-    const { samples, rate } = await decode(sound, most);
+    const { channels, rate } = await decode(sound, most);
+    const samples = mix(channels);
     if (!samples.length) throw new Error("This recording holds no samples.");
     if (!samples.every(Number.isFinite)) throw new Error("This recording holds samples that are not numbers.");
+    if (samples.some((value) => Math.abs(value) > HEADROOM)) {
+      throw new Error("This recording holds numbers far beyond 1. Save it with samples of -1 to 1, or as integers.");
+    }
     const data = new Float32Array(wanted);
-    data.set(resample(samples, rate, to, wanted));
+    const heard = resample(samples, rate, to, wanted);
+    data.set(heard);
+    const last = Math.max(0, heard.length - 1);
+    if (marksEnd && !data[last]) data[last] = LAST;
     return { audio: { type: "float32", data, dims: [1, wanted] } };
   };
 }
@@ -42,10 +52,8 @@ async function decodeByBrowser(bytes, most) {
     throw new Error("This recording cannot be read. Recordings in WAV, MP3, FLAC, OGG or WebM can.");
   });
   const frames = Math.min(decoded.length, most(rate));
-  const samples = new Float32Array(frames);
-  for (let channel = 0; channel < decoded.numberOfChannels; channel++) {
-    const track = decoded.getChannelData(channel);
-    for (let at = 0; at < frames; at++) samples[at] += track[at];
-  }
-  return { samples: samples.map((sum) => sum / decoded.numberOfChannels), rate };
+  const channels = Array.from({ length: decoded.numberOfChannels }, (_, channel) =>
+    decoded.getChannelData(channel).subarray(0, frames),
+  );
+  return { channels, rate };
 }

@@ -1,0 +1,1 @@
+"""Sounds as files and arrays: what a container holds, all of it decoded, on one scale, mixed to one channel."""
