@@ -97,21 +97,21 @@ class TextSpec(StrictModel):
     pad_id: int = Field(default=0, ge=0, lt=2**31)
     tokenizer: str = ""
     known_tokens: int | None = Field(default=None, gt=0)
-    truncation_side: Literal["left", "right"] = "right"
-    lowercase: bool = False
+    truncation_side: Literal["left", "right"] = Field(default="right", exclude_if=lambda side: side == "right")
+    lowercase: bool = Field(default=False, exclude_if=lambda lowers: not lowers)
 
 
 class AudioSpec(StrictModel):
     """A recording becomes `audio` float32 [N, T], mono at `sample_rate` Hz, T = round(seconds * sample_rate).
 
-    Longer recordings are cut at the end, shorter ones padded with zeros. `mark_end` is there where a
-    model tells a sound from its padding: a last sample of 0 is written as 1e-30 then.
+    Longer recordings are cut at the end, shorter ones padded with zeros. `mark_end` is there where a model tells a
+    sound from its padding: a last sample of 0 is written as 1e-30 then.
     """
 
     kind: Literal["audio"] = "audio"
     sample_rate: int = Field(gt=0, le=768_000)
     seconds: float = Field(gt=0, le=30)
-    mark_end: Literal[True] | None = None
+    mark_end: Literal[True] | None = Field(default=None, exclude_if=lambda marks: not marks)
 
 
 class PluginSpec(StrictModel):
