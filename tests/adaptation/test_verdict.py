@@ -36,6 +36,7 @@ def samples(targets: Sequence[str], task: Any = TASK, distinct: int | None = Non
         distinct=lambda: len(targets) if distinct is None else distinct,
         merge_outputs=lambda outputs: (outputs, [None] * len(targets)),
         independent=lambda outputs: (outputs, targets, [None] * len(targets)),
+        independent_groups=lambda: None,
         without_copies=lambda: list(range(len(targets))),
         metrics=lambda outputs: task.metrics(outputs, targets, [None] * len(targets)),
     )

@@ -107,7 +107,10 @@ def judged(better: str, was: float, now: float) -> str:
         metrics=lambda outputs, targets, contexts: {"figure": outputs},
         better=lambda metric: better,
     )
-    data: Any = SimpleNamespace(heldout=SimpleNamespace(independent=lambda outputs: (outputs, [1, 2], [])), training=[])
+    data: Any = SimpleNamespace(
+        heldout=SimpleNamespace(independent=lambda outputs: (outputs, [1, 2], []), independent_groups=lambda: None),
+        training=[],
+    )
     before, after = (Answers({}, {}, figure, None) for figure in (was, now))  # type: ignore[arg-type]
     return _has_collapsed(task, before, after, data)
 
@@ -132,7 +135,9 @@ def test_who_answered_by_frequencies_before_has_not_collapsed():
     targets = ["a", "b"] * 15
     right, blind = ({"logits": np.array(rows * 15, np.float32)} for rows in ([[4, 0], [0, 4]], [[4, 0], [4, 0]]))
     data: Any = SimpleNamespace(
-        heldout=SimpleNamespace(independent=lambda outputs: (outputs, targets, [None] * 30)),
+        heldout=SimpleNamespace(
+            independent=lambda outputs: (outputs, targets, [None] * 30), independent_groups=lambda: None
+        ),
         training=targets,
         seed=0,
     )
