@@ -283,6 +283,19 @@ def test_what_timm_squashes_is_cropped_as_much():
     assert found.preprocess.crop == said.crop_pct == 0.9
 
 
+def test_of_what_timm_pads_all_around_the_whole_middle_is_taken():
+    found = resolve_checkpoint("timm/volo_d5_512.sail_in1k", None)
+    assert get_pretrained_cfg("volo_d5_512.sail_in1k").crop_pct == 1.15
+    assert found is not None
+    assert (found.tags, found.preprocess.crop) == (("border",), 1.0)
+
+
+@pytest.mark.parametrize("said", [{"crop_pct": 0}, {"input_size": [3, 0, 96]}, {"input_size": [3, 96, 9999]}])
+def test_a_preprocessing_that_cannot_be_is_refused_with_its_field(said: dict[str, Any]):
+    with pytest.raises(RegistryError, match=r"hf/tiny/net states a preprocessing that cannot be: (crop|size): "):
+        resolved(of_timm(**said))
+
+
 def test_a_network_that_timm_does_not_group_is_cut_by_its_modules_and_blocks():
     found = resolve_checkpoint("timm/csatv2", None)
     assert found is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import timm
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from pydantic import ValidationError
 from timm.models import get_pretrained_cfg, is_model, split_model_name_tag
 
 from tlzoo.errors import RegistryError, UnknownCheckpoint, first_line
@@ -88,6 +89,7 @@ def _entry(
 ) -> Checkpoint:
     """The entry of this architecture under timm's configuration `known`."""
     spec = _spec(id, known)
+    mode = "border" if known["crop_pct"] > 1 else known["crop_mode"]
     plain = {
         "id": id,
         "builder": "vision",
@@ -98,7 +100,7 @@ def _entry(
         "feature_dim": 1,
         "preprocess": spec,
         "paper": _paper(known),
-        "tags": () if known["crop_mode"] == "center" else (known["crop_mode"],),
+        "tags": () if mode == "center" else (mode,),
         **beside,
     }
     checkpoint = Checkpoint.model_validate(plain)
@@ -114,7 +116,8 @@ def _entry(
 
 
 def _spec(id: str, known: Mapping[str, Any]) -> ImageSpec:
-    """timm's evaluation; of a picture that is no square, what timm squashes or pads gives the middle here."""
+    """timm's evaluation; of a picture that is no square, what timm squashes or pads gives the middle here, and where
+    timm pads every picture (a crop above 1) the whole of the middle."""
     channels, *size = known["input_size"]
     for number in (channels, len(known["mean"]), len(known["std"])):
         if number != 3:
@@ -122,9 +125,20 @@ def _spec(id: str, known: Mapping[str, Any]) -> ImageSpec:
                 f"{id} takes pictures with {number} channels; tlzoo supports 3.", hint="Choose another checkpoint."
             )
     interpolation = known["interpolation"] if known["interpolation"] in _INTERPOLATIONS else "bicubic"
-    return ImageSpec(
-        size=size, crop=known["crop_pct"], interpolation=interpolation, mean=known["mean"], std=known["std"]
-    )
+    try:
+        return ImageSpec(
+            size=size,
+            crop=min(known["crop_pct"], 1.0),
+            interpolation=interpolation,
+            mean=known["mean"],
+            std=known["std"],
+        )
+    except ValidationError as cause:
+        fault = cause.errors(include_url=False)[0]
+        raise RegistryError(
+            f"{id} states a preprocessing that cannot be: {fault['loc'][0]}: {fault['msg']}.",
+            hint="Choose another checkpoint.",
+        ) from cause
 
 
 def _spdx(name: str | None) -> str | None:
