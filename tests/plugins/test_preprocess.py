@@ -67,7 +67,7 @@ def test_a_fourth_modality_is_trained_exported_and_predicted(toy: Callable[[str]
     (tmp_path / "bad.csv").write_text("no numbers")
     with pytest.raises(InputError, match=r"bad\.csv"):
         predictor.predict([tmp_path / "bad.csv"])
-    wanted = _input_spec([], predictor, ())
+    wanted = _input_spec([], predictor, (), {}, text=False)
     assert [name for name, _ in named_inputs([str(tables / "dark")], wanted, [])] == sorted(
         map(str, tables.glob("dark/*.csv"))
     )
