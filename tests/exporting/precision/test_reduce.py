@@ -14,7 +14,7 @@ from onnx import ModelProto
 
 from tlzoo import finetune
 from tlzoo.errors import ExportError, UsageError
-from tlzoo.exporting.precision import fp16, rank_by_speed, reduce_precision, sensitivity, static
+from tlzoo.exporting.precision import fp16, rank_by_speed, reduce, reduce_precision, sensitivity, static
 from tlzoo.exporting.precision.graph import constants
 from tlzoo.exporting.precision.ranges import ActivationStats, collect_stats, minmax, percentile
 from tlzoo.exporting.precision.reduce import _dynamic
@@ -328,3 +328,15 @@ def test_a_branch_that_takes_a_weight_of_the_graph_keeps_it(random: np.random.Ge
         proto = small(nodes, {"weight": weight, "yes": np.array(yes)}, 64, 64)
         [(_, build)] = _dynamic(proto).values()
         assert error((proto, arrays), build(frozenset())) < 0.05
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, ("logits",)), (("logits", "embeddings"), ("logits", "embeddings"))])
+def test_the_outputs_that_are_named_must_stay_and_else_the_first(
+    given: tuple[str, ...] | None, kept: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+):
+    proto = onnx.parser.parse_model("""<ir_version: 9, opset_import: ["" : 20]>
+        net (float[n, 4] x) => (float[n, 4] logits, float[n, 4] embeddings) { logits = Relu(x) embeddings = Abs(x) }""")
+    asked: list[Any] = []
+    monkeypatch.setattr(reduce, "fp16", lambda _proto, _few, names: asked.append(names) or (proto, ()))
+    reduce_precision(proto, "fp16", "image", [{"x": np.zeros((1, 4), np.float32)}], given)
+    assert asked == [kept]
