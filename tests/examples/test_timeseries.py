@@ -100,7 +100,7 @@ def test_without_torch_the_file_predicts_the_same(trainer: Any, predictor: Any, 
     absent = "from importlib.util import find_spec; print(find_spec('torch'), find_spec('sklearn'))"
     assert predictor.ran("python", "-c", absent).strip() == "None None"
     file, series = trainer.folder / "gunpoint.onnx", trainer.folder / "gunpoint" / "test" / "1"
-    here, there = (answers(each, "predict", file, series) for each in (trainer, predictor))
+    here, there = (answers(each, "predict", file, series)["predictions"] for each in (trainer, predictor))
     assert len(here) == len(list(series.iterdir()))
     assert here == there
     (predictor.folder / "gap.csv").write_text("level\n1\n\nnan\n")
@@ -127,5 +127,5 @@ def test_it_forecasts_by_the_commands_of_its_page(trainer: Any):
     assert metrics["mae"] < 1.5  # in standard deviations of a series
     document = answers(trainer, "export", "runs/hours", "--out", "hours.onnx")
     assert {"mae", "coverage"} <= set(document["metrics"]["exported"])
-    [answer] = answers(trainer, "predict", "hours.onnx", "hours/0000.csv")
+    [answer] = answers(trainer, "predict", "hours.onnx", "hours/0000.csv")["predictions"]
     assert [len(answer[name]) for name in ("values", "low", "high")] == [4, 4, 4]
