@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tlzoo.data import read
+from tlzoo.data import read, read_splits
 from tlzoo.data.columns import Columns
 from tlzoo.data.sample_columns import check_group_by, facts_of_row, group_of_file
 from tlzoo.errors import DataError, UsageError
@@ -43,12 +43,21 @@ def test_another_part_is_named_with_its_row(cell: str, said: str):
     assert said in caught.value.message
 
 
+def test_a_label_whose_training_samples_all_weigh_nothing_is_named(tmp_path: Path):
+    table = tmp_path / "t.csv"
+    rows = [(f"text {at}", "ab"[at % 2], at % 2) for at in range(40)]
+    table.write_text("text,label,w\n" + "".join(f"{text},{label},{weight}\n" for text, label, weight in rows))
+    with pytest.raises(DataError, match=r"the weight 0 to each training sample of a label, .*: 'a'"):
+        read_splits(table, None, TASK, {"weight_column": "w"}, 0)
+    assert read_splits(table, None, TASK, {}, 0).train.weights == ()
+
+
 @pytest.mark.parametrize(("cell", "weight"), [("2", 2.0), (0, 0.0), ("0.25", 0.25), (1e3, 1000.0), (" 3 ", 3.0)])
 def test_a_weight_is_a_number_that_is_not_negative(cell: Any, weight: float):
     assert facts_of_row(row(w=cell), ("weight_column",)).weight == weight
 
 
-@pytest.mark.parametrize("cell", ["-1", "heavy", "nan", "inf", "", None, True, float("nan"), "-0.001", "1,5"])
+@pytest.mark.parametrize("cell", ["-1", "heavy", "nan", "inf", "", None, True, float("nan"), "-0.001", "1,5", "1_000"])
 def test_no_weight_is_named_with_its_row(cell: Any):
     with pytest.raises(DataError, match="in line 2"):
         facts_of_row(row(w=cell), ("weight_column",))

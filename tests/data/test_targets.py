@@ -58,8 +58,28 @@ def test_labels_that_are_written_in_several_ways_are_one_and_said(tmp_path):
         report = ReadReport()
         found = read(table, make_task(f"text-{family}"), report=report).train.targets
         assert found == ("caf\u00e9", "caf\u00e9", "the", "the", "the")
-        assert report.facts()["respelled"] == {"caf\u00e9": ["cafe\u0301", "caf\u00e9"], "the": ["the", "the\u200b"]}
+        assert report.facts()["respelled"] == {
+            "caf\u00e9": ["cafe\u0301", "caf\u00e9"],
+            "the": ["the", "the ", "the\u200b"],
+        }
         assert any("cafe\\u0301" in line for line in report.lines())
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"), [(["x", "x ", "y"], {"x": ["x", "x "]}), (["x", " y", "x"], {}), (["x", "x", "y"], {})]
+)
+def test_blanks_around_a_label_are_said_where_it_is_written_without_too(
+    labels: list[str], said: dict[str, list[str]], tmp_path
+):
+    table = tmp_path / "t.csv"
+    table.write_text("text,label\n" + "".join(f"{at},{label}\n" for at, label in enumerate(labels)))
+    for at, label in enumerate(labels):
+        (tmp_path / "folders" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folders" / label / f"{at}.txt").write_text(f"{at}")
+    for place in (table, tmp_path / "folders"):
+        report = ReadReport()
+        read(place, make_task("text-classification"), report=report)
+        assert report.facts()["respelled"] == said
 
 
 def test_numbers_as_labels_are_in_order_and_said_where_they_have_decimals(tmp_path):

@@ -127,6 +127,31 @@ def test_padding_and_a_hot_pixel_set_no_range(pixels: np.ndarray, fields: dict[s
     assert len(np.unique(shown)) == 256
 
 
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_is_black_beside_a_window_too(kind: str):
+    shown = grey(
+        scan(
+            padded(3000), PixelRepresentation=1, BitsStored=16, HighBit=15, PixelPaddingValue=3000,
+            WindowCenter=1500, WindowWidth=1000, PhotometricInterpretation=kind,
+        )
+    )  # fmt: skip
+    assert shown[:, :200].max() == 0
+    assert shown[:, 200:].max() > 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"PhotometricInterpretation": "HSV"}, "colours of the kind 'HSV'"),
+        ({"HighBit": 15}, "12 bits at a place"),
+        ({"RescaleSlope": 0, "RescaleIntercept": 5}, "slope of 0"),
+    ],
+)
+def test_what_no_viewer_shows_alike_is_refused(fields: dict[str, object], said: str):
+    with pytest.raises(InputError, match=said):
+        grey(scan(**fields))
+
+
 def test_a_frame_of_padding_alone_is_shown_as_it_is():
     pixels = np.full((8, 8), -2000, np.int16)
     shown = grey(scan(pixels, PixelRepresentation=1, BitsStored=16, HighBit=15, PixelPaddingValue=-2000))

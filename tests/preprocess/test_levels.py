@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -191,3 +192,91 @@ def test_the_range_is_stored_where_there_is_one_and_has_to_rise():
     )
     with pytest.raises(ValueError, match="value_range"):
         ImageSpec.model_validate({**plain.model_dump(), "value_range": [5, 5]})
+
+
+def by_tifffile(pixels: np.ndarray, **options: object) -> bytes:
+    import tifffile
+
+    out = io.BytesIO()
+    tifffile.imwrite(out, pixels, **options)
+    return out.getvalue()
+
+
+COLOURS = np.stack([RAMP * 16, RAMP[:, ::-1] * 16, RAMP.T * 16], 2)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_colours_of_16_bits_stored_channel_by_channel_are_refused(order: str, tile: object):
+    options = {"photometric": "rgb", "byteorder": order, "tile": tile}
+    together = by_tifffile(COLOURS, **options)
+    np.testing.assert_array_equal(np.asarray(load_image(together, "")), COLOURS >> 8)
+    apart = by_tifffile(np.moveaxis(COLOURS, 2, 0), planarconfig="separate", **options)
+    with pytest.raises(InputError, match="16 bits, stored channel by channel"):
+        load_image(apart, "a.tif")
+    eight = (COLOURS >> 8).astype(np.uint8)
+    planar = by_tifffile(np.moveaxis(eight, 2, 0), planarconfig="separate", **options)
+    np.testing.assert_array_equal(np.asarray(load_image(planar, "")), eight)
+
+
+def test_signed_values_of_8_bits_need_a_range_too(tmp_path: Path):
+    values = np.tile(np.arange(-128, 128, dtype=np.int8), (4, 1))
+    with pytest.raises(InputError, match="was not trained on such"):
+        grey(by_tifffile(values))
+    np.testing.assert_array_equal(grey(by_tifffile(values), (-128, 127))[0], np.arange(256))
+    (tmp_path / "a.tif").write_bytes(by_tifffile(values))
+    learnt = learn_value_range([tmp_path / "a.tif"])
+    assert learnt is not None
+    assert learnt.ends == pytest.approx((-128, 127), abs=1)
+    with pytest.raises(InputError, match="a TIFF of a kind that is not read"):
+        load_image(by_tifffile(np.stack([values] * 3, 2), photometric="rgb"), "a.tif")
+
+
+def grey_with_alpha(values: np.ndarray) -> bytes:
+    """A PNG of 16 bits of grey and 16 of transparency, opaque."""
+    both = np.stack([values, np.full_like(values, 65535)], 2)
+    head = struct.pack(">IIBBBBB", *values.shape[::-1], 16, 4, 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in both))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in ((b"IHDR", head), (b"IDAT", rows), (b"IEND", b""))
+    )
+
+
+def test_grey_of_16_bits_with_transparency_is_read_where_it_uses_them_and_no_range_is_meant():
+    assert np.abs(grey(grey_with_alpha(RAMP * 16)).astype(int) - LEVELS).max() <= 1
+    for data, value_range in ((grey_with_alpha(RAMP * 2), None), (grey_with_alpha(RAMP * 16), (0, 30_000))):
+        with pytest.raises(InputError, match="grey with transparency and has 16 bits"):
+            grey(data, value_range)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_the_transparent_value_of_few_bits_lies_on_white(bits: int):
+    most = 2**bits - 1
+    values = np.tile(np.arange(16, dtype=np.uint8) % (most + 1), (4, 1))
+    packed = np.packbits(np.unpackbits(values[..., None], axis=2)[..., 8 - bits :].reshape(4, -1), axis=1)
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", 16, 4, bits, 0, 0, 0, 0)),
+        (b"tRNS", struct.pack(">H", 1)),
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in packed))),
+        (b"IEND", b""),
+    )
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    np.testing.assert_array_equal(grey(data), np.where(values == 1, 255, values.astype(int) * 255 // most))
+
+
+def test_no_data_of_8_bits_is_black_where_all_channels_have_it():
+    tag = [(42113, "s", 0, "255", True)]
+    values = np.tile(np.array([0, 100, 255], np.uint8), (3, 1))
+    np.testing.assert_array_equal(grey(by_tifffile(values, extratags=tag))[0], [0, 100, 0])
+    colours = np.array([[[255, 255, 255], [255, 0, 255]]], np.uint8)
+    shown = np.asarray(load_image(by_tifffile(colours, photometric="rgb", extratags=tag), ""))
+    np.testing.assert_array_equal(shown[0], [[0, 0, 0], [255, 0, 255]])
+
+
+def test_a_tiff_of_a_kind_that_is_not_read_says_which_are():
+    with pytest.raises(InputError, match="a picture is a TIFF of a kind that is not read") as caught:
+        grey(by_tifffile(RAMP / 4095))
+    assert "floating-point ones of 32" in str(caught.value.hint)

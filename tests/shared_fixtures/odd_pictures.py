@@ -59,6 +59,7 @@ def odd_pictures() -> dict[str, bytes]:
         "colour-hole.png": encoded(picture, "PNG", transparency=tuple(scene()[0, 5].tolist())),
         "half-transparent.png": encoded(see_through, "PNG"),
         "grey-16.png": encoded(Image.fromarray(ramp), "PNG"),
+        "grey-16-hole.png": encoded(Image.fromarray(ramp), "PNG", transparency=0),
         "colours-16.png": colour_png(np.stack([ramp, ramp[:, ::-1], ramp], 2)),
     }
 

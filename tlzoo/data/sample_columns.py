@@ -103,7 +103,7 @@ def _group(row: Row) -> str:
 def _weight(row: Row) -> float:
     cell = row.text(WEIGHT).strip()
     try:
-        weight = float(cell) if not isinstance(row.value(WEIGHT), bool) else math.nan
+        weight = math.nan if "_" in cell or isinstance(row.value(WEIGHT), bool) else float(cell)
     except ValueError:
         weight = math.nan
     if not 0 <= weight < math.inf:

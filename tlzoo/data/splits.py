@@ -13,7 +13,7 @@ import numpy as np
 from tlzoo.data.columns import GROUP, SPLIT, WEIGHT, Columns, without
 from tlzoo.data.contents import keep_part, unseen_labels
 from tlzoo.data.grouping import check_apart, check_folds, group_counts, joined, split_groups
-from tlzoo.data.label_checks import check_no_unseen
+from tlzoo.data.label_checks import check_no_unseen, check_weights
 from tlzoo.data.reading import read
 from tlzoo.data.samples import Samples, TrainTestSamples, content_digests
 from tlzoo.errors import DataError, UsageError, concerning
@@ -174,7 +174,7 @@ def _split_off(reading: _Reading, train: Samples, held: Samples | None, valid: S
     task, given, own = reading.task, held is not None, valid is not None
     missing = [part for part, there in (("validation", own), ("testing", given)) if not there]
     with concerning("data", DataError):
-        _check_weights(train, valid, reading.path)
+        check_weights(train, valid, reading.path, reading.task)
         if train.groups:
             check_apart({name: part for name, part in _named(train, valid, held).items() if part is not None})
             _check_enough_groups(train, reading.path, missing)
@@ -213,18 +213,6 @@ def _named(train: Samples, valid: Samples | None, held: Samples | None) -> dict[
     return {"training": train, "validation": valid, "test": held}
 
 
-def _check_weights(train: Samples, valid: Samples | None, path: str | Path) -> None:
-    """Raise DataError where nothing weighs anything, or only one of training and validation samples have weights."""
-    if train.weights and not any(train.weights):
-        raise DataError(f"{path} gives each training sample the weight 0.", hint="Give some of them a weight above 0.")
-    if valid is not None and bool(valid.weights) != bool(train.weights):
-        raise DataError(
-            "The validation data has no weights, and the training data has.",
-            hint="A probe is fitted on both: give a table with a column of weights.",
-            parameter="validation",
-        )
-
-
 def _check_enough_groups(train: Samples, path: str | Path, missing: Sequence[str]) -> None:
     """Raise DataError where there are fewer groups than one for training and each part that is split off."""
     groups, needed = len(set(train.groups)), 1 + len(missing)
@@ -260,7 +248,7 @@ def _check_enough(train: Samples, task: Task, path: str | Path, missing: Sequenc
     raise DataError(
         f"{path} has too few samples of some labels: {', '.join(shown)}{more}. {needed} of each are needed, {parts}.",
         hint="Add samples of these labels, or leave them out."
-        + (" Or is another column that of the labels? Name it with `columns`." if texts else "")
+        + (" Or is another column that of the labels? Name it: `columns={'label_column': 'NAME'}`." if texts else "")
         + (" To predict numbers, choose `task='regression'`." if means_numbers(list(map(str, groups))) else ""),
     )
 

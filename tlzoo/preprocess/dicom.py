@@ -21,6 +21,10 @@ MAX_PIXELS = 40_000_000
 _MAX_INFLATED = 2**28
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _STRIP = 2**20
+_KINDS = (
+    "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420",
+    "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT",
+)  # fmt: skip
 _SHARE = 0.001
 _VACUUM = -1024
 
@@ -97,6 +101,15 @@ def _check_picture(dataset: Dataset, name: str) -> None:
     if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
         raise InputError(f"{name} has more than {MAX_PIXELS // 10**6} million pixels.", hint="Resize or crop it first.")
     _check_runs(dataset, name)
+    kind, stored, high = str(dataset.PhotometricInterpretation), int(dataset.BitsStored), int(dataset.HighBit)
+    if kind not in _KINDS:
+        raise InputError(f"{name} has colours of the kind {kind[:20]!r}.", hint=f"Supported: {', '.join(_KINDS)}.")
+    if high != stored - 1:
+        raise InputError(
+            f"{name} has its {stored} bits at a place that DICOM no longer has.", hint="Convert it with a DICOM tool."
+        )
+    if _value(dataset, "RescaleSlope", "PixelValueTransformation") == 0:
+        raise InputError(f"{name} has a rescale slope of 0.", hint="Restore it or remove it from the data.")
     if samples not in (1, 3) or bits > 32:
         raise InputError(f"{name} has {samples} samples of {bits} bits per pixel.", hint="Supported: 1 or 3, up to 32.")
 
@@ -130,7 +143,11 @@ def _to_display(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
     for rows in _strips(pixels):
         share = np.nan_to_num(_windowed(dataset, pixels[rows], low, high), nan=0.0, posinf=1.0, neginf=0.0)
         shown[rows] = np.round(share.clip(0, 1) * 255).astype(np.uint8)
-    return 255 - shown if kind == "MONOCHROME1" else shown
+    shown = 255 - shown if kind == "MONOCHROME1" else shown
+    padding = _padding(dataset, pixels)
+    if not padding.all():
+        shown[padding] = 0
+    return shown
 
 
 def _to_uint8(pixels: np.ndarray, bits: int) -> np.ndarray:
@@ -163,22 +180,28 @@ def _range(dataset: Dataset, pixels: np.ndarray) -> tuple[float, float]:
 
 
 def _without_padding(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
-    """The stored values that belong to the picture (PS3.3 C.7.5.1.1.2); all of them where nothing else is left.
+    """The stored values that belong to the picture; all of them where nothing else is left."""
+    padding = _padding(dataset, pixels)
+    return pixels if padding.all() else pixels[~padding]
+
+
+def _padding(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
+    """Where padding stands in place of the picture, by a value or a range of them (PS3.3 C.7.5.1.1.2).
 
     What fills a CT beyond what was scanned is padding too where nothing says so: its values lie below that of a vacuum,
     -1024 HU.
     """
     from pydicom.pixels.processing import apply_rescale
 
-    padding = np.zeros(pixels.shape, bool)
     first = _stored_number(dataset, "PixelPaddingValue")
+    padding = np.zeros(pixels.shape, bool)
     if first is not None:
         last = _stored_number(dataset, "PixelPaddingRangeLimit")
         low, high = sorted((first, first if last is None else last))
         padding = (pixels >= low) & (pixels <= high)
     if dataset.get("Modality") == "CT" and not padding.any():
-        padding = apply_rescale(pixels, dataset) < _VACUUM
-    return pixels if padding.all() else pixels[~padding]
+        padding = np.asarray(apply_rescale(pixels, dataset) < _VACUUM)
+    return padding
 
 
 def _stored_number(dataset: Dataset, keyword: str) -> int | None:

@@ -22,7 +22,17 @@ from tlzoo.io.inputs.kinds import extra_format
 from tlzoo.io.regular import read_regular
 from tlzoo.preprocess.dicom import is_dicom, read_dicom
 from tlzoo.preprocess.extra_formats import open_extra
-from tlzoo.preprocess.levels import ValueRange, check_deep_colours, has_deep_colours, is_wide, strips, to_grey
+from tlzoo.preprocess.levels import (
+    ValueRange,
+    check_deep_channels,
+    check_layout,
+    deep_channels,
+    is_wide,
+    settle_transparency,
+    strips,
+    to_grey,
+    without_missing,
+)
 from tlzoo.specs import ImageSpec
 
 # Just under the size at which Pillow itself starts to warn.
@@ -42,6 +52,11 @@ _FORMATS = tuple(kind for kind in _CORE_FORMATS if kind in Image.OPEN)
 _READABLE = (
     f"Supported formats: {', '.join(_FORMATS)}, and with extras DICOM (tlzoo[dicom]), HEIC (tlzoo[heic]) and JPEG XL "
     "(tlzoo[jxl])"
+)
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_TIFF_KINDS = (
+    "Save it with 8 bits a channel; of grey, up to 16 unsigned bits, signed ones of 16 or 32 and floating-point ones "
+    "of 32 are read too"
 )
 _UNSUPPORTED = (
     ("SVG", 0, (b"<svg", b"<?xml", b"\xef\xbb\xbf<svg", b"\xef\xbb\xbf<?xml")),
@@ -130,12 +145,14 @@ def _with_image(source: Any, name: str, value_range: ValueRange | None, use: Cal
             del data
         _check_pixels(image.size, name)
         with _room_for(0 if heavy else math.prod(image.size)):
-            deep = has_deep_colours(image)
+            check_layout(image, name)
+            settle_transparency(image)
+            deep = deep_channels(image)
             image = _decode(image, name)
             if deep:
-                check_deep_colours(image, name)
+                check_deep_channels(image, name, deep, value_range)
             turn = _turn(image)
-            image = _rgb(image, name, value_range)
+            image = without_missing(image, _rgb(image, name, value_range))
             return use(image if turn is None else image.transpose(turn))
 
 
@@ -220,6 +237,8 @@ def _open_header(data: bytes, name: str) -> Image.Image:
     except Image.DecompressionBombError as cause:
         raise _too_large(name) from cause
     except Exception as cause:
+        if data.startswith(_TIFF):
+            raise InputError(f"{name} is a TIFF of a kind that is not read.", hint=_TIFF_KINDS) from cause
         raise InputError(f"{name} cannot be read as a picture.", hint=_READABLE) from cause
     if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") * math.prod(image.size) > _MAX_SCANNED:
         raise InputError(f"{name} is a JPEG with too many scans.", hint="Save it as a non-progressive JPEG.")

@@ -27,8 +27,9 @@ ValueRange = tuple[float, float]
 USED = 4096
 """Values of 16 bits that all lie below this have 12 bits or fewer: they would be all but black."""
 _STRIP = 2**20
-_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT, _GDAL_NODATA = 258, 262, 339, 42113
-_UNSIGNED = 1
+_BITS, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT, _GDAL_NODATA = 258, 262, 284, 339, 42113
+_UNSIGNED, _SIGNED = 1, 2
+_SEPARATE = 2
 _COUNTED = {"PNG", "PPM"}
 """Formats whose values of Pillow's mode I are those of 16 bits."""
 
@@ -51,6 +52,7 @@ class Stored:
         """The values of a part, float64 [H, W]; NaN where there is none."""
         pixels = np.asarray(part.convert("I") if part.mode.startswith("I;") else part)
         found = pixels.astype(np.int32).view(np.uint32) if self.wraps else pixels
+        found = found.view(np.int8) if found.dtype == np.uint8 else found  # only signed ones come here
         values = found.astype(np.float64)
         if self.missing is not None:
             values[values == self.missing] = np.nan
@@ -63,8 +65,9 @@ class Stored:
 
 
 def is_wide(image: Image.Image) -> bool:
-    """Whether it is grey, of more than 8 bits a pixel."""
-    return image.mode[0] in "IF"
+    """Whether it is grey, of more than 8 bits a pixel or of 8 signed ones."""
+    tags: Any = getattr(image, "tag_v2", {})
+    return image.mode[0] in "IF" or (image.mode == "L" and _first(tags.get(_SAMPLE_FORMAT), _UNSIGNED) == _SIGNED)
 
 
 def stored(image: Image.Image) -> Stored:
@@ -114,10 +117,18 @@ def to_grey(image: Image.Image, name: str, value_range: ValueRange | None) -> Im
     return Image.fromarray(grey)
 
 
-def check_deep_colours(image: Image.Image, name: str) -> None:
-    """Raise InputError for colours of 16 bits each that use 12 or fewer: Pillow has kept the upper 8 of 16."""
+def check_deep_channels(image: Image.Image, name: str, raw: str, value_range: ValueRange | None) -> None:
+    """Raise InputError for channels of 16 bits, by `deep_channels`, that use few of them: Pillow has kept the upper 8.
+
+    Colours may not use 12 or fewer. Grey with transparency has to use at least half, and to come without a range.
+    """
     ends: Any = image.getextrema()
     largest = max(high for band, (_, high) in zip(image.getbands(), ends, strict=True) if band != "A")
+    if raw.startswith("LA") and (value_range is not None or 0 < largest < 128):
+        raise InputError(
+            f"{name} is grey with transparency and has 16 bits, of which only the upper 8 can be read.",
+            hint="Save it without transparency, or with 8 bits.",
+        )
     if 0 < largest < USED // 256:
         raise InputError(
             f"{name} has 16 bits per colour and uses 12 or fewer: it would be all but black.",
@@ -125,9 +136,47 @@ def check_deep_colours(image: Image.Image, name: str) -> None:
         )
 
 
-def has_deep_colours(image: Image.Image) -> bool:
-    """Whether a picture that is not yet decoded has several channels of 16 bits."""
-    return len(image.getbands()) > 1 and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+def deep_channels(image: Image.Image) -> str:
+    """How a picture that is not yet decoded stores several channels of 16 bits, as Pillow calls it; "" for others."""
+    kinds = [tile[3] for tile in getattr(image, "tile", ()) if ";16" in str(tile[3])]
+    first = kinds[0] if kinds and len(image.getbands()) > 1 else ""
+    return str(first[0] if isinstance(first, tuple) else first)
+
+
+def check_layout(image: Image.Image, name: str) -> None:
+    """Raise InputError for a picture, not yet decoded, whose channels of 16 bits Pillow would take apart wrongly."""
+    tags: Any = getattr(image, "tag_v2", {})
+    bits, raw = _first(tags.get(_BITS), 8), any(tile[0] == "raw" for tile in getattr(image, "tile", ()))
+    if raw and bits > 8 and tags.get(_PLANAR) == _SEPARATE and len(image.getbands()) > 1:
+        raise InputError(
+            f"{name} has colours of {bits} bits, stored channel by channel, which are not read.",
+            hint="Save it with 8 bits, or with the channels of a pixel together.",
+        )
+
+
+def settle_transparency(image: Image.Image) -> None:
+    """Put the one transparent colour of a PNG that is not yet decoded on the scale of the pixels that Pillow makes."""
+    hole, kinds = image.info.get("transparency"), {str(tile[3]) for tile in getattr(image, "tile", ())}
+    if image.format != "PNG":
+        return
+    if isinstance(hole, int) and image.mode == "L":
+        for bits in (2, 4):
+            if kinds == {f"L;{bits}"}:
+                image.info["transparency"] = hole * 255 // (2**bits - 1)
+    elif isinstance(hole, tuple) and any(";16" in kind for kind in kinds):
+        image.info["transparency"] = tuple(value >> 8 for value in hole)
+
+
+def without_missing(image: Image.Image, shown: Image.Image) -> Image.Image:
+    """What is `shown` of a TIFF of 8 bits, black where GDAL's tag says that all channels hold no data."""
+    tags: Any = getattr(image, "tag_v2", {})
+    missing = _number(tags.get(_GDAL_NODATA))
+    if missing is None or image.mode not in ("L", "RGB"):
+        return shown
+    held = np.asarray(image).reshape(image.height, image.width, -1)
+    pixels = np.array(shown)
+    pixels[(held == missing).all(axis=2)] = 0
+    return Image.fromarray(pixels)
 
 
 def strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:

@@ -90,7 +90,7 @@ class Row:
             raise self.error(
                 f"has nothing that can be seen as {self.column(role)!r}", "Fill the cell or delete the row."
             )
-        self.spelled.setdefault(found, set()).add(given.strip())
+        self.spelled.setdefault(found, set()).add(given)
         return found
 
     def value(self, role: str) -> Any:

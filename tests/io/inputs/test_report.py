@@ -57,13 +57,28 @@ def test_all_that_cannot_be_read_is_in_one_error():
     assert error.value.hint == "Restore it."
 
 
-@pytest.mark.parametrize(("broken", "share"), [(1, 0.01), (2, 0.02), (3, 0.05), (100, 1.0)])
+@pytest.mark.parametrize(("broken", "share"), [(1, 0.01), (2, 0.02), (3, 0.05), (99, 1.0)])
 def test_where_a_share_can_be_left_out_the_hint_says_how_much(broken: int, share: float):
     report = ReadReport(used=100 - broken, broken={str(at): DataError("x", hint="Y.") for at in range(broken)})
     with pytest.raises(DataError) as error:
         report.check_broken(Skip(offered=True))
     assert error.value.hint == f"Y. Or leave such samples out: `skip_broken={share}`"
     assert error.value.parameter == "skip_broken"
+
+
+def test_where_nothing_can_be_read_no_share_is_offered_nor_allowed():
+    report = ReadReport(broken={str(at): DataError("x", hint="Y.") for at in range(100)})
+    with pytest.raises(DataError) as error:
+        report.check_broken(Skip(share=1.0, offered=True))
+    assert error.value.hint == "Y."
+
+
+def test_of_many_that_look_alike_the_rest_is_counted():
+    report = ReadReport(alike_groups=[(f"p{at}", f"P{at}") for at in range(14)])
+    lines = [line for line in report.lines() if line.startswith("Groups")]
+    assert len(lines) == 6
+    assert lines[-1] == "Groups that look alike: 9 more"
+    assert len(report.facts()["alike_groups"]) == 14
 
 
 @pytest.mark.parametrize(("broken", "allowed", "fine"), [(1, 0.01, True), (2, 0.01, False), (1, 0.0, False)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,6 +114,27 @@ class TestMp3:
     def test_behind_junk_between_two_is_heard(self):
         data = encoded(FIRST, "MP3")
         assert heard(data + b"junk" * 99 + data) == pytest.approx(6, abs=0.01)
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda sound: sound[:2000] + bytes(1000) + sound[3000:],
+            lambda sound: sound[:2000] + b"some text " * 100 + sound[3000:],
+            lambda sound: sound[:2000] + bytes(255 - byte for byte in sound[2000:3000]) + sound[3000:],
+            lambda sound: sound[:2000] + sound[2500:],
+            lambda sound: sound[:-3000] + b"some text " * 300,
+        ],
+        ids=["zeros", "text", "flipped", "cut out", "text at its end"],
+    )
+    def test_without_a_count_is_refused_where_something_is_lost_in_the_middle(self, damage: Any):
+        data = encoded(np.random.default_rng(0).normal(0, 0.2, 3 * RATE), "MP3")
+        first = mpeg.header_at(data, 0)
+        assert first is not None
+        refused(damage(data[first.size :]), "is damaged: .* bytes (between its frames|behind its last frame)")
+
+    def test_lyrics_behind_are_no_sound(self):
+        data = encoded(FIRST, "MP3") + b"LYRICSBEGIN" + b"la " * 2000 + b"006011LYRICS200" + TITLE
+        assert heard(data) == pytest.approx(3, abs=0.01)
 
 
 class TestFlac:

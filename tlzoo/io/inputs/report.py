@@ -138,7 +138,7 @@ class ReadReport:
         """Raise DataError, which lists what cannot be read, where that is more than may be left out: of the `samples`
         that were read what cannot be decoded, too."""
         count = self.used + len(self.broken)
-        if len(self.broken) > skip.share * count:
+        if len(self.broken) > skip.share * count or (self.broken and not self.used):
             also = {} if samples is None else skip.undecodable(samples)
             raise broken_error({**self.broken, **also}, count, skip.offered)
 
@@ -170,10 +170,11 @@ class ReadReport:
         if self.missing_like:
             shown = [f"{label!r} of {count}" for label, count in list(self.missing_like.items())[:_SHOWN]]
             yield f"Labels that may stand for a missing one: {', '.join(shown)} samples"
-        for labels in self.alike[:_SHOWN]:
-            yield f"Labels that look alike: {listed_names(labels)}"
-        for groups in self.alike_groups[:_SHOWN]:
-            yield f"Groups that look alike: {listed_names(groups)}"
+        for what, found in (("Labels", self.alike), ("Groups", self.alike_groups)):
+            for names in found[:_SHOWN]:
+                yield f"{what} that look alike: {listed_names(names)}"
+            if len(found) > _SHOWN:
+                yield f"{what} that look alike: {len(found) - _SHOWN} more"
         if self.few:
             shown = [f"{listed_names([label])} has {count}" for label, count in list(self.few.items())[:_SHOWN]]
             more = [f"and {len(self.few) - _SHOWN} more"] if len(self.few) > _SHOWN else []
@@ -183,7 +184,11 @@ class ReadReport:
 
     def respelled(self) -> dict[str, list[str]]:
         """The labels that are not always written as they are read, with the ways in which they are written."""
-        return {label: sorted(ways) for label, ways in sorted(self.spelled.items()) if ways != {label}}
+        written = {label: ways for label, ways in sorted(self.spelled.items()) if len(ways) > 1 or ways != {label}}
+        blanks = {
+            label for label, ways in written.items() if len(ways) == 1 and {way.strip() for way in ways} == {label}
+        }
+        return {label: sorted(ways) for label, ways in written.items() if label not in blanks}
 
     def facts(self) -> Mapping[str, Any]:
         """The counts as JSON has them."""
@@ -195,6 +200,7 @@ class ReadReport:
             "copies": self.copies,
             "contradicting": self.contradicting,
             "alike": [list(labels) for labels in self.alike],
+            "alike_groups": [list(groups) for groups in self.alike_groups],
             "respelled": self.respelled(),
             "missing_like": self.missing_like,
             "numbers": self.numbers,
@@ -208,7 +214,11 @@ class ReadReport:
 def broken_error(broken: Mapping[str, DataError], count: int, offered: bool = False) -> DataError:
     """The error about these of `count` samples, each with what is wrong with it."""
     first = next(iter(broken.values()))
-    also = f" Or leave such samples out: `skip_broken={_rounded_up(len(broken) / count)}`" if offered else ""
+    also = (
+        f" Or leave such samples out: `skip_broken={_rounded_up(len(broken) / count)}`"
+        if offered and len(broken) < count
+        else ""
+    )
     if len(broken) == 1:
         about = first.parameter or ("skip_broken" if offered else "")
         return type(first)(first.message, hint=f"{first.hint}{also}", parameter=about)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from tlzoo.preprocess.sounds.parts import Part, View, truncated
+from tlzoo.preprocess.sounds.parts import Part, View, damaged, truncated
 
 _BITRATES = {  # kbit/s, by MPEG-1 or not and layer
     (True, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -76,12 +76,15 @@ def _header(head: bytes) -> Header | None:
 
 
 def tag_end(data: bytes, at: int) -> int | None:
-    """Where a tag that starts here ends: ID3v2, ID3v1 or APE."""
+    """Where a tag that starts here ends: ID3v2, ID3v1, APE or Lyrics3."""
     if data[at : at + 3] == b"ID3" and at + 10 <= len(data):
         size = sum((byte & 127) << (7 * (3 - place)) for place, byte in enumerate(data[at + 6 : at + 10]))
         return at + 10 + size + (10 if data[at + 5] & 16 else 0)
     if data[at : at + 3] == b"TAG":
         return at + 128
+    if data[at : at + 11] == b"LYRICSBEGIN":
+        ends = [end for mark in (b"LYRICS200", b"LYRICSEND") if (end := data.find(mark, at)) >= 0]
+        return min(ends) + 9 if ends else None
     if data[at : at + 8] == b"APETAGEX" and at + 32 <= len(data):
         size, flags = struct.unpack("<I4xI", data[at + 12 : at + 24])
         return at + 32 + (size if flags & 0x20000000 else 0)
@@ -91,7 +94,8 @@ def tag_end(data: bytes, at: int) -> int | None:
 def read_streams(data: bytes, name: str, seconds: float, *, complete: bool) -> list[Stream]:
     """The streams in the first `seconds` of MPEG sound; raises InputError where it ends within a frame.
 
-    A stream ends where another encoder's tag begins, the kind of frames changes, or something is between them. With
+    A stream ends where another encoder's tag begins, the kind of frames changes, or a tag is between them. Anything
+    else between frames, but before another encoder's tag, or behind them for a frame's length, is damage. With
     `complete`, the data is the file to its end.
     """
     streams: list[Stream] = []
@@ -105,6 +109,8 @@ def read_streams(data: bytes, name: str, seconds: float, *, complete: bool) -> l
             break
         claimed = _xing_count(data, at, header)
         last = streams[-1] if streams else None
+        if last is not None and last.stop != at and claimed is None and (lost := _untagged(data[last.stop : at])):
+            raise damaged(name, f"{len(lost):,} bytes between its frames are neither frames nor a tag")
         if last is None or claimed is not None or last.stop != at or last.header.kind != header.kind:
             trimmed = _trimmed(data, at, header) if claimed else 0
             last = Stream(at, at, header, claimed=claimed, trimmed=trimmed)
@@ -113,7 +119,23 @@ def read_streams(data: bytes, name: str, seconds: float, *, complete: bool) -> l
         if claimed is None:
             last.frames += 1
             heard += header.samples / header.rate
+    if complete and streams and heard < seconds:
+        last = streams[-1]
+        rest = _untagged(data[last.stop :]).strip(b"\0")
+        if len(rest) >= last.header.size:
+            raise damaged(name, f"{len(rest):,} bytes behind its last frame are neither frames nor a tag")
     return [stream for stream in streams if stream.frames]
+
+
+def _untagged(data: bytes) -> bytes:
+    """What is left of some bytes without the tags that they begin with; nothing where a tag goes on behind them."""
+    at = 0
+    while 0 <= at < len(data):
+        end = tag_end(data, at)
+        if end is None:
+            return data[at:]
+        at = end
+    return b""
 
 
 def check_counts(streams: list[Stream], name: str) -> None:

@@ -68,6 +68,11 @@ def truncated(name: str, why: str) -> InputError:
     return InputError(f"{name} is truncated: {why}.", hint=COPY)
 
 
+def damaged(name: str, why: str) -> InputError:
+    """The error about a file that has lost some of its sound."""
+    return InputError(f"{name} is damaged: {why}.", hint=COPY)
+
+
 def is_filling(rest: bytes) -> bool:
     """Whether bytes behind a sound are none of it: zeros, or a tag with its title and artist."""
     return not rest.strip(b"\0") or rest.startswith((b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN"))
