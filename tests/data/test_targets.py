@@ -58,10 +58,9 @@ def test_labels_that_are_written_in_several_ways_are_one_and_said(tmp_path):
         report = ReadReport()
         found = read(table, make_task(f"text-{family}"), report=report).train.targets
         assert found == ("caf\u00e9", "caf\u00e9", "the", "the", "the")
-        assert report.facts()["respelled"] == {
-            "caf\u00e9": ["cafe\u0301", "caf\u00e9"],
-            "the": ["the", "the ", "the\u200b"],
-        }
+        blank = ["the "] if family == "classification" else []  # around a separator blanks say nothing
+        ways = {"caf\u00e9": ["cafe\u0301", "caf\u00e9"], "the": ["the", *blank, "the\u200b"]}
+        assert report.facts()["respelled"] == ways
         assert any("cafe\\u0301" in line for line in report.lines())
 
 
