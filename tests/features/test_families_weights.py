@@ -12,7 +12,7 @@ from shared_fixtures.families.tiny import tiny_document
 from tlzoo_nlp.encoder import random_network
 from tlzoo_nlp.plugin import load_backbone, resolve_checkpoint
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import CONFIG_MAPPING
+from transformers import CONFIG_MAPPING, AutoModel
 
 from tlzoo import Repository, Weights
 from tlzoo.errors import TlzooError
@@ -25,7 +25,8 @@ def write(kind: str, folder: Path) -> dict[str, Path]:
     """What a hub would hold of a tiny network of this type, with a tokenizer of twenty words."""
     config = CONFIG_MAPPING[kind].from_dict(tiny_document(kind))
     torch.manual_seed(0)
-    random_network(config).save_pretrained(folder)
+    network = AutoModel.from_config(config) if config.is_encoder_decoder else random_network(config)
+    network.save_pretrained(folder)  # of an encoder and decoder a hub holds both
     (folder / "config.json").write_text(json.dumps(tiny_document(kind)))
     words = {"[UNK]": 0, **{f"w{number}": number for number in range(1, 20)}}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
