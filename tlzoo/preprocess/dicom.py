@@ -138,13 +138,13 @@ def _to_display(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
     if pixels.ndim == 3:
         return _to_uint8(pixels, int(dataset.BitsStored))
     _normalise_header(dataset)
-    low, high = _range(dataset, pixels)
+    padding = _padding(dataset, pixels)
+    low, high = _range(dataset, pixels if padding.all() else pixels[~padding])
     shown = np.empty(pixels.shape, np.uint8)
     for rows in _strips(pixels):
         share = np.nan_to_num(_windowed(dataset, pixels[rows], low, high), nan=0.0, posinf=1.0, neginf=0.0)
         shown[rows] = np.round(share.clip(0, 1) * 255).astype(np.uint8)
     shown = 255 - shown if kind == "MONOCHROME1" else shown
-    padding = _padding(dataset, pixels)
     if not padding.all():
         shown[padding] = 0
     return shown
@@ -167,22 +167,15 @@ def _strips(pixels: np.ndarray) -> Iterator[slice]:
 
 
 def _range(dataset: Dataset, pixels: np.ndarray) -> tuple[float, float]:
-    """The rescaled values that become black and white where the file names no window."""
+    """The rescaled values that become black and white where the file names no window; `pixels` are without padding."""
     from pydicom.pixels.processing import apply_rescale
 
     if not int(dataset.get("PixelRepresentation") or 0) and int(dataset.BitsStored) <= 8:
         ends = np.array([0, 2 ** int(dataset.BitsStored) - 1], pixels.dtype)
     else:
-        values = _without_padding(dataset, pixels)
-        ends = np.quantile(values, (_SHARE, 1 - _SHARE), method="nearest")
+        ends = np.quantile(pixels, (_SHARE, 1 - _SHARE), method="nearest")
     low, high = sorted(apply_rescale(ends, dataset).tolist())
     return low, high
-
-
-def _without_padding(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
-    """The stored values that belong to the picture; all of them where nothing else is left."""
-    padding = _padding(dataset, pixels)
-    return pixels if padding.all() else pixels[~padding]
 
 
 def _padding(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
@@ -191,8 +184,6 @@ def _padding(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
     What fills a CT beyond what was scanned is padding too where nothing says so: its values lie below that of a vacuum,
     -1024 HU.
     """
-    from pydicom.pixels.processing import apply_rescale
-
     first = _stored_number(dataset, "PixelPaddingValue")
     padding = np.zeros(pixels.shape, bool)
     if first is not None:
@@ -200,7 +191,9 @@ def _padding(dataset: Dataset, pixels: np.ndarray) -> np.ndarray:
         low, high = sorted((first, first if last is None else last))
         padding = (pixels >= low) & (pixels <= high)
     if dataset.get("Modality") == "CT" and not padding.any():
-        padding = np.asarray(apply_rescale(pixels, dataset) < _VACUUM)
+        slope = float(dataset.RescaleSlope)
+        vacuum = (_VACUUM - float(dataset.RescaleIntercept)) / slope
+        padding = pixels < vacuum if slope > 0 else pixels > vacuum
     return padding
 
 

@@ -25,7 +25,7 @@ const PNG_COLOURS = 25;
 async function deepPng(file) {
   const head = new Uint8Array(await file.slice(0, PNG_COLOURS + 1).arrayBuffer());
   const deep = head[0] === 0x89 && head[1] === 0x50 && head[PNG_BITS] === 16;
-  return { deep, grey: deep && head[PNG_COLOURS] === 0 };
+  return { deep, grey: deep && (head[PNG_COLOURS] === 0 || head[PNG_COLOURS] === 4) };
 }
 
 /**
