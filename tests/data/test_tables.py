@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from tlzoo.data import read
 from tlzoo.errors import DataError
+from tlzoo.io.texts import is_blank
 from tlzoo.tasks import make_task
 
 TEXT = make_task("text-classification")
 readable = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=40).filter(
-    str.strip
+    lambda text: not is_blank(text)
 )
 label = st.sampled_from(["good", "bad", 'größer, "quoted"', "-1"])
 pairs = st.lists(st.tuples(readable, label), min_size=2, max_size=12).filter(lambda rows: len({y for _, y in rows}) > 1)

@@ -134,8 +134,8 @@ def test_another_models_answers_are_refused_and_kept(tmp_path: Path):
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path):
     write(tmp_path / "a.jsonl")
-    for resume in (False, True):
-        with pytest.raises(UsageError, match="already exists"):
+    for resume, said in ((False, "already exists"), (True, "is complete: nothing is left")):
+        with pytest.raises(UsageError, match=said):
             write(tmp_path / "a.jsonl", resume=resume)
     half_done(tmp_path / "b.jsonl")
     with pytest.raises(UsageError, match="unfinished"):

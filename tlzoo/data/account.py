@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 
-from tlzoo.io.inputs.report import CutCount, ReadReport
+from tlzoo.io.inputs.report import NOTHING, CutCount, ReadReport, Skip
 from tlzoo.progress import say
 
 
-def announce(report: ReadReport, place: str | os.PathLike[str]) -> None:
-    """Say how data was understood, and what of it is left out."""
+def announce(report: ReadReport, place: str | os.PathLike[str], skip: Skip = NOTHING) -> None:
+    """Say how data was understood, and what of it is left out; what was said before it was read again, with `skip`, is
+    not repeated."""
     merged = f", {report.merged} rows merged into others" if report.merged else ""
     say(f"{place}: {report.used} samples, {report.layout}{merged}")
     for line in report.lines():
-        say(f"{place}: {line}")
+        if line not in skip.said:
+            say(f"{place}: {line}")
 
 
 def say_cut(report: ReadReport, place: str | os.PathLike[str], cut: CutCount | None) -> None:

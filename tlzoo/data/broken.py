@@ -70,7 +70,8 @@ def without_broken(
     count = len(known) + sum(map(len, parts))
     if len(known) + len(found) > share * count:
         raise broken_error(known | found, count, offered=True) from error
-    return Skip({utf8_name(name): each.message for name, each in (known | found).items()}, 1.0)
+    said = frozenset(line for report in reports for line in report.lines())
+    return Skip({utf8_name(name): each.message for name, each in (known | found).items()}, 1.0, said=said)
 
 
 def find_broken(parts: Sequence[Samples], preprocessor: Preprocessor) -> dict[str, DataError]:

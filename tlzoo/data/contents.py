@@ -42,8 +42,14 @@ def describe_contents(collection: TrainTestSamples, task: Task, report: ReadRepo
     report.few = {label: counts[label] for label in in_order(counts) if counts[label] < FEW}
     decimals = all(map(is_number, counts)) and not all(label.lstrip("+-").isdigit() for label in counts)
     report.numbers = in_order(counts) if decimals else []
-    report.missing_like = {label: counts[label] for label in in_order(counts) if label.lower() in _MISSING}
-    report.alike_groups = alike(group for part in collection.all_parts() for group in part.groups)
+    groups = Counter(group for part in collection.all_parts() for group in part.groups)
+    report.missing_like, report.missing_groups = _missing_like(counts), _missing_like(groups)
+    report.alike_groups = alike(groups)
+
+
+def _missing_like(counts: Mapping[str, int]) -> dict[str, int]:
+    """The names that may stand for a missing one, each with its count."""
+    return {name: counts[name] for name in in_order(counts) if name.lower() in _MISSING}
 
 
 def keep_part(collection: TrainTestSamples, task: Task, report: ReadReport, *, test: bool) -> Samples:

@@ -17,7 +17,7 @@ from tlzoo.io.files import spelled_path
 from tlzoo.io.inputs.kinds import file_head, kind_of
 from tlzoo.io.inputs.report import ReadReport, Skip
 from tlzoo.io.inputs.tables import settings_of, stream_table
-from tlzoo.io.texts import read_text
+from tlzoo.io.texts import is_blank, read_text
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.row import Row
 
@@ -121,6 +121,6 @@ def read_text_file(file: Path, spec: ReadSpec) -> str:
     """The text of a file; raises DataError where it has none, or not in this encoding."""
     spec.report.roles.update({"encoding"} & spec.columns.keys())
     text = read_text(file, spec.columns.get("encoding"))
-    if not text.strip():
+    if is_blank(text):
         raise DataError(f"File {file} has no text.", hint="Add text to it or delete it.")
     return text

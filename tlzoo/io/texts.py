@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,8 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 SURROGATE_HINT = "Write the whole character, or leave the half out."
 NUL_HINT = "Is it text? Save it again as UTF-8, or name its encoding, such as `columns={'encoding': 'utf-16'}`"
 
+_FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs that are drawn as nothing."""
 
 LONGEST = 64 * 2**20
 """Bytes of a text, or characters of a line or a cell: what is longer is no text, or would fill the memory."""
@@ -53,6 +56,11 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(f"File {path} has a NUL byte in line {line}.", hint=NUL_HINT)
     return text
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has nothing that anybody sees: blanks, controls, and signs without width."""
+    return all(sign.isspace() or sign in _FILLERS or unicodedata.category(sign) in ("Cc", "Cf") for sign in text)
 
 
 def has_lone_surrogate(value: Any) -> bool:

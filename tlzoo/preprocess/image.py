@@ -327,4 +327,6 @@ def _from_array(pixels: np.ndarray, name: str) -> Image.Image:
         )
     if not pixels.size:
         raise InputError(f"{name} has no pixels.", hint="Remove it from the data.")
+    if np.ma.is_masked(pixels):
+        raise InputError(f"{name} is an array with masked pixels.", hint="Fill them: array.filled(0).")
     return Image.fromarray(np.ascontiguousarray(pixels, dtype=kept))

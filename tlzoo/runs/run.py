@@ -222,7 +222,7 @@ class RunFolder:
         endings, columns = endings_of(self.preprocess), for_other_data(self.data.columns)
         with columns_of_training(self.path):
             samples = read_labelled(data, self.task, columns=columns, endings=endings, report=report, skip=skip)
-        announce(report, data)
+        announce(report, data, skip)
         return samples
 
 

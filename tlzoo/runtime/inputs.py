@@ -16,7 +16,7 @@ from tlzoo.io.inputs.folders import FolderWalk
 from tlzoo.io.inputs.formats import MissingColumn, TableFormat
 from tlzoo.io.inputs.report import OTHER_KIND, SPECIAL, ReadReport
 from tlzoo.io.inputs.tables import TABLES, stream_table, table_ending
-from tlzoo.io.texts import input_name, read_text
+from tlzoo.io.texts import input_name, is_blank, read_text
 from tlzoo.tasks.row import Row
 
 _WILD = "*?["
@@ -153,7 +153,7 @@ def _no_texts(item: str, spec: InputSpec) -> InputError | None:
 
 
 def _text(name: str, text: str) -> NamedInput:
-    return name, text if text.strip() else InputError(f"The text {text[:20]!r} is empty.", hint="Write a text.")
+    return name, InputError(f"The text {text[:20]!r} is empty.", hint="Write a text.") if is_blank(text) else text
 
 
 def _from_lines(lines: Iterable[str | bytes], spec: InputSpec) -> Iterator[NamedInput]:
@@ -205,7 +205,7 @@ def _file(path: str, spec: InputSpec) -> NamedInput:
         text = read_text(Path(path), spec.how.encoding)
     except DataError as error:
         return path, InputError(error.message, hint=error.hint)
-    return path, text if text.strip() else InputError(f"File {path} has no text.", hint="Add text to it.")
+    return path, InputError(f"File {path} has no text.", hint="Add text to it.") if is_blank(text) else text
 
 
 def _is_pattern(item: str) -> bool:

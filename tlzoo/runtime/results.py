@@ -56,7 +56,7 @@ def prediction_file(path: Path, columns: Sequence[str], *, resume: bool, embeddi
 
     Raises UsageError as `check_target`, or for an unfinished file that is there already (without `resume`).
     """
-    check_target(path, embeddings=embeddings)
+    check_target(path, embeddings=embeddings, resume=resume)
     ending = path.suffix.lower()
     into = _json_target(path) if ending == ".jsonl" else _table_target(path, columns, "\t" if ending == ".tsv" else ",")
     if into.part.exists() and not resume:
@@ -64,7 +64,7 @@ def prediction_file(path: Path, columns: Sequence[str], *, resume: bool, embeddi
     return into
 
 
-def check_target(path: Path, *, embeddings: bool) -> None:
+def check_target(path: Path, *, embeddings: bool, resume: bool = False) -> None:
     """Raise UsageError for another ending, embeddings in a table, a folder that cannot be written to, or a file that
     is there already."""
     ending = path.suffix.lower()
@@ -79,6 +79,10 @@ def check_target(path: Path, *, embeddings: bool) -> None:
             f"Embeddings cannot be written to the table {path}.",
             hint="Write JSON lines: `out='predictions.jsonl'`",
             parameter="embeddings",
+        )
+    if path.exists() and resume:
+        raise UsageError(
+            f"{path} is complete: nothing is left to `resume`.", hint="Leave out `resume=True`.", parameter="resume"
         )
     if path.exists():
         raise UsageError(f"{path} already exists.", hint="Choose another `out`, or delete it.", parameter="out")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from tlzoo.errors import DataError
 from tlzoo.io.inputs.formats import ONE_COLUMN
-from tlzoo.io.texts import NUL_HINT, SURROGATE_HINT, has_lone_surrogate, listed_names
+from tlzoo.io.texts import NUL_HINT, SURROGATE_HINT, has_lone_surrogate, is_blank, listed_names
 from tlzoo.tasks.labels import plain_label
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class Row:
         column = self.column(role)
         if isinstance(value, bool):
             return str(value).lower()
-        if value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip():
+        if value is None or (isinstance(value, float) and math.isnan(value)) or is_blank(str(value)):
             what = "has only blanks as" if value and isinstance(value, str) else "has no"
             raise self.error(f"{what} {column!r}", "Fill the cell or delete the row.")
         if not isinstance(value, str | int | float):

@@ -114,7 +114,7 @@ def _labelled(
         samples = read_labelled(
             test, run.task, columns=columns, endings=endings, parameter="test", report=report, skip=skip
         )
-    announce(report, test)
+    announce(report, test, skip)
     return samples, report
 
 
@@ -124,5 +124,5 @@ def _target_samples(run: RunFolder, target: str | Path, known: Columns, skip: Sk
     with concerning("target", DataError), columns_of_training(run.path):
         found = read(target, run.task, columns=columns, labelled=False, endings=endings, report=report, skip=skip)
     samples = keep_part(found, run.task, report, test=False)
-    announce(report, target)
+    announce(report, target, skip)
     return samples, report

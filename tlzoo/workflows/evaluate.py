@@ -177,5 +177,5 @@ def _labelled(
     columns: Columns = {**for_other_data(known), **given}
     samples = read_labelled(data, task, columns=columns, endings=endings_of(spec), report=report, skip=skip)
     check_used(given, report.roles, data)
-    announce(report, data)
+    announce(report, data, skip)
     return Reading((samples, report), [samples], [report])

@@ -150,7 +150,7 @@ def _read(
 ) -> SampleSplits:
     parts = read_splits(data, test, choices.task, columns, choices.options.seed, endings, skip=skip, **sets)
     for name, report in parts.reports.items():
-        announce(report, {"data": data, "test": test, "validation": sets["validation"]}[name])
+        announce(report, {"data": data, "test": test, "validation": sets["validation"]}[name], skip)
     return parts
 
 

@@ -166,7 +166,7 @@ def _read_samples(
     if labelled:
         check_used(columns, report.roles, data)
     samples = keep_part(collection, task, report, test=True)
-    announce(report, data)
+    announce(report, data, skip)
     return Reading((samples, report), [samples], [report])
 
 

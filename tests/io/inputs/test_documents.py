@@ -96,3 +96,14 @@ def test_the_first_sheet_of_a_workbook_is_a_table(tmp_path: Path):
     assert read(tmp_path / "one.xlsx", (tmp_path / "one.xlsx").read_bytes())[1] == []
     with pytest.raises(DataError, match="not a readable workbook"):
         read(tmp_path / "bad.xlsx", (tmp_path / "t.xlsx").read_bytes()[:500])
+
+
+def test_in_a_workbook_a_failed_formula_is_an_error_and_the_header_is_named(tmp_path: Path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["Survey of 2026"], ["text", "label"], ["a", "b"], ["#REF!"]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    title, names, fault = (found for _, found in stream_table(tmp_path / "t.xlsx"))
+    assert title.hint == names.hint == "Name the column in row 1, or delete what is above the names."
+    assert fault.message == f"File {tmp_path / 't.xlsx'} has '#REF!' in row 4."

@@ -29,9 +29,12 @@ def test_nothing_left_out_is_no_line():
 
 def test_what_is_odd_is_a_line_each():
     report = ReadReport(used=9, copies=2, contradicting=1, alike=[("Spam", "spam")], few={"a": 1, "b": 4})
+    report.missing_like, report.missing_groups = {"None": 3}, {"nan": 2}
     assert list(report.lines()) == [
         "2 of 9 samples have the content of another (copies)",
         "1 content has several labels",
+        "Labels that may stand for a missing one: 'None' of 3 samples",
+        "Groups that may stand for a missing one: 'nan' of 2 samples",
         "Labels that look alike: 'Spam', 'spam'",
         "Classes of few samples: 'a' has 1, 'b' has 4",
     ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import tracemalloc
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -82,6 +84,21 @@ def test_of_parquet_only_the_columns_asked_for_are_read_and_rows_are_counted_thr
     pq.write_table(pa.table({"a": list(range(count)), "b": ["x"] * count}), tmp_path / "t.parquet", row_group_size=700)
     rows = list(stream_table(tmp_path / "t.parquet", ["a"]))
     assert rows == [(f"row {at + 1}", {"a": at}) for at in range(count)]
+
+
+def test_numbers_of_parquet_are_as_short_as_they_were_written(tmp_path: Path):
+    columns = {
+        "single": pa.array([0.1, None, 3.0], pa.float32()),
+        "half": pa.array(np.array([0.1, 2.5, 7], np.float16)),
+        "price": pa.array([Decimal("1.50"), None, Decimal("20.00")]),
+        "number": pa.array([Decimal("12345678901234567890"), Decimal(1), None]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    assert [repr(list(row.values())) for _, row in stream_table(tmp_path / "t.parquet")] == [
+        "[0.1, 0.1, 1.5, 12345678901234567890]",
+        "[None, 2.5, None, 1]",
+        "[3.0, 7.0, 20.0, None]",
+    ]
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])

@@ -121,3 +121,11 @@ def test_a_sound_whose_end_is_marked_ends_with_a_sample_that_is_not_zero():
 def test_a_channel_of_nan_is_refused_and_not_passed_over():
     with pytest.raises(InputError, match="NaN"):
         prepared(np.stack([SOUND, np.full_like(SOUND, np.nan)], axis=1))
+
+
+def test_masked_samples_are_no_sound():
+    sound = np.ma.array(SOUND, mask=np.zeros(len(SOUND), bool))
+    np.testing.assert_array_equal(prepared(sound), prepared(SOUND))
+    sound[7] = np.ma.masked
+    with pytest.raises(InputError, match="masked samples"):
+        prepared(sound)

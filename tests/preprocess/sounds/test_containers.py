@@ -83,6 +83,10 @@ class TestWithPyAV:
         with pytest.raises(InputError, match="truncated"):
             heard(data[: len(data) * 2 // 3])
 
+    def test_a_tag_before_it_changes_nothing(self):
+        data = muxed("adts", "aac")
+        np.testing.assert_array_equal(heard(b"ID3\4\0\0\0\0\1\0" + bytes(128) + data), heard(data))
+
     def test_two_mp4_joined_are_refused_and_two_webm_are_heard(self):
         data = muxed("mp4", "aac")
         with pytest.raises(InputError, match="several files"):

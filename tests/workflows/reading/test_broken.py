@@ -80,10 +80,13 @@ def test_up_to_a_share_they_are_left_out_and_the_run_remembers_them(
     zoo: Any, torn: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
     data, broken = torn
+    (broken[0].parent / "notes.md").write_text("of the pictures")
     with pytest.raises(DataError, match=r"^3 of .* samples cannot be read"):
         tlzoo.finetune("vision/test-vit", data, out=tmp_path / "run", skip_broken=0.05)
     run = tlzoo.finetune("vision/test-vit", data, out=tmp_path / "run", skip_broken=0.2)
-    assert "Left out: 3 samples that cannot be read" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "Left out: 3 samples that cannot be read" in said
+    assert said.count("notes.md") == 2, "once for each of the two commands"
     assert run.data.n_train + run.data.n_validation + run.data.n_test == len(list(data.rglob("*.png"))) - 3
     assert set(run.data.read["data"]["broken"]) == {str(file) for file in broken}
     assert json.loads((run.path / "run.json").read_text())["data"]["read"]["data"]["used"] == run.data.n_train + (

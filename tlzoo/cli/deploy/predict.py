@@ -142,7 +142,7 @@ class InputCounts:
             also = f" All {self.total} inputs fail." if self.total > 1 else ""
             raise InputError(f"{self.errors[0]}{also}", parameter="inputs")
         for error in self.errors:
-            print(f"Skipped: {one_line(with_flags(error, app))}", file=sys.stderr)
+            print(f"Skipped: {one_line(error)}", file=sys.stderr)
         print(f"{self.failed} of {self.total} inputs could not be read.", file=sys.stderr)
 
 
@@ -231,7 +231,8 @@ def _predictions(predictor: Predictor, named: Iterable[tuple[str, Any]], **optio
 
     for answer in predictor.stream(values(), **options):
         name = names.popleft()
-        yield answer if answer.input == name else replace(answer, input=name)
+        error = None if answer.error is None else with_flags(answer.error, app)
+        yield answer if (answer.input, answer.error) == (name, error) else replace(answer, input=name, error=error)
 
 
 def _to_file(
@@ -248,7 +249,7 @@ def _to_file(
     from tlzoo.progress import progress, say
     from tlzoo.runtime.results import check_target, find_resume_point, prediction_file, write_predictions
 
-    check_target(out, embeddings=embeddings)
+    check_target(out, embeddings=embeddings, resume=resume)
     with output_lock(out, UsageError):
         into = prediction_file(out, columns, resume=resume, embeddings=embeddings)
         resume_point = find_resume_point(into, named)

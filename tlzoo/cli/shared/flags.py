@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 _ARGUMENT = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`")
@@ -36,6 +37,7 @@ def with_flags(text: str, app: Any = None) -> str:
     return _ARGUMENT.sub(flag, text)
 
 
+@cache
 def _flags(app: Any) -> dict[str, str]:
     """What a command calls its parameters: `--epochs`, or `DATA` where it has no dashes."""
     if app is None:

@@ -43,12 +43,14 @@ SPECIAL = Reason("special", "device, pipe or socket", "devices, pipes or sockets
 class Skip:
     """Samples to leave out: those in these `places`, for the reasons given, and others that cannot be read, together at
     most a `share`; whether that is `offered` to the user as an option. `undecodable` finds what cannot be decoded of
-    samples that were read: an error names it beside what cannot be read."""
+    samples that were read: an error names it beside what cannot be read. `said` are the lines of an account that were
+    said before these were left out."""
 
     places: Mapping[str, str] = field(default_factory=dict)
     share: float = 0.0
     offered: bool = False
     undecodable: Callable[[Any], Mapping[str, DataError]] = lambda samples: {}
+    said: frozenset[str] = frozenset()
 
 
 NOTHING = Skip()
@@ -101,8 +103,8 @@ class ReadReport:
     content of an earlier one, `contradicting` contents with several labels; `alike` are labels that differ in little
     that anybody sees, and `alike_groups` such groups; `few` the samples of small classes. `overlap` is there where a
     test part was given, `cut` once samples are prepared for a model. `roles` are those whose columns were read.
-    `spelled` has the ways in which each label is written, `missing_like` the samples of labels such as "nan", `numbers`
-    the labels where all are numbers and some have decimals.
+    `spelled` has the ways in which each label is written, `missing_like` the samples of labels such as "nan",
+    `missing_groups` those of groups, `numbers` the labels where all are numbers and some have decimals.
     """
 
     layout: str = ""
@@ -121,6 +123,7 @@ class ReadReport:
     roles: set[str] = field(default_factory=set)
     spelled: dict[str, set[str]] = field(default_factory=dict)
     missing_like: dict[str, int] = field(default_factory=dict)
+    missing_groups: dict[str, int] = field(default_factory=dict)
     numbers: list[str] = field(default_factory=list)
     _first: dict[Reason, str] = field(default_factory=dict, repr=False)
 
@@ -167,9 +170,9 @@ class ReadReport:
         if self.numbers:
             numbers = listed_names(self.numbers, _SHOWN)
             yield f"Labels are numbers, and each is a class: {numbers}. To predict numbers, choose the task regression"
-        if self.missing_like:
-            shown = [f"{label!r} of {count}" for label, count in list(self.missing_like.items())[:_SHOWN]]
-            yield f"Labels that may stand for a missing one: {', '.join(shown)} samples"
+        for what, counts in (("Labels", self.missing_like), ("Groups", self.missing_groups)):
+            if shown := [f"{name!r} of {count}" for name, count in list(counts.items())[:_SHOWN]]:
+                yield f"{what} that may stand for a missing one: {', '.join(shown)} samples"
         for what, found in (("Labels", self.alike), ("Groups", self.alike_groups)):
             for names in found[:_SHOWN]:
                 yield f"{what} that look alike: {listed_names(names)}"
@@ -203,6 +206,7 @@ class ReadReport:
             "alike_groups": [list(groups) for groups in self.alike_groups],
             "respelled": self.respelled(),
             "missing_like": self.missing_like,
+            "missing_groups": self.missing_groups,
             "numbers": self.numbers,
             "few": self.few,
             "overlap": self.overlap and self.overlap.copies,

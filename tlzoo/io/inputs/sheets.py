@@ -15,6 +15,10 @@ _MOST = 2**30
 """Bytes that the parts of a workbook may expand to."""
 
 
+class _Fault(str):
+    """What a formula came to that cannot be computed, such as `#REF!`."""
+
+
 def read_sheet(path: Path, only: Sequence[str], how: TableFormat) -> Rows:
     """The rows of a workbook's first sheet, which is held whole; formulas are the values that were saved with them."""
     try:
@@ -31,7 +35,7 @@ def read_sheet(path: Path, only: Sequence[str], how: TableFormat) -> Rows:
                 if len(book.worksheets) > 1:
                     how.notes.append(f"sheet {sheet.title!r}, the first of {len(book.worksheets)}")
                 sheet.reset_dimensions()  # some programs write them wrong
-                found = list(sheet.iter_rows(values_only=True))
+                found = [[_Fault(cell.value) if cell.data_type == "e" else cell.value for cell in row] for row in sheet]
             finally:
                 book.close()
     except DataError:
@@ -49,13 +53,15 @@ def _check_size(path: Path) -> None:
             raise DataError(f"File {path} expands to more than {_MOST // 2**20} MiB.", hint="Save it as CSV.")
 
 
-def _rows(path: Path, found: Sequence[tuple[Any, ...]], only: Sequence[str]) -> Rows:
+def _rows(path: Path, found: Sequence[Sequence[Any]], only: Sequence[str]) -> Rows:
     names: list[str] | None = None
+    header = 0
     for number, values in enumerate(found, start=1):
         cells = _trimmed(values)
         if not cells:
             continue
         if names is None:
+            header = number
             names = ["" if cell is None else str(cell) for cell in cells]
             check_names(path, [name for name in names if name], only)
             continue
@@ -63,7 +69,14 @@ def _rows(path: Path, found: Sequence[tuple[Any, ...]], only: Sequence[str]) -> 
         if any(cell is not None for cell in cells[len(names) :]) or any(
             cell is not None and not name for cell, name in zip(cells, names, strict=False)
         ):
-            yield place, InputError(f"File {path} has a cell without a column in {place}.", hint="Name the column.")
+            message = f"File {path} has a cell without a column in {place}."
+            yield (
+                place,
+                InputError(message, hint=f"Name the column in row {header}, or delete what is above the names."),
+            )
+            continue
+        if fault := next((cell for cell in cells if isinstance(cell, _Fault)), None):
+            yield place, InputError(f"File {path} has {str(fault)!r} in {place}.", hint="Mend the formula, or type it.")
             continue
         cells += [None] * (len(names) - len(cells))
         yield place, {name: cell for name, cell in zip(names, cells, strict=False) if name}

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from tlzoo.errors import DataError, UsageError, first_line
 from tlzoo.io.encodings import check_not_utf8, undecodable
@@ -34,12 +37,31 @@ def _parquet(path: Path, only: Sequence[str], how: TableFormat) -> Rows:
         with parquet.ParquetFile(path) as table:
             check_names(path, table.schema_arrow.names, only)
             parts = table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=list(only) or None)
-            rows = chain.from_iterable(part.to_pylist() for part in parts)
+            rows = chain.from_iterable(map(_plain_rows, parts))
             yield from ((f"row {number}", row) for number, row in enumerate(rows, start=1))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as cause:
         raise DataError(
             f"File {path} is not a readable Parquet file: {first_line(cause)}", hint="Save it again."
         ) from cause
+
+
+def _plain_rows(part: Any) -> list[dict[str, Any]]:
+    """Rows of Parquet, short floats as their shortest decimals, 0.1 and not 0.10000000149011612, and fixed-point
+    numbers as whole ones where their type has no decimals, else as floats."""
+    from pyarrow import types
+
+    rows: list[dict[str, Any]] = part.to_pylist()
+    for field in part.schema:
+        plain: Callable[[Any], Any] | None = None
+        if types.is_float16(field.type) or types.is_float32(field.type):
+            kind = np.float16 if types.is_float16(field.type) else np.float32
+            plain = lambda value, kind=kind: float(str(kind(value)))  # noqa: E731
+        elif types.is_decimal(field.type):
+            plain = int if field.type.scale <= 0 else float
+        if plain:
+            for row in rows:
+                row[field.name] = None if row[field.name] is None else plain(row[field.name])
+    return rows
 
 
 _LINES = {".csv": partial(_delimited, ","), ".tsv": partial(_delimited, "\t")}

@@ -72,7 +72,7 @@ def _demuxer(file: BinaryIO) -> str:
     file.seek(0)
     if head[4:] == b"ftyp":
         return "mp4"
-    return "matroska" if head[:4] == _EBML else "aac" if head[0] == 0xFF else "asf"
+    return "matroska" if head[:4] == _EBML else "aac" if head[0] == 0xFF or head[:3] == b"ID3" else "asf"
 
 
 def _decode(container: Any, stream: Any, seconds: float) -> tuple[list[np.ndarray], float]:

@@ -52,7 +52,7 @@ def read_sound(file: BinaryIO, size: int, name: str, seconds: float) -> list[tup
     """
     head = file.read(HEAD)
     seconds += MARGIN_SECONDS
-    if is_container(head):
+    if is_container(head) or is_container(_behind_tag(file, head)):
         from tlzoo.preprocess.sounds.containers import read_container
 
         return [read_container(file, size, name, seconds)]
@@ -74,11 +74,18 @@ def frames_in(seconds: float, rate: float) -> int:
     return math.ceil(seconds * rate)
 
 
+def _behind_tag(file: BinaryIO, head: bytes) -> bytes:
+    """The first bytes behind a tag; empty where there is none."""
+    if head[:3] != b"ID3":
+        return b""
+    file.seek(mpeg.tag_end(head, 0) or 0)
+    return file.read(HEAD)
+
+
 def _family(file: BinaryIO, head: bytes) -> str:
     """`flac`, `ogg` or `mpeg`, a tag before it or not; empty for others."""
     if head[:3] == b"ID3":
-        file.seek(mpeg.tag_end(head, 0) or 0)
-        head = file.read(HEAD)
+        head = _behind_tag(file, head)
         return {b"fLaC": "flac", b"OggS": "ogg", b"RIFF": ""}.get(head[:4], "mpeg")
     known = {b"fLaC": "flac", b"OggS": "ogg"}.get(head[:4])
     return known or ("mpeg" if mpeg.header_at(head, 0) else "")

@@ -37,7 +37,9 @@ def as_floats(array: np.ndarray, frames: int, name: str, expected: str) -> np.nd
 
     Raises InputError for what is no array of numbers, and for integers of more than 32 bits.
     """
-    heard = array[:frames]
+    if np.ma.is_masked(array):
+        raise InputError(f"{name} is an array with masked samples.", hint="Fill them: array.filled(0).")
+    heard = np.asarray(array[:frames])
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):
             return heard.astype(np.float32, copy=False)
