@@ -97,6 +97,7 @@ def test_the_project_passes_the_static_check_and_its_own_linter(stars: Path, com
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.release
 def test_any_checkpoint_of_the_modality_takes_the_task(stars: Path, reviews: Path, tmp_path: Path):
     options = {"epochs": 15, "batch": 8, "lr": 1e-2}
     trained = tlzoo.finetune(

@@ -28,6 +28,8 @@ Condition = Callable[[onnx.ModelProto], Sequence[NodeProto]]
 Export = Callable[..., Any]
 PRECISIONS = ("fp32", "fp16", "int8")
 LOWER = PRECISIONS[1:]
+SIZES = (2, 7, *(pytest.param(size, marks=pytest.mark.release) for size in (1, 3)))
+"""Of batches."""
 
 
 def constant(name: str, value: Any) -> NodeProto:
@@ -190,7 +192,7 @@ def refusal(zoo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Export
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("size", SIZES)
 def test_an_error_of_one_batch_size(refusal: Export, text_run: Any, precision: str, size: int):
     said = refusal(text_run, precision, lambda proto: add_to(proto, "logits", batch_of(size), [40.0, -40.0]))
     assert "differs most on" in said
@@ -257,7 +259,7 @@ def test_embeddings_of_zeros_at_some_lengths(
     assert where in said
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("size", SIZES)
 def test_probabilities_that_are_wrong_at_one_batch_size(refusal: Export, text_run: Any, size: int):
     said = refusal(text_run, "fp16", lambda proto: add_to(proto, "probabilities", batch_of(size), [0.01, -0.01]))
     assert "The output 'probabilities'" in said

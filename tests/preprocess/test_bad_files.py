@@ -244,6 +244,7 @@ def transparent(file: Path, side: int) -> None:
 
 
 @pytest.mark.needs("linux")
+@pytest.mark.release
 def test_two_of_the_largest_transparent_pictures_side_by_side_take_less_than_a_gigabyte(tmp_path: Path):
     transparent(tmp_path / "large.png", 9_400)
     assert peak("IMAGE([file, file])", tmp_path / "large.png") < 10**9

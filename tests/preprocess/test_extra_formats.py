@@ -45,7 +45,19 @@ def test_a_heic_is_read():
 
 @pytest.mark.parametrize("boxes", [False, True])
 @pytest.mark.parametrize(
-    "size", [(1, 1), (8, 8), (8, 16), (20, 30), (264, 256), (300, 400), (1080, 1920), (37, 5000), (600, 20), (9, 16)]
+    "size",
+    [
+        (1, 1),
+        (8, 8),
+        (8, 16),
+        (20, 30),
+        (264, 256),
+        (300, 400),
+        (37, 5000),
+        (600, 20),
+        (9, 16),
+        pytest.param((1080, 1920), marks=pytest.mark.release),
+    ],
 )
 def test_the_size_of_a_jpeg_xl_is_known_before_it_is_decoded(size: tuple[int, int], boxes: bool):
     assert jpeg_xl_size(jxl(np.zeros((*size, 3), np.uint8), usecontainer=boxes)) == size[::-1]

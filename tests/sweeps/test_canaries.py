@@ -69,9 +69,7 @@ def test_every_canary_can_be_put_into_every_kind_of_file_and_sings_when_it_is_un
         outside.mkdir()
         for container in CONTAINERS if protocol == 2 else CONTAINERS[:2]:
             assert pickled(container, protocol, make()), f"{name} {container}"
-        if (
-            protocol == 2 and name not in UNHEARD
-        ):  # what a reducer calls is no matter of the protocol; half a second each
+        if protocol == 2 and name not in UNHEARD:  # what a reducer calls is no matter of the protocol
             with contextlib.suppress(AttributeError, TypeError):  # of what is made of the answer
                 pickle.loads(pickle.dumps(make(), protocol))  # noqa: S301
             assert list(outside.iterdir()), name

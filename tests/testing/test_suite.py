@@ -147,6 +147,7 @@ def test_a_suite_of_no_plugin_says_so_in_a_line(plugin: str, told: str):
     assert told in messages.pop()
 
 
+@pytest.mark.release
 def test_pytest_runs_the_checks_in_the_suite_s_order(tmp_path: Path):
     class Seen:
         def pytest_collection_finish(self, session: pytest.Session) -> None:

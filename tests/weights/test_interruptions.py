@@ -42,6 +42,7 @@ def start(source: dict[str, Any]) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.release
 def test_eight_processes_on_a_cold_cache_all_get_the_same_whole_file(make_wheel: Make, cache: Path) -> None:
     source = make_wheel({"w.bin": CONTENT, "b.bin": b"more"})
     done = [(process.communicate(timeout=60), process.returncode) for process in [start(source) for _ in range(8)]]

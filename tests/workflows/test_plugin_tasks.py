@@ -178,6 +178,7 @@ def test_a_task_with_windows_reads_whole_texts_and_answers_once_for_each(duo: An
     )
 
 
+@pytest.mark.release
 def test_a_head_may_be_given_several_outputs_of_the_backbone(duo: Any, tmp_path: Path):
     run, exported = trained("nlp/test-bert", _texts(tmp_path, 6), tmp_path, "both")
     assert run.model().parts.output == ("sequence", "vector")

@@ -81,8 +81,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 EXPORTED = [
     "bert",
-    "gpt2",
-    *(pytest.param(family, marks=pytest.mark.release) for family in ("mpnet", "deberta-v2", "t5")),
+    *(pytest.param(family, marks=pytest.mark.release) for family in ("gpt2", "mpnet", "deberta-v2", "t5")),
 ]
 SOURCE = PypiSource(
     project="x", version="1", archive="x-1.tar.gz", members=(Member(path="x-1/x", sha256="0" * 64, size=1),)

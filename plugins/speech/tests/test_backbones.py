@@ -69,7 +69,13 @@ def differences(backbone: Backbone, session: onnxruntime.InferenceSession) -> li
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
+LONG = ("hubert", "wav2vec2, norm last", "ge2e-lstm")
+"""Exported with the release: by the layers of another here, or from real weights."""
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.release] if kind in LONG else []) for kind in KINDS]
+)
 def test_the_exported_graph_equals_torch_at_other_batches_than_the_example(tiny: Tiny, kind: str) -> None:
     backbone = built(tiny, kind)
     session = exported(backbone)

@@ -25,7 +25,7 @@ def random_entry(architecture: str, feature_dim: int) -> Checkpoint:
     [
         pytest.param(LITE0, "vector", marks=pytest.mark.release),
         pytest.param("vision/mobilenetv2", "vector", marks=pytest.mark.release),
-        ("test_vit", "vector"),
+        pytest.param("test_vit", "vector", marks=pytest.mark.release),
         ("test_resnet", "map"),
     ],
 )

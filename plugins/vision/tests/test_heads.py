@@ -26,6 +26,7 @@ NETWORKS = {
     "rdnet_tiny": "head.fc.weight",
 }
 """Each with a tensor of its head."""
+LONG = ("caformer_s18", "convformer_s18", "rdnet_tiny")
 
 
 def saved(name: str, folder: Path) -> tuple[torch.nn.Module, Checkpoint, Weights]:
@@ -46,7 +47,9 @@ def saved(name: str, folder: Path) -> tuple[torch.nn.Module, Checkpoint, Weights
     return net.eval(), found, Weights(folder, {"model.safetensors": folder / "model.safetensors"})
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.release] if name in LONG else []) for name in NETWORKS]
+)
 def test_a_heads_weights_are_left_over(name: str, tmp_path: Path):
     net, entry, weights = saved(name, tmp_path)
     assert NETWORKS[name] in net.state_dict()

@@ -140,6 +140,7 @@ def test_answers_have_the_names_of_their_inputs():
     @dataclass(frozen=True)
     class Answer:
         input: str
+        error: str | None = None
 
     asked: dict[str, Any] = {}
 

@@ -340,6 +340,7 @@ def test_a_signal_while_the_run_is_written_leaves_no_half_of_it(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.release
 def test_sigterm_stops_a_real_process_which_says_how_to_go_on(zoo: Any, pictures: Path, tmp_path: Path):
     command = [sys.executable, "-m", "tlzoo", "finetune", "vision/test-resnet", str(pictures), *ENDLESS]
     (tmp_path / "tmp").mkdir()

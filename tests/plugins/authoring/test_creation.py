@@ -188,6 +188,7 @@ def test_the_command_says_what_to_type_next(
     assert main(["plugins", "check", "./tlzoo-tides"]) == 0
 
 
+@pytest.mark.release
 def test_the_unit_tests_of_all_pass(projects: dict[str, Path], tmp_path: Path):
     for modality, project in projects.items():
         info = tmp_path / f"tlzoo_my_{modality}-0.1.0.dist-info"

@@ -202,6 +202,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(large: Path, cache: Path) ->
     assert cache.read_text() == "a file where the folder should be"
 
 
+@pytest.mark.release
 def test_eight_processes_that_meet_a_cold_cache_all_answer(large: Path, cache: Path) -> None:
     code = (
         "from tlzoo.registry import catalogue, find; catalogue.LARGE_BYTES = 1000\n"

@@ -18,6 +18,7 @@ import socket
 import struct
 import subprocess
 import tarfile
+import time
 import timeit
 import types
 import urllib.request
@@ -76,7 +77,7 @@ def reducers(outside: Path, port: int) -> dict[str, Callable[[], Any]]:
         "browser": make(webbrowser.open, f"http://127.0.0.1:{port}/x"),
         "log file": make(logging.FileHandler, trace),
         "io.open": make(io.open, trace, "w"),
-        "timeit": make(timeit.timeit, code),
+        "timeit": make(timeit.timeit, code, "pass", time.perf_counter, 1),
         "run_path": make(runpy.run_path, str(outside / "secret")),
         "import": make(importlib.import_module, "antigravity"),
         "partial": make(functools.partial(os.system, f"touch {trace}")),
