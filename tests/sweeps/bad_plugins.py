@@ -187,7 +187,8 @@ _TORCH = "__import__('torch')"
 CHANGED = {
     "torch's default dtype": f"{_TORCH}.set_default_dtype({_TORCH}.float64)",
     "torch's number of threads": f"{_TORCH}.set_num_threads(3)",
-    "torch's grad mode": f"{_TORCH}.set_grad_enabled(not {_TORCH}.is_grad_enabled())",
+    "torch's grad mode": f"globals().setdefault('_grad', {_TORCH}.is_grad_enabled()); "
+                         f"{_TORCH}.set_grad_enabled(not _grad)",
     "torch's deterministic algorithms": f"{_TORCH}.use_deterministic_algorithms(True, warn_only=True)",
     "torch's precision of float32 products": f"{_TORCH}.set_float32_matmul_precision('medium')",
     "torch's autocast": f"{_TORCH}.set_autocast_enabled('cpu', True)",
@@ -198,8 +199,8 @@ CHANGED = {
     "SIGHUP": "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)",
     "the filters of warnings": "__import__('warnings').simplefilter('ignore')",
     "the working directory": "__import__('os').chdir('/')",
-    "the locale": "import locale; locale.setlocale(locale.LC_ALL, 'C' if locale.setlocale(locale.LC_ALL) != 'C' "
-                  "else 'C.UTF-8')",
+    "the locale": "import locale; globals().setdefault('_place', locale.setlocale(locale.LC_ALL)); "
+                  "locale.setlocale(locale.LC_ALL, 'C.UTF-8' if _place == 'C' else 'C')",
     "the recursion limit": "import sys; sys.setrecursionlimit(1234)",
     "the garbage collector": "__import__('gc').disable()",
     "the umask": "__import__('os').umask(0o777)",

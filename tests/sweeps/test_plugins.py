@@ -246,7 +246,8 @@ def judged(bad: BadPlugin, done: Any, made: Any, said: str, changed: list[str], 
     if changed:
         return f"changed: {changed}"
     if good.code and bad.kind not in ("raises", "returns"):
-        return "" if done.code == good.code and done.err.endswith(good.err) else "another error"
+        *_, last = good.err.splitlines(keepends=True)
+        return "" if done.code == good.code and done.err.endswith(last) else "another error"
     if "Bug:" in done.err.replace("'Bug: planted'", "").replace(": Bug: planted", "") or "Traceback" in done.err:
         return "told as a bug"
     if "planted" in done.out:

@@ -14,7 +14,7 @@ import pytest
 
 from tlzoo.io.files import is_temporary
 
-REFUSALS = ("is being written by process", "already exists", "is unfinished", "is added already")
+REFUSALS = ("is being written by process", "already exists", "is complete", "is unfinished", "is added already")
 DESCENT = ["--strategy", "finetune", "--freeze", "last:1", "--epochs", 1, "--batch", 16, "--lr", 1e-3]
 
 

@@ -233,6 +233,23 @@ def test_a_full_disk_keeps_the_snapshot_before(go: Go, halfway: Path, tmp_path: 
     go(RESNET, halfway, freeze="last:1", resume=True)
 
 
+def test_snapshots_that_cannot_be_removed_are_said_and_the_run_is_whole(
+    go: Go, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    rename = Path.rename
+
+    def broken(path: Path, target: Any) -> Path:
+        if path.name.endswith(".unfinished"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", broken)
+        run = go(RESNET, tmp_path / "run", freeze="last:1")
+    assert f"{unfinished_dir(run.path)} cannot be removed; nothing of it is needed" in capfd.readouterr().err
+    assert tlzoo.Run.load(run.path).metrics == run.metrics
+
+
 def test_a_run_that_does_not_fit_on_the_disk_is_saved_when_it_is_resumed(
     go: Go, halfway: Path, monkeypatch: pytest.MonkeyPatch
 ):

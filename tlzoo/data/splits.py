@@ -132,7 +132,8 @@ def read_splits(
         valid = keep_part(found, task, reports["validation"], test=False)
     if held is not None:
         reports["data" if test is None else "test"].overlap = _overlap([data.train, valid], held)
-    return replace(_split_off(reading, data.train, held, valid), reports=reports)
+    divided = SPLIT in reports["data"].roles
+    return replace(_split_off(reading, data.train, held, valid, divided), reports=reports)
 
 
 def _overlap(known: Sequence[Samples | None], held: Samples) -> Overlap:
@@ -169,8 +170,11 @@ def _check_given_once(data: TrainTestSamples, given: Mapping[str, str | Path | N
             )
 
 
-def _split_off(reading: _Reading, train: Samples, held: Samples | None, valid: Samples | None) -> SampleSplits:
-    """The three parts, those that are missing split off the training samples."""
+def _split_off(
+    reading: _Reading, train: Samples, held: Samples | None, valid: Samples | None, divided: bool
+) -> SampleSplits:
+    """The three parts, those that are missing split off the training samples; said where a column was to divide
+    them."""
     task, given, own = reading.task, held is not None, valid is not None
     missing = [part for part, there in (("validation", own), ("testing", given)) if not there]
     with concerning("data", DataError):
@@ -180,7 +184,7 @@ def _split_off(reading: _Reading, train: Samples, held: Samples | None, valid: S
             _check_enough_groups(train, reading.path, missing)
         else:
             _check_enough(train, task, reading.path, missing)
-    for part in missing if SPLIT in reading.columns else ():
+    for part in missing if divided else ():
         column = reading.columns["split_column"]
         say(f"{reading.path}: no row is for {part} in {column!r}: a fifth of the training rows is taken.")
     if train.groups and held is None and valid is None:

@@ -290,5 +290,6 @@ def _save(
         frozen=result.frozen,
         seconds={**seconds, "total": round(sum(seconds.values()), 2)},
     )
-    remove(unfinished_dir(out))
+    if not remove(place := unfinished_dir(out)):
+        say(f"{place} cannot be removed; nothing of it is needed any more: remove it.")
     return Run.load(out)
