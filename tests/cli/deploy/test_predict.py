@@ -43,6 +43,15 @@ def test_lines_are_input_label_and_score(command: Command, text_file: Any):
     assert [row[0] for row in rows[1:]] == ["a great film", "the worst"]
 
 
+def test_a_file_of_text_is_answered_under_its_name(command: Command, text_file: Any, tmp_path: Path):
+    (tmp_path / "a.txt").write_text("a great film")
+    (tmp_path / "b.txt").write_bytes(b"\xe9t\xe9")
+    good, bad = command("predict", text_file.path, tmp_path, "--json").json["predictions"]
+    assert good["input"] == str(tmp_path / "a.txt")
+    assert good["label"]
+    assert (bad["input"], "--encoding cp1252" in bad["error"]) == (str(tmp_path / "b.txt"), True)
+
+
 def test_a_dash_reads_lines_from_stdin(command: Command, text_file: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("a great film\nthe worst\n"))
     document = command("predict", text_file.path, "-", "--json").json["predictions"]

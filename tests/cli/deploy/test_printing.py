@@ -16,6 +16,8 @@ from tlzoo.errors import InputError, UsageError
 from tlzoo.io.inputs.report import ReadReport
 from tlzoo.options import Thresholds
 from tlzoo.runtime.bench import BenchResult
+from tlzoo.runtime.predictions import Failure
+from tlzoo.tasks.classification.task import LabelPrediction
 
 
 def refused(function: Any, *given: Any) -> tuple[str, str]:
@@ -134,22 +136,19 @@ def test_on_a_terminal_few_answers_are_aligned(
     assert (out.count("\n"), "\t" not in out) == (count + 1, aligned)
 
 
-def test_answers_have_the_names_of_their_inputs():
-    from dataclasses import dataclass
-
-    @dataclass(frozen=True)
-    class Answer:
-        input: str
-        error: str | None = None
-
+def test_answers_have_the_names_of_their_inputs_and_errors_the_flags_of_the_command():
     asked: dict[str, Any] = {}
+    hint = "Name its encoding, such as `columns={'encoding': 'cp1252'}`"
 
     def stream(values: Any, **options: Any) -> Any:
         asked.update(options)
-        return [Answer(str(value)) for value in values]
+        *texts, bad = values
+        return [*(LabelPrediction("a", 0.9, {"a": 0.9}, input=text) for text in texts), Failure(bad, hint)]
 
-    found = predict._predictions(SimpleNamespace(stream=stream), [("one", 1), ("2", 2)], batch=3)  # type: ignore[arg-type]
-    assert ([each.input for each in found], asked) == (["one", "2"], {"batch": 3})
+    given = [("one.txt", "good"), ("good", "good"), ("bad.txt", "?")]
+    found = list(predict._predictions(SimpleNamespace(stream=stream), given, batch=3))  # type: ignore[arg-type]
+    assert ([each.input for each in found], asked) == (["one.txt", "good", "bad.txt"], {"batch": 3})
+    assert [each.error for each in found] == [None, None, "Name its encoding, such as --encoding cp1252"]
 
 
 def task(*inputs: tuple[str, str], roles: tuple[str, ...] = ()) -> Any:

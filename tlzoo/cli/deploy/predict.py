@@ -231,8 +231,9 @@ def _predictions(predictor: Predictor, named: Iterable[tuple[str, Any]], **optio
 
     for answer in predictor.stream(values(), **options):
         name = names.popleft()
-        error = None if answer.error is None else with_flags(answer.error, app)
-        yield answer if (answer.input, answer.error) == (name, error) else replace(answer, input=name, error=error)
+        if answer.error is not None:
+            answer = replace(answer, error=with_flags(answer.error, app))
+        yield answer if answer.input == name else replace(answer, input=name)
 
 
 def _to_file(
