@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tlzoo.errors import DataError, UsageError
-from tlzoo.io.encodings import check_encoding, check_not_utf8, encoding_of, open_text
+from tlzoo.io.encodings import UsualEncoding, check_encoding, encoding_of, open_text, settled_encoding
 from tlzoo.io.texts import read_text
 
 TEXT = "café\nthé €\n"
@@ -40,14 +40,18 @@ def test_utf8_is_not_read_as_one_byte_a_letter(tmp_path: Path):
     file = written(tmp_path / "a.txt", TEXT.encode())
     with pytest.raises(DataError, match="is UTF-8, not cp1252"):
         read_text(file, "cp1252")
-    check_not_utf8(written(tmp_path / "b.txt", b"plain"), "cp1252")
-    check_not_utf8(written(tmp_path / "c.txt", TEXT.encode("cp1252")), "cp1252")
+    assert settled_encoding(written(tmp_path / "b.txt", b"plain"), "cp1252") == "cp1252"
+    latin = written(tmp_path / "c.txt", TEXT.encode("cp1252"))
+    for name in ("cp1252", UsualEncoding("cp1252")):
+        assert settled_encoding(latin, name) == "cp1252"
+    assert settled_encoding(file, UsualEncoding("cp1252")) is None
+    assert read_text(file, UsualEncoding("cp1252")) == TEXT
     for coding in ("utf-8", "utf-8-sig", "ascii", "shift_jis", "cp932", "gb18030", "big5", "euc_kr", "utf-16-le"):
-        check_not_utf8(file, coding)
+        assert settled_encoding(file, coding) == coding
     for coding in ("latin-1", "iso8859-8", "cp1255", "tis-620", "koi8-r", "mac-roman"):
         with pytest.raises(DataError, match=f"is UTF-8, not {coding}"):
-            check_not_utf8(file, coding)
-    check_not_utf8(file, None)
+            settled_encoding(file, coding)
+    assert settled_encoding(file, None) is None
 
 
 @pytest.mark.parametrize("name", ["", "utf-9", "base64", "rot13"])

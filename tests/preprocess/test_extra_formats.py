@@ -145,3 +145,14 @@ def test_without_the_extras_they_are_counted_and_it_is_said_what_to_install(
     with pytest.raises(DataError, match=r"Class folder .*blue has no image files") as refused:
         counted(phone, capfd)
     assert "pip install 'tlzoo[heic,jxl]'" in refused.value.hint
+
+
+def test_what_is_wrong_with_a_picture_is_said_by_its_kind():
+    with pytest.raises(InputError, match="has colours in floating point"):
+        load_image(jxl(scene().astype(np.float32) / 255), "a.jxl")
+    whole = jxl(scene())
+    with pytest.raises(InputError, match="cannot be read as JPEG XL: it is truncated"):
+        load_image(whole[: len(whole) // 2], "a.jxl")
+    avif = encoded(Image.fromarray(scene()), "AVIF")
+    with pytest.raises(InputError, match="is truncated or broken"):
+        load_image(avif[: len(avif) // 2], "a.avif")

@@ -198,7 +198,7 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated"),
         "cut.png": (png[: len(png) // 2], "truncated"),
         "header.png": (png[:20], "as a picture|truncated"),
-        "flat.png": (huge_png(0, 5), "no pixels|as a picture"),
+        "flat.png": (huge_png(0, 5), "no pixels|truncated or broken"),
     }
 
 

@@ -14,8 +14,10 @@ from shared_fixtures.hostile.media import Odd, _picture, _sound, files, pictures
 from shared_fixtures.hostile.tables import GOOD, tables, texts
 from shared_fixtures.watch import Watch, code_for_child
 
-MEGABYTES, SECONDS, TRAINING_SECONDS = 1000, 20, 40
+MEGABYTES, SECONDS, TRAINING_SECONDS = 1000, 5, 40
 """Above what a command without work takes; processor time, which a machine with much else to do counts too high."""
+BESIDE_OTHERS = 4
+"""How many times as long it may take where other tests run beside."""
 ENDING = "import resource, signal; signal.alarm(150); resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\n"
 
 
@@ -63,7 +65,9 @@ def test_an_odd_input_is_answered_or_refused(
         assert done.code in (0, 2), about
         check_outcome(done)
         assert done.megabytes - baseline < MEGABYTES, about
-        assert done.seconds < (TRAINING_SECONDS if arguments[0] == "finetune" else SECONDS), about
+        patience = 1 if request.config.getoption("full") else BESIDE_OTHERS
+        limit = TRAINING_SECONDS if arguments[0] == "finetune" else SECONDS
+        assert done.seconds < limit * patience, about
         assert not log.exists() or log.read_text() == "", f"{label}: {log.read_text()}"
         return done
 

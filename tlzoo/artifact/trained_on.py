@@ -82,11 +82,20 @@ def of_file(metadata: Mapping[str, str], path: str) -> TrainedOn | None:
 
 def seen_note(known: TrainedOn | None, digests: Sequence[bytes]) -> str:
     """What to say of held-out samples with these digests that were trained on; empty where none was."""
-    seen = 0 if known is None else sum(each in known for each in digests)
+    return seen_sentence(count_seen(known, digests), len(digests))
+
+
+def count_seen(known: TrainedOn | None, digests: Sequence[bytes]) -> int | None:
+    """How many samples with these digests were trained on; `None` where that is not known."""
+    return None if known is None else sum(each in known for each in digests)
+
+
+def seen_sentence(seen: int | None, samples: int) -> str:
+    """What to say of held-out samples of which so many were trained on; empty where none was."""
     if not seen:
         return ""
     return (
-        f"{seen} of these {len(digests)} samples were trained on, so the figures are not those of new ones. "
+        f"{seen} of these {samples} samples were trained on, so the figures are not those of new ones. "
         "Hold out others, or keep copies in one part."
     )
 

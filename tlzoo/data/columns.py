@@ -10,7 +10,7 @@ from typing import Any, cast
 from typing_extensions import TypedDict  # pydantic takes the standard library's from Python 3.12 on
 
 from tlzoo.errors import UsageError
-from tlzoo.io.encodings import check_encoding
+from tlzoo.io.encodings import UsualEncoding, check_encoding
 from tlzoo.io.inputs.formats import TableFormat
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.row import spelled_column
@@ -113,8 +113,10 @@ def table_format(columns: Columns, wanted: Iterable[str] = ()) -> TableFormat:
 
 
 def for_other_data(columns: Columns) -> Columns:
-    """What is known of a table, for one of other data: the folder of its files is another."""
-    return cast("Columns", {name: value for name, value in columns.items() if name != "files"})
+    """What is known of a table, for one of other data: the folder of its files is another, its encoding may be."""
+    found = {name: value for name, value in columns.items() if name != "files"}
+    usual = {"encoding": UsualEncoding(found["encoding"])} if "encoding" in found else {}
+    return cast("Columns", found | usual)
 
 
 def _wrong(columns: object) -> UsageError:

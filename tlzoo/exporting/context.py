@@ -12,7 +12,7 @@ import numpy as np
 
 from tlzoo.artifact.manifest import Calibration
 from tlzoo.artifact.trained_on import seen_note
-from tlzoo.data import Samples, SampleSplits, content_digests, fingerprint, say_cut, unchanged
+from tlzoo.data import Columns, Samples, SampleSplits, content_digests, fingerprint, say_cut, unchanged
 from tlzoo.data.broken import Reading, tolerate
 from tlzoo.data.dataset import TaskDataset
 from tlzoo.errors import DataError
@@ -98,14 +98,19 @@ class _ProofData:
 
 
 def make_context(
-    run: RunFolder, data: str | Path | None, *, needs_training: bool = False, skip_broken: float = 0.0
+    run: RunFolder,
+    data: str | Path | None,
+    columns: Columns,
+    *,
+    needs_training: bool = False,
+    skip_broken: float = 0.0,
 ) -> ExportContext:
     """Build the run's model and compute its outputs for the held-out samples, or for those of `data`.
 
     Up to the share `skip_broken` of that, what cannot be read is left out. With `needs_training` raises DataError where
     the samples it was trained on are gone or others.
     """
-    read = partial(_read_data, run, data)  # the errors of which come before torch has worked
+    read = partial(_read_data, run, data, columns)  # the errors of which come before torch has worked
     compute = partial(_computed, run, needs_training)
     if data is None:
         return compute(read(NOTHING).value)
@@ -150,7 +155,7 @@ def _without_training(why: DataError) -> DataError:
     return DataError(why.message, hint=hint, parameter="precision")
 
 
-def _read_data(run: RunFolder, data: str | Path | None, skip: Skip) -> Reading[_ProofData]:
+def _read_data(run: RunFolder, data: str | Path | None, columns: Columns, skip: Skip) -> Reading[_ProofData]:
     parts: SampleSplits | None = None
     why: DataError | None = None
     try:
@@ -166,7 +171,7 @@ def _read_data(run: RunFolder, data: str | Path | None, skip: Skip) -> Reading[_
         assert parts is not None
         return Reading(_ProofData(parts.test, trained, why), [parts.test], [])
     report = ReadReport()
-    samples = run.labelled(data, report, skip)
+    samples = run.labelled(data, report, skip, columns)
     return Reading(_ProofData(samples, trained, why, data, report), [samples], [report])
 
 

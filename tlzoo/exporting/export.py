@@ -27,7 +27,7 @@ from tlzoo.artifact.reference import digest, pack
 from tlzoo.artifact.reference import select_samples as choose_samples
 from tlzoo.artifact.seal import seal
 from tlzoo.artifact.trained_on import TrainedOn
-from tlzoo.data import content_digests
+from tlzoo.data import Columns, content_digests
 from tlzoo.errors import ExportError
 from tlzoo.exporting.check import asked_limits
 from tlzoo.exporting.choices import FORMATS, check_choices, unknown_format
@@ -88,6 +88,7 @@ def export(
     thresholds: Thresholds | None = None,
     trained_on: bool = True,
     sign: str | Path | None = None,
+    columns: Columns | None = None,
     skip_broken: float = 0.0,
 ) -> Exported:
     """What `tlzoo.export` does of a run that is loaded, with options that `check_export` has let pass."""
@@ -100,7 +101,8 @@ def export(
         check_choices(out, precision, format, thresholds)  # another process may have ended meanwhile
         raise_malloc_thresholds()
         limit_threads()
-        context = make_context(run, data, needs_training=precision == "int8", skip_broken=skip_broken)
+        int8 = precision == "int8"
+        context = make_context(run, data, columns or {}, needs_training=int8, skip_broken=skip_broken)
         known = run.trained_on() if trained_on else None
         base, full = _fp32(context, limits if precision == "fp32" and not raw_input else None)
         chosen, proto = _proven(base, full, out, precision, raw_input, limits, known, write)

@@ -80,23 +80,33 @@ def open_text(path: Path, encoding: str | None = None, newline: str = "") -> Ite
             yield text
 
 
-def check_not_utf8(path: Path, encoding: str | None) -> None:
-    """Raise DataError for a file that is UTF-8, letters beyond ASCII included, where the name is of one byte a letter:
-    such an encoding reads anything, and would read this wrongly."""
+class UsualEncoding(str):
+    """The name of an encoding that other data had: not that of a file that is surely UTF-8."""
+
+    __slots__ = ()
+
+
+def settled_encoding(path: Path, encoding: str | None) -> str | None:
+    """The named encoding, but where the file is UTF-8, letters beyond ASCII included, and the name is of one byte a
+    letter: such an encoding reads anything, and would read this wrongly. Raises DataError there, or, of a
+    `UsualEncoding`, it is none."""
     if encoding is None or not _one_byte_a_letter(encoding):
-        return
+        return encoding
     decoder, beyond = codecs.getincrementaldecoder("utf-8")(), False
     with open_bytes(path) as file:
         if encoding_of(file.peek(4)[:4], encoding) != encoding:
-            return
+            return encoding
         try:
             while chunk := file.read(_CHUNK):
                 beyond = not decoder.decode(chunk).isascii() or beyond
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            return
+            return encoding
+    if beyond and isinstance(encoding, UsualEncoding):
+        return None
     if beyond:
         raise DataError(f"File {path} is UTF-8, not {encoding}.", hint="Say so: `columns={'encoding': 'utf-8'}`")
+    return encoding
 
 
 def undecodable(path: Path, encoding: str) -> DataError:

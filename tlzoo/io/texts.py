@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, AnyStr
 
 from tlzoo.errors import DataError
-from tlzoo.io.encodings import check_not_utf8, encoding_of, undecodable
+from tlzoo.io.encodings import encoding_of, settled_encoding, undecodable
 from tlzoo.io.regular import read_regular, reading_hint
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -46,8 +46,7 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         raw = read_regular(path, LONGEST)
     except OSError as cause:
         raise DataError(f"File {path} cannot be read: {cause.strerror}.", hint=reading_hint(cause)) from cause
-    coding = encoding_of(raw[:4], encoding)
-    check_not_utf8(path, encoding)
+    coding = encoding_of(raw[:4], settled_encoding(path, encoding))
     try:
         text = raw.decode(coding)
     except UnicodeDecodeError as cause:

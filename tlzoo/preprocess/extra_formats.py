@@ -30,11 +30,12 @@ def open_extra(data: bytes, kind: Format, name: str, check_size: Callable[[tuple
             hint=f"Install it: pip install 'tlzoo[{kind.extra}]'",
         )
     try:
-        return _heic(data, check_size) if kind is HEIC else _jpeg_xl(data, check_size)
+        return _heic(data, check_size) if kind is HEIC else _jpeg_xl(data, name, check_size)
     except InputError:
         raise
     except Exception as cause:
         said = " ".join(str(cause).split())[:150].rstrip(".") or type(cause).__name__
+        said = "it is truncated" if "NEED_MORE_INPUT" in said else said
         raise InputError(
             f"{name} cannot be read as {kind.name}: {said}.", hint="Restore it or remove it from the data."
         ) from cause
@@ -50,11 +51,13 @@ def _heic(data: bytes, check_size: Callable[[tuple[int, int]], None]) -> Image.I
     return image
 
 
-def _jpeg_xl(data: bytes, check_size: Callable[[tuple[int, int]], None]) -> Image.Image:
+def _jpeg_xl(data: bytes, name: str, check_size: Callable[[tuple[int, int]], None]) -> Image.Image:
     import imagecodecs
 
     check_size(jpeg_xl_size(data))
     pixels: np.ndarray = imagecodecs.jpegxl_decode(data, index=0)
+    if pixels.ndim == 3 and pixels.dtype.kind == "f":
+        raise InputError(f"{name} has colours in floating point.", hint="Save it with 8 bits per colour.")
     if pixels.ndim == 2:
         return Image.fromarray(pixels.astype(np.float32) if pixels.dtype.kind == "f" else pixels)
     if pixels.dtype == np.uint16:

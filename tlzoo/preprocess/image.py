@@ -18,7 +18,7 @@ from PIL import Image
 
 from tlzoo.errors import InputError
 from tlzoo.io.cores import available_cores
-from tlzoo.io.inputs.kinds import extra_format
+from tlzoo.io.inputs.kinds import HEAD, extra_format, kind_of
 from tlzoo.io.regular import read_regular
 from tlzoo.preprocess.dicom import is_dicom, read_dicom
 from tlzoo.preprocess.extra_formats import open_extra
@@ -239,6 +239,10 @@ def _open_header(data: bytes, name: str) -> Image.Image:
     except Exception as cause:
         if data.startswith(_TIFF):
             raise InputError(f"{name} is a TIFF of a kind that is not read.", hint=_TIFF_KINDS) from cause
+        if kind_of(data[:HEAD]) == "image":
+            raise InputError(
+                f"{name} is truncated or broken.", hint="Restore it or remove it from the data."
+            ) from cause
         raise InputError(f"{name} cannot be read as a picture.", hint=_READABLE) from cause
     if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") * math.prod(image.size) > _MAX_SCANNED:
         raise InputError(f"{name} is a JPEG with too many scans.", hint="Save it as a non-progressive JPEG.")

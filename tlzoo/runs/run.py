@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import TypeAdapter
 
 from tlzoo.artifact.trained_on import TrainedOn
 from tlzoo.data import (
+    Columns,
     Samples,
     SampleSplits,
     announce,
+    check_used,
     endings_of,
     fingerprint,
     for_other_data,
@@ -217,11 +219,15 @@ class RunFolder:
         """Labelled samples it was not trained on: those of `data`, or its own test part."""
         return self.splits().test if data is None else self.labelled(data, ReadReport())
 
-    def labelled(self, data: str | Path, report: ReadReport, skip: Skip = NOTHING) -> Samples:
-        """Labelled samples of `data`, read as those it was trained on; `report` gets what was read, which is said."""
-        endings, columns = endings_of(self.preprocess), for_other_data(self.data.columns)
-        with columns_of_training(self.path):
-            samples = read_labelled(data, self.task, columns=columns, endings=endings, report=report, skip=skip)
+    def labelled(
+        self, data: str | Path, report: ReadReport, skip: Skip = NOTHING, given: Columns | None = None
+    ) -> Samples:
+        """Labelled samples of `data`, read as those it was trained on but for what is `given`; `report` gets what was
+        read, which is said."""
+        given = {} if given is None else given
+        endings, columns = endings_of(self.preprocess), cast("Columns", {**for_other_data(self.data.columns), **given})
+        samples = read_labelled(data, self.task, columns=columns, endings=endings, report=report, skip=skip)
+        check_used(given, report.roles, data)
         announce(report, data, skip)
         return samples
 

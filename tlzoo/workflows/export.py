@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tlzoo.artifact.manifest import Precision
+from tlzoo.data import Columns, check_columns
 from tlzoo.errors import UsageError
 from tlzoo.exporting.choices import check_export
 from tlzoo.options import Thresholds
@@ -30,12 +31,14 @@ def export(
     thresholds: Thresholds | Mapping[str, float] | None = None,
     trained_on: bool = True,
     sign: str | Path | None = None,
+    columns: Columns | None = None,
     skip_broken: float = 0.0,
 ) -> Exported:
     """Write one ONNX file from a run and prove it equal to the trained model on held-out samples.
 
-    `data` names labelled samples to prove it on; by default the run's own test part. Up to the share `skip_broken` of
-    it, samples that cannot be read are left out. `precision` is fp32, fp16, int8 or
+    `data` names labelled samples to prove it on; by default the run's own test part. `columns` says how
+    tables of it are written where not as those of the training (see `tlzoo.data.Columns`). Up to the share
+    `skip_broken` of it, samples that cannot be read are left out. `precision` is fp32, fp16, int8 or
     auto, which takes the fastest on this machine that passes its proof. With `raw_input` the graph resizes and crops
     pictures itself. `format` is onnx (one file), triton (a model repository), web (a page) or a plugin's. `thresholds`,
     such as `tlzoo.Thresholds(drop=1)` or `{"drop": 1}`, replace those of the precision. `trained_on` puts a filter into
@@ -50,6 +53,9 @@ def export(
     check_texts(precision=precision, format=format)
     check_switches(raw_input=raw_input, trained_on=trained_on)
     check_shares(skip_broken=skip_broken)
+    columns = check_columns(columns)
+    if columns and data is None:
+        raise UsageError("`columns` has no effect without `data`.", hint="Leave it out.", parameter="columns")
     if skip_broken and data is None:
         raise UsageError(
             f"`skip_broken={skip_broken}` has no effect without `data`.",
@@ -68,4 +74,4 @@ def export(
     check_export(opened, Path(out), **chosen)
     from tlzoo.exporting.export import export as write
 
-    return write(opened, out, trained_on=trained_on, skip_broken=skip_broken, **chosen)
+    return write(opened, out, trained_on=trained_on, columns=columns, skip_broken=skip_broken, **chosen)

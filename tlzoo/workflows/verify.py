@@ -11,7 +11,7 @@ from typing import Any
 from tlzoo.allocator import raise_malloc_thresholds
 from tlzoo.artifact.manifest import Parity
 from tlzoo.artifact.reference import DIGEST_BYTES, ReferenceOutputs, unpack
-from tlzoo.artifact.trained_on import of_file, seen_note
+from tlzoo.artifact.trained_on import count_seen, of_file
 from tlzoo.data import (
     Columns,
     Samples,
@@ -44,7 +44,8 @@ class Verification:
     """The proof repeated on the samples of the data that the file was proven on; `missing` of them are not in the data.
 
     `metrics` are measured here on all `n` samples of the data, where they are labelled; `exported_metrics` are those
-    measured at export, on every sample of the proof. `read` counts what was read and what was left out.
+    measured at export, on every sample of the proof. `read` counts what was read and what was left out, `trained_on`
+    how many of the samples were trained on, `None` where that is not known.
     """
 
     parity: Parity
@@ -54,6 +55,7 @@ class Verification:
     metrics: dict[str, float] | None
     exported_metrics: dict[str, float]
     read: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: int | None = None
 
 
 @guard_workflow()
@@ -97,8 +99,6 @@ def _repeat(
     here = make_dataset(samples, predictor.task, predictor.preprocessor)
     places = {name: at for at, name in enumerate(reference.contents)}
     digests = content_digests(samples.inputs, samples.modality)
-    if note := seen_note(of_file(predictor.metadata, str(file)), digests):
-        say(note)
     parts = digests if here.windows is None else content_digests(here.inputs, samples.modality)
     known = [digest[:DIGEST_BYTES] for digest in parts]
     pairs = {places[name]: at for at, name in enumerate(known) if name in places}
@@ -122,6 +122,7 @@ def _repeat(
         metrics=metrics,
         exported_metrics=dict(predictor.manifest.metrics["exported"]),
         read=report.facts(),
+        trained_on=count_seen(of_file(predictor.metadata, str(file)), digests),
     )
 
 

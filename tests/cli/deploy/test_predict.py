@@ -46,7 +46,7 @@ def test_lines_are_input_label_and_score(command: Command, text_file: Any):
 def test_a_file_of_text_is_answered_under_its_name(command: Command, text_file: Any, tmp_path: Path):
     (tmp_path / "a.txt").write_text("a great film")
     (tmp_path / "b.txt").write_bytes(b"\xe9t\xe9")
-    good, bad = command("predict", text_file.path, tmp_path, "--json").json["predictions"]
+    good, bad = json.loads(command("predict", text_file.path, tmp_path, "--json").out)["predictions"]
     assert good["input"] == str(tmp_path / "a.txt")
     assert good["label"]
     assert (bad["input"], "--encoding cp1252" in bad["error"]) == (str(tmp_path / "b.txt"), True)

@@ -225,8 +225,9 @@ def test_a_proof_that_passes_is_told(
         counted="9 samples", batches=(1, 2), top1_agreement=0.9876, max_abs_diff=1e-6, tolerance=1e-4
     )
     found = SimpleNamespace(
-        parity=parity, worst="x.png", missing=missing, n=9, metrics={"a": 0.5}, exported_metrics={"a": 0.25}
-    )
+        parity=parity, worst="x.png", missing=missing, n=9, metrics={"a": 0.5}, exported_metrics={"a": 0.25},
+        trained_on=None,
+    )  # fmt: skip
     monkeypatch.setattr(workflow, "verify", lambda file, data, columns, skip_broken: found)
     verify.verify(tmp_path / "m.onnx", Path("DATA"))
     first, *rest = capsys.readouterr().out.splitlines()

@@ -70,9 +70,9 @@ def test_an_export_proven_on_training_data_says_so(
     assert "64 of these 80 samples were trained on" in capfd.readouterr().err
 
 
-def test_verify_says_it_too(text_file: Any, zoo: Any, texts: Path, capfd: pytest.CaptureFixture[str]):
-    tlzoo.verify(text_file.path, texts)
-    assert "64 of these 80 samples were trained on" in capfd.readouterr().err
+def test_verify_says_it_too(text_file: Any, command: Any, zoo: Any, texts: Path):
+    assert tlzoo.verify(text_file.path, texts).trained_on == 64
+    assert "64 of these 80 samples were trained on" in command("verify", text_file.path, texts, "--quiet").out
 
 
 def test_evaluate_says_where_no_list_was_kept(

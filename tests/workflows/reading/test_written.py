@@ -45,8 +45,18 @@ def test_a_run_and_its_file_read_tables_as_it_was_trained(
     packed.write_bytes(gzip.compress(table.read_bytes().decode("cp1252").encode()))
     done = command("evaluate", exported.path, packed, "--encoding", "utf-8", "--json", "-q")
     assert done.json["n"] == count
-    done = command("evaluate", exported.path, packed)
+    assert command("evaluate", exported.path, packed, "--json", "-q").json["n"] == count, "what is surely UTF-8"
+    done = command("evaluate", exported.path, packed, "--encoding", "cp1252")
     assert (done.code, "is UTF-8, not cp1252. Say so: --encoding utf-8" in done.err) == (2, True)
+    other = tmp_path / "other.csv"
+    other.write_text(table.read_text("cp1252").replace("text;label", "review;kind"))
+    named = ("--text-column", "review", "--label-column", "kind")
+    done = command("export", run, "--out", tmp_path / "proven.onnx", "--data", other, *named, "--json", "-q")
+    assert done.json["read"]["used"] == count
+    done = command("export", run, "--out", tmp_path / "m.onnx", "--data", table, "--path-column", "x", "-q")
+    assert (done.code, "--path-column x has no effect" in done.err) == (2, True)
+    done = command("export", run, "--out", tmp_path / "m.onnx", *named, "-q")
+    assert (done.code, "no effect without --data" in done.err) == (2, True)
     found = command("predict", exported.path, table, "--encoding", "cp1252", "--json", "-q").json
     again = command("predict", exported.path, packed, "--json", "-q").json
     assert found["read"]["layout"] == "a table separated by ';' in cp1252"

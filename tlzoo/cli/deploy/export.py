@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlzoo.cli.shared.options import Json, Quiet, SkipBroken, share_of
+from tlzoo.cli.shared.options import (
+    Json,
+    LabelColumn,
+    Others,
+    PathColumn,
+    Quiet,
+    SkipBroken,
+    TextColumn,
+    columns,
+    says_how_written,
+    share_of,
+)
 from tlzoo.cli.shared.output import announce, print_json, single, span
 
 if TYPE_CHECKING:
@@ -21,6 +32,7 @@ NEXT = {
 }
 
 
+@says_how_written()
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run to export")],
     out: Annotated[Path, typer.Option("--out", help="The ONNX file to write; with --format a new folder")],
@@ -43,7 +55,13 @@ def export(
     sign: Annotated[
         Path | None, typer.Option(help="Sign it with this private key; make one: tlzoo registry new-key KEYFILE")
     ] = None,
+    text_column: TextColumn = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    column: Others = None,
     skip_broken: SkipBroken = "0%",
+    *,
+    written: dict[str, Any],
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -66,6 +84,7 @@ def export(
         thresholds=asked,
         trained_on=trained_on,
         sign=sign,
+        columns=columns(text_column, path_column, label_column, column, written),
         skip_broken=share,
     )
     if json:

@@ -49,6 +49,7 @@ def verify(
         _check_seal(file, data, seal, json)
         return
     announce_file(file, quiet)
+    from tlzoo.artifact.trained_on import seen_sentence
     from tlzoo.workflows.verify import verify as repeat
 
     named = columns(text_column, path_column, label_column, column, written)
@@ -65,6 +66,8 @@ def verify(
     )
     if found.missing:
         print(one_line(f"{found.missing} samples of the original proof are not in {data}"))
+    if said := seen_sentence(found.trained_on, found.n):
+        print(said)
     for name, value in (found.metrics or {}).items():
         print(f"{name}\t{value:.4f} here, {found.n} samples\t{found.exported_metrics[name]:.4f} when exported")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tlzoo.errors import DataError, UsageError, first_line
-from tlzoo.io.encodings import check_not_utf8, undecodable
+from tlzoo.io.encodings import settled_encoding, undecodable
 from tlzoo.io.inputs.delimited import read_delimited
 from tlzoo.io.inputs.documents import read_json, read_json_lines
 from tlzoo.io.inputs.formats import Rows, TableFormat, check_names
@@ -108,7 +109,7 @@ def stream_table(path: Path, only: Sequence[str] = (), how: TableFormat | None =
         if before.st_size == 0:
             raise DataError(f"File {path} has zero bytes.", hint="Write a header line and at least two rows into it.")
         if settings_of(path):
-            check_not_utf8(path, how.encoding)
+            how = replace(how, encoding=settled_encoding(path, how.encoding))
         for number, row in enumerate(reader(path, only, how), start=1):
             yield row
             if number % _ROWS_AT_ONCE == 0:
