@@ -65,6 +65,7 @@ def test_a_recording_is_the_same_as_path_bytes_array_or_array_with_rate(hears: A
     path = recordings / "tone" / "001.wav"
     samples, rate = soundfile.read(path, dtype="float32")
     predictions = hears.predict([path, str(path), path.read_bytes(), samples, (samples, rate)])
+    assert hears.predict((samples, rate)) == hears.predict([(samples, rate)])
     np.testing.assert_allclose(scores(predictions), np.repeat(scores(predictions[:1]), 5, axis=0), atol=1e-6)
 
 

@@ -263,6 +263,8 @@ class Predictor(Generic[PredictionT]):
         """A single input as a list of one."""
         several = len(self.task.inputs) > 1
         alone = isinstance(inputs, SINGLE) or not isinstance(inputs, Iterable)
+        if isinstance(inputs, tuple) and len(inputs) == 2 and isinstance(inputs[1], int | float | np.number):
+            alone = isinstance(inputs[0], np.ndarray)  # a recording and its rate
         if alone or isinstance(inputs, Mapping) or (several and isinstance(inputs, tuple)):
             return [inputs]
         return list(inputs)
