@@ -219,7 +219,8 @@ def broken_error(broken: Mapping[str, DataError], count: int, offered: bool = Fa
     """The error about these of `count` samples, each with what is wrong with it."""
     first = next(iter(broken.values()))
     also = (
-        f"{'' if first.hint.endswith('.') else '.'} Or leave such samples out: `skip_broken={_rounded_up(len(broken) / count)}`"
+        f"{'' if first.hint.endswith('.') else '.'} Or leave such samples out: "
+        f"`skip_broken={_rounded_up(len(broken) / count)}`"
         if offered and len(broken) < count
         else ""
     )
