@@ -326,3 +326,21 @@ def test_being_asked_to_stop_finishes_the_step_and_says_how_to_go_on(
     assert command(*arguments, "--resume", "--quiet").code == 0
     go(RESNET, tmp_path / "whole", freeze="last:1")
     assert weights(tmp_path / "whole") == weights(tmp_path / "run")
+
+
+def test_a_run_without_what_cannot_be_decoded_goes_on_without_it(zoo: Any, pictures: Path, tmp_path: Path):
+    data = Path(shutil.copytree(pictures, tmp_path / "torn"))
+    torn = sorted(data.rglob("*.png"))[3]
+    torn.write_bytes(torn.read_bytes()[:200])
+
+    def go_on(**more: Any) -> tlzoo.Run:
+        options = {"epochs": 2, "batch": 8, "lr": 1e-3, "snapshot_every": 0}
+        how: Any = {"strategy": "finetune", "freeze": "last:1", "options": options}
+        return tlzoo.finetune(RESNET, data, out=tmp_path / "run", **how, **more)
+
+    with pytest.raises(Killed), killed_after(2):
+        go_on(skip_broken=0.1)
+    with pytest.raises(RunError, match="another data"):
+        go_on(resume=True)
+    run = go_on(resume=True, skip_broken=0.1)
+    assert set(run.data.read["data"]["broken"]) == {str(torn)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from tlzoo.data.samples import Samples, TrainTestSamples
-from tlzoo.errors import DataError, InputError
+from tlzoo.errors import DataError, InputError, TlzooError
 from tlzoo.io.cores import available_cores
 from tlzoo.io.inputs.report import ReadReport, Skip, broken_error
 from tlzoo.io.texts import utf8_name
@@ -55,7 +55,7 @@ def tolerance(share: float, preprocessor: Callable[[], Preprocessor] | None = No
 
 
 def without_broken(
-    error: InputError,
+    error: TlzooError,
     parts: Sequence[Samples],
     reports: Sequence[ReadReport],
     share: float,

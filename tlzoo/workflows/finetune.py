@@ -131,9 +131,9 @@ def finetune(
         )
         try:
             return train(request, clock)
-        except InputError as error:
-            if decode is None:
-                raise
+        except (InputError, RunError) as error:
+            if decode is None or (isinstance(error, RunError) and not (resume and skip_broken)):
+                raise  # a run to resume may be without samples that cannot be decoded
             samples = (parts.train, parts.validation, parts.test)
             skip = without_broken(error, samples, list(parts.reports.values()), skip_broken, decode)
         return train(replace(request, parts=read(skip)), clock)

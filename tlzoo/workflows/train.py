@@ -154,7 +154,7 @@ def _cross_validation(result: TrainResult, seed: int) -> CrossValidationRecord |
 
 
 def _report_data(model: TaskModel, parts: SampleSplits, sets: DatasetSplits, options: StrategyOptions) -> None:
-    labels = f", {len(model.task.labels)} labels" if model.task.labels else ""
+    labels = f", {len(model.task.labels)} labels" if len(model.task.labels) > 1 else ""
     say(
         f"{model.checkpoint.id}: {sets.train.samples} training, {sets.validation.samples} validation, "
         f"{sets.test.samples} test samples{labels}, seed {options.seed}"
