@@ -23,7 +23,7 @@ def test_all_that_was_put_in_is_known_and_survives_json(count: int):
     assert len(known.bits) <= max(128, 3.7 * count)
 
 
-@pytest.mark.parametrize("count", [3, 40, 2000])
+@pytest.mark.parametrize("count", [3, *(pytest.param(count, marks=pytest.mark.release) for count in (40, 2000))])
 def test_others_are_known_about_once_in_a_million(count: int):
     known = TrainedOn.of(digests(count, "seen"))
     assert sum(each in known for each in digests(200_000, "other")) <= 3

@@ -421,7 +421,13 @@ def test_a_batch_that_does_not_fit_into_memory_is_no_bug(
     assert "--batch 4 --accumulate 2" in done.err
 
 
-@pytest.mark.parametrize("more", [(), ("--strategy", "finetune", "--freeze", "last:1")], ids=["probe", "finetune"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param((), id="probe"),
+        pytest.param(("--strategy", "finetune", "--freeze", "last:1"), id="finetune", marks=pytest.mark.release),
+    ],
+)
 def test_a_cache_that_cannot_be_written_is_named_and_done_without(
     command: Command, place: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
 ):

@@ -266,7 +266,7 @@ def other_rows(given: str, made: str) -> list[onnx.NodeProto]:
     return [*held, helper.make_node("Slice", [given, *names], [made])]
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", [pytest.param("fp16", marks=pytest.mark.release), "int8"])
 @pytest.mark.parametrize("change", [zero, negative, other_rows])
 def test_embeddings_that_only_a_lower_precision_gets_wrong_are_found(
     zoo: Any, picture_run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, precision: str, change: Any

@@ -28,7 +28,7 @@ Condition = Callable[[onnx.ModelProto], Sequence[NodeProto]]
 Export = Callable[..., Any]
 PRECISIONS = ("fp32", "fp16", "int8")
 LOWER = PRECISIONS[1:]
-SIZES = (2, 7, *(pytest.param(size, marks=pytest.mark.release) for size in (1, 3)))
+SIZES = (2, *(pytest.param(size, marks=pytest.mark.release) for size in (1, 3, 7)))
 """Of batches."""
 
 

@@ -72,7 +72,7 @@ def assert_those_of_torch(model: TaskModel, data: TaskDataset, found: Features, 
     np.testing.assert_allclose(found.rows, expected, atol=within * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("cache", [True, False])
+@pytest.mark.parametrize("cache", [True, pytest.param(False, marks=pytest.mark.release)])
 def test_every_text_has_as_many_rows_as_tokens_whatever_shares_its_batch(
     words: tuple[TaskModel, TaskDataset], monkeypatch: pytest.MonkeyPatch, cache: bool
 ):

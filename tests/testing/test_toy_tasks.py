@@ -62,7 +62,7 @@ SUITES = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in ("steps", "longest") else [pytest.mark.release]) for name in SUITES]
+    "name", [pytest.param(name, marks=[] if name == "steps" else [pytest.mark.release]) for name in SUITES]
 )
 def test_every_check_passes(duo: Any, name: str):
     results = run(SUITES[name])

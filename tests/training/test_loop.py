@@ -166,6 +166,7 @@ def test_averaged_weights_lag_behind_and_are_what_is_kept(zoo: Any, prepared: Pr
     assert 0 < lagging < moved
 
 
+@pytest.mark.release
 def test_l2_sp_keeps_the_backbone_nearer_to_where_it_was(zoo: Any, prepared: Prepared):
     model, sets = prepared(VIT)
     distances = {}

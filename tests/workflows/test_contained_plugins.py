@@ -99,7 +99,7 @@ def test_a_hook_that_hangs_is_named(faulty: Any, finetune: Any, monkeypatch: pyt
     assert "Hook 'load_backbone' of plugin 'duo' (tlzoo-duo 1.0) takes long: " in finetune().err
 
 
-@pytest.mark.parametrize("strategy", ["probe", "finetune"])
+@pytest.mark.parametrize("strategy", ["probe", pytest.param("finetune", marks=pytest.mark.release)])
 def test_a_network_that_hangs_is_named_in_every_pass(
     faulty: Any, command: Any, numbers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ):

@@ -86,7 +86,7 @@ CASES = {
 }
 
 
-LONG = ("stage-by-stage", "probe-first", "speech")
+LONG = ("stage-by-stage", "dropout", "adapters", "probe-first", "speech")
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.release] * (case in LONG)) for case in CASES])

@@ -25,7 +25,11 @@ def test_a_probe_is_exported_proven_and_measured_alike(zoo: Any, tagged: Path, t
 
 @pytest.mark.parametrize(
     ("strategy", "freeze"),
-    [("finetune", "last:1"), ("lp-ft", "until:layer.0"), ("lora", "lora:2")],
+    [
+        ("finetune", "last:1"),
+        pytest.param("lp-ft", "until:layer.0", marks=pytest.mark.release),
+        pytest.param("lora", "lora:2", marks=pytest.mark.release),
+    ],
 )
 def test_it_is_trained_by_gradient_descent_with_its_frozen_part_computed_once(
     zoo: Any, tagged: Path, tmp_path: Path, strategy: str, freeze: str

@@ -69,7 +69,7 @@ def differences(backbone: Backbone, session: onnxruntime.InferenceSession) -> li
     return found
 
 
-LONG = ("hubert", "wav2vec2, norm last", "ge2e-lstm")
+LONG = ("hubert", "wavlm", "wav2vec2, norm last", "ge2e-lstm")
 """Exported with the release: by the layers of another here, or from real weights."""
 
 

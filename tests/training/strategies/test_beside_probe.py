@@ -34,7 +34,9 @@ def train(zoo: Any, pictures: Path, tmp_path: Path) -> Train:
     return finetune
 
 
-@pytest.mark.parametrize(("checkpoint", "strategy"), [(RESNET, "finetune"), (VIT, "lora")])
+@pytest.mark.parametrize(
+    ("checkpoint", "strategy"), [(RESNET, "finetune"), pytest.param(VIT, "lora", marks=pytest.mark.release)]
+)
 def test_beside_a_run_stands_what_the_strategy_probe_reaches(
     train: Train, pictures: Path, tmp_path: Path, checkpoint: str, strategy: str
 ):
