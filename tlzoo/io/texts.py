@@ -59,7 +59,8 @@ def read_text(path: Path, encoding: str | None = None) -> str:
 
 def is_blank(text: str) -> bool:
     """Whether a text has nothing that anybody sees: blanks, controls, and signs without width."""
-    return all(sign.isspace() or sign in _FILLERS or unicodedata.category(sign) in ("Cc", "Cf") for sign in text)
+    rest = text.strip()
+    return all(sign.isspace() or sign in _FILLERS or unicodedata.category(sign) in ("Cc", "Cf") for sign in rest)
 
 
 def has_lone_surrogate(value: Any) -> bool:
