@@ -213,7 +213,7 @@ def _train_and_test_folders(folder: Path, spec: ReadSpec) -> tuple[Path, Path | 
 def _from_class_folders(folder: Path, spec: ReadSpec) -> Samples:
     walk = FolderWalk(folder, spec.endings, spec.modality, spec.report)
     if not spec.labelled:
-        return _samples_of_files([Path(file) for file in walk.files()], None, folder, spec)
+        return _samples_of_files(list(walk.files()), None, folder, spec)
     if not spec.task.folders:
         needed = [*(each.name for each in spec.task.inputs), *spec.task.columns]
         raise DataError(
@@ -226,20 +226,20 @@ def _from_class_folders(folder: Path, spec: ReadSpec) -> Samples:
             f"Folder {folder} has no sub-folders, so no classes.",
             hint="Give a folder with one sub-folder of files per class, or a table with a label column.",
         )
-    files: list[Path] = []
+    files: list[str] = []
     targets: list[Target] = []
     for child, found in classes.items():
         if not found:
             raise DataError(f"Class folder {child} has no {spec.modality} files.", hint=spec.install or spec.kinds)
         if has_lone_surrogate(child.name):
             raise DataError(f"Class folder {child} has a name that is not UTF-8.", hint="Rename it.")
-        files += map(Path, found)
+        files += found
         row = Row(folder, f"folder {child.name!r}", {"label": child.name}, ("label",), spelled=spec.report.spelled)
         targets += [spec.task.read(row)] * len(found)
     return _samples_of_files(files, tuple(targets), folder, spec)
 
 
-def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, folder: Path, spec: ReadSpec) -> Samples:
+def _samples_of_files(files: list[str], targets: tuple[Target, ...] | None, folder: Path, spec: ReadSpec) -> Samples:
     if not files:
         raise DataError(f"Folder {folder} has no {spec.modality} files.", hint=spec.install or spec.kinds)
     inputs: list[RawInput] = []
@@ -247,21 +247,21 @@ def _samples_of_files(files: list[Path], targets: tuple[Target, ...] | None, fol
     whole: list[int] = []
     for at, file in enumerate(files):
         try:
-            _check_not_skipped(str(file), spec)
+            _check_not_skipped(file, spec)
             check_file(file, spec.modality)
             found = spec.facts.of_file(file, folder, classes=targets is not None)
-            inputs.append(read_text_file(file, spec) if spec.modality == "text" else str(file))
+            inputs.append(read_text_file(Path(file), spec) if spec.modality == "text" else file)
         except DataError as error:
-            spec.report.broken[str(file)] = error
+            spec.report.broken[file] = error
         else:
             whole.append(at)
             facts.append(found)
     kept = None if targets is None else tuple(targets[at] for at in whole)
-    return with_facts(Samples(tuple(inputs), kept, spec.modality, tuple(str(files[at]) for at in whole)), facts)
+    return with_facts(Samples(tuple(inputs), kept, spec.modality, tuple(files[at] for at in whole)), facts)
 
 
 def _check_not_skipped(place: str, spec: ReadSpec) -> None:
-    if (why := spec.skip.places.get(utf8_name(place))) is not None:
+    if spec.skip.places and (why := spec.skip.places.get(utf8_name(place))) is not None:
         raise DataError(why)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tlzoo.data.samples import content_digests
@@ -12,10 +13,10 @@ LARGEST = 2**36
 """Bytes of a sample's file: larger ones would be hashed for minutes, and a sparse file may claim any size."""
 
 
-def check_file(file: Path, modality: str) -> None:
+def check_file(file: str | os.PathLike[str], modality: str) -> None:
     """Raise DataError for a file that is empty, far too large, or cannot be read to its end, as a link to nothing."""
     try:
-        size = file.stat().st_size
+        size = os.stat(file).st_size
     except OSError as cause:
         raise DataError(f"File {file} cannot be read: {cause.strerror}.", hint="Restore it or delete it.") from cause
     if size == 0:
@@ -25,15 +26,15 @@ def check_file(file: Path, modality: str) -> None:
     if modality == "audio":
         _check_container(file)
     if modality != "text":
-        content_digests((str(file),), modality)  # each file is hashed once, and read whole by that
+        content_digests((os.fspath(file),), modality)  # each file is hashed once, and read whole by that
 
 
-def _check_container(file: Path) -> None:
+def _check_container(file: str | os.PathLike[str]) -> None:
     """Raise DataError for an MP4, WebM or their kin that cannot be read."""
     if is_container(file_head(file)):
         from tlzoo.preprocess.sounds.containers import check_whole
 
         try:
-            check_whole(file, f"File {file}")
+            check_whole(Path(file), f"File {file}")
         except InputError as error:
             raise DataError(error.message, hint=error.hint) from error

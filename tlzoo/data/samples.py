@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 from tlzoo.errors import DataError, InputError
@@ -138,8 +137,15 @@ def _file_digest(path: str) -> bytes:
         ) from cause
 
 
+_SMALL = 2**20
+"""Bytes up to which a file is read at once: of small ones, the buffer of `file_digest` takes a third of the time."""
+
+
 @lru_cache(maxsize=2**18)
 def _digest_of(path: str, size: int, changed: int) -> bytes:
     """A run asks several times; a file of the same size and time of change is the same."""
-    with Path(path).open("rb") as file:
+    with open(path, "rb", buffering=0) as file:
+        if size <= _SMALL and len(content := file.read(size + 1)) == size:
+            return hashlib.sha256(content).digest()
+        file.seek(0)
         return hashlib.file_digest(file, "sha256").digest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -93,11 +92,7 @@ class FolderWalk:
     def _is_sample(self, entry: os.DirEntry[str]) -> bool:
         """Whether a file is one of those asked for, by its ending or what it begins with; else it is counted."""
         named = entry.name.lower().endswith(self._endings)
-        try:
-            mode = entry.stat().st_mode
-        except OSError:  # a link to nothing
-            mode = stat.S_IFREG
-        if not stat.S_ISREG(mode):
+        if not entry.is_file() and _exists(entry):  # what a link to nothing names is told when it is read
             self.report.leave_out(SPECIAL, entry.path)
             return False
         if named:
@@ -112,6 +107,14 @@ class FolderWalk:
             self.report.extras.add(needed.extra)
             return False
         return True
+
+
+def _exists(entry: os.DirEntry[str]) -> bool:
+    try:
+        entry.stat()
+    except OSError:
+        return False
+    return True
 
 
 def count_files(
