@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shared_fixtures.sound_files import RATE, chirp
+from shared_fixtures.sound_files import RATE, chirp, encoded
 
 from tlzoo.data import read
 from tlzoo.errors import DataError, InputError
@@ -22,7 +22,16 @@ from tlzoo.specs import AudioSpec
 from tlzoo.tasks import make_task
 
 PREPARE = AudioPreprocessor(AudioSpec(sample_rate=RATE, seconds=8))
-KINDS = {"mp4": "aac", "ipod": "aac", "mov": "alac", "webm": "libopus", "matroska": "flac", "adts": "aac"}
+FORMATS = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}
+KINDS = {
+    "mp4": "aac",
+    "ipod": "aac",
+    "mov": "alac",
+    "webm": "libopus",
+    "matroska": "flac",
+    "adts": "aac",
+    "asf": "wmav2",
+}
 
 
 def muxed(kind: str, codec: str, seconds: float = 3, video: bool = False, **options: str) -> bytes:
@@ -35,6 +44,8 @@ def muxed(kind: str, codec: str, seconds: float = 3, video: bool = False, **opti
             picture = container.add_stream("mpeg4", rate=5)
             picture.width = picture.height = 32
         stream = container.add_stream(codec, rate=48_000, layout="mono")
+        if codec == "wmav2":
+            stream.bit_rate = 96_000
         resampler = av.AudioResampler(stream.codec_context.format, "mono", 48_000, stream.codec_context.frame_size)
         samples = chirp(seconds, 48_000)[None]
         frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
@@ -87,12 +98,38 @@ class TestWithPyAV:
         data = muxed("adts", "aac")
         np.testing.assert_array_equal(heard(b"ID3\4\0\0\0\0\1\0" + bytes(128) + data), heard(data))
 
-    def test_two_mp4_joined_are_refused_and_two_webm_are_heard(self):
-        data = muxed("mp4", "aac")
-        with pytest.raises(InputError, match="several files"):
-            heard(data + data)
-        data = muxed("webm", "libopus")
-        assert np.abs(heard(data + data)[4 * RATE :]).max() > 0.4
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_two_joined_are_heard_one_after_the_other(self, kind: str):
+        data = muxed(kind, KINDS[kind])
+        one = heard(data)
+        length = int(np.flatnonzero(np.abs(one) > 1e-3)[-1] + 1)
+        both = heard(data + data)
+        assert np.abs(both[length + RATE // 5 : 2 * length - RATE // 5]).max() > 0.4
+        assert (np.flatnonzero(np.abs(both) > 1e-3)[-1] + 1) == pytest.approx(2 * length, abs=RATE / 5)
+
+    @pytest.mark.parametrize(("first", "second"), [("webm", "matroska"), ("mp4", "mov")])
+    def test_two_of_other_codecs_are_heard_too(self, first: str, second: str):
+        data = muxed(first, KINDS[first]) + muxed(second, KINDS[second])
+        assert np.abs(heard(data)[int(3.2 * RATE) : int(5.8 * RATE)]).max() > 0.4
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("behind", ["WAV", "MP3", "OGG", "FLAC", "text", "noise", "other"])
+    def test_bytes_behind_it_that_are_none_of_it_are_refused(self, kind: str, behind: str):
+        other = "mp4" if kind in ("webm", "matroska") else "webm"
+        made = {
+            "text": b"Recorded on the road, then sent by mail. " * 20,
+            "noise": np.random.default_rng(3).bytes(3000),
+            "other": _short(other),
+        }
+        rest = made[behind] if behind in made else encoded(chirp(1), behind, FORMATS[behind])
+        with pytest.raises(InputError, match="behind its sound"):
+            heard(muxed(kind, KINDS[kind]) + rest)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("rest", [bytes(3000), b"TAG" + b"title".ljust(125, b"\0")], ids=["zeros", "tag"])
+    def test_zeros_and_a_title_behind_it_change_nothing(self, kind: str, rest: bytes):
+        data = muxed(kind, KINDS[kind])
+        np.testing.assert_array_equal(heard(data + rest), heard(data))
 
     def test_a_window_is_filled_and_no_more(self):
         assert np.abs(heard(muxed("webm", "libopus", 20))[-RATE:]).max() > 0.4

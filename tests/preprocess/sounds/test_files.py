@@ -233,3 +233,25 @@ def test_other_formats_that_are_read_are_checked_too(kind: str):
 @pytest.mark.parametrize("kind", ["W64", "VOC", "NIST"])
 def test_formats_whose_length_is_not_checked_are_refused(kind: str):
     refused(encoded(FIRST, kind, "PCM_16"), f"format {kind}")
+
+
+@pytest.mark.parametrize("first", [*FORMATS, "OPUS"])
+@pytest.mark.parametrize("behind", [*FORMATS, "noise", "text"])
+def test_what_follows_it_is_heard_or_refused(first: str, behind: str):
+    made = {"noise": np.random.default_rng(5).bytes(5000), "text": b"Recorded on the road, sent by mail. " * 90}
+    rest = made[behind] if behind in made else encoded(SECOND, behind, FORMATS[behind])
+    form, subtype = ("OGG", "OPUS") if first == "OPUS" else (first, FORMATS[first])
+    data = encoded(FIRST, form, subtype) + rest
+    if behind == form or {first, behind} == {"WAV", "AIFF"}:
+        assert heard(data) == pytest.approx(5, abs=0.2)
+    else:
+        refused(data, "behind|no Ogg page")
+
+
+@pytest.mark.parametrize("rest", [bytes(3000), TITLE, ID3], ids=["zeros", "title", "tag"])
+@pytest.mark.parametrize("header", ["right", "none"])
+def test_filling_behind_a_flac_changes_nothing(header: str, rest: bytes):
+    data = encoded(FIRST, "FLAC", "PCM_16")
+    if header == "none":
+        data = patched(data, 21, bytes([data[21] & 0xF0, 0, 0, 0, 0]))
+    np.testing.assert_array_equal(PREPARE([data + rest])["audio"], PREPARE([data])["audio"])

@@ -55,7 +55,7 @@ def read_sound(file: BinaryIO, size: int, name: str, seconds: float) -> list[tup
     if is_container(head) or is_container(_behind_tag(file, head)):
         from tlzoo.preprocess.sounds.containers import read_container
 
-        return [read_container(file, size, name, seconds)]
+        return read_container(file, size, name, seconds)
     family = _family(file, head)
     file.seek(0)
     if family == "mpeg":
@@ -131,11 +131,15 @@ def _read_framed(file: BinaryIO, family: str, name: str, seconds: float) -> list
     data = file.read(_MOST_BYTES)
     parts = flac.read_parts(data) if family == "flac" else ogg.read_parts(data, name)
     if len(parts) > 1 or (parts and (not first or len(first.samples) < parts[0].frames)):
-        return _decode_all(parts, name, seconds)
-    if not first:
+        sounds = _decode_all(parts, name, seconds)
+    elif not first:
         raise fault or truncated(name, "it has no whole frame")
-    _check_length(first, 0, name)
-    return [first]
+    else:
+        _check_length(first, 0, name)
+        sounds = [first]
+    if family == "flac":
+        flac.check_ends(data, len(sounds) - sounds[-1].full, name)
+    return sounds
 
 
 def _decode_all(parts: Iterable[Part], name: str, seconds: float) -> list[_Sound]:

@@ -6,9 +6,10 @@ import io
 from itertools import pairwise
 from typing import NamedTuple
 
-from tlzoo.preprocess.sounds.parts import Part, View
+from tlzoo.preprocess.sounds.parts import Part, View, damaged, is_filling
 
 _MOST_MISSES = 100_000  # places that look like a frame and are none
+_LEAST_FRAME = 8  # bytes
 _INFO = 34  # bytes of the first block, STREAMINFO
 _CODED_SIZES = {
     1: 192,
@@ -24,6 +25,8 @@ class Info(NamedTuple):
     block: int
     bits: int
     samples: int
+    channels: int
+    longest: int
 
 
 def read_parts(data: bytes) -> list[Part]:
@@ -32,7 +35,8 @@ def read_parts(data: bytes) -> list[Part]:
     for start, stop in pairwise([*_starts(data), len(data)]):
         stream = data[start:stop]
         info = _info(stream)
-        frames = max(_end_of_last_frame(stream, info) or 0, info.samples)
+        last = _last_frame(stream, info)
+        frames = max(last[1] if last else 0, info.samples)
         if frames != info.samples:  # 36 bits
             head = (stream[21] >> 4 << 36 | frames).to_bytes(5, "big")
             stream = stream[:21] + head + stream[26:]
@@ -52,17 +56,48 @@ def _starts(data: bytes) -> list[int]:
 def _info(stream: bytes) -> Info:
     block = int.from_bytes(stream[8:10], "big")
     bits = ((stream[20] & 1) << 4 | stream[21] >> 4) + 1
-    return Info(block, bits, int.from_bytes(stream[21:26], "big") & 0xFFFFFFFFF)
+    return Info(
+        block,
+        bits,
+        int.from_bytes(stream[21:26], "big") & 0xFFFFFFFFF,
+        (stream[20] >> 1 & 7) + 1,
+        int.from_bytes(stream[10:12], "big"),
+    )
 
 
-def _end_of_last_frame(stream: bytes, info: Info) -> int | None:
-    """The number of samples up to the end of the last frame whose header is whole; `None` where none is.
+def check_ends(data: bytes, count: int, name: str) -> None:
+    """Raise InputError for bytes behind one of the first `count` streams that are none of its sound.
+
+    The last frame ends where its checksum is right: zeros or a tag may follow.
+    """
+    for start, stop in list(pairwise([*_starts(data), len(data)]))[:count]:
+        stream = data[start:stop]
+        info = _info(stream)
+        last = _last_frame(stream, info)
+        ends = [last[0] + end for end in _frame_ends(stream[last[0] :], info)] if last else []
+        if ends and not any(is_filling(stream[end:]) for end in ends):
+            raise damaged(name, f"{len(stream) - ends[0]:,} bytes behind its last frame are neither frames nor a tag")
+
+
+def _frame_ends(frame: bytes, info: Info) -> list[int]:
+    """Where the frame can end by its checksum: 16 bits, by the polynomial 0x8005, are right now and then by chance."""
+    most = info.channels * (info.longest * (info.bits + 1) // 8 + 8) + 32
+    value, ends = 0, []
+    for at, byte in enumerate(frame[:most]):
+        value = (value << 8 & 0xFFFF) ^ _CRC16[value >> 8 ^ byte]
+        if value == 0 and at > _LEAST_FRAME:
+            ends.append(at + 1)
+    return ends
+
+
+def _last_frame(stream: bytes, info: Info) -> tuple[int, int] | None:
+    """Where the last frame with a whole header begins, and the number of samples up to its end.
 
     What looks like a header may be none: a frame counts where it is the first, or another ends where it begins.
     """
     first = _first_frame(stream)
     mark = stream[first : first + 2]
-    ends: dict[int, int] = {}
+    ends: dict[int, tuple[int, int]] = {}
     at = len(stream)
     for _ in range(_MOST_MISSES if len(mark) == 2 else 0):
         at = stream.rfind(mark, first, at)
@@ -73,10 +108,10 @@ def _end_of_last_frame(stream: bytes, info: Info) -> int | None:
             continue
         start, end = found
         if start == 0:
-            return ends.get(end, end)
+            return ends.get(end, (at, end))
         if end in ends:
             return ends[end]
-        ends.setdefault(start, end)
+        ends.setdefault(start, (at, end))
     return None
 
 
@@ -134,10 +169,12 @@ def _crc8(head: bytes) -> int:
     return value
 
 
-def _shifted(value: int) -> int:
+def _shifted(value: int, polynomial: int, bits: int) -> int:
+    value <<= bits - 8
     for _ in range(8):
-        value = (value << 1 ^ 0x07) & 0xFF if value & 0x80 else value << 1
+        value = (value << 1 ^ polynomial) & (1 << bits) - 1 if value >> bits - 1 else value << 1
     return value
 
 
-_CRC8 = [_shifted(value) for value in range(256)]
+_CRC8 = [_shifted(value, 0x07, 8) for value in range(256)]
+_CRC16 = [_shifted(value, 0x8005, 16) for value in range(256)]
