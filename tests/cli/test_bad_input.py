@@ -425,9 +425,10 @@ def test_a_batch_that_does_not_fit_into_memory_is_no_bug(
     "more",
     [
         pytest.param((), id="probe"),
-        pytest.param(("--strategy", "finetune", "--freeze", "last:1"), id="finetune", marks=pytest.mark.release),
+        pytest.param(("--strategy", "finetune", "--freeze", "last:1"), id="finetune"),
     ],
 )
+@pytest.mark.release
 def test_a_cache_that_cannot_be_written_is_named_and_done_without(
     command: Command, place: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
 ):

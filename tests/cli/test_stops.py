@@ -95,10 +95,11 @@ def ended(child: subprocess.Popen[str]) -> tuple[int, str, list[str]]:
     ("number", "code", "name"),
     [
         (2, 130, "Ctrl-C"),
-        pytest.param(15, 143, "SIGTERM", marks=pytest.mark.release),
-        pytest.param(1, 129, "SIGHUP", marks=pytest.mark.release),
+        (15, 143, "SIGTERM"),
+        (1, 129, "SIGHUP"),
     ],
 )
+@pytest.mark.release
 def test_a_signal_in_torchs_exporter_is_a_stop_and_no_error(
     start: Start, text_run: Any, tmp_path: Path, number: int, code: int, name: str
 ):

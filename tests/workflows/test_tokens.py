@@ -67,6 +67,7 @@ def test_half_a_surrogate_pair_is_one_error_among_answers(zoo: Any, tagged_file:
     assert "half a surrogate pair" in answers[1].error
 
 
+@pytest.mark.release
 def test_auto_compares_and_keeps_one(zoo: Any, tagged: Path, tmp_path: Path):
     run = tlzoo.finetune("nlp/test-bert", tagged, out=tmp_path / "run", task="tokens", strategy="auto", options=QUICK)
     assert {trial["strategy"] for trial in run.options["auto"]["trials"]} == {"probe", "lp-ft"}
@@ -114,6 +115,7 @@ def test_a_text_longer_than_the_model_takes_is_answered_whole(zoo: Any, tagged_f
     ] * 2
 
 
+@pytest.mark.release
 def test_long_texts_are_trained_on_in_windows_and_what_that_cuts_is_said(
     zoo: Any, tmp_path: Path, make_tagged: Any, capsys: pytest.CaptureFixture[str]
 ):

@@ -573,6 +573,7 @@ class TestPage:
             assert found[name] == (pytest.approx(right) if isinstance(right, dict | float) else right)
 
 
+@pytest.mark.release
 def test_preprocessing_by_a_plugin_cannot_go_along(tmp_path: Path, picture_file: Any):
     manifest = tlzoo.load(picture_file.path).manifest
     other = manifest.model_copy(update={"preprocess": PluginSpec(plugin="toy")})
