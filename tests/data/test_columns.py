@@ -134,3 +134,22 @@ def test_a_way_to_write_cells_of_which_nothing_was_read_is_named():
     with pytest.raises(UsageError, match="`decimal` has no effect") as caught:
         check_used({"decimal": ","}, {"label", "text"}, "data.csv")
     assert caught.value.parameter == "decimal"
+
+
+@pytest.mark.parametrize(
+    ("known", "given", "left"),
+    [
+        ({"label_columns": ["a", "b"]}, {"label_names": ["a", "b"]}, {"label_names": ["a", "b"]}),
+        ({"label_columns": ["a", "b"]}, {"label_separator": "|"}, {"label_separator": "|"}),
+        ({"label_columns": ["a", "b"]}, {"label_column": "tags"}, {"label_column": "tags"}),
+        (
+            {"label_names": ["a", "b"], "decimal": ","},
+            {"label_separator": "|"},
+            {"label_separator": "|", "decimal": ","},
+        ),
+        ({"label_names": ["a", "b"]}, {"label_column": "t"}, {"label_column": "t", "label_names": ["a", "b"]}),
+        ({"label_separator": "|"}, {"text_column": "t"}, {"label_separator": "|", "text_column": "t"}),
+    ],
+)
+def test_labels_written_otherwise_are_read_as_it_is_given(known: Any, given: Any, left: Any):
+    assert for_other_data(known, given) == left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,17 @@ def test_a_weight_is_a_number_that_is_not_negative(cell: Any, weight: float):
     assert facts_of_row(row(w=cell), ("weight_column",)).weight == weight
 
 
-@pytest.mark.parametrize("cell", ["-1", "heavy", "nan", "inf", "", None, True, float("nan"), "-0.001", "1,5", "1_000"])
+@pytest.mark.parametrize(
+    "cell", ["-1", "heavy", "nan", "inf", "", None, True, float("nan"), "-0.001", "1,5", "1_000", "1e308", "1e-400"]
+)
 def test_no_weight_is_named_with_its_row(cell: Any):
     with pytest.raises(DataError, match="in line 2"):
         facts_of_row(row(w=cell), ("weight_column",))
+
+
+def test_a_weight_is_written_as_the_table_writes_numbers():
+    found = facts_of_row(replace(row(w="1.250,5"), options={"decimal": ","}), ("weight_column",))
+    assert found.weight == 1250.5
 
 
 @pytest.mark.parametrize(("cell", "group"), [("p1", "p1"), (" p1", "p1"), (7, "7"), (7.0, "7"), (7.5, "7.5")])

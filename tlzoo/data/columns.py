@@ -11,7 +11,7 @@ from typing_extensions import TypedDict  # pydantic takes the standard library's
 
 from tlzoo.errors import UsageError
 from tlzoo.io.encodings import UsualEncoding, check_encoding
-from tlzoo.io.inputs.formats import TableFormat
+from tlzoo.io.inputs.formats import TableFormat, UsualSeparator
 from tlzoo.tasks.base import Task
 from tlzoo.tasks.row import spelled_column
 
@@ -53,6 +53,8 @@ _CHOICES = {"quoting": ("none", "double"), "decimal": (".", ",")}
 _LISTS = ("label_columns", "label_names")
 WRITTEN = ("separator", "encoding", "quoting", "decimal", "files", "label_separator", *_LISTS)
 """What says how cells are written, and names no column."""
+_FORMS = ("label_separator", *_LISTS)
+_USUAL = {"encoding": UsualEncoding, "separator": UsualSeparator}
 
 
 def without(columns: Columns, *left_out: str) -> Columns:
@@ -112,11 +114,19 @@ def table_format(columns: Columns, wanted: Iterable[str] = ()) -> TableFormat:
     )
 
 
-def for_other_data(columns: Columns) -> Columns:
-    """What is known of a table, for one of other data: the folder of its files is another, its encoding may be."""
-    found = {name: value for name, value in columns.items() if name != "files"}
-    usual = {"encoding": UsualEncoding(found["encoding"])} if "encoding" in found else {}
-    return cast("Columns", found | usual)
+def for_other_data(known: Columns, given: Columns | None = None) -> Columns:
+    """What is known of a table and `given`, for one of other data.
+
+    The folder of its files is another; its encoding and separator may be. Whoever gives a form of several labels gives
+    all of it; a column of labels takes the place of a column for each.
+    """
+    given = {} if given is None else given
+    left_out = {"files"} | (set(_FORMS) if given.keys() & set(_FORMS) else set())
+    if "label_column" in given:
+        left_out.add("label_columns")
+    found = {name: value for name, value in known.items() if name not in left_out}
+    usual = {name: kind(found[name]) for name, kind in _USUAL.items() if name in found}
+    return cast("Columns", {**found, **usual, **given})
 
 
 def _wrong(columns: object) -> UsageError:

@@ -14,6 +14,7 @@ from tlzoo.data.columns import GROUP, SPLIT, WEIGHT, Columns
 from tlzoo.data.samples import Part, RawInput, Samples, TrainTestSamples
 from tlzoo.errors import DataError, UsageError
 from tlzoo.io.texts import input_name, listed_names
+from tlzoo.tasks.numbers import decimal_of, plain_number
 from tlzoo.tasks.row import Row, spelled_column
 
 FOLDER = "folder"
@@ -25,6 +26,8 @@ SPELLED: Mapping[str, Part] = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 """How tables call the parts, in capitals or not."""
+_LEAST, _MOST = 1e-12, 1e12
+"""Between what weights lie, so that no sum of theirs is infinite or lost to float32."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +104,17 @@ def _group(row: Row) -> str:
 
 
 def _weight(row: Row) -> float:
-    cell = row.text(WEIGHT).strip()
+    cell, value = row.text(WEIGHT).strip(), row.value(WEIGHT)
+    found = plain_number(cell, decimal_of(row, value))
     try:
-        weight = math.nan if "_" in cell or isinstance(row.value(WEIGHT), bool) else float(cell)
+        weight = math.nan if "_" in found or isinstance(value, bool) else float(found)
     except ValueError:
         weight = math.nan
-    if not 0 <= weight < math.inf:
+    nothing = weight == 0 and not re.search("[1-9]", found.lower().partition("e")[0])  # 1e-400 is 0 to Python
+    if not (nothing or _LEAST <= weight <= _MOST):
         raise row.error(
-            f"has {cell[:80]!r} in {row.column(WEIGHT)!r}, which is no weight,", "Write a number, 0 or more."
+            f"has {cell[:80]!r} in {row.column(WEIGHT)!r}, which is no weight,",
+            f"Write 0, or a number between {_LEAST:g} and {_MOST:g}.",
         )
     return weight
 

@@ -62,7 +62,9 @@ def _jpeg_xl(data: bytes, name: str, check_size: Callable[[tuple[int, int]], Non
         return Image.fromarray(pixels.astype(np.float32) if pixels.dtype.kind == "f" else pixels)
     if pixels.dtype == np.uint16:
         if 0 < pixels[..., :3].max(initial=0) < USED:
-            raise ValueError("it has 16 bits per colour and uses 12 or fewer")
+            raise InputError(
+                f"{name} has colours of 9 to 16 bits and uses 12 or fewer.", hint="Save it with 8 bits per colour."
+            )
         pixels = (pixels >> 8).astype(np.uint8)
     return Image.fromarray(pixels)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import TypeAdapter
 
@@ -225,7 +225,7 @@ class RunFolder:
         """Labelled samples of `data`, read as those it was trained on but for what is `given`; `report` gets what was
         read, which is said."""
         given = {} if given is None else given
-        endings, columns = endings_of(self.preprocess), cast("Columns", {**for_other_data(self.data.columns), **given})
+        endings, columns = endings_of(self.preprocess), for_other_data(self.data.columns, given)
         samples = read_labelled(data, self.task, columns=columns, endings=endings, report=report, skip=skip)
         check_used(given, report.roles, data)
         announce(report, data, skip)

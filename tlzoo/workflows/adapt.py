@@ -97,7 +97,7 @@ def adapt(
 def _target_data(
     run: RunFolder, target: str | Path, test: str | Path | None, given: Columns, skip: Skip
 ) -> Reading[TargetData]:
-    known: Columns = {**for_other_data(run.data.columns), **given}
+    known = for_other_data(run.data.columns, given)
     found = TargetData(target, test, *_target_samples(run, target, known, skip), *_labelled(run, test, known, skip))
     check_used(given, set().union(*(report.roles for report in found.reports().values())), target)
     whole = [found.unlabelled] if found.labelled is None else [found.unlabelled, found.labelled]

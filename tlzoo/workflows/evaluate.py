@@ -174,7 +174,7 @@ def _labelled(
 ) -> Reading[Labelled]:
     """The samples of `data`, whose columns are `known` from training, but for those that were given."""
     report = ReadReport()
-    columns: Columns = {**for_other_data(known), **given}
+    columns = for_other_data(known, given)
     samples = read_labelled(data, task, columns=columns, endings=endings_of(spec), report=report, skip=skip)
     check_used(given, report.roles, data)
     announce(report, data, skip)

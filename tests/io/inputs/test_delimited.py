@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tlzoo.errors import DataError
-from tlzoo.io.inputs.formats import TableFormat
+from tlzoo.io.inputs.formats import TableFormat, UsualSeparator
 from tlzoo.io.inputs.tables import settings_of, stream_table, table_ending
 
 WANTED = ("text", "label")
@@ -45,6 +45,20 @@ def test_the_separator_is_known_by_the_header_and_said(tmp_path: Path, ending: s
 )
 def test_rows_decide_where_the_header_does_not(tmp_path: Path, content: str, first: list[str]):
     assert cells(tmp_path / "t.csv", content)[0][0] == first
+
+
+@pytest.mark.parametrize(
+    ("content", "first"),
+    [
+        ("text\tlabel\na, b; c\tx\n", ["a, b; c", "x"]),
+        ("text,label\na; b,x\n", ["a; b", "x"]),
+        ("text;label\na, b\tc;x\n", ["a, b\tc", "x"]),
+        ("sep=|\ntext|label\na; b|x\n", ["a; b", "x"]),
+    ],
+)
+def test_a_separator_that_other_data_had_is_used_where_it_occurs(tmp_path: Path, content: str, first: list[str]):
+    found, _ = cells(tmp_path / "t.csv", content, separator=UsualSeparator(";"))
+    assert found[0] == first
 
 
 def test_of_two_separators_that_would_do_neither_is_guessed(tmp_path: Path):

@@ -11,7 +11,7 @@ from typing import Any
 
 from tlzoo.errors import DataError, InputError
 from tlzoo.io.encodings import open_text
-from tlzoo.io.inputs.formats import Rows, TableFormat, check_names, nul_error
+from tlzoo.io.inputs.formats import Rows, TableFormat, UsualSeparator, check_names, nul_error
 from tlzoo.io.inputs.quotes import QuoteCheck
 from tlzoo.io.texts import LONGEST, bounded_lines
 
@@ -105,10 +105,13 @@ def _separator(path: Path, usual: str, how: TableFormat) -> tuple[str, int]:
     with open_text(path, how.encoding) as file:
         head = list(islice(bounded_lines(file, f"File {path}"), _HEAD))
     named = _NAMED.fullmatch(head[0]) if head else None
-    if named and how.separator in (None, named[1]):
+    given = how.separator
+    if isinstance(given, UsualSeparator) and (named or not _occurs(given, head, how.quoting)):
+        given = None
+    if named and given in (None, named[1]):
         found, skipped = named[1], 1
     else:
-        found, skipped = how.separator or _guessed(path, head, usual, how), 0
+        found, skipped = given or _guessed(path, head, usual, how), 0
     if found != usual:
         how.notes.append("separated by tabs" if found == "\t" else f"separated by {found!r}")
     return found, skipped
@@ -137,6 +140,11 @@ def _guessed(path: Path, head: Sequence[str], usual: str, how: TableFormat) -> s
         f"What separates the cells of {path} cannot be told: {' or '.join(map(repr, fitting or leading))}.",
         hint=f"Name it, such as `columns={{'separator': {(fitting or leading)[0]!r}}}`",
     )
+
+
+def _occurs(separator: str, head: Sequence[str], quoting: str | None) -> bool:
+    rows = _parsed(head, separator, quoting)
+    return bool(rows) and len(rows[0]) > 1
 
 
 def _agree(rows: Sequence[Sequence[str]]) -> bool:

@@ -18,6 +18,12 @@ ONE_COLUMN = "Or name what separates its cells: `columns={'separator': ';'}`"
 """A hint about a table that seems to have one column."""
 
 
+class UsualSeparator(str):
+    """What separated the cells of other data: not those of a table in whose header it does not occur."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class TableFormat:
     """What is given about a table: the separator of its cells, its encoding, and whether its quotes are plain

@@ -46,7 +46,7 @@ def read_container(file: BinaryIO, size: int, name: str, seconds: float) -> list
 
 
 @dataclass(frozen=True)
-class _Sound:
+class _FirstSound:
     """Mono samples, whether they are as many as were wanted, and the seconds that the file claims of these."""
 
     samples: np.ndarray
@@ -60,7 +60,7 @@ class _Sound:
         return len(self.samples) / self.rate
 
 
-def _try_decode(file: View, name: str, seconds: float) -> tuple[_Sound | None, InputError | None]:
+def _try_decode(file: View, name: str, seconds: float) -> tuple[_FirstSound | None, InputError | None]:
     """The first sound of a file, or the error where FFmpeg reads none of it."""
     try:
         import av
@@ -83,7 +83,7 @@ def _try_decode(file: View, name: str, seconds: float) -> tuple[_Sound | None, I
     if channel is not None:
         samples = np.concatenate([block[:, channel] for block in blocks])
     most = math.ceil(seconds * rate)
-    return _Sound(samples[:most], rate, len(samples) >= seconds * rate, duration), None
+    return _FirstSound(samples[:most], rate, len(samples) >= seconds * rate, duration), None
 
 
 def check_whole(path: Path, name: str) -> None:

@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tlzoo.errors import DataError
+from tlzoo.tasks.numbers import decimal_of, has_marks, is_grouped, plain_number
 from tlzoo.tasks.row import Row
 
 LARGEST = 3.4e38
 """What float32 cannot hold is infinite to the model."""
-_GROUPS = {
-    ".": re.compile(r"[+-]?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]+)?([eE][+-]?[0-9]+)?"),
-    ",": re.compile(r"[+-]?([0-9]+|[0-9]{1,3}([. '\u00a0\u202f\u2019][0-9]{3})+)(,[0-9]+)?([eE][+-]?[0-9]+)?"),
-}
-"""By what stands before decimals, numbers that may have marks between groups of three digits."""
 _DOUBTFUL = re.compile(r"[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})")
 _UNIT = re.compile(r"[^\w\s.,+-]|[A-Za-z]{2,}|%")
 _WAYS = "`columns={'decimal': ','}` where dots are between thousands, `columns={'decimal': '.'}` where they are not"
@@ -24,9 +20,9 @@ _WAYS = "`columns={'decimal': ','}` where dots are between thousands, `columns={
 def read_number(row: Row) -> str:
     """The number of a row's label as Python reads it; raises DataError for what is none, or not finite."""
     value = row.value("label")
-    decimal = row.option("decimal") if isinstance(value, str) else None
+    decimal = decimal_of(row, value)
     text = "nothing" if value is None or value == "" else str(value).strip()
-    found = text if decimal is None else _plain(text, decimal)
+    found = plain_number(text, decimal)
     try:
         finite = not isinstance(value, bool) and "_" not in found and abs(float(found)) <= LARGEST
     except ValueError:
@@ -57,20 +53,11 @@ def check_dots(rows: Sequence[Row]) -> None:
         )
 
 
-def _plain(text: str, decimal: str) -> str:
-    """A number that may have marks between thousands, as Python reads it; the text itself where it is none."""
-    if not _GROUPS[decimal].fullmatch(text):
-        return text if decimal == "." else "nan"
-    whole, sign, rest = text.partition(decimal)
-    return re.sub(r"[., '\u00a0\u202f\u2019]", "", whole) + (f".{rest}" if sign else "")
-
-
 def _hint(text: str, decimal: str | None) -> str:
     """What to do about a cell that is no number."""
     if decimal is not None and any(sign.isdigit() for sign in text):
         return f"Write it with {decimal!r} before its decimals, or say that they are written otherwise: `decimal`."
-    marks = text.count(".") > 1 or any(sign in text for sign in ", '\u00a0\u202f\u2019")  # else it is too large
-    if marks and any(pattern.fullmatch(text) for pattern in _GROUPS.values()):
+    if has_marks(text) and is_grouped(text):  # else it is too large
         return f"Write it as 1234.5, or say how it is written: {_WAYS}"
     if any(sign.isdigit() for sign in text) and _UNIT.search(text):
         return "Write the number alone, without a unit or a sign of money, such as 1234.5."
