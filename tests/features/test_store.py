@@ -281,6 +281,7 @@ def test_a_growing_entry_is_stopped_at_the_limit_with_an_estimate_of_the_whole(s
 
 
 @linux
+@pytest.mark.release
 def test_reading_everything_keeps_few_pages_resident(store: Path):
     wide = Layout("wide", "float32", (50_000,))
 

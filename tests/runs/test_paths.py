@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shared_fixtures.release import every_other
 
 import tlzoo
 from tlzoo.errors import RunError
@@ -30,7 +31,7 @@ def killed(zoo: Any, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     return make
 
 
-@pytest.mark.parametrize("strategy", ["finetune", "lp-ft", "lora"])
+@pytest.mark.parametrize("strategy", every_other(["lp-ft", "finetune", "lora"], 3))
 def test_snapshots_of_a_run_that_is_there_are_removed(
     killed: Callable[[str], Path], strategy: str, capsys: pytest.CaptureFixture[str]
 ):

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 
-def every_other(cases: Iterable[Any]) -> list[Any]:
-    """The cases for `parametrize`, the second, fourth and so on marked for the release."""
-    marks = ([], [pytest.mark.release])
+def every_other(cases: Iterable[Any], one_of: int = 2) -> list[Any]:
+    """The cases for `parametrize`, all but the first of every two, or `one_of` so many, marked for the release."""
     return [
-        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=marks[number % 2])
+        pytest.param(
+            *(case if isinstance(case, tuple) else (case,)), marks=[pytest.mark.release] if number % one_of else []
+        )
         for number, case in enumerate(cases)
     ]

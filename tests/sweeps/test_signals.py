@@ -16,7 +16,7 @@ CODES = {signal.SIGINT: (130, "Ctrl-C"), signal.SIGTERM: (143, "SIGTERM"), signa
 
 
 @pytest.mark.needs("fork")
-@pytest.mark.sweep(25)
+@pytest.mark.sweep(25, ordinary=0)
 @pytest.mark.parametrize(
     "name", ["download", *(pytest.param(name, marks=LONG) for name in ("training", "export", "prediction"))]
 )

@@ -169,6 +169,7 @@ def test_each_result_is_reported_before_the_next_check_runs(tiny: Any):
     assert [result.name for result in results] == ["test_one", "test_two"]
 
 
+@pytest.mark.release
 def test_a_suite_may_use_fixtures_parameters_and_marks_of_pytest(tiny: Any):
     suite = tiny()
 

@@ -130,6 +130,7 @@ def test_what_replace_fills_in_was_not_given(zoo: Any):
         tlzoo.finetune(ID, "no-such-data", out="out", strategy=options, lr=0.01)
 
 
+@pytest.mark.release
 def test_a_run_is_shown_in_one_line(picture_run: Any):
     assert repr(picture_run) == (
         f"<{type(picture_run).__name__} {str(picture_run.path)!r}: {picture_run.checkpoint.id}, image-classification, "

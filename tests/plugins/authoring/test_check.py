@@ -152,6 +152,7 @@ def test_a_suite_that_fails_is_reported_row_by_row(ship: Ship, capfd: pytest.Cap
     assert any("tides/none" in message for message in failing(document).values())
 
 
+@pytest.mark.release
 def test_a_suite_that_hangs_is_ended(ship: Ship):
     entries = "[tlzoo]\ntides = tlzoo_tides.plugin\n[tlzoo.conformance]\ntides = tlzoo_tides.suite:Suite\n"
     ship("tides", files={"suite.py": "import time; time.sleep(60)"}, entries=entries)

@@ -102,6 +102,7 @@ QUERIES = st.builds(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries=ENTRIES, queries=st.lists(QUERIES, max_size=8), data=st.data())
+@pytest.mark.release
 def test_the_index_answers_as_the_entries_themselves_do(
     index_folder: Path, entries: list[dict[str, Any]], queries: list[Query], data: st.DataObject
 ) -> None:

@@ -216,6 +216,7 @@ def test_safetensors_are_read_as_they_are_and_torn_ones_are_named(tmp_path: Path
     assert not cache.exists()
 
 
+@pytest.mark.release
 def test_a_kill_while_converting_leaves_nothing_that_is_believed(tmp_path: Path, cache: Path) -> None:
     state = {f"layer.{number}": torch.full((1000, 1000), float(number)) for number in range(20)}
     checkpoint, weights = stored(tmp_path, state)
