@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,25 @@ if sys.dont_write_bytecode:  # without byte code each process that imports torch
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     sys.pycache_prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", str(BYTE_CODE))
+
+
+gc.set_threshold(50_000, 20, 20)
+"""Torch, timm and transformers are a million objects, through all of which the collector would go every few seconds."""
+
+
+def _with_room(run: Callable[..., object], *arguments: object) -> object:
+    return run(*arguments)
+
+
+_with_room.__code__ = _with_room.__code__.replace(co_stacksize=80_000)
+"""Python 3.11 keeps frames in chunks of 16 KB and gives a chunk back with its first frame: where pytest's own frames
+fill one, each call of a test maps memory and gives it back. A frame of this size begins a chunk of a megabyte."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> object:
+    """Run a test as pytest does, with room for its frames: a tenth less processor time."""
+    return _with_room(item.config.pluginmanager.get_plugin("runner").pytest_runtest_protocol, item, nextitem)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
