@@ -14,7 +14,7 @@ from tlzoo.io.inputs.report import ReadReport, Skip, broken_error
 from tlzoo.io.texts import utf8_name
 from tlzoo.preprocess import Preprocessor
 from tlzoo.preprocess.prefetch import prefetch_map
-from tlzoo.progress import progress
+from tlzoo.progress import progress, say
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
@@ -71,6 +71,8 @@ def without_broken(
     if len(known) + len(found) > share * count:
         raise broken_error(known | found, count, offered=True) from error
     said = frozenset(line for report in reports for line in report.lines())
+    one, many = "1 sample that cannot be decoded", f"{len(found):,} samples that cannot be decoded"
+    say(f"Read again, without {one if len(found) == 1 else many}:")
     return Skip({utf8_name(name): each.message for name, each in (known | found).items()}, 1.0, said=said)
 
 
