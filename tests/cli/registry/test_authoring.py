@@ -338,6 +338,8 @@ def test_a_signature_is_openssls_too(tlzoo: Any, tmp_path: Path) -> None:
 
     write(tmp_path, zoo_json={"checkpoints": []})
     public = tlzoo("new-key", "key").out.strip()
+    assert len(base64.b64decode(public)) == 32
+    assert Path("key.pub").read_text().strip() == public
     signed = tlzoo("sign", "zoo.json", "--key", "key")
     assert (signed.code, public in signed.err, "'sequence'" in signed.err) == (0, True, True)
     Path("raw.sig").write_bytes(base64.b64decode(Path("zoo.json.sig").read_text()))
