@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tlzoo.cli.deploy.bench import _figure
+from tlzoo.runtime.bench import BenchResult
+
 QUICK = ("--batch", "1,2", "--threads", "1", "--seconds", "0.02", "--quiet")
 Command = Callable[..., Any]
 
@@ -137,3 +140,18 @@ def test_bench_needs_no_torch(picture_file: Any, zoo: Any):
     arguments = ["bench", str(picture_file.path), *QUICK]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_picture_shows_the_figures_of_each_way():
+    def row(engine: str, batch: int, *figures: float | None) -> BenchResult:
+        return BenchResult("a.onnx", "fp32", engine, "cpu", 1, batch, "(3,)", 5, *figures)
+
+    rows = [row("onnxruntime", 1, 2.0, 3.0, 4.0, 500.0), row("onnxruntime", 8, 9.0, 10.0, 12.0, 889.0)]
+    figure = _figure([*rows, row("torch eager", 1, 5.0, 6.0, 7.0, 200.0), row("torch compiled", 1, None)])
+    speed, latency = figure.axes
+    assert [line.get_xydata().tolist() for line in speed.lines] == [[[1, 500], [8, 889]], [[1, 200]]]
+    assert [line.get_xydata().tolist() for line in latency.lines] == [[[1, 2], [8, 9]], [[1, 5]]]
+    bands = [{(x, y) for x, y in band.get_paths()[0].vertices.tolist()} for band in latency.collections]
+    assert bands == [{(1, 2), (1, 4), (8, 9), (8, 12)}, {(1, 5), (1, 7)}]
+    assert [label.get_text() for label in latency.get_xticklabels()] == ["1", "8"]
+    assert [text.get_text().split(", ")[1] for text in figure.legends[0].get_texts()] == ["onnxruntime", "torch eager"]

@@ -15,6 +15,8 @@ from tlzoo.cli.shared.output import announce_file, print_json, print_table, sing
 from tlzoo.errors import UsageError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from tlzoo.io.inputs.report import ReadReport
     from tlzoo.runtime.bench import BenchResult
 
@@ -157,10 +159,16 @@ def _check_plot(out: Path) -> None:
 
 
 def _plot(rows: Sequence[BenchResult], out: Path) -> None:
+    from tlzoo.io.files import atomic_file
+
+    figure = _figure(rows)
+    with atomic_file(out) as temporary:
+        figure.savefig(temporary, format=out.suffix[1:].lower(), dpi=120)
+
+
+def _figure(rows: Sequence[BenchResult]) -> Figure:
     """Throughput, and latency from its median to the 99th percentile, by batch size; a line for each way."""
     from matplotlib.figure import Figure
-
-    from tlzoo.io.files import atomic_file
 
     series: dict[str, list[BenchResult]] = {}
     for row in rows:
@@ -182,8 +190,7 @@ def _plot(rows: Sequence[BenchResult], out: Path) -> None:
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", fontsize="small")
-    with atomic_file(out) as temporary:
-        figure.savefig(temporary, format=out.suffix[1:].lower(), dpi=120)
+    return figure
 
 
 app = single(bench)
